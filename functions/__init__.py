@@ -1,0 +1,1 @@
+"""The Lambda functions, each with one composition root: its `handler.py`."""

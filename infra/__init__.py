@@ -1,0 +1,1 @@
+"""What the system runs on: migrations, and the local stack."""

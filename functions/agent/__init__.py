@@ -1,0 +1,1 @@
+"""The agent function: HTTP and direct invocation in, memory and an agent's answer out."""

@@ -1,0 +1,1 @@
+"""The sync function: SQS batches in, rows in PostgreSQL out."""

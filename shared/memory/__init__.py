@@ -1,0 +1,1 @@
+"""The memory: providers, the turn that binds them, and the text they inject."""

@@ -1,0 +1,1 @@
+"""One module a store; each is the only place that imports its driver."""

@@ -1,0 +1,103 @@
+# `make help` lists what there is. Nothing is needed but Python 3.11 or newer, make and a C library.
+
+PYTHON ?= python3
+STATE_DIR ?= .local
+VENV := .venv
+BIN := $(VENV)/bin
+# The function build also runs where there is no virtual environment; then any uv will do.
+UV := $(firstword $(wildcard $(CURDIR)/$(BIN)/uv) uv)
+INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench build build-AgentFunction build-SyncFunction lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
+	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
+
+test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.stamp-dev ## Check style, types and templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml $(wildcard infra/*.yaml)
+
+bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
+	@$(BIN)/python -m tests.bench
+
+build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam
+	SAM_CLI_TELEMETRY=0 .venv-build/bin/sam build --build-in-source
+
+# --- environments: made when missing, brought up to date when the requirements change --------------------------
+
+$(VENV)/.stamp-venv: requirements/bootstrap.txt
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one with make PYTHON=path." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than Python 3.11: name a newer one with make PYTHON=path." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.stamp-local: $(VENV)/.stamp-venv requirements/local.txt
+	@echo "Installing what the local stack needs ..."
+	@$(INSTALL) -r requirements/local.txt
+	@touch $@
+
+# A superset of the local stack's requirements, in the same versions.
+$(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt
+	@echo "Installing what tests and checks need ..."
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $(VENV)/.stamp-local $@
+
+# Apart, because the SAM CLI pins other versions of what the emulator needs.
+.venv-build/.stamp: $(VENV)/.stamp-venv requirements/build.txt
+	@echo "Installing the SAM CLI ..."
+	@$(PYTHON) -m venv .venv-build
+	@$(BIN)/uv pip install --python .venv-build/bin/python --require-hashes -r requirements/build.txt
+	@touch $@
+
+# --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
+
+RUNTIME := 3.13
+ARCH ?= x86_64
+PLATFORM := $(subst arm64,aarch64,$(ARCH))-manylinux_2_28
+
+define artifact
+	$(UV) pip install --quiet --require-hashes --only-binary :all: --python-version $(RUNTIME) \
+	  --python-platform $(PLATFORM) --target "$(ARTIFACTS_DIR)" -r requirements/$(1).txt
+	cp -R functions shared "$(ARTIFACTS_DIR)"
+	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/.lock"
+	@# Bytecode cuts a cold start to a third; it needs the runtime's own Python version.
+	if command -v python$(RUNTIME) >/dev/null && python$(RUNTIME) -c '' 2>/dev/null; then \
+	  python$(RUNTIME) -m compileall -q --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)"; fi
+endef
+
+build-AgentFunction:
+	$(call artifact,agent)
+
+build-SyncFunction:
+	$(call artifact,sync)
+
+# --- upkeep -----------------------------------------------------------------------------------------------------
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with hashes, to requirements/
+	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
+	for name in local agent sync; do \
+	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
+	for name in build bootstrap; do \
+	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean: ## Remove what was installed and built; the data in .local stays
+	rm -rf $(VENV) .venv-build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	find . -name __pycache__ -prune -exec rm -rf {} +

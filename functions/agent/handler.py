@@ -1,0 +1,125 @@
+"""The agent function's composition root: settings, clients, memory, application; Lambda events in, answers out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from mangum import Mangum
+from mangum.types import ASGI, Receive, Scope, Send
+from pydantic import BaseModel
+
+from functions.agent.api import create_app, problem_response
+from functions.agent.operations import Operations
+from functions.agent.problems import Problem, field_problem, problem_of
+from functions.agent.runner import AgentRunner
+from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
+from shared.errors import SettingsError
+from shared.memory.turn import Memory
+from shared.settings import (
+    AgentSettings,
+    AuthSettings,
+    DatabaseSettings,
+    MemorySettings,
+    RedisSettings,
+    SyncSettings,
+    load,
+)
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.queue import SqsQueue
+from shared.stores.redis import RedisCache
+
+# Two messages of 200,000 characters, each escaped to its longest.
+_MOST_BODY_BYTES: Final = 5_000_000
+_TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
+
+logger = Logger()
+
+
+def compose() -> Operations:
+    """Read the settings and put the function together; nothing connects yet.
+
+    Raises:
+        SettingsError: A setting cannot work.
+    """
+    if os.environ.get("STAGE", "local") != "local" and load(AuthSettings).mode == "none":
+        raise SettingsError("AUTH__MODE is none, which only the stage local may be.")
+    memory_settings = load(MemorySettings)
+    archive = PostgresArchive(PostgresConnection(load(DatabaseSettings)))
+    memory = Memory(
+        cache=RedisCache(load(RedisSettings), memory_settings),
+        archive=archive,
+        queue=SqsQueue(load(SyncSettings)),
+        settings=memory_settings,
+    )
+    return Operations(memory, AgentRunner(load(AgentSettings), archive.search))
+
+
+def gateway(app: ASGI) -> ASGI:
+    """Return the application behind what API Gateway leaves to do: encoded paths, bodies of any declared type."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, "path": unquote(scope["path"])}
+        # JSON in, whatever the client calls it: `curl -d` says it is a form.
+        headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+        scope["headers"] = [*headers, [b"content-type", b"application/json"]]
+        message = await receive()
+        if len(message.get("body", b"")) > _MOST_BODY_BYTES:
+            problem = Problem(413, f"The body has more than {_MOST_BODY_BYTES} bytes.")
+            await problem_response(problem, _request_id(scope["aws.event"], scope["aws.context"]))(scope, receive, send)
+            return
+        messages = iter([message])
+
+        async def receive_again() -> Any:
+            return next(messages, None) or await receive()
+
+        await app(scope, receive_again, send)
+
+    return answer
+
+
+def _request_id(event: dict[str, Any], context: LambdaContext) -> str:
+    return str(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
+
+
+operations = compose()
+# One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+_http = Mangum(gateway(create_app(operations)), lifespan="off", text_mime_types=_TEXT_TYPES)
+_actions: dict[str, tuple[type[BaseModel], Callable[[Any], Awaitable[dict[str, Any]]]]] = {
+    "run": (RunRequest, operations.run),
+    "invoking": (InvokingRequest, operations.invoking),
+    "invoked": (InvokedRequest, operations.invoked),
+}
+
+
+def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    """Answer `{"action": …, …}`; a bad one with the problem object."""
+    fields = {name: value for name, value in event.items() if name != "action"}
+    action = event.get("action")
+    if not isinstance(action, str) or action not in _actions:
+        return field_problem(422, "action", f"must be one of {', '.join(_actions)}").to_json(request_id)
+    request_type, operation = _actions[action]
+    try:
+        return loop.run_until_complete(_awaited(operation(request_type.model_validate(fields))))
+    except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
+        return problem_of(error).to_json(request_id)
+
+
+async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    return await answer
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an API Gateway event (REST, or HTTP API version 2) or a direct invocation."""
+    if not isinstance(event, dict) or "requestContext" not in event:
+        return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
+    return _http(event, cast(Any, context))  # the same object under another library's name for it

@@ -1,0 +1,51 @@
+"""Reads `AGENT__MODEL`, so that a wrong one stops the start and not the first run."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import SettingsError
+
+OFFLINE: Final = "offline"
+PROVIDERS: Final = ("bedrock", "ollama", "openai")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A parsed `AGENT__MODEL`.
+
+    Attributes:
+        provider: `offline` or one of `PROVIDERS`.
+        name: The provider's own name for the model; '' for `offline`.
+    """
+
+    provider: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.name}" if self.name else self.provider
+
+
+def parse_model(model: str) -> ModelName:
+    """Return what `AGENT__MODEL` names.
+
+    Raises:
+        SettingsError: It names nothing that can run; the sentence names the variable.
+    """
+    if model == OFFLINE:
+        return ModelName(OFFLINE, "")
+    # Split once: Bedrock's own ids have colons too (`anthropic.claude-3-haiku-20240307-v1:0`, ARNs).
+    provider, _, name = model.partition(":")
+    if provider in PROVIDERS and name.isprintable() and name and " " not in name:
+        return ModelName(provider, name)
+    # The value is not repeated: a pasted key would end up in the log.
+    known = ", ".join(f"{known}:<model>" for known in PROVIDERS)
+    raise SettingsError(f"AGENT__MODEL has a value that cannot work: it must be {OFFLINE} or one of {known}.")
+
+
+def validate_model(model: str) -> None:
+    """Check `AGENT__MODEL` without loading anything that could run it.
+
+    Raises:
+        SettingsError: It names nothing that can run; the sentence names the variable.
+    """
+    parse_model(model)

@@ -1,0 +1,102 @@
+"""Errors as problems (RFC 9457): one place decides what a caller may read of what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from functions.agent.errors import AgentRunError, AgentTimeoutError, UnknownAgentError, UnknownToolError
+from functions.agent.schemas import TOO_LONG
+from shared.errors import IdempotencyConflict, InvalidCursor, StoreUnavailable, ThreadNotFound
+
+_logger = logging.getLogger(__name__)
+CONTENT_TYPE: Final = "application/problem+json"
+_RETRY_SECONDS: Final = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a caller is told.
+
+    Attributes:
+        errors: For each faulty field its `field`, where it stands (`in`), and what is wrong (`detail`).
+    """
+
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self, request_id: str) -> dict[str, Any]:
+        """Return the problem object."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        if self.errors:
+            body["errors"] = self.errors
+        return body
+
+
+def field_problem(status: int, name: str, detail: str, where: str = "body") -> Problem:
+    """Return a problem with one field."""
+    return Problem(status, f"{name}: {detail}", [{"field": name, "in": where, "detail": detail}])
+
+
+def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911 - one line a kind of error is the point
+    """Return the problem an error is to its caller. What nobody foresaw is logged, and told as no more than a 500."""
+    match error:
+        case RequestValidationError() | ValidationError():
+            return _invalid(error.errors())
+        case HTTPException():
+            return Problem(error.status_code, str(error.detail), headers=error.headers or {})
+        case UnknownAgentError():
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "agent_name", str(error))
+        case UnknownToolError():
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "tools", str(error))
+        case InvalidCursor():
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "is no cursor of this list", "query")
+        case ThreadNotFound():
+            return Problem(HTTPStatus.NOT_FOUND, "There is no such thread.")
+        case IdempotencyConflict():
+            return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS})
+        case StoreUnavailable():
+            detail = f"{error.layer} did not answer, and this cannot be done without it. Nothing was lost; try again."
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _RETRY_SECONDS})
+        case AgentTimeoutError():
+            return Problem(HTTPStatus.GATEWAY_TIMEOUT, str(error))
+        case AgentRunError():
+            return Problem(HTTPStatus.BAD_GATEWAY, str(error))
+    _logger.error("unforeseen error", exc_info=error)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; the log has it.")
+
+
+def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
+    errors, status = [], HTTPStatus.UNPROCESSABLE_ENTITY
+    for fault in faults:
+        where, name = _place(fault["loc"])
+        if fault["type"] == "json_invalid" or (fault["type"] == "missing" and not name):
+            return Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON.")
+        if fault["type"] == TOO_LONG:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        errors.append({"field": name or where, "in": where, "detail": str(fault["msg"])})
+    detail = "; ".join(f"{error['field']}: {error['detail']}" for error in errors[:3])
+    return Problem(status, detail, errors)
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[str, str]:
+    """Return where a fault stands and the field's name, e.g. `body` and `tools.0`."""
+    parts = [str(part) for part in location]
+    where = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
+    # A key of the caller's may be long or hold what no JSON can; its beginning says which one it is.
+    return where, ".".join(parts).encode("utf-8", "replace").decode()[:100]

@@ -1,0 +1,123 @@
+"""What the API takes, as pydantic models: the one place where requests are checked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from pydantic_core import PydanticCustomError
+
+from shared.ids import timestamp_of
+from shared.models import MAX_ID_LENGTH, MAX_TEXT_LENGTH, id_fault, text_fault
+
+MAX_PAGE: Final = 200
+_MAX_TITLE: Final = 500
+_MAX_PREFERENCE: Final = 20_000
+_MAX_PREFERENCES: Final = 500
+_MAX_LIST: Final = 1_000
+_MOST_AHEAD: Final = timedelta(hours=1)
+TOO_LONG: Final = "text_too_long"
+
+
+def _check_id(value: str) -> str:
+    if fault := id_fault(value):
+        raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
+    return value
+
+
+def _check_text(value: str) -> str:
+    if fault := text_fault(value):
+        raise PydanticCustomError("invalid_text", "{fault}", {"fault": fault})
+    if len(value) > MAX_TEXT_LENGTH:
+        raise PydanticCustomError(TOO_LONG, "must have at most {most} characters", {"most": MAX_TEXT_LENGTH})
+    return value
+
+
+def _check_name(value: str) -> str:
+    if fault := text_fault(value):
+        raise PydanticCustomError("invalid_text", "{fault}", {"fault": fault})
+    return value
+
+
+def _check_exchange_id(value: UUID) -> UUID:
+    version_7 = 7
+    if value.version == version_7 and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
+        raise PydanticCustomError("future_id", "is from more than an hour ahead")
+    return value
+
+
+Id = Annotated[
+    str,
+    AfterValidator(_check_id),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH}),
+]
+Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
+Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
+Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
+
+
+class _Request(BaseModel):
+    # A misspelt field would be memory silently not used, so it is an error.
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunRequest(_Request):
+    """`POST /run`: a turn with the agent."""
+
+    prompt: Annotated[str, Field(min_length=1), AfterValidator(_check_text)]
+    agent_name: Name = "assistant"
+    instructions: Text = "You are a helpful assistant."
+    tools: list[Name] = Field(default=[], max_length=_MAX_LIST)
+    thread_id: Id | None = None
+    user_id: Id | None = None
+    document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
+
+
+class InvokingRequest(_Request):
+    """`POST /invoking`: what the memory holds for a turn."""
+
+    thread_id: Id | None = None
+    user_id: Id | None = None
+
+
+class InvokedRequest(_Request):
+    """`POST /invoked`: an exchange to keep."""
+
+    thread_id: Id | None = None
+    user_id: Id | None = None
+    user_message: Text
+    assistant_message: Text
+    document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
+    exchange_id: Annotated[UUID, AfterValidator(_check_exchange_id)] | None = None
+
+
+class RenameRequest(_Request):
+    """`PATCH /threads/{thread_id}`."""
+
+    title: Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=_MAX_TITLE)]
+
+
+class ThreadsQuery(_Request):
+    """`GET /threads`."""
+
+    user_id: Id
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
+    cursor: str | None = None
+
+
+class MessagesQuery(_Request):
+    """`GET /threads/{thread_id}/messages`."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
+    cursor: str | None = None
+    order: str = Field(default="asc", pattern="^(asc|desc)$")
+
+
+class Preferences(RootModel[Annotated[dict[Name, Preference], Field(max_length=_MAX_PREFERENCES)]]):
+    """`PUT /users/{user_id}/preferences`: a flat object of strings."""
+
+
+class PreferenceChanges(RootModel[Annotated[dict[Name, Preference | None], Field(max_length=_MAX_PREFERENCES)]]):
+    """`PATCH /users/{user_id}/preferences`: a flat object of strings; a null removes."""

@@ -1,0 +1,116 @@
+"""The tools an agent may call: plain functions that answer with text and raise nothing.
+
+A tool that fails answers with a sentence, because the model can work around a sentence and the user still gets an
+answer. What a tool may touch stands in its `ToolContext`, which the model can neither see nor change: whose
+conversations are searched is never the model's choice.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo, available_timezones
+
+from shared.errors import StoreUnavailable
+from shared.models import SearchHit, text_fault
+
+_logger = logging.getLogger(__name__)
+
+_UTC_NAMES: Final = frozenset({"", "UTC", "Z", "GMT", "ETC/UTC"})
+MAX_HITS: Final = 20
+HIT_LENGTH: Final = 300  # characters of a found message; enough to judge it, and ten of them do not fill a context
+
+
+class SearchConversations(Protocol):
+    """Searches the messages of one user's conversations."""
+
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        """Return at most `limit` messages that match, best first, none of them from `exclude_thread`.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        ...
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What the tools of one run work with.
+
+    Attributes:
+        clock: Returns the current moment, aware.
+    """
+
+    search: SearchConversations
+    user_id: str | None
+    thread_id: str | None
+    clock: Callable[[], datetime] = _now
+
+
+def current_time(context: ToolContext, time_zone: str = "UTC") -> str:
+    """Tell the current date and time in ISO 8601.
+
+    Args:
+        context: The run.
+        time_zone: An IANA time zone such as Europe/Paris. UTC when left out.
+    """
+    now = context.clock()
+    zone = _zone(time_zone.strip())
+    if zone is not None:
+        return now.astimezone(zone).isoformat(timespec="seconds")
+    in_utc = now.astimezone(UTC).isoformat(timespec="seconds")
+    if not available_timezones():  # a Lambda image may carry no zone data: then the name is not what is wrong
+        return f"No time zone but UTC is known here. In UTC it is {in_utc}."
+    name = time_zone[:64]
+    return f"Unknown time zone {name!r}: name an IANA zone such as Europe/Paris. In UTC it is {in_utc}."
+
+
+def _zone(name: str) -> tzinfo | None:
+    if name.upper() in _UTC_NAMES:
+        return UTC  # needs no zone data
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # KeyError: no such zone. ValueError: no zone's name at all ("../x"). OSError: a directory ("America").
+        return None
+
+
+def search_conversations(context: ToolContext, query: str, limit: int = 5) -> str:
+    """Search the user's own earlier conversations, without the current one.
+
+    Args:
+        context: The run.
+        query: The words to look for.
+        limit: The most messages to return, 1 to 20.
+    """
+    if context.user_id is None:
+        return "Earlier conversations cannot be searched: it is not known who the user is."
+    words = query.strip()
+    if not words or text_fault(words):
+        return "Earlier conversations cannot be searched without words to look for."
+    limit = min(max(limit, 1), MAX_HITS)
+    try:
+        hits = context.search(context.user_id, words, limit=limit, exclude_thread=context.thread_id)
+    except StoreUnavailable as error:
+        _logger.warning("search_conversations: %s", error)
+        return "Earlier conversations cannot be searched now: their store did not answer."
+    except Exception:
+        # A fault of the search must not cost the user the answer; it is ours to find in the log.
+        _logger.exception("search_conversations failed")
+        return "Earlier conversations cannot be searched now: the search failed."
+    if not hits:
+        return "Nothing was found in earlier conversations."
+    return "\n".join([f"Found in earlier conversations: {len(hits)}", *(_line(hit) for hit in hits[:limit])])
+
+
+def _line(hit: SearchHit) -> str:
+    day = hit.created_at.astimezone(UTC).isoformat(timespec="seconds")
+    content = " ".join(hit.content.split())
+    if len(content) > HIT_LENGTH:
+        content = content[: HIT_LENGTH - 1] + "…"
+    return f"- {day}, in {hit.title or 'an untitled conversation'!r}, {hit.role}: {content}"

@@ -1,0 +1,67 @@
+"""The sync function's composition root: settings, clients, drain; SQS batches in, partial failures out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.sync.drain import Drain, Outcome
+from functions.sync.queues import SqsQueues
+from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.redis import RedisCache
+
+logger = Logger()
+metrics = Metrics()
+
+
+def compose() -> Drain:
+    """Read the settings and put the function together; nothing connects yet.
+
+    Raises:
+        SettingsError: A setting cannot work.
+    """
+    return Drain(
+        archive=PostgresArchive(PostgresConnection(load(DatabaseSettings))),
+        cache=RedisCache(load(RedisSettings), load(MemorySettings)),
+        queue=SqsQueues(load(SyncSettings)),
+    )
+
+
+drain = compose()
+
+
+def _measure(outcome: Outcome) -> None:
+    metrics.add_metric("Drained", MetricUnit.Count, outcome.stored)
+    metrics.add_metric("DuplicatesDropped", MetricUnit.Count, outcome.duplicates)
+    metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.erased)
+    metrics.add_metric("Postponed", MetricUnit.Count, len(outcome.failed))
+    metrics.add_metric("DeadLettered", MetricUnit.Count, sum(outcome.dead.values()))
+    metrics.add_metric("CacheBehind", MetricUnit.Count, int(outcome.is_cache_behind))
+    if outcome.newest is not None:
+        lag = (datetime.now(UTC) - outcome.newest.created_at).total_seconds()
+        metrics.add_metric("SyncLag", MetricUnit.Seconds, max(0.0, lag))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Drain a batch; return `batchItemFailures`, the messages that stay on the queue."""
+    outcome = drain.run(event["Records"])
+    _measure(outcome)
+    logger.info(
+        "batch drained",
+        extra={
+            "stored": outcome.stored,
+            "duplicates": outcome.duplicates,
+            "erased": outcome.erased,
+            "postponed": len(outcome.failed),
+            "dead": outcome.dead,
+        },
+    )
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in outcome.failed]}

@@ -1,0 +1,94 @@
+"""The drain's side of the queues: dead letters, fresh copies, and patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.sync.drain import Received
+from shared.errors import StoreUnavailable
+from shared.settings import SyncSettings
+from shared.stores.queue import sqs_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient  # a development package
+
+_BATCH: Final = 10
+# SQS refuses an attribute with a control character, and a long one makes a message that fits the queue too large.
+_MOST_DETAIL: Final = 200
+_T = TypeVar("_T")
+
+
+class SqsQueues:
+    """The exchange queue and its dead-letter queue in SQS."""
+
+    def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
+        self._queue_url = settings.queue_url
+        self._dlq_url = settings.dlq_url
+        self._client = client or sqs_client()
+
+    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+        """Put a message on the dead-letter queue, with `reason`, `detail` and `original_message_id` as attributes."""
+        if self._dlq_url is None:
+            raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
+        dlq_url = self._dlq_url
+        attributes: Any = {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in (
+                ("reason", reason),
+                ("detail", _printable(detail)),
+                ("original_message_id", message.message_id),
+            )
+        }
+        _ask(
+            lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=message.body, MessageAttributes=attributes)
+        )
+
+    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
+        """Put fresh copies on the queue, visible after `delay_seconds`; return those that could not be."""
+        failed: list[Received] = []
+        # One at a time: a batch may not exceed 1 MiB in total, which a single message may nearly be.
+        for message in messages:
+            try:
+                self._send_copy(message, delay_seconds)
+            except StoreUnavailable:
+                failed.append(message)
+        return failed
+
+    def _send_copy(self, message: Received, delay_seconds: int) -> None:
+        _ask(
+            lambda: self._client.send_message(
+                QueueUrl=self._queue_url, MessageBody=message.body, DelaySeconds=delay_seconds
+            )
+        )
+
+    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+        """Hide messages for `seconds` from now."""
+        for batch in _batches(messages):
+            entries: Any = [
+                {"Id": str(place), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": seconds}
+                for place, message in enumerate(batch)
+            ]
+            _ask(
+                lambda entries=entries: self._client.change_message_visibility_batch(  # type: ignore[misc]
+                    QueueUrl=self._queue_url, Entries=entries
+                )
+            )
+
+
+def _ask(call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except (BotoCoreError, ClientError) as error:
+        raise StoreUnavailable("queue", type(error).__name__) from error
+
+
+def _batches(messages: Sequence[Received]) -> Iterator[Sequence[Received]]:
+    for start in range(0, len(messages), _BATCH):
+        yield messages[start : start + _BATCH]
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)[:_MOST_DETAIL] or "-"

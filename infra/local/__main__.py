@@ -1,0 +1,36 @@
+"""`python -m infra.local run --state-dir .local`: what `make run` runs."""
+
+import argparse
+import ctypes
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from infra.local.environment import isolate
+from infra.local.launch import PR_SET_PDEATHSIG
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description="The embedded local stack.")
+    commands = parser.add_subparsers(required=True, dest="command")
+    run = commands.add_parser("run", help="start the stack, follow the functions' logs, stop on Ctrl-C")
+    run.add_argument("--state-dir", type=Path, default=Path(".local"), help="where the data lies (.local)")
+    run.add_argument("--with-parent", action="store_true", help="stop when the calling process ends")
+    arguments = parser.parse_args()
+    if arguments.with_parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    isolate()
+    print("Loading ...", flush=True)
+
+    from infra.local.supervisor import Supervisor  # noqa: PLC0415 - the libraries take a moment to load
+
+    code = Supervisor(arguments.state_dir).run()
+    with suppress(OSError):
+        sys.stdout.flush()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The process that is the AWS emulator: ministack, brought closer to AWS where the difference shows here.
+
+What is changed, each against the exactly pinned version:
+- a REST API's path reaches the function percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
+- an SQS event source fills batches up to its BatchSize, not up to ten;
+- a burst of requests waits for one of a few workers instead of starting a process each;
+- a worker ends with the emulator, whatever it is doing;
+- what functions log is also appended to a file, which `make run` follows, and old log streams are dropped.
+
+Runs as a script of its own and imports nothing of the project, which its function workers must not see.
+"""
+
+# ruff: noqa: SLF001 - the places to change are private, which is why the version is pinned exactly
+
+import os
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ministack import app  # type: ignore[import-untyped]  # ships no types
+from ministack.core import lambda_runtime  # type: ignore[import-untyped]
+from ministack.services import cloudwatch_logs, lambda_svc, sqs  # type: ignore[import-untyped]
+
+EXECUTE_API = "/_aws/execute-api/"
+BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB a batch, quotes and escapes included
+WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
+LOG_BYTES = 10_000_000
+STREAMS = 500
+GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, what makes it unique
+WATCH_PARENT = """
+import os, threading, time
+def _watch_parent(parent=os.getppid()):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+threading.Thread(target=_watch_parent, daemon=True, name="watch-parent").start()
+"""
+
+Scope = MutableMapping[str, Any]
+Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+def with_encoded_paths(inner: Asgi) -> Asgi:
+    """Return an application that sees API paths as they were sent."""
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(EXECUTE_API) and scope.get("raw_path"):
+            path = quote(scope["raw_path"], safe="/%!$&'()*+,;=:@~")
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await inner(scope, receive, send)
+
+    return application
+
+
+def with_whole_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[str, int], list[Any]]:
+    """Return a receive that goes on taking ten messages until the batch is full or the queue empty."""
+
+    def receive_batch(queue_url: str, limit: int) -> list[Any]:
+        batch: list[Any] = []
+        size = 0
+        while len(batch) < limit and size < BATCH_BYTES:
+            more = receive(queue_url, min(10, limit - len(batch)))
+            batch += more
+            size += sum(len(message["body"]) for message in more)
+            if not more:
+                break
+        return batch
+
+    return receive_batch
+
+
+def with_few_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an execute that lets `WORKERS` invocations of a function run and the others wait their turn."""
+    turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(WORKERS))
+    lock = threading.Lock()
+
+    def execute_in_turn(function: dict[str, Any], event: Any, request_id: str) -> Any:
+        name = (function.get("config") or function).get("FunctionName", "")
+        with lock:
+            turn = turns[name]
+        with turn:
+            return execute(function, event, request_id)
+
+    return execute_in_turn
+
+
+def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
+    """Return an emit that appends the lines to a file too, each after its function's name."""
+    lock = threading.Lock()
+    output = path.open("ab", buffering=0)
+
+    def emit_to_file(function: dict[str, Any], request_id: str, text: str, *rest: Any, **options: Any) -> None:
+        name = (function.get("config") or function).get("FunctionName", "")
+        shown = GENERATED_NAME.sub(r"\1", name)
+        lines = "".join(f"{shown} | {line}\n" for line in (text or "").splitlines())
+        with lock:
+            emit(function, request_id, text, *rest, **options)
+            if lines:
+                if output.tell() > LOG_BYTES:
+                    output.truncate(0)
+                output.write(lines.encode(errors="replace"))
+            # One stream is made for every invocation, and nothing else ever removes them.
+            streams = cloudwatch_logs._log_groups.get(f"/aws/lambda/{name}", {}).get("streams", {})
+            while len(streams) > STREAMS:
+                del streams[next(iter(streams))]
+
+    return emit_to_file
+
+
+def main() -> None:
+    """Adapt ministack and run it; returns when it is told to stop."""
+    app.app = with_encoded_paths(app.app)
+    sqs._receive_messages_for_esm = with_whole_batches(sqs._receive_messages_for_esm)
+    lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)
+    lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))
+    lambda_runtime._PYTHON_WORKER_SCRIPT = WATCH_PARENT + lambda_runtime._PYTHON_WORKER_SCRIPT
+    # How long an answer waits for a first log line: a function that logs nothing would lose 50 ms a call.
+    lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.005, 0.002, 0.100)
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The functions' code as a zip, and the template as `sam package` would leave it: no local paths."""
+
+import io
+import json
+import py_compile
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from infra.local.errors import LocalStackError
+from infra.local.project import PROJECT_ROOT
+
+CODE = ("functions", "shared")
+LEFT_OUT = {"__pycache__", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The functions' code, ready to be uploaded under `key`."""
+
+    content: bytes
+    key: str
+
+
+def make_bundle(project: Path = PROJECT_ROOT) -> Bundle:
+    """Zip the project's own code: the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, tempfile.TemporaryDirectory() as scratch:
+        for path in _code_files(project):
+            name = path.relative_to(project).as_posix()
+            _add(archive, name, path.read_bytes())
+            if path.suffix == ".py":
+                compiled = _compile(path, name, Path(scratch))
+                if compiled is not None:
+                    folder, _, module = name.rpartition("/")
+                    cached = f"{module.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
+                    _add(archive, f"{folder}/__pycache__/{cached}", compiled)
+    content = buffer.getvalue()
+    return Bundle(content, f"{sha256(content).hexdigest()}.zip")
+
+
+def packaged_template(bucket: str, bundle: Bundle, project: Path = PROJECT_ROOT) -> dict[str, Any]:
+    """Return `template.yaml` in long form, every `CodeUri: .` replaced by the bundle's address.
+
+    Raises:
+        LocalStackError: the file is missing or no template.
+    """
+    path = project / "template.yaml"
+    try:
+        template = yaml_parse(path.read_text())
+        sections = [template.get("Globals", {}).get("Function", {})]
+        sections += [resource.get("Properties", {}) for resource in template["Resources"].values()]
+    except Exception as error:
+        raise LocalStackError(f"{path} could not be read as a SAM template: {error}.") from error
+    for section in sections:
+        if section.get("CodeUri") in {".", "./"}:
+            section["CodeUri"] = f"s3://{bucket}/{bundle.key}"
+    # Through JSON, so that nothing but plain types is left (YAML makes dates of what looks like one).
+    return dict(json.loads(json.dumps(template, default=str)))
+
+
+def _code_files(project: Path) -> list[Path]:
+    return sorted(
+        path
+        for folder in CODE
+        for path in (project / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and not LEFT_OUT.intersection(path.relative_to(project).parts)
+    )
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
+
+
+def _compile(path: Path, name: str, scratch: Path) -> bytes | None:
+    """Compile a module; each worker would do it again otherwise, since it unpacks its own copy.
+
+    Returns:
+        The bytecode, valid whatever the unpacked file's time is, or None for a module that cannot be compiled.
+    """
+    target = scratch / "module.pyc"
+    try:
+        py_compile.compile(
+            str(path), str(target), name, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
+    except py_compile.PyCompileError:
+        return None  # the function reports the fault itself
+    return target.read_bytes()

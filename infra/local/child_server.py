@@ -1,0 +1,148 @@
+"""What PostgreSQL and Valkey have in common as child processes: a port, a log, start, stop, kill, freeze."""
+
+import signal
+import subprocess
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from infra.local.errors import LocalStackError
+from infra.local.processes import free_port, is_free, kill_all, reap
+
+START_ATTEMPTS = 3
+
+
+class ChildServer(ABC):
+    """A server that this process starts, ends and starts again on the same port and directory.
+
+    `port` is the one and only; without it the first of `preferred` that is free is taken, else any free one.
+    """
+
+    name: str
+
+    def __init__(self, data_dir: Path, port: int | None = None, *, preferred: tuple[int | None, ...] = ()) -> None:
+        self.data_dir = Path(data_dir).resolve()
+        self.log = self.data_dir.with_name(f"{self.data_dir.name}.log")
+        self._port = port
+        self._port_is_given = port is not None
+        self._preferred = preferred
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The URL a client connects to."""
+
+    @abstractmethod
+    def _launch(self) -> None:
+        """Spawn the server and wait until it answers; raises LocalStackError when it does not."""
+
+    @abstractmethod
+    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Ask for a clean end, which keeps the data."""
+
+    @property
+    def port(self) -> int:
+        """The port the server listens on; the same one after every start."""
+        if self._port is None:
+            raise LocalStackError(f"{self.name} has no port before its first start.")
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        if self._process is None:
+            raise LocalStackError(f"{self.name} is not running.")
+        return self._process.pid
+
+    def was_started(self) -> bool:
+        """Tell whether the server was started and not stopped since, dead or alive."""
+        return self._process is not None
+
+    def is_running(self) -> bool:
+        """Tell whether the process lives, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and return when it answers; does nothing when it runs.
+
+        Raises:
+            LocalStackError: it ended or did not answer; the sentence names its log.
+        """
+        if self.is_running():
+            return
+        for attempt in range(1, START_ATTEMPTS + 1):
+            if self._port is None:
+                self._port = free_port(*self._preferred)
+            try:
+                self._launch()
+            except BaseException as error:
+                self.kill()
+                # Between finding a port and listening on it somebody else may have taken it.
+                stolen = isinstance(error, LocalStackError) and not is_free(self._port)
+                if not stolen or self._port_is_given or attempt == START_ATTEMPTS:
+                    raise
+                self._port = None
+            else:
+                self._port_is_given = True
+                return
+
+    def stop(self, seconds: float = 20) -> None:
+        """End the server cleanly with its data kept; by force when it has not ended after `seconds`."""
+        if self._process is None:
+            return
+        self.thaw()
+        if self.is_running():
+            with suppress(OSError):
+                self._ask_to_stop(self._process)
+        if reap(self._process, seconds):
+            self._process = None
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL the whole server; it can be started again."""
+        if self._process is not None:
+            members = self._members()
+            with suppress(OSError):
+                self._process.kill()
+            self._process.wait()
+            kill_all(members)
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stop the server's processes where they are (SIGSTOP): it keeps its connections and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def _members(self) -> list[psutil.Process]:
+        """List the server's processes below the first."""
+        with suppress(psutil.Error):
+            return psutil.Process(self.pid).children(recursive=True)
+        return []
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        # The parent first, so that it cannot fork a child that is missed.
+        with suppress(psutil.Error):
+            psutil.Process(self._process.pid).send_signal(number)
+        for member in self._members():
+            with suppress(psutil.Error):
+                member.send_signal(number)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

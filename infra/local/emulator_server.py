@@ -1,0 +1,63 @@
+"""The AWS emulator as a child process; its function workers and their directories go with it."""
+
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local.child_server import ChildServer
+from infra.local.environment import emulator_environment
+from infra.local.processes import kill_all, leftovers, listens, spawn, wait_until
+
+SCRIPT = Path(__file__).with_name("aws_emulator.py")
+START_SECONDS = 30
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class EmulatorServer(ChildServer):
+    """ministack on 127.0.0.1; everything it holds is in memory and in a directory emptied at every start."""
+
+    name = "The AWS emulator"
+
+    def __init__(self, data_dir: Path, settings: Mapping[str, str], *, preferred: tuple[int | None, ...] = ()) -> None:
+        super().__init__(data_dir, preferred=preferred)
+        self._settings = settings
+        self.function_log = self.data_dir.with_name("functions.log")
+
+    @property
+    def url(self) -> str:
+        """The AWS endpoint."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def _launch(self) -> None:
+        kill_all(leftovers(self.data_dir))
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        environment = emulator_environment(
+            self._settings, port=self.port, temporary=self.data_dir, log=self.function_log
+        )
+        # -P: its own directory is no place to import from.
+        program = [sys.executable, "-P", str(SCRIPT)]
+        self._process = spawn(program, self.log, environment=environment, cwd=self.data_dir)
+        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+
+    def _answers(self) -> bool:
+        if self._process is None or not listens(self._process, self.port):
+            return False
+        try:
+            with _DIRECT.open(f"{self.url}/_ministack/health", timeout=5) as answer:
+                return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's own word for it
+        except OSError:
+            return False
+
+    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()  # it keeps nothing, and asked politely it waits for every connection
+
+    def stop(self, seconds: float = 5) -> None:
+        """End the emulator and its workers and remove their directories."""
+        members = self._members() if self.is_running() else []
+        super().stop(seconds)
+        kill_all([*members, *leftovers(self.data_dir)])
+        shutil.rmtree(self.data_dir, ignore_errors=True)

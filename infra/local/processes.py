@@ -1,0 +1,184 @@
+"""Child processes: started in sessions of their own, tied to this process's life, ended for certain."""
+
+import ctypes
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from infra.local.errors import LocalStackError
+from infra.local.identity import Identity
+
+LOG_LIMIT = 10_000_000
+OUR_PROGRAMS = {"postgres", "valkey-server"}
+OUR_SCRIPTS = ("aws_emulator.py", "_worker.py")
+PR_SET_CHILD_SUBREAPER = 36
+PORTS = range(15_000, 32_000)
+
+# The kernel sends the parent-death signal when the *thread* that forked ends, so every child is forked by
+# one thread that lives as long as the process.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
+
+
+def spawn(
+    program: list[str],
+    log: Path,
+    *,
+    identity: Identity | None = None,
+    environment: dict[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a new session, its output appended to `log`, to be killed when this process dies."""
+    command = (identity or Identity()).command(program, parent=os.getpid())
+    log.parent.mkdir(parents=True, exist_ok=True)
+    too_long = log.exists() and log.stat().st_size > LOG_LIMIT
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("wb" if too_long else "ab") as output:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    return _spawner.submit(start).result()
+
+
+def is_free(port: int) -> bool:
+    """Tell whether 127.0.0.1:port can be listened on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(*preferred: int | None) -> int:
+    """Return the first preferred port that is free, else some free one.
+
+    Raises:
+        LocalStackError: no free port was found.
+    """
+    # Below the range from which the system gives ports to clients: a client that keeps trying to reach a server
+    # that is down could otherwise be given the server's own port, and hold it.
+    others = random.sample(PORTS, 200)
+    for port in [*preferred, *others]:
+        if port and is_free(port):
+            return port
+    raise LocalStackError("No free port was found on 127.0.0.1; stop what uses them and try again.")
+
+
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Tell whether this very process listens on the port (not another one that took it first)."""
+    try:
+        connections = psutil.Process(process.pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
+
+
+def wait_until(
+    answers: Callable[[], bool], process: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float
+) -> None:
+    """Wait until `answers()` is true.
+
+    Raises:
+        LocalStackError: the process ended first, or the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if process.poll() is not None:
+            raise LocalStackError(f"{name} ended while starting (exit code {process.returncode}); see {log}.")
+        if time.monotonic() > deadline:
+            raise LocalStackError(f"{name} did not answer within {seconds:.0f} s; see {log}.")
+        time.sleep(0.02)
+
+
+def reap(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a child to end; return whether it did."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def kill_all(processes: Iterable[psutil.Process], seconds: float = 5) -> None:
+    """SIGKILL the processes, stopped ones too, and wait until they are gone."""
+    victims = list(processes)
+    for victim in victims:
+        with suppress(psutil.Error):
+            victim.kill()
+    deadline = time.monotonic() + seconds
+    while any(_lives(victim) for victim in victims) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    reap_adopted(victim.pid for victim in victims)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Tell whether a process still runs; a dead one may stay listed until its parent has asked for its end."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies, so that none is left to a busy or idle init."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap_adopted(pids: Iterable[int]) -> None:
+    """Ask for the end of adopted processes that are dead; others are left alone."""
+    for pid in pids:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def dead_children() -> list[int]:
+    """List the children, adopted ones included, whose end nobody has asked for yet."""
+    with suppress(psutil.Error):
+        return [child.pid for child in psutil.Process().children() if not _lives(child)]
+    return []
+
+
+def leftovers(directory: Path) -> list[psutil.Process]:
+    """List the stack's own processes that work somewhere below `directory`."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        ours = process.info["name"] in OUR_PROGRAMS or any(
+            argument.endswith(OUR_SCRIPTS) for argument in process.info["cmdline"] or []
+        )
+        with suppress(psutil.Error, OSError):
+            if ours and process.pid != os.getpid() and Path(process.cwd()).is_relative_to(directory):
+                found.append(process)
+    return found
+
+
+def working_in(directory: Path, name: str) -> list[psutil.Process]:
+    """List the live processes called `name` whose working directory is `directory`."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.Error, OSError):
+            if (
+                process.info["name"] == name
+                and Path(process.cwd()) == directory
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+    return found

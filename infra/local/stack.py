@@ -1,0 +1,203 @@
+"""The embedded stack as a whole: its servers, their order, what is deployed on them."""
+
+import os
+import time
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.local.child_server import ChildServer
+from infra.local.deploy import Deployer, Deployment
+from infra.local.emulator_server import EmulatorServer
+from infra.local.environment import REGION, read_settings
+from infra.local.errors import LocalStackError
+from infra.local.processes import kill_all, leftovers
+from infra.local.project import PROJECT_ROOT
+from infra.local.servers import PostgresServer, ValkeyServer
+from infra.local.state_directory import StateDirectory
+
+USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}
+WARM_SECONDS = 30
+REWARM_SECONDS = 3
+DRAIN_SECONDS = 5
+DYING_SECONDS = 3
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+class Stack:
+    """PostgreSQL, Valkey and the emulator with the template deployed, in one state directory."""
+
+    def __init__(
+        self, state_dir: Path, settings: Mapping[str, str] | None = None, say: Callable[[str], None] = _silent
+    ) -> None:
+        self.state = StateDirectory(state_dir)
+        self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
+        self._say = say
+        memory = self.state.remembered()
+        self._api_id = str(memory["api_id"])
+        preferred = {name: (memory.get(name), port) for name, port in USUAL_PORTS.items()}
+        path = self.state.path
+        self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
+        self.valkey = ValkeyServer(path / "valkey", preferred=preferred["valkey"])
+        self.emulator = EmulatorServer(path / "emulator", self._settings, preferred=preferred["emulator"])
+        self._deployer: Deployer | None = None
+        self.deployment: Deployment | None = None
+
+    @property
+    def servers(self) -> dict[str, ChildServer]:
+        """The servers by the names they have in `stack.json`, in the order of their start."""
+        return {"postgres": self.postgres, "valkey": self.valkey, "emulator": self.emulator}
+
+    def pids(self) -> set[int]:
+        """The process ids of the servers that were started and not stopped."""
+        return {server.pid for server in self.servers.values() if server.was_started()}
+
+    def start(self) -> None:
+        """Start, migrate, deploy, warm, and publish `stack.json` when everything answers.
+
+        Raises:
+            LocalStackError: a step failed; the sentence says which one. `stop` clears what had started.
+        """
+        self.state.acquire()
+        self._say(f"Starting the local stack in {self.state.path}")
+        self._clear_crashed()
+        self.emulator.function_log.write_bytes(b"")
+        self._step("PostgreSQL", self.postgres.start)
+        self._step("database migrations", self._migrate)
+        self._step("Valkey", self.valkey.start)
+        self._step("AWS emulator", self.emulator.start)
+        self._step("template.yaml on the emulator", self._deploy)
+        self._step("first answer of the agent function", self._warm)
+        ports = {name: server.port for name, server in self.servers.items()}
+        self.state.remember({"api_id": self._api_id, **ports})
+        self.publish()
+
+    def revive(self, name: str) -> None:
+        """Start a server that died again, the emulator with the template deployed anew.
+
+        Raises:
+            LocalStackError: it does not start.
+        """
+        self.servers[name].start()
+        if name == "emulator":
+            self._deploy()
+            with suppress(LocalStackError):
+                self._warm(REWARM_SECONDS)
+        self.publish()
+
+    def publish(self) -> None:
+        """Write `stack.json` as things are now."""
+        deployment = self._deployed()
+        self.state.publish(
+            {
+                "api_url": deployment.api_url,
+                "endpoint_url": self.emulator.url,
+                "region": REGION,
+                "queue_url": deployment.queue_url,
+                "dlq_url": deployment.dlq_url,
+                "agent_function": deployment.agent_function,
+                "sync_function": deployment.sync_function,
+                "redis_url": self.valkey.url,
+                "database_url": self.postgres.url,
+                "pids": {name: server.pid for name, server in self.servers.items()} | {"supervisor": os.getpid()},
+            }
+        )
+
+    def stop(self) -> None:
+        """Let the exchange queue drain, then stop every server; safe to call whatever had started."""
+        if not self.state.held:
+            return
+        with ExitStack() as steps:  # backwards, each whatever becomes of the others
+            steps.callback(self.state.release)
+            steps.callback(lambda: kill_all(leftovers(self.state.path)))
+            for server in self.servers.values():
+                steps.callback(server.stop)
+            self.state.withdraw()
+            if self.deployment is not None and self.emulator.is_running():
+                self._drain(self.deployment)
+
+    def _step(self, name: str, action: Callable[[], None]) -> None:
+        started = time.monotonic()
+        self._say(f"  {name} ...")
+        action()
+        self._say(f"  {name}: ready ({time.monotonic() - started:.1f} s)")
+
+    def _clear_crashed(self) -> None:
+        """Clear what a supervisor that was killed left: the kernel ends its servers, which takes a moment."""
+        self.state.withdraw()
+        deadline = time.monotonic() + DYING_SECONDS
+        while (remains := leftovers(self.state.path)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        kill_all(remains)
+
+    def _migrate(self) -> None:
+        log = self.state.path / "migrations.log"
+        try:
+            from infra.migrations import upgrade  # noqa: PLC0415 - Alembic takes long to import
+
+            upgrade(self.postgres.url)
+        except Exception as error:
+            log.write_text(traceback.format_exc())
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise LocalStackError(f"The database migrations failed: {reason}; see {log}.") from error
+
+    def _deploy(self) -> None:
+        if self._deployer is None:
+            self._deployer = Deployer(self.emulator.url, self._settings, self._api_id)
+        self.deployment = self._deployer.deploy(redis_port=self.valkey.port, database_url=self.postgres.url)
+
+    def _warm(self, seconds: float = WARM_SECONDS) -> None:
+        url = f"{self._deployed().api_url}/health"
+        try:
+            with _DIRECT.open(url, timeout=seconds):
+                return
+        except urllib.error.HTTPError as error:
+            reason = error.read(500).decode(errors="replace").strip()
+        except OSError as error:
+            reason = str(error)
+        raise LocalStackError(
+            f"The agent function does not answer {url}: {reason}; see {self.emulator.function_log} "
+            f"and {self.emulator.log}."
+        )
+
+    def _drain(self, deployment: Deployment) -> None:
+        """Wait until every accepted exchange is in PostgreSQL: the emulator's queue is in memory only."""
+        left: int | None = None
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._deployer is not None and time.monotonic() < deadline:
+            with suppress(BotoCoreError, ClientError):
+                left = self._deployer.queued(deployment.queue_url)
+                if left == 0:
+                    return
+            time.sleep(0.1)
+        count = "Exchanges" if left is None else f"{left} exchange(s)"
+        self._say(f"{count} may still have been queued; what PostgreSQL has not taken is lost with the queue.")
+
+    def _deployed(self) -> Deployment:
+        if self.deployment is None:
+            raise LocalStackError("The template is not deployed yet.")
+        return self.deployment
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,86 @@
+"""The state directory: one stack at a time, the ports it had, and `stack.json` while it runs."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.local.errors import LocalStackError
+
+
+class StateDirectory:
+    """Where a stack keeps what outlives it; held by one supervisor at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.stack_file = self.path / "stack.json"
+        self._memory_file = self.path / "ports.json"
+        self._lock: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the directory."""
+        return self._lock is not None
+
+    def acquire(self) -> None:
+        """Take the directory, making it first if need be.
+
+        Raises:
+            LocalStackError: another stack runs here, or the directory cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise LocalStackError(f"The state directory {self.path} cannot be used: {error.strerror}.") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(lock, 20).decode().strip()
+            os.close(lock)
+            raise LocalStackError(
+                f"A stack already runs in {self.path} (process {holder or 'unknown'}): "
+                "stop it with Ctrl-C there, or choose another directory with STATE_DIR=path."
+            ) from error
+        os.truncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let another supervisor take the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what `remember` kept, with the API's id, which is made once."""
+        try:
+            memory = dict(json.loads(self._memory_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            memory = {}
+        memory.setdefault("api_id", secrets.token_hex(4))
+        return memory
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Keep the ports and the API's id for the next start, so that bookmarks stay valid."""
+        self._write(self._memory_file, memory)
+
+    def publish(self, info: Mapping[str, Any]) -> None:
+        """Write `stack.json`; a reader sees the old one or the new one, never a part."""
+        self._write(self.stack_file, info)
+
+    def withdraw(self) -> None:
+        """Remove `stack.json`."""
+        self.stack_file.unlink(missing_ok=True)
+
+    def _write(self, path: Path, content: Mapping[str, Any]) -> None:
+        scratch = path.with_suffix(".tmp")
+        # Made readable for the owner only before the password is in it.
+        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+        scratch.replace(path)

@@ -1,0 +1,167 @@
+"""`make run`: starts the stack, starts again what dies, stops everything when asked to."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from infra.local.environment import read_settings
+from infra.local.errors import LocalStackError
+from infra.local.function_logs import LogFollower
+from infra.local.processes import adopt_orphans, dead_children, reap_adopted
+from infra.local.project import PROJECT_ROOT
+from infra.local.stack import Stack
+
+WATCH_SECONDS = 0.1
+TIDY_SECONDS = 2
+REVIVALS = 10
+REVIVAL_PAUSE_SECONDS = 0.5
+
+
+class _StopRequested(BaseException):
+    """A signal asked for the stop while the start was under way."""
+
+
+class Supervisor:
+    """Runs one stack in the foreground until a signal ends it."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._phase = "starting"
+        self._asked = threading.Event()
+        self._printing = threading.Lock()
+
+    def run(self) -> int:
+        """Start, watch, stop.
+
+        Returns:
+            The exit code: 0 after a requested stop, 1 when something failed.
+        """
+        self._listen()
+        adopt_orphans()
+        try:
+            settings = self._read_settings()
+            stack = Stack(self._state_dir, settings, self.say)
+            return self._run(stack)
+        except _StopRequested:
+            return 0
+        except LocalStackError as error:
+            self.say(str(error), error=True)
+        except Exception as error:  # noqa: BLE001 - one sentence for people, the trace in a file
+            self.say(self._unexpected(error), error=True)
+        return 1
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """Print a line; a reader that went away is no reason to fail."""
+        with self._printing, suppress(OSError):
+            print(text, file=sys.stderr if error else sys.stdout, flush=True)
+
+    def _run(self, stack: Stack) -> int:
+        logs = LogFollower(stack.emulator.function_log, self.say)
+        try:
+            stack.start()
+            self._phase = "running"
+            logs.start()
+            self._announce(stack)
+            self._watch(stack)
+        finally:
+            self._phase = "stopping"
+            if stack.state.held:
+                self.say("Stopping ...")
+            stack.stop()
+            logs.stop()
+            reap_adopted(dead_children())
+        self.say("Stopped.")
+        return 0
+
+    def _watch(self, stack: Stack) -> None:
+        failures = 0
+        tidied = time.monotonic()
+        while not self._asked.wait(WATCH_SECONDS):
+            if time.monotonic() - tidied > TIDY_SECONDS:
+                reap_adopted(set(dead_children()) - stack.pids())
+                tidied = time.monotonic()
+            for name, server in stack.servers.items():
+                # A frozen server is left alone: it may be thawed, a killed one has nothing to lose.
+                if server.is_running() or self._asked.is_set():
+                    continue
+                started = time.monotonic()
+                self.say(f"{server.name} has died; starting it again.")
+                try:
+                    stack.revive(name)
+                except LocalStackError as error:
+                    failures += 1
+                    if failures >= REVIVALS:
+                        raise
+                    self.say(f"{error} Trying again.", error=True)
+                    server.kill()
+                    self._asked.wait(REVIVAL_PAUSE_SECONDS)
+                else:
+                    failures = 0
+                    self.say(f"{server.name} is back ({time.monotonic() - started:.1f} s).")
+
+    def _read_settings(self) -> dict[str, str]:
+        """Return the settings to hand to the functions.
+
+        Raises:
+            LocalStackError: one has a value that cannot work; the sentence names the variable.
+        """
+        # The project's own modules take a while to import and need not be imported to say `--help`.
+        from shared.errors import SettingsError  # noqa: PLC0415
+        from shared.settings import validate_environment  # noqa: PLC0415
+
+        settings = read_settings(PROJECT_ROOT, os.environ)
+        os.environ.update(settings)
+        try:
+            validate_environment()
+        except SettingsError as error:
+            raise LocalStackError(str(error)) from error
+        return settings
+
+    def _listen(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Under nohup a hang-up is ignored, and stays so.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._phase == "starting":
+            self._phase = "stopping"
+            raise _StopRequested
+        self._asked.set()  # once asked, more signals change nothing: the stop is bounded and loses no exchange
+
+    def _unexpected(self, error: Exception) -> str:
+        log = self._state_dir / "supervisor.log"
+        try:
+            log.write_text(traceback.format_exc())
+        except OSError:
+            return f"The local stack failed: {error!r}."
+        return f"The local stack failed: {error!r}; see {log}."
+
+    def _announce(self, stack: Stack) -> None:
+        deployment = stack.deployment
+        if deployment is None:
+            return
+        api = deployment.api_url
+        post = f"curl -s -X POST {api}/run -H 'Content-Type: application/json' -d"
+        self.say(
+            f"""
+The API:  {api}
+Try it:
+  {post} '{{"prompt": "My name is Ada.", "thread_id": "demo", "user_id": "ada"}}'
+  {post} '{{"prompt": "What is my name?", "thread_id": "demo", "user_id": "ada"}}'
+  curl -s -X PUT {api}/users/ada/preferences -H 'Content-Type: application/json' -d '{{"tone": "brief"}}' """
+            f"""&& curl -s {api}/users/ada/preferences
+
+AWS endpoint {stack.emulator.url}   Redis {stack.valkey.url}
+PostgreSQL   {stack.postgres.url}
+The data lies in {stack.state.path}, every address in {stack.state.stack_file}.
+Logs of the functions follow; Ctrl-C stops everything.
+"""
+        )

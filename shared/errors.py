@@ -1,0 +1,58 @@
+"""The errors this project raises: one small tree, so that a caller can catch at the height it needs."""
+
+
+class HybridMemoryError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class SettingsError(HybridMemoryError):
+    """A setting has a value that cannot work; the message names the environment variable."""
+
+
+class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so, as the degradation table names it
+    """A layer was asked and did not answer (refused, timed out, or its circuit is open).
+
+    Attributes:
+        layer: `redis`, `postgres` or `queue`, the word used in `degraded`.
+    """
+
+    def __init__(self, layer: str, reason: str = "") -> None:
+        super().__init__(f"{layer} did not answer" + (f": {reason}" if reason else ""))
+        self.layer = layer
+
+
+class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for a message that can never be stored
+    """A queue message, or data in it, that can never be stored.
+
+    Attributes:
+        reason: A short word for metrics and the dead-letter queue's `reason` attribute, e.g. `not_json`.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class TooLargeForQueue(HybridMemoryError):  # noqa: N818 - a property of the message, not a fault
+    """The message is larger than the queue takes; PostgreSQL takes it directly."""
+
+
+class ThreadNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """No such thread, or none that the caller may know of."""
+
+
+class InvalidCursor(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """The pagination cursor was not made by this route for this list."""
+
+
+class IdempotencyConflict(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """The same idempotency key is still running (409), or came with another body (422).
+
+    Attributes:
+        status: The HTTP status it becomes.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status

@@ -1,0 +1,26 @@
+"""The text that memory adds to an agent's instructions (the seed's *Context Injection*)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shared.models import Message
+
+
+def conversation_text(messages: Sequence[Message]) -> str:
+    """Return `Previous conversation:` and a line a message, or '' for none."""
+    if not messages:
+        return ""
+    return "\n".join(["Previous conversation:", *(f"{message.role}: {message.content}" for message in messages)])
+
+
+def preferences_text(preferences: Mapping[str, str]) -> str:
+    """Return `User preferences:` and a line a preference, by name so that either layer gives the same, or ''."""
+    if not preferences:
+        return ""
+    return "\n".join(["User preferences:", *(f"{name}: {preferences[name]}" for name in sorted(preferences))])
+
+
+def join_parts(*parts: str) -> str:
+    """Return the parts that are there, with a blank line between."""
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,213 @@
+"""What people do with threads: read them back, list, rename, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.cursors import decode, encode
+from shared.memory.turn import Memory, unite
+from shared.models import Exchange, Message, Thread, format_time, title_of
+from shared.stores.base import CacheRead, MessagePosition
+
+# A Lambda answer may have 6 MB; a page stops well before, however long its messages are.
+_MOST_PAGE_CHARACTERS: Final = 1_000_000
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_Item]):
+    """A page of messages or threads.
+
+    Attributes:
+        next_cursor: Where the next page starts; None after the last.
+        degraded: Layers that were asked and did not answer; what only they hold is not in `items`.
+    """
+
+    items: list[_Item]
+    next_cursor: str | None
+    degraded: list[str] = field(default_factory=list)
+
+
+class Threads:
+    """Use cases on threads."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def get(self, thread_id: str) -> Thread:
+        """Return a thread, also one whose first exchange is not drained yet.
+
+        Raises:
+            ThreadNotFound: Neither layer knows it.
+            StoreUnavailable: A layer that would have to know did not answer.
+        """
+        found = self._memory.archive.thread(thread_id)
+        if found is not None:
+            return found
+        exchanges = self._cached_exchanges(self._memory.cache.read(thread_id, None), thread_id)
+        if not exchanges:
+            raise ThreadNotFound(thread_id)
+        return Thread(
+            thread_id=thread_id,
+            user_id=exchanges[0].user_id,
+            title=title_of(exchanges[0].user_message),
+            created_at=exchanges[0].created_at,
+            updated_at=exchanges[-1].created_at,
+            message_count=2 * len(exchanges),
+            document_ids=(),
+        )
+
+    def list_for(self, user_id: str, limit: int, cursor: str | None) -> Page[Thread]:
+        """Return a user's threads, newest first.
+
+        Raises:
+            InvalidCursor: The cursor is not one of this list.
+            StoreUnavailable: PostgreSQL did not answer.
+        """
+        listing = f"threads:{user_id}"
+        before = None
+        if cursor is not None:
+            time, row_id = decode(listing, cursor)
+            before = (datetime.fromisoformat(str(time)), UUID(str(row_id)))
+        found = self._memory.archive.threads(user_id, limit + 1, before)
+        page = found[:limit]
+        next_cursor = None
+        if len(found) > limit:
+            last_time, last_id = page[-1][1]
+            next_cursor = encode(listing, [format_time(last_time), str(last_id)])
+        return Page([thread for thread, _ in page], next_cursor)
+
+    def messages(self, thread_id: str, limit: int, cursor: str | None, *, descending: bool) -> Page[Message]:
+        """Return a page of a thread's messages, from L2 plus what is still only in L1.
+
+        Raises:
+            InvalidCursor: The cursor is not one of this list.
+            ThreadNotFound: Neither layer knows the thread.
+            StoreUnavailable: PostgreSQL did not answer, and L1 does not hold the whole thread.
+        """
+        listing = f"messages:{'desc' if descending else 'asc'}:{thread_id}"
+        after = None
+        if cursor is not None:
+            order, position = decode(listing, cursor)
+            after = MessagePosition(UUID(str(order)), int(position))
+        degraded: list[str] = []
+        try:
+            cached = self._memory.cache.read(thread_id, None)
+        except StoreUnavailable as error:
+            cached = CacheRead()
+            degraded.append(error.layer)
+        try:
+            stored = self._memory.archive.messages(thread_id, limit + 1, after, descending=descending)
+        except StoreUnavailable as error:
+            if not cached.is_whole or len(cached.messages) >= 2 * self._memory.settings.max_thread_messages:
+                raise
+            stored = []
+            degraded.append(error.layer)
+        known = {(message.exchange_id, message.role) for message in stored}
+        only_cached = [
+            message
+            for message in cached.messages
+            if message.order is not None
+            and (message.exchange_id, message.role) not in known
+            and _is_beyond(message, after, descending=descending)
+        ]
+        united = sorted([*stored, *only_cached], key=_key, reverse=descending)
+        if not united and after is None and not cached.messages:
+            self._require(thread_id, degraded)
+        items = _fitting(united[:limit])
+        next_cursor = None
+        if len(united) > len(items):
+            order_key, position = _key(items[-1])
+            next_cursor = encode(listing, [str(order_key), position])
+        return Page(items, next_cursor, degraded)
+
+    def _require(self, thread_id: str, degraded: list[str]) -> None:
+        if self._memory.archive.thread(thread_id) is not None:
+            return
+        if degraded:
+            # It may be a thread that only the layer knows that did not answer.
+            raise StoreUnavailable(degraded[0])
+        raise ThreadNotFound(thread_id)
+
+    def rename(self, thread_id: str, title: str) -> Thread:
+        """Title a thread for good; one that is not drained yet is drained for it.
+
+        Raises:
+            ThreadNotFound: Neither layer knows it.
+            StoreUnavailable: A layer that would have to know did not answer.
+        """
+        renamed = self._memory.archive.rename(thread_id, title)
+        if renamed is None:
+            exchanges = self._cached_exchanges(self._memory.cache.read(thread_id, None), thread_id)
+            if exchanges:
+                self._memory.archive.store(exchanges)
+                renamed = self._memory.archive.rename(thread_id, title)
+        if renamed is None:
+            raise ThreadNotFound(thread_id)
+        return renamed
+
+    def delete(self, thread_id: str) -> None:
+        """Delete a thread from both layers, and whatever of it is on its way.
+
+        Raises:
+            ThreadNotFound: Neither layer knew it.
+            StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
+        """
+        try:
+            cached = self._memory.cache.read(thread_id, None)
+            missing = None
+        except StoreUnavailable as error:
+            cached, missing = CacheRead(), error
+        for message in cached.messages[-1:]:
+            self._memory.observe(thread_id, message.order)
+        existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id))
+        self._memory.observe(thread_id, cutoff)
+        if missing is not None:
+            raise missing
+        self._memory.cache.forget_thread(thread_id, cutoff)
+        if not existed and not cached.messages:
+            raise ThreadNotFound(thread_id)
+
+    def _cached_exchanges(self, cached: CacheRead, thread_id: str) -> list[Exchange]:
+        """Return the list's exchanges; entries that somebody else wrote make none."""
+        sides: dict[UUID, dict[str, Message]] = {}
+        for message in unite(cached.messages, [], cached.cutoff, self._memory.settings):
+            if message.exchange_id is not None:
+                sides.setdefault(message.exchange_id, {})[message.role] = message
+        return [
+            Exchange(
+                exchange_id=exchange_id,
+                thread_id=thread_id,
+                user_id=pair["user"].user_id,
+                user_message=pair["user"].content,
+                assistant_message=pair["assistant"].content,
+                created_at=(pair["user"].created_at or datetime.now(UTC)).astimezone(UTC),
+            )
+            for exchange_id, pair in sides.items()
+            if pair.keys() >= {"user", "assistant"}
+        ]
+
+
+def _key(message: Message) -> tuple[UUID, int]:
+    return message.order or UUID(int=0), int(message.role != "user")
+
+
+def _is_beyond(message: Message, after: MessagePosition | None, *, descending: bool) -> bool:
+    if after is None:
+        return True
+    place, start = _key(message), (after.order, after.position)
+    return place < start if descending else place > start
+
+
+def _fitting(messages: list[Message]) -> list[Message]:
+    """Return as many from the front as fit an answer, at least one."""
+    total = 0
+    for count, message in enumerate(messages):
+        total += len(message.content)
+        if count and total > _MOST_PAGE_CHARACTERS:
+            return messages[:count]
+    return messages

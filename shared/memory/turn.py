@@ -1,0 +1,286 @@
+"""A turn: what an agent is told before it answers, and what is kept after. The providers are its two faces."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable, TooLargeForQueue
+from shared.ids import ExchangeIds, milliseconds_of, timestamp_of
+from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.models import Durability, Exchange, Message, Source
+from shared.settings import MemorySettings
+from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
+
+_logger = logging.getLogger(__name__)
+_MOST_FLOORS: Final = 10_000
+# A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
+_MOST_SKEW: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What the memory holds for a turn.
+
+    Attributes:
+        messages: The window, oldest first.
+        source: The layer that served it: `redis`, `postgres`, or `none` when there is nothing.
+        degraded: Layers that were asked and did not answer, so that an outage never looks like an empty history.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    preferences: dict[str, str] = field(default_factory=dict)
+    source: Source = "none"
+    degraded: list[str] = field(default_factory=list)
+
+    @property
+    def context(self) -> str:
+        """The text for the instructions, '' when there is none."""
+        return join_parts(conversation_text(self.messages), preferences_text(self.preferences))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an exchange is.
+
+    Attributes:
+        exchange_id: None when there was no thread to keep it in.
+        durability: The store that holds it for good: `queue`, `postgres`, `redis` (L1's outbox) or `none`.
+        cached: Whether L1's list has it.
+        degraded: Layers that were asked and did not answer.
+    """
+
+    exchange_id: UUID | None
+    durability: Durability
+    cached: bool
+    degraded: list[str] = field(default_factory=list)
+
+
+class Memory:
+    """The stores and what a process remembers of them; one a sandbox."""
+
+    def __init__(self, cache: Cache, archive: Archive, queue: ExchangeQueue, settings: MemorySettings) -> None:
+        self.cache = cache
+        self.archive = archive
+        self.queue = queue
+        self.settings = settings
+        self.ids = ExchangeIds()
+        self._floors: OrderedDict[str, UUID] = OrderedDict()
+
+    def turn(self, thread_id: str | None, user_id: str | None) -> Turn:
+        """Begin a turn; without a thread or a user it does without that memory."""
+        return Turn(self, thread_id, user_id)
+
+    def observe(self, thread_id: str, order: UUID | None) -> None:
+        """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
+        if order is None or milliseconds_of(order) / 1000 > time.time() + _MOST_SKEW.total_seconds():
+            return
+        self._floors[thread_id] = max(order, self._floors.get(thread_id, order))
+        self._floors.move_to_end(thread_id)
+        if len(self._floors) > _MOST_FLOORS:
+            self._floors.popitem(last=False)
+
+    def new_id(self, thread_id: str) -> UUID:
+        """Return an id that sorts after everything this process has seen of the thread."""
+        return self.ids.new(after=self._floors.get(thread_id))
+
+    def name(self, exchange: Exchange) -> Exchange:
+        """Return the exchange under a new id."""
+        exchange_id = self.new_id(exchange.thread_id)
+        return exchange.with_id(exchange_id, timestamp_of(exchange_id))
+
+    def date(self, thread_id: str, exchange_id: UUID) -> datetime:
+        """Return when an exchange that its caller named was accepted; after what is known of its thread."""
+        now = datetime.now(UTC)
+        floor = self._floors.get(thread_id)
+        if exchange_id.version == 7 or floor is None:  # noqa: PLR2004 - such an id carries its own place
+            return now
+        return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
+
+
+class Turn:
+    """One question and its answer. `recall` reads at most once, so that both providers share the round trip."""
+
+    def __init__(self, memory: Memory, thread_id: str | None, user_id: str | None) -> None:
+        self.thread_id = thread_id
+        self.user_id = user_id
+        self._memory = memory
+        self._recalled: Recall | None = None
+
+    def recall(self) -> Recall:
+        """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all."""
+        if self._recalled is None:
+            self._recalled = self._recall()
+        return self._recalled
+
+    def _recall(self) -> Recall:
+        degraded: list[str] = []
+        try:
+            cached = self._memory.cache.read(self.thread_id, self.user_id)
+            has_cache = True
+        except StoreUnavailable as error:
+            cached, has_cache = CacheRead(), False
+            degraded.append(error.layer)
+        messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
+        preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)
+        if not messages and preferences:
+            source = preferences_source
+        return Recall(messages, preferences, source, degraded)
+
+    def _recall_thread(
+        self, cached: CacheRead, degraded: list[str], *, has_cache: bool
+    ) -> tuple[list[Message], Source]:
+        if self.thread_id is None:
+            return [], "none"
+        self._memory.observe(self.thread_id, cached.cutoff)
+        messages, source = cached.messages, _source("redis", cached.messages)
+        if not cached.is_whole:
+            try:
+                window = self._memory.archive.window(self.thread_id, self._memory.settings.max_thread_messages)
+            except StoreUnavailable as error:
+                _add(degraded, error.layer)
+            else:
+                self._memory.observe(self.thread_id, window.cutoff)
+                united = unite(cached.messages, window.exchanges, window.cutoff, self._memory.settings)
+                if len(united) > len(messages) or not messages:
+                    source = _source("postgres", united)
+                messages = united
+                if has_cache:
+                    try:
+                        self._memory.cache.hydrate(self.thread_id, window)
+                    except StoreUnavailable as error:
+                        _add(degraded, error.layer)
+        for message in messages[-1:]:
+            self._memory.observe(self.thread_id, message.order)
+        return messages, source
+
+    def _recall_user(self, cached: CacheRead, degraded: list[str], *, has_cache: bool) -> tuple[dict[str, str], Source]:
+        if self.user_id is None:
+            return {}, "none"
+        user_id = self.user_id
+        if cached.knows_preferences:
+            return cached.preferences, _source("redis", cached.preferences)
+
+        def keep(preferences: dict[str, str]) -> None:
+            try:
+                self._memory.cache.set_preferences(user_id, preferences)
+            except StoreUnavailable as error:
+                _add(degraded, error.layer)
+
+        try:
+            found = self._memory.archive.preferences(user_id, keep if has_cache else None)
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+            return cached.preferences, _source("redis", cached.preferences)
+        return found, _source("postgres", found)
+
+    def keep(
+        self,
+        user_message: str,
+        assistant_message: str,
+        document_ids: Sequence[str] = (),
+        exchange_id: UUID | None = None,
+    ) -> Receipt:
+        """Keep the exchange: on the queue, else in L2, else in L1's outbox; and in L1's list.
+
+        `exchange_id` is the caller's name for it: the same one twice is one exchange. A new one unless given.
+        """
+        if self.thread_id is None:
+            return Receipt(None, "none", cached=False)
+        unnamed = Exchange(
+            exchange_id=exchange_id or UUID(int=0),
+            thread_id=self.thread_id,
+            user_id=self.user_id,
+            user_message=user_message,
+            assistant_message=assistant_message,
+            created_at=datetime.now(UTC),
+            document_ids=tuple(dict.fromkeys(document_ids)),
+        )
+        if exchange_id is None:
+            exchange = self._memory.name(unnamed)
+        else:
+            exchange = unnamed.with_id(exchange_id, self._memory.date(self.thread_id, exchange_id))
+        return self._keep(exchange, is_named=exchange_id is not None)
+
+    def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> Receipt:
+        degraded: list[str] = []
+        durability = self._make_durable(exchange, degraded)
+        cached, cutoff = False, None
+        try:
+            cutoff = self._memory.cache.append(exchange)
+            cached = cutoff is None
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+        if cutoff is not None and not is_second:
+            # The thread was deleted up to a time that this process's clock has not reached. What is told after a
+            # deletion is a new thread's, so it is kept under an id that says so; the drain drops the first one.
+            self._memory.observe(exchange.thread_id, cutoff)
+            if not is_named:
+                return self._keep(self._memory.name(exchange), is_named=False, is_second=True)
+            if exchange.exchange_id.version != 7:  # noqa: PLR2004 - that one is older than the deletion, whatever the clock
+                dated = exchange.with_id(
+                    exchange.exchange_id, self._memory.date(exchange.thread_id, exchange.exchange_id)
+                )
+                return self._keep(dated, is_named=True, is_second=True)
+            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
+        self._memory.observe(exchange.thread_id, exchange.order)
+        return Receipt(exchange.exchange_id, durability, cached, degraded)
+
+    def _make_durable(self, exchange: Exchange, degraded: list[str]) -> Durability:
+        try:
+            self._memory.queue.send(exchange)
+        except TooLargeForQueue as error:
+            _logger.info("exchange goes to postgres directly", extra={"reason": str(error)})
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+        else:
+            return "queue"
+        try:
+            self._memory.archive.store([exchange])
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+        else:
+            return "postgres"
+        try:
+            self._memory.cache.push_outbox(exchange)
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+        else:
+            return "redis"
+        _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
+        return "none"
+
+
+def unite(
+    cached: Sequence[Message], stored: Sequence[Exchange], cutoff: UUID | None, settings: MemorySettings
+) -> list[Message]:
+    """Return the newest messages of what L1 and L2 hold, each once, without what was deleted."""
+    known = {message.exchange_id for message in cached if message.exchange_id is not None}
+    strangers = [message for message in cached if message.order is None]
+    sorted_messages = sorted(
+        [message for message in cached if message.order is not None]
+        + [side for exchange in stored if exchange.exchange_id not in known for side in exchange.messages],
+        key=_place,
+    )
+    alive = [message for message in sorted_messages if cutoff is None or (message.order and message.order > cutoff)]
+    return (strangers + alive)[-settings.max_thread_messages * 2 :]
+
+
+def _place(message: Message) -> tuple[int, int, bool]:
+    order = message.order.int if message.order else 0
+    return order, message.exchange_id.int if message.exchange_id else 0, message.role != "user"
+
+
+def _source(layer: Source, found: object) -> Source:
+    return layer if found else "none"
+
+
+def _add(degraded: list[str], layer: str) -> None:
+    if layer not in degraded:
+        degraded.append(layer)

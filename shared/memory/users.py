@@ -1,0 +1,70 @@
+"""What people do with what is known of a user: read and change the preferences, forget the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.errors import StoreUnavailable
+from shared.memory.turn import Memory
+
+
+class Users:
+    """Use cases on users."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def preferences(self, user_id: str) -> dict[str, str]:
+        """Return all preferences, from L1 if it knows them.
+
+        Raises:
+            StoreUnavailable: PostgreSQL did not answer, and L1 does not know.
+        """
+        try:
+            cached = self._memory.cache.read(None, user_id)
+        except StoreUnavailable:
+            return self._memory.archive.preferences(user_id)
+        if cached.knows_preferences:
+            return cached.preferences
+        return self._memory.archive.preferences(user_id, lambda found: self._publish(user_id, found))
+
+    def replace(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
+        """Make these all the preferences there are, in both layers.
+
+        Raises:
+            StoreUnavailable: A layer did not answer; asking again completes the change.
+        """
+        return self._change(user_id, preferences, replace=True)
+
+    def merge(self, user_id: str, changes: Mapping[str, str | None]) -> dict[str, str]:
+        """Set the given preferences, remove those given as None, and return all.
+
+        Raises:
+            StoreUnavailable: A layer did not answer; asking again completes the change.
+        """
+        return self._change(user_id, changes, replace=False)
+
+    def _change(self, user_id: str, changes: Mapping[str, str | None], *, replace: bool) -> dict[str, str]:
+        return self._memory.archive.change_preferences(
+            user_id, changes, replace=replace, then=lambda found: self._publish(user_id, found)
+        )
+
+    def _publish(self, user_id: str, preferences: Mapping[str, str]) -> None:
+        try:
+            self._memory.cache.set_preferences(user_id, preferences)
+        except StoreUnavailable:
+            # PostgreSQL has it. What L1 still holds when it is back is doubted, and compared, by who saw it away.
+            return
+
+    def forget(self, user_id: str) -> None:
+        """Delete every thread and preference of the user from both layers, and whatever is on its way.
+
+        Raises:
+            StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
+        """
+        also = self._memory.cache.threads_of(user_id)
+        cutoff, threads = self._memory.archive.forget_user(user_id, self._memory.ids.new(), also)
+        for thread_id, thread_cutoff in threads.items():
+            self._memory.observe(thread_id, thread_cutoff)
+            self._memory.cache.forget_thread(thread_id, thread_cutoff)
+        self._memory.cache.forget_user(user_id, cutoff)

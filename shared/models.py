@@ -1,0 +1,249 @@
+"""The wire contract: an exchange, as it travels through the queue and rests in the Redis list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, Self
+from uuid import UUID
+
+import orjson
+
+from shared.errors import InvalidRecord
+from shared.ids import order_key
+
+WIRE_VERSION: Final = 1
+MAX_ID_LENGTH: Final = 255
+MAX_TEXT_LENGTH: Final = 200_000
+MAX_TITLE_LENGTH: Final = 80
+
+Role = Literal["user", "assistant"]
+Durability = Literal["queue", "postgres", "redis", "none"]
+Source = Literal["redis", "postgres", "none"]
+
+
+def format_time(moment: datetime) -> str:
+    """Return an aware moment as UTC ISO 8601 with six digits of fraction, so that text sorts as time does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One side of an exchange, as a context shows it.
+
+    Attributes:
+        role: `user` or `assistant`.
+        content: The text.
+        exchange_id: None for an entry that somebody else put in the list.
+        created_at: Aware, UTC; None likewise.
+        order: The order key of the exchange; None likewise.
+        user_id: Who wrote it, where that is known.
+    """
+
+    role: str
+    content: str
+    exchange_id: UUID | None = None
+    created_at: datetime | None = None
+    order: UUID | None = None
+    user_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the API's shape: `role`, `content`, `exchange_id`, `created_at`."""
+        return {
+            "role": self.role,
+            "content": self.content,
+            "exchange_id": str(self.exchange_id) if self.exchange_id else None,
+            "created_at": format_time(self.created_at) if self.created_at else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One user message and the assistant's answer to it.
+
+    Attributes:
+        exchange_id: Names the exchange: the same id twice is one exchange, and the earliest `created_at` wins.
+        created_at: When the exchange was accepted; aware, UTC.
+    """
+
+    exchange_id: UUID
+    thread_id: str
+    user_id: str | None
+    user_message: str
+    assistant_message: str
+    created_at: datetime
+    document_ids: tuple[str, ...] = field(default=())
+
+    @property
+    def order(self) -> UUID:
+        """The key that sorts this exchange in its thread."""
+        return order_key(self.exchange_id, self.created_at)
+
+    @property
+    def messages(self) -> tuple[Message, Message]:
+        """The user's message and the assistant's."""
+        named = self.exchange_id, self.created_at, self.order
+        return Message("user", self.user_message, *named, self.user_id), Message(
+            "assistant", self.assistant_message, *named
+        )
+
+    def with_id(self, exchange_id: UUID, created_at: datetime) -> Self:
+        """Return the same texts under another id."""
+        return replace(self, exchange_id=exchange_id, created_at=created_at)
+
+    def to_wire(self) -> str:
+        """Return the SQS message body.
+
+        SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two travel escaped.
+        """
+        body = orjson.dumps(
+            {
+                "version": WIRE_VERSION,
+                "exchange_id": str(self.exchange_id),
+                "thread_id": self.thread_id,
+                "user_id": self.user_id,
+                "user_message": self.user_message,
+                "assistant_message": self.assistant_message,
+                "document_ids": list(self.document_ids),
+                "created_at": format_time(self.created_at),
+            }
+        ).decode()
+        return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+    @classmethod
+    def from_wire(cls, body: str | bytes) -> Self:
+        """Parse an SQS message body.
+
+        Raises:
+            InvalidRecord: It can never be stored; `reason` is `not_json`, `unknown_version`, `missing_field` or
+                `invalid_field`.
+        """
+        try:
+            record = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise InvalidRecord("not_json", str(error)) from error
+        if not isinstance(record, dict):
+            raise InvalidRecord("not_json", "the body is JSON but no object")
+        if record.get("version") != WIRE_VERSION or isinstance(record.get("version"), bool):
+            raise InvalidRecord("unknown_version", f"version is not {WIRE_VERSION}")
+        for name in _WIRE_FIELDS:
+            if name not in record:
+                raise InvalidRecord("missing_field", name)
+        return cls(
+            exchange_id=_parse_uuid(record["exchange_id"]),
+            thread_id=_parse_id("thread_id", record["thread_id"]),
+            user_id=None if record["user_id"] is None else _parse_id("user_id", record["user_id"]),
+            user_message=_parse_text("user_message", record["user_message"]),
+            assistant_message=_parse_text("assistant_message", record["assistant_message"]),
+            created_at=_parse_time(record["created_at"]),
+            document_ids=_parse_documents(record["document_ids"]),
+        )
+
+
+_WIRE_FIELDS: Final = (
+    "exchange_id",
+    "thread_id",
+    "user_id",
+    "user_message",
+    "assistant_message",
+    "document_ids",
+    "created_at",
+)
+
+
+def _parse_uuid(value: object) -> UUID:
+    if not isinstance(value, str):
+        raise InvalidRecord("invalid_field", "exchange_id is no UUID")
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise InvalidRecord("invalid_field", "exchange_id is no UUID") from error
+
+
+def _parse_id(name: str, value: object) -> str:
+    if not isinstance(value, str) or (fault := id_fault(value)):
+        raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is no text'}")
+    return value
+
+
+def _parse_text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidRecord("invalid_field", f"{name} is no text")
+    if fault := text_fault(value):
+        raise InvalidRecord("invalid_field", f"{name} {fault}")
+    return value
+
+
+def _parse_time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise InvalidRecord("invalid_field", "created_at is no text")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidRecord("invalid_field", "created_at is no ISO 8601 time") from error
+    if moment.tzinfo is None:
+        raise InvalidRecord("invalid_field", "created_at names no time zone")
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise InvalidRecord("invalid_field", "created_at is out of range") from error
+
+
+def _parse_documents(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise InvalidRecord("invalid_field", "document_ids is no list")
+    return tuple(_parse_id("document_ids", item) for item in value)
+
+
+def id_fault(value: str) -> str | None:
+    """Return what is wrong with a thread, user or document id, or None."""
+    if not 1 <= len(value) <= MAX_ID_LENGTH:
+        return f"must have 1 to {MAX_ID_LENGTH} characters"
+    if not value.isprintable():
+        return "must hold printable characters only"
+    return None
+
+
+def text_fault(value: str) -> str | None:
+    """Return why neither PostgreSQL nor JSON can hold the text, or None."""
+    if "\x00" in value:
+        return "must not hold NUL characters"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "must not hold lone surrogates"
+    return None
+
+
+def title_of(user_message: str) -> str:
+    """Return the title that a first message gives its thread: one line of at most 80 characters."""
+    return " ".join(user_message.split())[:MAX_TITLE_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation as PostgreSQL knows it.
+
+    Attributes:
+        message_count: Messages, so two an exchange.
+        document_ids: Attached documents in the order of their attachment; None where a list does not load them.
+    """
+
+    thread_id: str
+    user_id: str | None
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+    message_count: int
+    document_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A message found in one of the user's conversations."""
+
+    thread_id: str
+    title: str | None
+    role: str
+    content: str
+    created_at: datetime

@@ -1,0 +1,144 @@
+"""Settings, one class a concern, read from the environment (and `.env`) by the composition roots only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import SettingsError
+
+
+def _config(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore")
+
+
+def _empty_is_none(value: Any) -> Any:
+    # A CloudFormation parameter cannot be absent, only empty.
+    return None if value == "" else value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+
+
+class RedisSettings(BaseSettings):
+    """`REDIS__*`: where L1 is, and how long a request may wait for it."""
+
+    model_config = _config("REDIS__")
+
+    host: str = Field(default="localhost", min_length=1)
+    port: int = Field(default=6379, ge=1, le=65535)
+    password: OptionalText = None
+    db: int = Field(default=0, ge=0)
+    tls: bool = False
+    timeout_ms: int = Field(default=250, ge=10, le=10_000)
+
+
+class DatabaseSettings(BaseSettings):
+    """`DATABASE__*`: where L2 is, and how long a request may wait for it.
+
+    `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s.
+    """
+
+    model_config = _config("DATABASE__")
+
+    url: str = "postgresql://memory:memory@localhost:5432/memory"
+    timeout_ms: int = Field(default=2_000, ge=100, le=60_000)
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgres(cls, value: str) -> str:
+        if not value.startswith(("postgresql://", "postgres://")):
+            message = "must start with postgresql://"
+            raise ValueError(message)
+        return value
+
+
+class MemorySettings(BaseSettings):
+    """`MEMORY__*`: how long L1 keeps what, and the window."""
+
+    model_config = _config("MEMORY__")
+
+    thread_ttl_hours: int = Field(default=24, ge=1, le=24 * 365)
+    user_ttl_days: int = Field(default=30, ge=1, le=3650)
+    max_thread_messages: int = Field(default=50, ge=1, le=1000, description="The window, in exchanges.")
+
+    @property
+    def thread_ttl_seconds(self) -> int:
+        """Life of a thread's list after its last use."""
+        return self.thread_ttl_hours * 3600
+
+    @property
+    def user_ttl_seconds(self) -> int:
+        """Life of a user's preferences in L1 after their last use."""
+        return self.user_ttl_days * 86400
+
+
+class SyncSettings(BaseSettings):
+    """`SYNC__*`: the exchange queue and its dead-letter queue."""
+
+    model_config = _config("SYNC__")
+
+    queue_url: str = Field(min_length=1)
+    dlq_url: OptionalText = None
+
+
+class AgentSettings(BaseSettings):
+    """`AGENT__*`: the model, and how long it may take."""
+
+    model_config = _config("AGENT__")
+
+    model: str = Field(default="offline", min_length=1)
+    timeout_seconds: float = Field(default=25, gt=0, le=900)
+
+
+class AuthSettings(BaseSettings):
+    """`AUTH__*`: who may."""
+
+    model_config = _config("AUTH__")
+
+    mode: str = "none"
+
+    @field_validator("mode")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value != "none":
+            message = "must be none"
+            raise ValueError(message)
+        return value
+
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def load(kind: type[_Settings]) -> _Settings:
+    """Read one concern's settings.
+
+    Raises:
+        SettingsError: A value cannot work; the sentence names the variable.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        faults = [_sentence(prefix, fault) for fault in error.errors(include_url=False, include_context=False)]
+        raise SettingsError(" ".join(faults)) from None
+
+
+def _sentence(prefix: str, fault: Any) -> str:
+    variable = prefix + "__".join(str(part) for part in fault["loc"]).upper()
+    if fault["type"] == "missing":
+        return f"{variable} is not set."
+    # The value is not repeated: it may be a password or a URL that holds one.
+    return f"{variable} has a value that cannot work: {fault['msg'].removeprefix('Value error, ')}."
+
+
+def validate_environment() -> None:
+    """Check every setting that a start needs, except those that a deployment fills in.
+
+    Raises:
+        SettingsError: A value cannot work; the sentence names the variable.
+    """
+    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings, AuthSettings):
+        load(kind)

@@ -1,0 +1,202 @@
+"""What the memory asks of its stores. The real ones, and their in-memory twins for unit tests, satisfy these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from shared.models import Exchange, Message, SearchHit, Thread
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRead:
+    """What L1 holds, read in one round trip.
+
+    Attributes:
+        messages: The thread's list, oldest first, at most the window.
+        is_whole: Whether nothing is missing from `messages` that belongs into the window.
+        cutoff: Order key of the thread's last deletion, if L1 remembers one.
+        preferences: What the user's hash holds.
+        knows_preferences: Whether `preferences` is all there is, also when it is empty.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    is_whole: bool = False
+    cutoff: UUID | None = None
+    preferences: dict[str, str] = field(default_factory=dict)
+    knows_preferences: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The newest exchanges of a thread in L2.
+
+    Attributes:
+        exchanges: Oldest first, at most as many as were asked for.
+        is_all: Whether the thread has no older ones.
+        cutoff: Order key of the thread's last deletion, None if it never was deleted.
+    """
+
+    exchanges: list[Exchange]
+    is_all: bool
+    cutoff: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What a batch did to L2.
+
+    Attributes:
+        stored: Exchanges that are new.
+        duplicates: Exchanges that were there already.
+        erased: Exchanges that a deletion had overtaken, so that they were dropped.
+        effective: Every exchange of the batch that L2 now holds, as L2 holds it.
+    """
+
+    stored: int
+    duplicates: int
+    erased: int
+    effective: list[Exchange]
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePosition:
+    """Where a page of messages starts: after (or, descending, before) this message."""
+
+    order: UUID
+    position: int
+
+
+class Cache(Protocol):
+    """L1: Redis. Every method raises `StoreUnavailable` when it does not answer."""
+
+    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        """Read a thread's window and a user's preferences in one round trip."""
+        ...
+
+    def append(self, exchange: Exchange) -> UUID | None:
+        """Merge one new exchange in one round trip.
+
+        Returns the order key of the thread's (or user's) last deletion if that is not older than the exchange, which
+        then is not in the list; else None.
+        """
+        ...
+
+    def hydrate(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds, which is complete as far back as it reaches."""
+        ...
+
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
+        """Merge what L2 just took into the lists that exist."""
+        ...
+
+    def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
+        """Make the user's hash hold exactly these."""
+        ...
+
+    def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
+        """Remove the thread's list and remember the deletion."""
+        ...
+
+    def forget_user(self, user_id: str, cutoff: UUID) -> None:
+        """Remove the user's hash and remember the deletion."""
+        ...
+
+    def threads_of(self, user_id: str) -> list[str]:
+        """Return the threads the user wrote to lately, also those that L2 does not know yet."""
+        ...
+
+    def push_outbox(self, exchange: Exchange) -> None:
+        """Keep an exchange for the time when the queue or PostgreSQL is back."""
+        ...
+
+    def ping(self) -> None:
+        """Return if it answers, within its timeout."""
+        ...
+
+
+class Archive(Protocol):
+    """L2: PostgreSQL. Every method raises `StoreUnavailable` when it does not answer."""
+
+    def window(self, thread_id: str, limit: int) -> Window:
+        """Return the newest `limit` exchanges."""
+        ...
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store a batch, all or nothing, idempotently, in a constant number of statements.
+
+        Raises:
+            InvalidRecord: PostgreSQL refuses the data (of one of them).
+        """
+        ...
+
+    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences; `then` gets them while no other writer can change them."""
+        ...
+
+    def change_preferences(
+        self,
+        user_id: str,
+        changes: Mapping[str, str | None],
+        *,
+        replace: bool,
+        then: Callable[[dict[str, str]], None],
+    ) -> dict[str, str]:
+        """Set (or with None remove) preferences and return all; `then` gets them before another writer can."""
+        ...
+
+    def thread(self, thread_id: str) -> Thread | None:
+        """Return the thread with its documents."""
+        ...
+
+    def threads(
+        self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
+        """Return threads newest first, each with its place in that order."""
+        ...
+
+    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
+        """Return a page of messages in thread order."""
+        ...
+
+    def rename(self, thread_id: str, title: str) -> Thread | None:
+        """Title the thread for good."""
+        ...
+
+    def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+        ...
+
+    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `also`, and the preferences.
+
+        Returns the order key up to which the user is gone, and the same for each thread.
+        """
+        ...
+
+    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        """Return the user's newest messages that hold the query's words."""
+        ...
+
+    def ping(self) -> None:
+        """Return if it answers, within its timeout."""
+        ...
+
+
+class ExchangeQueue(Protocol):
+    """The exchange queue. Every method raises `StoreUnavailable` when it does not answer."""
+
+    def send(self, exchange: Exchange) -> None:
+        """Put an exchange on the queue.
+
+        Raises:
+            TooLargeForQueue: The message is over what SQS takes.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if it answers, within its timeout."""
+        ...

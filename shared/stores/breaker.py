@@ -1,0 +1,93 @@
+"""A circuit breaker: a store that hangs costs one request its timeout, not every request."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from shared.errors import StoreUnavailable
+
+_logger = logging.getLogger(__name__)
+
+
+class CircuitBreaker:
+    """Skips a store after its first failure, and finds out beside the requests when it is back.
+
+    While open, a request starts a probe (at most one at a time, at most one in `probe_interval`) on a thread of its
+    own, with a connection of its own, and gives it `grace` seconds: a healthy store answers within that, so the first
+    request after a recovery already uses it; a store that still hangs costs the request only the grace.
+
+    Args:
+        layer: The store's name in `degraded`.
+        probe: Raises if the store does not answer; bounded by the store's own timeout.
+        probe_interval: Seconds between the starts of two probes.
+        grace: Seconds a request waits for a probe it started.
+    """
+
+    def __init__(
+        self, layer: str, probe: Callable[[], None], *, probe_interval: float = 0.2, grace: float = 0.02
+    ) -> None:
+        self.layer = layer
+        self._probe = probe
+        self._interval = probe_interval
+        self._grace = grace
+        self._lock = threading.Lock()
+        self._open = False
+        self._last_probe = 0.0
+        self._probing: threading.Thread | None = None
+        self.outages = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests skip the store."""
+        return self._open
+
+    @contextmanager
+    def guard(self, failures: tuple[type[Exception], ...]) -> Iterator[None]:
+        """Run a call to the store; any of `failures` opens the circuit.
+
+        Raises:
+            StoreUnavailable: The circuit is open, or the call failed in one of the given ways.
+        """
+        if self._open and not self._came_back():
+            raise StoreUnavailable(self.layer, "circuit open")
+        try:
+            yield
+        except failures as error:
+            self._trip(error)
+            raise StoreUnavailable(self.layer, type(error).__name__) from error
+
+    def _trip(self, error: Exception) -> None:
+        with self._lock:
+            if not self._open:
+                self._open = True
+                self.outages += 1
+                # The first probe starts with the next request, not within this one.
+                self._last_probe = 0.0
+                _logger.warning("circuit opened", extra={"layer": self.layer, "error": type(error).__name__})
+
+    def _came_back(self) -> bool:
+        with self._lock:
+            probing = self._probing
+            if probing is None or not probing.is_alive():
+                if time.monotonic() - self._last_probe < self._interval:
+                    return not self._open
+                self._last_probe = time.monotonic()
+                probing = threading.Thread(target=self._run_probe, name=f"probe-{self.layer}", daemon=True)
+                self._probing = probing
+                probing.start()
+        probing.join(self._grace)
+        return not self._open
+
+    def _run_probe(self) -> None:
+        try:
+            self._probe()
+        except Exception as error:  # noqa: BLE001 - whatever it raises, the store has not answered
+            _logger.debug("probe failed", extra={"layer": self.layer, "error": type(error).__name__})
+            return
+        with self._lock:
+            self._open = False
+        _logger.info("circuit closed", extra={"layer": self.layer})

@@ -1,0 +1,275 @@
+"""L2 in PostgreSQL, in SQL of its own (see the `sql` folder)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.models import Exchange, Message, SearchHit, Thread, format_time, title_of
+from shared.stores.base import MessagePosition, StoreResult, Window
+from shared.stores.postgres_connection import PostgresConnection, sql
+
+_Connection = psycopg.Connection[DictRow]
+_ROWS_AN_EXCHANGE: Final = 2
+# Held shared by whoever stores, alone by whoever deletes: what is on its way when a thread is deleted is either there
+# to be deleted, or stored after the tombstone can be seen. One lock for all, because deletions are rare.
+_DELETION_LOCK: Final = 7_215_002
+_PREFERENCES_LOCK: Final = 7_215_003
+_STORE, _STORED, _WINDOW = sql("store"), sql("stored"), sql("window")
+_THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
+_MESSAGES = {False: sql("messages_asc"), True: sql("messages_desc")}
+_FORGET_THREAD, _FORGET_USER = sql("forget_thread"), sql("forget_user")
+_BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
+_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class PostgresArchive:
+    """L2. Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def window(self, thread_id: str, limit: int) -> Window:
+        """Return the newest `limit` exchanges, and the thread's last deletion."""
+
+        def work(connection: _Connection) -> Window:
+            wanted = {"thread_id": thread_id, "rows": limit * _ROWS_AN_EXCHANGE + 1}
+            rows = connection.execute(_WINDOW, wanted).fetchall()
+            tombstone = connection.execute(
+                "select cutoff from thread_tombstones where thread_id = %s", (thread_id,)
+            ).fetchone()
+            is_all = len(rows) <= limit * _ROWS_AN_EXCHANGE
+            newest = reversed(rows[: limit * _ROWS_AN_EXCHANGE])
+            return Window(_exchanges(thread_id, newest), is_all, tombstone["cutoff"] if tombstone else None)
+
+        return self._connection.run(work)
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store a batch, all or nothing, in two statements and one more if some were there already.
+
+        Raises:
+            InvalidRecord: PostgreSQL refuses the data (of one of them).
+        """
+        batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
+
+        def work(connection: _Connection) -> StoreResult:
+            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            rows = connection.execute(_STORE, {"batch": batch}).fetchall()
+            by_fate: dict[str, list[Exchange]] = {"stored": [], "replaced": [], "duplicate": [], "erased": []}
+            for row in rows:
+                by_fate[row["fate"]].append(exchanges[row["number"]])
+            duplicates = by_fate["duplicate"]
+            return StoreResult(
+                stored=len(by_fate["stored"]),
+                duplicates=len(duplicates) + len(by_fate["replaced"]),
+                erased=len(by_fate["erased"]),
+                effective=by_fate["stored"] + by_fate["replaced"] + _stored(connection, duplicates),
+            )
+
+        return self._connection.run(work)
+
+    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences; `then` gets them while no other writer can change them."""
+
+        def work(connection: _Connection) -> dict[str, str]:
+            if then is not None:
+                _lock_preferences(connection, user_id)
+            found = _preferences(connection, user_id)
+            if then is not None:
+                then(found)
+            return found
+
+        return self._connection.run(work)
+
+    def change_preferences(
+        self,
+        user_id: str,
+        changes: Mapping[str, str | None],
+        *,
+        replace: bool,
+        then: Callable[[dict[str, str]], None],
+    ) -> dict[str, str]:
+        """Set (or with None remove) preferences and return all; `then` gets them before another writer can."""
+        removed = [key for key, value in changes.items() if value is None]
+        kept = [(key, value) for key, value in changes.items() if value is not None]
+
+        def work(connection: _Connection) -> dict[str, str]:
+            _lock_preferences(connection, user_id)
+            connection.execute(
+                "delete from user_preferences where user_id = %s and (key = any(%s) or (%s and not key = any(%s)))",
+                (user_id, removed, replace, [key for key, _ in kept]),
+            )
+            connection.execute(
+                "insert into user_preferences as p (user_id, key, value)"
+                " select %s, given.key, given.value from unnest(%s::text[], %s::text[]) as given (key, value)"
+                " on conflict (user_id, key) do update set value = excluded.value, updated_at = now()"
+                " where p.value <> excluded.value",
+                (user_id, [key for key, _ in kept], [value for _, value in kept]),
+            )
+            return _preferences(connection, user_id)
+
+        def publish(connection: _Connection) -> None:
+            # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
+            _lock_preferences(connection, user_id)
+            then(_preferences(connection, user_id))
+
+        changed = self._connection.run(work)
+        self._connection.run(publish)
+        return changed
+
+    def thread(self, thread_id: str) -> Thread | None:
+        """Return the thread with its documents."""
+        row = self._connection.run(lambda c: c.execute(_THREAD, {"thread_id": thread_id}).fetchone())
+        return _thread(row) if row else None
+
+    def threads(
+        self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
+        """Return threads newest first, each with its place in that order."""
+        time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
+        wanted = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
+        rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall())
+        return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
+
+    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
+        """Return a page of messages in thread order, or in reverse."""
+        start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
+        wanted = {"thread_id": thread_id, "rows": limit, "order_key": start.order, "position": start.position}
+        rows = self._connection.run(lambda c: c.execute(_MESSAGES[descending], wanted).fetchall())
+        return [
+            Message(row["role"], row["content"], row["exchange_id"], row["created_at"], row["order_key"])
+            for row in rows
+        ]
+
+    def rename(self, thread_id: str, title: str) -> Thread | None:
+        """Title the thread for good."""
+
+        def work(connection: _Connection) -> Thread | None:
+            connection.execute(
+                "update conversations set title = %s, title_is_fixed = true where thread_id = %s", (title, thread_id)
+            )
+            row = connection.execute(_THREAD, {"thread_id": thread_id}).fetchone()
+            return _thread(row) if row else None
+
+        return self._connection.run(work)
+
+    def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+
+        def work(connection: _Connection) -> tuple[bool, UUID]:
+            connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
+            row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
+            return row["existed"], row["cutoff"]
+
+        return self._connection.run(work)
+
+    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `also`, and the preferences.
+
+        Returns the order key up to which the user is gone, and the same for each thread.
+        """
+
+        def work(connection: _Connection) -> tuple[UUID, dict[str, UUID]]:
+            connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
+            _lock_preferences(connection, user_id)
+            wanted = {"user_id": user_id, "cutoff": cutoff, "also": list(also)}
+            rows = connection.execute(_FORGET_USER, wanted).fetchall()
+            of_user = next(row["cutoff"] for row in rows if row["thread_id"] is None)
+            return of_user, {row["thread_id"]: row["cutoff"] for row in rows if row["thread_id"] is not None}
+
+        return self._connection.run(work)
+
+    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        """Return the user's messages that hold any of the query's words of three letters or more, best first."""
+        words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:20]
+        patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
+        wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
+        rows = self._connection.run(lambda c: c.execute(_SEARCH, wanted).fetchall())
+        return [SearchHit(**row) for row in rows]
+
+    def ping(self) -> None:
+        """Return if it answers."""
+        self._connection.run(lambda c: c.execute("select 1"))
+
+
+def _record(number: int, exchange: Exchange) -> dict[str, Any]:
+    return {
+        "number": number,
+        "exchange_id": str(exchange.exchange_id),
+        "order_key": str(exchange.order),
+        "thread_id": exchange.thread_id,
+        "user_id": exchange.user_id,
+        "title": title_of(exchange.user_message),
+        "user_message": exchange.user_message,
+        "assistant_message": exchange.assistant_message,
+        "created_at": format_time(exchange.created_at),
+        "document_ids": list(exchange.document_ids),
+    }
+
+
+def _one(connection: _Connection, statement: bytes, wanted: Mapping[str, Any]) -> DictRow:
+    row = connection.execute(statement, wanted).fetchone()
+    if row is None:
+        raise psycopg.InterfaceError("a statement that always has a row had none")
+    return row
+
+
+def _lock_preferences(connection: _Connection, user_id: str) -> None:
+    connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (_PREFERENCES_LOCK, user_id))
+
+
+def _preferences(connection: _Connection, user_id: str) -> dict[str, str]:
+    rows = connection.execute("select key, value from user_preferences where user_id = %s", (user_id,)).fetchall()
+    return {row["key"]: row["value"] for row in rows}
+
+
+def _stored(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """Return what L2 holds of exchanges that were there already."""
+    if not exchanges:
+        return []
+    wanted = {
+        "thread_ids": [exchange.thread_id for exchange in exchanges],
+        "exchange_ids": [exchange.exchange_id for exchange in exchanges],
+    }
+    by_thread: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(_STORED, wanted).fetchall():
+        by_thread.setdefault(row["thread_id"], []).append(row)
+    return [exchange for thread_id, rows in by_thread.items() for exchange in _exchanges(thread_id, rows)]
+
+
+def _exchanges(thread_id: str, rows: Any) -> list[Exchange]:
+    """Return exchanges from message rows that come in thread order."""
+    found: dict[UUID, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["exchange_id"], {})[row["position"]] = row
+    return [
+        Exchange(
+            exchange_id=exchange_id,
+            thread_id=thread_id,
+            user_id=next(iter(sides.values()))["user_id"],
+            user_message=sides[0]["content"] if 0 in sides else "",
+            assistant_message=sides[1]["content"] if 1 in sides else "",
+            created_at=next(iter(sides.values()))["created_at"].astimezone(UTC),
+        )
+        for exchange_id, sides in found.items()
+    ]
+
+
+def _thread(row: DictRow) -> Thread:
+    documents = row.get("document_ids")
+    return Thread(
+        thread_id=row["thread_id"],
+        user_id=row["user_id"],
+        title=row["title"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        message_count=row["message_count"],
+        document_ids=None if documents is None else tuple(documents),
+    )

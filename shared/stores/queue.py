@@ -1,0 +1,63 @@
+"""The exchange queue in SQS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import TooLargeForQueue
+from shared.models import Exchange
+from shared.settings import SyncSettings
+from shared.stores.breaker import CircuitBreaker
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient  # a development package
+
+# SQS takes 1 MiB with attributes; what is left is for those that the dead-letter queue adds.
+_MOST_BYTES: Final = 1_048_576 - 4_096
+# What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
+_MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
+
+
+def sqs_client() -> SQSClient:
+    """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("sqs", config=config)
+
+
+class SqsQueue:
+    """Sends exchanges; receiving is the event source mapping's work."""
+
+    def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
+        self._url = settings.queue_url
+        self._client = client or sqs_client()
+        self.breaker = CircuitBreaker("queue", self._probe)
+
+    def _probe(self) -> None:
+        self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+    def send(self, exchange: Exchange) -> None:
+        """Put an exchange on the queue.
+
+        Raises:
+            TooLargeForQueue: The message is over what SQS takes.
+            StoreUnavailable: SQS does not answer, or has no such queue.
+        """
+        body = exchange.to_wire()
+        if len(body.encode()) > _MOST_BYTES:
+            raise TooLargeForQueue(f"{len(body.encode())} bytes")
+        with self.breaker.guard((BotoCoreError, ClientError)):
+            try:
+                self._client.send_message(QueueUrl=self._url, MessageBody=body)
+            except ClientError as error:
+                if error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_FAULTS:
+                    raise TooLargeForQueue(error.response["Error"]["Code"]) from error
+                raise
+
+    def ping(self) -> None:
+        """Return if the queue is there."""
+        with self.breaker.guard((BotoCoreError, ClientError)):
+            self._probe()

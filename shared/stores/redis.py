@@ -1,0 +1,358 @@
+"""L1 in Redis (Valkey speaks the same protocol). Core commands only; a script or transaction touches one key."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.errors import StoreUnavailable
+from shared.models import Exchange
+from shared.settings import MemorySettings, RedisSettings
+from shared.stores.base import CacheRead, Window
+from shared.stores.breaker import CircuitBreaker
+from shared.stores.redis_entries import decode, is_first, script_arguments
+
+_logger = logging.getLogger(__name__)
+_MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
+_REPLACE_HASH: Final = (Path(__file__).parent / "replace_hash.lua").read_text()
+_OUTBOX: Final = "outbox:exchanges"
+_OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
+_CLAIM_SECONDS: Final = 900
+_TOMBSTONE_SECONDS: Final = 4 * 86400
+_MOST_UNMERGED: Final = 500
+_MOST_REMEMBERED: Final = 10_000
+_Mark = Literal["whole", "unknown", ""]
+
+
+def _messages_key(thread_id: str) -> str:
+    return f"thread:{thread_id}:messages"
+
+
+def _claim_key(thread_id: str) -> str:
+    return f"thread:{thread_id}:claim"
+
+
+def _tombstone_key(thread_id: str) -> str:
+    return f"thread:{thread_id}:tombstone"
+
+
+def _preferences_key(user_id: str) -> str:
+    return f"user:{user_id}:preferences"
+
+
+def _no_preferences_key(user_id: str) -> str:
+    return f"user:{user_id}:preferences:none"
+
+
+def _user_threads_key(user_id: str) -> str:
+    return f"user:{user_id}:threads"
+
+
+def _user_tombstone_key(user_id: str) -> str:
+    return f"user:{user_id}:tombstone"
+
+
+class RedisCache:
+    """L1. Holds one lazily made connection per concurrent call; nothing connects before the first use."""
+
+    def __init__(self, settings: RedisSettings, memory: MemorySettings) -> None:
+        self._memory = memory
+        self._settings = settings
+        self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
+        self.breaker = CircuitBreaker("redis", self._probe)
+        # Exchanges whose merge failed: merged ahead of the next call that gets through.
+        self._unmerged: OrderedDict[UUID, Exchange] = OrderedDict()
+        # Threads that this process found new, so that their first exchange makes a whole list.
+        self._new_threads: OrderedDict[str, None] = OrderedDict()
+        # Keys compared with L2 since the last outage; see `_is_doubted`.
+        self._verified: OrderedDict[str, int] = OrderedDict()
+        self._outage_ended = 0.0
+
+    def _connect(self, retry: Retry) -> redis.Redis:
+        seconds = self._settings.timeout_ms / 1000
+        return redis.Redis(
+            host=self._settings.host,
+            port=self._settings.port,
+            password=self._settings.password,
+            db=self._settings.db,
+            ssl=self._settings.tls,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            socket_keepalive=True,
+            # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
+            retry=retry,
+        )
+
+    def _probe(self) -> None:
+        client = self._connect(Retry(NoBackoff(), 0))
+        try:
+            client.ping()
+        finally:
+            client.close()
+
+    def _call(self, fill: Callable[[redis.client.Pipeline], object]) -> list[Any]:
+        """Send what `fill` queues in one round trip, behind merges that failed before, and return the replies.
+
+        Raises:
+            StoreUnavailable: No answer, or an error reply to any of the commands.
+        """
+        was_open = self.breaker.is_open
+        with self.breaker.guard(_OUTAGES):
+            if was_open:
+                self._outage_ended = time.monotonic()
+            late = list(self._unmerged.values())
+            pipe = self._client.pipeline(transaction=False)
+            for exchange in late:
+                self._queue_merge(pipe, exchange.thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
+            fill(pipe)
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+        for exchange, reply in zip(late, replies, strict=False):
+            if not isinstance(reply, Exception):
+                self._unmerged.pop(exchange.exchange_id, None)
+        replies = replies[len(late) :]
+        for reply in replies:
+            if isinstance(reply, redis.RedisError):
+                _logger.error("redis refused a command", extra={"error": str(reply)[:200]})
+                raise StoreUnavailable("redis", type(reply).__name__) from reply
+        return replies
+
+    def _queue_merge(
+        self,
+        pipe: redis.client.Pipeline,
+        thread_id: str,
+        exchanges: Sequence[Exchange],
+        *,
+        ttl: int,
+        only_existing: bool = False,
+        mark: _Mark = "",
+        cutoff: UUID | None = None,
+    ) -> None:
+        arguments: list[str | bytes | int] = [
+            ttl,
+            self._memory.max_thread_messages * 2,
+            int(only_existing),
+            mark,
+            str(cutoff or ""),
+        ]
+        for exchange in exchanges:
+            arguments.extend(script_arguments(exchange))
+        pipe.eval(_MERGE, 1, _messages_key(thread_id), *arguments)
+
+    def _is_doubted(self, key: str) -> bool:
+        """Return whether the key may have missed a merge during an outage that this process saw."""
+        if not self.breaker.outages or time.monotonic() - self._outage_ended > self._memory.thread_ttl_seconds:
+            return False
+        return self._verified.get(key) != self.breaker.outages
+
+    def _trust(self, key: str) -> None:
+        if self.breaker.outages:
+            _remember(self._verified, key, self.breaker.outages)
+
+    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        """Read a thread's window and a user's preferences in one round trip."""
+        most = self._memory.max_thread_messages * 2
+
+        def fill(pipe: redis.client.Pipeline) -> None:
+            if thread_id is not None:
+                pipe.lrange(_messages_key(thread_id), -most, -1)
+                pipe.get(_tombstone_key(thread_id))
+            if user_id is not None:
+                pipe.hgetall(_preferences_key(user_id))
+                pipe.exists(_no_preferences_key(user_id))
+
+        if thread_id is None and user_id is None:
+            return CacheRead()
+        replies = self._call(fill)
+        messages, is_whole, cutoff = [], False, None
+        if thread_id is not None:
+            entries: list[bytes] = replies[0]
+            cutoff = _order(replies[1])
+            decoded = [decode(entry) for entry in entries]
+            messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
+            is_whole = (
+                len(messages) == len(entries) > 0
+                and (len(entries) >= most or is_first(entries[0]))
+                and not self._is_doubted(_messages_key(thread_id))
+            )
+        preferences, knows = {}, False
+        if user_id is not None:
+            preferences = {name.decode(): value.decode() for name, value in replies[-2].items()}
+            knows = bool(preferences or replies[-1]) and not self._is_doubted(_preferences_key(user_id))
+        return CacheRead(messages, is_whole, cutoff, preferences, knows)
+
+    def append(self, exchange: Exchange) -> UUID | None:
+        """Merge one new exchange in one round trip; return the deletion that overtook it, if one did."""
+        thread_id, user_id = exchange.thread_id, exchange.user_id
+        is_new = self._new_threads.pop(thread_id, _ABSENT) is None
+
+        def fill(pipe: redis.client.Pipeline) -> None:
+            pipe.getdel(_claim_key(thread_id))
+            self._queue_merge(
+                pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds, mark="whole" if is_new else ""
+            )
+            pipe.get(_tombstone_key(thread_id))
+            if user_id is not None:
+                pipe.get(_user_tombstone_key(user_id))
+                pipe.zadd(_user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
+                pipe.expire(_user_threads_key(user_id), self._memory.thread_ttl_seconds)
+                pipe.expire(_preferences_key(user_id), self._memory.user_ttl_seconds)
+
+        try:
+            replies = self._call(fill)
+        except StoreUnavailable:
+            _remember(self._unmerged, exchange.exchange_id, exchange, most=_MOST_UNMERGED)
+            raise
+        was_claimed = replies[0] is not None
+        if was_claimed != is_new:
+            # Not claimed though this process found the thread new: somebody else wrote to it since, and the list may
+            # have been lost since. Claimed by another process: then this was the first write, and the list is whole.
+            mark: _Mark = "whole" if was_claimed else "unknown"
+            self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, mark=mark))
+        cutoffs = [order for reply in replies[2:4] if (order := _order(reply)) is not None and order >= exchange.order]
+        if not cutoffs:
+            return None
+        cutoff = max(cutoffs)
+        self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff))
+        return cutoff
+
+    def hydrate(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds; a thread that L2 does not know is claimed as new instead."""
+        if not window.exchanges:
+            self._call(lambda pipe: self._claim(pipe, thread_id, window.cutoff))
+            _remember(self._new_threads, thread_id, None)
+        else:
+
+            def fill(pipe: redis.client.Pipeline) -> None:
+                self._restore_tombstone(pipe, thread_id, window.cutoff)
+                self._queue_merge(
+                    pipe,
+                    thread_id,
+                    window.exchanges,
+                    ttl=self._memory.thread_ttl_seconds,
+                    mark="whole" if window.is_all else "",
+                    cutoff=window.cutoff,
+                )
+
+            self._call(fill)
+        self._trust(_messages_key(thread_id))
+
+    def _claim(self, pipe: redis.client.Pipeline, thread_id: str, cutoff: UUID | None) -> None:
+        self._restore_tombstone(pipe, thread_id, cutoff)
+        # What the list already holds is then all there is.
+        self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark="whole", cutoff=cutoff)
+        pipe.set(_claim_key(thread_id), "1", ex=_CLAIM_SECONDS)
+
+    def _restore_tombstone(self, pipe: redis.client.Pipeline, thread_id: str, cutoff: UUID | None) -> None:
+        if cutoff is not None:
+            pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
+        """Merge what L2 just took into the lists that exist, all threads in one round trip."""
+        threads: dict[str, list[Exchange]] = {}
+        for exchange in exchanges:
+            threads.setdefault(exchange.thread_id, []).append(exchange)
+
+        def fill(pipe: redis.client.Pipeline) -> None:
+            for thread_id, batch in threads.items():
+                self._queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
+                pipe.get(_tombstone_key(thread_id))
+
+        if not threads:
+            return
+        replies = self._call(fill)
+        overtaken = {
+            thread_id: cutoff
+            for (thread_id, batch), reply in zip(threads.items(), replies[1::2], strict=True)
+            if (cutoff := _order(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
+        }
+
+        def clean(pipe: redis.client.Pipeline) -> None:
+            for thread_id, cutoff in overtaken.items():
+                self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+
+        if overtaken:
+            self._call(clean)
+
+    def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
+        """Make the user's hash hold exactly these, and remember when there are none."""
+        key = _preferences_key(user_id)
+        ttl = self._memory.user_ttl_seconds
+        fields = [text for item in preferences.items() for text in item]
+
+        def fill(pipe: redis.client.Pipeline) -> None:
+            if preferences:
+                pipe.delete(_no_preferences_key(user_id))
+            pipe.eval(_REPLACE_HASH, 1, key, ttl, *fields)
+            if not preferences:
+                pipe.set(_no_preferences_key(user_id), "1", ex=ttl)
+
+        self._call(fill)
+        self._trust(key)
+
+    def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
+        """Remember the deletion, then remove the list: a merge in between finds the one or is removed by the other."""
+
+        def fill(pipe: redis.client.Pipeline) -> None:
+            pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+            pipe.delete(_messages_key(thread_id))
+            pipe.delete(_claim_key(thread_id))
+
+        self._forget_local(lambda exchange: exchange.thread_id == thread_id)
+        self._new_threads.pop(thread_id, None)
+        self._call(fill)
+
+    def forget_user(self, user_id: str, cutoff: UUID) -> None:
+        """Remember the deletion, then remove the preferences and the index of the user's threads."""
+
+        def fill(pipe: redis.client.Pipeline) -> None:
+            pipe.set(_user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+            pipe.delete(_preferences_key(user_id))
+            pipe.delete(_no_preferences_key(user_id))
+            pipe.delete(_user_threads_key(user_id))
+
+        self._forget_local(lambda exchange: exchange.user_id == user_id)
+        self._call(fill)
+
+    def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
+        for exchange in [e for e in self._unmerged.values() if is_erased(e)]:
+            del self._unmerged[exchange.exchange_id]
+
+    def threads_of(self, user_id: str) -> list[str]:
+        """Return the threads the user wrote to within the list's life."""
+        replies = self._call(lambda pipe: pipe.zrange(_user_threads_key(user_id), 0, -1))
+        return [member.decode() for member in replies[0]]
+
+    def push_outbox(self, exchange: Exchange) -> None:
+        """Append the exchange's wire form to the outbox, which has no time to live."""
+        self._call(lambda pipe: pipe.rpush(_OUTBOX, exchange.to_wire()))
+
+    def ping(self) -> None:
+        """Return if it answers."""
+        self._call(lambda pipe: pipe.ping())
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+
+_ABSENT: Final = object()
+
+
+def _order(reply: bytes | None) -> UUID | None:
+    return UUID(reply.decode()) if reply else None
+
+
+def _remember(memory: OrderedDict[Any, Any], key: object, value: object, *, most: int = _MOST_REMEMBERED) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > most:
+        memory.popitem(last=False)

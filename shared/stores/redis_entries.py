@@ -1,0 +1,60 @@
+"""The Redis list's entries: one JSON object a message, in the form that `merge.lua` reads."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from shared.models import Exchange, Message, format_time
+
+_logger = logging.getLogger(__name__)
+
+
+def encode(exchange: Exchange) -> tuple[bytes, bytes]:
+    """Return the user's and the assistant's entry. The first three fields stand in the order the script expects."""
+    head = {
+        "exchange_id": str(exchange.exchange_id),
+        "order": str(exchange.order),
+        "created_at": format_time(exchange.created_at),
+    }
+    user = {**head, "role": "user", "content": exchange.user_message}
+    if exchange.user_id is not None:
+        user["user_id"] = exchange.user_id
+    return orjson.dumps(user), orjson.dumps({**head, "role": "assistant", "content": exchange.assistant_message})
+
+
+def script_arguments(exchange: Exchange) -> list[str | bytes]:
+    """Return the five arguments an exchange is to `merge.lua`."""
+    return [str(exchange.order), str(exchange.exchange_id), format_time(exchange.created_at), *encode(exchange)]
+
+
+def decode(entry: bytes) -> Message | None:
+    """Return the message, or None for an entry that is no JSON object with `role` and `content`."""
+    try:
+        fields = orjson.loads(entry)
+        return Message(
+            role=_text(fields["role"]),
+            content=_text(fields["content"]),
+            exchange_id=UUID(fields["exchange_id"]) if "exchange_id" in fields else None,
+            created_at=datetime.fromisoformat(fields["created_at"]) if "created_at" in fields else None,
+            order=UUID(fields["order"]) if "order" in fields else None,
+            user_id=_text(fields["user_id"]) if "user_id" in fields else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Somebody else wrote it. The list is not whole without it, so the caller asks L2.
+        _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
+        return None
+
+
+def is_first(entry: bytes) -> bool:
+    """Return whether the entry is marked as its thread's first."""
+    return entry.endswith(b',"first":true}')
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value

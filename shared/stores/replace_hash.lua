@@ -1,0 +1,14 @@
+-- Makes a hash hold exactly the given fields.
+--
+-- KEYS[1]  the hash
+-- ARGV[1]  time to live in seconds
+-- ARGV[2…] field, value, field, value, …
+
+redis.call('DEL', KEYS[1])
+for at = 2, #ARGV, 500 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, at, math.min(at + 499, #ARGV)))
+end
+if #ARGV > 1 then
+  redis.call('EXPIRE', KEYS[1], ARGV[1])
+end
+return #ARGV > 1

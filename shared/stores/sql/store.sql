@@ -1,0 +1,78 @@
+-- Stores a batch of exchanges in one statement, whatever its size, and says what became of each.
+-- :batch is a JSON array; `number` is the place in it.
+with input as materialized (
+    select r.*
+    from jsonb_to_recordset(%(batch)s::jsonb) as r (
+        number int, exchange_id uuid, order_key uuid, thread_id text, user_id text, title text,
+        user_message text, assistant_message text, created_at timestamptz, document_ids jsonb
+    )
+),
+alive as (
+    select i.*
+    from input i
+    left join thread_tombstones t on t.thread_id = i.thread_id
+    left join user_tombstones u on u.user_id = i.user_id
+    where (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
+),
+-- The same exchange twice in one batch: the earliest wins, as it does across batches and in Redis.
+single as (
+    select distinct on (thread_id, exchange_id) * from alive order by thread_id, exchange_id, created_at
+),
+threads as (
+    select distinct on (s.thread_id)
+        s.thread_id, s.user_id, s.title, s.order_key,
+        min(s.created_at) over (partition by s.thread_id) as began_at,
+        max(s.created_at) over (partition by s.thread_id) as ended_at
+    from single s
+    order by s.thread_id, s.order_key
+),
+-- In the order of thread_id, so that two drains that share threads cannot wait for each other in a circle.
+conversation as (
+    insert into conversations as c (thread_id, user_id, title, created_at, updated_at, first_order)
+    select thread_id, user_id, title, began_at, ended_at, order_key from threads order by thread_id
+    on conflict (thread_id) do update set
+        user_id = case when excluded.first_order < c.first_order then excluded.user_id else c.user_id end,
+        title = case
+            when c.title_is_fixed or not excluded.first_order < c.first_order then c.title else excluded.title
+        end,
+        first_order = least(c.first_order, excluded.first_order),
+        created_at = least(c.created_at, excluded.created_at),
+        updated_at = greatest(c.updated_at, excluded.updated_at)
+    returning c.id, c.thread_id
+),
+written as (
+    insert into messages as m (conversation_id, exchange_id, position, role, content, created_at)
+    select c.id, s.exchange_id, side.position, side.role, side.content, s.created_at
+    from single s
+    join conversation c on c.thread_id = s.thread_id
+    cross join lateral (
+        values (0::smallint, 'user', s.user_message), (1::smallint, 'assistant', s.assistant_message)
+    ) as side (position, role, content)
+    on conflict (conversation_id, exchange_id, position) do update
+        set content = excluded.content, created_at = excluded.created_at
+        where excluded.created_at < m.created_at
+    returning m.conversation_id, m.exchange_id, m.position, m.xmax = 0 as is_new
+),
+attached as (
+    insert into conversation_documents (conversation_id, document_id, attached_at)
+    select distinct on (c.id, d.document_id) c.id, d.document_id, s.created_at
+    from single s
+    join conversation c on c.thread_id = s.thread_id
+    cross join lateral jsonb_array_elements_text(s.document_ids) as d (document_id)
+    order by c.id, d.document_id, s.created_at
+    on conflict do nothing
+)
+select
+    i.number,
+    case
+        when a.number is null then 'erased'
+        when s.number is distinct from i.number or w.exchange_id is null then 'duplicate'
+        when w.is_new then 'stored'
+        else 'replaced'
+    end as fate
+from input i
+left join alive a on a.number = i.number
+left join single s on s.thread_id = i.thread_id and s.exchange_id = i.exchange_id
+left join conversation c on c.thread_id = i.thread_id
+left join written w on w.conversation_id = c.id and w.exchange_id = i.exchange_id and w.position = 0
+order by i.number

@@ -1,0 +1,411 @@
+"""`AGENT__MODEL`: what is accepted, and each provider over a real connection."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from functions.agent.models import parse_model, validate_model
+from functions.agent.runner import AgentRunError, AgentRunner, AgentTimeoutError
+from shared.errors import SettingsError
+from shared.models import SearchHit
+from shared.settings import AgentSettings
+
+KEY = "sk-very-secret-0123456789"
+INSTRUCTIONS = "Be brief.\n\nPrevious conversation:\nuser: Hello\nassistant: Hi!"
+
+
+def _no_search(user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+    raise AssertionError((user_id, query, limit, exclude_thread))
+
+
+def _runner(model: str, timeout_seconds: float = 25) -> AgentRunner:
+    return AgentRunner(AgentSettings(model=model, timeout_seconds=timeout_seconds), _no_search)
+
+
+async def _ask(runner: AgentRunner, tools: Sequence[str] = ()) -> str:
+    return await runner.run(
+        agent_name="assistant",
+        tools=tools,
+        instructions=INSTRUCTIONS,
+        prompt="How are you?",
+        thread_id=None,
+        user_id=None,
+    )
+
+
+# --- the setting ---
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "name"),
+    [
+        ("offline", "offline", ""),
+        ("openai:gpt-5", "openai", "gpt-5"),
+        ("ollama:llama3.2:1b", "ollama", "llama3.2:1b"),
+        (
+            "bedrock:us.anthropic.claude-haiku-4-5-20251001-v1:0",
+            "bedrock",
+            "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        ),
+    ],
+)
+def test_models_that_can_run(model: str, provider: str, name: str) -> None:
+    """The provider ends at the first colon; a model's name may have more."""
+    parsed = parse_model(model)
+    assert (parsed.provider, parsed.name, str(parsed)) == (provider, name, model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "",
+        "gpt-5",
+        "offline:x",
+        "openai:",
+        ":gpt-5",
+        "openai: gpt-5",
+        "azure:gpt-5",
+        "OpenAI:gpt-5",
+        "bedrock:a\nb",
+        KEY,
+    ],
+)
+def test_models_that_cannot(model: str) -> None:
+    """The sentence names the variable and the choices, and does not repeat the value."""
+    with pytest.raises(SettingsError, match=r"^AGENT__MODEL .*offline.*bedrock:<model>") as caught:
+        validate_model(model)
+    assert KEY not in str(caught.value)
+
+
+# --- OpenAI's chat completions format, spoken by a server of the test's own ---
+
+
+@dataclass
+class ChatServer:
+    """A chat completions endpoint.
+
+    Attributes:
+        answers: What to answer next, each an assistant `message`; the last one is repeated.
+        status: Every answer's status; any but 200 comes with a body that repeats the key.
+        hang: Whether a request waits for `released`.
+    """
+
+    url: str
+    answers: list[dict[str, Any]] = field(default_factory=lambda: [{"role": "assistant", "content": "Fine."}])
+    status: int = 200
+    hang: bool = False
+    released: threading.Event = field(default_factory=threading.Event)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    connections: int = 0
+
+    def respond(self, path: str, key: str | None, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return status and body."""
+        self.requests.append(body)
+        self.keys.append(key)
+        if self.hang:
+            self.released.wait(10)
+        if path != "/v1/chat/completions":
+            return 404, {}
+        if self.status != 200:
+            error = {"message": f"Incorrect API key provided: {KEY}", "code": "bad_key", "type": "invalid_request"}
+            return self.status, {"error": error}
+        message = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return 200, {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1_750_000_000,
+            "model": body["model"],
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
+            ],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        }
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    """The server, on a free port of 127.0.0.1."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            state.connections += 1
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, answer = state.respond(self.path, self.headers["Authorization"], body)
+            payload = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.send_header("x-should-retry", "false")  # so that a failure costs the suite no backoff
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def log_message(self, *args: object) -> None:
+            """Keep the test's output clean."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *args: object) -> None:
+            """A client that gave up is not this server's fault."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        state = ChatServer(f"http://127.0.0.1:{server.server_port}/v1")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield state
+        state.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def openai(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
+    """The environment that makes `openai:` and `ollama:` talk to the server."""
+    monkeypatch.setenv("OPENAI_BASE_URL", chat.url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OLLAMA_BASE_URL", chat.url)
+    return chat
+
+
+@pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
+def test_chat_completions(model: str, openai: ChatServer) -> None:
+    """The memory goes out inside the instructions, and no message history beside them."""
+    assert asyncio.run(_closing(_runner(model))) == ["Fine."]
+    (request,) = openai.requests
+    assert request["model"] == model.split(":")[1]
+    assert [message["role"] for message in request["messages"]] in (["system", "user"], ["developer", "user"])
+    assert [message["content"] for message in request["messages"]] == [INSTRUCTIONS, "How are you?"]
+    assert "tools" not in request
+
+
+async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = ()) -> list[str]:
+    """Ask, and close the connection that a Lambda sandbox would keep."""
+    try:
+        return [await _ask(runner, tools) for _ in range(times)]
+    finally:
+        client: Any = runner._loaded()._model
+        await client.client.close()
+
+
+def test_key_is_sent(openai: ChatServer) -> None:
+    """The key of the environment authorizes the request."""
+    asyncio.run(_closing(_runner("openai:gpt-5")))
+    assert openai.keys == [f"Bearer {KEY}"]
+
+
+def test_warm_runs_share_a_connection(openai: ChatServer) -> None:
+    """Model and connection are reused."""
+    assert asyncio.run(_closing(_runner("openai:gpt-5"), times=3)) == ["Fine."] * 3
+    assert len(openai.requests) == 3
+    assert openai.connections == 1
+
+
+def test_tools_over_the_wire(openai: ChatServer) -> None:
+    """The provider sees the tool's schema, and its call reaches the function."""
+    call = {"id": "1", "type": "function", "function": {"name": "search_conversations", "arguments": '{"query": "x"}'}}
+    openai.answers = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "assistant", "content": "Done."},
+    ]
+    assert asyncio.run(_closing(_runner("openai:gpt-5"), tools=["search_conversations"])) == ["Done."]
+    schema = openai.requests[0]["tools"][0]["function"]
+    assert schema["name"] == "search_conversations"
+    assert sorted(schema["parameters"]["properties"]) == ["limit", "query"]
+    assert "not known who the user is" in openai.requests[1]["messages"][-1]["content"]
+
+
+def test_endless_tool_calls_end(openai: ChatServer) -> None:
+    """A model that only ever calls tools is stopped."""
+    call = {"id": "1", "type": "function", "function": {"name": "current_time", "arguments": "{}"}}
+    openai.answers = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    with pytest.raises(AgentRunError, match=r"gave no answer: UsageLimitExceeded\.$"):
+        asyncio.run(_closing(_runner("openai:gpt-5"), tools=["current_time"]))
+    assert len(openai.requests) < 10
+
+
+def test_characters_nobody_can_store(openai: ChatServer) -> None:
+    """NUL and lone surrogates of a model become replacement characters."""
+    openai.answers = [{"role": "assistant", "content": "a\x00b\ud800c"}]
+    assert asyncio.run(_closing(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
+
+
+@pytest.mark.parametrize("content", [" \n", ""])
+def test_no_answer(content: str, openai: ChatServer) -> None:
+    """Blank text is no answer."""
+    openai.answers = [{"role": "assistant", "content": content}]
+    with pytest.raises(AgentRunError, match="answer"):
+        asyncio.run(_closing(_runner("openai:gpt-5")))
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+def test_provider_refuses(status: int, openai: ChatServer) -> None:
+    """The status and the code are told, what the provider wrote is not."""
+    openai.status = status
+    with pytest.raises(AgentRunError, match=rf"^The model openai:gpt-5 .* {status} \(bad_key\)\.$") as caught:
+        asyncio.run(_closing(_runner("openai:gpt-5")))
+    assert KEY not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection is an error of the run."""
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{_free_port()}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(AgentRunError, match=r"could not be asked: ModelConnectionError\.$"):
+        asyncio.run(_closing(_runner("openai:gpt-5")))
+
+
+def test_provider_hangs(openai: ChatServer) -> None:
+    """Nobody waits longer than the setting says."""
+    openai.hang = True
+    runner = _runner("openai:gpt-5", timeout_seconds=0.5)
+    runner._loaded()
+    started = time.monotonic()
+    with pytest.raises(AgentTimeoutError, match=r"gave no answer within 0\.5 s\.$"):
+        asyncio.run(_closing(runner))
+    assert time.monotonic() - started < 5
+
+
+def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without a key says which variable is missing."""
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(AgentRunError, match=r"openai:gpt-5 is not set up: .*OPENAI_API_KEY"):
+        asyncio.run(_ask(_runner("openai:gpt-5")))
+
+
+# --- Bedrock's Converse format, spoken by the AWS emulator ---
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The emulator's URL."""
+    home: Path = tmp_path_factory.mktemp("emulator")
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    environment = {
+        **os.environ,
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        # These two listen on every interface, whatever BIND_HOST says.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"], cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_for(f"{url}/_ministack/health", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - the test's own http URL
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail(f"the emulator did not answer (exit status {process.poll()})")
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An AWS environment of the test's own."""
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
+    return monkeypatch
+
+
+@pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", "us.anthropic.claude-haiku-4-5-20251001-v1:0"])
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"])
+def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPatch) -> None:
+    """Converse, and ConverseStream which the library takes for Claude; twice on one client."""
+    aws.setenv(variable, emulator)
+    runner = _runner(f"bedrock:{model}")
+
+    async def twice() -> list[str]:
+        return [await _ask(runner, ["current_time"]), await _ask(runner)]
+
+    first, second = asyncio.run(twice())
+    assert model in first
+    assert first == second
+
+
+def test_bedrock_without_credentials(emulator: str, aws: pytest.MonkeyPatch) -> None:
+    """What boto3 raises by itself is an error of the run, too."""
+    aws.setenv("AWS_ENDPOINT_URL", emulator)
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(AgentRunError, match=r"gave no answer: NoCredentialsError\.$"):
+        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+
+
+def test_bedrock_without_region(aws: pytest.MonkeyPatch) -> None:
+    """A client that cannot be built is an error of the run."""
+    aws.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(AgentRunError, match="NoRegionError"):
+        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+
+
+def test_bedrock_refuses(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
+    """The status is told; what the provider wrote is not."""
+    aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
+    with pytest.raises(AgentRunError, match="HTTP status 404") as caught:
+        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+    assert KEY not in str(caught.value)
+
+
+def test_bedrock_nobody_listens(aws: pytest.MonkeyPatch) -> None:
+    """A refused connection is an error of the run."""
+    aws.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{_free_port()}")
+    with pytest.raises(AgentRunError, match=r"could not be asked: ModelConnectionError\.$"):
+        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+
+
+def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
+    """A thread blocked in boto3 does not hold the answer up."""
+    aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
+    chat.hang = True
+    runner = _runner("bedrock:amazon.nova-lite-v1:0", timeout_seconds=0.5)
+    runner._loaded()
+    started = time.monotonic()
+    with pytest.raises(AgentTimeoutError, match=r"within 0\.5 s"):
+        asyncio.run(_ask(runner))
+    assert time.monotonic() - started < 5

@@ -1,0 +1,352 @@
+"""The runner on the offline model: names, memory in the answer, tools, time."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from functions.agent import engine, registry
+from functions.agent.offline_answer import find_memory
+from functions.agent.registry import AgentDefinition
+from functions.agent.runner import (
+    AgentRunError,
+    AgentRunner,
+    AgentTimeoutError,
+    UnknownAgentError,
+    UnknownToolError,
+)
+from functions.agent.tools import ToolContext
+from shared.errors import HybridMemoryError, SettingsError, StoreUnavailable
+from shared.models import SearchHit
+from shared.settings import AgentSettings
+
+INSTRUCTIONS = "You are a helpful assistant."
+NO_MEMORY = (
+    "I remember nothing of this conversation: no earlier messages were given to me.\nI know no preferences of yours."
+)
+
+
+@dataclass
+class FakeSearch:
+    """Remembers how it was called."""
+
+    available: bool = True
+    calls: list[tuple[str, str, int, str | None]] = field(default_factory=list)
+
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        self.calls.append((user_id, query, limit, exclude_thread))
+        if not self.available:
+            raise StoreUnavailable("postgres")
+        return [SearchHit("old", "Dinner", "user", "I love pizza", datetime(2026, 7, 1, tzinfo=UTC))]
+
+
+def _runner(search: FakeSearch | None = None, timeout_seconds: float = 25) -> AgentRunner:
+    return AgentRunner(AgentSettings(model="offline", timeout_seconds=timeout_seconds), search or FakeSearch())
+
+
+def _ask(
+    runner: AgentRunner,
+    prompt: str,
+    *,
+    instructions: str = INSTRUCTIONS,
+    tools: Sequence[str] = (),
+    user_id: str | None = "ana",
+) -> str:
+    return asyncio.run(
+        runner.run(
+            agent_name="assistant",
+            tools=tools,
+            instructions=instructions,
+            prompt=prompt,
+            thread_id="now",
+            user_id=user_id,
+        )
+    )
+
+
+def _with_memory(messages: Sequence[tuple[str, str]], preferences: Mapping[str, str] | None = None) -> str:
+    """Return instructions with the memory appended as the seed's *Context Injection* does."""
+    parts = [INSTRUCTIONS]
+    if messages:
+        parts.append("Previous conversation:\n" + "\n".join(f"{role}: {content}" for role, content in messages))
+    if preferences:
+        parts.append("User preferences:\n" + "\n".join(f"{key}: {value}" for key, value in preferences.items()))
+    return "\n\n".join(parts)
+
+
+# --- start and names ---
+
+
+def test_the_agent_library_is_not_loaded_before_the_first_run() -> None:
+    """Every route but `/run` is spared the library's import."""
+    program = """
+import sys
+from functions.agent.models import validate_model
+from functions.agent.runner import AgentRunner
+from shared.settings import AgentSettings
+validate_model("bedrock:x")
+AgentRunner(AgentSettings(model="openai:x"), None).check("assistant", ["current_time"])
+print([name for name in ("pydantic_ai", "openai", "boto3", "botocore", "httpx2") if name in sys.modules])
+"""
+    root = Path(registry.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_wrong_model_stops_the_start() -> None:
+    """The composition root finds it, not the first user."""
+    with pytest.raises(SettingsError, match="AGENT__MODEL"):
+        AgentRunner(AgentSettings(model="nonsense"), FakeSearch())
+
+
+def test_known_names_pass() -> None:
+    """An agent and tools, also none and the same one twice."""
+    _runner().check("assistant", [])
+    _runner().check("assistant", ["current_time", "search_conversations", "current_time"])
+
+
+def test_unknown_agent() -> None:
+    """The error says what there is."""
+    with pytest.raises(UnknownAgentError, match=r"no agent 'nobody'; there is: assistant\.$") as caught:
+        _runner().check("nobody", [])
+    assert (caught.value.name, caught.value.known) == ("nobody", ("assistant",))
+    assert isinstance(caught.value, HybridMemoryError)
+
+
+def test_unknown_tool() -> None:
+    """The error says what there is, on `run` as on `check`."""
+    with pytest.raises(UnknownToolError) as caught:
+        _ask(_runner(), "Hello", tools=["current_time", "rm"])
+    assert (caught.value.name, caught.value.known) == ("rm", ("current_time", "search_conversations"))
+
+
+def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry each is enough: the agent's own instructions come first, its own tools are there."""
+
+    def weather(context: ToolContext, city: str) -> str:
+        """Tell the weather."""
+        return f"Rain in {city} for {context.user_id}."
+
+    clerk = AgentDefinition("clerk", instructions="You are a clerk.", tools=("weather",))
+    monkeypatch.setitem(registry.AGENTS, "clerk", clerk)
+    monkeypatch.setitem(registry.TOOLS, "weather", weather)
+    monkeypatch.setattr("functions.agent.offline._WHEN", {"weather": lambda _: {"city": "Oslo"}})
+    answer = asyncio.run(
+        _runner().run(
+            agent_name="clerk",
+            tools=[],
+            instructions=_with_memory([("user", "Hi")]),
+            prompt="?",
+            thread_id=None,
+            user_id="ana",
+        )
+    )
+    assert "weather answered: Rain in Oslo for ana." in answer
+    assert "- user: Hi" in answer
+
+
+# --- memory ---
+
+
+def test_without_memory_it_says_so() -> None:
+    """No memory is told as such."""
+    assert _ask(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
+
+
+def test_second_turn_quotes_the_first() -> None:
+    """What the first turn said is in the second turn's answer, whatever lines it had."""
+    runner = _runner()
+    first = "My name is Ana.\n\nMy cat is Tom."
+    answer = _ask(runner, first)
+    second = _ask(runner, "Who am I?", instructions=_with_memory([("user", first), ("assistant", answer)]))
+    assert second.startswith("You said: Who am I?\nI remember 2 messages of this conversation:\n")
+    assert first in second
+    assert "\n- assistant: You said: My name is Ana.\n" in second
+
+
+def test_preferences() -> None:
+    """Key and value show up, with a conversation and without."""
+    preferences = {"preferred_language": "Python", "expertise_level": "intermediate"}
+    for messages in ([], [("user", "Hi"), ("assistant", "Hello")]):
+        answer = _ask(_runner(), "Hello", instructions=_with_memory(messages, preferences))
+        assert "I know 2 preferences of yours:\n- preferred_language: Python\n- expertise_level: intermediate" in answer
+        assert ("I remember nothing" in answer) == (not messages)
+
+
+def test_headings_inside_messages() -> None:
+    """A message that looks like a heading stays a message."""
+    memory = find_memory(
+        _with_memory([("user", "User preferences:\nPrevious conversation:"), ("assistant", "Hm")], {"tone": "dry"})
+    )
+    assert memory.messages == ("user: User preferences:\nPrevious conversation:", "assistant: Hm")
+    assert memory.preferences == ("tone: dry",)
+
+
+def test_same_input_same_answer() -> None:
+    """Deterministic, within a process and across runners."""
+    instructions = _with_memory([("user", "Hi"), ("assistant", "Hello")], {"tone": "dry"})
+    runner = _runner()
+    answers = {_ask(each, "Hello", instructions=instructions) for each in (runner, runner, _runner())}
+    assert len(answers) == 1
+
+
+def test_answers_do_not_grow_without_end() -> None:
+    """Answers that become memory themselves stay of a size over a long conversation."""
+    runner = _runner()
+    messages: list[tuple[str, str]] = []
+    lengths = []
+
+    async def talk() -> None:
+        for turn in range(60):
+            prompt = f"Turn {turn}: " + "word " * 20
+            answer = await runner.run(
+                agent_name="assistant",
+                tools=[],
+                instructions=_with_memory(messages[-100:]),
+                prompt=prompt,
+                thread_id=None,
+                user_id=None,
+            )
+            messages.extend([("user", prompt), ("assistant", answer)])
+            lengths.append(len(answer))
+
+    asyncio.run(talk())
+    assert max(lengths) < 3_000
+    assert max(lengths[-10:]) <= max(lengths[10:20]) + 100
+
+
+def test_huge_prompt() -> None:
+    """The answer to the largest prompt there may be, with a window full of them, is smaller than it."""
+    huge = "x" * 200_000
+    answer = _ask(_runner(), huge, instructions=_with_memory([("user", huge), ("assistant", huge)] * 50))
+    assert len(answer) < 60_000
+
+
+# --- tools ---
+
+
+def test_tools_are_really_called() -> None:
+    """The library calls the functions, and their answers come back."""
+    search = FakeSearch()
+    answer = _ask(
+        _runner(search),
+        "What time is it in UTC? Search my older conversations for pizza!",
+        tools=["current_time", "search_conversations"],
+    )
+    assert f"current_time answered: {datetime.now(UTC).year}-" in answer
+    assert "user: I love pizza" in answer
+    assert search.calls == [("ana", "pizza", 5, "now")]
+
+
+def test_a_zone_in_the_prompt() -> None:
+    """The offline model passes a time zone on."""
+    answer = _ask(_runner(), "What time is it on Mars/Olympus?", tools=["current_time"])
+    assert "current_time answered: " in answer
+    assert "Mars/Olympus'" in answer or "No time zone but UTC" in answer
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tools"),
+    [("Hello", ["current_time", "search_conversations"]), ("What time is it? Search older ones.", [])],
+)
+def test_tools_are_not_called_needlessly(prompt: str, tools: list[str]) -> None:
+    """Neither unasked nor when the request does not allow them."""
+    search = FakeSearch()
+    assert _ask(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
+    assert search.calls == []
+
+
+def test_search_without_a_user_or_a_store() -> None:
+    """Neither fails the turn."""
+    prompt = "Search earlier conversations"
+    assert "not known who the user is" in _ask(_runner(), prompt, tools=["search_conversations"], user_id=None)
+    down = FakeSearch(available=False)
+    assert "did not answer" in _ask(_runner(down), prompt, tools=["search_conversations"])
+    assert down.calls == [("ana", prompt, 5, "now")]
+
+
+# --- time and failures ---
+
+
+def test_nothing_is_built_twice() -> None:
+    """Model, agent and tool schemas are kept for the next run."""
+    runner = _runner()
+    _ask(runner, "time", tools=["current_time"])
+    kept = runner._loaded()
+    before = (kept._model, kept._agents["assistant"], kept._tools["current_time"])
+    _ask(runner, "time", tools=["current_time"])
+    assert runner._loaded() is kept
+    assert (kept._model, kept._agents["assistant"], kept._tools["current_time"]) == before
+
+
+def test_runs_at_the_same_time_do_not_mix() -> None:
+    """Two runs on one loop each have their own user."""
+    search = FakeSearch()
+    runner = _runner(search)
+
+    async def both() -> list[str]:
+        runs = [
+            runner.run(
+                agent_name="assistant",
+                tools=["search_conversations"],
+                instructions=INSTRUCTIONS,
+                prompt=f"Search for {user}'s words",
+                thread_id=f"thread of {user}",
+                user_id=user,
+            )
+            for user in ("ana", "bob")
+        ]
+        return await asyncio.gather(*runs)
+
+    assert [answer.split("\n")[0][-11:] for answer in asyncio.run(both())] == ["ana's words", "bob's words"]
+    assert sorted(search.calls) == [
+        ("ana", "ana's words", 5, "thread of ana"),
+        ("bob", "bob's words", 5, "thread of bob"),
+    ]
+
+
+def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that never answers is given up on, and the next run works."""
+    runner = _runner(timeout_seconds=0.3)
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.sleep(60)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner._loaded()._model, "request", never)
+        with pytest.raises(AgentTimeoutError, match=r"offline gave no answer within 0\.3 s"):
+            _ask(runner, "Hello")
+    assert not issubclass(AgentTimeoutError, AgentRunError)
+    assert _ask(runner, "Hello").startswith("You said: Hello")
+
+
+def test_a_model_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises, the run raises its own error and says no more than the kind."""
+    runner = _runner()
+
+    async def broken(*_: object, **__: object) -> None:
+        message = "token sk-secret"
+        raise ValueError(message)
+
+    monkeypatch.setattr(runner._loaded()._model, "request", broken)
+    with pytest.raises(AgentRunError, match=r"^The model offline gave no answer: ValueError\.$"):
+        _ask(runner, "Hello")
+
+
+def test_a_missing_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artifact without the provider's SDK is an error of the run, and is tried again by the next."""
+    runner = _runner()
+
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError(name="boto3")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "build_model", missing)
+        with pytest.raises(AgentRunError, match="ModuleNotFoundError"):
+            _ask(runner, "Hello")
+    assert _ask(runner, "Hello").startswith("You said: Hello")

@@ -1,0 +1,142 @@
+"""The tools: what they answer, and that they answer whatever happens."""
+
+import logging
+import sys
+import zoneinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from functions.agent.tools import HIT_LENGTH, MAX_HITS, ToolContext, current_time, search_conversations
+from shared.errors import StoreUnavailable
+from shared.models import SearchHit
+
+NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
+HIT = SearchHit("thread-1", "Dinner", "user", "I love\n  pizza", NOON)
+
+
+class FakeSearch:
+    """Remembers how it was called; answers with hits or an error."""
+
+    def __init__(self, hits: list[SearchHit] | None = None, error: Exception | None = None) -> None:
+        self.hits = hits or []
+        self.error = error
+        self.calls: list[tuple[str, str, int, str | None]] = []
+
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        self.calls.append((user_id, query, limit, exclude_thread))
+        if self.error:
+            raise self.error
+        return self.hits
+
+
+def _context(search: FakeSearch | None = None, user_id: str | None = "ana") -> ToolContext:
+    return ToolContext(search=search or FakeSearch(), user_id=user_id, thread_id="now", clock=lambda: NOON)
+
+
+@pytest.fixture
+def no_zone_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine with neither the system's zone files nor the `tzdata` package."""
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
+
+
+@pytest.mark.parametrize("zone", ["", "UTC", "utc", " Etc/UTC ", "Z", "GMT"])
+@pytest.mark.usefixtures("no_zone_data")
+def test_utc_needs_no_zone_data(zone: str) -> None:
+    """UTC under each of its names works on a machine without zone data."""
+    assert current_time(_context(), zone) == "2026-07-01T12:00:00+00:00"
+
+
+@pytest.mark.skipif(not zoneinfo.available_timezones(), reason="this machine has no zone data")
+def test_time_in_a_zone() -> None:
+    """A zone's summer time is in the offset."""
+    assert current_time(_context(), "Europe/Paris") == "2026-07-01T14:00:00+02:00"
+
+
+def test_time_now() -> None:
+    """Without a clock of its own, a run has the real one."""
+    told = datetime.fromisoformat(current_time(ToolContext(FakeSearch(), None, None)))
+    assert abs((datetime.now(UTC) - told).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "a\x00b", "America", "x" * 5000])
+def test_unknown_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no zone is named, and UTC told, whatever zoneinfo raises for it."""
+    monkeypatch.setattr("functions.agent.tools.available_timezones", lambda: {"Europe/Paris"})
+    answer = current_time(_context(), zone)
+    assert answer.startswith("Unknown time zone ")
+    assert answer.endswith("In UTC it is 2026-07-01T12:00:00+00:00.")
+    assert len(answer) < 400
+
+
+@pytest.mark.usefixtures("no_zone_data")
+def test_missing_zone_data_is_not_blamed_on_the_name() -> None:
+    """Without zone data a right name is not called unknown."""
+    answer = current_time(_context(), "Europe/Paris")
+    assert answer == "No time zone but UTC is known here. In UTC it is 2026-07-01T12:00:00+00:00."
+
+
+def test_search_asks_for_this_user_without_this_thread() -> None:
+    """User and thread come from the run."""
+    search = FakeSearch([HIT])
+    answer = search_conversations(_context(search), "  pizza ", limit=3)
+    assert search.calls == [("ana", "pizza", 3, "now")]
+    assert answer == "Found in earlier conversations: 1\n- 2026-07-01T12:00:00+00:00, in 'Dinner', user: I love pizza"
+
+
+@pytest.mark.parametrize(("asked", "used"), [(-1, 1), (0, 1), (1000, MAX_HITS)])
+def test_search_limit_is_bounded(asked: int, used: int) -> None:
+    """A model cannot ask for everything."""
+    search = FakeSearch()
+    search_conversations(_context(search), "pizza", limit=asked)
+    assert search.calls[0][2] == used
+
+
+def test_long_and_untitled_hits() -> None:
+    """A hit is shortened, and a conversation may have no title."""
+    hit = SearchHit("thread-1", None, "assistant", "x" * 5000, NOON)
+    answer = search_conversations(_context(FakeSearch([hit])), "x")
+    assert "an untitled conversation" in answer
+    assert "x" * (HIT_LENGTH - 1) + "…" in answer
+    assert len(answer) < HIT_LENGTH + 200
+
+
+def test_search_finds_nothing() -> None:
+    """No hit is said, not shown as an empty answer."""
+    assert search_conversations(_context(), "pizza") == "Nothing was found in earlier conversations."
+
+
+def test_search_without_a_user() -> None:
+    """Nobody's conversations are searched when nobody is named."""
+    search = FakeSearch([HIT])
+    assert "not known who the user is" in search_conversations(_context(search, user_id=None), "pizza")
+    assert search.calls == []
+
+
+@pytest.mark.parametrize("query", ["", "  ", "a\x00b", "\ud800"])
+def test_search_without_words(query: str) -> None:
+    """What the store could not take never reaches it."""
+    search = FakeSearch([HIT])
+    assert "without words" in search_conversations(_context(search), query)
+    assert search.calls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "level"),
+    [
+        (StoreUnavailable("postgres"), "did not answer", logging.WARNING),
+        (RuntimeError("relation missing"), "the search failed", logging.ERROR),
+    ],
+)
+def test_search_that_fails(error: Exception, says: str, level: int, caplog: pytest.LogCaptureFixture) -> None:
+    """An outage or a fault is a sentence for the model and a line in the log."""
+    answer = search_conversations(_context(FakeSearch(error=error)), "pizza")
+    assert says in answer
+    assert "relation" not in answer
+    assert [record.levelno for record in caplog.records] == [level]
