@@ -34,6 +34,7 @@ from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
 from shared.stores.queue import SqsQueue
 from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
 
 # Two messages of 200,000 characters, each escaped to its longest.
 _MOST_BODY_BYTES: Final = 5_000_000
@@ -53,7 +54,7 @@ def compose() -> Operations:
     memory_settings = load(MemorySettings)
     archive = PostgresArchive(PostgresConnection(load(DatabaseSettings)))
     memory = Memory(
-        cache=RedisCache(load(RedisSettings), memory_settings),
+        cache=RedisCache(RedisConnection(load(RedisSettings)), memory_settings),
         archive=archive,
         queue=SqsQueue(load(SyncSettings)),
         settings=memory_settings,

@@ -15,6 +15,7 @@ from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, Syn
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
 from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
 
 logger = Logger()
 metrics = Metrics()
@@ -28,7 +29,7 @@ def compose() -> Drain:
     """
     return Drain(
         archive=PostgresArchive(PostgresConnection(load(DatabaseSettings))),
-        cache=RedisCache(load(RedisSettings), load(MemorySettings)),
+        cache=RedisCache(RedisConnection(load(RedisSettings)), load(MemorySettings)),
         queue=SqsQueues(load(SyncSettings)),
     )
 

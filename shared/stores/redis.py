@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,22 +9,17 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import UUID
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
-from shared.settings import MemorySettings, RedisSettings
+from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 from shared.stores.breaker import CircuitBreaker
+from shared.stores.redis_connection import Pipeline, RedisConnection, require
 from shared.stores.redis_entries import decode, is_first, script_arguments
 
-_logger = logging.getLogger(__name__)
 _MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
 _REPLACE_HASH: Final = (Path(__file__).parent / "replace_hash.lua").read_text()
 _OUTBOX: Final = "outbox:exchanges"
-_OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
 _CLAIM_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
@@ -62,13 +56,11 @@ def _user_tombstone_key(user_id: str) -> str:
 
 
 class RedisCache:
-    """L1. Holds one lazily made connection per concurrent call; nothing connects before the first use."""
+    """L1."""
 
-    def __init__(self, settings: RedisSettings, memory: MemorySettings) -> None:
+    def __init__(self, connection: RedisConnection, memory: MemorySettings) -> None:
         self._memory = memory
-        self._settings = settings
-        self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
-        self.breaker = CircuitBreaker("redis", self._probe)
+        self._connection = connection
         # Exchanges whose merge failed: merged ahead of the next call that gets through.
         self._unmerged: OrderedDict[UUID, Exchange] = OrderedDict()
         # Threads that this process found new, so that their first exchange makes a whole list.
@@ -77,57 +69,36 @@ class RedisCache:
         self._verified: OrderedDict[str, int] = OrderedDict()
         self._outage_ended = 0.0
 
-    def _connect(self, retry: Retry) -> redis.Redis:
-        seconds = self._settings.timeout_ms / 1000
-        return redis.Redis(
-            host=self._settings.host,
-            port=self._settings.port,
-            password=self._settings.password,
-            db=self._settings.db,
-            ssl=self._settings.tls,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            socket_keepalive=True,
-            # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
-            retry=retry,
-        )
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The connection's circuit breaker."""
+        return self._connection.breaker
 
-    def _probe(self) -> None:
-        client = self._connect(Retry(NoBackoff(), 0))
-        try:
-            client.ping()
-        finally:
-            client.close()
-
-    def _call(self, fill: Callable[[redis.client.Pipeline], object]) -> list[Any]:
+    def _call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send what `fill` queues in one round trip, behind merges that failed before, and return the replies.
 
         Raises:
-            StoreUnavailable: No answer, or an error reply to any of the commands.
+            StoreUnavailable: No answer, or a refusal of any of the commands.
         """
         was_open = self.breaker.is_open
-        with self.breaker.guard(_OUTAGES):
-            if was_open:
-                self._outage_ended = time.monotonic()
-            late = list(self._unmerged.values())
-            pipe = self._client.pipeline(transaction=False)
+        late = list(self._unmerged.values())
+
+        def fill_all(pipe: Pipeline) -> None:
             for exchange in late:
                 self._queue_merge(pipe, exchange.thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
             fill(pipe)
-            replies: list[Any] = pipe.execute(raise_on_error=False)
+
+        replies = self._connection.call(fill_all)
+        if was_open:
+            self._outage_ended = time.monotonic()
         for exchange, reply in zip(late, replies, strict=False):
             if not isinstance(reply, Exception):
                 self._unmerged.pop(exchange.exchange_id, None)
-        replies = replies[len(late) :]
-        for reply in replies:
-            if isinstance(reply, redis.RedisError):
-                _logger.error("redis refused a command", extra={"error": str(reply)[:200]})
-                raise StoreUnavailable("redis", type(reply).__name__) from reply
-        return replies
+        return require(replies[len(late) :])
 
     def _queue_merge(
         self,
-        pipe: redis.client.Pipeline,
+        pipe: Pipeline,
         thread_id: str,
         exchanges: Sequence[Exchange],
         *,
@@ -161,7 +132,7 @@ class RedisCache:
         """Read a thread's window and a user's preferences in one round trip."""
         most = self._memory.max_thread_messages * 2
 
-        def fill(pipe: redis.client.Pipeline) -> None:
+        def fill(pipe: Pipeline) -> None:
             if thread_id is not None:
                 pipe.lrange(_messages_key(thread_id), -most, -1)
                 pipe.get(_tombstone_key(thread_id))
@@ -194,7 +165,7 @@ class RedisCache:
         thread_id, user_id = exchange.thread_id, exchange.user_id
         is_new = self._new_threads.pop(thread_id, _ABSENT) is None
 
-        def fill(pipe: redis.client.Pipeline) -> None:
+        def fill(pipe: Pipeline) -> None:
             pipe.getdel(_claim_key(thread_id))
             self._queue_merge(
                 pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds, mark="whole" if is_new else ""
@@ -231,7 +202,7 @@ class RedisCache:
             _remember(self._new_threads, thread_id, None)
         else:
 
-            def fill(pipe: redis.client.Pipeline) -> None:
+            def fill(pipe: Pipeline) -> None:
                 self._restore_tombstone(pipe, thread_id, window.cutoff)
                 self._queue_merge(
                     pipe,
@@ -245,13 +216,13 @@ class RedisCache:
             self._call(fill)
         self._trust(_messages_key(thread_id))
 
-    def _claim(self, pipe: redis.client.Pipeline, thread_id: str, cutoff: UUID | None) -> None:
+    def _claim(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
         self._restore_tombstone(pipe, thread_id, cutoff)
         # What the list already holds is then all there is.
         self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark="whole", cutoff=cutoff)
         pipe.set(_claim_key(thread_id), "1", ex=_CLAIM_SECONDS)
 
-    def _restore_tombstone(self, pipe: redis.client.Pipeline, thread_id: str, cutoff: UUID | None) -> None:
+    def _restore_tombstone(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
         if cutoff is not None:
             pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
 
@@ -261,7 +232,7 @@ class RedisCache:
         for exchange in exchanges:
             threads.setdefault(exchange.thread_id, []).append(exchange)
 
-        def fill(pipe: redis.client.Pipeline) -> None:
+        def fill(pipe: Pipeline) -> None:
             for thread_id, batch in threads.items():
                 self._queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
                 pipe.get(_tombstone_key(thread_id))
@@ -275,7 +246,7 @@ class RedisCache:
             if (cutoff := _order(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
         }
 
-        def clean(pipe: redis.client.Pipeline) -> None:
+        def clean(pipe: Pipeline) -> None:
             for thread_id, cutoff in overtaken.items():
                 self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
 
@@ -288,7 +259,7 @@ class RedisCache:
         ttl = self._memory.user_ttl_seconds
         fields = [text for item in preferences.items() for text in item]
 
-        def fill(pipe: redis.client.Pipeline) -> None:
+        def fill(pipe: Pipeline) -> None:
             if preferences:
                 pipe.delete(_no_preferences_key(user_id))
             pipe.eval(_REPLACE_HASH, 1, key, ttl, *fields)
@@ -301,7 +272,7 @@ class RedisCache:
     def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
         """Remember the deletion, then remove the list: a merge in between finds the one or is removed by the other."""
 
-        def fill(pipe: redis.client.Pipeline) -> None:
+        def fill(pipe: Pipeline) -> None:
             pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
             pipe.delete(_messages_key(thread_id))
             pipe.delete(_claim_key(thread_id))
@@ -313,7 +284,7 @@ class RedisCache:
     def forget_user(self, user_id: str, cutoff: UUID) -> None:
         """Remember the deletion, then remove the preferences and the index of the user's threads."""
 
-        def fill(pipe: redis.client.Pipeline) -> None:
+        def fill(pipe: Pipeline) -> None:
             pipe.set(_user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
             pipe.delete(_preferences_key(user_id))
             pipe.delete(_no_preferences_key(user_id))
@@ -338,10 +309,6 @@ class RedisCache:
     def ping(self) -> None:
         """Return if it answers."""
         self._call(lambda pipe: pipe.ping())
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._client.close()
 
 
 _ABSENT: Final = object()

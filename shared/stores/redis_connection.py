@@ -1,0 +1,79 @@
+"""One Redis client a process: connects at first use, bounded in time, skipped while Redis is away."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.errors import StoreUnavailable
+from shared.settings import RedisSettings
+from shared.stores.breaker import CircuitBreaker
+
+_logger = logging.getLogger(__name__)
+_OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
+Pipeline = redis.client.Pipeline
+
+
+class RedisConnection:
+    """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
+        self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
+        self.breaker = CircuitBreaker("redis", self._probe)
+
+    def _connect(self, retry: Retry) -> redis.Redis:
+        seconds = self._settings.timeout_ms / 1000
+        return redis.Redis(
+            host=self._settings.host,
+            port=self._settings.port,
+            password=self._settings.password,
+            db=self._settings.db,
+            ssl=self._settings.tls,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            socket_keepalive=True,
+            retry=retry,
+        )
+
+    def _probe(self) -> None:
+        client = self._connect(Retry(NoBackoff(), 0))
+        try:
+            client.ping()
+        finally:
+            client.close()
+
+    def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `fill` queues in one round trip and return the replies, an exception for a refused command.
+
+        Raises:
+            StoreUnavailable: No answer.
+        """
+        with self.breaker.guard(_OUTAGES):
+            pipe = self._client.pipeline(transaction=False)
+            fill(pipe)
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+            return replies
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+
+def require(replies: list[Any]) -> list[Any]:
+    """Return the replies.
+
+    Raises:
+        StoreUnavailable: One of them is a refusal, e.g. out of memory, read only, or a key of another type.
+    """
+    for reply in replies:
+        if isinstance(reply, redis.RedisError):
+            _logger.error("redis refused a command", extra={"error": str(reply)[:200]})
+            raise StoreUnavailable("redis", type(reply).__name__) from reply
+    return replies
