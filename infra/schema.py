@@ -115,3 +115,29 @@ class UserTombstone(Base):
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     cutoff: Mapped[UUID] = mapped_column(Uuid)
     deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class IdempotencyKey(Base):
+    """A key of a caller's, hashed: who has it, and once it is answered, the answer."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    exchange_id: Mapped[UUID] = mapped_column(Uuid)
+    answer: Mapped[str | None] = mapped_column(Text)
+    claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index("ix_idempotency_keys_claimed_at", "claimed_at"),)
+
+
+class CacheRepair(Base):
+    """A thread's list or a user's hash that Redis did not hear a change of: `kind` is `thread` or `user`."""
+
+    __tablename__ = "cache_repairs"
+
+    kind: Mapped[str] = mapped_column(String(10))
+    id: Mapped[str] = mapped_column(String(255))
+    noted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("kind", "id"),)

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
@@ -25,6 +25,7 @@ from functions.agent.operations import Operations, thread_json
 from functions.agent.problems import CONTENT_TYPE, Problem, problem_of
 from functions.agent.schemas import (
     Id,
+    IdempotencyKey,
     InvokedRequest,
     InvokingRequest,
     MessagesQuery,
@@ -99,8 +100,9 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
         return answer
 
     @app.post("/run", response_model=RunAnswer)
-    async def run(request: RunRequest) -> Response:
-        return _json(await operations.run(request))
+    async def run(request: RunRequest, idempotency_key: Annotated[IdempotencyKey | None, Header()] = None) -> Response:
+        result = await operations.run(request, idempotency_key)
+        return _json(result.answer, headers={"Idempotent-Replayed": "true"} if result.is_replayed else None)
 
     @app.post("/invoking", response_model=InvokingAnswer)
     async def invoking(request: InvokingRequest) -> Response:

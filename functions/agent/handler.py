@@ -20,6 +20,7 @@ from functions.agent.problems import Problem, field_problem, problem_of
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
+from shared.memory.idempotency import Idempotency
 from shared.memory.turn import Memory
 from shared.settings import (
     AgentSettings,
@@ -32,9 +33,11 @@ from shared.settings import (
 )
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.queue import SqsQueue
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
+from shared.stores.redis_keys import RedisKeys
 
 # Two messages of 200,000 characters, each escaped to its longest.
 _MOST_BODY_BYTES: Final = 5_000_000
@@ -52,14 +55,16 @@ def compose() -> Operations:
     if os.environ.get("STAGE", "local") != "local" and load(AuthSettings).mode == "none":
         raise SettingsError("AUTH__MODE is none, which only the stage local may be.")
     memory_settings = load(MemorySettings)
-    archive = PostgresArchive(PostgresConnection(load(DatabaseSettings)))
+    redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
+    archive = PostgresArchive(postgres)
     memory = Memory(
-        cache=RedisCache(RedisConnection(load(RedisSettings)), memory_settings),
+        cache=RedisCache(redis, memory_settings),
         archive=archive,
         queue=SqsQueue(load(SyncSettings)),
         settings=memory_settings,
     )
-    return Operations(memory, AgentRunner(load(AgentSettings), archive.search))
+    keys = Idempotency([RedisKeys(redis), PostgresKeys(postgres)])
+    return Operations(memory, AgentRunner(load(AgentSettings), archive.search), keys)
 
 
 def gateway(app: ASGI) -> ASGI:
@@ -94,8 +99,15 @@ operations = compose()
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _http = Mangum(gateway(create_app(operations)), lifespan="off", text_mime_types=_TEXT_TYPES)
+
+
+async def run_once(request: RunRequest) -> dict[str, Any]:
+    """Run a turn and return the answer alone."""
+    return (await operations.run(request)).answer
+
+
 _actions: dict[str, tuple[type[BaseModel], Callable[[Any], Awaitable[dict[str, Any]]]]] = {
-    "run": (RunRequest, operations.run),
+    "run": (RunRequest, run_once),
     "invoking": (InvokingRequest, operations.invoking),
     "invoked": (InvokedRequest, operations.invoked),
 }

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
+
+import orjson
 
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import StoreUnavailable
 from shared.memory.context import join_parts
+from shared.memory.idempotency import Idempotency
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Memory, Turn
 from shared.memory.users import Users
 from shared.models import Thread, format_time
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The answer to a turn, and whether it is the first request's, told again."""
+
+    answer: dict[str, Any]
+    is_replayed: bool = False
 
 
 class Operations:
     """The use cases behind the API."""
 
-    def __init__(self, memory: Memory, runner: AgentRunner) -> None:
+    def __init__(self, memory: Memory, runner: AgentRunner, idempotency: Idempotency) -> None:
         self._memory = memory
         self._runner = runner
+        self._idempotency = idempotency
         self.threads = Threads(memory)
         self.users = Users(memory)
 
-    async def run(self, request: RunRequest) -> dict[str, Any]:
+    async def run(self, request: RunRequest, idempotency_key: str | None = None) -> RunResult:
         """Run a turn: recall, enhance the instructions, run the agent, keep the exchange.
 
         Raises:
@@ -32,12 +46,35 @@ class Operations:
             UnknownToolError: No such tool.
             AgentRunError: The model failed; nothing was kept.
             AgentTimeoutError: The model gave no answer in time; nothing was kept.
+            IdempotencyConflict: The key's first request is still running, or had another body.
         """
         self._runner.check(request.agent_name, request.tools)
         turn = self._memory.turn(request.thread_id, request.user_id)
+        if idempotency_key is None:
+            return RunResult(await self._run(request, turn, None))
+        # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
+        recall = turn.recall()
+        body = orjson.dumps(request.model_dump(), option=orjson.OPT_SORT_KEYS)
+        named = self._memory.new_id(request.thread_id or "")
+        claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
+        if claim.replayed is not None:
+            return RunResult(claim.replayed, is_replayed=True)
+        try:
+            kept = recall.answer_of(claim.exchange_id) if claim.exchange_id != named else None
+            answer = await self._run(request, turn, claim.exchange_id, kept)
+        except Exception:
+            claim.release()
+            raise
+        claim.complete(answer)
+        return RunResult(answer)
+
+    async def _run(
+        self, request: RunRequest, turn: Turn, exchange_id: UUID | None, kept_response: str | None = None
+    ) -> dict[str, Any]:
+        """Answer; with `kept_response`, what a request that died had already kept as the answer."""
         thread, preferences = ThreadMemoryProvider(turn), UserPreferencesProvider(turn)
         instructions = join_parts(request.instructions, await thread.invoking(), await preferences.invoking())
-        response = await self._runner.run(
+        response = kept_response or await self._runner.run(
             agent_name=request.agent_name,
             tools=request.tools,
             instructions=instructions,
@@ -45,7 +82,7 @@ class Operations:
             thread_id=request.thread_id,
             user_id=request.user_id,
         )
-        receipt = await thread.invoked(request.prompt, response, request.document_ids)
+        receipt = await thread.invoked(request.prompt, response, request.document_ids, exchange_id)
         await preferences.invoked(request.prompt, response)
         recall = turn.recall()
         return {

@@ -55,6 +55,7 @@ Id = Annotated[
 ]
 Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
 Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
+IdempotencyKey = Annotated[str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
+from uuid import UUID
 
 from shared.memory.context import conversation_text, preferences_text
 from shared.memory.turn import Receipt, Turn
@@ -31,9 +32,15 @@ class ThreadMemoryProvider:
         """Return `Previous conversation:` and its lines; '' without a thread, a history, or a store that answers."""
         return conversation_text(self._turn.recall().messages)
 
-    async def invoked(self, user_message: str, assistant_message: str, document_ids: Sequence[str] = ()) -> Receipt:
+    async def invoked(
+        self,
+        user_message: str,
+        assistant_message: str,
+        document_ids: Sequence[str] = (),
+        exchange_id: UUID | None = None,
+    ) -> Receipt:
         """Keep the exchange, and say where it is."""
-        return self._turn.keep(user_message, assistant_message, document_ids)
+        return self._turn.keep(user_message, assistant_message, document_ids, exchange_id)
 
 
 class UserPreferencesProvider:

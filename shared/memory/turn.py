@@ -44,6 +44,11 @@ class Recall:
         """The text for the instructions, '' when there is none."""
         return join_parts(conversation_text(self.messages), preferences_text(self.preferences))
 
+    def answer_of(self, exchange_id: UUID) -> str | None:
+        """Return the assistant's side of an exchange in the window."""
+        sides = (m.content for m in self.messages if m.exchange_id == exchange_id and m.role == "assistant")
+        return next(sides, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

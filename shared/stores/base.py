@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from shared.models import Exchange, Message, SearchHit, Thread
+
+# How long a request may hold an idempotency key without answering: longer than a function runs.
+LEASE_SECONDS: Final = 40
+# How long the answer to a key is kept.
+ANSWER_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,4 +204,35 @@ class ExchangeQueue(Protocol):
 
     def ping(self) -> None:
         """Return if it answers, within its timeout."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What a layer knows of a key.
+
+    Attributes:
+        is_claimed: Whether this call has made or taken over the claim.
+        answer: JSON, once there is one.
+    """
+
+    body_hash: str
+    exchange_id: UUID
+    answer: str | None
+    is_claimed: bool
+
+
+class KeyStore(Protocol):
+    """A layer that remembers keys. Methods raise `StoreUnavailable`."""
+
+    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+        """Claim the key, or take over a claim older than `LEASE_SECONDS`, or say what is known of it."""
+        ...
+
+    def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
+        """Remember the answer for `ANSWER_SECONDS`."""
+        ...
+
+    def release(self, key: str) -> None:
+        """Forget a claim without an answer."""
         ...

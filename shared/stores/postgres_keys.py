@@ -1,0 +1,53 @@
+"""Idempotency keys in PostgreSQL."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyState
+from shared.stores.postgres_connection import PostgresConnection, sql
+
+_CLAIM = sql("claim_key")
+
+
+class PostgresKeys:
+    """Remembers keys in L2."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+        """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
+        wanted = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
+        row = self._connection.run(lambda c: c.execute(_CLAIM, wanted).fetchone())
+        if row is None:
+            raise StoreUnavailable("postgres", "a claim had no row")
+        return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"])
+
+    def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
+        """Remember the answer, also where the claim could not be made."""
+        self._connection.run(
+            lambda c: c.execute(
+                "insert into idempotency_keys as k (key, body_hash, exchange_id, answer) values (%s, %s, %s, %s)"
+                " on conflict (key) do update set answer = excluded.answer where k.body_hash = excluded.body_hash",
+                (key, body_hash, exchange_id, answer),
+            )
+        )
+
+    def release(self, key: str) -> None:
+        """Forget a claim without an answer."""
+        self._connection.run(
+            lambda c: c.execute("delete from idempotency_keys where key = %s and answer is null", (key,))
+        )
+
+    def purge(self) -> int:
+        """Forget what is older than an answer is kept; return how many."""
+        return self._connection.run(
+            lambda c: (
+                c.execute(
+                    "delete from idempotency_keys where claimed_at < now() - make_interval(secs => %s)",
+                    (ANSWER_SECONDS,),
+                ).rowcount
+            )
+        )

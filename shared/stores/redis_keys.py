@@ -1,0 +1,45 @@
+"""Idempotency keys in Redis."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import orjson
+
+from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyState
+from shared.stores.redis_connection import RedisConnection, require
+
+
+class RedisKeys:
+    """Remembers keys in L1. A claim's lease is the key's time to live."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+        """Claim the key, or say what is known of it, in one round trip."""
+        record = _record(body_hash, exchange_id, None)
+        set_reply, known = require(
+            self._connection.call(
+                lambda pipe: (pipe.set(_name(key), record, nx=True, ex=LEASE_SECONDS), pipe.get(_name(key)))
+            )
+        )
+        fields = orjson.loads(known or record)
+        return KeyState(fields["body_hash"], UUID(fields["exchange_id"]), fields["answer"], bool(set_reply))
+
+    def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
+        """Remember the answer for a day."""
+        record = _record(body_hash, exchange_id, answer)
+        require(self._connection.call(lambda pipe: pipe.set(_name(key), record, ex=ANSWER_SECONDS)))
+
+    def release(self, key: str) -> None:
+        """Forget a claim."""
+        require(self._connection.call(lambda pipe: pipe.delete(_name(key))))
+
+
+def _name(key: str) -> str:
+    return f"idempotency:{key}"
+
+
+def _record(body_hash: str, exchange_id: UUID, answer: str | None) -> bytes:
+    return orjson.dumps({"body_hash": body_hash, "exchange_id": str(exchange_id), "answer": answer})

@@ -1,0 +1,11 @@
+-- Claims an idempotency key, or says who has it. A claim whose holder fell silent is taken over, with its exchange id.
+insert into idempotency_keys as k (key, body_hash, exchange_id, claimed_at)
+values (%(key)s, %(body_hash)s, %(exchange_id)s, now())
+on conflict (key) do update
+    set claimed_at = case
+        when k.answer is null and k.claimed_at < now() - make_interval(secs => %(lease)s) then now()
+        else k.claimed_at
+    end
+returning
+    body_hash, exchange_id, answer,
+    (xmax = 0 or (answer is null and claimed_at = now())) as is_claimed
