@@ -141,3 +141,12 @@ class CacheRepair(Base):
     noted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     __table_args__ = (PrimaryKeyConstraint("kind", "id"),)
+
+
+class CacheEpoch(Base):
+    """A time at which Redis was found empty; the first is its first use."""
+
+    __tablename__ = "cache_epochs"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=func.gen_random_uuid())
+    began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -27,20 +27,26 @@ def milliseconds_of(order_key: UUID) -> int:
     return order_key.int >> 80
 
 
+def is_time_ordered(exchange_id: UUID) -> bool:
+    """Return whether the id is a version 7: by that digit alone, as PostgreSQL does, whatever its variant."""
+    return exchange_id.int >> 76 & 0xF == 7  # noqa: PLR2004 - the version this module is about
+
+
 def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
     """Return the key that sorts an exchange in its thread; PostgreSQL generates the same in `messages.order_key`.
 
     Args:
         exchange_id: Any UUID.
-        created_at: Aware; used to the millisecond, and only when the id is not a version 7.
+        created_at: Aware, 1970 or later; used to the millisecond, and only when the id is not a version 7.
     """
-    if exchange_id.version == 7:  # noqa: PLR2004 - the version this module is about
+    if is_time_ordered(exchange_id):
         return exchange_id
     microseconds = (created_at - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
     return UUID(int=(microseconds // 1000) << 80 | exchange_id.int & ((1 << 80) - 1))
 
 
 _MICROSECOND = datetime.resolution
+_LAST_MILLISECOND = 253_402_300_799_999  # 48 bits reach beyond the last year that a datetime has
 
 
 class ExchangeIds:
@@ -73,5 +79,6 @@ class ExchangeIds:
 
 
 def timestamp_of(exchange_id: UUID) -> datetime:
-    """Return the creation time in a version 7 id, aware, in UTC, to the millisecond."""
-    return datetime.fromtimestamp(0, UTC) + milliseconds_of(exchange_id) * 1000 * _MICROSECOND
+    """Return the creation time in a version 7 id, aware, in UTC, to the millisecond; the year 9999 for later ones."""
+    milliseconds = min(milliseconds_of(exchange_id), _LAST_MILLISECOND)
+    return datetime.fromtimestamp(0, UTC) + milliseconds * 1000 * _MICROSECOND

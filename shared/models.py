@@ -16,6 +16,7 @@ WIRE_VERSION: Final = 1
 MAX_ID_LENGTH: Final = 255
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Role = Literal["user", "assistant"]
 Durability = Literal["queue", "postgres", "redis", "none"]
@@ -184,9 +185,13 @@ def _parse_time(value: object) -> datetime:
     if moment.tzinfo is None:
         raise InvalidRecord("invalid_field", "created_at names no time zone")
     try:
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise InvalidRecord("invalid_field", "created_at is out of range") from error
+    if moment < _EPOCH:
+        # No order key holds an earlier time.
+        raise InvalidRecord("invalid_field", "created_at is out of range")
+    return moment
 
 
 def _parse_documents(value: object) -> tuple[str, ...]:

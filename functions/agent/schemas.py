@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 from pydantic_core import PydanticCustomError
 
-from shared.ids import timestamp_of
+from shared.ids import is_time_ordered, timestamp_of
 from shared.models import MAX_ID_LENGTH, MAX_TEXT_LENGTH, id_fault, text_fault
 
 MAX_PAGE: Final = 200
@@ -42,8 +42,7 @@ def _check_name(value: str) -> str:
 
 
 def _check_exchange_id(value: UUID) -> UUID:
-    version_7 = 7
-    if value.version == version_7 and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
+    if is_time_ordered(value) and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
         raise PydanticCustomError("future_id", "is from more than an hour ahead")
     return value
 

@@ -129,6 +129,14 @@ class Drain:
         except StoreUnavailable as error:
             outcome.is_cache_behind = True
             _logger.warning("redis was not told of a drained batch", extra={"error": str(error)})
+            self._note_repairs({exchange.thread_id for exchange in result.effective})
+
+    def _note_repairs(self, thread_ids: set[str]) -> None:
+        """Have the lists compared with L2 once L1 is back."""
+        try:
+            self._archive.note_repairs("thread", sorted(thread_ids))
+        except StoreUnavailable as error:
+            _logger.warning("lists in redis stay behind until they expire", extra={"error": str(error)})
 
     def _bury(self, message: Received, error: InvalidRecord, outcome: Outcome) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.sync.drain import Drain, Outcome
 from functions.sync.queues import SqsQueues
+from functions.sync.sweep import Sweep
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 
@@ -21,20 +24,24 @@ logger = Logger()
 metrics = Metrics()
 
 
-def compose() -> Drain:
+def compose() -> tuple[Drain, Sweep]:
     """Read the settings and put the function together; nothing connects yet.
 
     Raises:
         SettingsError: A setting cannot work.
     """
-    return Drain(
-        archive=PostgresArchive(PostgresConnection(load(DatabaseSettings))),
-        cache=RedisCache(RedisConnection(load(RedisSettings)), load(MemorySettings)),
-        queue=SqsQueues(load(SyncSettings)),
+    memory_settings = load(MemorySettings)
+    postgres = PostgresConnection(load(DatabaseSettings))
+    archive = PostgresArchive(postgres)
+    cache = RedisCache(RedisConnection(load(RedisSettings)), memory_settings)
+    queues = SqsQueues(load(SyncSettings))
+    sweep = Sweep(
+        archive, cache, memory_settings.max_thread_messages, bury=queues.bury, purge=PostgresKeys(postgres).purge
     )
+    return Drain(archive, cache, queues), sweep
 
 
-drain = compose()
+drain, sweep = compose()
 
 
 def _measure(outcome: Outcome) -> None:
@@ -51,8 +58,10 @@ def _measure(outcome: Outcome) -> None:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Drain a batch; return `batchItemFailures`, the messages that stay on the queue."""
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; or, on schedule, sweep."""
+    if "Records" not in event:
+        return _sweep()
     outcome = drain.run(event["Records"])
     _measure(outcome)
     logger.info(
@@ -66,3 +75,12 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[di
         },
     )
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in outcome.failed]}
+
+
+def _sweep() -> dict[str, Any]:
+    swept = sweep.run()
+    metrics.add_metric("OutboxDrained", MetricUnit.Count, swept.stored)
+    metrics.add_metric("CacheRepaired", MetricUnit.Count, swept.repaired)
+    answer = asdict(swept)
+    logger.info("swept", extra=answer)
+    return answer

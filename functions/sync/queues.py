@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.sync.drain import Received
-from shared.errors import StoreUnavailable
+from shared.errors import InvalidRecord, StoreUnavailable
 from shared.settings import SyncSettings
 from shared.stores.queue import sqs_client
 
@@ -31,20 +31,20 @@ class SqsQueues:
 
     def dead_letter(self, message: Received, reason: str, detail: str) -> None:
         """Put a message on the dead-letter queue, with `reason`, `detail` and `original_message_id` as attributes."""
+        self._dead_letter(
+            message.body, reason=reason, detail=_printable(detail), original_message_id=message.message_id
+        )
+
+    def bury(self, body: str, error: InvalidRecord) -> None:
+        """Put a body from elsewhere than the queue on the dead-letter queue, with `reason` and `detail`."""
+        self._dead_letter(body, reason=error.reason, detail=_printable(error.detail))
+
+    def _dead_letter(self, body: str, **attributes: str) -> None:
         if self._dlq_url is None:
             raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
         dlq_url = self._dlq_url
-        attributes: Any = {
-            name: {"DataType": "String", "StringValue": value}
-            for name, value in (
-                ("reason", reason),
-                ("detail", _printable(detail)),
-                ("original_message_id", message.message_id),
-            )
-        }
-        _ask(
-            lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=message.body, MessageAttributes=attributes)
-        )
+        given: Any = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=given))
 
     def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
         """Put fresh copies on the queue, visible after `delay_seconds`; return those that could not be."""

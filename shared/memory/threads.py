@@ -166,9 +166,15 @@ class Threads:
             self._memory.observe(thread_id, message.order)
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id))
         self._memory.observe(thread_id, cutoff)
-        if missing is not None:
-            raise missing
-        self._memory.cache.forget_thread(thread_id, cutoff)
+        self._memory.forget([thread_id])
+        try:
+            if missing is not None:
+                raise missing
+            self._memory.cache.forget_thread(thread_id, cutoff)
+        except StoreUnavailable:
+            # The caller is told to ask again; should that never come, the next sweep removes the list.
+            self._memory.archive.note_repairs("thread", [thread_id])
+            raise
         if not existed and not cached.messages:
             raise ThreadNotFound(thread_id)
 

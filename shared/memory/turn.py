@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,12 +15,15 @@ from uuid import UUID
 from shared.errors import StoreUnavailable, TooLargeForQueue
 from shared.ids import ExchangeIds, milliseconds_of, timestamp_of
 from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.recent import RecentExchanges
 from shared.models import Durability, Exchange, Message, Source
 from shared.settings import MemorySettings
 from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
 
 _logger = logging.getLogger(__name__)
 _MOST_FLOORS: Final = 10_000
+_MOST_DRAIN_SECONDS: Final = 1.0
+_DRAIN_POLL_SECONDS: Final = 0.05
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
 _MOST_SKEW: Final = timedelta(days=1)
 
@@ -68,15 +72,29 @@ class Receipt:
 
 
 class Memory:
-    """The stores and what a process remembers of them; one a sandbox."""
+    """The stores and what a process remembers of them; one a sandbox.
 
-    def __init__(self, cache: Cache, archive: Archive, queue: ExchangeQueue, settings: MemorySettings) -> None:
+    Args:
+        clock: Unix seconds; another one than the system's for tests of clocks that differ.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        archive: Archive,
+        queue: ExchangeQueue,
+        settings: MemorySettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.cache = cache
         self.archive = archive
         self.queue = queue
         self.settings = settings
-        self.ids = ExchangeIds()
+        self._ids = ExchangeIds()
         self._floors: OrderedDict[str, UUID] = OrderedDict()
+        self._recent = RecentExchanges()
+        self._clock = clock
+        self._clock_offset: float | None = None
 
     def turn(self, thread_id: str | None, user_id: str | None) -> Turn:
         """Begin a turn; without a thread or a user it does without that memory."""
@@ -84,16 +102,29 @@ class Memory:
 
     def observe(self, thread_id: str, order: UUID | None) -> None:
         """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
-        if order is None or milliseconds_of(order) / 1000 > time.time() + _MOST_SKEW.total_seconds():
+        if order is None or milliseconds_of(order) / 1000 > self.now() + _MOST_SKEW.total_seconds():
             return
         self._floors[thread_id] = max(order, self._floors.get(thread_id, order))
         self._floors.move_to_end(thread_id)
         if len(self._floors) > _MOST_FLOORS:
             self._floors.popitem(last=False)
 
-    def new_id(self, thread_id: str) -> UUID:
+    def set_clock(self, shared: float | None) -> None:
+        """Take over the time of the clock that all sandboxes share, Redis's."""
+        if shared is not None:
+            self._clock_offset = shared - self._clock()
+
+    def now(self) -> float:
+        """Return Unix seconds, of the shared clock once this process has heard it."""
+        return self._clock() + (self._clock_offset or 0.0)
+
+    def new_id(self, thread_id: str | None = None) -> UUID:
         """Return an id that sorts after everything this process has seen of the thread."""
-        return self.ids.new(after=self._floors.get(thread_id))
+        if self._clock_offset is None:
+            # Else this process's own clock has to do; what it has seen of the thread is respected all the same.
+            with suppress(StoreUnavailable):
+                self.set_clock(self.cache.clock())
+        return self._ids.new(after=self._floors.get(thread_id or ""), now=self.now())
 
     def name(self, exchange: Exchange) -> Exchange:
         """Return the exchange under a new id."""
@@ -102,11 +133,23 @@ class Memory:
 
     def date(self, thread_id: str, exchange_id: UUID) -> datetime:
         """Return when an exchange that its caller named was accepted; after what is known of its thread."""
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floors.get(thread_id)
         if exchange_id.version == 7 or floor is None:  # noqa: PLR2004 - such an id carries its own place
             return now
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
+
+    def remember(self, exchange: Exchange) -> None:
+        """Keep an exchange at hand until it is surely drained, should L1 lose it before."""
+        self._recent.add(exchange, self._clock())
+
+    def recent(self, thread_id: str) -> list[Exchange]:
+        """Return the thread's exchanges that this process accepted lately."""
+        return self._recent.of(thread_id, self._clock())
+
+    def forget(self, thread_ids: Sequence[str], user_id: str | None = None) -> None:
+        """Drop what this process still holds of deleted threads or a deleted user."""
+        self._recent.drop(set(thread_ids), user_id)
 
 
 class Turn:
@@ -132,6 +175,7 @@ class Turn:
         except StoreUnavailable as error:
             cached, has_cache = CacheRead(), False
             degraded.append(error.layer)
+        self._memory.set_clock(cached.clock)
         messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
         preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)
         if not messages and preferences:
@@ -146,24 +190,70 @@ class Turn:
         self._memory.observe(self.thread_id, cached.cutoff)
         messages, source = cached.messages, _source("redis", cached.messages)
         if not cached.is_whole:
-            try:
-                window = self._memory.archive.window(self.thread_id, self._memory.settings.max_thread_messages)
-            except StoreUnavailable as error:
-                _add(degraded, error.layer)
-            else:
-                self._memory.observe(self.thread_id, window.cutoff)
-                united = unite(cached.messages, window.exchanges, window.cutoff, self._memory.settings)
-                if len(united) > len(messages) or not messages:
-                    source = _source("postgres", united)
-                messages = united
-                if has_cache:
-                    try:
-                        self._memory.cache.hydrate(self.thread_id, window)
-                    except StoreUnavailable as error:
-                        _add(degraded, error.layer)
+            messages, source = self._recall_from_archive(self.thread_id, cached, degraded, has_cache=has_cache)
         for message in messages[-1:]:
             self._memory.observe(self.thread_id, message.order)
         return messages, source
+
+    def _recall_from_archive(
+        self, thread_id: str, cached: CacheRead, degraded: list[str], *, has_cache: bool
+    ) -> tuple[list[Message], Source]:
+        """Return what L2 holds, united with L1's list and with what is not drained yet; and refill L1 with it."""
+        settings = self._memory.settings
+        is_behind = has_cache and cached.is_new and self._is_queue_filled(degraded)
+        try:
+            window = self._memory.archive.window(thread_id, settings.max_thread_messages)
+            if is_behind:
+                self._await_drain(degraded)
+                window = self._memory.archive.window(thread_id, settings.max_thread_messages)
+            if has_cache and cached.is_new:
+                self._settle(cached, degraded, is_empty=not is_behind)
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+            if not has_cache:
+                return [], "none"
+            known = [*cached.pending, *self._memory.recent(thread_id)]
+            messages = unite(cached.messages, known, cached.cutoff, settings)
+            return messages, _source("redis", messages)
+        self._memory.observe(thread_id, window.cutoff)
+        undrained = [*cached.pending, *self._memory.recent(thread_id)]
+        messages = unite(cached.messages, [*window.exchanges, *undrained], window.cutoff, settings)
+        source = _source("redis" if len(messages) == len(cached.messages) else "postgres", messages)
+        if has_cache:
+            known_ids = {exchange.exchange_id for exchange in window.exchanges}
+            missing = [e for e in undrained if e.exchange_id not in known_ids]
+            refill = replace(window, exchanges=[*window.exchanges, *missing])
+            try:
+                self._memory.cache.hydrate(thread_id, refill)
+            except StoreUnavailable as error:
+                _add(degraded, error.layer)
+        return messages, source
+
+    def _is_queue_filled(self, degraded: list[str]) -> bool:
+        """Return whether exchanges wait for the drain: L1 was emptied, and one of them may be of this thread."""
+        try:
+            return self._memory.queue.depth() > 0
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+            return False
+
+    def _await_drain(self, degraded: list[str]) -> None:
+        """Wait a moment for the queue to be empty; say so if it is not."""
+        deadline = time.monotonic() + _MOST_DRAIN_SECONDS
+        while self._is_queue_filled(degraded):
+            if time.monotonic() > deadline:
+                _add(degraded, "queue")
+                return
+            time.sleep(_DRAIN_POLL_SECONDS)
+
+    def _settle(self, cached: CacheRead, degraded: list[str], *, is_empty: bool) -> None:
+        """Stop asking for the queue once L1 cannot have lost what is still in it."""
+        try:
+            is_first = cached.is_emptied and self._memory.archive.note_epoch()
+            if is_first or is_empty:
+                self._memory.cache.settle(at_once=is_first)
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
 
     def _recall_user(self, cached: CacheRead, degraded: list[str], *, has_cache: bool) -> tuple[dict[str, str], Source]:
         if self.user_id is None:
@@ -204,7 +294,7 @@ class Turn:
             user_id=self.user_id,
             user_message=user_message,
             assistant_message=assistant_message,
-            created_at=datetime.now(UTC),
+            created_at=datetime.fromtimestamp(self._memory.now(), UTC),
             document_ids=tuple(dict.fromkeys(document_ids)),
         )
         if exchange_id is None:
@@ -218,10 +308,12 @@ class Turn:
         durability = self._make_durable(exchange, degraded)
         cached, cutoff = False, None
         try:
-            cutoff = self._memory.cache.append(exchange)
+            cutoff = self._memory.cache.append(exchange, is_drained=durability == "postgres")
             cached = cutoff is None
         except StoreUnavailable as error:
             _add(degraded, error.layer)
+            if durability == "postgres":
+                self._note_repair(degraded)
         if cutoff is not None and not is_second:
             # The thread was deleted up to a time that this process's clock has not reached. What is told after a
             # deletion is a new thread's, so it is kept under an id that says so; the drain drops the first one.
@@ -235,7 +327,18 @@ class Turn:
                 return self._keep(dated, is_named=True, is_second=True)
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         self._memory.observe(exchange.thread_id, exchange.order)
+        if durability != "none":
+            self._memory.remember(exchange)
         return Receipt(exchange.exchange_id, durability, cached, degraded)
+
+    def _note_repair(self, degraded: list[str]) -> None:
+        """Have the list compared with L2 once L1 is back: no drain will tell it of what went to L2 directly."""
+        if self.thread_id is None:
+            return
+        try:
+            self._memory.archive.note_repairs("thread", [self.thread_id])
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
 
     def _make_durable(self, exchange: Exchange, degraded: list[str]) -> Durability:
         try:
@@ -267,10 +370,11 @@ def unite(
 ) -> list[Message]:
     """Return the newest messages of what L1 and L2 hold, each once, without what was deleted."""
     known = {message.exchange_id for message in cached if message.exchange_id is not None}
+    others = {exchange.exchange_id: exchange for exchange in reversed(stored) if exchange.exchange_id not in known}
     strangers = [message for message in cached if message.order is None]
     sorted_messages = sorted(
         [message for message in cached if message.order is not None]
-        + [side for exchange in stored if exchange.exchange_id not in known for side in exchange.messages],
+        + [side for exchange in others.values() for side in exchange.messages],
         key=_place,
     )
     alive = [message for message in sorted_messages if cutoff is None or (message.order and message.order > cutoff)]

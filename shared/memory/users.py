@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from shared.errors import StoreUnavailable
 from shared.memory.turn import Memory
@@ -26,7 +27,13 @@ class Users:
             return self._memory.archive.preferences(user_id)
         if cached.knows_preferences:
             return cached.preferences
-        return self._memory.archive.preferences(user_id, lambda found: self._publish(user_id, found))
+
+        def publish(found: dict[str, str]) -> None:
+            # L1 going away in between costs the next reader a question to L2, and nobody anything else.
+            with suppress(StoreUnavailable):
+                self._memory.cache.set_preferences(user_id, found)
+
+        return self._memory.archive.preferences(user_id, publish)
 
     def replace(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
         """Make these all the preferences there are, in both layers.
@@ -45,16 +52,19 @@ class Users:
         return self._change(user_id, changes, replace=False)
 
     def _change(self, user_id: str, changes: Mapping[str, str | None], *, replace: bool) -> dict[str, str]:
-        return self._memory.archive.change_preferences(
-            user_id, changes, replace=replace, then=lambda found: self._publish(user_id, found)
-        )
+        missed: list[StoreUnavailable] = []
 
-    def _publish(self, user_id: str, preferences: Mapping[str, str]) -> None:
-        try:
-            self._memory.cache.set_preferences(user_id, preferences)
-        except StoreUnavailable:
-            # PostgreSQL has it. What L1 still holds when it is back is doubted, and compared, by who saw it away.
-            return
+        def publish(found: dict[str, str]) -> None:
+            try:
+                self._memory.cache.set_preferences(user_id, found)
+            except StoreUnavailable as error:
+                missed.append(error)
+
+        changed = self._memory.archive.change_preferences(user_id, changes, replace=replace, then=publish)
+        if missed:
+            # PostgreSQL has it. What L1 may still hold from before is removed by the next sweep.
+            self._memory.archive.note_repairs("user", [user_id])
+        return changed
 
     def forget(self, user_id: str) -> None:
         """Delete every thread and preference of the user from both layers, and whatever is on its way.
@@ -63,8 +73,14 @@ class Users:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         also = self._memory.cache.threads_of(user_id)
-        cutoff, threads = self._memory.archive.forget_user(user_id, self._memory.ids.new(), also)
-        for thread_id, thread_cutoff in threads.items():
-            self._memory.observe(thread_id, thread_cutoff)
-            self._memory.cache.forget_thread(thread_id, thread_cutoff)
-        self._memory.cache.forget_user(user_id, cutoff)
+        cutoff, threads = self._memory.archive.forget_user(user_id, self._memory.new_id(), also)
+        self._memory.forget(list(threads), user_id)
+        try:
+            for thread_id, thread_cutoff in threads.items():
+                self._memory.observe(thread_id, thread_cutoff)
+                self._memory.cache.forget_thread(thread_id, thread_cutoff)
+            self._memory.cache.forget_user(user_id, cutoff)
+        except StoreUnavailable:
+            self._memory.archive.note_repairs("thread", list(threads))
+            self._memory.archive.note_repairs("user", [user_id])
+            raise

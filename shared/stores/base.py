@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from shared.models import Exchange, Message, SearchHit, Thread
@@ -26,6 +26,10 @@ class CacheRead:
         cutoff: Order key of the thread's last deletion, if L1 remembers one.
         preferences: What the user's hash holds.
         knows_preferences: Whether `preferences` is all there is, also when it is empty.
+        pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
+        is_new: L1 may have lost what it held: it was emptied, and the queue was not seen empty since.
+        is_emptied: This read is the first since then.
+        clock: Unix seconds of L1's clock, the one that all sandboxes share.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -33,6 +37,10 @@ class CacheRead:
     cutoff: UUID | None = None
     preferences: dict[str, str] = field(default_factory=dict)
     knows_preferences: bool = False
+    pending: list[Exchange] = field(default_factory=list)
+    is_new: bool = False
+    is_emptied: bool = False
+    clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,18 @@ class StoreResult:
     effective: list[Exchange]
 
 
+RepairKind = Literal["thread", "user"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A thread or user whose change L1 did not hear of."""
+
+    kind: RepairKind
+    id: str
+    noted_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class MessagePosition:
     """Where a page of messages starts: after (or, descending, before) this message."""
@@ -82,8 +102,8 @@ class Cache(Protocol):
         """Read a thread's window and a user's preferences in one round trip."""
         ...
 
-    def append(self, exchange: Exchange) -> UUID | None:
-        """Merge one new exchange in one round trip.
+    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+        """Merge one new exchange in one round trip; until it is drained, L1 holds it in a second place too.
 
         Returns the order key of the thread's (or user's) last deletion if that is not older than the exchange, which
         then is not in the list; else None.
@@ -92,6 +112,10 @@ class Cache(Protocol):
 
     def hydrate(self, thread_id: str, window: Window) -> None:
         """Merge what L2 holds, which is complete as far back as it reaches."""
+        ...
+
+    def repair_thread(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
         ...
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
@@ -116,6 +140,22 @@ class Cache(Protocol):
 
     def push_outbox(self, exchange: Exchange) -> None:
         """Keep an exchange for the time when the queue or PostgreSQL is back."""
+        ...
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        ...
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now."""
+        ...
+
+    def settle(self, *, at_once: bool) -> None:
+        """Remember that the queue was seen empty since L1 was emptied, or that L1 is the first there is."""
+        ...
+
+    def clock(self) -> float:
+        """Return the Unix seconds of L1's clock."""
         ...
 
     def ping(self) -> None:
@@ -182,6 +222,22 @@ class Archive(Protocol):
         """
         ...
 
+    def note_epoch(self) -> bool:
+        """Remember that L1 was found empty; return whether that was the first time ever."""
+        ...
+
+    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+        """Remember threads or users whose change L1 did not hear of."""
+        ...
+
+    def repairs(self, limit: int) -> list[Repair]:
+        """Return the oldest of what `note_repairs` remembered."""
+        ...
+
+    def repaired(self, repair: Repair) -> None:
+        """Forget a repair, unless it was noted again meanwhile."""
+        ...
+
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's newest messages that hold the query's words."""
         ...
@@ -200,6 +256,10 @@ class ExchangeQueue(Protocol):
         Raises:
             TooLargeForQueue: The message is over what SQS takes.
         """
+        ...
+
+    def depth(self) -> int:
+        """Return how many messages wait or are in flight, about."""
         ...
 
     def ping(self) -> None:

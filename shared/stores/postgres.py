@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.models import Exchange, Message, SearchHit, Thread, format_time, title_of
-from shared.stores.base import MessagePosition, StoreResult, Window
+from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, Window
 from shared.stores.postgres_connection import PostgresConnection, sql
 
 _Connection = psycopg.Connection[DictRow]
@@ -185,6 +185,41 @@ class PostgresArchive:
             return of_user, {row["thread_id"]: row["cutoff"] for row in rows if row["thread_id"] is not None}
 
         return self._connection.run(work)
+
+    def note_epoch(self) -> bool:
+        """Remember that L1 was found empty; return whether that was the first time ever."""
+        statement = (
+            "insert into cache_epochs default values returning not exists (select from cache_epochs) as is_first"
+        )
+        return self._connection.run(lambda c: bool(_one(c, statement.encode(), {})["is_first"]))
+
+    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+        """Remember threads or users whose change L1 did not hear of."""
+        self._connection.run(
+            lambda c: c.execute(
+                "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
+                " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",
+                (kind, sorted(set(ids))),
+            )
+        )
+
+    def repairs(self, limit: int) -> list[Repair]:
+        """Return the oldest of what `note_repairs` remembered."""
+        rows = self._connection.run(
+            lambda c: c.execute(
+                "select kind, id, noted_at from cache_repairs order by noted_at limit %s", (limit,)
+            ).fetchall()
+        )
+        return [Repair(**row) for row in rows]
+
+    def repaired(self, repair: Repair) -> None:
+        """Forget a repair, unless it was noted again meanwhile."""
+        self._connection.run(
+            lambda c: c.execute(
+                "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
+                (repair.kind, repair.id, repair.noted_at),
+            )
+        )
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that hold any of the query's words of three letters or more, best first."""

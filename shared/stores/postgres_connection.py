@@ -30,6 +30,7 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
     """Gives every statement a limit on this side: a server that hangs cannot keep a limit of its own."""
 
     limit_seconds: float | None = None
+    was_given_up = False
 
     def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
         try:
@@ -38,6 +39,7 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 # Given up in the middle of a statement: what still arrives would be taken for the next one's answer.
                 self.pgconn.finish()
+                self.was_given_up = True
             raise
 
 
@@ -97,8 +99,7 @@ class PostgresConnection:
             try:
                 return _in_transaction(old, work)
             except _OUTAGES:
-                was_given_up, was_alive = old.closed and not old.broken, not old.closed
-                if was_given_up or was_alive:
+                if old.was_given_up or not old.closed:
                     # It hangs, or it answered with an error of its own: another connection would fare no better.
                     raise
         self._connection = None

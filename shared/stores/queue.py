@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import boto3
 from botocore.config import Config
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 # SQS takes 1 MiB with attributes; what is left is for those that the dead-letter queue adds.
 _MOST_BYTES: Final = 1_048_576 - 4_096
+_COUNTS: Final[
+    list[
+        Literal[
+            "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"
+        ]
+    ]
+] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 # What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
 _MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
 
@@ -56,6 +63,12 @@ class SqsQueue:
                 if error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_FAULTS:
                     raise TooLargeForQueue(error.response["Error"]["Code"]) from error
                 raise
+
+    def depth(self) -> int:
+        """Return how many messages wait, are in flight or delayed; SQS counts approximately."""
+        with self.breaker.guard((BotoCoreError, ClientError)):
+            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=_COUNTS)
+        return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     def ping(self) -> None:
         """Return if the queue is there."""

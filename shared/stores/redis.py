@@ -15,11 +15,15 @@ from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require
-from shared.stores.redis_entries import decode, is_first, script_arguments
+from shared.stores.redis_entries import decode, decode_pending, is_first, script_arguments
 
 _MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
 _REPLACE_HASH: Final = (Path(__file__).parent / "replace_hash.lua").read_text()
 _OUTBOX: Final = "outbox:exchanges"
+# When L1 was found empty, and whether the queue was seen empty since; see `CacheRead.is_new`.
+_EPOCH: Final = "memory:epoch"
+# SQS counts messages approximately, and may count none for a while when there are some.
+_SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
@@ -37,6 +41,10 @@ def _claim_key(thread_id: str) -> str:
 
 def _tombstone_key(thread_id: str) -> str:
     return f"thread:{thread_id}:tombstone"
+
+
+def _pending_key(thread_id: str) -> str:
+    return f"thread:{thread_id}:pending"
 
 
 def _preferences_key(user_id: str) -> str:
@@ -133,17 +141,23 @@ class RedisCache:
         most = self._memory.max_thread_messages * 2
 
         def fill(pipe: Pipeline) -> None:
+            pipe.time()
+            pipe.hmget(_EPOCH, ["began", "settled"])
             if thread_id is not None:
                 pipe.lrange(_messages_key(thread_id), -most, -1)
                 pipe.get(_tombstone_key(thread_id))
+                pipe.hvals(_pending_key(thread_id))
             if user_id is not None:
                 pipe.hgetall(_preferences_key(user_id))
                 pipe.exists(_no_preferences_key(user_id))
 
         if thread_id is None and user_id is None:
             return CacheRead()
-        replies = self._call(fill)
-        messages, is_whole, cutoff = [], False, None
+        (seconds, microseconds), (began, settled), *replies = self._call(fill)
+        clock = seconds + microseconds / 1e6
+        if began is None:
+            self._call(lambda pipe: pipe.hsetnx(_EPOCH, "began", str(clock)))
+        messages, is_whole, cutoff, pending = [], False, None, []
         if thread_id is not None:
             entries: list[bytes] = replies[0]
             cutoff = _order(replies[1])
@@ -154,14 +168,30 @@ class RedisCache:
                 and (len(entries) >= most or is_first(entries[0]))
                 and not self._is_doubted(_messages_key(thread_id))
             )
+            decoded_pending = [decode_pending(thread_id, body) for body in replies[2]]
+            pending = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
         preferences, knows = {}, False
         if user_id is not None:
             preferences = {name.decode(): value.decode() for name, value in replies[-2].items()}
             knows = bool(preferences or replies[-1]) and not self._is_doubted(_preferences_key(user_id))
-        return CacheRead(messages, is_whole, cutoff, preferences, knows)
+        return CacheRead(
+            messages,
+            is_whole,
+            cutoff,
+            preferences,
+            knows,
+            pending,
+            is_new=settled is None,
+            is_emptied=began is None,
+            clock=clock,
+        )
 
-    def append(self, exchange: Exchange) -> UUID | None:
-        """Merge one new exchange in one round trip; return the deletion that overtook it, if one did."""
+    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+        """Merge one new exchange in one round trip; return the deletion that overtook it, if one did.
+
+        Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
+        before the drain takes nothing with it.
+        """
         thread_id, user_id = exchange.thread_id, exchange.user_id
         is_new = self._new_threads.pop(thread_id, _ABSENT) is None
 
@@ -173,6 +203,10 @@ class RedisCache:
             pipe.get(_tombstone_key(thread_id))
             if user_id is not None:
                 pipe.get(_user_tombstone_key(user_id))
+            if not is_drained:
+                pipe.hset(_pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
+                pipe.expire(_pending_key(thread_id), self._memory.thread_ttl_seconds)
+            if user_id is not None:
                 pipe.zadd(_user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
                 pipe.expire(_user_threads_key(user_id), self._memory.thread_ttl_seconds)
                 pipe.expire(_preferences_key(user_id), self._memory.user_ttl_seconds)
@@ -188,11 +222,17 @@ class RedisCache:
             # have been lost since. Claimed by another process: then this was the first write, and the list is whole.
             mark: _Mark = "whole" if was_claimed else "unknown"
             self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, mark=mark))
-        cutoffs = [order for reply in replies[2:4] if (order := _order(reply)) is not None and order >= exchange.order]
+        tombstones = replies[2:4] if user_id is not None else replies[2:3]
+        cutoffs = [order for reply in tombstones if (order := _order(reply)) is not None and order >= exchange.order]
         if not cutoffs:
             return None
         cutoff = max(cutoffs)
-        self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff))
+
+        def take_back(pipe: Pipeline) -> None:
+            self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+            pipe.hdel(_pending_key(thread_id), str(exchange.exchange_id))
+
+        self._call(take_back)
         return cutoff
 
     def hydrate(self, thread_id: str, window: Window) -> None:
@@ -226,6 +266,15 @@ class RedisCache:
         if cutoff is not None:
             pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
 
+    def repair_thread(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._restore_tombstone(pipe, thread_id, window.cutoff)
+            self._queue_merge(pipe, thread_id, window.exchanges, ttl=0, only_existing=True, cutoff=window.cutoff)
+
+        self._call(fill)
+
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
         """Merge what L2 just took into the lists that exist, all threads in one round trip."""
         threads: dict[str, list[Exchange]] = {}
@@ -236,13 +285,14 @@ class RedisCache:
             for thread_id, batch in threads.items():
                 self._queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
                 pipe.get(_tombstone_key(thread_id))
+                pipe.hdel(_pending_key(thread_id), *(str(exchange.exchange_id) for exchange in batch))
 
         if not threads:
             return
         replies = self._call(fill)
         overtaken = {
             thread_id: cutoff
-            for (thread_id, batch), reply in zip(threads.items(), replies[1::2], strict=True)
+            for (thread_id, batch), reply in zip(threads.items(), replies[1::3], strict=True)
             if (cutoff := _order(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
         }
 
@@ -276,6 +326,7 @@ class RedisCache:
             pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
             pipe.delete(_messages_key(thread_id))
             pipe.delete(_claim_key(thread_id))
+            pipe.delete(_pending_key(thread_id))
 
         self._forget_local(lambda exchange: exchange.thread_id == thread_id)
         self._new_threads.pop(thread_id, None)
@@ -305,6 +356,34 @@ class RedisCache:
     def push_outbox(self, exchange: Exchange) -> None:
         """Append the exchange's wire form to the outbox, which has no time to live."""
         self._call(lambda pipe: pipe.rpush(_OUTBOX, exchange.to_wire()))
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        replies = self._call(lambda pipe: pipe.lrange(_OUTBOX, 0, limit - 1))
+        return [body.decode() for body in replies[0]]
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now: by value, because others add and remove meanwhile."""
+
+        def fill(pipe: Pipeline) -> None:
+            for body in bodies:
+                pipe.lrem(_OUTBOX, 1, body)
+
+        self._call(fill)
+
+    def settle(self, *, at_once: bool) -> None:
+        """Remember that the queue was seen empty since L1 was emptied, or that L1 is the first there is.
+
+        An empty queue is not believed at once: SQS counts approximately.
+        """
+        (seconds, _), began = self._call(lambda pipe: (pipe.time(), pipe.hget(_EPOCH, "began")))
+        if at_once or (began is not None and seconds - float(began) > _SETTLING_SECONDS):
+            self._call(lambda pipe: pipe.hset(_EPOCH, "settled", "1"))
+
+    def clock(self) -> float:
+        """Return the Unix seconds of L1's clock."""
+        ((seconds, microseconds),) = self._call(lambda pipe: pipe.time())
+        return float(seconds + microseconds / 1e6)
 
     def ping(self) -> None:
         """Return if it answers."""

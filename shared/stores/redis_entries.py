@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from shared.errors import InvalidRecord
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +30,16 @@ def encode(exchange: Exchange) -> tuple[bytes, bytes]:
 def script_arguments(exchange: Exchange) -> list[str | bytes]:
     """Return the five arguments an exchange is to `merge.lua`."""
     return [str(exchange.order), str(exchange.exchange_id), format_time(exchange.created_at), *encode(exchange)]
+
+
+def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
+    """Return an exchange that was kept whole beside the list, or None if somebody else wrote it."""
+    try:
+        exchange = Exchange.from_wire(body)
+    except InvalidRecord as error:
+        _logger.warning("unreadable pending exchange", extra={"reason": error.reason})
+        return None
+    return exchange if exchange.thread_id == thread_id else None
 
 
 def decode(entry: bytes) -> Message | None:

@@ -1,4 +1,4 @@
-"""Idempotency keys, and the lists and hashes that Redis missed a change of."""
+"""Idempotency keys, what Redis missed a change of, and when Redis was found empty."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ def upgrade() -> None:
         sa.Column("noted_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "id"),
     )
+    op.create_table(
+        "cache_epochs",
+        sa.Column("id", sa.Uuid(), server_default=sa.func.gen_random_uuid(), primary_key=True),
+        sa.Column("began_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Remove the tables and what is in them."""
+    op.drop_table("cache_epochs")
     op.drop_table("cache_repairs")
     op.drop_table("idempotency_keys")

@@ -1,0 +1,101 @@
+"""The scheduled sweep: empties the outbox, tells L1 what it missed, forgets old idempotency keys."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import InvalidRecord, StoreUnavailable
+from shared.models import Exchange
+from shared.stores.base import Archive, Cache, Repair
+
+_logger = logging.getLogger(__name__)
+_OUTBOX_BATCH: Final = 200
+_REPAIRS: Final = 500
+_MOST_ROUNDS: Final = 50
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did.
+
+    Attributes:
+        skipped: Layers that did not answer, so that the rest waits for the next sweep.
+    """
+
+    stored: int = 0
+    refused: int = 0
+    repaired: int = 0
+    purged: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+class Sweep:
+    """Finishes what an outage left unfinished.
+
+    Args:
+        window: How many exchanges of a thread L1 keeps.
+        bury: Puts a body that can never be stored on the dead-letter queue; raises `StoreUnavailable`.
+        purge: Forgets old idempotency keys and returns how many.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        cache: Cache,
+        window: int,
+        bury: Callable[[str, InvalidRecord], None],
+        purge: Callable[[], int],
+    ) -> None:
+        self._archive = archive
+        self._cache = cache
+        self._window = window
+        self._bury = bury
+        self._purge = purge
+
+    def run(self) -> Swept:
+        """Do what can be done, and say what."""
+        swept = Swept()
+        for step in (self._empty_outbox, self._repair, self._forget_keys):
+            try:
+                step(swept)
+            except StoreUnavailable as error:
+                swept.skipped.append(error.layer)
+                _logger.warning("sweep left for the next one", extra={"layer": error.layer})
+        return swept
+
+    def _empty_outbox(self, swept: Swept) -> None:
+        for _ in range(_MOST_ROUNDS):
+            bodies = self._cache.outbox(_OUTBOX_BATCH)
+            if not bodies:
+                return
+            good: list[Exchange] = []
+            for body in bodies:
+                try:
+                    good.append(Exchange.from_wire(body))
+                except InvalidRecord as error:
+                    self._bury(body, error)
+                    swept.refused += 1
+            if good:
+                result = self._archive.store(good)
+                swept.stored += result.stored
+                self._cache.merge_stored(result.effective)
+            # Last, so that a sweep that dies before leaves them for the next one, which stores none of them twice.
+            self._cache.remove_from_outbox(bodies)
+
+    def _repair(self, swept: Swept) -> None:
+        for repair in self._archive.repairs(_REPAIRS):
+            self._repair_one(repair)
+            self._archive.repaired(repair)
+            swept.repaired += 1
+
+    def _repair_one(self, repair: Repair) -> None:
+        if repair.kind == "thread":
+            self._cache.repair_thread(repair.id, self._archive.window(repair.id, self._window))
+        else:
+            self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
+
+    def _forget_keys(self, swept: Swept) -> None:
+        swept.purged = self._purge()

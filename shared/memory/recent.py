@@ -1,0 +1,50 @@
+"""What this process accepted lately: at hand should L1 lose it before it is drained."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID
+
+from shared.models import Exchange
+
+_MOST_SECONDS: Final = 900
+_MOST_EXCHANGES: Final = 1_000
+_MOST_CHARACTERS: Final = 8_000_000
+
+
+class RecentExchanges:
+    """The newest exchanges, bounded in age, number and size."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[UUID, tuple[float, Exchange]] = OrderedDict()
+        self._characters = 0
+
+    def add(self, exchange: Exchange, now: float) -> None:
+        """Keep an exchange; the first of two with one id stays."""
+        if exchange.exchange_id in self._kept:
+            return
+        self._kept[exchange.exchange_id] = (now, exchange)
+        self._characters += _size(exchange)
+        while len(self._kept) > _MOST_EXCHANGES or self._characters > _MOST_CHARACTERS:
+            _, (_, oldest) = self._kept.popitem(last=False)
+            self._characters -= _size(oldest)
+
+    def of(self, thread_id: str, now: float) -> list[Exchange]:
+        """Return a thread's exchanges in the order of their acceptance."""
+        return [
+            exchange
+            for added, exchange in self._kept.values()
+            if exchange.thread_id == thread_id and now - added < _MOST_SECONDS
+        ]
+
+    def drop(self, thread_ids: set[str], user_id: str | None) -> None:
+        """Forget threads, and all of a user."""
+        for exchange in [exchange for _, exchange in self._kept.values()]:
+            if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
+                del self._kept[exchange.exchange_id]
+                self._characters -= _size(exchange)
+
+
+def _size(exchange: Exchange) -> int:
+    return len(exchange.user_message) + len(exchange.assistant_message)
