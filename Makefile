@@ -71,14 +71,14 @@ ARCH ?= x86_64
 PLATFORM := $(subst arm64,aarch64,$(ARCH))-manylinux_2_28
 
 define artifact
-	$(UV) pip install --quiet --require-hashes --only-binary :all: --python-version $(RUNTIME) \
+	$(UV) pip install --quiet --require-hashes --only-binary :all: --link-mode copy --python-version $(RUNTIME) \
 	  --python-platform $(PLATFORM) --target "$(ARTIFACTS_DIR)" -r requirements/$(1).txt
 	cp -R functions shared "$(ARTIFACTS_DIR)"
 	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/.lock"
-	@# Bytecode cuts a cold start to a third; it needs the runtime's own Python version.
-	if command -v python$(RUNTIME) >/dev/null && python$(RUNTIME) -c '' 2>/dev/null; then \
-	  python$(RUNTIME) -m compileall -q --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)"; fi
+	@# Bytecode cuts a cold start to a third. Only the runtime's own Python version makes it; without one it is left out.
+	if python=$$($(UV) python find --no-python-downloads $(RUNTIME) 2>/dev/null); then \
+	  "$$python" -m compileall -q --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)"; fi
 endef
 
 build-AgentFunction:

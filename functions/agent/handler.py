@@ -8,18 +8,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
 from mangum.types import ASGI, Receive, Scope, Send
 from pydantic import BaseModel
 
 from functions.agent.api import create_app, problem_response
+from functions.agent.measures import Measures
 from functions.agent.operations import Operations
 from functions.agent.problems import Problem, field_problem, problem_of
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
+from shared.logs import function_logger
 from shared.memory.idempotency import Idempotency
 from shared.memory.turn import Memory
 from shared.settings import (
@@ -43,10 +44,10 @@ from shared.stores.redis_keys import RedisKeys
 _MOST_BODY_BYTES: Final = 5_000_000
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 
-logger = Logger()
+logger = function_logger()
 
 
-def compose() -> Operations:
+def compose() -> tuple[Operations, Measures]:
     """Read the settings and put the function together; nothing connects yet.
 
     Raises:
@@ -57,14 +58,16 @@ def compose() -> Operations:
     memory_settings = load(MemorySettings)
     redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
     archive = PostgresArchive(postgres)
+    queue = SqsQueue(load(SyncSettings))
     memory = Memory(
         cache=RedisCache(redis, memory_settings),
         archive=archive,
-        queue=SqsQueue(load(SyncSettings)),
+        queue=queue,
         settings=memory_settings,
     )
     keys = Idempotency([RedisKeys(redis), PostgresKeys(postgres)])
-    return Operations(memory, AgentRunner(load(AgentSettings), archive.search), keys)
+    measures = Measures({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
+    return Operations(memory, AgentRunner(load(AgentSettings), archive.search), keys, measures), measures
 
 
 def gateway(app: ASGI) -> ASGI:
@@ -94,7 +97,7 @@ def _request_id(event: dict[str, Any], context: LambdaContext) -> str:
     return str(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
 
 
-operations = compose()
+operations, measures = compose()
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
@@ -133,6 +136,9 @@ async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway event (REST, or HTTP API version 2) or a direct invocation."""
-    if not isinstance(event, dict) or "requestContext" not in event:
-        return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
-    return _http(event, cast(Any, context))  # the same object under another library's name for it
+    try:
+        if not isinstance(event, dict) or "requestContext" not in event:
+            return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
+        return _http(event, cast(Any, context))  # the same object under another library's name for it
+    finally:
+        measures.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -15,9 +15,21 @@ from shared.memory.context import join_parts
 from shared.memory.idempotency import Idempotency
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory, Turn
+from shared.memory.turn import Memory, Recall, Receipt, Turn
 from shared.memory.users import Users
 from shared.models import Thread, format_time
+
+
+class TurnMeasures(Protocol):
+    """Counts what turns did."""
+
+    def recalled(self, recall: Recall) -> None:
+        """Count where a context came from."""
+        ...
+
+    def kept(self, receipt: Receipt) -> None:
+        """Count where an exchange went."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +43,11 @@ class RunResult:
 class Operations:
     """The use cases behind the API."""
 
-    def __init__(self, memory: Memory, runner: AgentRunner, idempotency: Idempotency) -> None:
+    def __init__(
+        self, memory: Memory, runner: AgentRunner, idempotency: Idempotency, measures: TurnMeasures | None = None
+    ) -> None:
         self._memory = memory
+        self._measures = measures
         self._runner = runner
         self._idempotency = idempotency
         self.threads = Threads(memory)
@@ -85,6 +100,7 @@ class Operations:
         receipt = await thread.invoked(request.prompt, response, request.document_ids, exchange_id)
         await preferences.invoked(request.prompt, response)
         recall = turn.recall()
+        self._measure(recall, receipt)
         return {
             "response": response,
             "thread_id": request.thread_id,
@@ -100,6 +116,7 @@ class Operations:
     async def invoking(self, request: InvokingRequest) -> dict[str, Any]:
         """Return what the memory holds for a turn."""
         recall = self._memory.turn(request.thread_id, request.user_id).recall()
+        self._measure(recall, None)
         return {
             "context": recall.context,
             "messages": [message.to_json() for message in recall.messages],
@@ -113,11 +130,20 @@ class Operations:
         receipt = self._memory.turn(request.thread_id, request.user_id).keep(
             request.user_message, request.assistant_message, request.document_ids, request.exchange_id
         )
+        self._measure(None, receipt)
         return {
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
             "durability": receipt.durability,
             "cached": receipt.cached,
         }
+
+    def _measure(self, recall: Recall | None, receipt: Receipt | None) -> None:
+        if self._measures is None:
+            return
+        if recall is not None:
+            self._measures.recalled(recall)
+        if receipt is not None and receipt.exchange_id is not None:
+            self._measures.kept(receipt)
 
     def health(self) -> dict[str, str]:
         """Ask every layer, and return `status` and each layer's `ok` or `unavailable`."""

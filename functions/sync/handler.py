@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.sync.drain import Drain, Outcome
 from functions.sync.queues import SqsQueues
 from functions.sync.sweep import Sweep
+from shared.logs import function_logger
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
@@ -20,8 +21,9 @@ from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 
-logger = Logger()
-metrics = Metrics()
+_NAMESPACE: Final = "HybridMemory"
+logger = function_logger()
+metrics = Metrics(namespace=_NAMESPACE)
 
 
 def compose() -> tuple[Drain, Sweep]:
@@ -50,6 +52,9 @@ def _measure(outcome: Outcome) -> None:
     metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.erased)
     metrics.add_metric("Postponed", MetricUnit.Count, len(outcome.failed))
     metrics.add_metric("DeadLettered", MetricUnit.Count, sum(outcome.dead.values()))
+    for reason, count in outcome.dead.items():
+        with single_metric("DeadLettered", MetricUnit.Count, count, namespace=_NAMESPACE) as by_reason:
+            by_reason.add_dimension("reason", reason)
     metrics.add_metric("CacheBehind", MetricUnit.Count, int(outcome.is_cache_behind))
     if outcome.newest is not None:
         lag = (datetime.now(UTC) - outcome.newest.created_at).total_seconds()

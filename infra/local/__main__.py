@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -22,6 +23,9 @@ def main() -> int:
     if arguments.with_parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     isolate()
+    # Until the supervisor listens there is nothing to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
     print("Loading ...", flush=True)
 
     from infra.local.supervisor import Supervisor  # noqa: PLC0415 - the libraries take a moment to load

@@ -58,7 +58,8 @@ def packaged_template(bucket: str, bundle: Bundle, project: Path = PROJECT_ROOT)
         sections = [template.get("Globals", {}).get("Function", {})]
         sections += [resource.get("Properties", {}) for resource in template["Resources"].values()]
     except Exception as error:
-        raise LocalStackError(f"{path} could not be read as a SAM template: {error}.") from error
+        reason = " ".join(str(error).split())
+        raise LocalStackError(f"{path} could not be read as a SAM template: {reason}") from error
     for section in sections:
         if section.get("CodeUri") in {".", "./"}:
             section["CodeUri"] = f"s3://{bucket}/{bundle.key}"

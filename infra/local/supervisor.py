@@ -20,6 +20,7 @@ from infra.local.stack import Stack
 WATCH_SECONDS = 0.1
 TIDY_SECONDS = 2
 REVIVALS = 10
+METRICS = '| {"_aws":'
 REVIVAL_PAUSE_SECONDS = 0.5
 
 
@@ -61,8 +62,13 @@ class Supervisor:
         with self._printing, suppress(OSError):
             print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
+    def _show(self, line: str) -> None:
+        """Print a line of the functions' logs; metrics, which are for CloudWatch, stay in the file."""
+        if METRICS not in line:
+            self.say(line)
+
     def _run(self, stack: Stack) -> int:
-        logs = LogFollower(stack.emulator.function_log, self.say)
+        logs = LogFollower(stack.emulator.function_log, self._show)
         try:
             stack.start()
             self._phase = "running"

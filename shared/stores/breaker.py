@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ class CircuitBreaker:
         self._grace = grace
         self._lock = threading.Lock()
         self._open = False
-        self._last_probe = 0.0
+        self._last_probe = -math.inf
         self._probing: threading.Thread | None = None
         self.outages = 0
 
@@ -66,7 +67,7 @@ class CircuitBreaker:
                 self._open = True
                 self.outages += 1
                 # The first probe starts with the next request, not within this one.
-                self._last_probe = 0.0
+                self._last_probe = -math.inf
                 _logger.warning("circuit opened", extra={"layer": self.layer, "error": type(error).__name__})
 
     def _came_back(self) -> bool:

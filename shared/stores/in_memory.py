@@ -8,16 +8,26 @@ that were called.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, TooLargeForQueue
 from shared.models import Exchange, Message, SearchHit, Thread, title_of
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, MessagePosition, StoreResult, Window
+from shared.stores.base import (
+    LEASE_SECONDS,
+    CacheRead,
+    KeyState,
+    MessagePosition,
+    Repair,
+    RepairKind,
+    StoreResult,
+    Window,
+)
 from shared.stores.redis_entries import decode, encode, is_first
 
 _HEAD: Final = re.compile(rb'\{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([^"]+)"')
@@ -104,17 +114,23 @@ class InMemoryCache(_Twin):
     Attributes:
         lists: The entries of each thread, oldest first.
         hashes: The preferences of each user, also of one known to have none.
-        outbox: Wire forms of exchanges that nothing else took.
+        pending: What of each thread is not drained yet, as far as the cache knows.
+        outbox_bodies: Wire forms of exchanges that nothing else took.
+        is_settled: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
     """
 
     layer = "redis"
 
-    def __init__(self, settings: MemorySettings | None = None) -> None:
+    def __init__(self, settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self._clock = clock
         self._most = (settings or MemorySettings()).max_thread_messages * 2
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
-        self.outbox: list[str] = []
+        self.pending: dict[str, dict[UUID, Exchange]] = {}
+        self.outbox_bodies: list[str] = []
+        self.is_settled = False
+        self._has_begun = False
         self.thread_cutoffs: dict[str, UUID] = {}
         self.user_cutoffs: dict[str, UUID] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
@@ -126,10 +142,18 @@ class InMemoryCache(_Twin):
 
     def lose_everything(self) -> None:
         """Do what a restart of Redis does."""
-        for kept in (self.lists, self.hashes, self.thread_cutoffs, self.user_cutoffs, self._threads_of):
+        for kept in (
+            self.lists,
+            self.hashes,
+            self.pending,
+            self.outbox_bodies,
+            self.thread_cutoffs,
+            self.user_cutoffs,
+            self._threads_of,
+            self._claims,
+        ):
             kept.clear()
-        self.outbox.clear()
-        self._claims.clear()
+        self.is_settled = self._has_begun = False
 
     def lose_thread(self, thread_id: str) -> None:
         """Do what the end of a list's time to live does, or its eviction."""
@@ -173,7 +197,10 @@ class InMemoryCache(_Twin):
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences."""
+        if thread_id is None and user_id is None:
+            return CacheRead()
         self._begin("read")
+        is_emptied, self._has_begun = not self._has_begun, True
         entries = self.lists.get(thread_id or "", [])[-self._most :]
         decoded = [decode(entry) for entry in entries]
         messages = [message for message in decoded if message is not None]
@@ -185,9 +212,13 @@ class InMemoryCache(_Twin):
             cutoff=self.thread_cutoffs.get(thread_id or ""),
             preferences=dict(self.hashes.get(user_id or "", {})),
             knows_preferences=user_id in self.hashes and f"user:{user_id}" not in self._doubted,
+            pending=list(self.pending.get(thread_id or "", {}).values()),
+            is_new=not self.is_settled,
+            is_emptied=is_emptied,
+            clock=self._clock(),
         )
 
-    def append(self, exchange: Exchange) -> UUID | None:
+    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
         """Merge one new exchange; return the deletion that overtook it, if one did."""
         try:
             self._begin("append")
@@ -205,6 +236,8 @@ class InMemoryCache(_Twin):
             self._merge(thread_id, only_existing=True, cutoff=max(overtaken))
             return max(overtaken)
         self._merge(thread_id, [exchange], mark="whole" if is_new else "")
+        if not is_drained:
+            self.pending.setdefault(thread_id, {})[exchange.exchange_id] = exchange
         return None
 
     def hydrate(self, thread_id: str, window: Window) -> None:
@@ -223,10 +256,18 @@ class InMemoryCache(_Twin):
         )
         self._doubted.discard(f"thread:{thread_id}")
 
+    def repair_thread(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds into the list if there is one."""
+        self._begin("repair_thread")
+        if window.cutoff is not None:
+            self.thread_cutoffs[thread_id] = window.cutoff
+        self._merge(thread_id, window.exchanges, only_existing=True, cutoff=window.cutoff)
+
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
         """Merge what L2 just took into the lists that exist."""
         self._begin("merge_stored")
         for exchange in exchanges:
+            self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
             cutoff = self.thread_cutoffs.get(exchange.thread_id)
             if cutoff is None or exchange.order > cutoff:
                 self._merge(exchange.thread_id, [exchange], only_existing=True)
@@ -242,6 +283,7 @@ class InMemoryCache(_Twin):
         self._begin("forget_thread")
         self.thread_cutoffs[thread_id] = cutoff
         self.lists.pop(thread_id, None)
+        self.pending.pop(thread_id, None)
         self._claims.discard(thread_id)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> None:
@@ -259,7 +301,29 @@ class InMemoryCache(_Twin):
     def push_outbox(self, exchange: Exchange) -> None:
         """Keep an exchange for later."""
         self._begin("push_outbox")
-        self.outbox.append(exchange.to_wire())
+        self.outbox_bodies.append(exchange.to_wire())
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        self._begin("outbox")
+        return self.outbox_bodies[:limit]
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now."""
+        self._begin("remove_from_outbox")
+        for body in bodies:
+            if body in self.outbox_bodies:
+                self.outbox_bodies.remove(body)
+
+    def settle(self, *, at_once: bool) -> None:  # noqa: ARG002 - no count here is approximate
+        """Remember that the queue was seen empty since the cache was."""
+        self._begin("settle")
+        self.is_settled = True
+
+    def clock(self) -> float:
+        """Return Unix seconds."""
+        self._begin("clock")
+        return self._clock()
 
 
 @dataclass(slots=True)
@@ -289,6 +353,8 @@ class InMemoryArchive(_Twin):
         self._preferences: dict[str, dict[str, str]] = {}
         self.thread_cutoffs: dict[str, UUID] = {}
         self.user_cutoffs: dict[str, UUID] = {}
+        self._repairs: dict[tuple[RepairKind, str], datetime] = {}
+        self._epochs = 0
         self._rows = 0
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
@@ -442,6 +508,30 @@ class InMemoryArchive(_Twin):
         self.user_cutoffs[user_id] = cutoff
         return cutoff, gone
 
+    def note_epoch(self) -> bool:
+        """Remember that L1 was found empty; return whether that was the first time."""
+        self._begin("note_epoch")
+        self._epochs += 1
+        return self._epochs == 1
+
+    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+        """Remember threads or users whose change L1 did not hear of."""
+        self._begin("note_repairs")
+        for name in ids:
+            self._repairs[kind, name] = datetime.now(UTC)
+
+    def repairs(self, limit: int) -> list[Repair]:
+        """Return the oldest of what `note_repairs` remembered."""
+        self._begin("repairs")
+        noted = [Repair(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
+        return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
+
+    def repaired(self, repair: Repair) -> None:
+        """Forget a repair, unless it was noted again meanwhile."""
+        self._begin("repaired")
+        if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:
+            del self._repairs[repair.kind, repair.id]
+
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that hold any of the query's words, best first."""
         self._begin("search")
@@ -484,7 +574,49 @@ class InMemoryQueue(_Twin):
         self._begin("send")
         self.bodies.append(body)
 
+    def depth(self) -> int:
+        """Return how many messages wait."""
+        self._begin("depth")
+        return len(self.bodies)
+
     def take(self) -> list[Exchange]:
         """Return what is on the queue and empty it."""
         taken, self.bodies = self.bodies, []
         return [Exchange.from_wire(body) for body in taken]
+
+
+class InMemoryKeys(_Twin):
+    """A layer's idempotency keys.
+
+    Attributes:
+        states: What is known of each key.
+    """
+
+    def __init__(self, layer: str = "redis", clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.layer = layer
+        self.states: dict[str, KeyState] = {}
+        self._claimed_at: dict[str, float] = {}
+        self._clock = clock
+
+    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+        """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
+        self._begin("claim")
+        known = self.states.get(key)
+        if known is None:
+            known = self.states[key] = KeyState(body_hash, exchange_id, None, is_claimed=False)
+        elif known.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
+            return known
+        self._claimed_at[key] = self._clock()
+        return replace(known, is_claimed=True)
+
+    def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
+        """Remember the answer."""
+        self._begin("answer")
+        self.states[key] = KeyState(body_hash, exchange_id, answer, is_claimed=False)
+
+    def release(self, key: str) -> None:
+        """Forget a claim without an answer."""
+        self._begin("release")
+        if key in self.states and self.states[key].answer is None:
+            del self.states[key]

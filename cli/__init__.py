@@ -1,0 +1,1 @@
+"""The project's command line, `hybrid-memory`: one file a group of commands."""

@@ -1,0 +1,188 @@
+"""Where the deployment is: what the command line names, the environment, a local stack; the first that says so."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cli.options import Named
+from shared.errors import SettingsError
+from shared.settings import DatabaseSettings, OptionalText, RedisSettings, load
+
+_STACK_FILE: Final = Path(".local") / "stack.json"
+_TIMEOUT_MS: Final = 10_000
+_SETTINGS: Final = {
+    "queue_url": "--queue-url or SYNC__QUEUE_URL",
+    "dlq_url": "--dlq-url or SYNC__DLQ_URL",
+    "redis_url": "--redis-url or REDIS__HOST",
+    "database_url": "--database-url or DATABASE__URL",
+}
+
+
+class _Queues(BaseSettings):
+    """`SYNC__*`, where each may be missing: a command needs not both."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNC__", env_file=".env", extra="ignore")
+
+    queue_url: OptionalText = None
+    dlq_url: OptionalText = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A URL and where it was named."""
+
+    url: str
+    source: str
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return without_password(self.url)
+
+
+class Deployment:
+    """The places a command may need; each is looked up when it is asked for.
+
+    Args:
+        named: What the command line names. A state directory named there is asked before the environment, one that is
+            merely found after it.
+        directory: Where the search for a local stack starts, upwards.
+    """
+
+    def __init__(self, named: Named, directory: Path | None = None) -> None:
+        options = {name: getattr(named, name) for name in (*_SETTINGS, "endpoint_url")}
+        self._sources: list[tuple[str, Mapping[str, str | None]]] = [("option", options)]
+        if named.state_dir is not None:
+            self._sources.append(_stack(named.state_dir / "stack.json"))
+        self._sources.append(("environment", _environment()))
+        found = _find_stack_file(directory or Path.cwd())
+        if named.state_dir is None and found is not None:
+            self._sources.append(_stack(found))
+
+    def place(self, name: str) -> Place | None:
+        """Return where `name` is, e.g. `queue_url`, or None where nobody says it."""
+        for source, values in self._sources:
+            if value := values.get(name):
+                return Place(value, source)
+        return None
+
+    def require(self, name: str) -> Place:
+        """Return where `name` is.
+
+        Raises:
+            SettingsError: Nobody says it.
+        """
+        found = self.place(name)
+        if found is None:
+            raise SettingsError(
+                f"{name} is not known: give {_SETTINGS[name]}, or --state-dir of a running local stack, "
+                f"or start in a directory under one that holds {_STACK_FILE}."
+            )
+        return found
+
+    def endpoint(self, queue_url: str) -> tuple[Place | None, str | None]:
+        """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's own choice).
+
+        A local stack's endpoint holds for its own queues only: with another queue's URL it would be a mixture.
+        """
+        host = urlsplit(queue_url).netloc
+        for source, values in self._sources:
+            endpoint = values.get("endpoint_url")
+            if endpoint and (not source.endswith("stack.json") or urlsplit(endpoint).netloc == host):
+                return Place(endpoint, source), values.get("region")
+        labels = host.split(".")
+        return None, labels[1] if host.endswith(("amazonaws.com", "amazonaws.com.cn")) and len(labels) > 2 else None  # noqa: PLR2004 - sqs.REGION.amazonaws.com
+
+    def redis(self) -> tuple[RedisSettings, Place]:
+        """Return Redis's settings and place.
+
+        Raises:
+            SettingsError: Nobody says where it is, or the URL is none.
+        """
+        place = self.require("redis_url")
+        parts = urlsplit(place.url)
+        if parts.scheme not in {"redis", "rediss"} or parts.username not in {None, "", "default"}:
+            raise SettingsError("The Redis URL has to be redis://[:password@]host[:port][/number], or rediss:// for TLS.")
+        try:
+            return RedisSettings(
+                host=parts.hostname or "localhost",
+                port=parts.port or 6379,
+                password=unquote(parts.password) if parts.password else None,
+                db=int(parts.path.strip("/") or 0),
+                tls=parts.scheme == "rediss",
+                timeout_ms=_TIMEOUT_MS,
+            ), place
+        except (ValidationError, ValueError):
+            raise SettingsError(f"The Redis URL {place.shown} cannot work.") from None
+
+    def database(self) -> tuple[DatabaseSettings, Place]:
+        """Return PostgreSQL's settings and place.
+
+        Raises:
+            SettingsError: Nobody says where it is, or the URL is none.
+        """
+        place = self.require("database_url")
+        try:
+            return DatabaseSettings(url=place.url, timeout_ms=_TIMEOUT_MS), place
+        except ValidationError:
+            raise SettingsError("The PostgreSQL URL has to start with postgresql://.") from None
+
+
+def without_password(url: str) -> str:
+    """Return the URL with its password, if it has one, struck out."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()
+
+
+def _environment() -> dict[str, str | None]:
+    queues = load(_Queues)
+    redis, database = load(RedisSettings), load(DatabaseSettings)
+    is_redis_named = redis.model_fields_set & {"host", "port", "password", "db", "tls"}
+    return {
+        "queue_url": queues.queue_url,
+        "dlq_url": queues.dlq_url,
+        # boto3's own order.
+        "endpoint_url": os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL"),
+        "redis_url": _redis_url(redis) if is_redis_named else None,
+        "database_url": database.url if "url" in database.model_fields_set else None,
+    }
+
+
+def _redis_url(settings: RedisSettings) -> str:
+    password = f":{quote(settings.password, safe='')}@" if settings.password else ""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"redis{'s' if settings.tls else ''}://{password}{host}:{settings.port}/{settings.db}"
+
+
+def _find_stack_file(directory: Path) -> Path | None:
+    files = (parent / _STACK_FILE for parent in (directory, *directory.parents))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _stack(file: Path) -> tuple[str, dict[str, str | None]]:
+    """Return a running stack's places, the file's name first.
+
+    Raises:
+        SettingsError: There is no such file, so no stack runs there, or it is none of a stack's.
+    """
+    try:
+        values = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise SettingsError(f"No local stack runs in {file.parent}: it has no stack.json.") from None
+    except (OSError, ValueError):
+        raise SettingsError(f"{file} cannot be read.") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{file} is not a local stack's.")
+    return str(file), {name: value for name, value in values.items() if isinstance(value, str)}

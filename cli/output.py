@@ -1,0 +1,112 @@
+"""What a person or a program gets to read: rich tables on a terminal, plain text elsewhere, JSON when asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.deployment import Place
+
+_LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
+UNKNOWN: Final = "unknown"
+
+
+def is_terminal() -> bool:
+    """Return whether somebody looks at the output."""
+    return sys.stdout.isatty()
+
+
+def say(text: str = "") -> None:
+    """Print a line."""
+    typer.echo(text)
+
+
+def complain(text: str) -> None:
+    """Print a line where errors go."""
+    typer.echo(text, err=True)
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """Print one JSON object; on one line where a program reads it."""
+    typer.echo(json.dumps(answer, indent=2 if is_terminal() else None, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table."""
+    if is_terminal():
+        Console().print(rich_table(columns, rows))
+    else:
+        typer.echo(plain_table(columns, rows))
+
+
+def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table for a terminal."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        # As text: what stands in brackets in somebody's thread id is no markup.
+        table.add_row(*(Text(_cell(cell)) for cell in row))
+    return table
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table as lines of text in columns."""
+    lines = [[column.upper() for column in columns], *([_cell(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def print_places(used: Mapping[str, Place]) -> None:
+    """Say which deployment this is about, and who named it."""
+    for name, place in used.items():
+        say(f"{name}: {printable(place.shown)} (from {place.source})")
+
+
+def places_as_json(used: Mapping[str, Place]) -> dict[str, dict[str, str]]:
+    """Return the same for a program."""
+    return {name: {"url": place.shown, "source": place.source} for name, place in used.items()}
+
+
+def unreachable(layer: str, reason: str, where: str | None = None) -> str:
+    """Return the one sentence about a layer that did not answer."""
+    at = f" at {where}" if where else ""
+    return f"{_LAYERS.get(layer, layer)} cannot be used{at}: {printable(reason).rstrip('.')}."
+
+
+def moment(value: datetime | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time as people say it."""
+    if seconds is None:
+        return UNKNOWN
+    minute, hour, day = 60, 3600, 86400
+    if seconds < minute:
+        return f"{seconds:.1f} s"
+    if seconds < hour:
+        return f"{seconds // minute:.0f} min {seconds % minute:.0f} s"
+    if seconds < day:
+        return f"{seconds // hour:.0f} h {seconds % hour // minute:.0f} min"
+    return f"{seconds // day:.0f} d {seconds % day // hour:.0f} h"
+
+
+def printable(text: str) -> str:
+    """Return the text without what a terminal would obey; lines and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else printable(str(value)).replace("\n", " ")

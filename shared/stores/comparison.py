@@ -1,0 +1,134 @@
+"""Whether L1 shows a thread as L2 holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from shared.models import Message
+from shared.stores.redis_entries import decode, is_first
+
+Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not the same.
+
+    Attributes:
+        kind: `not_stored` (Redis has it, PostgreSQL lacks it), `missing` (the other way round), `content` (role or
+            text), `order`, `duplicate` (twice in the list), `unreadable` (an entry that no exchange can be).
+        detail: A few words, never message text.
+    """
+
+    thread_id: str
+    kind: Kind
+    exchange_id: UUID | None
+    detail: str
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison of one thread found.
+
+    Attributes:
+        exchanges: Exchanges in the list.
+        pending: Exchanges that only one of the two has, and that are too young for that to mean anything.
+        is_partial: Whether the list does not claim to reach back to the thread's first exchange.
+    """
+
+    differences: list[Difference] = field(default_factory=list)
+    exchanges: int = 0
+    pending: int = 0
+    is_partial: bool = False
+
+
+def compare(
+    thread_id: str, entries: Sequence[bytes], stored: Sequence[Message], *, now: datetime, grace: timedelta
+) -> Comparison:
+    """Compare a thread's list with the thread's newest messages in L2.
+
+    As far back as the list reaches, both have to hold the same exchanges, in the same order, with the same bytes; all
+    the way back if the list's first entry is marked as the thread's first.
+
+    Args:
+        thread_id: Named in the differences.
+        entries: The whole list, oldest first.
+        stored: What L2 holds, oldest first, further back than the list reaches if there is more.
+        now: What ages are measured from.
+        grace: How long an exchange may be in one of the two only.
+    """
+    result = Comparison(is_partial=bool(entries) and not is_first(entries[0]))
+    cached: list[Message] = []
+    for place, entry in enumerate(entries):
+        message = decode(entry)
+        if message is not None and _is_whole(message):
+            cached.append(message)
+        else:
+            result.differences.append(Difference(thread_id, "unreadable", None, f"entry {place} names no exchange"))
+    in_list, in_store = _by_exchange(cached), _by_exchange(stored)
+    result.exchanges = len(in_list)
+
+    def report(kind: Kind, exchange_id: UUID, detail: str) -> None:
+        result.differences.append(Difference(thread_id, kind, exchange_id, detail))
+
+    def report_unless_young(kind: Kind, exchange_id: UUID, message: Message) -> None:
+        age = now - (message.created_at or now)
+        if age < grace:
+            result.pending += 1
+        else:
+            report(kind, exchange_id, f"accepted {age.total_seconds():.0f} s ago")
+
+    for exchange_id, messages in in_list.items():
+        if exchange_id not in in_store:
+            report_unless_young("not_stored", exchange_id, messages[0])
+        elif fault := _fault(messages, in_store[exchange_id]):
+            report(*fault[:1], exchange_id, fault[1])
+    reach = min((message.order for message in cached if message.order is not None), default=None)
+    for exchange_id, messages in in_store.items():
+        order = messages[0].order
+        is_expected = not result.is_partial or (reach is not None and order is not None and order > reach)
+        if exchange_id not in in_list and is_expected:
+            report_unless_young("missing", exchange_id, messages[0])
+    if not any(difference.kind in {"order", "duplicate", "content"} for difference in result.differences):
+        shown = [message.exchange_id for message in cached if message.exchange_id in in_store]
+        kept = [message.exchange_id for message in stored if message.exchange_id in in_list]
+        moved = next((one for one, other in zip(shown, kept, strict=False) if one is not None and one != other), None)
+        if moved is not None:
+            report("order", moved, "first of those that stand elsewhere in PostgreSQL")
+    return result
+
+
+def _is_whole(message: Message) -> bool:
+    moment = message.created_at
+    return None not in (message.exchange_id, message.order) and moment is not None and moment.tzinfo is not None
+
+
+def _by_exchange(messages: Sequence[Message]) -> dict[UUID, list[Message]]:
+    found: dict[UUID, list[Message]] = {}
+    for message in messages:
+        if message.exchange_id is not None:
+            found.setdefault(message.exchange_id, []).append(message)
+    return found
+
+
+def _fault(cached: Sequence[Message], stored: Sequence[Message]) -> tuple[Kind, str] | None:
+    shown = [(message.role, message.content) for message in cached]
+    kept = [(message.role, message.content) for message in stored]
+    if shown == kept:
+        return None
+    if len(shown) > len(kept) and set(shown) == set(kept):
+        return "duplicate", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL"
+    if sorted(shown) == sorted(kept):
+        return "order", "its messages stand in another order"
+    if [role for role, _ in shown] != [role for role, _ in kept]:
+        return "content", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL, or other roles"
+    lengths = [
+        f"{role}: {len(text)} characters in Redis, {len(other)} in PostgreSQL"
+        for (role, text), (_, other) in zip(shown, kept, strict=True)
+        if text != other
+    ]
+    return "content", "; ".join(lengths)

@@ -1,0 +1,47 @@
+"""A message as somebody who looks at a queue sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message in a queue.
+
+    Attributes:
+        sent_at: When it was first sent; a move to the dead-letter queue does not change it. Aware, UTC.
+        receive_count: How often it was received, by us included.
+        is_visible: Whether a consumer could receive it now.
+        attributes: Its text attributes, e.g. the `reason` that the drain gives.
+        receipt: What deletes or releases it; None for a message that was looked at without receiving it.
+    """
+
+    message_id: str
+    body: str
+    sent_at: datetime | None
+    receive_count: int
+    is_visible: bool
+    attributes: dict[str, str] = field(default_factory=dict)
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How many messages a queue holds; approximate on AWS.
+
+    Attributes:
+        visible: Ready to be received.
+        in_flight: Received and neither deleted nor visible again.
+        delayed: Not visible for the first time yet.
+    """
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.in_flight + self.delayed

@@ -1,0 +1,191 @@
+"""The cases: append, read, hydrate, store, and a whole invocation."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from shared.ids import ExchangeIds, timestamp_of
+from shared.models import Exchange
+from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
+from shared.stores.base import Window
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection, sql
+from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
+from tests.bench.floors import APPEND_SCRIPT, BareRedis, command, copy_messages
+from tests.bench.measure import Case
+
+WINDOW: Final = 50
+BATCH: Final = 1_000
+THREADS: Final = 100
+THREAD, USER = "bench-0", "bench-user"
+PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
+# About what people write and models answer, give or take.
+QUESTION: Final = "How do I keep a list sorted while I insert into it? " * 2
+ANSWER: Final = "Use bisect.insort: it finds the place in O(log n) and moves the rest. " * 4
+
+_ids = ExchangeIds()
+
+
+def exchange(thread_id: str) -> Exchange:
+    """Return a new exchange of about 400 characters."""
+    exchange_id = _ids.new()
+    return Exchange(exchange_id, thread_id, USER, QUESTION, ANSWER, timestamp_of(exchange_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the servers of this run are."""
+
+    redis_port: int
+    database_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What an invocation tells the handler of itself."""
+
+    aws_request_id: str = "bench"
+    function_name: str = "bench"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:bench"
+
+
+class Bench:
+    """Fills the servers and makes the cases."""
+
+    def __init__(self, servers: Servers, bare: BareRedis, connection: psycopg.Connection) -> None:
+        self._bare = bare
+        self._connection = connection
+        memory = MemorySettings(max_thread_messages=WINDOW)
+        redis = RedisSettings(host="127.0.0.1", port=servers.redis_port, password=None, db=0, tls=False)
+        self._cache = RedisCache(RedisConnection(redis), memory)
+        self._archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=servers.database_url)))
+
+    def fill(self) -> None:
+        """Store a hundred threads of a hundred exchanges, and cache the first with its user's preferences."""
+        for _ in range(THREADS * 100 // BATCH):
+            self._archive.store(self._batch())
+        self._connection.execute("analyze")
+        self._archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: None)
+        self._cache.hydrate(THREAD, self._archive.window(THREAD, WINDOW))
+        self._cache.set_preferences(USER, PREFERENCES)
+
+    def _batch(self) -> list[Exchange]:
+        threads = itertools.islice(itertools.cycle(range(THREADS)), BATCH)
+        return [exchange(f"bench-{number}") for number in threads]
+
+    def cases(self) -> list[Case]:
+        """Return all cases. The last two change nothing, the one before them only adds rows."""
+        return [self._append(), self._read(), self._hydrate(), self._store(), *self._invoking()]
+
+    def _append(self) -> Case:
+        thread = "bench-append"
+        self._cache.hydrate(thread, Window([exchange(thread) for _ in range(WINDOW)], is_all=False))
+        entry = b"x" * (len(QUESTION + ANSWER) // 2 + 150)
+        request = command("EVAL", APPEND_SCRIPT, "1", "bench:floor", entry, entry)
+        for _ in range(WINDOW):
+            self._bare.learn(request)
+        length = self._bare.learn(request)
+        return Case(
+            name="append one exchange to a list of 100",
+            floor_name="raw socket: EVAL of RPUSH, LTRIM, EXPIRE",
+            floor=lambda _: self._bare.ask(request, length),
+            work=lambda given: self._cache.append(given, is_drained=False),
+            work_input=lambda: exchange(thread),
+            repetitions=3_000,
+        )
+
+    def _read_request(self) -> bytes:
+        return command("LRANGE", f"thread:{THREAD}:messages", "-100", "-1") + command(
+            "HGETALL", f"user:{USER}:preferences"
+        )
+
+    def _read(self) -> Case:
+        request = self._read_request()
+        length = self._bare.learn(request)
+        return Case(
+            name="read 100 messages and 10 preferences",
+            floor_name="raw socket: LRANGE, HGETALL, unparsed",
+            floor=lambda _: self._bare.ask(request, length),
+            work=lambda _: self._cache.read(THREAD, USER),
+            repetitions=2_000,
+        )
+
+    def _hydrate(self) -> Case:
+        query, wanted = sql("window"), {"thread_id": "bench-1", "rows": 2 * WINDOW + 1}
+        return Case(
+            name="hydrate 100 messages from PostgreSQL",
+            floor_name="psycopg: the same query alone, prepared",
+            floor=lambda _: self._connection.execute(query, wanted).fetchall(),
+            work=lambda _: self._archive.window("bench-1", WINDOW),
+            repetitions=600,
+        )
+
+    def _store(self) -> Case:
+        rows = self._connection.execute("select thread_id, id from conversations").fetchall()
+        conversations: dict[str, UUID] = dict(rows)
+
+        def floor(batch: Sequence[Exchange]) -> None:
+            copy_messages(self._connection, batch, conversations)
+
+        return Case(
+            name="store a batch of 1,000 exchanges",
+            floor_name="COPY of its 2,000 rows, same table and indexes",
+            floor=floor,
+            work=self._archive.store,
+            floor_input=self._batch,
+            work_input=self._batch,
+            repetitions=30,
+        )
+
+    def _invoking(self) -> list[Case]:
+        handle = _handler()
+        asked = {"thread_id": THREAD, "user_id": USER}
+        direct = {"action": "invoking", **asked}
+        event = {
+            "resource": "/{proxy+}",
+            "path": "/invoking",
+            "httpMethod": "POST",
+            "headers": {},
+            "multiValueHeaders": {},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "requestContext": {"requestId": "bench", "stage": "local", "path": "/local/invoking"},
+            "body": json.dumps(asked),
+            "isBase64Encoded": False,
+        }
+        answer = handle(direct, _Context())
+        if len(answer["messages"]) != 2 * WINDOW or answer["source"] != "redis":
+            raise RuntimeError("the invocation does not do what is to be measured")
+        request = self._read_request()
+        length = self._bare.learn(request)
+
+        def floor(_: object) -> None:
+            self._bare.ask(request, length)
+            json.dumps(answer)
+
+        def through_handler(kind: str, event: dict[str, Any]) -> Case:
+            return Case(
+                name=f"`invoking` through the handler, {kind}",
+                floor_name="raw socket: LRANGE, HGETALL; json.dumps",
+                floor=floor,
+                work=lambda _: handle(event, _Context()),
+                repetitions=600,
+            )
+
+        return [through_handler("direct", direct), through_handler("REST event", event)]
+
+
+def _handler() -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    # By name and late: the module reads the environment when it is imported, and this run has just set it.
+    made: Callable[[dict[str, Any], Any], dict[str, Any]] = importlib.import_module("functions.agent.handler").handler
+    return made

@@ -1,0 +1,79 @@
+"""What the bare servers need: bytes on a socket, and SQL on a plain connection."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+from uuid import UUID
+
+import psycopg
+
+from shared.models import Exchange
+
+# What an append comes down to: two entries at the end, the window kept, the life prolonged.
+APPEND_SCRIPT: Final = """\
+redis.call('RPUSH', KEYS[1], ARGV[1], ARGV[2])
+redis.call('LTRIM', KEYS[1], -100, -1)
+redis.call('EXPIRE', KEYS[1], 86400)
+return redis.call('LLEN', KEYS[1])"""
+
+_COPY: Final = "copy messages (conversation_id, exchange_id, position, role, content, created_at) from stdin"
+
+
+def command(*words: str | bytes) -> bytes:
+    """Return a command as it goes over the wire."""
+    encoded = [word if isinstance(word, bytes) else word.encode() for word in words]
+    return b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
+
+
+class BareRedis:
+    """A socket and a buffer: sends bytes, takes as many as the answer has, and reads nothing out of them."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = memoryview(bytearray(1 << 20))
+
+    def learn(self, request: bytes) -> int:
+        """Send a request and return how many bytes its answer has."""
+        mark = b"$4\r\nMARK\r\n"
+        self._socket.sendall(request + command("ECHO", "MARK"))
+        answer = bytearray()
+        while not answer.endswith(mark):
+            answer += self._socket.recv(1 << 16)
+        return len(answer) - len(mark)
+
+    def ask(self, request: bytes, answer_bytes: int) -> None:
+        """Send a request and take its answer."""
+        self._socket.sendall(request)
+        while answer_bytes > 0:
+            answer_bytes -= self._socket.recv_into(self._buffer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+
+def copy_messages(
+    connection: psycopg.Connection, exchanges: Sequence[Exchange], conversations: dict[str, UUID]
+) -> None:
+    """Copy the rows of exchanges of known conversations, in one transaction."""
+    with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for exchange in exchanges:
+            for position, message in enumerate(exchange.messages):
+                copy.write_row(
+                    (
+                        conversations[exchange.thread_id],
+                        exchange.exchange_id,
+                        position,
+                        message.role,
+                        message.content,
+                        exchange.created_at,
+                    )
+                )

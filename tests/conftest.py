@@ -1,0 +1,181 @@
+"""What every tier of tests can ask for: in-memory stores, and real servers with a fresh database and an empty cache."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from infra.local.servers import PostgresServer, ValkeyServer
+from infra.migrations import upgrade
+from shared.memory.turn import Memory
+from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
+from tests.support.servers import admin, database_of
+
+_TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+# --- in memory ---
+
+
+@pytest.fixture
+def cache() -> InMemoryCache:
+    """L1's twin, empty."""
+    return InMemoryCache()
+
+
+@pytest.fixture
+def archive() -> InMemoryArchive:
+    """L2's twin, empty."""
+    return InMemoryArchive()
+
+
+@pytest.fixture
+def queue() -> InMemoryQueue:
+    """The queue's twin, empty."""
+    return InMemoryQueue()
+
+
+@pytest.fixture
+def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Callable[..., Memory]:
+    """Make the memory of one more process on the in-memory stores."""
+
+    def make(settings: MemorySettings | None = None) -> Memory:
+        return Memory(cache, archive, queue, settings or MemorySettings())
+
+    return make
+
+
+# --- real servers, started once ---
+
+
+@pytest.fixture(scope="session")
+def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """PostgreSQL with a migrated template database; ask for `postgres` instead."""
+    with PostgresServer(tmp_path_factory.mktemp("postgres") / "data") as server:
+        with admin(server) as connection:
+            # Killed processes lose nothing by this; only a killed machine would.
+            connection.execute("alter system set fsync = off")
+            connection.execute("alter system set synchronous_commit = off")
+            connection.execute("select pg_reload_conf()")
+            connection.execute(sql.SQL("create database {} owner memory").format(sql.Identifier(_TEMPLATE)))
+        upgrade(database_of(server, _TEMPLATE))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """Valkey; ask for `valkey` instead."""
+    with ValkeyServer(tmp_path_factory.mktemp("valkey") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(running_postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """PostgreSQL, which the test may kill or freeze."""
+    yield running_postgres
+    running_postgres.thaw()
+    running_postgres.start()
+
+
+@pytest.fixture
+def valkey(running_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
+    """An empty Valkey, which the test may kill or freeze."""
+    running_valkey.start()
+    with redis.Redis(port=running_valkey.port, host="127.0.0.1") as client:
+        client.flushall()
+    yield running_valkey
+    running_valkey.thaw()
+    running_valkey.start()
+
+
+@pytest.fixture
+def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
+    """Make a database from a template, by default an empty one, and return its URL."""
+    made: list[str] = []
+
+    def make(template: str = "template1") -> str:
+        name = f"test_{next(_numbers)}"
+        with admin(postgres) as connection:
+            connection.execute(
+                sql.SQL("create database {} owner memory template {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        made.append(name)
+        return database_of(postgres, name)
+
+    yield make
+    postgres.thaw()
+    postgres.start()
+    with admin(postgres) as connection:
+        for name in made:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(new_database: Callable[..., str]) -> str:
+    """Return the URL of a fresh, migrated database."""
+    return new_database(_TEMPLATE)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection of the test's own to that database."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def redis_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
+    """A client of the test's own."""
+    with redis.Redis(host="127.0.0.1", port=valkey.port, decode_responses=True) as client:
+        yield client
+
+
+# --- real stores ---
+
+
+@pytest.fixture
+def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
+    """Make L1 as one more process has it; keyword arguments are settings."""
+    made: list[RedisConnection] = []
+
+    def make(port: int | None = None, **settings: int) -> RedisCache:
+        made.append(RedisConnection(RedisSettings(host="127.0.0.1", port=port or valkey.port)))
+        return RedisCache(made[-1], MemorySettings(**settings))
+
+    yield make
+    for connection in made:
+        connection.close()
+
+
+@pytest.fixture
+def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
+    """Make L2 as one more process has it."""
+    made: list[PostgresConnection] = []
+
+    def make(url: str | None = None, timeout_ms: int = 2_000) -> PostgresArchive:
+        made.append(PostgresConnection(DatabaseSettings(url=url or database_url, timeout_ms=timeout_ms)))
+        return PostgresArchive(made[-1])
+
+    yield make
+    for connection in made:
+        connection.close()
+
+
+@pytest.fixture
+def state_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of the test's own that outlives none of it."""
+    return tmp_path_factory.mktemp("state")

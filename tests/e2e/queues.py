@@ -1,0 +1,85 @@
+"""The exchange queue and its dead letters, seen by boto3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.waiting import eventually
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message of the dead-letter queue."""
+
+    body: str
+    attributes: dict[str, str]
+
+
+class Queues:
+    """Puts messages on the queue, looks for dead letters, pauses the drain."""
+
+    def __init__(self, aws: Aws, deployment: Deployment) -> None:
+        self._aws = aws
+        self._deployment = deployment
+
+    def put(self, *bodies: str) -> None:
+        """Put messages on the exchange queue."""
+        entries: Any = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        answer = self._aws.sqs.send_message_batch(QueueUrl=self._deployment.queue_url, Entries=entries)
+        assert "Failed" not in answer or not answer["Failed"]
+
+    def put_exchange(self, **content: Any) -> None:
+        """Put one message on the exchange queue, in the contract's form."""
+        self.put(json.dumps(content))
+
+    def depth(self) -> int:
+        """Return how many messages wait on the exchange queue or are being drained."""
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._aws.sqs.get_queue_attributes(QueueUrl=self._deployment.queue_url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def wait_empty(self) -> None:
+        """Wait until everything that was put on the exchange queue is drained."""
+        eventually(lambda: self.depth() == 0, 90)
+
+    def wait_dead(self, marker: str, count: int) -> list[DeadLetter]:
+        """Wait for so many dead letters whose body holds the marker, and take them off the queue."""
+        found: list[DeadLetter] = []
+
+        def look() -> bool:
+            answer = self._aws.sqs.receive_message(
+                QueueUrl=self._deployment.dlq_url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=1,
+                MessageAttributeNames=["All"],
+            )
+            for message in answer.get("Messages", []):
+                if marker not in message["Body"]:
+                    continue
+                values = {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
+                found.append(DeadLetter(message["Body"], values))
+                self._aws.sqs.delete_message(
+                    QueueUrl=self._deployment.dlq_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+            return len(found) >= count
+
+        eventually(look)
+        return found
+
+    @contextmanager
+    def paused_drain(self) -> Iterator[None]:
+        """Leave on the queue whatever comes, until the end of the block."""
+        functions, name = self._aws.functions, self._deployment.sync_function
+        mapping = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"][0]["UUID"]
+        self.wait_empty()
+        functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+        try:
+            eventually(lambda: functions.get_event_source_mapping(UUID=mapping)["State"] == "Disabled", 90)
+            yield
+        finally:
+            functions.update_event_source_mapping(UUID=mapping, Enabled=True)

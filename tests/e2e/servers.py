@@ -1,0 +1,77 @@
+"""Killing and freezing the servers of the embedded stack under its functions."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+import psutil
+
+from infra.local.client import StackProcess
+from tests.e2e.waiting import eventually
+
+_URLS = {"postgres": "database_url", "valkey": "redis_url", "emulator": "endpoint_url"}
+
+
+class Servers:
+    """The processes that `stack.json` names: `postgres`, `valkey` and `emulator`."""
+
+    def __init__(self, stack: StackProcess) -> None:
+        self._stack = stack
+
+    def pid(self, name: str) -> int:
+        """Return a server's process id, as `stack.json` has it now."""
+        return int(self._stack.info["pids"][name])
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a server and all its children."""
+        for process in self._tree(name):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def wait_restarted(self, name: str, old_pid: int, seconds: float = 30) -> None:
+        """Wait until the supervisor has put another process in the place of `old_pid`, and that one listens."""
+        eventually(lambda: self.pid(name) != old_pid and self._listens(name), seconds)
+
+    @contextmanager
+    def killed(self, *names: str) -> Iterator[None]:
+        """Kill servers and keep them dead: their supervisor, which would start them again, is frozen meanwhile."""
+        supervisor = psutil.Process(self._stack.pid)
+        pids = {name: self.pid(name) for name in names}
+        supervisor.send_signal(signal.SIGSTOP)
+        try:
+            for name in names:
+                self.kill(name)
+            yield
+        finally:
+            supervisor.send_signal(signal.SIGCONT)
+        for name, pid in pids.items():
+            self.wait_restarted(name, pid)
+
+    @contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """Stop servers where they are: they keep their connections, take new ones, and answer nothing."""
+        stopped = [process for name in names for process in self._tree(name)]
+        try:
+            self._signal(stopped, signal.SIGSTOP)
+            yield
+        finally:
+            self._signal(stopped, signal.SIGCONT)
+
+    def _tree(self, name: str) -> list[psutil.Process]:
+        """Return the server's processes, the first one first, so that it cannot replace the others."""
+        first = psutil.Process(self.pid(name))
+        return [first, *first.children(recursive=True)]
+
+    def _signal(self, processes: list[psutil.Process], number: signal.Signals) -> None:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def _listens(self, name: str) -> bool:
+        parts = urlsplit(self._stack.info[_URLS[name]])
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5):
+            return True

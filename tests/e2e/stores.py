@@ -1,0 +1,69 @@
+"""Looking into both layers directly, past the product's own code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import redis
+
+from tests.e2e.waiting import eventually
+
+_MESSAGES = """
+    select m.role, m.content, m.exchange_id::text, m.position, m.created_at
+    from messages m join conversations c on c.id = m.conversation_id
+    where c.thread_id = %s order by m.created_at, m.exchange_id, m.position
+"""
+
+
+class Layers:
+    """Redis and PostgreSQL as an operator sees them. A connection a question, so that restarts do not matter."""
+
+    def __init__(self, redis_url: str, database_url: str) -> None:
+        self._redis_url = redis_url
+        self._database_url = database_url
+
+    def redis(self) -> redis.Redis:
+        """Return a client, to be used as a context manager."""
+        return redis.Redis.from_url(self._redis_url, decode_responses=True, socket_timeout=5)
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return what a statement selects."""
+        with psycopg.connect(self._database_url, connect_timeout=5, autocommit=True) as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+    def cached(self, thread_id: str) -> list[dict[str, Any]]:
+        """Return the entries of a thread's list."""
+        with self.redis() as client:
+            return [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
+
+    def cached_contents(self, thread_id: str) -> list[str]:
+        """Return the texts of a thread's list."""
+        return [entry["content"] for entry in self.cached(thread_id)]
+
+    def ttl(self, key: str) -> int:
+        """Return a key's time to live in seconds."""
+        with self.redis() as client:
+            return client.ttl(key)
+
+    def forget_cached(self, *keys: str) -> None:
+        """Remove keys from Redis, as their expiry would."""
+        with self.redis() as client:
+            client.delete(*keys)
+
+    def conversations(self, thread_id: str) -> list[tuple[Any, ...]]:
+        """Return user and title of a thread's conversation: one row or none."""
+        return self.rows("select user_id, title from conversations where thread_id = %s", thread_id)
+
+    def stored(self, thread_id: str) -> list[tuple[Any, ...]]:
+        """Return role, content, exchange_id, position and created_at of a thread's messages."""
+        return self.rows(_MESSAGES, thread_id)
+
+    def stored_contents(self, thread_id: str) -> list[str]:
+        """Return the texts of a thread's stored messages."""
+        return [row[1] for row in self.stored(thread_id)]
+
+    def wait_stored(self, thread_id: str, messages: int) -> list[tuple[Any, ...]]:
+        """Wait until the drain has stored so many messages of a thread, and return them."""
+        return eventually(lambda: found if len(found := self.stored(thread_id)) >= messages else None, 60)

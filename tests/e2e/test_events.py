@@ -1,0 +1,197 @@
+"""The Lambda functions invoked directly: sample events, both kinds of API event, and what is no event at all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.queues import Queues
+from tests.e2e.stores import Layers
+
+_EVENTS = Path(__file__).parents[1] / "events"
+
+
+class Functions:
+    """Invokes the deployed functions and insists that they do not fail."""
+
+    def __init__(self, aws: Aws, deployment: Deployment) -> None:
+        self._aws = aws
+        self._deployment = deployment
+
+    def agent(self, event: Any) -> dict[str, Any]:
+        """Invoke the agent function."""
+        return self._invoke(self._deployment.agent_function, event)
+
+    def sync(self, event: Any) -> dict[str, Any]:
+        """Invoke the sync function."""
+        return self._invoke(self._deployment.sync_function, event)
+
+    def _invoke(self, name: str, event: Any) -> dict[str, Any]:
+        answer = self._aws.functions.invoke(FunctionName=name, Payload=json.dumps(event))
+        payload = dict(json.loads(answer["Payload"].read()))
+        assert "FunctionError" not in answer, payload
+        return payload
+
+
+@pytest.fixture
+def functions(aws: Aws, deployment: Deployment) -> Functions:
+    """Return both functions."""
+    return Functions(aws, deployment)
+
+
+def _event(name: str) -> dict[str, Any]:
+    return dict(json.loads((_EVENTS / name).read_text()))
+
+
+def _rest_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """Return the captured event, made to another request."""
+    event = _event("api-run.json")
+    path_parameters = {"proxy": path.removeprefix("/")}
+    changed = {"httpMethod": method, "path": path, "pathParameters": path_parameters}
+    return event | changed | {"body": None if body is None else json.dumps(body)}
+
+
+def _http_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """Return an event of an HTTP API, payload version 2.0, as AWS documents it."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "host": "api.example.com"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api-id",
+            "domainName": "api.example.com",
+            "domainPrefix": "api",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "example",
+            },
+            "requestId": "the-request",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1767225600000,
+        },
+        "isBase64Encoded": False,
+    } | ({} if body is None else {"body": json.dumps(body)})
+
+
+def test_the_direct_events_do_what_the_routes_do(functions: Functions) -> None:
+    """Each direct sample event answers with the object of its HTTP route."""
+    kept = functions.agent(_event("agent-invoked.json"))
+    recalled = functions.agent(_event("agent-invoking.json"))
+    answer = functions.agent(_event("agent-run.json"))
+
+    assert kept.keys() == {"exchange_id", "durability", "cached"}
+    assert kept["exchange_id"] == _event("agent-invoked.json")["exchange_id"]
+    assert "user: Hello" in recalled["context"]
+    assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
+    assert "- user: Hello" in answer["response"]
+
+
+def test_the_api_event_is_answered_as_api_gateway_wants_it(functions: Functions) -> None:
+    """The captured REST event gets a status, a content type and a JSON body."""
+    answer = functions.agent(_event("api-run.json"))
+
+    assert answer["statusCode"] == 200
+    assert answer["isBase64Encoded"] is False
+    assert json.loads(answer["body"])["thread_id"] == "conv_12345"
+
+
+@pytest.mark.parametrize("make", [_rest_event, _http_event])
+def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make: Any) -> None:
+    """REST API and HTTP API events reach the same routes: POST, GET, an encoded id, a problem, a deletion."""
+    odd = f"{thread_id}/é"
+    encoded = odd.replace("/", "%2F").replace("é", "%C3%A9")
+    kept = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": odd}
+
+    assert functions.agent(make("POST", "/invoked", kept))["statusCode"] == 202
+    read = functions.agent(make("GET", f"/threads/{encoded}/messages"))
+    refused = functions.agent(make("POST", "/run", {"prompt": 17}))
+    deleted = functions.agent(make("DELETE", f"/threads/{encoded}"))
+
+    assert [item["content"] for item in json.loads(read["body"])["items"]] == ["Hello", "Hi"]
+    assert refused["statusCode"] == 422
+    assert json.loads(refused["body"])["errors"][0]["field"] == "prompt"
+    assert refused["headers"]["content-type"] == "application/problem+json"
+    assert deleted["statusCode"] == 204
+
+
+def test_a_stage_in_the_path_of_an_http_api_is_no_part_of_the_route(functions: Functions) -> None:
+    """An HTTP API with a named stage puts it into the path; the route is what follows."""
+    event = _http_event("GET", "/prod/health")
+    event["requestContext"]["stage"] = "prod"
+
+    assert functions.agent(event)["statusCode"] == 200
+
+
+def test_the_batch_event_is_drained(functions: Functions, layers: Layers) -> None:
+    """The good sample batch is stored, no record fails, and once more changes nothing."""
+    event = _event("sync-batch.json")
+
+    for _ in range(2):
+        assert functions.sync(event) == {"batchItemFailures": []}
+
+    for record in event["Records"]:
+        exchange = json.loads(record["body"])
+        texts = layers.stored_contents(exchange["thread_id"])
+        assert texts.count(exchange["user_message"]) == 1
+        assert texts.count(exchange["assistant_message"]) == 1
+    assert layers.conversations("conv_anonymous")[0][0] is None
+
+
+def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, queues: Queues) -> None:
+    """The bad records become dead letters, the good one is stored, and nothing stays on the queue."""
+    event = _event("sync-poison.json")
+
+    assert functions.sync(event) == {"batchItemFailures": []}
+
+    reasons = {}
+    for body in [record["body"] for record in event["Records"]][:3]:
+        reasons[body] = queues.wait_dead(body, 1)[0].attributes["reason"]
+    assert list(reasons.values()) == ["not_json", "unknown_version", "missing_field"]
+    assert layers.stored_contents("conv_survivor") == ["I am fine", "And stored, whatever the others are."]
+
+
+@pytest.mark.parametrize(
+    ("event", "field", "status"),
+    [
+        ({"action": "explode"}, "action", 422),
+        ({"action": 17}, "action", 422),
+        ({"action": None}, "action", 422),
+        ({}, "action", 422),
+        ([], "action", 422),
+        ("run", "action", 422),
+        ({"action": "run"}, "prompt", 422),
+        ({"action": "run", "prompt": "x" * 250_000}, "prompt", 413),
+        ({"action": "run", "prompt": "Hello", "agent_name": "nobody"}, "agent_name", 422),
+        ({"action": "run", "prompt": "Hello", "tools": ["nothing"]}, "tools", 422),
+        ({"action": "invoking", "thread_id": "x" * 300}, "thread_id", 422),
+        ({"action": "invoked", "user_message": "Hello"}, "assistant_message", 422),
+        ({"action": "invoked", "user_message": "\x00", "assistant_message": "Hi"}, "user_message", 422),
+    ],
+)
+def test_a_bad_direct_event_is_answered_with_the_problem(
+    functions: Functions, event: Any, field: str, status: int
+) -> None:
+    """The problem object itself is the answer, with its status, and the invocation does not fail."""
+    problem = functions.agent(event)
+
+    assert problem["status"] == status
+    assert problem["errors"][0]["field"] == field
+    assert problem["request_id"]
+
+
+def test_a_direct_invocation_and_http_share_the_memory(functions: Functions, api: MemoryApi, thread_id: str) -> None:
+    """What was kept by an invocation is given to the turn that comes over HTTP."""
+    functions.agent({"action": "run", "prompt": "My name is Ada.", "thread_id": thread_id})
+
+    assert "- user: My name is Ada." in api.run("Who am I?", thread_id=thread_id)["response"]

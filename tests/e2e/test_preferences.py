@@ -1,0 +1,74 @@
+"""Preferences: over HTTP, in the Redis hash, in the table, and in the agent's instructions."""
+
+import httpx
+
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.stores import Layers
+
+_TABLE = "select key, value from user_preferences where user_id = %s order by key"
+
+
+def test_preferences_lie_in_the_hash_and_in_the_table(api: MemoryApi, layers: Layers, user_id: str) -> None:
+    """PUT stores them in both layers, in Redis for 30 days."""
+    assert api.put_preferences(user_id, {"tone": "brief", "language": "fr"}) == {"tone": "brief", "language": "fr"}
+
+    with layers.redis() as client:
+        assert client.hgetall(f"user:{user_id}:preferences") == {"tone": "brief", "language": "fr"}
+    assert 0 < 30 * 86400 - layers.ttl(f"user:{user_id}:preferences") + 1 < 600
+    assert layers.rows(_TABLE, user_id) == [("language", "fr"), ("tone", "brief")]
+    assert api.preferences(user_id) == {"tone": "brief", "language": "fr"}
+
+
+def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: str) -> None:
+    """PUT leaves what it names, PATCH changes what it names, a null removes; both layers follow."""
+    api.put_preferences(user_id, {"a": "1", "b": "2"})
+    assert api.put_preferences(user_id, {"b": "3", "c": "4"}) == {"b": "3", "c": "4"}
+
+    merged = api.call("PATCH", f"/users/{user_id}/preferences", json={"b": None, "c": "5", "d": "6"})
+
+    assert merged == {"c": "5", "d": "6"}
+    assert layers.rows(_TABLE, user_id) == [("c", "5"), ("d", "6")]
+    with layers.redis() as client:
+        assert client.hgetall(f"user:{user_id}:preferences") == {"c": "5", "d": "6"}
+
+
+def test_deleted_preferences_are_gone_from_both_layers(
+    api: MemoryApi, layers: Layers, thread_id: str, user_id: str
+) -> None:
+    """DELETE empties both layers, and a turn is given none."""
+    api.put_preferences(user_id, {"tone": "brief"})
+
+    assert api.send("DELETE", f"/users/{user_id}/preferences").status_code == httpx.codes.NO_CONTENT
+
+    assert api.preferences(user_id) == {}
+    assert layers.rows(_TABLE, user_id) == []
+    assert layers.ttl(f"user:{user_id}:preferences") == -2
+    assert "I know no preferences" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
+
+
+def test_a_hash_that_expired_is_filled_again(api: MemoryApi, layers: Layers, user_id: str) -> None:
+    """When the hash is gone the preferences come from PostgreSQL, and are in Redis after."""
+    api.put_preferences(user_id, {"tone": "brief"})
+    layers.forget_cached(f"user:{user_id}:preferences")
+
+    recalled = api.invoking(user_id=user_id)
+
+    assert (recalled["preferences"], recalled["source"]) == ({"tone": "brief"}, "postgres")
+    with layers.redis() as client:
+        assert client.hgetall(f"user:{user_id}:preferences") == {"tone": "brief"}
+    assert layers.ttl(f"user:{user_id}:preferences") > 29 * 86400
+
+
+def test_preferences_reach_the_agent_in_every_thread(api: MemoryApi, thread_id: str, user_id: str) -> None:
+    """Preferences belong to the user: a change is seen by the next turn of any thread."""
+    api.put_preferences(user_id, {"tone": "brief"})
+    assert "- tone: brief" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
+
+    api.put_preferences(user_id, {"tone": "long"})
+
+    assert "- tone: long" in api.run("Hello", thread_id=f"{thread_id}_2", user_id=user_id)["response"]
+
+
+def test_a_user_nobody_knows_has_no_preferences(api: MemoryApi, user_id: str) -> None:
+    """An unknown user's preferences are an empty object, not an error."""
+    assert api.preferences(user_id) == {}

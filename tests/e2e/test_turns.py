@@ -1,0 +1,190 @@
+"""A turn: what the agent is given, what the caller is told, and what is remembered."""
+
+from uuid import UUID
+
+import pytest
+
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.stores import Layers
+
+
+def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, thread_id: str, user_id: str) -> None:
+    """What was said first is in the third answer, word for word."""
+    for prompt in ("My name is Ada Lovelace.", "I like engines."):
+        api.run(prompt, thread_id=thread_id, user_id=user_id)
+
+    answer = api.run("What is my name?", thread_id=thread_id, user_id=user_id)
+
+    assert "- user: My name is Ada Lovelace." in answer["response"]
+    assert "- user: I like engines." in answer["response"]
+    assert "I remember 4 messages" in answer["response"]
+
+
+def test_a_first_turn_says_where_its_exchange_is(api: MemoryApi, thread_id: str, user_id: str) -> None:
+    """There was nothing to remember, the queue has the exchange for good, and Redis has it too."""
+    answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
+
+    assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
+    assert answer["thread_id"] == thread_id
+    assert UUID(answer["exchange_id"]).version == 7
+    assert answer["memory"] == {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+
+
+def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> None:
+    """The second turn's memory comes from the list that the first one filled."""
+    api.run("Hello", thread_id=thread_id)
+
+    assert api.run("Again", thread_id=thread_id)["memory"]["source"] == "redis"
+
+
+def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, user_id: str) -> None:
+    """Conversation, blank line, preferences: exactly as the seed writes them."""
+    api.put_preferences(user_id, {"preferred_language": "Python", "expertise_level": "intermediate"})
+    first = api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
+    second = api.invoked(
+        "Tell me about Python", "Python is a programming language...", thread_id=thread_id, user_id=user_id
+    )
+
+    recalled = api.invoking(thread_id=thread_id, user_id=user_id)
+
+    assert recalled["context"] == (
+        "Previous conversation:\n"
+        "user: Hello\n"
+        "assistant: Hi there! How can I help?\n"
+        "user: Tell me about Python\n"
+        "assistant: Python is a programming language...\n"
+        "\n"
+        "User preferences:\n"
+        "expertise_level: intermediate\n"
+        "preferred_language: Python"
+    )
+    assert recalled["preferences"] == {"preferred_language": "Python", "expertise_level": "intermediate"}
+    assert recalled["source"] == "redis"
+    assert recalled["degraded"] == []
+    assert [(message["role"], message["exchange_id"]) for message in recalled["messages"]] == [
+        ("user", first["exchange_id"]),
+        ("assistant", first["exchange_id"]),
+        ("user", second["exchange_id"]),
+        ("assistant", second["exchange_id"]),
+    ]
+    assert all(message["created_at"].endswith("Z") for message in recalled["messages"])
+
+
+def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_id: str) -> None:
+    """A context with one part is that part; with none it is empty."""
+    assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == ""
+    api.put_preferences(user_id, {"tone": "brief"})
+    assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == "User preferences:\ntone: brief"
+    api.invoked("Hello", "Hi", thread_id=thread_id)
+    assert api.invoking(thread_id=thread_id)["context"] == "Previous conversation:\nuser: Hello\nassistant: Hi"
+
+
+def test_without_a_thread_nothing_is_remembered(api: MemoryApi, user_id: str) -> None:
+    """No thread, no thread memory, and no error; the preferences are still given."""
+    api.put_preferences(user_id, {"tone": "brief"})
+
+    for _ in range(2):
+        answer = api.run("Hello", user_id=user_id)
+
+        assert "I remember nothing" in answer["response"]
+        assert "- tone: brief" in answer["response"]
+        assert answer["thread_id"] is None
+        assert answer["memory"]["degraded"] == []
+        assert answer["memory"]["cached"] is False
+    assert api.threads(user_id)["items"] == []
+    assert api.invoking() == {"context": "", "messages": [], "preferences": {}, "source": "none", "degraded": []}
+
+
+def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """No user, no preferences, and no error; the thread is still remembered."""
+    api.run("Hello", thread_id=thread_id)
+
+    answer = api.run("Again", thread_id=thread_id)
+
+    assert "- user: Hello" in answer["response"]
+    assert "I know no preferences" in answer["response"]
+    assert answer["memory"]["degraded"] == []
+    layers.wait_stored(thread_id, 4)
+    assert layers.conversations(thread_id)[0][0] is None
+
+
+def test_two_threads_and_two_users_do_not_mix(api: MemoryApi, thread_id: str, user_id: str) -> None:
+    """Interleaved turns of two users see their own thread and preferences only."""
+    other_thread, other_user = f"{thread_id}_2", f"{user_id}_2"
+    api.put_preferences(user_id, {"colour": "red"})
+    api.put_preferences(other_user, {"colour": "blue"})
+    for number in range(3):
+        api.run(f"apple {number}", thread_id=thread_id, user_id=user_id)
+        api.run(f"banana {number}", thread_id=other_thread, user_id=other_user)
+
+    mine = api.invoking(thread_id=thread_id, user_id=user_id)
+    theirs = api.invoking(thread_id=other_thread, user_id=other_user)
+
+    assert "apple 2" in mine["context"]
+    assert "banana" not in mine["context"]
+    assert mine["preferences"] == {"colour": "red"}
+    assert "banana 2" in theirs["context"]
+    assert "apple" not in theirs["context"]
+    assert theirs["preferences"] == {"colour": "blue"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("👩‍👩‍👧‍👦 and 🏳️‍🌈 \U0001f9e0", id="emoji"),
+        pytest.param("مرحبا بالعالم، שלום עולם", id="right-to-left"),
+        pytest.param("line one\nline two\r\n\ttab \\ \"quoted\" 'single' </script> {{x}} %s", id="syntax"),
+        pytest.param("\ufffe\uffff\u2028\u200b\ufeff", id="noncharacters"),
+        pytest.param(" ", id="a space"),
+    ],
+)
+def test_any_text_comes_back_as_it_was(api: MemoryApi, layers: Layers, thread_id: str, text: str) -> None:
+    """Text of every script goes through API, queue, list and table unchanged."""
+    api.run(text, thread_id=thread_id)
+
+    recalled = api.invoking(thread_id=thread_id)
+
+    assert recalled["messages"][0]["content"] == text
+    assert layers.cached(thread_id)[0]["content"] == text
+    assert layers.wait_stored(thread_id, 2)[0][1] == text
+
+
+def test_a_prompt_of_200000_characters_is_remembered_whole(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """The longest prompt is stored to its last character and given to the next turn."""
+    prompt = "x" * 199_990 + " the end. "
+    assert len(prompt) == 200_000
+
+    assert api.run(prompt, thread_id=thread_id)["memory"]["durability"] == "queue"
+
+    assert api.invoking(thread_id=thread_id)["messages"][0]["content"] == prompt
+    assert layers.wait_stored(thread_id, 2)[0][1] == prompt
+
+
+def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, thread_id: str) -> None:
+    """Two messages of 200,000 emoji are over what SQS takes, so PostgreSQL holds them before the answer."""
+    question, answer = "🦄" * 200_000, "🐉" * 200_000
+
+    kept = api.invoked(question, answer, thread_id=thread_id)
+
+    assert kept["durability"] == "postgres"
+    assert kept["cached"] is True
+    assert api.contents(thread_id) == [question, answer]
+
+
+def test_tools_answer_when_they_are_asked_for(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
+    """The time is told, and the user's own older conversations are found, another user's not."""
+    for owner in (user_id, f"{user_id}_2"):
+        api.run(f"{owner} likes pistachio", thread_id=f"old_{owner}", user_id=owner)
+        layers.wait_stored(f"old_{owner}", 2)
+
+    told = api.run("What time is it?", tools=["current_time"], thread_id=thread_id, user_id=user_id)
+    found = api.run(
+        "Search my older conversations for pistachio",
+        tools=["search_conversations"],
+        thread_id=thread_id,
+        user_id=user_id,
+    )
+
+    assert "current_time answered:" in told["response"]
+    assert f"{user_id} likes pistachio" in found["response"]
+    assert f"{user_id}_2 likes" not in found["response"]

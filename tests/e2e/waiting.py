@@ -1,0 +1,35 @@
+"""Waiting for what happens asynchronously: by looking, with a deadline, never by sleeping and hoping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx
+import psycopg
+import redis
+from botocore.exceptions import BotoCoreError, ClientError
+
+_T = TypeVar("_T")
+_NOT_YET = (AssertionError, OSError, httpx.HTTPError, psycopg.Error, redis.RedisError, BotoCoreError, ClientError)
+
+
+def eventually(look: Callable[[], _T], seconds: float = 30) -> _T:
+    """Return what `look` returns as soon as that is true; an outage or a failed assertion in it means not yet.
+
+    Raises:
+        AssertionError: The time is over; it says what was seen last.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            seen: object = look()
+        except _NOT_YET as error:
+            seen = error
+        else:
+            if seen:
+                return seen  # type: ignore[return-value]  # what `look` returned
+        if time.monotonic() > deadline:
+            raise AssertionError(f"It did not come about within {seconds:g} s; seen last: {seen!r}")
+        time.sleep(0.03)

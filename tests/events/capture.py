@@ -1,0 +1,153 @@
+"""Captures the sample events from the emulator: `python -m tests.events.capture` writes them beside this file.
+
+A stack is started, the code of both functions is replaced by one that keeps the event it is given, and every event
+then comes the way it comes to the functions: through the REST API, the event source mapping, the Invoke API. What
+differs from run to run is replaced by fixed values, so that the files change only when the emulator's events do.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from infra.local.client import StackProcess
+from tests.events.content import BATCH, DIRECT, POISON, RUN
+
+HERE: Final = Path(__file__).parent
+SECONDS: Final = 30
+ACCOUNT: Final = "123456789012"
+SENT_AT: Final = 1_767_225_600_000
+PROBE: Final = """
+import json, pathlib
+def handler(event, context):
+    with pathlib.Path({path!r}).open("a") as kept:
+        kept.write(json.dumps(event) + "\\n")
+    if "httpMethod" in event:
+        return {{"statusCode": 200, "body": "{{}}"}}
+    return {{"batchItemFailures": []}}
+"""
+STABLE_HEADERS: Final = {"Accept": "*/*", "Content-Type": "application/json", "Host": "api.example.com"}
+_T = TypeVar("_T")
+
+
+def main() -> None:
+    """Start, capture, write, stop."""
+    with tempfile.TemporaryDirectory() as directory:
+        kept = Path(directory) / "events.jsonl"
+        with StackProcess(Path(directory) / "stack") as stack:
+            events = Capture(stack.info, kept).all()
+    for name, event in events.items():
+        (HERE / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n")
+        print(f"tests/events/{name}")  # noqa: T201 - says what it wrote
+
+
+class Capture:
+    """Captures from one running stack, whose functions it replaces."""
+
+    def __init__(self, info: dict[str, Any], kept: Path) -> None:
+        self._info = info
+        self._kept = kept
+        session = boto3.Session("test", "test", region_name=info["region"])
+        config = Config(proxies={})
+        self._lambda = session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
+        self._sqs = session.client("sqs", endpoint_url=info["endpoint_url"], config=config)
+
+    def all(self) -> dict[str, Any]:
+        """Return the events by the names of their files."""
+        mapping = self._lambda.list_event_source_mappings(FunctionName=self._info["sync_function"])
+        mapping_id = mapping["EventSourceMappings"][0]["UUID"]
+        for function, module in (("agent_function", "functions/agent"), ("sync_function", "functions/sync")):
+            self._replace(self._info[function], module)
+        events = {f"agent-{name}.json": self._direct(event) for name, event in DIRECT.items()}
+        events["api-run.json"] = self._api()
+        for name, bodies in (("sync-batch.json", BATCH), ("sync-poison.json", POISON)):
+            events[name] = self._batch(mapping_id, bodies)
+        return events
+
+    def _replace(self, function: str, module: str) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(f"{module}/handler.py", PROBE.format(path=str(self._kept)))
+        self._lambda.update_function_code(FunctionName=function, ZipFile=buffer.getvalue())
+
+    def _next(self, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        def find() -> dict[str, Any] | None:
+            lines = self._kept.read_text().splitlines() if self._kept.exists() else []
+            return next((event for line in lines if is_wanted(event := json.loads(line))), None)
+
+        return _until(find)
+
+    def _direct(self, event: dict[str, Any]) -> dict[str, Any]:
+        self._lambda.invoke(FunctionName=self._info["agent_function"], Payload=json.dumps(event))
+        return self._next(lambda kept: kept.get("action") == event["action"])
+
+    def _api(self) -> dict[str, Any]:
+        with httpx.Client(trust_env=False, headers={"User-Agent": "example"}) as client:
+            client.post(f"{self._info['api_url']}/run", json=RUN).raise_for_status()
+        return normal_request(self._next(lambda kept: kept.get("httpMethod") == "POST"))
+
+    def _batch(self, mapping_id: str, bodies: list[str]) -> dict[str, Any]:
+        # Paused while the messages arrive, so that they come as one batch.
+        self._lambda.update_event_source_mapping(UUID=mapping_id, Enabled=False)
+        _until(lambda: self._lambda.get_event_source_mapping(UUID=mapping_id)["State"] == "Disabled")
+        for body in bodies:
+            self._sqs.send_message(QueueUrl=self._info["queue_url"], MessageBody=body)
+        self._lambda.update_event_source_mapping(UUID=mapping_id, Enabled=True)
+        event = self._next(lambda kept: [record["body"] for record in kept.get("Records", [])] == bodies)
+        return normal_batch(event)
+
+
+def normal_request(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an API Gateway event without what differs from run to run."""
+    context = event["requestContext"]
+    identifiers = {context["apiId"]: "a1b2c3d4e5", context["resourceId"]: "abc123"}
+    event["headers"] = STABLE_HEADERS
+    event["multiValueHeaders"] = {name: [value] for name, value in STABLE_HEADERS.items()}
+    context["accountId"] = ACCOUNT
+    context["requestId"] = context["extendedRequestId"] = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    context["requestTime"] = "01/Jan/2026:00:00:00 +0000"
+    context["requestTimeEpoch"] = SENT_AT
+    for name in ("domainName", "domainPrefix"):
+        if name in context:
+            context[name] = STABLE_HEADERS["Host"] if name == "domainName" else "api"
+    context["identity"].update(sourceIp="192.0.2.1", userAgent="example")
+    replaced = json.dumps(event)
+    for old, new in identifiers.items():
+        replaced = replaced.replace(old, new)
+    return dict(json.loads(replaced))
+
+
+def normal_batch(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an SQS event without what differs from run to run."""
+    for number, record in enumerate(event["Records"], 1):
+        record["messageId"] = f"00000000-0000-4000-8000-{number:012}"
+        record["receiptHandle"] = f"receipt-handle-{number}"
+        record["attributes"].update(
+            SentTimestamp=str(SENT_AT), ApproximateFirstReceiveTimestamp=str(SENT_AT + 1), SenderId=ACCOUNT
+        )
+        record["eventSourceARN"] = re.sub(r":\d{12}:[^:]+$", f":{ACCOUNT}:ExchangeQueue", record["eventSourceARN"])
+    return event
+
+
+def _until(find: Callable[[], _T | None]) -> _T:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if found := find():
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"The emulator did not hand over the event within {SECONDS} s.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The local stack as `make run` runs it: what it publishes, how it supervises, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+import redis
+
+from infra.local.bundle import make_bundle, packaged_template
+from infra.local.client import StackProcess
+from infra.local.project import PROJECT_ROOT
+
+RESTART_SECONDS = 5
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
+    """One stack for the tests of this file."""
+    with StackProcess(tmp_path_factory.mktemp("stack") / "state") as running:
+        yield running
+
+
+def _run(state_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "infra.local", "run", "--state-dir", str(state_dir)],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _kill_and_wait(stack: StackProcess, name: str) -> float:
+    pid = stack.info["pids"][name]
+    os.kill(pid, signal.SIGKILL)
+    started = time.monotonic()
+    while stack.info["pids"][name] == pid and time.monotonic() - started < 2 * RESTART_SECONDS:
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def test_stack_json_names_everything(stack: StackProcess) -> None:
+    """The file is complete and its addresses answer."""
+    info = stack.info
+    assert set(info) >= {"api_url", "endpoint_url", "region", "queue_url", "dlq_url", "agent_function", "sync_function"}
+    assert set(info["pids"]) >= {"postgres", "valkey", "emulator"}
+    assert (stack.state_dir / "stack.json").stat().st_mode & 0o077 == 0
+    assert httpx.get(f"{info['api_url']}/health", timeout=30).status_code == 200
+
+
+def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) -> None:
+    """It says so in one sentence and leaves the first one alone."""
+    before = stack.info
+    second = _run(stack.state_dir)
+    assert second.returncode == 1
+    assert second.stderr.startswith("A stack already runs in")
+    assert second.stderr.count("\n") == 1
+    assert stack.info == before
+
+
+def test_a_wrong_setting_stops_the_start(tmp_path: Path) -> None:
+    """The sentence names the variable, and nothing was started."""
+    result = _run(tmp_path / "state", MEMORY__THREAD_TTL_HOURS="soon")
+    assert result.returncode == 1
+    assert "MEMORY__THREAD_TTL_HOURS" in result.stderr
+    assert not (tmp_path / "state" / "stack.json").exists()
+
+
+def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
+    """A killed PostgreSQL is started again within five seconds."""
+    with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:
+        connection.execute("create table if not exists survivor ()")
+    assert _kill_and_wait(stack, "postgres") < RESTART_SECONDS
+    with psycopg.connect(stack.info["database_url"]) as connection:
+        connection.execute("select from survivor")
+
+
+def test_valkey_comes_back_empty(stack: StackProcess) -> None:
+    """A killed Valkey is started again within five seconds, without old data."""
+    with redis.Redis.from_url(stack.info["redis_url"]) as client:
+        client.set("key", "value")
+        assert _kill_and_wait(stack, "valkey") < RESTART_SECONDS
+        assert client.get("key") is None
+
+
+def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) -> None:
+    """A killed emulator is started again at the same address, its orphaned workers gone."""
+    before = stack.info
+    workers = psutil.Process(before["pids"]["emulator"]).children()
+    assert workers
+    assert _kill_and_wait(stack, "emulator") < RESTART_SECONDS
+    assert stack.info["api_url"] == before["api_url"]
+    assert httpx.get(f"{before['api_url']}/health", timeout=30).status_code == 200
+    psutil.wait_procs(workers, timeout=5)
+    assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_frozen_server_is_left_alone(stack: StackProcess) -> None:
+    """Frozen is not dead: the supervisor waits for the thaw."""
+    before = stack.info["pids"]
+    valkey = psutil.Process(before["valkey"])
+    valkey.suspend()
+    time.sleep(1.5)
+    valkey.resume()
+    assert stack.info["pids"] == before
+
+
+def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) -> None:
+    """After SIGTERM nothing runs and `stack.json` is gone; what PostgreSQL and Valkey held comes back."""
+    stack = StackProcess(tmp_path / "state")
+    with stack:
+        with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:
+            connection.execute("create table survivor ()")
+        with redis.Redis.from_url(stack.info["redis_url"]) as client:
+            client.set("key", "value")
+        family = psutil.Process(stack.pid).children(recursive=True)
+        addresses = {name: stack.info[name] for name in ("api_url", "database_url", "redis_url")}
+    assert not (tmp_path / "state" / "stack.json").exists()
+    assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+    with stack:
+        assert {name: stack.info[name] for name in addresses} == addresses
+        with psycopg.connect(stack.info["database_url"]) as connection:
+            connection.execute("select from survivor")
+        with redis.Redis.from_url(stack.info["redis_url"]) as client:
+            assert client.get("key") == b"value"
+
+
+def test_the_bundle_is_the_projects_code_and_nothing_else() -> None:
+    """The same files give the same bytes; the template points at them."""
+    bundle = make_bundle()
+    assert bundle == make_bundle()
+    names = zipfile.ZipFile(BytesIO(bundle.content)).namelist()
+    assert "functions/agent/handler.py" in names
+    assert {name.split("/")[0] for name in names} == {"functions", "shared"}
+    template = packaged_template("bucket", bundle)
+    assert template["Globals"]["Function"]["CodeUri"] == f"s3://bucket/{bundle.key}"
+    assert template["Outputs"]["AgentFunctionName"]["Value"] == {"Ref": "AgentFunction"}

@@ -1,0 +1,105 @@
+"""The embedded servers one by one: what survives a stop, a kill, a freeze."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from infra.local import identity
+from infra.local.errors import LocalStackError
+from infra.local.identity import Identity
+from infra.local.processes import free_port, is_free
+from infra.local.servers import PostgresServer, ValkeyServer
+
+
+def _write(server: PostgresServer) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("create table kept (number int)")
+        connection.execute("insert into kept values (1)")
+
+
+def _count(server: PostgresServer) -> int:
+    with psycopg.connect(server.url) as connection:
+        row = connection.execute("select count(*) from kept").fetchone()
+    return int(row[0]) if row else 0
+
+
+def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> None:
+    """PostgreSQL recovers after SIGKILL, on the same port, whoever sent it."""
+    with PostgresServer(tmp_path / "postgres") as server:
+        url = server.url
+        _write(server)
+        server.kill()
+        server.start()
+        assert _count(server) == 1
+        os.kill(server.pid, signal.SIGKILL)
+        os.waitpid(server.pid, 0)
+        assert not server.is_running()
+        server.start()
+        assert _count(server) == 1
+        server.stop()
+        server.start()
+        assert _count(server) == 1
+        assert server.url == url
+
+
+def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
+    """A frozen PostgreSQL takes no connection, answers when thawed, and stops even when frozen."""
+    with PostgresServer(tmp_path / "postgres") as server:
+        _write(server)
+        server.freeze()
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(server.url, connect_timeout=2)
+        server.thaw()
+        assert _count(server) == 1
+        server.freeze()
+    assert is_free(server.port)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a choice of users")
+@pytest.mark.parametrize("kind", ["namespace", "capable"])
+def test_root_runs_postgres_in_a_directory_only_root_may_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Each way of not being root reaches the data below a directory of mode 700."""
+    every = identity._candidates(tmp_path)
+    monkeypatch.setattr(identity, "_candidates", lambda _: [one for one in every if one.kind == kind])
+    tmp_path.chmod(0o700)
+    try:
+        with PostgresServer(tmp_path / "postgres") as server:
+            _write(server)
+            assert _count(server) == 1
+    except LocalStackError as error:
+        pytest.skip(f"not permitted on this machine: {error}")
+
+
+def test_no_identity_works_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any user to run as, the error says what to do."""
+    monkeypatch.setattr(identity, "_candidates", lambda _: list[Identity]())
+    with pytest.raises(LocalStackError, match="run make as an ordinary user"):
+        PostgresServer(tmp_path / "postgres").start()
+
+
+def test_valkey_keeps_its_data_through_a_stop_and_loses_it_in_a_kill(tmp_path: Path) -> None:
+    """Valkey's data comes back after a clean stop only, and once only."""
+    with ValkeyServer(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
+        client.set("key", "value")
+        server.stop()
+        server.start()
+        assert client.get("key") == b"value"
+        server.kill()
+        server.start()
+        assert client.get("key") is None
+
+
+def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
+    """A preferred port that is taken is replaced by a free one."""
+    with ValkeyServer(tmp_path / "one") as one:
+        assert free_port(one.port) != one.port
+        with ValkeyServer(tmp_path / "two", preferred=(one.port,)) as two:
+            assert two.port != one.port

@@ -1,0 +1,42 @@
+"""Exchanges for tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from shared.ids import ExchangeIds, timestamp_of
+from shared.models import Exchange, Message
+
+_ids = ExchangeIds()
+MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
+
+
+def exchange(
+    number: int | str = 0,
+    thread_id: str = "t",
+    user_id: str | None = None,
+    *,
+    exchange_id: UUID | None = None,
+    created_at: datetime | None = None,
+    document_ids: tuple[str, ...] = (),
+) -> Exchange:
+    """Return an exchange of the texts `q<number>` and `a<number>`, with a new version 7 id unless one is given."""
+    named = exchange_id or _ids.new()
+    moment = created_at or (timestamp_of(named) if named.version == 7 else datetime.now(UTC))
+    return Exchange(named, thread_id, user_id, f"q{number}", f"a{number}", moment, document_ids)
+
+
+def exchanges(count: int, thread_id: str = "t", user_id: str | None = None) -> list[Exchange]:
+    """Return exchanges numbered from 0, in order."""
+    return [exchange(number, thread_id, user_id) for number in range(count)]
+
+
+def texts(messages: list[Message]) -> list[str]:
+    """Return the messages' contents."""
+    return [message.content for message in messages]
+
+
+def told(*numbers: int | str) -> list[str]:
+    """Return the contents of numbered exchanges."""
+    return [f"{side}{number}" for number in numbers for side in "qa"]

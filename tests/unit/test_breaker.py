@@ -1,0 +1,191 @@
+"""The circuit breaker: a failure opens it, a probe beside the requests closes it, one probe at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import StoreUnavailable
+from shared.stores.breaker import CircuitBreaker
+
+
+class Store:
+    """Something that may be away or hang."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.answers = threading.Event()
+        self.answers.set()
+        self.calls = 0
+        self.probes = 0
+        self.probing = 0
+        self.most_probing = 0
+        self._lock = threading.Lock()
+
+    def call(self) -> str:
+        """Answer, or not."""
+        self.calls += 1
+        if self.is_away:
+            raise ConnectionError
+        return "answer"
+
+    def probe(self) -> None:
+        """Hang until it answers."""
+        with self._lock:
+            self.probes += 1
+            self.probing += 1
+            self.most_probing = max(self.most_probing, self.probing)
+        try:
+            assert self.answers.wait(30)
+            if self.is_away:
+                raise ConnectionError
+        finally:
+            with self._lock:
+                self.probing -= 1
+
+
+@pytest.fixture
+def store() -> Store:
+    """A store that answers."""
+    return Store()
+
+
+def _ask(breaker: CircuitBreaker, store: Store) -> str:
+    with breaker.guard((ConnectionError,)):
+        return store.call()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.001)
+
+
+def _open(breaker: CircuitBreaker, store: Store) -> None:
+    store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        _ask(breaker, store)
+    assert breaker.is_open
+
+
+def test_closed_it_is_not_there(store: Store) -> None:
+    """Calls go through, and nothing is probed."""
+    breaker = CircuitBreaker("redis", store.probe)
+    assert [_ask(breaker, store) for _ in range(3)] == ["answer"] * 3
+    assert (breaker.is_open, breaker.outages, store.probes) == (False, 0, 0)
+
+
+def test_one_failure_opens_it(store: Store) -> None:
+    """Later requests do not reach the store, and say which layer did not answer."""
+    breaker = CircuitBreaker("redis", store.probe, probe_interval=0)
+    _open(breaker, store)
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable) as caught:
+            _ask(breaker, store)
+        assert caught.value.layer == "redis"
+    assert (store.calls, breaker.outages) == (1, 1)
+
+
+def test_other_errors_pass(store: Store) -> None:
+    """What is no outage is the caller's business."""
+    breaker = CircuitBreaker("redis", store.probe)
+    with pytest.raises(KeyError), breaker.guard((ConnectionError,)):
+        raise KeyError
+    assert not breaker.is_open
+
+
+def test_a_probe_closes_it_and_the_request_that_started_it_goes_through(store: Store) -> None:
+    """A store that is back is used by the first request."""
+    breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=20)
+    _open(breaker, store)
+    store.is_away = False
+    assert _ask(breaker, store) == "answer"
+    assert (breaker.is_open, store.probes) == (False, 1)
+
+
+def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
+    """The probe hangs on its own thread; the request goes on without the store."""
+    breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0)
+    _open(breaker, store)
+    store.answers.clear()
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable, match="circuit open"):
+            _ask(breaker, store)
+    assert (store.calls, store.probes) == (1, 1)
+    store.is_away = False
+    store.answers.set()
+    _until(lambda: not breaker.is_open)
+    assert _ask(breaker, store) == "answer"
+
+
+def test_probes_keep_their_distance(store: Store) -> None:
+    """A store that is away is not asked again at once."""
+    breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
+    _open(breaker, store)
+    for _ in range(10):
+        with pytest.raises(StoreUnavailable):
+            _ask(breaker, store)
+    assert store.probes == 1
+
+
+def test_after_an_outage_comes_another(store: Store) -> None:
+    """It opens again, counts the outages, and its first probe does not wait."""
+    breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
+    for outage in (1, 2, 3):
+        _open(breaker, store)
+        assert breaker.outages == outage
+        store.is_away = False
+        assert _ask(breaker, store) == "answer"
+
+
+def test_many_requests_at_once_share_one_probe(store: Store) -> None:
+    """However many ask, one probe runs at a time, and all get through once it has answered."""
+    breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0.001)
+    _open(breaker, store)
+    store.answers.clear()
+    results: list[str] = []
+
+    def request() -> None:
+        for _ in range(20):
+            try:
+                results.append(_ask(breaker, store))
+            except StoreUnavailable:
+                results.append("skipped")
+
+    threads = [threading.Thread(target=request) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["skipped"] * 160
+    assert (store.most_probing, store.calls) == (1, 1)
+    store.is_away = False
+    store.answers.set()
+    _until(lambda: not breaker.is_open)
+    assert _ask(breaker, store) == "answer"
+
+
+def test_failures_at_the_same_time_are_one_outage(store: Store) -> None:
+    """Requests that were already waiting when it opened do not open it again."""
+    breaker = CircuitBreaker("redis", store.probe)
+    gate = threading.Barrier(6)
+
+    def fail() -> None:
+        with breaker.guard((ConnectionError,)):
+            gate.wait(20)
+            raise ConnectionError
+
+    def request() -> None:
+        with pytest.raises(StoreUnavailable):
+            fail()
+
+    threads = [threading.Thread(target=request) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert breaker.outages == 1

@@ -1,0 +1,63 @@
+"""The text that memory adds to the instructions: the seed's *Context Injection*, to the character."""
+
+from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.models import Message, title_of
+
+MESSAGES = [
+    Message("user", "Hello"),
+    Message("assistant", "Hi there! How can I help?"),
+    Message("user", "Tell me about Python"),
+    Message("assistant", "Python is a programming language..."),
+]
+PREFERENCES = {"preferred_language": "Python", "expertise_level": "intermediate"}
+SEED = """\
+You are a helpful assistant.
+
+Previous conversation:
+user: Hello
+assistant: Hi there! How can I help?
+user: Tell me about Python
+assistant: Python is a programming language...
+
+User preferences:
+expertise_level: intermediate
+preferred_language: Python"""
+
+
+def test_as_in_the_seed() -> None:
+    """Instructions, conversation and preferences, a blank line between; preferences by name."""
+    joined = join_parts("You are a helpful assistant.", conversation_text(MESSAGES), preferences_text(PREFERENCES))
+    assert joined == SEED
+
+
+def test_absent_parts_leave_no_blank_lines() -> None:
+    """Whatever is missing, there is one blank line between what is there and none around it."""
+    assert join_parts("I", "", "") == "I"
+    assert join_parts("I", "", preferences_text({"a": "b"})) == "I\n\nUser preferences:\na: b"
+    assert join_parts("I", conversation_text(MESSAGES[:1]), "") == "I\n\nPrevious conversation:\nuser: Hello"
+    assert join_parts("", conversation_text(MESSAGES[:1])) == "Previous conversation:\nuser: Hello"
+    assert join_parts("", "", "") == ""
+
+
+def test_nothing_is_no_text() -> None:
+    """Neither a heading without lines nor a blank."""
+    assert conversation_text([]) == ""
+    assert preferences_text({}) == ""
+
+
+def test_texts_stay_as_they_are() -> None:
+    """Lines, blanks and emoji of a message are not touched."""
+    assert conversation_text([Message("user", " a\n\nb 🎉 ")]) == "Previous conversation:\nuser:  a\n\nb 🎉 "
+
+
+def test_preferences_come_by_name() -> None:
+    """Redis and PostgreSQL return them in different orders; the text is the same."""
+    assert preferences_text({"b": "2", "a": "1"}) == preferences_text({"a": "1", "b": "2"})
+
+
+def test_a_title_is_one_line_of_at_most_80_characters() -> None:
+    """The first message's beginning."""
+    assert title_of("  Tell me\n\tabout   Python ") == "Tell me about Python"
+    assert title_of("x" * 500) == "x" * 80
+    assert title_of("🎉" * 81) == "🎉" * 80
+    assert title_of(" \n") == ""

@@ -1,0 +1,66 @@
+"""Pagination cursors: opaque, bound to their list, and refused when they are not one's own."""
+
+import base64
+import string
+
+import pytest
+
+from shared.errors import InvalidCursor
+from shared.memory.cursors import decode, encode
+
+
+@pytest.mark.parametrize("place", [["a", 1], ["2026-03-04T05:06:07.891234Z", "id"], ["🎉", 0]])
+def test_what_was_encoded_is_decoded(place: list[str | int]) -> None:
+    """A place comes back as it was."""
+    assert decode("messages:asc:t", encode("messages:asc:t", place)) == place
+
+
+def test_a_cursor_fits_a_query_string() -> None:
+    """It needs no escaping."""
+    for length in range(12):
+        assert set(encode("list", ["x" * length])) <= set(string.ascii_letters + string.digits + "-_")
+
+
+@pytest.mark.parametrize("listing", ["messages:desc:t", "messages:asc:other", "threads:t", ""])
+def test_a_cursor_of_another_list(listing: str) -> None:
+    """Another order, another thread and another route are other lists."""
+    with pytest.raises(InvalidCursor):
+        decode(listing, encode("messages:asc:t", ["a", 1]))
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "nonsense",
+        "====",
+        "a",
+        "🎉",
+        "a b",
+        "\x00",
+        "x" * 100_000,
+        base64.urlsafe_b64encode(b'["a", 1]').decode(),
+        base64.urlsafe_b64encode(b"12345678" + b'["a", 1]').decode(),
+    ],
+)
+def test_a_forged_cursor(cursor: str) -> None:
+    """It is refused, whatever it is."""
+    with pytest.raises(InvalidCursor):
+        decode("messages:asc:t", cursor)
+
+
+def test_a_changed_cursor() -> None:
+    """No character of it can be another."""
+    cursor = encode("messages:asc:t", ["a", 1])
+    for at, character in enumerate(cursor[:-1]):
+        changed = cursor[:at] + ("B" if character == "A" else "A") + cursor[at + 1 :]
+        with pytest.raises(InvalidCursor):
+            decode("messages:asc:t", changed)
+
+
+def test_a_cut_cursor() -> None:
+    """None of its beginnings is a cursor."""
+    cursor = encode("messages:asc:t", ["a", 1])
+    for length in range(len(cursor)):
+        with pytest.raises(InvalidCursor):
+            decode("messages:asc:t", cursor[:length])

@@ -1,0 +1,122 @@
+"""Exchange ids: the bits of RFC 9562, the order they rise in, and the order key."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122, UUID, uuid4
+
+import pytest
+
+from shared.ids import ExchangeIds, milliseconds_of, order_key, timestamp_of
+
+V4 = UUID("01234567-89ab-4def-8123-456789abcdef")
+V7 = UUID("019a0000-0000-7def-8123-456789abcdef")
+
+
+def test_an_id_is_a_version_7_uuid_of_its_millisecond() -> None:
+    """Version, variant and the first 48 bits are those of RFC 9562, section 5.7."""
+    made = ExchangeIds().new(now=1_700_000_000.123)
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert milliseconds_of(made) == 1_700_000_000_123
+    assert timestamp_of(made) == datetime.fromtimestamp(1_700_000_000, UTC) + timedelta(milliseconds=123)
+
+
+def test_an_id_takes_the_system_clock() -> None:
+    """Without a given time the id says now."""
+    before, made, after = int(time.time() * 1000), ExchangeIds().new(), int(time.time() * 1000)
+    assert before <= milliseconds_of(made) <= after + 1
+
+
+def test_all_other_bits_are_random() -> None:
+    """Two processes that make an id in the same millisecond do not make the same one."""
+    made = {ExchangeIds().new(now=1.0).int for _ in range(500)}
+    assert len(made) == 500
+    ones = zeros = 0
+    for each in made:
+        ones |= each
+        zeros |= ~each
+    random_bits = (1 << 64) - 1 & ~(0b11 << 62) | 0xFFF << 64
+    assert ones & zeros & random_bits == random_bits
+
+
+def test_ids_rise_within_a_millisecond() -> None:
+    """A burst in one millisecond sorts in the order it was made in."""
+    ids = ExchangeIds()
+    made = [ids.new(now=5.0) for _ in range(1_000)]
+    assert made == sorted(set(made))
+
+
+def test_ids_rise_when_the_clock_is_set_back() -> None:
+    """An hour back changes nothing about the order."""
+    ids = ExchangeIds()
+    first, second, third = ids.new(now=10_000.0), ids.new(now=6_400.0), ids.new(now=6_400.0)
+    assert first < second < third
+    assert milliseconds_of(second) in {10_000_000, 10_000_001}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=5), timedelta(days=300)])
+def test_an_id_sorts_after_its_floor(ahead: timedelta) -> None:
+    """What another sandbox's clock made, however far ahead, is before the next id."""
+    now = 1_700_000_000.0
+    floor = ExchangeIds().new(now=now + ahead.total_seconds())
+    ids = ExchangeIds()
+    assert ids.new(after=floor, now=now) > floor
+    assert ids.new(now=now) > floor
+
+
+def test_a_floor_of_another_kind() -> None:
+    """A floor may be the order key of an id that the caller made up."""
+    floor = UUID(int=(1_700_000_000_000 << 80) | (1 << 80) - 1)
+    made = ExchangeIds().new(after=floor, now=1_700_000_000.0)
+    assert made > floor
+    assert milliseconds_of(made) == 1_700_000_000_001
+
+
+def test_a_floor_in_the_past_changes_nothing() -> None:
+    """The clock alone decides when it is ahead."""
+    assert milliseconds_of(ExchangeIds().new(after=UUID(int=1), now=3.0)) == 3_000
+
+
+def test_threads_make_different_ids() -> None:
+    """One generator serves many threads."""
+    ids = ExchangeIds()
+    made: list[UUID] = []
+    threads = [threading.Thread(target=lambda: made.extend(ids.new(now=1.0) for _ in range(300))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 1_200
+
+
+def test_a_version_7_id_is_its_own_order_key() -> None:
+    """It carries its time, so when it was accepted changes nothing."""
+    assert order_key(V7, datetime(2000, 1, 1, tzinfo=UTC)) == V7
+
+
+def test_another_id_is_ordered_by_the_time_it_was_accepted() -> None:
+    """The milliseconds stand in place of the first 48 bits; the rest keeps two of one millisecond apart."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
+    key = order_key(V4, moment)
+    assert timestamp_of(key) == moment.replace(microsecond=678_000)
+    assert str(key)[14:] == str(V4)[14:]
+    assert order_key(V4, moment.astimezone()) == key
+
+
+def test_order_keys_of_other_ids_rise_with_time() -> None:
+    """Whatever the ids, one that was accepted a millisecond later sorts later."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    keys = [order_key(uuid4(), start + timedelta(milliseconds=step)) for step in range(200)]
+    assert keys == sorted(keys)
+
+
+def test_an_id_with_another_variant_is_no_version_7() -> None:
+    """PostgreSQL looks at the version's digit only, and Python at the variant too: both must mean the same."""
+    foreign = UUID(V7.hex[:16] + "c" + V7.hex[17:])
+    assert foreign.version is None
+    assert order_key(foreign, datetime(2000, 1, 1, tzinfo=UTC)) == foreign
+
+
+def test_the_latest_id_there_can_be() -> None:
+    """Its time is past Python's calendar, and says so by the last moment that there is."""
+    assert timestamp_of(UUID(int=(1 << 128) - 1)).year == 9999

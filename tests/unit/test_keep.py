@@ -1,0 +1,218 @@
+"""What a turn keeps: where an exchange goes, under which id, and what a deletion does to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.ids import ExchangeIds, milliseconds_of, order_key, timestamp_of
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory, Receipt
+from shared.models import Exchange
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeMemory = Callable[..., Memory]
+
+
+def _keep(memory: Memory, number: int = 0, exchange_id: UUID | None = None, user_id: str | None = None) -> Receipt:
+    return memory.turn("t", user_id).keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
+
+
+def _shown(memory: Memory) -> list[str]:
+    return texts(memory.turn("t", None).recall().messages)
+
+
+def test_an_exchange_goes_on_the_queue_and_into_l1(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """L2 hears of it from the drain only."""
+    receipt = memory().turn("t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
+    (sent,) = queue.take()
+    assert receipt == Receipt(sent.exchange_id, "queue", cached=True)
+    assert (sent.thread_id, sent.user_id, sent.document_ids) == ("t", "ana", ("d1", "d2"))
+    assert sent.created_at == timestamp_of(sent.exchange_id)
+    assert cache.contents("t") == [("user", "q0"), ("assistant", "a0")]
+    assert "store" not in archive.calls
+
+
+def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
+    """That is no error."""
+    assert memory().turn(None, "ana").keep("q", "a") == Receipt(None, "none", cached=False)
+    assert (queue.bodies, cache.calls) == ([], [])
+
+
+def test_what_is_too_large_for_the_queue_goes_to_l2(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """It is as durable there, and nothing is degraded."""
+    receipt = memory().turn("t", None).keep("🎉" * 200_000, "🎉" * 200_000)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, [])
+    assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
+
+
+def test_what_is_kept_is_told_to_the_next_turn(memory: MakeMemory) -> None:
+    """Also to another process, before any drain."""
+    made = memory()
+    for number in range(3):
+        _keep(made, number)
+        assert _shown(made) == _shown(memory()) == told(*range(number + 1))
+
+
+def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """Also when the one that made it had a clock an hour ahead."""
+    ahead = ExchangeIds().new(now=time.time() + 3_600)
+    archive.store([exchange(0, exchange_id=ahead)])
+    made = memory()
+    turn = made.turn("t", None)
+    turn.recall()
+    receipt = turn.keep("q1", "a1")
+    assert receipt.exchange_id is not None
+    assert receipt.exchange_id > ahead
+    assert _shown(memory()) == told(0, 1)
+
+
+def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """What is more than a day ahead is not followed."""
+    archive.store([exchange(0, exchange_id=ExchangeIds().new(now=time.time() + 40 * 86_400))])
+    turn = memory().turn("t", None)
+    turn.recall()
+    receipt = turn.keep("q1", "a1")
+    assert receipt.exchange_id is not None
+    assert milliseconds_of(receipt.exchange_id) < (time.time() + 86_400) * 1_000
+
+
+def test_sandboxes_take_over_l1s_clock(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+    """Two processes whose clocks are ten seconds apart make ids in the order of their turns."""
+    settings = cache._most // 2
+    assert settings == 50
+    from shared.settings import MemorySettings  # noqa: PLC0415
+
+    slow = Memory(cache, archive, queue, MemorySettings(), clock=lambda: time.time() - 5)
+    fast = Memory(cache, archive, queue, MemorySettings(), clock=lambda: time.time() + 5)
+    made = [_keep(fast, 0), _keep(slow, 1), _keep(fast, 2), _keep(slow, 3)]
+    ids = [receipt.exchange_id for receipt in made if receipt.exchange_id]
+    assert ids == sorted(ids)
+    assert _shown(slow) == told(0, 1, 2, 3)
+
+
+# --- ids that the caller names ---
+
+
+@pytest.mark.parametrize("exchange_id", [ExchangeIds().new(), uuid4(), UUID(int=5)])
+def test_the_same_id_twice_is_one_exchange(
+    exchange_id: UUID, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """The first one stays, in L1 and in L2, whoever repeats it."""
+    assert _keep(memory(), 1, exchange_id) == Receipt(exchange_id, "queue", cached=True)
+    assert _keep(memory(), 2, exchange_id).exchange_id == exchange_id
+    assert _shown(memory()) == told(1)
+    archive.store(list(reversed(queue.take())))
+    assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
+
+
+def test_an_id_that_is_no_time_is_ordered_by_its_acceptance(
+    memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """It comes after what was there, and before what follows."""
+    made = memory()
+    _keep(made, 0)
+    _keep(made, 1, UUID(int=7))
+    _keep(made, 2)
+    archive.store(queue.take())
+    assert _shown(made) == told(0, 1, 2)
+    assert [each.user_message for each in archive.exchanges("t")] == ["q0", "q1", "q2"]
+
+
+# --- a deletion that overtakes ---
+
+
+def _erase(memory: Memory) -> None:
+    Threads(memory).delete("t")
+
+
+def test_what_is_told_after_a_deletion_begins_a_new_thread(
+    memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """Only the new is shown and stored."""
+    made = memory()
+    _keep(made, 0)
+    _erase(made)
+    _keep(made, 1)
+    archive.store(queue.take())
+    assert _shown(memory()) == told(1)
+    assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
+
+
+@pytest.mark.parametrize("named", [None, uuid4()])
+def test_a_deletion_by_a_clock_ahead(
+    named: UUID | None, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """The exchange comes after it all the same: it is kept again under an id or time that says so."""
+    cutoff = ExchangeIds().new(now=time.time() + 5)
+    archive.forget_thread("t", cutoff)
+    cache.forget_thread("t", cutoff)
+    receipt = _keep(memory(), 1, named)
+    assert (receipt.durability, receipt.cached) == ("queue", True)
+    assert named in (None, receipt.exchange_id)
+    archive.store(queue.take())
+    assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
+    assert _shown(memory()) == told(1)
+
+
+def test_an_old_id_that_is_told_again_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:
+    """The id says that it was told before, so it is gone, and the receipt says so."""
+    made = memory()
+    old = ExchangeIds().new()
+    _keep(made, 0, old)
+    _erase(made)
+    receipt = _keep(made, 0, old)
+    assert (receipt.durability, receipt.cached) == ("none", False)
+    assert _shown(made) == []
+    assert len(queue.bodies) == 2
+
+
+def test_a_deleted_user_is_as_gone(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """What the user tells later is new; what was on its way stays gone."""
+    made = memory()
+    _keep(made, 0, user_id="ana")
+    cutoff = made.new_id()
+    for gone in archive.forget_user("ana", cutoff, cache.threads_of("ana"))[1]:
+        cache.forget_thread(gone, cutoff)
+    cache.forget_user("ana", cutoff)
+    _keep(memory(), 1, user_id="ana")
+    archive.store(queue.take())
+    assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
+
+
+def test_a_floor_is_kept_for_ten_thousand_threads(memory: MakeMemory) -> None:
+    """Then the one that was not seen for longest is forgotten."""
+    made = memory()
+    for number in range(10_001):
+        made.observe(f"t{number}", made.new_id())
+    assert len(made._floors) == 10_000
+    assert "t0" not in made._floors
+
+
+def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
+    """A creation time is the place of an id that carries none."""
+    made = memory()
+    ahead = ExchangeIds().new(now=time.time() + 600)
+    made.observe("t", ahead)
+    dated = made.date("t", UUID(int=9))
+    assert order_key(UUID(int=9), dated) > ahead
+    assert made.date("other", UUID(int=9)) - datetime.now(UTC) < timedelta(minutes=1)
+    assert made.date("t", ExchangeIds().new()) - datetime.now(UTC) < timedelta(minutes=1)
+
+
+def test_an_exchange_under_another_id_is_otherwise_the_same() -> None:
+    """Texts, thread and documents stay."""
+    (made,) = exchanges(1)
+    again = made.with_id(UUID(int=3), datetime(2026, 1, 1, tzinfo=UTC))
+    assert again == Exchange(UUID(int=3), "t", None, "q0", "a0", datetime(2026, 1, 1, tzinfo=UTC))

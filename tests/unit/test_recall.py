@@ -1,0 +1,180 @@
+"""What a turn is told: from L1, from L2 where L1 does not know all, and from both united."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from shared.memory.turn import Memory, Recall
+from shared.settings import MemorySettings
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeMemory = Callable[..., Memory]
+
+
+def _recall(memory: Memory, thread_id: str | None = "t", user_id: str | None = None) -> Recall:
+    return memory.turn(thread_id, user_id).recall()
+
+
+def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
+    """Nothing is served by no layer, and nothing is degraded."""
+    assert _recall(memory()) == Recall([], {}, "none", [])
+
+
+def test_without_thread_and_user_no_store_is_asked(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """Neither is an error."""
+    assert _recall(memory(), None, None) == Recall([], {}, "none", [])
+    assert (cache.calls, archive.calls) == ([], [])
+
+
+def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
+    """Both providers share what one question to L1 brought."""
+    turn = memory().turn("t", "ana")
+    assert turn.recall() is turn.recall()
+    assert cache.calls.count("read") == 1
+
+
+def test_a_hit_asks_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """A whole list and known preferences, also if there are none, need nothing else."""
+    made = memory()
+    _recall(made, "t", "ana")
+    made.turn("t", "ana").keep("q0", "a0")
+    archive.calls.clear()
+    cache.calls.clear()
+    recalled = _recall(made, "t", "ana")
+    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
+    assert (cache.calls, archive.calls) == (["read"], [])
+
+
+def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """The first question is answered by L2, the second by L1."""
+    archive.store(exchanges(3))
+    first, second = _recall(memory()), _recall(memory())
+    assert (texts(first.messages), first.source) == (told(0, 1, 2), "postgres")
+    assert (texts(second.messages), second.source) == (told(0, 1, 2), "redis")
+    assert cache.contents("t")[0] == ("user", "q0")
+
+
+def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """A short list is trusted only when it is marked whole."""
+    archive.store(exchanges(3))
+    cache.lose_thread("t")
+    cache.append(exchange(3), is_drained=False)
+    recalled = _recall(memory())
+    assert texts(recalled.messages) == told(0, 1, 2, 3)
+    assert recalled.source == "postgres"
+    assert texts(_recall(memory()).messages) == told(0, 1, 2, 3)
+
+
+def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
+    memory().turn("t", None).keep("q0", "a0")
+    cache.lose_thread("t")
+    assert texts(_recall(memory()).messages) == told(0)
+    assert archive.exchanges("t") == []
+
+
+def test_a_window_full_of_exchanges_is_trusted(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """It needs no mark: nothing older belongs into it."""
+    settings = MemorySettings(max_thread_messages=2)
+    small = InMemoryCache(settings)
+    for each in exchanges(3):
+        small.append(each, is_drained=False)
+    made = Memory(small, archive, InMemoryQueue(), settings)
+    assert texts(_recall(made).messages) == told(1, 2)
+    assert archive.calls == []
+    assert cache.calls == []
+
+
+def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) -> None:
+    """Sixty exchanges are fifty in L1 and in the answer."""
+    archive.store(exchanges(60))
+    for _ in range(2):
+        assert texts(_recall(memory()).messages) == told(*range(10, 60))
+
+
+def test_what_l2_lacks_is_united_with_what_it_has(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """Drained and undrained exchanges come in thread order, each once."""
+    all_of_them = exchanges(6)
+    archive.store(all_of_them[:2] + all_of_them[3:5])
+    for each in all_of_them[1:4] + all_of_them[5:]:
+        cache.append(each, is_drained=False)
+    assert texts(_recall(memory()).messages) == told(*range(6))
+
+
+def test_entries_of_another_program_come_first(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """They have no order, are shown all the same, and are not taken for the whole."""
+    cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
+    archive.store(exchanges(1))
+    recalled = _recall(memory())
+    assert texts(recalled.messages) == ["theirs", *told(0)]
+    assert recalled.messages[0].to_json() == {
+        "role": "user",
+        "content": "theirs",
+        "exchange_id": None,
+        "created_at": None,
+    }
+
+
+@pytest.mark.parametrize("entry", [b"nonsense", b"[]", b'{"role":1,"content":"x"}', b'{"role":"user"}', b"\xff", b"{}"])
+def test_an_entry_that_nobody_can_read(
+    entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """It is left out, and the rest is shown with L2's."""
+    archive.store(exchanges(2))
+    _recall(memory())
+    cache.lists["t"].append(entry)
+    assert texts(_recall(memory()).messages) == told(0, 1)
+
+
+def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """L2 is asked once, also when there are none."""
+    for user_id, preferences in (("ana", {"tone": "dry"}), ("bob", {})):
+        archive.change_preferences(user_id, preferences, replace=True, then=lambda _: None)
+        archive.calls.clear()
+        first, second = _recall(memory(), None, user_id), _recall(memory(), None, user_id)
+        assert first.preferences == second.preferences == preferences
+        assert (first.source, second.source) == (("postgres", "redis") if preferences else ("none", "none"))
+        assert archive.calls == ["preferences"]
+        assert cache.hashes[user_id] == preferences
+
+
+def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """Preferences alone name theirs."""
+    archive.store(exchanges(1))
+    _recall(memory())
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: None)
+    assert _recall(memory(), "t", "ana").source == "redis"
+
+
+def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """History and preferences with a blank line between, '' when there is nothing."""
+    archive.store(exchanges(1))
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: None)
+    recalled = _recall(memory(), "t", "ana")
+    assert recalled.context == "Previous conversation:\nuser: q0\nassistant: a0\n\nUser preferences:\ntone: dry"
+    assert _recall(memory(), "other", None).context == ""
+
+
+def test_a_kept_answer_is_found_by_its_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """The window knows what an exchange's answer was."""
+    made = exchange(1)
+    archive.store([made])
+    recalled = _recall(memory())
+    assert recalled.answer_of(made.exchange_id) == "a1"
+    assert recalled.answer_of(uuid4()) is None

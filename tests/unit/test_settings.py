@@ -1,0 +1,142 @@
+"""Settings: names, defaults, and a sentence for each value that cannot work."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from shared.errors import SettingsError
+from shared.settings import (
+    AgentSettings,
+    AuthSettings,
+    DatabaseSettings,
+    MemorySettings,
+    RedisSettings,
+    SyncSettings,
+    load,
+    validate_environment,
+)
+
+SECRET = "hunter2-hunter2"
+PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__")
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting is set and no `.env` lies about."""
+    for name in list(os.environ):
+        if name.startswith(PREFIXES):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_contracts_defaults() -> None:
+    """Nothing but the queue has to be said."""
+    memory, redis = load(MemorySettings), load(RedisSettings)
+    assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (24, 30, 50)
+    assert (memory.thread_ttl_seconds, memory.user_ttl_seconds) == (86_400, 2_592_000)
+    assert (redis.host, redis.port, redis.password, redis.db, redis.tls) == ("localhost", 6379, None, 0, False)
+    assert redis.timeout_ms == 250
+    assert load(AgentSettings).model == "offline"
+    assert load(AuthSettings).mode == "none"
+
+
+def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable reaches its setting."""
+    for name, value in {
+        "REDIS__HOST": "r",
+        "REDIS__PORT": "1",
+        "REDIS__PASSWORD": "p",
+        "REDIS__DB": "2",
+        "REDIS__TLS": "true",
+        "DATABASE__URL": "postgresql://h/d",
+        "MEMORY__THREAD_TTL_HOURS": "3",
+        "MEMORY__USER_TTL_DAYS": "4",
+        "MEMORY__MAX_THREAD_MESSAGES": "5",
+        "SYNC__QUEUE_URL": "q",
+        "SYNC__DLQ_URL": "d",
+        "AGENT__MODEL": "openai:m",
+    }.items():
+        monkeypatch.setenv(name, value)
+    redis, memory, sync = load(RedisSettings), load(MemorySettings), load(SyncSettings)
+    assert (redis.host, redis.port, redis.password, redis.db, redis.tls) == ("r", 1, "p", 2, True)
+    assert load(DatabaseSettings).url == "postgresql://h/d"
+    assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (3, 4, 5)
+    assert (sync.queue_url, sync.dlq_url) == ("q", "d")
+    assert load(AgentSettings).model == "openai:m"
+
+
+def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is stronger; foreign lines do no harm."""
+    (tmp_path / ".env").write_text("REDIS__HOST=file\nREDIS__PORT=1234\nOTHER=1\n")
+    monkeypatch.setenv("REDIS__PORT", "99")
+    assert (load(RedisSettings).host, load(RedisSettings).port) == ("file", 99)
+
+
+@pytest.mark.parametrize("name", ["REDIS__PASSWORD", "SYNC__DLQ_URL"])
+def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment's parameter cannot be absent, only empty."""
+    monkeypatch.setenv("SYNC__QUEUE_URL", "q")
+    monkeypatch.setenv(name, "")
+    assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (RedisSettings, "REDIS__HOST", ""),
+        (RedisSettings, "REDIS__PORT", "0"),
+        (RedisSettings, "REDIS__PORT", "65536"),
+        (RedisSettings, "REDIS__PORT", SECRET),
+        (RedisSettings, "REDIS__DB", "-1"),
+        (RedisSettings, "REDIS__TLS", SECRET),
+        (RedisSettings, "REDIS__TIMEOUT_MS", "1"),
+        (DatabaseSettings, "DATABASE__URL", f"mysql://root:{SECRET}@h/d"),
+        (DatabaseSettings, "DATABASE__URL", ""),
+        (DatabaseSettings, "DATABASE__TIMEOUT_MS", "forever"),
+        (MemorySettings, "MEMORY__THREAD_TTL_HOURS", "0"),
+        (MemorySettings, "MEMORY__THREAD_TTL_HOURS", "1.5"),
+        (MemorySettings, "MEMORY__USER_TTL_DAYS", "-30"),
+        (MemorySettings, "MEMORY__MAX_THREAD_MESSAGES", "0"),
+        (MemorySettings, "MEMORY__MAX_THREAD_MESSAGES", "a lot"),
+        (SyncSettings, "SYNC__QUEUE_URL", ""),
+        (AgentSettings, "AGENT__MODEL", ""),
+        (AgentSettings, "AGENT__TIMEOUT_SECONDS", "0"),
+        (AuthSettings, "AUTH__MODE", SECRET),
+    ],
+)
+def test_a_wrong_value_names_its_variable(
+    kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, which does not repeat what may be a secret."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load(kind)
+    assert str(caught.value).startswith(f"{name} has a value that cannot work: ")
+    assert str(caught.value).endswith(".")
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_missing_value_names_its_variable() -> None:
+    """The queue has no default."""
+    with pytest.raises(SettingsError, match=r"^SYNC__QUEUE_URL is not set\.$"):
+        load(SyncSettings)
+
+
+def test_two_wrong_values_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to start twice to learn of the second."""
+    monkeypatch.setenv("REDIS__PORT", "x")
+    monkeypatch.setenv("REDIS__DB", "y")
+    with pytest.raises(SettingsError, match=r"REDIS__PORT .*REDIS__DB"):
+        load(RedisSettings)
+
+
+def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment fills in the queue's URL; the rest has to be right."""
+    validate_environment()
+    monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
+    with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
+        validate_environment()

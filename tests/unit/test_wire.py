@@ -1,0 +1,188 @@
+"""The queue's message body: what it looks like, and every reason to refuse one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.errors import InvalidRecord
+from shared.models import Exchange, format_time
+from tests.support.exchanges import MOMENT, exchange
+
+ID = UUID("019a0000-0000-7def-8123-456789abcdef")
+WIRE: dict[str, Any] = {
+    "version": 1,
+    "exchange_id": str(ID),
+    "thread_id": "conv_12345",
+    "user_id": "user_456",
+    "user_message": "Hello",
+    "assistant_message": "Hi there!",
+    "document_ids": ["d1", "d2"],
+    "created_at": "2026-03-04T05:06:07.891234Z",
+}
+EXCHANGE = Exchange(ID, "conv_12345", "user_456", "Hello", "Hi there!", MOMENT, ("d1", "d2"))
+
+
+def test_the_body_is_the_contracts() -> None:
+    """Every field is there under its name, and nothing else."""
+    assert json.loads(EXCHANGE.to_wire()) == WIRE
+
+
+def test_the_body_is_read_back() -> None:
+    """Text and bytes are both bodies."""
+    assert Exchange.from_wire(EXCHANGE.to_wire()) == EXCHANGE
+    assert Exchange.from_wire(EXCHANGE.to_wire().encode()) == EXCHANGE
+
+
+def test_a_body_of_another_program() -> None:
+    """Spaces, other orders, escapes, unknown fields and other zones are all JSON."""
+    foreign = {"more": [1], **dict(reversed(WIRE.items())), "created_at": "2026-03-04T07:06:07.891234+02:00"}
+    assert Exchange.from_wire(json.dumps(foreign, indent=2)) == EXCHANGE
+
+
+def test_without_a_user_and_documents() -> None:
+    """Null is no user."""
+    assert Exchange.from_wire(json.dumps({**WIRE, "user_id": None, "document_ids": []})).user_id is None
+
+
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
+def test_characters_that_sqs_refuses_travel_escaped(character: str) -> None:
+    """The two noncharacters are not in the body and are in what is read back."""
+    made = Exchange(ID, "t", None, f"a{character}b", f"{character}\\{character}", MOMENT)
+    assert character not in made.to_wire()
+    assert Exchange.from_wire(made.to_wire()) == made
+
+
+@pytest.mark.parametrize("code", [*range(1, 32), 127, 0x2028, 0xD7FF, 0xE000, 0x10FFFF])
+def test_characters_at_the_edges(code: int) -> None:
+    """Control characters and the ends of Unicode's ranges survive, and SQS takes the body."""
+    made = Exchange(ID, "t", None, chr(code), "x", MOMENT)
+    body = made.to_wire()
+    assert Exchange.from_wire(body) == made
+    assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
+
+
+@pytest.mark.parametrize("text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا", "\u202eevil\u202c", "e\u0301"])
+def test_text_of_the_world(text: str) -> None:
+    """Emoji and right-to-left text stay what they are."""
+    assert Exchange.from_wire(Exchange(ID, "t", None, text, text, MOMENT).to_wire()).user_message == text
+
+
+@pytest.mark.parametrize("body", ["", "{", "nonsense", "[]", '"text"', "1", "null", b"\xff\xfe", '{"version": NaN}'])
+def test_not_json(body: str | bytes) -> None:
+    """What is no JSON object is refused as such."""
+    with pytest.raises(InvalidRecord) as caught:
+        Exchange.from_wire(body)
+    assert caught.value.reason == "not_json"
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", True, None, [], 1.5])
+def test_unknown_version(version: object) -> None:
+    """Another version may mean anything."""
+    with pytest.raises(InvalidRecord) as caught:
+        Exchange.from_wire(json.dumps({**WIRE, "version": version}))
+    assert caught.value.reason == "unknown_version"
+
+
+def test_no_version() -> None:
+    """None is no version either."""
+    with pytest.raises(InvalidRecord) as caught:
+        Exchange.from_wire(json.dumps({name: value for name, value in WIRE.items() if name != "version"}))
+    assert caught.value.reason == "unknown_version"
+
+
+@pytest.mark.parametrize("name", [name for name in WIRE if name != "version"])
+def test_missing_field(name: str) -> None:
+    """The field's name is the detail."""
+    with pytest.raises(InvalidRecord) as caught:
+        Exchange.from_wire(json.dumps({key: value for key, value in WIRE.items() if key != name}))
+    assert (caught.value.reason, caught.value.detail) == ("missing_field", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("exchange_id", "no uuid"),
+        ("exchange_id", 7),
+        ("exchange_id", None),
+        ("thread_id", ""),
+        ("thread_id", "x" * 256),
+        ("thread_id", "a\nb"),
+        ("thread_id", 7),
+        ("thread_id", None),
+        ("user_id", ""),
+        ("user_id", "x" * 256),
+        ("user_id", 7),
+        ("user_message", None),
+        ("user_message", 7),
+        ("user_message", "a\x00b"),
+        ("assistant_message", ["text"]),
+        ("assistant_message", "\x00"),
+        ("document_ids", None),
+        ("document_ids", "d1"),
+        ("document_ids", [1]),
+        ("document_ids", [""]),
+        ("document_ids", ["x" * 256]),
+        ("created_at", None),
+        ("created_at", 1_700_000_000),
+        ("created_at", "yesterday"),
+        ("created_at", "2026-03-04"),
+        ("created_at", "2026-03-04T05:06:07"),
+        ("created_at", "0001-01-01T00:00:00+14:00"),
+        ("created_at", "0001-01-01T00:00:00Z"),
+        ("created_at", "1969-12-31T23:59:59.999999Z"),
+        ("created_at", "9999-12-31T23:59:59-14:00"),
+    ],
+)
+def test_invalid_field(name: str, value: object) -> None:
+    """The field is named, its value is not repeated."""
+    with pytest.raises(InvalidRecord) as caught:
+        Exchange.from_wire(json.dumps({**WIRE, name: value}))
+    assert caught.value.reason == "invalid_field"
+    assert caught.value.detail.startswith(name)
+
+
+@pytest.mark.parametrize("name", ["user_message", "assistant_message", "thread_id", "user_id"])
+@pytest.mark.parametrize("escape", [r"\ud800", r"\udfff", r"\ud800x"])
+def test_lone_surrogates(name: str, escape: str) -> None:
+    """No JSON that a strict reader takes has one."""
+    body = json.dumps({**WIRE, name: "MARK"}).replace("MARK", escape)
+    with pytest.raises(InvalidRecord):
+        Exchange.from_wire(body)
+
+
+def test_the_texts_may_be_longer_than_the_api_takes() -> None:
+    """The queue's limit is SQS's; an agent's answer is cut nowhere on the way."""
+    long = "x" * 300_000
+    assert Exchange.from_wire(json.dumps({**WIRE, "assistant_message": long})).assistant_message == long
+
+
+@pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_moment(moment: str) -> None:
+    """Both have an order key, also under an id that carries no time."""
+    made = Exchange.from_wire(json.dumps({**WIRE, "created_at": moment, "exchange_id": str(UUID(int=1))}))
+    assert made.order.int > 0
+    assert Exchange.from_wire(made.to_wire()) == made
+
+
+def test_times_are_utc_and_sort_as_text() -> None:
+    """Six digits of fraction, always, whatever zone a moment came in."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert format_time(moment) == "2026-01-02T03:04:05.000000Z"
+    assert format_time(moment.astimezone(timezone(timedelta(hours=-5)))) == "2026-01-02T03:04:05.000000Z"
+    assert format_time(moment) < format_time(moment + datetime.resolution)
+
+
+def test_an_exchange_is_two_messages() -> None:
+    """The user's first; both carry the exchange's name, time and order."""
+    made = exchange(1, user_id="ana")
+    user, assistant = made.messages
+    assert (user.role, user.content, user.user_id) == ("user", "q1", "ana")
+    assert (assistant.role, assistant.content, assistant.user_id) == ("assistant", "a1", None)
+    assert {(each.exchange_id, each.created_at, each.order) for each in (user, assistant)} == {
+        (made.exchange_id, made.created_at, made.order)
+    }
