@@ -48,7 +48,7 @@ class Threads:
         found = self._memory.archive.thread(thread_id)
         if found is not None:
             return found
-        exchanges = self._cached_exchanges(self._memory.cache.read(thread_id, None), thread_id)
+        exchanges = self._cached_exchanges(thread_id, self._memory.cache.read(thread_id, None))
         if not exchanges:
             raise ThreadNotFound(thread_id)
         return Thread(
@@ -110,13 +110,13 @@ class Threads:
         known = {(message.exchange_id, message.role) for message in stored}
         only_cached = [
             message
-            for message in cached.messages
+            for message in self._cached_messages(thread_id, cached)
             if message.order is not None
             and (message.exchange_id, message.role) not in known
             and _is_beyond(message, after, descending=descending)
         ]
         united = sorted([*stored, *only_cached], key=_key, reverse=descending)
-        if not united and after is None and not cached.messages:
+        if not united and after is None:
             self._require(thread_id, degraded)
         items = _fitting(united[:limit])
         next_cursor = None
@@ -142,7 +142,7 @@ class Threads:
         """
         renamed = self._memory.archive.rename(thread_id, title)
         if renamed is None:
-            exchanges = self._cached_exchanges(self._memory.cache.read(thread_id, None), thread_id)
+            exchanges = self._cached_exchanges(thread_id, self._memory.cache.read(thread_id, None))
             if exchanges:
                 self._memory.archive.store(exchanges)
                 renamed = self._memory.archive.rename(thread_id, title)
@@ -162,7 +162,8 @@ class Threads:
             missing = None
         except StoreUnavailable as error:
             cached, missing = CacheRead(), error
-        for message in cached.messages[-1:]:
+        held = self._cached_messages(thread_id, cached)
+        for message in held[-1:]:
             self._memory.observe(thread_id, message.order)
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id))
         self._memory.observe(thread_id, cutoff)
@@ -175,13 +176,18 @@ class Threads:
             # The caller is told to ask again; should that never come, the next sweep removes the list.
             self._memory.archive.note_repairs("thread", [thread_id])
             raise
-        if not existed and not cached.messages:
+        if not existed and not held:
             raise ThreadNotFound(thread_id)
 
-    def _cached_exchanges(self, cached: CacheRead, thread_id: str) -> list[Exchange]:
-        """Return the list's exchanges; entries that somebody else wrote make none."""
+    def _cached_messages(self, thread_id: str, cached: CacheRead) -> list[Message]:
+        """Return what L1 and this process hold of a thread."""
+        undrained = [*cached.pending, *self._memory.recent(thread_id)]
+        return unite(cached.messages, undrained, cached.cutoff, self._memory.settings)
+
+    def _cached_exchanges(self, thread_id: str, cached: CacheRead) -> list[Exchange]:
+        """Return the same as exchanges; entries that somebody else wrote make none."""
         sides: dict[UUID, dict[str, Message]] = {}
-        for message in unite(cached.messages, [], cached.cutoff, self._memory.settings):
+        for message in self._cached_messages(thread_id, cached):
             if message.exchange_id is not None:
                 sides.setdefault(message.exchange_id, {})[message.role] = message
         return [

@@ -18,7 +18,7 @@ from shared.memory.context import conversation_text, join_parts, preferences_tex
 from shared.memory.recent import RecentExchanges
 from shared.models import Durability, Exchange, Message, Source
 from shared.settings import MemorySettings
-from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
+from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue, Window
 
 _logger = logging.getLogger(__name__)
 _MOST_FLOORS: Final = 10_000
@@ -216,18 +216,33 @@ class Turn:
             messages = unite(cached.messages, known, cached.cutoff, settings)
             return messages, _source("redis", messages)
         self._memory.observe(thread_id, window.cutoff)
-        undrained = [*cached.pending, *self._memory.recent(thread_id)]
+        undrained = self._undrained(thread_id, cached, window, degraded)
         messages = unite(cached.messages, [*window.exchanges, *undrained], window.cutoff, settings)
         source = _source("redis" if len(messages) == len(cached.messages) else "postgres", messages)
         if has_cache:
-            known_ids = {exchange.exchange_id for exchange in window.exchanges}
-            missing = [e for e in undrained if e.exchange_id not in known_ids]
-            refill = replace(window, exchanges=[*window.exchanges, *missing])
+            refill = replace(window, exchanges=[*window.exchanges, *undrained])
             try:
                 self._memory.cache.hydrate(thread_id, refill)
             except StoreUnavailable as error:
                 _add(degraded, error.layer)
         return messages, source
+
+    def _undrained(self, thread_id: str, cached: CacheRead, window: Window, degraded: list[str]) -> list[Exchange]:
+        """Return what L1 or this process knows of the thread and L2 does not yet, without what was deleted."""
+        known = {exchange.exchange_id for exchange in window.exchanges}
+        found: dict[UUID, Exchange] = {}
+        for exchange in [*cached.pending, *self._memory.recent(thread_id)]:
+            if exchange.exchange_id not in known and (window.cutoff is None or exchange.order > window.cutoff):
+                found.setdefault(exchange.exchange_id, exchange)
+        users = sorted({exchange.user_id for exchange in found.values() if exchange.user_id is not None})
+        if not users:
+            return list(found.values())
+        try:
+            gone = self._memory.archive.user_cutoffs(users)
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+            return []
+        return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
 
     def _is_queue_filled(self, degraded: list[str]) -> bool:
         """Return whether exchanges wait for the drain: L1 was emptied, and one of them may be of this thread."""
@@ -350,11 +365,12 @@ class Turn:
         else:
             return "queue"
         try:
-            self._memory.archive.store([exchange])
+            stored = self._memory.archive.store([exchange])
         except StoreUnavailable as error:
             _add(degraded, error.layer)
         else:
-            return "postgres"
+            # A deletion that is newer than the exchange may have overtaken it; then nothing holds it.
+            return "none" if stored.erased else "postgres"
         try:
             self._memory.cache.push_outbox(exchange)
         except StoreUnavailable as error:

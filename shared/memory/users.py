@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from uuid import UUID
 
 from shared.errors import StoreUnavailable
 from shared.memory.turn import Memory
@@ -72,15 +73,22 @@ class Users:
         Raises:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
-        also = self._memory.cache.threads_of(user_id)
-        cutoff, threads = self._memory.archive.forget_user(user_id, self._memory.new_id(), also)
-        self._memory.forget(list(threads), user_id)
+        cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
         try:
+            # From here on whoever adds something of the user's finds the tombstone and takes it back.
+            late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
+            if late:
+                threads |= self._forget_stored(user_id, sorted(late))[1]
             for thread_id, thread_cutoff in threads.items():
-                self._memory.observe(thread_id, thread_cutoff)
                 self._memory.cache.forget_thread(thread_id, thread_cutoff)
-            self._memory.cache.forget_user(user_id, cutoff)
         except StoreUnavailable:
             self._memory.archive.note_repairs("thread", list(threads))
             self._memory.archive.note_repairs("user", [user_id])
             raise
+
+    def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        cutoff, threads = self._memory.archive.forget_user(user_id, self._memory.new_id(), also)
+        self._memory.forget(list(threads), user_id)
+        for thread_id, thread_cutoff in threads.items():
+            self._memory.observe(thread_id, thread_cutoff)
+        return cutoff, threads

@@ -130,8 +130,8 @@ class Cache(Protocol):
         """Remove the thread's list and remember the deletion."""
         ...
 
-    def forget_user(self, user_id: str, cutoff: UUID) -> None:
-        """Remove the user's hash and remember the deletion."""
+    def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
+        """Remember the deletion, remove the user's hash, and return the threads the user wrote to until then."""
         ...
 
     def threads_of(self, user_id: str) -> list[str]:
@@ -220,6 +220,10 @@ class Archive(Protocol):
 
         Returns the order key up to which the user is gone, and the same for each thread.
         """
+        ...
+
+    def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return, for those of the users that were deleted, up to which order key they are gone."""
         ...
 
     def note_epoch(self) -> bool:

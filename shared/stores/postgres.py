@@ -186,6 +186,12 @@ class PostgresArchive:
 
         return self._connection.run(work)
 
+    def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return, for those of the users that were deleted, up to which order key they are gone."""
+        statement = "select user_id, cutoff from user_tombstones where user_id = any(%s)"
+        rows = self._connection.run(lambda c: c.execute(statement, (list(user_ids),)).fetchall())
+        return {row["user_id"]: row["cutoff"] for row in rows}
+
     def note_epoch(self) -> bool:
         """Remember that L1 was found empty; return whether that was the first time ever."""
         statement = (

@@ -15,13 +15,22 @@ from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require
-from shared.stores.redis_entries import decode, decode_pending, is_first, script_arguments
+from shared.stores.redis_entries import decode, decode_pending, encode, is_first, mark_first, script_arguments
+from shared.stores.redis_names import (
+    EPOCH,
+    OUTBOX,
+    claim_key,
+    messages_key,
+    no_preferences_key,
+    pending_key,
+    preferences_key,
+    tombstone_key,
+    user_threads_key,
+    user_tombstone_key,
+)
 
 _MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
 _REPLACE_HASH: Final = (Path(__file__).parent / "replace_hash.lua").read_text()
-_OUTBOX: Final = "outbox:exchanges"
-# When L1 was found empty, and whether the queue was seen empty since; see `CacheRead.is_new`.
-_EPOCH: Final = "memory:epoch"
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
@@ -29,38 +38,6 @@ _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 _MOST_REMEMBERED: Final = 10_000
 _Mark = Literal["whole", "unknown", ""]
-
-
-def _messages_key(thread_id: str) -> str:
-    return f"thread:{thread_id}:messages"
-
-
-def _claim_key(thread_id: str) -> str:
-    return f"thread:{thread_id}:claim"
-
-
-def _tombstone_key(thread_id: str) -> str:
-    return f"thread:{thread_id}:tombstone"
-
-
-def _pending_key(thread_id: str) -> str:
-    return f"thread:{thread_id}:pending"
-
-
-def _preferences_key(user_id: str) -> str:
-    return f"user:{user_id}:preferences"
-
-
-def _no_preferences_key(user_id: str) -> str:
-    return f"user:{user_id}:preferences:none"
-
-
-def _user_threads_key(user_id: str) -> str:
-    return f"user:{user_id}:threads"
-
-
-def _user_tombstone_key(user_id: str) -> str:
-    return f"user:{user_id}:tombstone"
 
 
 class RedisCache:
@@ -124,7 +101,7 @@ class RedisCache:
         ]
         for exchange in exchanges:
             arguments.extend(script_arguments(exchange))
-        pipe.eval(_MERGE, 1, _messages_key(thread_id), *arguments)
+        pipe.eval(_MERGE, 1, messages_key(thread_id), *arguments)
 
     def _is_doubted(self, key: str) -> bool:
         """Return whether the key may have missed a merge during an outage that this process saw."""
@@ -142,21 +119,21 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             pipe.time()
-            pipe.hmget(_EPOCH, ["began", "settled"])
+            pipe.hmget(EPOCH, ["began", "settled"])
             if thread_id is not None:
-                pipe.lrange(_messages_key(thread_id), -most, -1)
-                pipe.get(_tombstone_key(thread_id))
-                pipe.hvals(_pending_key(thread_id))
+                pipe.lrange(messages_key(thread_id), -most, -1)
+                pipe.get(tombstone_key(thread_id))
+                pipe.hvals(pending_key(thread_id))
             if user_id is not None:
-                pipe.hgetall(_preferences_key(user_id))
-                pipe.exists(_no_preferences_key(user_id))
+                pipe.hgetall(preferences_key(user_id))
+                pipe.exists(no_preferences_key(user_id))
 
         if thread_id is None and user_id is None:
             return CacheRead()
         (seconds, microseconds), (began, settled), *replies = self._call(fill)
         clock = seconds + microseconds / 1e6
         if began is None:
-            self._call(lambda pipe: pipe.hsetnx(_EPOCH, "began", str(clock)))
+            self._call(lambda pipe: pipe.hsetnx(EPOCH, "began", str(clock)))
         messages, is_whole, cutoff, pending = [], False, None, []
         if thread_id is not None:
             entries: list[bytes] = replies[0]
@@ -166,14 +143,14 @@ class RedisCache:
             is_whole = (
                 len(messages) == len(entries) > 0
                 and (len(entries) >= most or is_first(entries[0]))
-                and not self._is_doubted(_messages_key(thread_id))
+                and not self._is_doubted(messages_key(thread_id))
             )
             decoded_pending = [decode_pending(thread_id, body) for body in replies[2]]
             pending = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
         preferences, knows = {}, False
         if user_id is not None:
             preferences = {name.decode(): value.decode() for name, value in replies[-2].items()}
-            knows = bool(preferences or replies[-1]) and not self._is_doubted(_preferences_key(user_id))
+            knows = bool(preferences or replies[-1]) and not self._is_doubted(preferences_key(user_id))
         return CacheRead(
             messages,
             is_whole,
@@ -196,20 +173,20 @@ class RedisCache:
         is_new = self._new_threads.pop(thread_id, _ABSENT) is None
 
         def fill(pipe: Pipeline) -> None:
-            pipe.getdel(_claim_key(thread_id))
+            pipe.getdel(claim_key(thread_id))
             self._queue_merge(
                 pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds, mark="whole" if is_new else ""
             )
-            pipe.get(_tombstone_key(thread_id))
+            pipe.get(tombstone_key(thread_id))
             if user_id is not None:
-                pipe.get(_user_tombstone_key(user_id))
+                pipe.get(user_tombstone_key(user_id))
             if not is_drained:
-                pipe.hset(_pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
-                pipe.expire(_pending_key(thread_id), self._memory.thread_ttl_seconds)
+                pipe.hset(pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
+                pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
             if user_id is not None:
-                pipe.zadd(_user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
-                pipe.expire(_user_threads_key(user_id), self._memory.thread_ttl_seconds)
-                pipe.expire(_preferences_key(user_id), self._memory.user_ttl_seconds)
+                pipe.zadd(user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
+                pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
+                pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
 
         try:
             replies = self._call(fill)
@@ -222,18 +199,29 @@ class RedisCache:
             # have been lost since. Claimed by another process: then this was the first write, and the list is whole.
             mark: _Mark = "whole" if was_claimed else "unknown"
             self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, mark=mark))
-        tombstones = replies[2:4] if user_id is not None else replies[2:3]
-        cutoffs = [order for reply in tombstones if (order := _order(reply)) is not None and order >= exchange.order]
+        of_thread = _order(replies[2])
+        of_user = _order(replies[3]) if user_id is not None else None
+        cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= exchange.order]
         if not cutoffs:
             return None
-        cutoff = max(cutoffs)
 
-        def take_back(pipe: Pipeline) -> None:
-            self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
-            pipe.hdel(_pending_key(thread_id), str(exchange.exchange_id))
+        self._take_back(exchange, of_thread if of_thread in cutoffs else None)
+        return max(cutoffs)
 
-        self._call(take_back)
-        return cutoff
+    def _take_back(self, exchange: Exchange, cutoff: UUID | None) -> None:
+        """Remove an exchange that a deletion overtook; with `cutoff`, all that its thread's deletion means."""
+        key = messages_key(exchange.thread_id)
+
+        def fill(pipe: Pipeline) -> None:
+            if cutoff is not None:
+                self._queue_merge(pipe, exchange.thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+            for entry in encode(exchange):
+                # Another user's exchanges in the thread stay: this one goes by its value, marked or not.
+                pipe.lrem(key, 0, entry.decode())
+                pipe.lrem(key, 0, mark_first(entry).decode())
+            pipe.hdel(pending_key(exchange.thread_id), str(exchange.exchange_id))
+
+        self._call(fill)
 
     def hydrate(self, thread_id: str, window: Window) -> None:
         """Merge what L2 holds; a thread that L2 does not know is claimed as new instead."""
@@ -254,17 +242,17 @@ class RedisCache:
                 )
 
             self._call(fill)
-        self._trust(_messages_key(thread_id))
+        self._trust(messages_key(thread_id))
 
     def _claim(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
         self._restore_tombstone(pipe, thread_id, cutoff)
         # What the list already holds is then all there is.
         self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark="whole", cutoff=cutoff)
-        pipe.set(_claim_key(thread_id), "1", ex=_CLAIM_SECONDS)
+        pipe.set(claim_key(thread_id), "1", ex=_CLAIM_SECONDS)
 
     def _restore_tombstone(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
         if cutoff is not None:
-            pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+            pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
 
     def repair_thread(self, thread_id: str, window: Window) -> None:
         """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
@@ -284,8 +272,8 @@ class RedisCache:
         def fill(pipe: Pipeline) -> None:
             for thread_id, batch in threads.items():
                 self._queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
-                pipe.get(_tombstone_key(thread_id))
-                pipe.hdel(_pending_key(thread_id), *(str(exchange.exchange_id) for exchange in batch))
+                pipe.get(tombstone_key(thread_id))
+                pipe.hdel(pending_key(thread_id), *(str(exchange.exchange_id) for exchange in batch))
 
         if not threads:
             return
@@ -305,16 +293,16 @@ class RedisCache:
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these, and remember when there are none."""
-        key = _preferences_key(user_id)
+        key = preferences_key(user_id)
         ttl = self._memory.user_ttl_seconds
         fields = [text for item in preferences.items() for text in item]
 
         def fill(pipe: Pipeline) -> None:
             if preferences:
-                pipe.delete(_no_preferences_key(user_id))
+                pipe.delete(no_preferences_key(user_id))
             pipe.eval(_REPLACE_HASH, 1, key, ttl, *fields)
             if not preferences:
-                pipe.set(_no_preferences_key(user_id), "1", ex=ttl)
+                pipe.set(no_preferences_key(user_id), "1", ex=ttl)
 
         self._call(fill)
         self._trust(key)
@@ -323,26 +311,28 @@ class RedisCache:
         """Remember the deletion, then remove the list: a merge in between finds the one or is removed by the other."""
 
         def fill(pipe: Pipeline) -> None:
-            pipe.set(_tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
-            pipe.delete(_messages_key(thread_id))
-            pipe.delete(_claim_key(thread_id))
-            pipe.delete(_pending_key(thread_id))
+            pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+            pipe.delete(messages_key(thread_id))
+            pipe.delete(claim_key(thread_id))
+            pipe.delete(pending_key(thread_id))
 
         self._forget_local(lambda exchange: exchange.thread_id == thread_id)
         self._new_threads.pop(thread_id, None)
         self._call(fill)
 
-    def forget_user(self, user_id: str, cutoff: UUID) -> None:
-        """Remember the deletion, then remove the preferences and the index of the user's threads."""
+    def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
+        """Remember the deletion, then remove the preferences and the index of the user's threads, and return that."""
 
         def fill(pipe: Pipeline) -> None:
-            pipe.set(_user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
-            pipe.delete(_preferences_key(user_id))
-            pipe.delete(_no_preferences_key(user_id))
-            pipe.delete(_user_threads_key(user_id))
+            pipe.set(user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+            pipe.zrange(user_threads_key(user_id), 0, -1)
+            pipe.delete(preferences_key(user_id))
+            pipe.delete(no_preferences_key(user_id))
+            pipe.delete(user_threads_key(user_id))
 
         self._forget_local(lambda exchange: exchange.user_id == user_id)
-        self._call(fill)
+        replies = self._call(fill)
+        return [member.decode() for member in replies[1]]
 
     def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
         for exchange in [e for e in self._unmerged.values() if is_erased(e)]:
@@ -350,16 +340,16 @@ class RedisCache:
 
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads the user wrote to within the list's life."""
-        replies = self._call(lambda pipe: pipe.zrange(_user_threads_key(user_id), 0, -1))
+        replies = self._call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
         return [member.decode() for member in replies[0]]
 
     def push_outbox(self, exchange: Exchange) -> None:
         """Append the exchange's wire form to the outbox, which has no time to live."""
-        self._call(lambda pipe: pipe.rpush(_OUTBOX, exchange.to_wire()))
+        self._call(lambda pipe: pipe.rpush(OUTBOX, exchange.to_wire()))
 
     def outbox(self, limit: int) -> list[str]:
         """Return the oldest wire bodies in the outbox."""
-        replies = self._call(lambda pipe: pipe.lrange(_OUTBOX, 0, limit - 1))
+        replies = self._call(lambda pipe: pipe.lrange(OUTBOX, 0, limit - 1))
         return [body.decode() for body in replies[0]]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
@@ -367,7 +357,7 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             for body in bodies:
-                pipe.lrem(_OUTBOX, 1, body)
+                pipe.lrem(OUTBOX, 1, body)
 
         self._call(fill)
 
@@ -376,9 +366,9 @@ class RedisCache:
 
         An empty queue is not believed at once: SQS counts approximately.
         """
-        (seconds, _), began = self._call(lambda pipe: (pipe.time(), pipe.hget(_EPOCH, "began")))
+        (seconds, _), began = self._call(lambda pipe: (pipe.time(), pipe.hget(EPOCH, "began")))
         if at_once or (began is not None and seconds - float(began) > _SETTLING_SECONDS):
-            self._call(lambda pipe: pipe.hset(_EPOCH, "settled", "1"))
+            self._call(lambda pipe: pipe.hset(EPOCH, "settled", "1"))
 
     def clock(self) -> float:
         """Return the Unix seconds of L1's clock."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -12,6 +13,7 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
+_FIRST: Final = b',"first":true}'
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
@@ -62,7 +64,12 @@ def decode(entry: bytes) -> Message | None:
 
 def is_first(entry: bytes) -> bool:
     """Return whether the entry is marked as its thread's first."""
-    return entry.endswith(b',"first":true}')
+    return entry.endswith(_FIRST)
+
+
+def mark_first(entry: bytes) -> bytes:
+    """Return the entry with the mark, as `merge.lua` makes it."""
+    return entry[:-1] + _FIRST
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,45 @@
+"""The keys in Redis. A list and a hash are the contract's; the others are the project's own business."""
+
+from typing import Final
+
+OUTBOX: Final = "outbox:exchanges"
+# When L1 was found empty, and whether the queue was seen empty since; see `CacheRead.is_new`.
+EPOCH: Final = "memory:epoch"
+
+
+def messages_key(thread_id: str) -> str:
+    """A thread's list."""
+    return f"thread:{thread_id}:messages"
+
+
+def claim_key(thread_id: str) -> str:
+    """Says that a thread was found new, until somebody writes to it."""
+    return f"thread:{thread_id}:claim"
+
+
+def tombstone_key(thread_id: str) -> str:
+    """The order key of a thread's last deletion."""
+    return f"thread:{thread_id}:tombstone"
+
+
+def pending_key(thread_id: str) -> str:
+    """A hash of a thread's exchanges that are not drained yet, in their wire form."""
+    return f"thread:{thread_id}:pending"
+
+
+def preferences_key(user_id: str) -> str:
+    """A user's preferences."""
+    return f"user:{user_id}:preferences"
+
+
+def no_preferences_key(user_id: str) -> str:
+    return f"user:{user_id}:preferences:none"
+
+
+def user_threads_key(user_id: str) -> str:
+    """The threads a user wrote to lately, by time."""
+    return f"user:{user_id}:threads"
+
+
+def user_tombstone_key(user_id: str) -> str:
+    return f"user:{user_id}:tombstone"
