@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
 import orjson
 from fastapi import FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
 from functions.agent.answers import (
@@ -43,8 +45,15 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     "4XX": {"model": ProblemAnswer, "content": {CONTENT_TYPE: {}}, "description": "What is wrong with the request"},
     "5XX": {"model": ProblemAnswer, "content": {CONTENT_TYPE: {}}, "description": "What went wrong here"},
 }
-_ThreadPath = Annotated[Id, Path()]
-_UserPath = Annotated[Id, Path()]
+
+
+def _decoded(segment: str) -> str:
+    # After the routing, so that an encoded slash belongs to the id; what is no UTF-8 becomes what no id may hold.
+    return unquote(segment, errors="surrogateescape")
+
+
+_ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
+_UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 
 
 def request_id_of(request: Request) -> str:

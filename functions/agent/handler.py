@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
@@ -74,7 +73,7 @@ def gateway(app: ASGI) -> ASGI:
     """Return the application behind what API Gateway leaves to do: encoded paths, bodies of any declared type."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        scope = {**scope, "path": unquote(scope["path"])}
+        scope = {**scope, "path": _sent_path(scope["aws.event"])}
         # JSON in, whatever the client calls it: `curl -d` says it is a form.
         headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
         scope["headers"] = [*headers, [b"content-type", b"application/json"]]
@@ -91,6 +90,14 @@ def gateway(app: ASGI) -> ASGI:
         await app(scope, receive_again, send)
 
     return answer
+
+
+def _sent_path(event: dict[str, Any]) -> str:
+    """Return the path as it was sent, without the stage: percent-encoded, so that `a%2Fb` stays one segment."""
+    if "rawPath" not in event:
+        return str(event.get("path") or "/")
+    stage = event["requestContext"].get("stage", "$default")
+    return str(event["rawPath"]).removeprefix(f"/{stage}") or "/"
 
 
 def _request_id(event: dict[str, Any], context: LambdaContext) -> str:

@@ -33,6 +33,7 @@ def preferences_key(user_id: str) -> str:
 
 
 def no_preferences_key(user_id: str) -> str:
+    """Says that a user has no preferences, so that PostgreSQL need not be asked."""
     return f"user:{user_id}:preferences:none"
 
 
@@ -42,4 +43,5 @@ def user_threads_key(user_id: str) -> str:
 
 
 def user_tombstone_key(user_id: str) -> str:
+    """The order key of a user's deletion."""
     return f"user:{user_id}:tombstone"
