@@ -200,14 +200,9 @@ class Turn:
     ) -> tuple[list[Message], Source]:
         """Return what L2 holds, united with L1's list and with what is not drained yet; and refill L1 with it."""
         settings = self._memory.settings
-        is_behind = has_cache and cached.is_new and self._is_queue_filled(degraded)
         try:
+            is_all_there = not (has_cache and cached.is_new) or self._settle(cached, degraded)
             window = self._memory.archive.window(thread_id, settings.max_thread_messages)
-            if is_behind:
-                self._await_drain(degraded)
-                window = self._memory.archive.window(thread_id, settings.max_thread_messages)
-            if has_cache and cached.is_new:
-                self._settle(cached, degraded, is_empty=not is_behind)
         except StoreUnavailable as error:
             _add(degraded, error.layer)
             if not has_cache:
@@ -219,7 +214,8 @@ class Turn:
         undrained = self._undrained(thread_id, cached, window, degraded)
         messages = unite(cached.messages, [*window.exchanges, *undrained], window.cutoff, settings)
         source = _source("redis" if len(messages) == len(cached.messages) else "postgres", messages)
-        if has_cache:
+        if has_cache and is_all_there:
+            # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
             refill = replace(window, exchanges=[*window.exchanges, *undrained])
             try:
                 self._memory.cache.hydrate(thread_id, refill)
@@ -244,31 +240,30 @@ class Turn:
             return []
         return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
 
-    def _is_queue_filled(self, degraded: list[str]) -> bool:
-        """Return whether exchanges wait for the drain: L1 was emptied, and one of them may be of this thread."""
+    def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
+        """Return whether L2 holds all that an emptied L1 may have lost; stop asking once that is certain."""
+        is_first = cached.is_emptied and self._memory.archive.note_epoch()
+        is_drained = is_first or self._is_drained(degraded)
+        if is_drained or cached.is_emptied:
+            try:
+                self._memory.cache.settle(at_once=is_first)
+            except StoreUnavailable as error:
+                _add(degraded, error.layer)
+        return is_drained
+
+    def _is_drained(self, degraded: list[str]) -> bool:
+        """Return whether nothing waits for the drain, which is given a moment; flag the queue if something does."""
+        deadline = time.monotonic() + _MOST_DRAIN_SECONDS
         try:
-            return self._memory.queue.depth() > 0
+            while self._memory.queue.depth() > 0:
+                if time.monotonic() > deadline:
+                    _add(degraded, "queue")
+                    return False
+                time.sleep(_DRAIN_POLL_SECONDS)
         except StoreUnavailable as error:
             _add(degraded, error.layer)
             return False
-
-    def _await_drain(self, degraded: list[str]) -> None:
-        """Wait a moment for the queue to be empty; say so if it is not."""
-        deadline = time.monotonic() + _MOST_DRAIN_SECONDS
-        while self._is_queue_filled(degraded):
-            if time.monotonic() > deadline:
-                _add(degraded, "queue")
-                return
-            time.sleep(_DRAIN_POLL_SECONDS)
-
-    def _settle(self, cached: CacheRead, degraded: list[str], *, is_empty: bool) -> None:
-        """Stop asking for the queue once L1 cannot have lost what is still in it."""
-        try:
-            is_first = cached.is_emptied and self._memory.archive.note_epoch()
-            if is_first or is_empty:
-                self._memory.cache.settle(at_once=is_first)
-        except StoreUnavailable as error:
-            _add(degraded, error.layer)
+        return True
 
     def _recall_user(self, cached: CacheRead, degraded: list[str], *, has_cache: bool) -> tuple[dict[str, str], Source]:
         if self.user_id is None:

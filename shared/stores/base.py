@@ -28,7 +28,7 @@ class CacheRead:
         knows_preferences: Whether `preferences` is all there is, also when it is empty.
         pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
         is_new: L1 may have lost what it held: it was emptied, and the queue was not seen empty since.
-        is_emptied: This read is the first since then.
+        is_emptied: Nobody has called `settle` since then.
         clock: Unix seconds of L1's clock, the one that all sandboxes share.
     """
 
@@ -151,7 +151,7 @@ class Cache(Protocol):
         ...
 
     def settle(self, *, at_once: bool) -> None:
-        """Remember that the queue was seen empty since L1 was emptied, or that L1 is the first there is."""
+        """Remember that L1 was emptied, and later that the queue was seen empty since; or that nothing was lost."""
         ...
 
     def clock(self) -> float:

@@ -72,14 +72,13 @@ class CircuitBreaker:
 
     def _came_back(self) -> bool:
         with self._lock:
-            probing = self._probing
-            if probing is None or not probing.is_alive():
-                if time.monotonic() - self._last_probe < self._interval:
-                    return not self._open
-                self._last_probe = time.monotonic()
-                probing = threading.Thread(target=self._run_probe, name=f"probe-{self.layer}", daemon=True)
-                self._probing = probing
-                probing.start()
+            is_due = time.monotonic() - self._last_probe >= self._interval
+            if not is_due or (self._probing is not None and self._probing.is_alive()):
+                # Whoever started the probe under way waits for it; one request's grace is enough.
+                return not self._open
+            self._last_probe = time.monotonic()
+            probing = self._probing = threading.Thread(target=self._run_probe, name=f"probe-{self.layer}", daemon=True)
+            probing.start()
         probing.join(self._grace)
         return not self._open
 

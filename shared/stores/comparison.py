@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from shared.models import Message
 from shared.stores.redis_entries import decode, is_first
 
+# Order keys that a list reaches back to: before every exchange, and after.
+_EVERYTHING: Final = UUID(int=0)
+_NOTHING: Final = UUID(int=(1 << 128) - 1)
 Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
 
 
@@ -61,45 +64,63 @@ def compare(
         now: What ages are measured from.
         grace: How long an exchange may be in one of the two only.
     """
-    result = Comparison(is_partial=bool(entries) and not is_first(entries[0]))
-    cached: list[Message] = []
-    for place, entry in enumerate(entries):
-        message = decode(entry)
-        if message is not None and _is_whole(message):
-            cached.append(message)
-        else:
-            result.differences.append(Difference(thread_id, "unreadable", None, f"entry {place} names no exchange"))
+    work = _Work(thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0])))
+    cached = work.read(entries)
     in_list, in_store = _by_exchange(cached), _by_exchange(stored)
-    result.exchanges = len(in_list)
-
-    def report(kind: Kind, exchange_id: UUID, detail: str) -> None:
-        result.differences.append(Difference(thread_id, kind, exchange_id, detail))
-
-    def report_unless_young(kind: Kind, exchange_id: UUID, message: Message) -> None:
-        age = now - (message.created_at or now)
-        if age < grace:
-            result.pending += 1
-        else:
-            report(kind, exchange_id, f"accepted {age.total_seconds():.0f} s ago")
-
+    work.result.exchanges = len(in_list)
     for exchange_id, messages in in_list.items():
         if exchange_id not in in_store:
-            report_unless_young("not_stored", exchange_id, messages[0])
+            work.report_unless_young("not_stored", exchange_id, messages[0])
         elif fault := _fault(messages, in_store[exchange_id]):
-            report(*fault[:1], exchange_id, fault[1])
-    reach = min((message.order for message in cached if message.order is not None), default=None)
+            work.report(fault[0], exchange_id, fault[1])
+    reach = min((message.order for message in cached if message.order is not None), default=_NOTHING)
+    if not work.result.is_partial:
+        reach = _EVERYTHING
     for exchange_id, messages in in_store.items():
         order = messages[0].order
-        is_expected = not result.is_partial or (reach is not None and order is not None and order > reach)
-        if exchange_id not in in_list and is_expected:
-            report_unless_young("missing", exchange_id, messages[0])
-    if not any(difference.kind in {"order", "duplicate", "content"} for difference in result.differences):
-        shown = [message.exchange_id for message in cached if message.exchange_id in in_store]
-        kept = [message.exchange_id for message in stored if message.exchange_id in in_list]
-        moved = next((one for one, other in zip(shown, kept, strict=False) if one is not None and one != other), None)
+        if exchange_id not in in_list and order is not None and order > reach:
+            work.report_unless_young("missing", exchange_id, messages[0])
+    if not any(difference.kind in {"order", "duplicate", "content"} for difference in work.result.differences):
+        work.compare_order(
+            [message.exchange_id for message in cached if message.exchange_id in in_store],
+            [message.exchange_id for message in stored if message.exchange_id in in_list],
+        )
+    return work.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    thread_id: str
+    now: datetime
+    grace: timedelta
+    result: Comparison
+
+    def report(self, kind: Kind, exchange_id: UUID | None, detail: str) -> None:
+        self.result.differences.append(Difference(self.thread_id, kind, exchange_id, detail))
+
+    def report_unless_young(self, kind: Kind, exchange_id: UUID, message: Message) -> None:
+        age = self.now - (message.created_at or self.now)
+        if age < self.grace:
+            self.result.pending += 1
+        else:
+            self.report(kind, exchange_id, f"accepted {age.total_seconds():.0f} s ago")
+
+    def read(self, entries: Sequence[bytes]) -> list[Message]:
+        """Return the entries that exchanges made, and report the others."""
+        found = []
+        for place, entry in enumerate(entries):
+            message = decode(entry)
+            if message is not None and _is_whole(message):
+                found.append(message)
+            else:
+                self.report("unreadable", None, f"entry {place} names no exchange")
+        return found
+
+    def compare_order(self, shown: Sequence[UUID | None], kept: Sequence[UUID | None]) -> None:
+        """Report the first of the exchanges that both have and that stands elsewhere in the other."""
+        moved = next((one for one, other in zip(shown, kept, strict=False) if one != other), None)
         if moved is not None:
-            report("order", moved, "first of those that stand elsewhere in PostgreSQL")
-    return result
+            self.report("order", moved, "the first that stands elsewhere in PostgreSQL")
 
 
 def _is_whole(message: Message) -> bool:

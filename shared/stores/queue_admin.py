@@ -78,13 +78,13 @@ class QueueAdmin:
 
     def __init__(self, url: str, access: QueueAccess, client: SQSClient | None = None) -> None:
         self.url = url
-        self._access = access
+        self.access = access
         self.client: SQSClient = client or access.client()
 
     def depth(self) -> QueueDepth:
         """Count the messages."""
         with asking():
-            found = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]  # type: ignore[arg-type]
+            found = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]
         return QueueDepth(*(int(found[name]) for name in _COUNTS))
 
     def arn(self) -> str:
@@ -96,7 +96,7 @@ class QueueAdmin:
 
     def look_without_receiving(self) -> list[QueuedMessage] | None:
         """Return every message, unchanged, or None where only receiving shows them."""
-        return queue_emulator.look(self._access.endpoint_url, self.url)
+        return queue_emulator.look(self.access.endpoint_url, self.url)
 
     def look(self, limit: int, is_wanted: Callable[[QueuedMessage], bool] | None = None) -> list[QueuedMessage]:
         """Return up to `limit` messages, or the first wanted one alone.

@@ -132,8 +132,6 @@ class RedisCache:
             return CacheRead()
         (seconds, microseconds), (began, settled), *replies = self._call(fill)
         clock = seconds + microseconds / 1e6
-        if began is None:
-            self._call(lambda pipe: pipe.hsetnx(EPOCH, "began", str(clock)))
         messages, is_whole, cutoff, pending = [], False, None, []
         if thread_id is not None:
             entries: list[bytes] = replies[0]
@@ -364,9 +362,12 @@ class RedisCache:
     def settle(self, *, at_once: bool) -> None:
         """Remember that the queue was seen empty since L1 was emptied, or that L1 is the first there is.
 
-        An empty queue is not believed at once: SQS counts approximately.
+        The first call after L1 was emptied begins the time after which an empty queue is believed: SQS counts
+        approximately.
         """
         (seconds, _), began = self._call(lambda pipe: (pipe.time(), pipe.hget(EPOCH, "began")))
+        if began is None:
+            self._call(lambda pipe: pipe.hsetnx(EPOCH, "began", seconds))
         if at_once or (began is not None and seconds - float(began) > _SETTLING_SECONDS):
             self._call(lambda pipe: pipe.hset(EPOCH, "settled", "1"))
 

@@ -12,10 +12,10 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.redis_connection import RedisConnection, require
 from shared.stores.redis_entries import decode
+from shared.stores.redis_names import OUTBOX, messages_key, user_threads_key
 
-_PREFIX: Final = "thread:"
-_SUFFIX: Final = ":messages"
-_OUTBOX: Final = "outbox:exchanges"
+_LISTS: Final = messages_key("*")
+_INDEXES: Final = user_threads_key("*")
 _PAGE: Final = 50
 _SCANNED_AT_ONCE: Final = 1_000
 _MOST_SCANNED: Final = 100_000
@@ -47,10 +47,10 @@ class RedisScan:
         """Yield the ids of the threads that have a list, each once, some at a time."""
         seen: set[str] = set()
         page: list[str] = []
-        for keys in self._scan(f"{_PREFIX}*{_SUFFIX}"):
+        for keys in self._scan(_LISTS):
             for key in keys:
                 # Bytes that are no UTF-8 are nobody's thread; they stay recognisable as what they are.
-                thread_id = key.decode(errors="backslashreplace")[len(_PREFIX) : -len(_SUFFIX)]
+                thread_id = _between(_LISTS, key.decode(errors="backslashreplace"))
                 if thread_id not in seen:
                     seen.add(thread_id)
                     page.append(thread_id)
@@ -63,7 +63,7 @@ class RedisScan:
     def lists(self, thread_ids: Sequence[str]) -> dict[str, list[bytes] | None]:
         """Return the threads' lists, oldest entry first; None for a key of another type, empty for one that is gone."""
         replies = self._connection.call(
-            lambda pipe: [pipe.lrange(f"{_PREFIX}{thread_id}{_SUFFIX}", 0, -1) for thread_id in thread_ids]
+            lambda pipe: [pipe.lrange(messages_key(thread_id), 0, -1) for thread_id in thread_ids]
         )
         return {
             thread_id: None if isinstance(reply, Exception) else reply
@@ -72,7 +72,7 @@ class RedisScan:
 
     def accepted(self) -> Accepted:
         """Find the newest exchange in lists, users' thread indexes and the outbox, within bounds."""
-        replies = require(self._connection.call(lambda pipe: [pipe.llen(_OUTBOX), pipe.lindex(_OUTBOX, -1)]))
+        replies = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, -1)]))
         newest = [_time_on_the_wire(replies[1])]
         scanned, until, is_partial = 0, time.monotonic() + _MOST_SECONDS, False
         for keys in self._scan(None):
@@ -84,8 +84,8 @@ class RedisScan:
         return Accepted(max(filter(None, newest), default=None), is_partial, replies[0])
 
     def _newest_in(self, keys: Sequence[bytes]) -> datetime | None:
-        lists = [key for key in keys if key.startswith(b"thread:") and key.endswith(b":messages")]
-        indexes = [key for key in keys if key.startswith(b"user:") and key.endswith(b":threads")]
+        lists = [key for key in keys if _matches(_LISTS, key)]
+        indexes = [key for key in keys if _matches(_INDEXES, key)]
         if not lists and not indexes:
             return None
         # A key of another type answers with an error, which is then simply not what is looked for.
@@ -112,6 +112,17 @@ class RedisScan:
             yield keys
             if int(cursor) == 0:
                 return
+
+
+def _between(pattern: str, key: str) -> str:
+    """Return what stands in the pattern's `*`."""
+    before, _, after = pattern.partition("*")
+    return key[len(before) : len(key) - len(after)]
+
+
+def _matches(pattern: str, key: bytes) -> bool:
+    before, _, after = pattern.encode().partition(b"*")
+    return key.startswith(before) and key.endswith(after)
 
 
 def _time_on_the_wire(body: bytes | None) -> datetime | None:

@@ -1,0 +1,241 @@
+"""L2's in-memory twin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from shared.models import Exchange, Message, SearchHit, Thread, title_of
+from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, Window
+from shared.stores.in_memory_twin import Twin
+
+
+@dataclass(slots=True)
+class _Conversation:
+    row_id: UUID
+    user_id: str | None
+    title: str
+    first_order: UUID
+    created_at: datetime
+    updated_at: datetime
+    title_is_fixed: bool = False
+    exchanges: dict[UUID, Exchange] = field(default_factory=dict)
+    documents: dict[str, None] = field(default_factory=dict)
+
+    def in_order(self) -> list[Exchange]:
+        return sorted(self.exchanges.values(), key=lambda exchange: (exchange.order, exchange.exchange_id))
+
+
+class InMemoryArchive(Twin):
+    """L2's twin."""
+
+    layer = "postgres"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conversations: dict[str, _Conversation] = {}
+        self._preferences: dict[str, dict[str, str]] = {}
+        self.deleted_threads: dict[str, UUID] = {}
+        self.deleted_users: dict[str, UUID] = {}
+        self._repairs: dict[tuple[RepairKind, str], datetime] = {}
+        self._epochs = 0
+        self._rows = 0
+
+    def exchanges(self, thread_id: str) -> list[Exchange]:
+        """Return the thread's exchanges in order."""
+        found = self._conversations.get(thread_id)
+        return found.in_order() if found else []
+
+    def window(self, thread_id: str, limit: int) -> Window:
+        """Return the newest `limit` exchanges."""
+        self.begin("window")
+        found = self.exchanges(thread_id)
+        return Window(found[-limit:], len(found) <= limit, self.deleted_threads.get(thread_id))
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store a batch, idempotently."""
+        self.begin("store")
+        stored, erased = 0, 0
+        effective: dict[tuple[str, UUID], Exchange] = {}
+        for exchange in exchanges:
+            cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
+            if any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs):
+                erased += 1
+                continue
+            stored += self._store(exchange)
+            thread = self._conversations[exchange.thread_id]
+            effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
+        return StoreResult(stored, len(exchanges) - erased - stored, erased, list(effective.values()))
+
+    def _store(self, exchange: Exchange) -> bool:
+        """Store an exchange and return whether it is new."""
+        title = title_of(exchange.user_message)
+        thread = self._conversations.get(exchange.thread_id)
+        if thread is None:
+            self._rows += 1
+            moments = exchange.created_at, exchange.created_at
+            thread = _Conversation(UUID(int=self._rows), exchange.user_id, title, exchange.order, *moments)
+            self._conversations[exchange.thread_id] = thread
+        elif exchange.order < thread.first_order:
+            thread.first_order, thread.user_id = exchange.order, exchange.user_id
+            thread.title = thread.title if thread.title_is_fixed else title
+        thread.created_at = min(thread.created_at, exchange.created_at)
+        thread.updated_at = max(thread.updated_at, exchange.created_at)
+        thread.documents.update(dict.fromkeys(exchange.document_ids))
+        known = thread.exchanges.get(exchange.exchange_id)
+        if known is None or exchange.created_at < known.created_at:
+            thread.exchanges[exchange.exchange_id] = exchange
+        return known is None
+
+    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences, and give them to `then`."""
+        self.begin("preferences")
+        found = dict(self._preferences.get(user_id, {}))
+        if then is not None:
+            then(found)
+        return found
+
+    def change_preferences(
+        self,
+        user_id: str,
+        changes: Mapping[str, str | None],
+        *,
+        replace: bool,
+        then: Callable[[dict[str, str]], None],
+    ) -> dict[str, str]:
+        """Set (or with None remove) preferences, return all, and give them to `then`."""
+        self.begin("change_preferences")
+        changed = {} if replace else dict(self._preferences.get(user_id, {}))
+        for key, value in changes.items():
+            if value is None:
+                changed.pop(key, None)
+            else:
+                changed[key] = value
+        self._preferences[user_id] = changed
+        then(dict(changed))
+        return dict(changed)
+
+    def thread(self, thread_id: str) -> Thread | None:
+        """Return the thread with its documents."""
+        self.begin("thread")
+        return self._thread(thread_id)
+
+    def _thread(self, thread_id: str) -> Thread | None:
+        found = self._conversations.get(thread_id)
+        if found is None:
+            return None
+        return Thread(
+            thread_id,
+            found.user_id,
+            found.title,
+            found.created_at,
+            found.updated_at,
+            2 * len(found.exchanges),
+            tuple(found.documents),
+        )
+
+    def threads(
+        self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
+        """Return threads newest first, each with its place in that order."""
+        self.begin("threads")
+        found = [
+            (replace(thread, document_ids=None), (kept.updated_at, kept.row_id))
+            for thread_id, kept in self._conversations.items()
+            if kept.user_id == user_id and (thread := self._thread(thread_id)) is not None
+        ]
+        found.sort(key=lambda item: item[1], reverse=True)
+        return [item for item in found if before is None or item[1] < before][:limit]
+
+    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
+        """Return a page of messages in thread order, or in reverse."""
+        self.begin("messages")
+        placed = [
+            ((exchange.order, position), message)
+            for exchange in self.exchanges(thread_id)
+            for position, message in enumerate(exchange.messages)
+        ]
+        if descending:
+            placed.reverse()
+        if after is not None:
+            start = (after.order, after.position)
+            placed = [item for item in placed if (item[0] < start if descending else item[0] > start)]
+        return [message for _, message in placed[:limit]]
+
+    def rename(self, thread_id: str, title: str) -> Thread | None:
+        """Title the thread for good."""
+        self.begin("rename")
+        if thread_id in self._conversations:
+            self._conversations[thread_id].title = title
+            self._conversations[thread_id].title_is_fixed = True
+        return self._thread(thread_id)
+
+    def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+        self.begin("forget_thread")
+        return self._forget_thread(thread_id, cutoff)
+
+    def _forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+        orders = [exchange.order for exchange in self.exchanges(thread_id)]
+        cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *orders])
+        self.deleted_threads[thread_id] = cutoff
+        return self._conversations.pop(thread_id, None) is not None, cutoff
+
+    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `also` that are nobody else's, and the preferences."""
+        self.begin("forget_user")
+        owned = [name for name, kept in self._conversations.items() if kept.user_id == user_id]
+        strays = [name for name in also if name not in self._conversations]
+        gone = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *strays]}
+        self._preferences.pop(user_id, None)
+        cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(gone[name] for name in owned)])
+        self.deleted_users[user_id] = cutoff
+        return cutoff, gone
+
+    def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return, for those of the users that were deleted, up to which order key they are gone."""
+        self.begin("user_cutoffs")
+        return {user_id: self.deleted_users[user_id] for user_id in user_ids if user_id in self.deleted_users}
+
+    def note_epoch(self) -> bool:
+        """Remember that L1 was found empty; return whether that was the first time."""
+        self.begin("note_epoch")
+        self._epochs += 1
+        return self._epochs == 1
+
+    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+        """Remember threads or users whose change L1 did not hear of."""
+        self.begin("note_repairs")
+        for name in ids:
+            self._repairs[kind, name] = datetime.now(UTC)
+
+    def repairs(self, limit: int) -> list[Repair]:
+        """Return the oldest of what `note_repairs` remembered."""
+        self.begin("repairs")
+        noted = [Repair(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
+        return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
+
+    def repaired(self, repair: Repair) -> None:
+        """Forget a repair, unless it was noted again meanwhile."""
+        self.begin("repaired")
+        if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:
+            del self._repairs[repair.kind, repair.id]
+
+    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        """Return the user's messages that hold any of the query's words, best first."""
+        self.begin("search")
+        words = {word.lower() for word in re.findall(r"\w{3,}", query)}
+        found = []
+        for thread_id, kept in self._conversations.items():
+            if kept.user_id != user_id or thread_id == exclude_thread:
+                continue
+            for exchange in kept.in_order():
+                for side in exchange.messages:
+                    hits = sum(word in side.content.lower() for word in words)
+                    hit = SearchHit(thread_id, kept.title, side.role, side.content, exchange.created_at)
+                    found.append(((hits, exchange.order), hit))
+        found.sort(key=lambda item: item[0], reverse=True)
+        return [hit for (hits, _), hit in found if hits][:limit]

@@ -1,0 +1,233 @@
+"""L1's in-memory twin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.models import Exchange
+from shared.settings import MemorySettings
+from shared.stores.base import CacheRead, Window
+from shared.stores.in_memory_merge import merge
+from shared.stores.in_memory_twin import Twin
+from shared.stores.redis_entries import decode, is_first
+
+
+class InMemoryCache(Twin):
+    """L1's twin.
+
+    Attributes:
+        lists: The entries of each thread, oldest first.
+        hashes: The preferences of each user, also of one known to have none.
+        pending: What of each thread is not drained yet, as far as the cache knows.
+        outbox_bodies: Wire forms of exchanges that nothing else took.
+        is_settled: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
+    """
+
+    layer = "redis"
+
+    def __init__(self, settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._clock = clock
+        self._most = (settings or MemorySettings()).max_thread_messages * 2
+        self.lists: dict[str, list[bytes]] = {}
+        self.hashes: dict[str, dict[str, str]] = {}
+        self.pending: dict[str, dict[UUID, Exchange]] = {}
+        self.outbox_bodies: list[str] = []
+        self.is_settled = False
+        self._has_begun = False
+        self.deleted_threads: dict[str, UUID] = {}
+        self.deleted_users: dict[str, UUID] = {}
+        self._threads_of: dict[str, dict[str, None]] = {}
+        # Threads that L2 was seen not to know: their first exchange makes a whole list.
+        self._claims: set[str] = set()
+        # What may have missed a change while the cache was down; and exchanges that did.
+        self._doubted: set[str] = set()
+        self._late: list[Exchange] = []
+
+    def lose_everything(self) -> None:
+        """Do what a restart of Redis does."""
+        for kept in (
+            self.lists,
+            self.hashes,
+            self.pending,
+            self.outbox_bodies,
+            self.deleted_threads,
+            self.deleted_users,
+            self._threads_of,
+            self._claims,
+        ):
+            kept.clear()
+        self.is_settled = self._has_begun = False
+
+    def lose_thread(self, thread_id: str) -> None:
+        """Do what the end of a list's time to live does, or its eviction."""
+        self.lists.pop(thread_id, None)
+
+    def contents(self, thread_id: str) -> list[tuple[str, str]]:
+        """Return role and content of the thread's list."""
+        found = [decode(entry) for entry in self.lists.get(thread_id, [])]
+        return [(message.role, message.content) for message in found if message is not None]
+
+    def begin(self, call: str) -> None:
+        if self.is_down:
+            self._doubted.update(f"thread:{name}" for name in self.lists)
+            self._doubted.update(f"user:{name}" for name in self.hashes)
+        super().begin(call)
+        late, self._late = self._late, []
+        for exchange in late:
+            self._merge(exchange.thread_id, [exchange])
+
+    def _merge(
+        self,
+        thread_id: str,
+        exchanges: Sequence[Exchange] = (),
+        *,
+        only_existing: bool = False,
+        mark: Literal["whole", "unknown", ""] = "",
+        cutoff: UUID | None = None,
+    ) -> None:
+        merged = merge(
+            self.lists.get(thread_id, []),
+            exchanges,
+            most=self._most,
+            only_existing=only_existing,
+            mark=mark,
+            cutoff=cutoff,
+        )
+        if merged:
+            self.lists[thread_id] = merged
+        else:
+            self.lists.pop(thread_id, None)
+
+    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        """Read a thread's window and a user's preferences."""
+        if thread_id is None and user_id is None:
+            return CacheRead()
+        self.begin("read")
+        entries = self.lists.get(thread_id or "", [])[-self._most :]
+        decoded = [decode(entry) for entry in entries]
+        messages = [message for message in decoded if message is not None]
+        return CacheRead(
+            messages=messages,
+            is_whole=len(messages) == len(entries) > 0
+            and (len(entries) >= self._most or is_first(entries[0]))
+            and f"thread:{thread_id}" not in self._doubted,
+            cutoff=self.deleted_threads.get(thread_id or ""),
+            preferences=dict(self.hashes.get(user_id or "", {})),
+            knows_preferences=user_id in self.hashes and f"user:{user_id}" not in self._doubted,
+            pending=list(self.pending.get(thread_id or "", {}).values()),
+            is_new=not self.is_settled,
+            is_emptied=not self._has_begun,
+            clock=self._clock(),
+        )
+
+    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+        """Merge one new exchange; return the deletion that overtook it, if one did."""
+        try:
+            self.begin("append")
+        except StoreUnavailable:
+            self._late.append(exchange)
+            raise
+        thread_id, user_id = exchange.thread_id, exchange.user_id
+        if user_id is not None:
+            self._threads_of.setdefault(user_id, {})[thread_id] = None
+        cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
+        overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and cutoff >= exchange.order]
+        is_new = thread_id in self._claims
+        self._claims.discard(thread_id)
+        if overtaken:
+            self._merge(thread_id, only_existing=True, cutoff=max(overtaken))
+            return max(overtaken)
+        self._merge(thread_id, [exchange], mark="whole" if is_new else "")
+        if not is_drained:
+            self.pending.setdefault(thread_id, {})[exchange.exchange_id] = exchange
+        return None
+
+    def hydrate(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds."""
+        self.begin("hydrate")
+        if window.cutoff is not None:
+            self.deleted_threads[thread_id] = window.cutoff
+        if not window.exchanges:
+            self._claims.add(thread_id)
+        self._merge(
+            thread_id,
+            window.exchanges,
+            only_existing=not window.exchanges,
+            mark="whole" if window.is_all else "",
+            cutoff=window.cutoff,
+        )
+        self._doubted.discard(f"thread:{thread_id}")
+
+    def repair_thread(self, thread_id: str, window: Window) -> None:
+        """Merge what L2 holds into the list if there is one."""
+        self.begin("repair_thread")
+        if window.cutoff is not None:
+            self.deleted_threads[thread_id] = window.cutoff
+        self._merge(thread_id, window.exchanges, only_existing=True, cutoff=window.cutoff)
+
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
+        """Merge what L2 just took into the lists that exist."""
+        self.begin("merge_stored")
+        for exchange in exchanges:
+            self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
+            cutoff = self.deleted_threads.get(exchange.thread_id)
+            if cutoff is None or exchange.order > cutoff:
+                self._merge(exchange.thread_id, [exchange], only_existing=True)
+
+    def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
+        """Make the user's hash hold exactly these."""
+        self.begin("set_preferences")
+        self.hashes[user_id] = dict(preferences)
+        self._doubted.discard(f"user:{user_id}")
+
+    def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
+        """Remove the thread's list and remember the deletion."""
+        self.begin("forget_thread")
+        self.deleted_threads[thread_id] = cutoff
+        self.lists.pop(thread_id, None)
+        self.pending.pop(thread_id, None)
+        self._claims.discard(thread_id)
+
+    def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
+        """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""
+        self.begin("forget_user")
+        self.deleted_users[user_id] = cutoff
+        self.hashes.pop(user_id, None)
+        return list(self._threads_of.pop(user_id, {}))
+
+    def threads_of(self, user_id: str) -> list[str]:
+        """Return the threads the user wrote to."""
+        self.begin("threads_of")
+        return list(self._threads_of.get(user_id, {}))
+
+    def push_outbox(self, exchange: Exchange) -> None:
+        """Keep an exchange for later."""
+        self.begin("push_outbox")
+        self.outbox_bodies.append(exchange.to_wire())
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        self.begin("outbox")
+        return self.outbox_bodies[:limit]
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now."""
+        self.begin("remove_from_outbox")
+        for body in bodies:
+            if body in self.outbox_bodies:
+                self.outbox_bodies.remove(body)
+
+    def settle(self, *, at_once: bool) -> None:
+        """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
+        self.begin("settle")
+        self.is_settled, self._has_begun = at_once or self._has_begun, True
+
+    def clock(self) -> float:
+        """Return Unix seconds."""
+        self.begin("clock")
+        return self._clock()
