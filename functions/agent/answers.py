@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class MemoryReport(BaseModel):
@@ -94,11 +94,10 @@ class HealthAnswer(BaseModel):
 
 
 class FieldError(BaseModel):
-    """A faulty field."""
-
-    model_config = {"json_schema_extra": {"required": ["field", "in", "detail"]}}
+    """A faulty field, and where it stands: `body`, `query`, `path` or `header`."""
 
     field: str
+    place: Literal["body", "query", "path", "header"] = Field(alias="in")
     detail: str
 
 
