@@ -150,3 +150,13 @@ class CacheEpoch(Base):
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=func.gen_random_uuid())
     began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class DrainHealth(Base):
+    """One row: since when PostgreSQL and the sweep have been up without a gap."""
+
+    __tablename__ = "drain_health"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    healthy_since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    beat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

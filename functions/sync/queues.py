@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
 
 _BATCH: Final = 10
+_BATCH_BYTES: Final = 1_000_000
 # SQS refuses an attribute with a control character, and a long one makes a message that fits the queue too large.
 _MOST_DETAIL: Final = 200
 _T = TypeVar("_T")
@@ -49,20 +50,21 @@ class SqsQueues:
     def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
         """Put fresh copies on the queue, visible after `delay_seconds`; return those that could not be."""
         failed: list[Received] = []
-        # One at a time: a batch may not exceed 1 MiB in total, which a single message may nearly be.
-        for message in messages:
+        for batch in _batches(messages, _BATCH_BYTES):
+            entries: Any = [
+                {"Id": str(place), "MessageBody": message.body, "DelaySeconds": delay_seconds}
+                for place, message in enumerate(batch)
+            ]
             try:
-                self._send_copy(message, delay_seconds)
+                answer = self._send_batch(entries)
             except StoreUnavailable:
-                failed.append(message)
+                failed.extend(batch)
+            else:
+                failed.extend(batch[int(entry["Id"])] for entry in answer.get("Failed", []))
         return failed
 
-    def _send_copy(self, message: Received, delay_seconds: int) -> None:
-        _ask(
-            lambda: self._client.send_message(
-                QueueUrl=self._queue_url, MessageBody=message.body, DelaySeconds=delay_seconds
-            )
-        )
+    def _send_batch(self, entries: Any) -> Any:
+        return _ask(lambda: self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries))
 
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
         """Hide messages for `seconds` from now."""
@@ -85,9 +87,19 @@ def _ask(call: Callable[[], _T]) -> _T:
         raise StoreUnavailable("queue", type(error).__name__) from error
 
 
-def _batches(messages: Sequence[Received]) -> Iterator[Sequence[Received]]:
-    for start in range(0, len(messages), _BATCH):
-        yield messages[start : start + _BATCH]
+def _batches(messages: Sequence[Received], most_bytes: int | None = None) -> Iterator[Sequence[Received]]:
+    """Return the messages in runs that SQS takes at once: at most ten, and of `most_bytes` in total."""
+    batch: list[Received] = []
+    size = 0
+    for message in messages:
+        length = len(message.body.encode()) if most_bytes else 0
+        if batch and (len(batch) == _BATCH or (most_bytes is not None and size + length > most_bytes)):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += length
+    if batch:
+        yield batch
 
 
 def _printable(text: str) -> str:

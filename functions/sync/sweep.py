@@ -58,13 +58,16 @@ class Sweep:
     def run(self) -> Swept:
         """Do what can be done, and say what."""
         swept = Swept()
-        for step in (self._empty_outbox, self._repair, self._forget_keys):
+        for step in (self._beat, self._empty_outbox, self._repair, self._forget_keys):
             try:
                 step(swept)
             except StoreUnavailable as error:
                 swept.skipped.append(error.layer)
                 _logger.warning("sweep left for the next one", extra={"layer": error.layer})
         return swept
+
+    def _beat(self, _: Swept) -> None:
+        self._archive.beat()
 
     def _empty_outbox(self, swept: Swept) -> None:
         for _ in range(_MOST_ROUNDS):

@@ -22,8 +22,10 @@ from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue, Window
 
 _logger = logging.getLogger(__name__)
 _MOST_FLOORS: Final = 10_000
-_MOST_DRAIN_SECONDS: Final = 1.0
+_MOST_DRAIN_SECONDS: Final = 0.5
 _DRAIN_POLL_SECONDS: Final = 0.05
+# The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
+_MOST_DRAIN_AGE: Final = 150.0
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
 _MOST_SKEW: Final = timedelta(days=1)
 
@@ -243,13 +245,20 @@ class Turn:
     def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
         """Return whether L2 holds all that an emptied L1 may have lost; stop asking once that is certain."""
         is_first = cached.is_emptied and self._memory.archive.note_epoch()
-        is_drained = is_first or self._is_drained(degraded)
+        is_past = is_first or self._is_past(cached)
+        is_drained = is_past or self._is_drained(degraded)
         if is_drained or cached.is_emptied:
             try:
-                self._memory.cache.settle(at_once=is_first)
+                self._memory.cache.settle(at_once=is_past)
             except StoreUnavailable as error:
                 _add(degraded, error.layer)
         return is_drained
+
+    def _is_past(self, cached: CacheRead) -> bool:
+        """Return whether L1 was emptied so long ago, and all was well since, that nothing from before still waits."""
+        if cached.age is None or cached.age < _MOST_DRAIN_AGE:
+            return False
+        return self._memory.archive.healthy_seconds() > _MOST_DRAIN_AGE
 
     def _is_drained(self, degraded: list[str]) -> bool:
         """Return whether nothing waits for the drain, which is given a moment; flag the queue if something does."""

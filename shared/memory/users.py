@@ -53,19 +53,15 @@ class Users:
         return self._change(user_id, changes, replace=False)
 
     def _change(self, user_id: str, changes: Mapping[str, str | None], *, replace: bool) -> dict[str, str]:
-        missed: list[StoreUnavailable] = []
-
-        def publish(found: dict[str, str]) -> None:
+        def publish(found: dict[str, str]) -> bool:
             try:
                 self._memory.cache.set_preferences(user_id, found)
-            except StoreUnavailable as error:
-                missed.append(error)
+            except StoreUnavailable:
+                # PostgreSQL has it, and notes that L1 has to be told.
+                return False
+            return True
 
-        changed = self._memory.archive.change_preferences(user_id, changes, replace=replace, then=publish)
-        if missed:
-            # PostgreSQL has it. What L1 may still hold from before is removed by the next sweep.
-            self._memory.archive.note_repairs("user", [user_id])
-        return changed
+        return self._memory.archive.change_preferences(user_id, changes, replace=replace, then=publish)
 
     def forget(self, user_id: str) -> None:
         """Delete every thread and preference of the user from both layers, and whatever is on its way.

@@ -12,6 +12,8 @@ from shared.models import Exchange, Message, SearchHit, Thread
 
 # How long a request may hold an idempotency key without answering: longer than a function runs.
 LEASE_SECONDS: Final = 40
+# The sweep beats once a minute; after a longer silence it, or PostgreSQL, was away.
+HEALTH_GAP_SECONDS: Final = 100
 # How long the answer to a key is kept.
 ANSWER_SECONDS: Final = 86_400
 
@@ -40,6 +42,7 @@ class CacheRead:
     pending: list[Exchange] = field(default_factory=list)
     is_new: bool = False
     is_emptied: bool = False
+    age: float | None = None
     clock: float | None = None
 
 
@@ -188,9 +191,12 @@ class Archive(Protocol):
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        then: Callable[[dict[str, str]], None],
+        then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set (or with None remove) preferences and return all; `then` gets them before another writer can."""
+        """Set (or with None remove) preferences and return all.
+
+        `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
+        """
         ...
 
     def thread(self, thread_id: str) -> Thread | None:
@@ -228,6 +234,14 @@ class Archive(Protocol):
 
     def note_epoch(self) -> bool:
         """Remember that L1 was found empty; return whether that was the first time ever."""
+        ...
+
+    def beat(self) -> None:
+        """Note that L2 and the sweep are up, and since when without a gap."""
+        ...
+
+    def healthy_seconds(self) -> float:
+        """Return for how long L2 and the sweep have been up without a gap of `HEALTH_GAP_SECONDS`."""
         ...
 
     def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:

@@ -30,7 +30,11 @@ class _Conversation:
 
 
 class InMemoryArchive(Twin):
-    """L2's twin."""
+    """L2's twin.
+
+    Attributes:
+        healthy_for: The seconds that L2 and the sweep have been up without a gap.
+    """
 
     layer = "postgres"
 
@@ -42,6 +46,7 @@ class InMemoryArchive(Twin):
         self.deleted_users: dict[str, UUID] = {}
         self._repairs: dict[tuple[RepairKind, str], datetime] = {}
         self._epochs = 0
+        self.healthy_for = 0.0
         self._rows = 0
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
@@ -104,9 +109,9 @@ class InMemoryArchive(Twin):
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        then: Callable[[dict[str, str]], None],
+        then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set (or with None remove) preferences, return all, and give them to `then`."""
+        """Set (or with None remove) preferences, return all, and give them to `then`, which may miss them."""
         self.begin("change_preferences")
         changed = {} if replace else dict(self._preferences.get(user_id, {}))
         for key, value in changes.items():
@@ -115,7 +120,8 @@ class InMemoryArchive(Twin):
             else:
                 changed[key] = value
         self._preferences[user_id] = changed
-        then(dict(changed))
+        if not then(dict(changed)):
+            self._repairs["user", user_id] = datetime.now(UTC)
         return dict(changed)
 
     def thread(self, thread_id: str) -> Thread | None:
@@ -205,6 +211,15 @@ class InMemoryArchive(Twin):
         self.begin("note_epoch")
         self._epochs += 1
         return self._epochs == 1
+
+    def beat(self) -> None:
+        """Note that L2 and the sweep are up."""
+        self.begin("beat")
+
+    def healthy_seconds(self) -> float:
+        """Return for how long they have been up."""
+        self.begin("healthy_seconds")
+        return self.healthy_for
 
     def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""

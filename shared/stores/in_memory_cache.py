@@ -73,6 +73,7 @@ class InMemoryCache(Twin):
         return [(message.role, message.content) for message in found if message is not None]
 
     def begin(self, call: str) -> None:
+        """Note the call, doubt what an outage may have left behind, and merge what was missed."""
         if self.is_down:
             self._doubted.update(f"thread:{name}" for name in self.lists)
             self._doubted.update(f"user:{name}" for name in self.hashes)

@@ -11,6 +11,7 @@ from shared.models import Exchange
 from shared.stores.redis_entries import encode, is_first
 
 _HEAD: Final = re.compile(rb'\{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([^"]+)"')
+_OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
 _FIRST: Final = b',"first":true}'
 
 
@@ -61,7 +62,8 @@ def merge(
 
 
 def _marked(entries: list[bytes], mark: str, most: int) -> list[bytes]:
-    if entries and mark == "whole" and not is_first(entries[0]) and len(entries) < most:
+    can_be_marked = bool(entries) and _OBJECT.fullmatch(entries[0]) is not None and not is_first(entries[0])
+    if mark == "whole" and can_be_marked and len(entries) < most:
         return [entries[0][:-1] + _FIRST, *entries[1:]]
     if entries and mark == "unknown" and is_first(entries[0]):
         return [entries[0].removesuffix(_FIRST) + b"}", *entries[1:]]

@@ -31,9 +31,14 @@ local function is_marked(entry)
   return string.sub(entry, -#FIRST) == FIRST
 end
 
+-- An entry of another writer's making is marked only if it stays JSON by that.
+local function can_be_marked(entry)
+  return string.find(entry, '^{.*[^%s{,]}$') ~= nil
+end
+
 local function finish()
   local head = mark ~= '' and redis.call('LINDEX', key, 0)
-  if head and mark == 'whole' and not is_marked(head) and redis.call('LLEN', key) < most then
+  if head and mark == 'whole' and can_be_marked(head) and not is_marked(head) and redis.call('LLEN', key) < most then
     redis.call('LSET', key, 0, string.sub(head, 1, -2) .. FIRST)
   elseif head and mark == 'unknown' and is_marked(head) then
     redis.call('LSET', key, 0, string.sub(head, 1, -#FIRST - 1) .. '}')

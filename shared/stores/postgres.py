@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.models import Exchange, Message, SearchHit, Thread, format_time, title_of
-from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, Window
+from shared.stores.base import HEALTH_GAP_SECONDS, MessagePosition, Repair, RepairKind, StoreResult, Window
 from shared.stores.postgres_connection import PostgresConnection, sql
 
 _Connection = psycopg.Connection[DictRow]
@@ -25,7 +25,7 @@ _PREFERENCES_LOCK: Final = 7_215_003
 _STORE, _STORED, _WINDOW = sql("store"), sql("stored"), sql("window")
 _THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
 _MESSAGES = {False: sql("messages_asc"), True: sql("messages_desc")}
-_FORGET_THREAD, _FORGET_USER = sql("forget_thread"), sql("forget_user")
+_FORGET_THREAD, _FORGET_USER, _BEAT = sql("forget_thread"), sql("forget_user"), sql("beat")
 _BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -38,18 +38,12 @@ class PostgresArchive:
 
     def window(self, thread_id: str, limit: int) -> Window:
         """Return the newest `limit` exchanges, and the thread's last deletion."""
-
-        def work(connection: _Connection) -> Window:
-            wanted = {"thread_id": thread_id, "rows": limit * _ROWS_AN_EXCHANGE + 1}
-            rows = connection.execute(_WINDOW, wanted).fetchall()
-            tombstone = connection.execute(
-                "select cutoff from thread_tombstones where thread_id = %s", (thread_id,)
-            ).fetchone()
-            is_all = len(rows) <= limit * _ROWS_AN_EXCHANGE
-            newest = reversed(rows[: limit * _ROWS_AN_EXCHANGE])
-            return Window(_exchanges(thread_id, newest), is_all, tombstone["cutoff"] if tombstone else None)
-
-        return self._connection.run(work)
+        wanted = {"thread_id": thread_id, "rows": limit * _ROWS_AN_EXCHANGE + 1}
+        rows = self._connection.run(lambda c: c.execute(_WINDOW, wanted).fetchall(), is_one_statement=True)
+        cutoff = rows[0]["cutoff"]
+        sides = [row for row in rows if row["exchange_id"] is not None]
+        is_all = len(sides) <= limit * _ROWS_AN_EXCHANGE
+        return Window(_exchanges(thread_id, reversed(sides[: limit * _ROWS_AN_EXCHANGE])), is_all, cutoff)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, all or nothing, in two statements and one more if some were there already.
@@ -94,9 +88,12 @@ class PostgresArchive:
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        then: Callable[[dict[str, str]], None],
+        then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set (or with None remove) preferences and return all; `then` gets them before another writer can."""
+        """Set (or with None remove) preferences and return all.
+
+        `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
+        """
         removed = [key for key, value in changes.items() if value is None]
         kept = [(key, value) for key, value in changes.items() if value is not None]
 
@@ -113,12 +110,15 @@ class PostgresArchive:
                 " where p.value <> excluded.value",
                 (user_id, [key for key, _ in kept], [value for _, value in kept]),
             )
+            # Owed until L1 is told, also by whoever comes after a process that dies in between.
+            _note_repairs(connection, "user", [user_id])
             return _preferences(connection, user_id)
 
         def publish(connection: _Connection) -> None:
             # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
             _lock_preferences(connection, user_id)
-            then(_preferences(connection, user_id))
+            if then(_preferences(connection, user_id)):
+                connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
 
         changed = self._connection.run(work)
         self._connection.run(publish)
@@ -126,7 +126,9 @@ class PostgresArchive:
 
     def thread(self, thread_id: str) -> Thread | None:
         """Return the thread with its documents."""
-        row = self._connection.run(lambda c: c.execute(_THREAD, {"thread_id": thread_id}).fetchone())
+        row = self._connection.run(
+            lambda c: c.execute(_THREAD, {"thread_id": thread_id}).fetchone(), is_one_statement=True
+        )
         return _thread(row) if row else None
 
     def threads(
@@ -135,14 +137,16 @@ class PostgresArchive:
         """Return threads newest first, each with its place in that order."""
         time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
         wanted = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
-        rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall())
+        rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall(), is_one_statement=True)
         return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
 
     def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
         """Return a page of messages in thread order, or in reverse."""
         start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
         wanted = {"thread_id": thread_id, "rows": limit, "order_key": start.order, "position": start.position}
-        rows = self._connection.run(lambda c: c.execute(_MESSAGES[descending], wanted).fetchall())
+        rows = self._connection.run(
+            lambda c: c.execute(_MESSAGES[descending], wanted).fetchall(), is_one_statement=True
+        )
         return [
             Message(row["role"], row["content"], row["exchange_id"], row["created_at"], row["order_key"])
             for row in rows
@@ -189,7 +193,7 @@ class PostgresArchive:
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
         """Return, for those of the users that were deleted, up to which order key they are gone."""
         statement = "select user_id, cutoff from user_tombstones where user_id = any(%s)"
-        rows = self._connection.run(lambda c: c.execute(statement, (list(user_ids),)).fetchall())
+        rows = self._connection.run(lambda c: c.execute(statement, (list(user_ids),)).fetchall(), is_one_statement=True)
         return {row["user_id"]: row["cutoff"] for row in rows}
 
     def note_epoch(self) -> bool:
@@ -199,15 +203,23 @@ class PostgresArchive:
         )
         return self._connection.run(lambda c: bool(_one(c, statement.encode(), {})["is_first"]))
 
+    def beat(self) -> None:
+        """Note that PostgreSQL and the sweep are up, and since when without a gap."""
+        self._connection.run(lambda c: c.execute(_BEAT, {"gap": HEALTH_GAP_SECONDS}), is_one_statement=True)
+
+    def healthy_seconds(self) -> float:
+        """Return for how long PostgreSQL and the sweep have been up without a gap."""
+        statement = (
+            b"select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
+            b" where beat_at > clock_timestamp() - make_interval(secs => %(gap)s)"
+        )
+        wanted = {"gap": HEALTH_GAP_SECONDS}
+        row = self._connection.run(lambda c: c.execute(statement, wanted).fetchone(), is_one_statement=True)
+        return float(row["seconds"]) if row else 0.0
+
     def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""
-        self._connection.run(
-            lambda c: c.execute(
-                "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
-                " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",
-                (kind, sorted(set(ids))),
-            )
-        )
+        self._connection.run(lambda c: _note_repairs(c, kind, ids))
 
     def repairs(self, limit: int) -> list[Repair]:
         """Return the oldest of what `note_repairs` remembered."""
@@ -232,12 +244,12 @@ class PostgresArchive:
         words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:20]
         patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
         wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
-        rows = self._connection.run(lambda c: c.execute(_SEARCH, wanted).fetchall())
+        rows = self._connection.run(lambda c: c.execute(_SEARCH, wanted).fetchall(), is_one_statement=True)
         return [SearchHit(**row) for row in rows]
 
     def ping(self) -> None:
         """Return if it answers."""
-        self._connection.run(lambda c: c.execute("select 1"))
+        self._connection.run(lambda c: c.execute("select 1"), is_one_statement=True)
 
 
 def _record(number: int, exchange: Exchange) -> dict[str, Any]:
@@ -253,6 +265,14 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         "created_at": format_time(exchange.created_at),
         "document_ids": list(exchange.document_ids),
     }
+
+
+def _note_repairs(connection: _Connection, kind: RepairKind, ids: Sequence[str]) -> None:
+    connection.execute(
+        "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
+        " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",
+        (kind, sorted(set(ids))),
+    )
 
 
 def _one(connection: _Connection, statement: bytes, wanted: Mapping[str, Any]) -> DictRow:

@@ -31,7 +31,7 @@ _MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
 
 def sqs_client() -> SQSClient:
     """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
-    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    config = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     return boto3.client("sqs", config=config)
 
 

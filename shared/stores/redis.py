@@ -50,9 +50,10 @@ class RedisCache:
         self._unmerged: OrderedDict[UUID, Exchange] = OrderedDict()
         # Threads that this process found new, so that their first exchange makes a whole list.
         self._new_threads: OrderedDict[str, None] = OrderedDict()
-        # Keys compared with L2 since the last outage; see `_is_doubted`.
-        self._verified: OrderedDict[str, int] = OrderedDict()
-        self._outage_ended = 0.0
+        # What L1 says of its last outage, and the keys compared with L2 since; see `_is_doubted`.
+        self._doubt: bytes | None = None
+        self._verified: OrderedDict[str, bytes] = OrderedDict()
+        self._outages_told = 0
 
     @property
     def breaker(self) -> CircuitBreaker:
@@ -65,17 +66,21 @@ class RedisCache:
         Raises:
             StoreUnavailable: No answer, or a refusal of any of the commands.
         """
-        was_open = self.breaker.is_open
         late = list(self._unmerged.values())
+        outages = self.breaker.outages
 
         def fill_all(pipe: Pipeline) -> None:
+            if outages != self._outages_told:
+                # All sandboxes are told of an outage that one saw, before this one reads anything.
+                pipe.hset(EPOCH, "doubt", f"{time.time():.6f}")
             for exchange in late:
                 self._queue_merge(pipe, exchange.thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
             fill(pipe)
 
         replies = self._connection.call(fill_all)
-        if was_open:
-            self._outage_ended = time.monotonic()
+        if outages != self._outages_told:
+            self._outages_told = outages
+            replies = replies[1:]
         for exchange, reply in zip(late, replies, strict=False):
             if not isinstance(reply, Exception):
                 self._unmerged.pop(exchange.exchange_id, None)
@@ -103,15 +108,15 @@ class RedisCache:
             arguments.extend(script_arguments(exchange))
         pipe.eval(_MERGE, 1, messages_key(thread_id), *arguments)
 
-    def _is_doubted(self, key: str) -> bool:
-        """Return whether the key may have missed a merge during an outage that this process saw."""
-        if not self.breaker.outages or time.monotonic() - self._outage_ended > self._memory.thread_ttl_seconds:
+    def _is_doubted(self, key: str, ttl: int) -> bool:
+        """Return whether the key may have missed a change during an outage, and was not compared with L2 since."""
+        if self._doubt is None or time.time() - float(self._doubt) > ttl:
             return False
-        return self._verified.get(key) != self.breaker.outages
+        return self._verified.get(key) != self._doubt
 
     def _trust(self, key: str) -> None:
-        if self.breaker.outages:
-            _remember(self._verified, key, self.breaker.outages)
+        if self._doubt is not None:
+            _remember(self._verified, key, self._doubt)
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip."""
@@ -119,7 +124,7 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             pipe.time()
-            pipe.hmget(EPOCH, ["began", "settled"])
+            pipe.hmget(EPOCH, ["began", "settled", "doubt"])
             if thread_id is not None:
                 pipe.lrange(messages_key(thread_id), -most, -1)
                 pipe.get(tombstone_key(thread_id))
@@ -130,7 +135,7 @@ class RedisCache:
 
         if thread_id is None and user_id is None:
             return CacheRead()
-        (seconds, microseconds), (began, settled), *replies = self._call(fill)
+        (seconds, microseconds), (began, settled, self._doubt), *replies = self._call(fill)
         clock = seconds + microseconds / 1e6
         messages, is_whole, cutoff, pending = [], False, None, []
         if thread_id is not None:
@@ -141,14 +146,17 @@ class RedisCache:
             is_whole = (
                 len(messages) == len(entries) > 0
                 and (len(entries) >= most or is_first(entries[0]))
-                and not self._is_doubted(messages_key(thread_id))
+                and not self._is_doubted(messages_key(thread_id), self._memory.thread_ttl_seconds)
             )
             decoded_pending = [decode_pending(thread_id, body) for body in replies[2]]
             pending = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
         preferences, knows = {}, False
         if user_id is not None:
-            preferences = {name.decode(): value.decode() for name, value in replies[-2].items()}
-            knows = bool(preferences or replies[-1]) and not self._is_doubted(preferences_key(user_id))
+            preferences = {
+                name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in replies[-2].items()
+            }
+            is_doubted = self._is_doubted(preferences_key(user_id), self._memory.user_ttl_seconds)
+            knows = bool(preferences or replies[-1]) and not is_doubted
         return CacheRead(
             messages,
             is_whole,
@@ -158,6 +166,7 @@ class RedisCache:
             pending,
             is_new=settled is None,
             is_emptied=began is None,
+            age=None if began is None else clock - float(began),
             clock=clock,
         )
 

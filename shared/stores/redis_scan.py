@@ -16,6 +16,8 @@ from shared.stores.redis_names import OUTBOX, messages_key, user_threads_key
 
 _LISTS: Final = messages_key("*")
 _INDEXES: Final = user_threads_key("*")
+# A key may hold bytes that are no UTF-8: nobody's thread, but there.
+_ESCAPED: Final = "surrogateescape"
 _PAGE: Final = 50
 _SCANNED_AT_ONCE: Final = 1_000
 _MOST_SCANNED: Final = 100_000
@@ -49,8 +51,7 @@ class RedisScan:
         page: list[str] = []
         for keys in self._scan(_LISTS):
             for key in keys:
-                # Bytes that are no UTF-8 are nobody's thread; they stay recognisable as what they are.
-                thread_id = _between(_LISTS, key.decode(errors="backslashreplace"))
+                thread_id = _between(_LISTS, key.decode(errors=_ESCAPED))
                 if thread_id not in seen:
                     seen.add(thread_id)
                     page.append(thread_id)
@@ -63,7 +64,9 @@ class RedisScan:
     def lists(self, thread_ids: Sequence[str]) -> dict[str, list[bytes] | None]:
         """Return the threads' lists, oldest entry first; None for a key of another type, empty for one that is gone."""
         replies = self._connection.call(
-            lambda pipe: [pipe.lrange(messages_key(thread_id), 0, -1) for thread_id in thread_ids]
+            lambda pipe: [
+                pipe.lrange(messages_key(thread_id).encode(errors=_ESCAPED), 0, -1) for thread_id in thread_ids
+            ]
         )
         return {
             thread_id: None if isinstance(reply, Exception) else reply

@@ -75,7 +75,7 @@ class Bench:
         for _ in range(THREADS * 100 // BATCH):
             self._archive.store(self._batch())
         self._connection.execute("analyze")
-        self._archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: None)
+        self._archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: True)
         self._cache.hydrate(THREAD, self._archive.window(THREAD, WINDOW))
         self._cache.set_preferences(USER, PREFERENCES)
 

@@ -86,18 +86,29 @@ def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archiv
     assert milliseconds_of(receipt.exchange_id) < (time.time() + 86_400) * 1_000
 
 
-def test_sandboxes_take_over_l1s_clock(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
-    """Two processes whose clocks are ten seconds apart make ids in the order of their turns."""
-    settings = cache._most // 2
-    assert settings == 50
-    from shared.settings import MemorySettings  # noqa: PLC0415
-
-    slow = Memory(cache, archive, queue, MemorySettings(), clock=lambda: time.time() - 5)
-    fast = Memory(cache, archive, queue, MemorySettings(), clock=lambda: time.time() + 5)
-    made = [_keep(fast, 0), _keep(slow, 1), _keep(fast, 2), _keep(slow, 3)]
-    ids = [receipt.exchange_id for receipt in made if receipt.exchange_id]
+def test_sandboxes_take_over_l1s_clock(memory: MakeMemory) -> None:
+    """Processes whose clocks are ten seconds apart make ids in the order of their turns."""
+    slow, fast = memory(clock=lambda: time.time() - 5), memory(clock=lambda: time.time() + 5)
+    made = []
+    for number, process in enumerate((fast, slow, fast, slow)):
+        _shown(process)
+        made.append(_keep(process, number).exchange_id)
+    ids = [exchange_id for exchange_id in made if exchange_id]
     assert ids == sorted(ids)
+    assert all(abs(milliseconds_of(each) / 1000 - time.time()) < 4 for each in ids)
     assert _shown(slow) == told(0, 1, 2, 3)
+
+
+def test_a_thread_that_was_never_read_is_kept_by_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
+    """The clock is asked for once; without L1 one's own has to do."""
+    fast = memory(clock=lambda: time.time() + 500)
+    receipts = [_keep(fast, number) for number in range(2)]
+    assert cache.calls.count("clock") == 1
+    cache.is_down = True
+    alone = _keep(memory(clock=lambda: 1_000.0)).exchange_id
+    assert alone is not None
+    assert milliseconds_of(alone) == 1_000_000
+    assert all(r.exchange_id and milliseconds_of(r.exchange_id) / 1000 < time.time() + 50 for r in receipts)
 
 
 # --- ids that the caller names ---

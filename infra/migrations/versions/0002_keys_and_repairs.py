@@ -34,10 +34,17 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), server_default=sa.func.gen_random_uuid(), primary_key=True),
         sa.Column("began_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
     )
+    op.create_table(
+        "drain_health",
+        sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),
+        sa.Column("healthy_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Remove the tables and what is in them."""
+    op.drop_table("drain_health")
     op.drop_table("cache_epochs")
     op.drop_table("cache_repairs")
     op.drop_table("idempotency_keys")

@@ -54,13 +54,15 @@ written as (
     returning m.conversation_id, m.exchange_id, m.position, m.xmax = 0 as is_new
 ),
 attached as (
-    insert into conversation_documents (conversation_id, document_id, attached_at)
+    insert into conversation_documents as a (conversation_id, document_id, attached_at)
     select distinct on (c.id, d.document_id) c.id, d.document_id, s.created_at
     from single s
     join conversation c on c.thread_id = s.thread_id
     cross join lateral jsonb_array_elements_text(s.document_ids) as d (document_id)
     order by c.id, d.document_id, s.created_at
-    on conflict do nothing
+    on conflict (conversation_id, document_id) do update
+        set attached_at = excluded.attached_at
+        where excluded.attached_at < a.attached_at
 )
 select
     i.number,

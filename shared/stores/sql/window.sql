@@ -1,7 +1,17 @@
 -- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
-select m.exchange_id, m.position, m.content, m.created_at, c.user_id
-from conversations c
-join messages m on m.conversation_id = c.id
-where c.thread_id = %(thread_id)s
+-- A row comes in any case, for the thread's last deletion. Limited within, where the conversation is known: the index
+-- then gives the order, however long the thread is.
+select t.cutoff, m.exchange_id, m.position, m.content, m.created_at, m.user_id
+from (select (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff) as t
+left join lateral (
+    select newest.*, c.user_id
+    from conversations c
+    cross join lateral (
+        select * from messages m
+        where m.conversation_id = c.id
+        order by m.order_key desc, m.position desc
+        limit %(rows)s
+    ) as newest
+    where c.thread_id = %(thread_id)s
+) as m on true
 order by m.order_key desc, m.position desc
-limit %(rows)s

@@ -1,0 +1,1 @@
+"""The one-shot service of docker-compose.yml that deploys the template to LocalStack."""

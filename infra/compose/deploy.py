@@ -1,0 +1,154 @@
+"""`python -m infra.compose.deploy`: migrates the database, builds the functions, deploys the template to LocalStack.
+
+Runs in the `deploy` service of docker-compose.yml, which says by AWS_ENDPOINT_URL, REDIS__* and DATABASE__URL where
+everything is, as seen from inside the compose network: the functions' containers see it from there too.
+"""
+
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from infra.local.bundle import EPOCH
+from infra.local.deploy import BUCKET, PARAMETERS, STACK
+from infra.local.project import PROJECT_ROOT
+from infra.migrations import upgrade
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+FUNCTIONS = ("AgentFunction", "SyncFunction")
+# Of the template's parameters, those that the embedded stack fills in itself and compose takes from the environment.
+ADDRESSES = {"REDIS__HOST": "RedisHost", "REDIS__PORT": "RedisPort", "DATABASE__URL": "DatabaseUrl"}
+CAPABILITIES: Any = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+WAIT: Any = {"Delay": 1, "MaxAttempts": 300}
+
+
+def main() -> int:
+    """Deploy what the environment describes; returns the exit code."""
+    print("Migrating the database ...", flush=True)
+    upgrade(os.environ["DATABASE__URL"])
+    with tempfile.TemporaryDirectory() as scratch:
+        artifacts = {name: build(name, Path(scratch) / name) for name in FUNCTIONS}
+    print("Deploying template.yaml ...", flush=True)
+    try:
+        outputs = deploy(STACK, artifacts, os.environ)
+    except (BotoCoreError, ClientError) as error:
+        print(f"template.yaml could not be deployed: {error}", file=sys.stderr)
+        return 1
+    api_id = outputs["ApiUrl"].split("//")[1].split(".")[0]
+    print(f"The API:  http://localhost:4566/_aws/execute-api/{api_id}/local")
+    return 0
+
+
+def build(function: str, directory: Path) -> bytes:
+    """Return a function's artifact as a zip, with the wheels of the runtime, for this machine's architecture."""
+    print(f"Building {function} ...", flush=True)
+    architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+    # UV by name: the project is mounted from the host, whose own virtual environment does not run here.
+    command = ["make", "--no-print-directory", f"build-{function}", "UV=uv", f"ARCH={architecture}"]
+    subprocess.run([*command, f"ARTIFACTS_DIR={directory}"], cwd=PROJECT_ROOT, check=True)
+    return zipped(directory)
+
+
+def zipped(directory: Path) -> bytes:
+    """Return a directory's files as a zip; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(directory).as_posix(), EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, path.read_bytes())
+    return buffer.getvalue()
+
+
+def deploy(stack: str, artifacts: Mapping[str, bytes], environment: Mapping[str, str]) -> dict[str, str]:
+    """Create the stack, or update it, and return its outputs.
+
+    Args:
+        stack: Its name.
+        artifacts: Each function's zip.
+        environment: Addresses and settings, by the names of the functions' own environment variables.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: The endpoint does not answer, or a resource failed.
+        botocore.exceptions.ClientError: CloudFormation refuses the template.
+    """
+    template = yaml_parse((PROJECT_ROOT / "template.yaml").read_text())
+    s3 = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+    s3.create_bucket(Bucket=BUCKET)
+    for name, content in artifacts.items():
+        key = f"{stack}/{name}-{sha256(content).hexdigest()}.zip"
+        s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        template["Resources"][name]["Properties"]["CodeUri"] = f"s3://{BUCKET}/{key}"
+    values = {"Stage": "local"} | {
+        parameter: environment[name] for name, parameter in (ADDRESSES | PARAMETERS).items() if environment.get(name)
+    }
+    request: Any = {
+        "StackName": stack,
+        "TemplateBody": json.dumps(template, separators=(",", ":"), default=str),
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in values.items()
+            if name in template["Parameters"]
+        ],
+        "Capabilities": CAPABILITIES,
+    }
+    cloudformation = boto3.client("cloudformation")
+    try:
+        _apply(cloudformation, request)
+    except WaiterError:
+        _print_failures(cloudformation, stack)
+        raise
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def _apply(cloudformation: "CloudFormationClient", request: Any) -> None:
+    name = request["StackName"]
+    if not _exists(cloudformation, name):
+        cloudformation.create_stack(**request)
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=WAIT)
+        return
+    try:
+        cloudformation.update_stack(**request)
+    except ClientError as error:
+        if "No updates are to be performed" in str(error):
+            return
+        raise
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig=WAIT)
+
+
+def _exists(cloudformation: "CloudFormationClient", name: str) -> bool:
+    try:
+        cloudformation.describe_stacks(StackName=name)
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return False
+        raise
+    return True
+
+
+def _print_failures(cloudformation: "CloudFormationClient", stack: str) -> None:
+    for event in cloudformation.describe_stack_events(StackName=stack)["StackEvents"]:
+        if event.get("ResourceStatus", "").endswith("_FAILED"):
+            reason = event.get("ResourceStatusReason", "no reason given")
+            print(f"{event.get('LogicalResourceId')}: {reason}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+-- Notes that PostgreSQL and the sweep are up; since when, without a gap.
+insert into drain_health as h (id, healthy_since, beat_at)
+values (1, clock_timestamp(), clock_timestamp())
+on conflict (id) do update set
+    healthy_since = case
+        when h.beat_at < clock_timestamp() - make_interval(secs => %(gap)s) then clock_timestamp()
+        else h.healthy_since
+    end,
+    beat_at = clock_timestamp()

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from cli.redrive import Redriven, copy
+from infra.local.emulator_server import EmulatorServer
+from infra.local.servers import ValkeyServer
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue_admin import QueueAccess, QueueAdmin
+from shared.stores.queue_messages import QueuedMessage
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange
+
+SCRIPT = Path(sys.executable).with_name("hybrid-memory")
+NAMES = ("SYNC__QUEUE_URL", "SYNC__DLQ_URL", "DATABASE__URL", "REDIS__HOST", "REDIS__PORT", "AWS_ENDPOINT_URL")
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
+    """An AWS emulator with nothing in it."""
+    with EmulatorServer(tmp_path_factory.mktemp("aws") / "emulator", {}) as server:
+        yield server
+
+
+@pytest.fixture
+def state(emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a stack with a pair of fresh queues would publish; its file is `.local/stack.json` where the test runs."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    client = QueueAccess(emulator.url, "us-east-1").client()
+    number = next(_numbers)
+    info = {"endpoint_url": emulator.url, "region": "us-east-1"}
+    for name in ("queue_url", "dlq_url"):
+        info[name] = client.create_queue(QueueName=f"{name}-{number}")["QueueUrl"]
+    _publish(tmp_path, info)
+    return info
+
+
+@pytest.fixture
+def queues(state: dict[str, Any]) -> tuple[QueueAdmin, QueueAdmin]:
+    """The dead-letter queue and the exchange queue."""
+    access = QueueAccess(state["endpoint_url"], state["region"])
+    return QueueAdmin(state["dlq_url"], access), QueueAdmin(state["queue_url"], access)
+
+
+def _publish(directory: Path, info: dict[str, Any]) -> None:
+    (directory / ".local").mkdir(exist_ok=True)
+    (directory / ".local" / "stack.json").write_text(json.dumps(info))
+
+
+def _fill(queue: QueueAdmin, many: int, reason: str = "not_json") -> list[str]:
+    bodies = [exchange(number, f"thread {number}").to_wire() for number in range(many)]
+    for body in bodies:
+        attributes: Any = {"reason": {"DataType": "String", "StringValue": reason}}
+        queue.client.send_message(QueueUrl=queue.url, MessageBody=body, MessageAttributes=attributes)
+    return bodies
+
+
+def _run(*words: str) -> Result:
+    return CliRunner().invoke(app, words)
+
+
+def _answer(*words: str) -> Any:
+    result = _run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def _everything(queue: QueueAdmin) -> list[QueuedMessage]:
+    """Return all messages, hidden ones too."""
+    messages = queue.look_without_receiving()
+    assert messages is not None
+    return messages
+
+
+def _as_the_emulator_has_them(queue: QueueAdmin, endpoint: str) -> Any:
+    with urllib.request.urlopen(f"{endpoint}/_ministack/sqs/messages?{urlencode({'QueueUrl': queue.url})}") as answer:  # noqa: S310 - the test's own server
+        return json.load(answer)
+
+
+def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any]) -> None:
+    """`dlq list` and `dlq show` leave every message as it was, its receive count included."""
+    dead, _ = queues
+    bodies = _fill(dead, 12, reason="[red]")
+    before = _as_the_emulator_has_them(dead, state["endpoint_url"])
+    answer = _answer("dlq", "list", "--limit", "5")
+    assert (len(answer["items"]), answer["depth"], answer["visible"]) == (5, 12, 12)
+    first = answer["items"][0]
+    assert (first["reason"], first["thread_id"], first["receive_count"]) == ("[red]", "thread 0", 0)
+    assert "q0" not in json.dumps(answer)
+    shown = _answer("dlq", "show", first["message_id"])
+    assert (shown["body"], shown["attributes"]) == (bodies[0], {"reason": "[red]"})
+    assert _answer("dlq", "show", first["exchange_id"])["message_id"] == first["message_id"]
+    plain = _run("dlq", "list")
+    assert "q0" not in plain.output
+    assert "[red]" in plain.output
+    assert "12 of 12 dead letters" in plain.output
+    assert str(Path(".local/stack.json").resolve()) in plain.output
+    assert bodies[0] in _run("dlq", "show", first["message_id"]).output
+    assert _as_the_emulator_has_them(dead, state["endpoint_url"]) == before
+
+
+def test_showing_what_is_not_there(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """An id that names no message is a usage error."""
+    assert queues
+    result = _run("dlq", "show", "nothing")
+    assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters is nothing.\n")
+
+
+def test_redrive_without_a_move_of_its_own(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """Where the endpoint has no move, each message is copied: the body only, to the exchange queue."""
+    dead, live = queues
+    bodies = _fill(dead, 12)
+    answer = _answer("dlq", "redrive", "--yes")
+    assert (answer["method"], answer["moved"], answer["total"], answer["refused"]) == ("copy", 12, 12, [])
+    assert _everything(dead) == []
+    assert sorted(message.body for message in _everything(live)) == sorted(bodies)
+    assert all(message.attributes == {} for message in _everything(live))
+
+
+class _Killed(BaseException):
+    """What `kill -9` is to a test in one process: from here on nothing happens any more."""
+
+
+class _Mortal(QueueAdmin):
+    """A queue whose user is killed at its n-th call, before the call reaches the queue or after."""
+
+    def __init__(self, queue: QueueAdmin, life: Callable[[Callable[[], Any]], Any]) -> None:
+        super().__init__(queue.url, queue.access, queue.client)
+        self._life = life
+
+    def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
+        return list(self._life(lambda: super(_Mortal, self).receive(most, hide_seconds=hide_seconds)))
+
+    def send(self, body: str) -> None:
+        self._life(lambda: super(_Mortal, self).send(body))
+
+    def delete(self, message: QueuedMessage) -> None:
+        self._life(lambda: super(_Mortal, self).delete(message))
+
+    def release(self, messages: Any) -> None:
+        self._life(lambda: super(_Mortal, self).release(messages))
+
+
+@pytest.mark.parametrize("is_done_first", [False, True])
+@pytest.mark.parametrize("last", range(1, 11))
+def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is_done_first: bool) -> None:  # noqa: FBT001 - a case
+    """Killed before or after any of its calls, a redrive loses no message; one in both queues is one."""
+    dead, live = queues
+    bodies = _fill(dead, 3)
+    calls = count(1)
+
+    def live_until(call: Callable[[], Any]) -> Any:
+        number = next(calls)
+        if number == last and is_done_first:
+            call()
+        if number >= last:
+            raise _Killed
+        return call()
+
+    done = Redriven()
+    try:
+        copy(_Mortal(dead, live_until), _Mortal(live, live_until), 3, None, done, lambda *_: None)
+    except _Killed:
+        assert last <= 10
+    left = [message.body for message in _everything(dead)]
+    sent = [message.body for message in _everything(live)]
+    assert sorted({*left, *sent}) == sorted(bodies)
+    assert len(sent) == len(set(sent))
+    assert len(left) + len(sent) <= 4
+    assert done.moved <= len(sent)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_redrive_that_is_killed(queues: tuple[QueueAdmin, QueueAdmin], how: signal.Signals) -> None:
+    """The installed command, killed or interrupted in the middle, loses nothing; run again, it finishes."""
+    dead, live = queues
+    bodies = _fill(dead, 12)
+    command = [str(SCRIPT), "dlq", "redrive", "--yes", "--rate", "10"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 20
+        while len(_everything(live)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(how)
+        errors = process.communicate(timeout=20)[1]
+    sent = [message.body for message in _everything(live)]
+    assert 3 <= len(sent) < 12
+    assert {*sent, *(message.body for message in _everything(dead))} == set(bodies)
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "the others are still in the dead-letter queue" in errors
+        # What it held was released, so that the next run finds it at once; one may be in both queues.
+        assert _answer("dlq", "redrive", "--yes")["moved"] in {12 - len(sent), 13 - len(sent)}
+        assert {message.body for message in _everything(live)} == set(bodies)
+
+
+def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """`dlq purge --yes` empties the dead-letter queue and leaves the other."""
+    dead, live = queues
+    _fill(dead, 3)
+    _fill(live, 2)
+    assert _answer("dlq", "purge") | {"sources": 0} == {"preview": True, "total": 3, "deleted": 0, "sources": 0}
+    assert len(_everything(dead)) == 3
+    assert _answer("dlq", "purge", "--yes")["deleted"] == 3
+    assert (len(_everything(dead)), len(_everything(live))) == (0, 2)
+
+
+# --- queue status ---
+
+
+def test_status_of_the_queues_alone(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """Where nobody names the stores, the queues are counted and the rest is unknown, which is fine."""
+    dead, live = queues
+    _fill(dead, 2)
+    _fill(live, 3)
+    live.client.send_message(QueueUrl=live.url, MessageBody="late", DelaySeconds=60)
+    live.receive(1, hide_seconds=60)
+    answer = _answer("queue", "status")
+    assert [answer["queue"][name] for name in ("visible", "in_flight", "delayed", "depth")] == [2, 1, 1, 4]
+    assert answer["dlq"]["depth"] == 2
+    assert 0 <= answer["queue"]["oldest_age_seconds"] < 60
+    assert (answer["newest_accepted"], answer["sync_lag_seconds"], answer["unreachable"]) == (None, None, [])
+    assert "sync lag: unknown" in _run("queue", "status").output
+
+
+def test_sync_lag(
+    queues: tuple[QueueAdmin, QueueAdmin],
+    state: dict[str, Any],
+    valkey: ValkeyServer,
+    database_url: str,
+    real_cache: Callable[..., RedisCache],
+    real_archive: Callable[..., PostgresArchive],
+) -> None:
+    """The lag is the newest accepted exchange's time minus the newest stored one's."""
+    assert queues
+    now = datetime.now(UTC)
+    stored = exchange(1, "a", "u", created_at=now - timedelta(seconds=30))
+    accepted = exchange(2, "b", "u", created_at=now - timedelta(seconds=10))
+    real_archive().store([stored])
+    real_cache().append(stored, is_drained=True)
+    real_cache().append(accepted, is_drained=True)
+    _publish(Path.cwd(), {**state, "redis_url": valkey.url, "database_url": database_url})
+    answer = _answer("queue", "status")
+    assert answer["sync_lag_seconds"] == 20.0
+    assert answer["newest_accepted"]["is_partial"] is False
+    assert answer["outbox"]["depth"] == 0
+    assert all(answer[name]["as_of"] for name in ("queue", "dlq", "outbox", "newest_accepted", "newest_stored"))
+    plain = _run("queue", "status").output
+    assert "sync lag: 20.0 s" in plain
+    assert database_url not in plain  # it holds a password
+    real_archive().store([accepted])
+    assert _answer("queue", "status")["sync_lag_seconds"] == 0.0
+
+
+def test_status_while_a_store_is_away(
+    queues: tuple[QueueAdmin, QueueAdmin], valkey: ValkeyServer, database_url: str
+) -> None:
+    """A layer that does not answer is named, in one sentence and with code 3; the others are shown."""
+    assert queues
+    away = ["--redis-url", valkey.url, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory"]
+    result = _run("queue", "status", "--json", *away)
+    assert result.exit_code == 3
+    answer = json.loads(result.stdout)
+    assert (answer["unreachable"], answer["newest_stored"], answer["outbox"]["depth"]) == (["postgres"], None, 0)
+    assert result.stderr == "Error: PostgreSQL cannot be reached at 127.0.0.1:1 (OperationalError).\n"
+    away = ["--redis-url", "redis://127.0.0.1:1", "--database-url", database_url]
+    result = _run("queue", "status", *away)
+    assert (result.exit_code, result.stderr) == (
+        3,
+        "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n",
+    )
+    assert "exchange queue" in result.stdout
+
+
+@pytest.mark.parametrize("words", [["dlq", "list"], ["dlq", "redrive"], ["dlq", "purge", "--yes"], ["queue", "status"]])
+def test_the_queue_is_away(state: dict[str, Any], words: list[str]) -> None:
+    """An endpoint that does not answer is code 3 and a sentence that names it, for every command."""
+    assert state
+    result = _run("--endpoint-url", "http://127.0.0.1:1", *words)
+    assert result.exit_code == 3
+    assert all("The queue cannot be reached at 127.0.0.1:1" in line for line in result.stderr.splitlines())
+    assert "Traceback" not in result.output
+
+
+# --- the installed command ---
+
+
+def test_the_installed_command(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """`hybrid-memory` is installed, finds the stack from a directory below, and prints no ANSI into a pipe."""
+    _fill(queues[0], 1)
+    below = Path("some/where")
+    below.mkdir(parents=True)
+    environment = {**os.environ, "FORCE_COLOR": "1", "GITHUB_ACTIONS": "true"}
+    result = subprocess.run(
+        [SCRIPT, "dlq", "list"], cwd=below, env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "1 of 1 dead letters" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert result.stderr == ""
+
+
+def test_watching(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """`--watch --json` prints an object a line until it is interrupted, which is fine."""
+    assert queues
+    command = [str(SCRIPT), "queue", "status", "--watch", "--interval", "0.2", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=20)[1]
+    assert (process.returncode, errors) == (0, "")
+    assert all(json.loads(line)["queue"]["depth"] == 0 for line in lines)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from infra.local.servers import ValkeyServer
+from shared.models import Exchange
+from shared.stores.postgres import PostgresArchive
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange
+
+Verify = Callable[..., Result]
+
+
+@pytest.fixture
+def verify(valkey: ValkeyServer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
+    """Run `verify` on the test's own stores."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Result:
+        where = ["--redis-url", valkey.url, "--database-url", database_url]
+        return CliRunner().invoke(app, ["verify", *where, *words])
+
+    return run
+
+
+@pytest.fixture
+def both(real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]) -> list[Exchange]:
+    """Three threads of three exchanges, an hour old, in both layers."""
+    start = datetime.now(UTC) - timedelta(hours=1)
+    made = [
+        exchange(f"{number} 'é\u2028\U0001f600", f"thread:{thread}", "u", created_at=start + timedelta(seconds=number))
+        for number in range(3)
+        for thread in range(3)
+    ]
+    real_archive().store(made)
+    cache = real_cache()
+    for each in made:
+        cache.append(each, is_drained=True)
+    return made
+
+
+def _answer(result: Result, code: int) -> Any:
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def _only_difference(result: Result) -> tuple[str, str, str]:
+    (difference,) = _answer(result, 1)["differences"]
+    return difference["thread_id"], difference["kind"], difference["exchange_id"]
+
+
+def test_nothing_cached(verify: Verify) -> None:
+    """Where nothing is cached, nothing differs."""
+    assert _answer(verify("--json"), 0)["threads"] == 0
+
+
+def test_the_same(verify: Verify, both: list[Exchange]) -> None:
+    """Both layers hold the same."""
+    answer = _answer(verify("--json"), 0)
+    assert (answer["threads"], answer["exchanges"], answer["differences"]) == (3, len(both), [])
+    result = verify()
+    assert result.exit_code == 0
+    assert "0 differ, 0 exchanges pending" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+    """An exchange that PostgreSQL lost is a difference, and no text is shown."""
+    lost = both[4]
+    database.execute("delete from messages where exchange_id = %s", (lost.exchange_id,))
+    assert _only_difference(verify("--json")) == (lost.thread_id, "not_stored", str(lost.exchange_id))
+    result = verify()
+    assert (result.exit_code, "not_stored" in result.stdout, "'é" in result.stdout) == (1, True, False)
+
+
+def test_a_whole_thread_is_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+    """A thread that PostgreSQL does not know differs in each exchange."""
+    database.execute("delete from conversations where thread_id = %s", (both[0].thread_id,))
+    answer = _answer(verify("--json"), 1)
+    assert [difference["kind"] for difference in answer["differences"]] == ["not_stored"] * 3
+    assert answer["differing_threads"] == 1
+
+
+def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[..., RedisCache]) -> None:
+    """An exchange that waits in the queue is pending, and a difference once the grace is over."""
+    waiting = exchange("waiting", both[0].thread_id, "u", created_at=datetime.now(UTC))
+    real_cache().append(waiting, is_drained=True)
+    answer = _answer(verify("--json"), 0)
+    assert (answer["pending"], answer["differences"]) == (1, [])
+    assert _only_difference(verify("--json", "--grace", "0")) == (
+        waiting.thread_id,
+        "not_stored",
+        str(waiting.exchange_id),
+    )
+
+
+def test_missing(verify: Verify, both: list[Exchange], real_archive: Callable[..., PostgresArchive]) -> None:
+    """An exchange that Redis was never told of is a difference."""
+    late = exchange("late", both[0].thread_id, "u", created_at=datetime.now(UTC) - timedelta(minutes=5))
+    real_archive().store([late])
+    assert _only_difference(verify("--json")) == (late.thread_id, "missing", str(late.exchange_id))
+
+
+def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+    """One byte of difference is one."""
+    changed = both[4]
+    database.execute(
+        "update messages set content = content || ' ' where exchange_id = %s and position = 1", (changed.exchange_id,)
+    )
+    assert _only_difference(verify("--json")) == (changed.thread_id, "content", str(changed.exchange_id))
+
+
+def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
+    """The same entries in another order differ."""
+    key = f"thread:{both[0].thread_id}:messages"
+    entries: Any = redis_client.lrange(key, 0, -1)
+    redis_client.delete(key)
+    redis_client.rpush(key, *entries[2:4], *entries[:2], *entries[4:])
+    assert "order" in {difference["kind"] for difference in _answer(verify("--json"), 1)["differences"]}
+
+
+def test_what_is_no_list_of_exchanges(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
+    """Entries, keys and threads that cannot be the project's are named, and do not stop the comparison."""
+    redis_client.rpush(f"thread:{both[0].thread_id}:messages", '{"role": "user", "content": "x"}')
+    redis_client.set("thread:text:messages", "x")
+    redis_client.rpush("thread:\x00:messages", "x")
+    redis_client.rpush(b"thread:\xff:messages", "x")
+    answer = _answer(verify("--json"), 1)
+    assert {difference["kind"] for difference in answer["differences"]} == {"unreadable"}
+    assert answer["differing_threads"] == 4
+    assert answer["threads"] == 6
+
+
+def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]) -> None:
+    """Every list is compared, however many there are."""
+    moment = datetime.now(UTC) - timedelta(hours=1)
+    made = [exchange(0, f"many-{number}", created_at=moment) for number in range(230)]
+    real_archive().store(made[:-1])
+    with redis_client.pipeline(transaction=False) as pipe:
+        for each in made:
+            for message in each.messages:
+                entry = {
+                    "exchange_id": str(each.exchange_id),
+                    "order": str(each.order),
+                    "created_at": moment.isoformat(),
+                    "role": message.role,
+                    "content": message.content,
+                }
+                pipe.rpush(f"thread:{each.thread_id}:messages", json.dumps(entry))
+        pipe.execute()
+    answer = _answer(verify("--json"), 1)
+    assert (answer["threads"], answer["partial_threads"]) == (230, 230)
+    assert [difference["thread_id"] for difference in answer["differences"]] == ["many-229"]
+
+
+def test_a_longer_list_than_the_window(
+    verify: Verify, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
+) -> None:
+    """The newest exchanges are compared, whatever the window of the functions is."""
+    start = datetime.now(UTC) - timedelta(hours=1)
+    made = [exchange(number, created_at=start + timedelta(seconds=number)) for number in range(120)]
+    real_archive().store(made)
+    cache = real_cache(max_thread_messages=100)
+    for each in made:
+        cache.append(each, is_drained=True)
+    answer = _answer(verify("--json"), 0)
+    assert (answer["exchanges"], answer["partial_threads"]) == (100, 0)
+
+
+def test_a_layer_is_away(verify: Verify) -> None:
+    """A layer that does not answer is one sentence and exit code 3."""
+    result = verify("--redis-url", "redis://127.0.0.1:1")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n"
+
+
+def test_a_database_without_tables(verify: Verify, both: list[Exchange], new_database: Callable[..., str]) -> None:
+    """What PostgreSQL refuses is told in its own words."""
+    assert both
+    result = verify("--database-url", new_database())
+    assert result.exit_code == 3
+    assert 'relation "conversations" does not exist' in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,163 @@
+"""Drains, deletions and changes at once: nothing twice, nothing resurrected, no deadlock."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from shared.ids import ExchangeIds
+from shared.models import Exchange
+from shared.stores.postgres import PostgresArchive
+from tests.support.exchanges import MOMENT, exchange, exchanges
+
+MakeArchive = Callable[..., PostgresArchive]
+
+
+def _at_once(actions: Sequence[Callable[[], object]]) -> list[object]:
+    """Run all at once and return what they returned; raises what one raised."""
+    gate = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], object]) -> object:
+        gate.wait(30)
+        return action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+def _count(database: psycopg.Connection, what: str) -> int:
+    row = database.execute(f"select count(*) from {what}".encode()).fetchone()
+    return int(row[0]) if row else 0
+
+
+def test_the_same_batch_from_two_connections(real_archive: MakeArchive, database: psycopg.Connection) -> None:
+    """Each exchange is new for one of them only."""
+    batch = [exchange(number, f"t{number % 7}") for number in range(200)]
+    archives = [real_archive() for _ in range(3)]
+    for archive in archives:
+        archive.ping()
+    results = _at_once([lambda archive=archive: archive.store(batch).stored for archive in archives])  # type: ignore[misc]
+    assert sum(int(str(result)) for result in results) == 200
+    assert _count(database, "messages") == 400
+
+
+def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
+    """Whichever commits first, the earlier stays."""
+    archives = [real_archive(), real_archive()]
+    for number in range(10):
+        named = ExchangeIds().new()
+        versions = [
+            exchange(side, f"t{number}", exchange_id=named, created_at=MOMENT + timedelta(seconds=side))
+            for side in (0, 1)
+        ]
+        _at_once([lambda a=a, v=v: a.store([v]) for a, v in zip(archives, versions, strict=True)])  # type: ignore[misc]
+        assert archives[0].window(f"t{number}", 5).exchanges == versions[:1]
+
+
+def test_drains_that_share_threads_do_not_wait_in_a_circle(
+    real_archive: MakeArchive, database: psycopg.Connection
+) -> None:
+    """Many batches over few threads, in any order within them, all get through."""
+    threads = [f"t{number}" for number in range(12)]
+
+    def drain(seed: int) -> None:
+        chance = random.Random(seed)  # noqa: S311 - no secret depends on it
+        archive = real_archive(timeout_ms=20_000)
+        for _ in range(15):
+            batch = [exchange(seed, thread, f"u{seed}") for thread in threads * 3]
+            chance.shuffle(batch)
+            archive.store(batch)
+
+    _at_once([lambda seed=seed: drain(seed) for seed in range(4)])  # type: ignore[misc]
+    assert _count(database, "messages") == 4 * 15 * 36 * 2
+    assert _count(database, "conversations") == 12
+
+
+def test_deletions_among_drains(real_archive: MakeArchive, database: psycopg.Connection) -> None:
+    """Nothing that is older than a thread's last deletion is there in the end, and all that is newer is."""
+    made = {f"t{number}": exchanges(40, f"t{number}", "ana") for number in range(4)}
+    cutoffs: dict[str, int] = {}
+
+    def drain() -> None:
+        archive = real_archive(timeout_ms=20_000)
+        for start in range(0, 40, 4):
+            archive.store([each for batch in made.values() for each in batch[start : start + 4]])
+
+    def delete() -> None:
+        archive = real_archive(timeout_ms=20_000)
+        for at in (5, 15, 25):
+            for thread, batch in made.items():
+                cutoffs[thread] = archive.forget_thread(thread, batch[at].order)[1].int
+
+    _at_once([drain, drain, delete])
+    for thread, batch in made.items():
+        left = {each.exchange_id for each in batch if each.order.int > cutoffs[thread]}
+        rows = database.execute(
+            "select distinct exchange_id from messages join conversations c on c.id = conversation_id"
+            " where thread_id = %s",
+            (thread,),
+        )
+        assert {exchange_id for (exchange_id,) in rows} == left
+
+
+def test_a_drain_that_runs_while_its_thread_is_deleted(
+    real_archive: MakeArchive, database_url: str, database: psycopg.Connection
+) -> None:
+    """A deletion waits for the batch that is being stored, and then takes it too."""
+    archive, deleter = real_archive(), real_archive(timeout_ms=20_000)
+    old = exchange(1)
+    archive.store([old])
+    done = threading.Event()
+    with psycopg.connect(database_url) as drain:
+        # A drain in the middle of its transaction: it holds the lock that every drain holds.
+        drain.execute("select pg_advisory_xact_lock_shared(7215002)")
+        late = _insert_by_hand(drain, old)
+
+        def delete() -> None:
+            deleter.forget_thread("t", ExchangeIds().new(after=late.order))
+            done.set()
+
+        runner = threading.Thread(target=delete)
+        runner.start()
+        while _count(database, "pg_locks where locktype = 'advisory' and not granted") == 0:
+            assert not done.is_set()
+        drain.commit()
+    runner.join(30)
+    assert done.is_set()
+    assert (_count(database, "messages"), archive.store([old, late]).erased) == (0, 2)
+    assert archive.window("t", 5).exchanges == []
+
+
+def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
+    late = exchange(2, exchange_id=ExchangeIds().new(after=like.order))
+    connection.execute(
+        "insert into messages (conversation_id, exchange_id, position, role, content, created_at)"
+        " select id, %s, 0, 'user', 'q2', %s from conversations",
+        (late.exchange_id, late.created_at),
+    )
+    return late
+
+
+@pytest.mark.parametrize("changes", [30])
+def test_concurrent_preferences_leave_none_behind(changes: int, real_archive: MakeArchive) -> None:
+    """What is published last is what PostgreSQL holds, whoever changed it when."""
+    published: list[dict[str, str]] = []
+
+    def publish(found: dict[str, str]) -> bool:
+        published.append(found)
+        return True
+
+    def change(key: str) -> None:
+        archive = real_archive(timeout_ms=20_000)
+        for number in range(changes):
+            value = None if number % 5 == 4 else str(number)
+            archive.change_preferences("ana", {key: value}, replace=False, then=publish)
+
+    _at_once([lambda key=key: change(key) for key in "abc"])  # type: ignore[misc]
+    assert published[-1] == real_archive().preferences("ana")

@@ -1,0 +1,232 @@
+"""`merge.lua` on a real Valkey: equal to the plain model, and a join: commutative, associative, idempotent."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.local.servers import ValkeyServer
+from shared import stores
+from shared.models import Exchange, Message
+from shared.stores.in_memory import merge
+from shared.stores.redis_entries import decode, is_first, script_arguments
+from tests.support.strategies import colliding_exchanges, time_ordered
+
+SCRIPT = (Path(stores.__file__).parent / "merge.lua").read_text()
+KEY = "list"
+FOREIGN = st.sampled_from([b'{"role":"user","content":"theirs"}', b"no json", b"{}", b'{"a":1} ', b'{"content":"}"}'])
+Mark = Literal["whole", "unknown", ""]
+batches = st.lists(colliding_exchanges(), max_size=6)
+moving = st.lists(colliding_exchanges(is_moving=True), max_size=6)
+NO_LIMIT = 100
+windows = st.sampled_from([2, 4, 6, 100])
+relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class List:
+    """A list in Valkey that only the script writes to."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._merge = client.register_script(SCRIPT)
+
+    def begin(self, entries: Sequence[bytes] = ()) -> None:
+        """Make the list hold these."""
+        self._client.delete(KEY)
+        if entries:
+            self._client.rpush(KEY, *entries)
+
+    def merge(
+        self,
+        exchanges: Sequence[Exchange],
+        most: int,
+        *,
+        only_existing: bool = False,
+        mark: Mark = "",
+        cutoff: object = None,
+        ttl: int = 0,
+    ) -> None:
+        """Run the script."""
+        arguments = [part for exchange in exchanges for part in script_arguments(exchange)]
+        head = [ttl, most, int(only_existing), mark, str(cutoff or "")]
+        assert self._merge(keys=[KEY], args=[*head, *arguments]) == self._client.llen(KEY)
+
+    def entries(self) -> list[bytes]:
+        """Return the list."""
+        return [entry for entry in self._client.lrange(KEY, 0, -1) if isinstance(entry, bytes)]
+
+    def messages(self) -> list[Message | None]:
+        """Return the list without marks."""
+        return [decode(entry) for entry in self.entries()]
+
+    def ttl(self) -> int:
+        """Return the seconds it has to live, -1 for ever."""
+        seconds: int = self._client.ttl(KEY)
+        return seconds
+
+    def expire(self, seconds: int) -> None:
+        """Let it end."""
+        self._client.expire(KEY, seconds)
+
+
+@pytest.fixture
+def real(valkey: ValkeyServer) -> Iterator[List]:
+    """An empty list."""
+    with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
+        yield List(client)
+
+
+def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
+    """Cut a list into batches, single ones (which may take the fast path) among them."""
+    chance = random.Random(seed)  # noqa: S311 - no secret depends on it
+    parts: list[list[Exchange]] = []
+    for exchange in exchanges:
+        if parts and chance.random() < 0.4:
+            parts[-1].append(exchange)
+        else:
+            parts.append([exchange])
+    return parts
+
+
+def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
+    """Return what belongs into the list: of each id the earliest, of those the newest, in thread order."""
+    earliest: dict[UUID, Exchange] = {}
+    for exchange in sorted(exchanges, key=lambda each: each.created_at, reverse=True):
+        earliest[exchange.exchange_id] = exchange
+    in_order = sorted(earliest.values(), key=lambda each: (each.order, each.exchange_id))
+    return [message for exchange in in_order for message in exchange.messages][-most:]
+
+
+steps = st.tuples(
+    st.one_of(moving, st.lists(colliding_exchanges(), min_size=1, max_size=1)),
+    st.booleans(),
+    st.sampled_from(["whole", "unknown", ""]),
+    st.none() | time_ordered(),
+)
+
+
+@relaxed
+@given(st.lists(steps, max_size=6), windows, st.lists(FOREIGN, max_size=3), st.lists(FOREIGN, max_size=1))
+def test_the_script_does_what_the_model_does(
+    real: List,
+    steps: list[tuple[list[Exchange], bool, Mark, object]],
+    most: int,
+    before: list[bytes],
+    between: list[bytes],
+) -> None:
+    """Byte by byte, with any batches, marks, cutoffs, windows and foreign entries."""
+    real.begin(before)
+    model = list(before)
+    for number, (batch, only_existing, mark, cutoff) in enumerate(steps):
+        if number == 1 and between and model:
+            real._client.rpush(KEY, *between)
+            model += between
+        real.merge(batch, most, only_existing=only_existing, mark=mark, cutoff=cutoff)
+        model = merge(model, batch, most=most, only_existing=only_existing, mark=mark, cutoff=cutoff)  # type: ignore[arg-type]
+        assert real.entries() == model
+
+
+@relaxed
+@given(batches, windows, st.randoms(use_true_random=False))
+def test_the_order_of_merges_does_not_matter(
+    real: List, made: list[Exchange], most: int, chance: random.Random
+) -> None:
+    """Commutative and associative: any order, cut into any batches, leaves the same list."""
+    results = []
+    for attempt in range(3):
+        real.begin()
+        for batch in _split(made, attempt):
+            real.merge(batch, most)
+        results.append(real.entries())
+        chance.shuffle(made)
+    assert results[0] == results[1] == results[2]
+
+
+@relaxed
+@given(moving, st.randoms(use_true_random=False))
+def test_the_earliest_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
+    """Also where that moves the exchange to an earlier place in the thread."""
+    results = []
+    for attempt in range(3):
+        real.begin()
+        for batch in _split(made, attempt):
+            real.merge(batch, NO_LIMIT)
+        results.append(real.messages())
+        chance.shuffle(made)
+    assert results[0] == results[1] == results[2] == _newest(made, NO_LIMIT)
+
+
+@relaxed
+@given(batches, batches, windows)
+def test_again_changes_nothing(real: List, first: list[Exchange], second: list[Exchange], most: int) -> None:
+    """Idempotent: what was merged may be merged again, in one batch or one by one, also after others."""
+    real.begin()
+    real.merge(first, most)
+    real.merge(second, most)
+    once = real.entries()
+    real.merge(second, most)
+    for exchange in second + first:
+        real.merge([exchange], most)
+    assert real.entries() == once
+
+
+@relaxed
+@given(batches, windows)
+def test_what_is_left_is_the_newest(real: List, made: list[Exchange], most: int) -> None:
+    """Of each id the earliest, of those the newest that fit, whole exchanges in thread order."""
+    real.begin()
+    for exchange in made:
+        real.merge([exchange], most)
+    assert real.messages() == _newest(made, most)
+
+
+@relaxed
+@given(batches, time_ordered(), windows)
+def test_what_was_deleted_stays_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
+    """Nothing up to the cutoff is left, however the deletion and the merges interleave."""
+    for order in sorted(set(permutations(["merge", "cut", "merge", "cut"]))):
+        real.begin()
+        for step in order:
+            real.merge(made if step == "merge" else [], most, cutoff=cutoff if step == "cut" else None)
+        real.merge([], most, only_existing=True, cutoff=cutoff)
+        assert all(message and message.order and message.order > cutoff for message in real.messages())
+
+
+@relaxed
+@given(batches, batches, windows, st.sampled_from(["whole", ""]))
+def test_foreign_entries_are_not_touched(
+    real: List, first: list[Exchange], second: list[Exchange], most: int, mark: Mark
+) -> None:
+    """What another program wrote is either in the list as it wrote it, or has left the window."""
+    foreign = [b"no json", b'{"a":1} ', b"{}"]
+    real.begin(foreign)
+    real.merge(first, most, mark=mark)
+    real.merge(second, most, mark=mark)
+    strangers = [entry for entry in real.entries() if not entry.startswith(b'{"exchange_id"')]
+    assert strangers == foreign[len(foreign) - len(strangers) :]
+
+
+@relaxed
+@given(batches, windows, st.integers(0, 5))
+def test_marks(real: List, made: list[Exchange], most: int, later: int) -> None:
+    """Only the first entry of a list that is not full is marked; 'unknown' takes the mark away."""
+    real.begin()
+    real.merge(made, most, mark="whole")
+    entries = real.entries()
+    assert [is_first(entry) for entry in entries[1:]] == [False] * len(entries[1:])
+    assert (bool(entries) and is_first(entries[0])) == (0 < len(entries) < most)
+    for exchange in made[:later]:
+        real.merge([exchange], most)
+    assert real.entries() == entries
+    real.merge([], most, mark="unknown")
+    assert not any(is_first(entry) for entry in real.entries())
+    assert real.messages() == [decode(entry) for entry in entries]

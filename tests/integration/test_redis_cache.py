@@ -1,0 +1,339 @@
+"""L1 on a real Valkey: keys, lives, marks, deletions, and what other programs leave in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+import redis
+
+from shared.errors import StoreUnavailable
+from shared.ids import ExchangeIds
+from shared.models import Exchange
+from shared.stores.base import CacheRead, Window
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeCache = Callable[..., RedisCache]
+LIST, HASH = "thread:t:messages", "user:ana:preferences"
+DAY = 86_400
+NOTHING = Window([], is_all=True)
+
+
+def _whole(batch: list[Exchange]) -> Window:
+    return Window(batch, is_all=True)
+
+
+def _read(cache: RedisCache) -> tuple[list[str], bool]:
+    read = cache.read("t", None)
+    return texts(read.messages), read.is_whole
+
+
+def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """A List of JSON objects under the thread's own name, oldest first, for a day."""
+    cache = real_cache()
+    cache.append(exchange(0, "conv_12345"), is_drained=False)
+    cache.append(exchange(1, "conv_12345"), is_drained=False)
+    entries = [json.loads(entry) for entry in redis_client.lrange("thread:conv_12345:messages", 0, -1)]
+    assert [(entry["role"], entry["content"]) for entry in entries] == [
+        ("user", "q0"),
+        ("assistant", "a0"),
+        ("user", "q1"),
+        ("assistant", "a1"),
+    ]
+    assert DAY - 5 <= redis_client.ttl("thread:conv_12345:messages") <= DAY
+
+
+def test_the_contracts_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """A Hash of the preferences, for thirty days."""
+    real_cache().set_preferences("ana", {"tone": "dry", "language": "Python"})
+    assert redis_client.hgetall(HASH) == {"tone": "dry", "language": "Python"}
+    assert 30 * DAY - 5 <= redis_client.ttl(HASH) <= 30 * DAY
+
+
+def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Every use prolongs them; a drain does not."""
+    cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
+    cache.set_preferences("ana", {"tone": "dry"})
+    first = exchange(0, user_id="ana")
+    cache.append(first, is_drained=False)
+    assert 7_195 <= redis_client.ttl(LIST) <= 7_200
+    redis_client.expire(LIST, 100)
+    redis_client.expire(HASH, 100)
+    cache.merge_stored([first, exchange(1)])
+    assert redis_client.ttl(LIST) <= 100
+    cache.append(exchange(2, user_id="ana"), is_drained=False)
+    assert redis_client.ttl(LIST) > 7_000
+    assert redis_client.ttl(HASH) > 2 * DAY
+    redis_client.expire(LIST, 100)
+    cache.hydrate("t", _whole([first]))
+    assert redis_client.ttl(LIST) > 7_000
+
+
+def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """By the contract's default a hundred messages, the newest."""
+    cache = real_cache()
+    for each in exchanges(53):
+        cache.append(each, is_drained=False)
+    assert redis_client.llen(LIST) == 100
+    assert _read(cache) == (told(*range(3, 53)), True)
+
+
+def test_a_short_list_is_whole_only_when_it_says_so(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """After an expiry a new exchange stands alone, and is not taken for the thread."""
+    cache = real_cache()
+    cache.hydrate("t", _whole(exchanges(2)))
+    assert _read(cache) == (told(0, 1), True)
+    cache.append(exchange(2), is_drained=False)
+    assert _read(cache) == (told(0, 1, 2), True)
+    redis_client.delete(LIST)
+    cache.append(exchange(3), is_drained=False)
+    assert _read(cache) == (told(3), False)
+
+
+def test_a_part_of_a_long_thread_is_not_whole(real_cache: MakeCache) -> None:
+    """L2 had older ones than the window it gave."""
+    cache = real_cache()
+    cache.hydrate("t", Window(exchanges(2), is_all=False))
+    assert _read(cache) == (told(0, 1), False)
+
+
+def test_the_first_exchange_of_a_new_thread_makes_a_whole_list(real_cache: MakeCache) -> None:
+    """Whether this process or another asked L2 first."""
+    one, other = real_cache(), real_cache()
+    one.hydrate("t", NOTHING)
+    one.append(exchange(0), is_drained=False)
+    assert _read(other) == (told(0), True)
+    other.hydrate("t2", NOTHING)
+    one.append(exchange(0, "t2"), is_drained=False)
+    assert one.read("t2", None).is_whole
+
+
+def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
+    """The second one's exchange does not take the first one's for nothing."""
+    one, other = real_cache(), real_cache()
+    one.hydrate("t", NOTHING)
+    other.hydrate("t", NOTHING)
+    one.append(exchange(0), is_drained=False)
+    other.append(exchange(1), is_drained=False)
+    assert _read(one)[0] == told(0, 1)
+
+
+def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Another wrote to it, the list was evicted, and who found it new does not call its own exchange the whole."""
+    one, other = real_cache(), real_cache()
+    one.hydrate("t", NOTHING)
+    other.append(exchange(0), is_drained=False)
+    redis_client.delete(LIST)
+    one.append(exchange(1), is_drained=False)
+    assert _read(one) == (told(1), False)
+
+
+def test_what_is_not_drained_lies_in_a_second_place(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Until the drain says so; what went to L2 directly never does."""
+    cache = real_cache()
+    made = exchanges(3)
+    for each in made[:2]:
+        cache.append(each, is_drained=False)
+    cache.append(made[2], is_drained=True)
+    redis_client.delete(LIST)
+    pending = cache.read("t", None).pending
+    assert sorted(pending, key=lambda each: each.order) == made[:2]
+    cache.merge_stored(made[:1])
+    assert cache.read("t", None).pending == made[1:2]
+    cache.merge_stored(made[1:])
+    assert cache.read("t", None).pending == []
+
+
+def test_a_drain_makes_no_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Of threads that nobody reads L1 knows nothing."""
+    real_cache().merge_stored(exchanges(3) + exchanges(1, "u"))
+    real_cache().merge_stored([])
+    assert redis_client.keys("*messages*") == []
+
+
+def test_a_drain_of_many_threads(real_cache: MakeCache) -> None:
+    """Each list takes its own."""
+    cache = real_cache()
+    for thread in ("a", "b"):
+        cache.hydrate(thread, _whole(exchanges(1, thread)))
+    cache.merge_stored([exchange(1, "a"), exchange(2, "b"), exchange(3, "c"), exchange(4, "a")])
+    assert texts(cache.read("a", None).messages) == told(0, 1, 4)
+    assert texts(cache.read("b", None).messages) == told(0, 2)
+    assert cache.read("c", None).messages == []
+
+
+# --- deletions ---
+
+
+def _cutoff(batch: list[Exchange]) -> UUID:
+    return ExchangeIds().new(after=batch[-1].order)
+
+
+def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> None:
+    """By whichever of the writers it comes."""
+    cache = real_cache()
+    old = exchanges(3)
+    cache.append(old[0], is_drained=False)
+    cutoff = _cutoff(old)
+    cache.forget_thread("t", cutoff)
+    assert cache.append(old[1], is_drained=False) == cutoff
+    cache.hydrate("t", Window(old, is_all=True, cutoff=cutoff))
+    new = exchange("new", exchange_id=ExchangeIds().new(after=cutoff))
+    assert cache.append(new, is_drained=False) is None
+    cache.merge_stored(old)
+    cache.repair_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
+    read = cache.read("t", None)
+    assert (texts(read.messages), read.cutoff, read.pending) == (told("new"), cutoff, [new])
+
+
+def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
+    """A tombstone that L1 lost comes back with the window."""
+    cache = real_cache()
+    old = exchanges(1)
+    cutoff = _cutoff(old)
+    for again in ("hydrate", "repair_thread"):
+        cache.append(old[0], is_drained=False)
+        getattr(cache, again)("t", Window([], is_all=True, cutoff=cutoff))
+        assert cache.read("t", None).messages == []
+        assert cache.append(old[0], is_drained=False) == cutoff
+
+
+def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """The hash and the index are gone, late exchanges are told, and the threads are named."""
+    cache = real_cache()
+    cache.set_preferences("ana", {"tone": "dry"})
+    cache.set_preferences("bob", {})
+    for each in (exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t3", "bob")):
+        cache.append(each, is_drained=False)
+    assert sorted(cache.threads_of("ana")) == ["t1", "t2"]
+    late = exchange(3, "t1", "ana")
+    cutoff = _cutoff([late])
+    assert sorted(cache.forget_user("ana", cutoff)) == ["t1", "t2"]
+    assert cache.threads_of("ana") == []
+    assert (redis_client.exists(HASH), cache.read(None, "ana").knows_preferences) == (0, False)
+    assert cache.append(late, is_drained=False) == cutoff
+    assert cache.append(exchange(4, "t3", "bob"), is_drained=False) is None
+
+
+def test_deleting_what_is_not_there(real_cache: MakeCache) -> None:
+    """No error."""
+    cache = real_cache()
+    cache.forget_thread("t", ExchangeIds().new())
+    assert cache.forget_user("ana", ExchangeIds().new()) == []
+
+
+# --- preferences ---
+
+
+def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
+    """An empty Hash does not exist; that there are none is remembered beside it."""
+    cache = real_cache()
+    assert not cache.read(None, "ana").knows_preferences
+    for preferences in ({}, {"tone": "dry"}, {}):
+        cache.set_preferences("ana", preferences)
+        read = cache.read("t", "ana")
+        assert (read.preferences, read.knows_preferences) == (preferences, True)
+
+
+def test_a_hash_is_replaced_whole(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Also one of a thousand fields, and of any text."""
+    cache = real_cache()
+    many = {f"key {number} 🎉": "\x01مرحبا\n" for number in range(1_200)}
+    cache.set_preferences("ana", many)
+    assert cache.read(None, "ana").preferences == many
+    cache.set_preferences("ana", {"one": ""})
+    assert redis_client.hgetall(HASH) == {"one": ""}
+
+
+# --- what others leave in it ---
+
+
+def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """They are shown, before what has an order."""
+    redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
+    cache = real_cache()
+    cache.append(exchange(0), is_drained=False)
+    assert _read(cache) == (["Hi", *told(0)], False)
+
+
+def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """L1 has refused, which is as good as no answer, and does not stop the rest."""
+    redis_client.set(LIST, "x")
+    cache = real_cache()
+    with pytest.raises(StoreUnavailable, match="redis"):
+        cache.read("t", None)
+    with pytest.raises(StoreUnavailable):
+        cache.append(exchange(0), is_drained=False)
+    assert not cache.breaker.is_open
+    assert cache.append(exchange(0, "u"), is_drained=False) is None
+    redis_client.delete(LIST)
+    assert _read(cache)[0] == told(0)
+
+
+def test_preferences_that_are_no_text(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Bytes that another program left are no reason to fail a turn."""
+    redis_client.hset(HASH, mapping={"tone": b"\xff\xfe", b"\xfe": "x", "language": "Python"})
+    read = real_cache().read(None, "ana")
+    assert read.preferences["language"] == "Python"
+
+
+def test_a_broken_pending_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """It is left out; so is one of another thread."""
+    redis_client.hset("thread:t:pending", mapping={"a": "no json", "b": exchange(0, "other").to_wire()})
+    assert real_cache().read("t", None).pending == []
+
+
+def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """A refused write is told, a read goes on, and when there is room again the write that was missed is made up."""
+    cache = real_cache()
+    cache.hydrate("t", _whole(exchanges(1)))
+    redis_client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StoreUnavailable, match="redis"):
+            cache.append(exchange(1), is_drained=False)
+        assert _read(cache)[0] == told(0)
+    finally:
+        redis_client.config_set("maxmemory", "0")
+    cache.read("t", None)
+    assert _read(cache)[0] == told(0, 1)
+
+
+def test_without_thread_and_user_nothing_is_asked(real_cache: MakeCache) -> None:
+    """Not even a server is needed."""
+    assert real_cache(port=1).read(None, None) == CacheRead()
+
+
+def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """First in, first out, for ever; what is removed is removed by its value."""
+    cache = real_cache()
+    made = exchanges(4)
+    for each in made:
+        cache.push_outbox(each)
+    bodies = cache.outbox(3)
+    assert [Exchange.from_wire(body) for body in bodies] == made[:3]
+    assert redis_client.ttl("outbox:exchanges") == -1
+    cache.remove_from_outbox([bodies[1], "nonsense"])
+    assert [Exchange.from_wire(body) for body in cache.outbox(9)] == [made[0], *made[2:]]
+
+
+def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """An emptied L1 says so until `settle` is called, and is new until the queue was seen empty a minute later."""
+    cache = real_cache()
+    for _ in range(2):
+        read = cache.read("t", None)
+        assert (read.is_emptied, read.is_new) == (True, True)
+    for _ in range(2):
+        cache.settle(at_once=False)
+        read = cache.read("t", None)
+        assert (read.is_emptied, read.is_new) == (False, True)
+    redis_client.hset("memory:epoch", "began", "1000000000")
+    cache.settle(at_once=False)
+    assert not cache.read("t", None).is_new
+    redis_client.flushall()
+    cache.settle(at_once=True)
+    read = cache.read("t", None)
+    assert (read.is_emptied, read.is_new) == (False, False)
+    assert read.clock == pytest.approx(cache.clock(), abs=30)

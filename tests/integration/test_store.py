@@ -1,0 +1,245 @@
+"""`store.sql`: idempotent, in any order, in a constant number of statements; and what becomes of a thread by it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from shared.errors import InvalidRecord
+from shared.ids import ExchangeIds
+from shared.models import Exchange
+from shared.stores.base import StoreResult
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import sql
+from tests.support.exchanges import MOMENT, exchange, exchanges
+from tests.support.proxy import CountingProxy
+
+MakeArchive = Callable[..., PostgresArchive]
+
+
+@pytest.fixture
+def archive(real_archive: MakeArchive) -> PostgresArchive:
+    """L2."""
+    return real_archive()
+
+
+def _rows(database: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    return database.execute(query.encode()).fetchall()
+
+
+def _contents(database: psycopg.Connection, thread_id: str = "t") -> list[str]:
+    rows = database.execute(
+        "select content from messages m join conversations c on c.id = m.conversation_id where thread_id = %s"
+        " order by order_key, position",
+        (thread_id,),
+    )
+    return [content for (content,) in rows]
+
+
+def _counts(result: StoreResult) -> tuple[int, int, int]:
+    return result.stored, result.duplicates, result.erased
+
+
+def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """As the contract says: role, position, content and the exchange's own time."""
+    made = exchange(1, user_id="ana", document_ids=("d2", "d1"))
+    assert archive.store([made]) == StoreResult(1, 0, 0, [made])
+    assert _rows(database, "select exchange_id, position, role, content, created_at from messages order by 2") == [
+        (made.exchange_id, 0, "user", "q1", made.created_at),
+        (made.exchange_id, 1, "assistant", "a1", made.created_at),
+    ]
+    assert _rows(database, "select thread_id, user_id, title, created_at, updated_at from conversations") == [
+        ("t", "ana", "q1", made.created_at, made.created_at)
+    ]
+    assert _rows(database, "select document_id, attached_at from conversation_documents order by 1") == [
+        ("d1", made.created_at),
+        ("d2", made.created_at),
+    ]
+
+
+def test_nothing_is_nothing(archive: PostgresArchive) -> None:
+    """An empty batch is no error."""
+    assert archive.store([]) == StoreResult(0, 0, 0, [])
+
+
+def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
+    """Emoji, right-to-left, noncharacters, quotes, control characters, blanks and nothing at all."""
+    for text in ("👩‍👩‍👧‍👦", "שלום", "\ufffe\uffff", "'\"\\ %s :x", "\x01\x1f\x7f\r\n\t", "  ", "", "x" * 200_000):
+        made = Exchange(ExchangeIds().new(), text[:50].strip() or "t", None, text, text, MOMENT)
+        archive.store([made])
+        assert archive.window(made.thread_id, 100).exchanges[-1] == made
+
+
+def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """A batch that is delivered twice is stored once, and L1 is told the same."""
+    batch = exchanges(5)
+    first, second = archive.store(batch), archive.store(batch)
+    assert (_counts(first), _counts(second)) == ((5, 0, 0), (0, 5, 0))
+    assert sorted(second.effective, key=lambda each: each.order) == batch
+    assert len(_contents(database)) == 10
+
+
+def test_the_same_twice_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """Wherever it stands, the earliest is stored."""
+    named = uuid4()
+    late, early = (
+        exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=1)),
+        exchange("early", exchange_id=named, created_at=MOMENT),
+    )
+    for thread_id, batch in (("t1", [late, early, late]), ("t2", [early, late, late])):
+        moved = [
+            Exchange(e.exchange_id, thread_id, None, e.user_message, e.assistant_message, e.created_at) for e in batch
+        ]
+        result = archive.store(moved)
+        assert _counts(result) == (1, 2, 0)
+        assert {each.user_message for each in result.effective} == {"qearly"}
+        assert _contents(database, thread_id) == ["qearly", "aearly"]
+
+
+@pytest.mark.parametrize("named", [uuid4(), ExchangeIds().new()])
+def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """As in Redis, so that both layers keep the same one of two; and at its own place."""
+    late = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
+    early = exchange("early", exchange_id=named, created_at=MOMENT)
+    assert _counts(archive.store([late])) == (1, 0, 0)
+    replaced = archive.store([early])
+    assert (_counts(replaced), replaced.effective) == ((0, 1, 0), [early])
+    dropped = archive.store([late])
+    assert (_counts(dropped), dropped.effective) == ((0, 1, 0), [early])
+    assert _contents(database) == ["qearly", "aearly"]
+
+
+def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """An id is the caller's, and names an exchange within its thread."""
+    named = uuid4()
+    result = archive.store([exchange(1, "t1", exchange_id=named), exchange(2, "t2", exchange_id=named)])
+    assert _counts(result) == (2, 0, 0)
+    assert (_contents(database, "t1"), _contents(database, "t2")) == (["q1", "a1"], ["q2", "a2"])
+
+
+def test_any_order_of_arrival(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """Batches that overtake each other leave the thread in order, under the first one's title and user."""
+    made = [exchange(number, user_id=f"u{number}") for number in range(12)]
+    shuffled = random.Random(7).sample(made, 12)  # noqa: S311 - no secret depends on it
+    for start in range(0, 12, 4):
+        archive.store(shuffled[start : start + 4])
+    assert [each.user_message for each in archive.window("t", 50).exchanges] == [f"q{n}" for n in range(12)]
+    assert _rows(database, "select title, user_id, created_at, updated_at from conversations") == [
+        ("q0", "u0", made[0].created_at, made[-1].created_at)
+    ]
+
+
+def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
+    """Also when the first exchange comes late."""
+    first, second = exchanges(2)
+    archive.store([second])
+    assert archive.rename("t", "Mine") is not None
+    archive.store([first])
+    thread = archive.thread("t")
+    assert thread is not None
+    assert (thread.title, thread.message_count, thread.created_at) == ("Mine", 4, first.created_at)
+
+
+def test_documents_are_attached_once(archive: PostgresArchive) -> None:
+    """In the order of their first attachment, in whatever order the exchanges came."""
+    made = [
+        exchange(number, created_at=MOMENT + timedelta(seconds=number), document_ids=documents)
+        for number, documents in enumerate([("b", "c"), ("a", "b"), ("c", "d")])
+    ]
+    archive.store(made[1:])
+    archive.store(made[:1])
+    thread = archive.thread("t")
+    assert thread is not None
+    assert thread.document_ids == ("b", "c", "a", "d")
+
+
+def test_what_a_deletion_overtook_is_dropped(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """Of a thread, and of a user in whatever thread; what came later stays."""
+    old = [exchange(0, "t1"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t3", "ana")]
+    cutoff = ExchangeIds().new(after=old[-1].exchange_id)
+    archive.forget_thread("t1", cutoff)
+    archive.forget_user("ana", cutoff, [])
+    new = [
+        exchange(number, thread, user, exchange_id=ExchangeIds().new(after=cutoff))
+        for number, (thread, user) in enumerate([("t1", None), ("t2", "ana")], start=4)
+    ]
+    result = archive.store(old + new)
+    assert _counts(result) == (3, 0, 3)
+    assert {each.user_message for each in result.effective} == {"q2", "q4", "q5"}
+    assert [_contents(database, name) for name in ("t1", "t2", "t3")] == [["q4", "a4"], ["q2", "a2", "q5", "a5"], []]
+
+
+def test_a_batch_is_all_or_nothing(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """What PostgreSQL refuses is the data's fault, and leaves nothing of the batch; the reason quotes no text."""
+    database.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin"
+        " if new.content = 'q13' then raise exception 'no such number' using errcode = '22023', detail = new.content;"
+        " end if; return new; end $$"
+    )
+    database.execute("create trigger refuse before insert on messages for each row execute function refuse()")
+    with pytest.raises(InvalidRecord) as caught:
+        archive.store(exchanges(20))
+    assert (caught.value.reason, caught.value.detail) == ("refused_by_postgres", "22023: no such number")
+    assert _contents(database) == []
+    assert archive.store(exchanges(13)).stored == 13
+
+
+@pytest.fixture
+def counted(real_archive: MakeArchive, database_url: str) -> Any:
+    """A proxy to PostgreSQL and L2 behind it, connected."""
+    port = urlsplit(database_url).port or 0
+    with CountingProxy(port) as proxy:
+        url = database_url.replace(f":{port}/", f":{proxy.port}/") + "?sslmode=disable&gssencmode=disable"
+        behind = real_archive(url)
+        behind.ping()
+        yield proxy, behind
+
+
+def test_a_constant_number_of_statements(counted: tuple[CountingProxy, PostgresArchive]) -> None:
+    """A batch of one, ten and a thousand over many threads cost the same, and so do duplicates."""
+    proxy, archive = counted
+    numbers = []
+    for size in (1, 10, 1_000):
+        batch = [exchange(number, f"t{size}-{number % 37}", f"u{number % 5}") for number in range(size)]
+        for _ in range(2):
+            proxy.reset()
+            archive.store(batch)
+            numbers.append(len(proxy.statements()))
+    new, again = numbers[::2], numbers[1::2]
+    assert new == [new[0]] * 3
+    assert again == [again[0]] * 3
+    assert (new[0], again[0]) == (4, 5)  # begin, lock, store, (look up duplicates,) commit
+
+
+def test_a_window_of_a_long_thread_is_one_page(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """It is read by the order index, newest first, not by the thread's length."""
+    archive.store([each for number in range(30) for each in exchanges(300, f"other{number}")] + exchanges(300))
+    window = archive.window("t", 50)
+    assert [each.user_message for each in window.exchanges] == [f"q{n}" for n in range(250, 300)]
+    assert (window.is_all, archive.window("t", 300).is_all, archive.window("t", 299).is_all) == (False, True, False)
+    database.execute("analyze")
+    wanted = {"thread_id": "t", "rows": 101, "order_key": UUID(int=1 << 127), "position": 0}
+    for name in ("window", "messages_asc", "messages_desc"):
+        plan = database.execute(b"explain (analyze, format json) " + sql(name), wanted).fetchone()
+        assert plan is not None
+        assert "ix_messages_order" in str(plan)
+        assert max(_rows_read(plan[0][0]["Plan"])) <= 101
+
+
+def _rows_read(plan: dict[str, Any]) -> list[float]:
+    return [plan["Actual Rows"], *(rows for part in plan.get("Plans", []) for rows in _rows_read(part))]
+
+
+def test_an_exchange_of_the_first_year_and_the_last(archive: PostgresArchive) -> None:
+    """Every time that the wire takes can be stored and read."""
+    for moment in (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)):
+        made = exchange(1, str(moment.year), exchange_id=uuid4(), created_at=moment)
+        archive.store([made])
+        assert archive.window(str(moment.year), 1).exchanges == [made]

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+
+from shared.models import Exchange, Message
+from shared.stores.comparison import Comparison, compare
+from shared.stores.redis_entries import encode
+from tests.support.exchanges import MOMENT, exchange
+
+LATER = MOMENT + timedelta(hours=1)
+GRACE = timedelta(seconds=120)
+FIRST = b',"first":true}'
+
+
+def _made(count: int, start: datetime = MOMENT) -> list[Exchange]:
+    ids = [exchange().exchange_id for _ in range(count)]
+    return [
+        exchange(number, exchange_id=made, created_at=start + timedelta(seconds=number))
+        for number, made in enumerate(sorted(ids))
+    ]
+
+
+def _entries(exchanges: Sequence[Exchange], *, is_whole: bool = False) -> list[bytes]:
+    entries = [entry for each in exchanges for entry in encode(each)]
+    if is_whole and entries:
+        entries[0] = entries[0][:-1] + FIRST
+    return entries
+
+
+def _stored(exchanges: Sequence[Exchange]) -> list[Message]:
+    return [message for each in exchanges for message in each.messages]
+
+
+def _compare(entries: Sequence[bytes], stored: Sequence[Exchange], now: datetime = LATER) -> Comparison:
+    return compare("t", entries, _stored(stored), now=now, grace=GRACE)
+
+
+def _kinds(result: Comparison) -> list[str]:
+    return [difference.kind for difference in result.differences]
+
+
+def test_the_same() -> None:
+    """The same exchanges in the same order are no difference."""
+    made = _made(3)
+    result = _compare(_entries(made, is_whole=True), made)
+    assert (result.differences, result.exchanges, result.pending, result.is_partial) == ([], 3, 0, False)
+
+
+def test_a_list_that_is_shorter() -> None:
+    """A list need not reach back to the thread's beginning, unless it says that it does."""
+    made = _made(4)
+    result = _compare(_entries(made[2:]), made)
+    assert (_kinds(result), result.is_partial) == ([], True)
+    assert _kinds(_compare(_entries(made[2:], is_whole=True), made)) == ["missing", "missing"]
+
+
+def test_a_hole() -> None:
+    """An exchange that the list skips, or ends before, is missing."""
+    made = _made(4)
+    assert _kinds(_compare(_entries([made[0], *made[2:]]), made)) == ["missing"]
+    assert _kinds(_compare(_entries(made[:3]), made)) == ["missing"]
+
+
+def test_lost_on_the_way() -> None:
+    """An old exchange that only the list has is a difference, wherever it stands."""
+    made = _made(4)
+    for lost in range(4):
+        result = _compare(_entries(made), [each for each in made if each is not made[lost]])
+        assert [(d.kind, d.exchange_id) for d in result.differences] == [("not_stored", made[lost].exchange_id)]
+
+
+def test_on_the_way() -> None:
+    """A young exchange that only one of the two has is pending."""
+    old, young = _made(2), _made(2, LATER)
+    now = LATER + timedelta(seconds=100)
+    result = _compare(_entries([*old, *young]), old, now)
+    assert (_kinds(result), result.pending) == ([], 2)
+    result = _compare(_entries(old), [*old, *young], now)
+    assert (_kinds(result), result.pending) == ([], 2)
+
+
+def test_other_text() -> None:
+    """One character of difference is one, and the text itself is not told."""
+    made = _made(2)
+    entries = _entries(made)
+    entries[1] = entries[1].replace(b'"a0"', b'"a0 "')
+    (difference,) = _compare(entries, made).differences
+    assert (difference.kind, difference.exchange_id) == ("content", made[0].exchange_id)
+    assert difference.detail == "assistant: 3 characters in Redis, 2 in PostgreSQL"
+
+
+def test_half_an_exchange() -> None:
+    """An exchange without its answer differs."""
+    made = _made(2)
+    assert _kinds(_compare(_entries(made)[:-1], made)) == ["content"]
+
+
+@pytest.mark.parametrize("places", [[2, 3, 0, 1], [0, 2, 1, 3], [1, 0, 2, 3]])
+def test_another_order(places: list[int]) -> None:
+    """Exchanges or messages in another order differ."""
+    made = _made(2)
+    entries = _entries(made)
+    assert _kinds(_compare([entries[place] for place in places], made)) == ["order"]
+
+
+def test_twice() -> None:
+    """An exchange that stands twice in the list differs."""
+    made = _made(2)
+    assert _kinds(_compare(_entries([*made, made[1]]), made)) == ["duplicate"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"no json",
+        b"[]",
+        orjson.dumps({"role": "user", "content": "x"}),
+        orjson.dumps({"role": 1, "content": "x"}),
+        orjson.dumps(
+            {
+                "exchange_id": str(exchange().exchange_id),
+                "order": str(exchange().exchange_id),
+                "created_at": "2026-01-01T00:00:00",
+                "role": "user",
+                "content": "x",
+            }
+        ),
+    ],
+)
+def test_a_strange_entry(entry: bytes) -> None:
+    """An entry that no exchange can be is named by its place."""
+    made = _made(1)
+    (difference,) = _compare([*_entries(made), entry], made).differences
+    assert (difference.kind, difference.detail) == ("unreadable", "entry 2 names no exchange")
+
+
+def test_a_list_of_strange_entries_only() -> None:
+    """Where nothing in a list can be read, what it lacks is not guessed at."""
+    assert _kinds(_compare([b"x"], _made(2))) == ["unreadable"]
+
+
+def test_ages_are_told() -> None:
+    """A difference says how old the exchange is."""
+    made = _made(1, datetime(2026, 1, 1, tzinfo=UTC))
+    (difference,) = _compare(_entries(made), [], datetime(2026, 1, 1, 0, 5, tzinfo=UTC)).differences
+    assert difference.detail == "accepted 300 s ago"

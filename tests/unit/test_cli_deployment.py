@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.deployment import Deployment, Place, without_password
+from cli.options import Named
+from shared.errors import SettingsError
+
+STACK = {
+    "endpoint_url": "http://127.0.0.1:4566",
+    "region": "eu-west-1",
+    "queue_url": "http://127.0.0.1:4566/000000000000/exchanges",
+    "dlq_url": "http://127.0.0.1:4566/000000000000/dead",
+    "redis_url": "redis://127.0.0.1:6380/0",
+    "database_url": "postgresql://memory:secret@127.0.0.1:5433/memory",
+    "pids": {"postgres": 1},
+}
+SETTINGS = ("SYNC__QUEUE_URL", "SYNC__DLQ_URL", "DATABASE__URL", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS")
+REDIS = ("REDIS__HOST", "REDIS__PORT", "REDIS__PASSWORD", "REDIS__DB", "REDIS__TLS")
+MakeStack = Callable[[Path], Path]
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (*SETTINGS, *REDIS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def stack() -> MakeStack:
+    """Make a running stack's file in a directory."""
+
+    def make(directory: Path) -> Path:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = directory / "stack.json"
+        file.write_text(json.dumps(STACK))
+        return file
+
+    return make
+
+
+def test_nobody_says_where(tmp_path: Path) -> None:
+    """A place that nobody names is asked for in one sentence that says all ways to name it."""
+    with pytest.raises(SettingsError, match=r"redis_url.*--redis-url or REDIS__HOST.*stack\.json"):
+        Deployment(Named(), tmp_path).redis()
+
+
+def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
+    """A running stack is found from any directory under its own."""
+    file = stack(tmp_path / ".local")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    deployment = Deployment(Named(), below)
+    assert deployment.require("queue_url") == Place(STACK["queue_url"], str(file))  # type: ignore[arg-type]
+    assert deployment.endpoint(str(STACK["queue_url"])) == ("http://127.0.0.1:4566", "eu-west-1")
+    assert deployment.redis().port == 6380
+    assert deployment.database().url == STACK["database_url"]
+
+
+def test_the_environment_comes_before_a_stack_that_is_found(
+    tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the project's settings name beats what merely runs nearby."""
+    stack(tmp_path / ".local")
+    monkeypatch.setenv("REDIS__HOST", "cache.example")
+    monkeypatch.setenv("REDIS__PASSWORD", "p@ss/word")
+    monkeypatch.setenv("REDIS__TLS", "true")
+    deployment = Deployment(Named(), tmp_path)
+    settings = deployment.redis()
+    assert (settings.host, settings.port, settings.password, settings.tls) == ("cache.example", 6379, "p@ss/word", True)
+    assert deployment.used["redis_url"].source == "environment"
+    assert deployment.require("dlq_url").source.endswith("stack.json")
+
+
+def test_a_named_state_directory_comes_before_the_environment(
+    tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--state-dir` is an option, so what it names beats the environment, and other options beat it."""
+    stack(tmp_path / "other")
+    monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/real")
+    named = Named(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
+    deployment = Deployment(named, tmp_path)
+    assert deployment.require("queue_url").url == STACK["queue_url"]
+    assert deployment.require("dlq_url").source == "option"
+
+
+def test_a_stacks_endpoint_is_for_its_own_queues(
+    tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue on AWS is never asked for at the endpoint of a local stack that happens to run."""
+    stack(tmp_path / ".local")
+    url = "https://sqs.ap-south-1.amazonaws.com/1/real"
+    assert Deployment(Named(queue_url=url), tmp_path).endpoint(url) == (None, "ap-south-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9")
+    assert Deployment(Named(), tmp_path).endpoint(url) == ("http://localhost:9", None)
+
+
+def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
+    """`.env` counts as environment."""
+    (tmp_path / ".env").write_text("DATABASE__URL=postgresql://me@db/memory\n")
+    deployment = Deployment(Named(), tmp_path)
+    assert deployment.database().url == "postgresql://me@db/memory"
+    assert not deployment.is_named("redis_url")
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        (Named(redis_url="http://x"), "Redis URL"),
+        (Named(redis_url="redis://somebody:pw@x"), "Redis URL"),
+        (Named(redis_url="redis://x:notaport"), "Redis URL"),
+        (Named(redis_url="redis://x/zero"), "Redis URL"),
+        (Named(database_url="mysql://x"), "PostgreSQL URL"),
+    ],
+)
+def test_urls_that_cannot_work(tmp_path: Path, named: Named, sentence: str) -> None:
+    """A URL that is none is a usage error, and its password is not repeated."""
+    deployment = Deployment(named, tmp_path)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        deployment.redis() if named.redis_url else deployment.database()
+    assert "pw" not in str(caught.value)
+
+
+def test_queue_urls_are_checked(tmp_path: Path) -> None:
+    """A queue or endpoint that is no URL is a usage error."""
+    with pytest.raises(SettingsError, match="queue_url has to start with http"):
+        Deployment(Named(queue_url="exchanges"), tmp_path).require("queue_url")
+    with pytest.raises(SettingsError, match="endpoint_url has to start with http"):
+        Deployment(Named(endpoint_url="localhost:4566"), tmp_path).endpoint("http://x/y")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_a_broken_stack_file(tmp_path: Path, content: str) -> None:
+    """A stack.json that is none is named."""
+    (tmp_path / "stack.json").write_text(content)
+    with pytest.raises(SettingsError, match=r"stack\.json"):
+        Deployment(Named(state_dir=tmp_path)).require("queue_url")
+
+
+def test_no_stack_in_the_named_directory(tmp_path: Path) -> None:
+    """A state directory without a running stack is said to be so."""
+    with pytest.raises(SettingsError, match="No local stack runs"):
+        Deployment(Named(state_dir=tmp_path)).require("queue_url")
+
+
+def test_passwords_are_not_shown() -> None:
+    """A URL is shown without its password, whatever the password is."""
+    assert without_password("postgresql://me:s:e@c@host:5/db?x=1") == "postgresql://me:***@host:5/db?x=1"
+    assert without_password("redis://:pw@host/0") == "redis://:***@host/0"
+    assert without_password("redis://host/0") == "redis://host/0"

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from cli.letters import describe, is_named
+from cli.main import app
+from cli.output import duration, moment, plain_table, printable, rich_table
+from shared.stores.queue_messages import QueuedMessage
+from tests.support.exchanges import exchange
+
+
+def test_nothing_that_a_terminal_obeys() -> None:
+    """Control characters in what others wrote reach no terminal."""
+    assert printable("a\x1b[31mb\x07\u202e\nc\td") == "a\\x1b[31mb\\x07\\u202e\nc\td"
+    assert plain_table(["x"], [["\x1b[2J"]]) == "X\n\\x1b[2J"
+
+
+def test_a_plain_table() -> None:
+    """Columns are as wide as their widest cell; nothing is None, and a cell is one line."""
+    assert plain_table(("id", "b"), [("long one", None), (1, "two\nlines")]) == (
+        "ID        B\nlong one  -\n1         two lines"
+    )
+
+
+def test_a_rich_table_takes_no_markup() -> None:
+    """What stands in brackets is shown as it is."""
+    console = Console(width=60, no_color=True)
+    with console.capture() as captured:
+        console.print(rich_table(["thread"], [["[bold]x[/bold]"]]))
+    assert "[bold]x[/bold]" in captured.get()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "unknown"), (0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 min 1 s"), (3700, "1 h 1 min"), (90000, "1 d 1 h")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    """Lengths of time are said as people say them."""
+    assert duration(seconds) == text
+
+
+def test_moments() -> None:
+    """Times are in UTC, whatever zone they come in."""
+    assert moment(datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-01T00:00:00.000Z"
+    assert moment(None) is None
+
+
+def test_a_dead_letter_without_its_text() -> None:
+    """A description holds ids and reasons, and nothing of the messages."""
+    told = exchange("secret", "thread", "user")
+    now = datetime.now(UTC)
+    letter = QueuedMessage("m", told.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
+    described = describe(letter, now)
+    assert "secret" not in str(described)
+    assert (described["thread_id"], described["user_id"]) == ("thread", "user")
+    assert (described["age_seconds"], described["receive_count"], described["reason"]) == (5.0, 3, "not_json")
+    assert is_named(letter, str(told.exchange_id))
+    assert is_named(letter, "m")
+    assert not is_named(letter, "n")
+
+
+@pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
+def test_a_dead_letter_may_be_anything(body: str) -> None:
+    """A body that is no exchange is described by what the queue knows of it."""
+    described = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
+    assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["dlq"], ["dlq", "list"], ["dlq", "show"], ["dlq", "redrive"], ["dlq", "purge"], ["queue", "status"]]
+)
+def test_help_is_plain(words: list[str]) -> None:
+    """Every command explains itself, with examples, without colours or boxes."""
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert result.output.isascii()
+    assert "\x1b" not in result.output
+    if len(words) != 1:
+        assert "Examples:\n    hybrid-memory " in result.output
+        assert "--state-dir" in result.output
+
+
+def test_usage_errors() -> None:
+    """A command that cannot be meant is exit code 2."""
+    for words in (["nothing"], ["dlq", "list", "--limit", "0"], ["dlq", "redrive", "--rate", "501"], ["dlq", "show"]):
+        assert CliRunner().invoke(app, words).exit_code == 2

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from cli.redrive import Redriven, copy, follow
+from shared.errors import InvalidRecord, StoreUnavailable
+from shared.stores.queue_admin import QueueAccess, QueueAdmin
+from shared.stores.queue_age import oldest_age
+from shared.stores.queue_move import MoveProgress, MoveTask, start_move
+
+REGION = "eu-west-1"
+LIVE = f"https://sqs.{REGION}.amazonaws.com/123456789012/exchanges"
+DEAD = f"https://sqs.{REGION}.amazonaws.com/123456789012/dead"
+TASK = {"TaskHandle": "handle", "SourceArn": "arn:dead"}
+
+
+def _ignore(_done: int, _total: int | None) -> None:
+    pass
+
+
+@pytest.fixture
+def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[QueueAdmin, QueueAdmin]]:
+    """The dead-letter queue and the exchange queue on AWS as moto plays it."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("shared.stores.queue_admin._WAIT_SECONDS", 0)
+    with mock_aws():
+        client = boto3.client("sqs", region_name=REGION)
+        dead = client.create_queue(QueueName="dead")["QueueUrl"]
+        live = client.create_queue(QueueName="exchanges")["QueueUrl"]
+        access = QueueAccess(region=REGION)
+        yield QueueAdmin(dead, access), QueueAdmin(live, access)
+
+
+def _fill(queue: QueueAdmin, count: int) -> list[str]:
+    bodies = [f"body {number}" for number in range(count)]
+    for body in bodies:
+        queue.client.send_message(
+            QueueUrl=queue.url,
+            MessageBody=body,
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": "not_json"}},
+        )
+    return bodies
+
+
+def _bodies(queue: QueueAdmin) -> list[str]:
+    return sorted(message.body for message in queue.look(1000))
+
+
+def _run(*words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--queue-url", LIVE, "--dlq-url", DEAD])
+
+
+def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """What is looked at by receiving it is visible again at once, with its receive count one higher."""
+    dead, _ = queues
+    bodies = _fill(dead, 25)
+    assert _bodies(dead) == sorted(bodies)
+    assert len(dead.look(7)) == 7
+    assert dead.depth().visible == 25
+    assert all(message.attributes == {"reason": "not_json"} for message in dead.look(25))
+
+
+def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """A search returns the one wanted, and gives back all that it went through."""
+    dead, _ = queues
+    _fill(dead, 25)
+    found = dead.look(1000, lambda message: message.body == "body 17")
+    assert [message.body for message in found] == ["body 17"]
+    assert dead.look(1000, lambda message: message.body == "other") == []
+    assert dead.depth().visible == 25
+
+
+def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """Every body arrives once, without the attributes of its last failure."""
+    dead, live = queues
+    bodies = _fill(dead, 23)
+    done = Redriven()
+    copy(dead, live, 23, None, done, _ignore)
+    assert (done.moved, done.refused) == (23, [])
+    assert _bodies(live) == sorted(bodies)
+    assert dead.depth().total == 0
+    assert all(message.attributes == {} for message in live.look(23))
+
+
+def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """What fails again and comes back while this runs is not moved in a circle."""
+    dead, _ = queues
+    _fill(dead, 5)
+    done = Redriven()
+    copy(dead, dead, 5, None, done, _ignore)  # everything comes back at once
+    assert done.moved == 5
+    assert dead.depth().visible == 5
+
+
+def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that the exchange queue refuses stays, visible, and the others are moved."""
+    dead, live = queues
+    _fill(dead, 12)
+    send = live.send
+
+    def refuse_one(body: str) -> None:
+        if body == "body 3":
+            raise InvalidRecord("refused_by_queue", "no")
+        send(body)
+
+    monkeypatch.setattr(live, "send", refuse_one)
+    done = Redriven()
+    copy(dead, live, 12, None, done, _ignore)
+    assert (done.moved, len(done.refused)) == (11, 1)
+    assert _bodies(dead) == ["body 3"]
+
+
+def test_sqs_refuses_a_body(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """What SQS will never take is told from SQS not answering."""
+    _, live = queues
+    with pytest.raises(InvalidRecord):
+        live.send("x" * 2_000_000)
+
+
+def test_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """No more than so many a second are moved."""
+    dead, live = queues
+    _fill(dead, 6)
+    started = time.monotonic()
+    copy(dead, live, 6, 20, Redriven(), _ignore)
+    assert time.monotonic() - started >= 5 / 20
+
+
+def test_preview_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """Without --yes, redrive and purge only say what they would do."""
+    dead, live = queues
+    _fill(dead, 3)
+    result = _run("dlq", "redrive")
+    assert (result.exit_code, "Would move 3" in result.output) == (0, True)
+    result = _run("dlq", "purge")
+    assert (result.exit_code, "Would delete 3" in result.output) == (0, True)
+    answer = json.loads(_run("dlq", "redrive", "--json").stdout)
+    assert (answer["preview"], answer["total"], answer["moved"]) == (True, 3, 0)
+    assert (dead.depth().total, live.depth().total) == (3, 0)
+
+
+def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """With --yes every dead letter is deleted."""
+    dead, _ = queues
+    _fill(dead, 3)
+    assert json.loads(_run("dlq", "purge", "--yes", "--json").stdout)["deleted"] == 3
+    assert dead.depth().total == 0
+
+
+def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """`--copy` does without SQS's own move."""
+    dead, live = queues
+    _fill(dead, 3)
+    answer = json.loads(_run("dlq", "redrive", "--yes", "--copy", "--json").stdout)
+    assert (answer["method"], answer["moved"], answer["preview"]) == ("copy", 3, False)
+    assert (dead.depth().total, live.depth().total) == (0, 3)
+
+
+def test_an_empty_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """There is nothing to do, which is fine."""
+    assert queues[0].depth().total == 0
+    assert "nothing to move" in _run("dlq", "redrive", "--yes").output
+    assert _run("dlq", "list").exit_code == 0
+
+
+def test_no_such_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """A queue that is not there is one sentence and exit code 3."""
+    assert queues
+    result = CliRunner().invoke(app, ["dlq", "list", "--dlq-url", DEAD + "x"])
+    assert result.exit_code == 3
+    assert "The queue cannot be reached" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_age_on_aws(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """On AWS the oldest message's age is CloudWatch's, or unknown."""
+    dead, _ = queues
+    _fill(dead, 1)
+    assert oldest_age(dead, dead.depth()) is None
+    boto3.client("cloudwatch", region_name=REGION).put_metric_data(
+        Namespace="AWS/SQS",
+        MetricData=[
+            {
+                "MetricName": "ApproximateAgeOfOldestMessage",
+                "Dimensions": [{"Name": "QueueName", "Value": "dead"}],
+                "Timestamp": time.time() - 90,
+                "Value": 42.0,
+            }
+        ],
+    )
+    found = oldest_age(dead, dead.depth())
+    assert found is not None
+    assert found[0] == 42.0
+
+
+# --- SQS's own move, which neither moto nor the emulator has ---
+
+
+@pytest.fixture
+def stubbed() -> Iterator[tuple[QueueAdmin, QueueAdmin, Stubber]]:
+    """Two queues behind one client that answers what the test says, checked against SQS's model."""
+    client = boto3.client("sqs", REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        access = QueueAccess()
+        yield QueueAdmin(DEAD, access, client), QueueAdmin(LIVE, access, client), stubber
+        stubber.assert_no_pending_responses()
+
+
+def _expect_arns(stubber: Stubber) -> None:
+    for arn in ("arn:dead", "arn:live"):
+        stubber.add_response("get_queue_attributes", {"Attributes": {"QueueArn": arn}})
+
+
+def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+    """The target is named, since SQS does not know it of messages that were sent to the dead-letter queue."""
+    dead, live, stubber = stubbed
+    _expect_arns(stubber)
+    wanted = {"SourceArn": "arn:dead", "DestinationArn": "arn:live", "MaxNumberOfMessagesPerSecond": 7}
+    stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, wanted)
+    assert start_move(dead, live, 7) is not None
+
+
+@pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
+def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: str) -> None:
+    """Where the endpoint knows no move, there is none."""
+    dead, live, stubber = stubbed
+    _expect_arns(stubber)
+    stubber.add_client_error("start_message_move_task", code)
+    assert start_move(dead, live, None) is None
+
+
+def test_a_move_that_is_refused(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+    """A refusal (e.g. a move that runs already) is told, not worked around."""
+    dead, live, stubber = stubbed
+    _expect_arns(stubber)
+    stubber.add_client_error("start_message_move_task", "AWS.SimpleQueueService.UnsupportedOperation", "runs already")
+    with pytest.raises(StoreUnavailable, match="runs already"):
+        start_move(dead, live, None)
+
+
+def _progress(stubber: Stubber, **fields: Any) -> None:
+    stubber.add_response("list_message_move_tasks", {"Results": [{**TASK, **fields}]})
+
+
+def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+    """A move is followed to its end."""
+    dead, _, stubber = stubbed
+    _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=0)
+    _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=3, ApproximateNumberOfMessagesToMove=5)
+    _progress(stubber, Status="COMPLETED", ApproximateNumberOfMessagesMoved=5, ApproximateNumberOfMessagesToMove=5)
+    done, seen = Redriven(), []
+    follow(MoveTask(dead, "arn:dead", "h"), done, lambda *so_far: seen.append(so_far), lambda _: None)
+    assert done.moved == 5
+    assert seen == [(0, None), (3, 5), (5, 5)]
+
+
+def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+    """A failure is told with its reason and the other way to do it."""
+    dead, _, stubber = stubbed
+    _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
+    done = Redriven()
+    with pytest.raises(StoreUnavailable, match=r"AccessDenied.*--copy"):
+        follow(MoveTask(dead, "arn:dead", "h"), done, _ignore, lambda _: None)
+    assert done.moved == 2
+
+
+def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+    """Ctrl-C stops SQS's move too."""
+    dead, _, stubber = stubbed
+    _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=1)
+    stubber.add_response("cancel_message_move_task", {"ApproximateNumberOfMessagesMoved": 1}, {"TaskHandle": "h"})
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(MoveTask(dead, "arn:dead", "h"), Redriven(), _ignore, interrupt)
+
+
+def test_the_command_prefers_the_move(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dlq redrive` leaves the work to SQS where SQS does it, with the rate it was given."""
+    dead, live = queues
+    _fill(dead, 4)
+    asked: list[tuple[str, str, int | None]] = []
+
+    class Done:
+        def progress(self) -> MoveProgress:
+            return MoveProgress(moved=4, total=4, is_ended=True, failure=None)
+
+    def start(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> Done:
+        asked.append((source.url, target.url, rate))
+        return Done()
+
+    monkeypatch.setattr("cli.connect.start_move", start)
+    answer = json.loads(_run("dlq", "redrive", "--yes", "--rate", "9", "--json").stdout)
+    assert (answer["method"], answer["moved"]) == ("move_task", 4)
+    assert asked == [(DEAD, LIVE, 9)]
+    assert live.depth().total == 0

@@ -1,0 +1,169 @@
+"""The seed's degradation table on in-memory stores: what is answered, and what the answer says was degraded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from shared.memory.turn import Memory, Recall, Receipt
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import texts, told
+
+MakeMemory = Callable[..., Memory]
+
+
+@pytest.fixture
+def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) -> Memory:
+    """A process whose thread has one drained exchange in both layers, and whose user has a preference in both."""
+    made = memory()
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
+    _recall(made)
+    _keep(made, 0)
+    archive.store(queue.take())
+    return made
+
+
+def _recall(memory: Memory) -> Recall:
+    return memory.turn("t", "ana").recall()
+
+
+def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> Receipt:
+    return memory.turn("t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
+
+
+def test_redis_gone(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
+    """History and preferences come from PostgreSQL; the exchange is durable and not cached."""
+    cache.is_down = True
+    recalled, receipt = _recall(process), _keep(process, 1)
+    assert texts(recalled.messages) == told(0)
+    assert (recalled.preferences, recalled.source, recalled.degraded) == ({"tone": "dry"}, "postgres", ["redis"])
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+    assert len(queue.bodies) == 1
+
+
+def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+    """What was missed meanwhile is there again, without a restart, for every process."""
+    cache.is_down = True
+    _keep(process, 1)
+    archive.store(queue.take())
+    cache.is_down = False
+    assert texts(_recall(process).messages) == told(0, 1)
+    assert _recall(process).degraded == []
+
+
+def test_postgres_gone(process: Memory, archive: InMemoryArchive) -> None:
+    """L1 goes on, and does not ask for what it knows."""
+    archive.is_down = True
+    recalled, receipt = _recall(process), _keep(process, 1)
+    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
+    assert texts(_recall(process).messages) == told(0, 1)
+
+
+def test_postgres_gone_and_the_list_too(
+    process: Memory, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory
+) -> None:
+    """An outage does not look like an empty history: it is named; what was kept lately is known all the same."""
+    archive.is_down = True
+    cache.lose_everything()
+    recalled = _recall(process)
+    assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (told(0), {}, ["postgres"])
+    stranger = _recall(memory())
+    assert (stranger.messages, stranger.source, stranger.degraded) == ([], "none", ["postgres"])
+
+
+def test_postgres_gone_and_a_new_thread(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """Whether it is new only L2 could say; what is told in it is remembered nevertheless."""
+    archive.is_down = True
+    made = memory()
+    for number in range(3):
+        recalled = _recall(made)
+        assert (texts(recalled.messages), recalled.degraded) == (told(*range(number)), ["postgres"])
+        assert _keep(made, number).cached
+
+
+def test_both_gone(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """The agent runs without memory, and the exchange is still durable."""
+    cache.is_down = archive.is_down = True
+    recalled, receipt = _recall(process), _keep(process, 1)
+    assert recalled == Recall([], {}, "none", ["redis", "postgres"])
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+
+
+def test_sqs_gone(process: Memory, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+    """PostgreSQL takes the exchange directly."""
+    queue.is_down = True
+    receipt = _keep(process, 1)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
+    assert [each.user_message for each in archive.exchanges("t")] == ["q0", "q1"]
+
+
+def test_sqs_and_redis_gone(
+    process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """PostgreSQL takes the exchange, and that L1 has to hear of it is noted."""
+    queue.is_down = cache.is_down = True
+    receipt = _keep(process, 1)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["queue", "redis"])
+    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("thread", "t")]
+
+
+def test_sqs_and_postgres_gone(
+    process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """L1's outbox has it until one of them is back."""
+    queue.is_down = archive.is_down = True
+    receipt = _keep(process, 1)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
+    assert len(cache.outbox_bodies) == 1
+
+
+def test_all_gone(
+    process: Memory,
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The user still has the agent's answer; that nothing holds the exchange is said, and logged without its text."""
+    queue.is_down = archive.is_down = cache.is_down = True
+    receipt = _keep(process, 1)
+    assert (receipt.durability, receipt.cached) == ("none", False)
+    assert receipt.degraded == ["queue", "postgres", "redis"]
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.__dict__["exchange_id"] == str(receipt.exchange_id)
+    assert "q1" not in caplog.text
+
+
+@pytest.mark.usefixtures("process")
+def test_redis_fails_between_the_read_and_the_refill(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """What L2 told is told; that L1 could not be refilled is named."""
+    cache.lose_everything()
+    window = archive.window
+
+    def window_and_then(thread_id: str, limit: int) -> object:
+        cache.is_down = True
+        return window(thread_id, limit)
+
+    archive.window = window_and_then  # type: ignore[method-assign,assignment]
+    recalled = _recall(memory())
+    assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (told(0), {"tone": "dry"}, ["redis"])
+
+
+def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
+    """Thread memory is not used, preferences are."""
+    recalled = process.turn(None, "ana").recall()
+    assert (recalled.messages, recalled.preferences, recalled.source) == ([], {"tone": "dry"}, "redis")
+    assert process.turn(None, "ana").keep("q", "a") == Receipt(None, "none", cached=False)
+    assert list(cache.lists) == ["t"]
+
+
+def test_no_user(process: Memory) -> None:
+    """Preferences are not used, the thread is."""
+    recalled = process.turn("t", None).recall()
+    assert (texts(recalled.messages), recalled.preferences) == (told(0), {})
+    assert process.turn("t", None).keep("q1", "a1").durability == "queue"

@@ -1,0 +1,161 @@
+"""What the documents say of the code is so."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import typer
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+from starlette.routing import Route
+
+from cli.main import app as cli
+from functions.agent.api import create_app
+from functions.agent.operations import Operations
+from shared import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+DECISION_PARTS = ("## Context", "## Decision", "## Rejected", "## Consequences")
+
+
+def _section(heading: str) -> str:
+    found = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found, f"README.md has no section {heading!r}"
+    return found.group(1)
+
+
+def _rows(section: str) -> list[list[str]]:
+    """Return the cells of the tables' rows, headings and rules left out."""
+    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line] for line in lines]
+
+
+def _settings() -> dict[str, str]:
+    """Return each variable with its default as the README writes it."""
+    found = {}
+    for _, kind in inspect.getmembers(settings, inspect.isclass):
+        if issubclass(kind, BaseSettings) and kind is not BaseSettings:
+            for name, field in kind.model_fields.items():
+                variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+                found[variable] = _written(field.default)
+    return found
+
+
+def _written(default: object) -> str:
+    if default is PydanticUndefined:
+        return "required"
+    if default is None:
+        return "none"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+    """The table holds the settings that the code reads, no others, and their defaults."""
+    listed = {row[0].strip("`"): row[1] for row in _rows(_section("Settings"))}
+    assert listed == _settings()
+
+
+def test_every_route_stands_in_the_readme() -> None:
+    """The table of routes is the application's."""
+    app = create_app(cast("Operations", object()))
+    served = {
+        f"{method} {re.sub(r':path}', '}', route.path)}"
+        for route in app.routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    listed = {route for row in _rows(_section("Routes")) for route in re.findall(r"`([A-Z]+ /[^`]*)`", row[0])}
+    assert listed == served
+
+
+def test_every_make_target_in_the_documents_exists() -> None:
+    """A command that somebody may type is there."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in DOCUMENTS:
+        code = "\n".join(CODE.findall(document.read_text()))
+        named = set(re.findall(r"\bmake ([a-z]+)", code))
+        assert named <= targets, f"{document.name}: {named - targets}"
+
+
+def test_every_public_make_target_stands_in_the_readme() -> None:
+    """What `make help` lists, the README lists too."""
+    helped = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed = {target for row in _rows(_section("Commands")) for target in re.findall(r"`make ([a-z]+)", row[0])}
+    assert listed == helped
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Relative links name files, and their anchors headings."""
+    prose = CODE.sub("", document.read_text())
+    for link in LINK.findall(prose):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), f"{document.name}: {link}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            assert anchor in map(_slug, headings), f"{document.name}: {link}"
+
+
+def test_files_in_the_map_exist() -> None:
+    """*Where things live* names what is there."""
+    block = re.search(r"^```$(.*?)^```$", _section("Where things live"), re.DOTALL | re.MULTILINE)
+    assert block
+    for line in block.group(1).strip().splitlines():
+        assert (ROOT / line.split()[0].removesuffix("…")).exists(), line
+
+
+def test_sample_events_are_all_in_the_readme() -> None:
+    """The table of events lists the files that are there."""
+    listed = set(
+        re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in _rows(_section("Direct invocation"))))
+    )
+    assert listed == {path.name for path in (ROOT / "tests" / "events").glob("*.json")}
+
+
+def test_every_operator_command_stands_in_the_readme() -> None:
+    """The table of commands is the command line's."""
+    root = typer.main.get_command(cli)
+    offered = {f"hybrid-memory {name}" for name in _leaves(root)}
+    assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == offered
+
+
+def _leaves(command: Any) -> list[str]:
+    """Return the commands under a group, each as it is typed."""
+    children: dict[str, Any] = getattr(command, "commands", {})
+    found = []
+    for name, child in children.items():
+        found += [f"{name} {leaf}" for leaf in _leaves(child)] or [name]
+    return found
+
+
+def test_decisions_are_numbered_without_gaps_and_listed() -> None:
+    """The file's number is the title's, and the list holds every one with its title."""
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    for number, path in enumerate(DECISIONS, start=1):
+        assert path.name.startswith(f"{number:04}-")
+        title = path.read_text().splitlines()[0]
+        assert title.startswith(f"# {number}. ")
+        assert f"| {number} | [{title.partition('. ')[2]}]({path.name}) |" in index
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_its_parts(decision: Path) -> None:
+    """Context, decision, what was rejected, consequences, in this order."""
+    headings = re.findall(r"^## .+$", decision.read_text(), re.MULTILINE)
+    assert tuple(headings) == DECISION_PARTS

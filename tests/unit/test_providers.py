@@ -1,0 +1,85 @@
+"""The two providers: the seed's interface, and what each side of it does."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+
+from shared.ids import ExchangeIds
+from shared.memory.providers import MemoryProvider, ThreadMemoryProvider, UserPreferencesProvider
+from shared.memory.turn import Memory
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+
+MakeMemory = Callable[..., Memory]
+
+
+async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]:
+    """Do what an agent's host does around a run, by the interface alone."""
+    turn = memory.turn("t", "ana")
+    providers: list[MemoryProvider] = [ThreadMemoryProvider(turn), UserPreferencesProvider(turn)]
+    thread, preferences = [await provider.invoking() for provider in providers]
+    for provider in providers:
+        await provider.invoked(prompt, answer)
+    return thread, preferences
+
+
+def test_two_turns_later_the_agent_is_given_the_first(memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """Each provider returns its own part."""
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
+    made = memory()
+    assert asyncio.run(_converse(made, "Hello", "Hi!")) == ("", "User preferences:\ntone: dry")
+    asyncio.run(_converse(memory(), "Who am I?", "Ana."))
+    thread, preferences = asyncio.run(_converse(made, "And?", "?"))
+    assert thread == "Previous conversation:\nuser: Hello\nassistant: Hi!\nuser: Who am I?\nassistant: Ana."
+    assert preferences == "User preferences:\ntone: dry"
+
+
+def test_the_interface_is_the_seeds() -> None:
+    """`async def invoking()` and `async def invoked(user_message, assistant_message)`, callable with no more."""
+    for provider in (ThreadMemoryProvider, UserPreferencesProvider):
+        assert inspect.iscoroutinefunction(provider.invoking)
+        assert inspect.iscoroutinefunction(provider.invoked)
+        assert list(inspect.signature(provider.invoking).parameters) == ["self"]
+        required = [
+            name
+            for name, parameter in inspect.signature(provider.invoked).parameters.items()
+            if parameter.default is parameter.empty
+        ]
+        assert required == ["self", "user_message", "assistant_message"]
+
+
+def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache) -> None:
+    """One read before, one write after."""
+    asyncio.run(_converse(memory(), "a", "b"))
+    cache.calls.clear()
+    asyncio.run(_converse(memory(), "c", "d"))
+    assert cache.calls == ["read", "append"]
+
+
+def test_the_thread_provider_says_where_the_exchange_is(memory: MakeMemory, queue: InMemoryQueue) -> None:
+    """Documents and a caller's id are kept with it."""
+    named = ExchangeIds().new()
+    provider = ThreadMemoryProvider(memory().turn("t", "ana"))
+    receipt = asyncio.run(provider.invoked("q", "a", ["d1"], named))
+    (sent,) = queue.take()
+    assert (receipt.exchange_id, receipt.durability, sent.document_ids) == (named, "queue", ("d1",))
+
+
+def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
+    """Neither raises."""
+    turn = memory().turn(None, None)
+    assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
+    assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""
+    assert asyncio.run(ThreadMemoryProvider(turn).invoked("q", "a")).durability == "none"
+
+
+def test_stores_that_are_away_leave_no_context(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """The agent runs without memory."""
+    cache.is_down = archive.is_down = True
+    turn = memory().turn("t", "ana")
+    assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
+    assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""
+    assert turn.recall().degraded == ["redis", "postgres"]

@@ -1,0 +1,62 @@
+"""The wire format for any text, id and time."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import InvalidRecord
+from shared.models import Exchange
+from shared.stores.redis_entries import decode, encode
+from tests.support import strategies
+
+
+@given(strategies.exchanges())
+def test_what_is_sent_is_received(made: Exchange) -> None:
+    """To the character, and in characters that SQS takes."""
+    body = made.to_wire()
+    assert Exchange.from_wire(body) == made
+    assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
+
+
+@given(strategies.exchanges())
+def test_an_entry_of_the_list_is_read_back(made: Exchange) -> None:
+    """Both messages, as they were."""
+    assert tuple(decode(entry) for entry in encode(made)) == made.messages
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(strategies.exchanges(), st.data())
+def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
+    """A body with a foreign value is an exchange or refused with a reason, and never another error."""
+    record = json.loads(made.to_wire())
+    record[data.draw(st.sampled_from(sorted(record)))] = data.draw(_json)
+    try:
+        parsed = Exchange.from_wire(json.dumps(record))
+    except InvalidRecord as error:
+        reason = error.reason
+    else:
+        reason = ""
+        assert Exchange.from_wire(parsed.to_wire()) == parsed
+        assert parsed.order.int >= 0
+    assert reason in {"", "not_json", "unknown_version", "missing_field", "invalid_field"}
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_may_be_in_the_list(entry: bytes) -> None:
+    """An entry that nobody can read is None."""
+    decode(entry)
+
+
+@given(_json)
+def test_any_json_may_be_in_the_list(value: object) -> None:
+    """A foreign entry is a message or None."""
+    decode(json.dumps({"role": "user", "content": "x", "exchange_id": value}).encode())
+    decode(json.dumps({"role": "user", "content": "x", "created_at": value, "order": value}).encode())
+    decode(json.dumps(value).encode())
