@@ -26,6 +26,9 @@ STAGE = "local"
 DEPLOY_SECONDS = 60
 # Which setting goes through which template parameter. A setting without one reaches the functions by inheritance.
 PARAMETERS = {
+    "REDIS__TIMEOUT_MS": "RedisTimeoutMs",
+    "DATABASE__TIMEOUT_MS": "DatabaseTimeoutMs",
+    "AGENT__TIMEOUT_SECONDS": "AgentTimeoutSeconds",
     "MEMORY__THREAD_TTL_HOURS": "ThreadTtlHours",
     "MEMORY__USER_TTL_DAYS": "UserTtlDays",
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",

@@ -118,13 +118,15 @@ class Supervisor:
             LocalStackError: one has a value that cannot work; the sentence names the variable.
         """
         # The project's own modules take a while to import and need not be imported to say `--help`.
+        from functions.agent.models import validate_model  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
-        from shared.settings import validate_environment  # noqa: PLC0415
+        from shared.settings import AgentSettings, load, validate_environment  # noqa: PLC0415
 
         settings = read_settings(PROJECT_ROOT, os.environ)
         os.environ.update(settings)
         try:
             validate_environment()
+            validate_model(load(AgentSettings).model)
         except SettingsError as error:
             raise LocalStackError(str(error)) from error
         return settings

@@ -79,13 +79,17 @@ class Idempotency:
 
         Raises:
             IdempotencyConflict: The first request is still running (409), or had another body (422).
+            StoreUnavailable: No layer can tell whether the key came before, so that running could be for the second
+                time.
         """
         hashed = hashlib.sha256(orjson.dumps([scope, key])).hexdigest()
         body_hash = hashlib.sha256(body).hexdigest()
+        is_sure, missed = False, StoreUnavailable("redis", "it was emptied lately")
         for store in self._stores:
             try:
                 state = store.claim(hashed, body_hash, exchange_id)
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                missed = error
                 continue
             if state.body_hash != body_hash:
                 raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key came with another body before.")
@@ -95,4 +99,9 @@ class Idempotency:
             if not state.is_claimed:
                 raise IdempotencyConflict(_RUNNING, "The first request with this Idempotency-Key is still running.")
             exchange_id = state.exchange_id
-        return Claim(self._stores, hashed, body_hash, exchange_id, None)
+            is_sure = is_sure or state.is_sure
+        claim = Claim(self._stores, hashed, body_hash, exchange_id, None)
+        if not is_sure:
+            claim.release()
+            raise missed
+        return claim

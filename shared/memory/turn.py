@@ -203,8 +203,12 @@ class Turn:
         """Return what L2 holds, united with L1's list and with what is not drained yet; and refill L1 with it."""
         settings = self._memory.settings
         try:
-            is_all_there = not (has_cache and cached.is_new) or self._settle(cached, degraded)
             window = self._memory.archive.window(thread_id, settings.max_thread_messages)
+            is_all_there = True
+            if has_cache and cached.is_new:
+                is_all_there = self._settle(cached, degraded)
+                # Read again: what was drained between the two is in the queue's count no more, nor in the window yet.
+                window = self._memory.archive.window(thread_id, settings.max_thread_messages)
         except StoreUnavailable as error:
             _add(degraded, error.layer)
             if not has_cache:

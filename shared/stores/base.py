@@ -121,6 +121,10 @@ class Cache(Protocol):
         """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
         ...
 
+    def begun(self, limit: int) -> list[str]:
+        """Return threads whose list was begun by an exchange, not by what L2 holds; `repair_thread` crosses them off."""
+        ...
+
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
         """Merge what L2 just took into the lists that exist."""
         ...
@@ -292,12 +296,14 @@ class KeyState:
     Attributes:
         is_claimed: Whether this call has made or taken over the claim.
         answer: JSON, once there is one.
+        is_sure: Whether the layer still knows all keys that it ever was told.
     """
 
     body_hash: str
     exchange_id: UUID
     answer: str | None
     is_claimed: bool
+    is_sure: bool = True
 
 
 class KeyStore(Protocol):

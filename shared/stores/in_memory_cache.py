@@ -44,6 +44,8 @@ class InMemoryCache(Twin):
         self._threads_of: dict[str, dict[str, None]] = {}
         # Threads that L2 was seen not to know: their first exchange makes a whole list.
         self._claims: set[str] = set()
+        # Threads whose list was begun by an exchange.
+        self._begun: set[str] = set()
         # What may have missed a change while the cache was down; and exchanges that did.
         self._doubted: set[str] = set()
         self._late: list[Exchange] = []
@@ -59,6 +61,7 @@ class InMemoryCache(Twin):
             self.deleted_users,
             self._threads_of,
             self._claims,
+            self._begun,
         ):
             kept.clear()
         self.is_settled = self._has_begun = False
@@ -80,6 +83,8 @@ class InMemoryCache(Twin):
         super().begin(call)
         late, self._late = self._late, []
         for exchange in late:
+            if exchange.thread_id not in self.lists:
+                self._begun.add(exchange.thread_id)
             self._merge(exchange.thread_id, [exchange])
 
     def _merge(
@@ -143,6 +148,8 @@ class InMemoryCache(Twin):
         if overtaken:
             self._merge(thread_id, only_existing=True, cutoff=max(overtaken))
             return max(overtaken)
+        if thread_id not in self.lists and not is_new:
+            self._begun.add(thread_id)
         self._merge(thread_id, [exchange], mark="whole" if is_new else "")
         if not is_drained:
             self.pending.setdefault(thread_id, {})[exchange.exchange_id] = exchange
@@ -170,6 +177,12 @@ class InMemoryCache(Twin):
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
         self._merge(thread_id, window.exchanges, only_existing=True, cutoff=window.cutoff)
+        self._begun.discard(thread_id)
+
+    def begun(self, limit: int) -> list[str]:
+        """Return threads whose list was begun by an exchange."""
+        self.begin("begun")
+        return sorted(self._begun)[:limit]
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
         """Merge what L2 just took into the lists that exist."""

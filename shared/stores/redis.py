@@ -17,6 +17,7 @@ from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require
 from shared.stores.redis_entries import decode, decode_pending, encode, is_first, mark_first, script_arguments
 from shared.stores.redis_names import (
+    BEGUN,
     EPOCH,
     OUTBOX,
     claim_key,
@@ -37,6 +38,7 @@ _CLAIM_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 _MOST_REMEMBERED: Final = 10_000
+_ONE_EXCHANGE: Final = 2
 _Mark = Literal["whole", "unknown", ""]
 
 
@@ -48,6 +50,8 @@ class RedisCache:
         self._connection = connection
         # Exchanges whose merge failed: merged ahead of the next call that gets through.
         self._unmerged: OrderedDict[UUID, Exchange] = OrderedDict()
+        # Threads whose list this process began, and of which L1 is to be told; see `begun`.
+        self._begun: set[str] = set()
         # Threads that this process found new, so that their first exchange makes a whole list.
         self._new_threads: OrderedDict[str, None] = OrderedDict()
         # What L1 says of its last outage, and the keys compared with L2 since; see `_is_doubted`.
@@ -66,10 +70,12 @@ class RedisCache:
         Raises:
             StoreUnavailable: No answer, or a refusal of any of the commands.
         """
-        late = list(self._unmerged.values())
+        late, begun = list(self._unmerged.values()), sorted(self._begun)
         outages = self.breaker.outages
 
         def fill_all(pipe: Pipeline) -> None:
+            if begun:
+                pipe.sadd(BEGUN, *begun)
             if outages != self._outages_told:
                 # All sandboxes are told of an outage that one saw, before this one reads anything.
                 pipe.hset(EPOCH, "doubt", f"{time.time():.6f}")
@@ -78,12 +84,17 @@ class RedisCache:
             fill(pipe)
 
         replies = self._connection.call(fill_all)
+        if begun:
+            self._begun.difference_update(begun)
+            replies = replies[1:]
         if outages != self._outages_told:
             self._outages_told = outages
             replies = replies[1:]
         for exchange, reply in zip(late, replies, strict=False):
             if not isinstance(reply, Exception):
                 self._unmerged.pop(exchange.exchange_id, None)
+                if reply == _ONE_EXCHANGE:
+                    self._begun.add(exchange.thread_id)
         return require(replies[len(late) :])
 
     def _queue_merge(
@@ -201,11 +212,15 @@ class RedisCache:
             _remember(self._unmerged, exchange.exchange_id, exchange, most=_MOST_UNMERGED)
             raise
         was_claimed = replies[0] is not None
+        if replies[1] == _ONE_EXCHANGE and not was_claimed:
+            self._begun.add(thread_id)
         if was_claimed != is_new:
             # Not claimed though this process found the thread new: somebody else wrote to it since, and the list may
             # have been lost since. Claimed by another process: then this was the first write, and the list is whole.
             mark: _Mark = "whole" if was_claimed else "unknown"
             self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, mark=mark))
+        elif self._begun:
+            self._call(lambda _: None)
         of_thread = _order(replies[2])
         of_user = _order(replies[3]) if user_id is not None else None
         cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= exchange.order]
@@ -267,8 +282,18 @@ class RedisCache:
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window.cutoff)
             self._queue_merge(pipe, thread_id, window.exchanges, ttl=0, only_existing=True, cutoff=window.cutoff)
+            pipe.srem(BEGUN, thread_id)
 
         self._call(fill)
+
+    def begun(self, limit: int) -> list[str]:
+        """Return threads whose list was begun by an exchange; `repair_thread` crosses them off.
+
+        What such a list lacks was lost with an L1 before, or drained while there was no list; and what comes late can
+        leave a gap in it.
+        """
+        (members,) = self._call(lambda pipe: pipe.srandmember(BEGUN, limit))
+        return [member.decode() for member in members]
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
         """Merge what L2 just took into the lists that exist, all threads in one round trip."""

@@ -8,6 +8,7 @@ import orjson
 
 from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyState
 from shared.stores.redis_connection import RedisConnection, require
+from shared.stores.redis_names import EPOCH
 
 
 class RedisKeys:
@@ -19,13 +20,24 @@ class RedisKeys:
     def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, or say what is known of it, in one round trip."""
         record = _record(body_hash, exchange_id, None)
-        set_reply, known = require(
+        set_reply, known, settled = require(
             self._connection.call(
-                lambda pipe: (pipe.set(_name(key), record, nx=True, ex=LEASE_SECONDS), pipe.get(_name(key)))
+                lambda pipe: (
+                    pipe.set(_name(key), record, nx=True, ex=LEASE_SECONDS),
+                    pipe.get(_name(key)),
+                    pipe.hget(EPOCH, "settled"),
+                )
             )
         )
         fields = orjson.loads(known or record)
-        return KeyState(fields["body_hash"], UUID(fields["exchange_id"]), fields["answer"], bool(set_reply))
+        return KeyState(
+            fields["body_hash"],
+            UUID(fields["exchange_id"]),
+            fields["answer"],
+            is_claimed=bool(set_reply),
+            # Emptied, and nothing has happened since that would show when: keys may be gone with the rest.
+            is_sure=settled is not None,
+        )
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer for a day."""

@@ -5,6 +5,8 @@ from typing import Final
 OUTBOX: Final = "outbox:exchanges"
 # When L1 was found empty, and whether the queue was seen empty since; see `CacheRead.is_new`.
 EPOCH: Final = "memory:epoch"
+# The threads whose list was begun by an exchange, with nobody knowing whether there are older ones.
+BEGUN: Final = "memory:begun"
 
 
 def messages_key(thread_id: str) -> str:
