@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # The function build also runs where there is no virtual environment; then any uv will do.
 UV := $(firstword $(wildcard $(CURDIR)/$(BIN)/uv) uv)
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
+# The project itself, for its command line; what builds it came with the requirements.
+INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench build build-AgentFunction build-SyncFunction lock clean
@@ -46,15 +48,17 @@ $(VENV)/.stamp-venv: requirements/bootstrap.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
-$(VENV)/.stamp-local: $(VENV)/.stamp-venv requirements/local.txt
+$(VENV)/.stamp-local: $(VENV)/.stamp-venv requirements/local.txt pyproject.toml
 	@echo "Installing what the local stack needs ..."
 	@$(INSTALL) -r requirements/local.txt
+	@$(INSTALL_PROJECT)
 	@touch $@
 
 # A superset of the local stack's requirements, in the same versions.
-$(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt
+$(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	@echo "Installing what tests and checks need ..."
 	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL_PROJECT)
 	@touch $(VENV)/.stamp-local $@
 
 # Apart, because the SAM CLI pins other versions of what the emulator needs.

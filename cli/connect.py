@@ -4,40 +4,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from cli.deployment import Deployment, Place
+from cli.deployment import Deployment
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.stores.postgres_verify import PostgresVerify
-    from shared.stores.queue_admin import QueueAccess, QueueAdmin
+    from shared.stores.queue_admin import QueueAdmin
+    from shared.stores.queue_messages import QueueDepth
+    from shared.stores.queue_move import MoveTask
     from shared.stores.redis_scan import RedisScan
 
 
-def queue_access(deployment: Deployment, queue_url: str) -> tuple[QueueAccess, Place | None]:
-    """Return how the queue is reached, and the endpoint if that is not AWS itself."""
-    from shared.stores.queue_admin import QueueAccess
-
-    endpoint, region = deployment.endpoint(queue_url)
-    return QueueAccess(endpoint.url if endpoint else None, region), endpoint
-
-
-def queue(deployment: Deployment, name: str) -> tuple[QueueAdmin, dict[str, Place]]:
-    """Return the queue that `name` names (`queue_url` or `dlq_url`), and the places used.
+def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> QueueAdmin:
+    """Return a queue.
 
     Raises:
         SettingsError: Nobody says where it is.
+        StoreUnavailable: There is no way to ask, e.g. because no region is named.
     """
-    from shared.stores.queue_admin import QueueAdmin
+    from shared.stores.queue_admin import QueueAccess, QueueAdmin
 
-    place = deployment.require(name)
-    access, endpoint = queue_access(deployment, place.url)
-    used = {"endpoint_url": endpoint} if endpoint else {}
-    return QueueAdmin(place.url, access), {**used, name: place}
+    url = deployment.require(name).url
+    queue = QueueAdmin(url, QueueAccess(*deployment.endpoint(url)))
+    deployment.opened.callback(queue.client.close)
+    return queue
 
 
-def redis(deployment: Deployment) -> tuple[RedisScan, dict[str, Place]]:
-    """Return L1, and the place used.
+def start_move(dead: QueueAdmin, live: QueueAdmin, rate: int | None) -> MoveTask | None:
+    """Start SQS's own move, or return None where the endpoint has none.
+
+    Raises:
+        StoreUnavailable: No answer, or a refusal.
+    """
+    from shared.stores import queue_move
+
+    return queue_move.start_move(dead, live, rate)
+
+
+def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
+    """Return the age of a queue's oldest message and when that was so, or None where it is not known."""
+    from shared.stores import queue_age
+
+    return queue_age.oldest_age(queue, depth)
+
+
+def redis(deployment: Deployment) -> RedisScan:
+    """Return L1.
 
     Raises:
         SettingsError: Nobody says where it is.
@@ -45,12 +60,13 @@ def redis(deployment: Deployment) -> tuple[RedisScan, dict[str, Place]]:
     from shared.stores.redis_connection import RedisConnection
     from shared.stores.redis_scan import RedisScan
 
-    settings, place = deployment.redis()
-    return RedisScan(RedisConnection(settings)), {"redis_url": place}
+    connection = RedisConnection(deployment.redis())
+    deployment.opened.callback(connection.close)
+    return RedisScan(connection)
 
 
-def postgres(deployment: Deployment) -> tuple[PostgresVerify, dict[str, Place]]:
-    """Return L2, and the place used.
+def postgres(deployment: Deployment) -> PostgresVerify:
+    """Return L2.
 
     Raises:
         SettingsError: Nobody says where it is.
@@ -58,5 +74,6 @@ def postgres(deployment: Deployment) -> tuple[PostgresVerify, dict[str, Place]]:
     from shared.stores.postgres_connection import PostgresConnection
     from shared.stores.postgres_verify import PostgresVerify
 
-    settings, place = deployment.database()
-    return PostgresVerify(PostgresConnection(settings)), {"database_url": place}
+    connection = PostgresConnection(deployment.database())
+    deployment.opened.callback(connection.close)
+    return PostgresVerify(connection)

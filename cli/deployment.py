@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cli.options import Named
@@ -55,41 +56,59 @@ class Deployment:
     Args:
         named: What the command line names. A state directory named there is asked before the environment, one that is
             merely found after it.
-        directory: Where the search for a local stack starts, upwards.
+        directory: Where the search for a local stack starts, upwards; the current one unless given.
+
+    Attributes:
+        used: Every place that was asked for, by its name.
+        opened: What is to be closed when the command has ended.
     """
 
     def __init__(self, named: Named, directory: Path | None = None) -> None:
-        options = {name: getattr(named, name) for name in (*_SETTINGS, "endpoint_url")}
-        self._sources: list[tuple[str, Mapping[str, str | None]]] = [("option", options)]
-        if named.state_dir is not None:
-            self._sources.append(_stack(named.state_dir / "stack.json"))
-        self._sources.append(("environment", _environment()))
-        found = _find_stack_file(directory or Path.cwd())
-        if named.state_dir is None and found is not None:
-            self._sources.append(_stack(found))
+        self._named = named
+        self._directory = directory
+        self.used: dict[str, Place] = {}
+        self.opened = ExitStack()
 
-    def place(self, name: str) -> Place | None:
-        """Return where `name` is, e.g. `queue_url`, or None where nobody says it."""
-        for source, values in self._sources:
-            if value := values.get(name):
-                return Place(value, source)
-        return None
+    @cached_property
+    def _sources(self) -> list[tuple[str, Mapping[str, str | None]]]:
+        """Who may say where something is, the first one's word counting."""
+        named = self._named
+        sources: list[tuple[str, Mapping[str, str | None]]] = [
+            ("option", {name: getattr(named, name) for name in (*_SETTINGS, "endpoint_url")})
+        ]
+        if named.state_dir is not None:
+            sources.append(_stack(named.state_dir / "stack.json"))
+        sources.append(("environment", _environment()))
+        found = _find_stack_file(self._directory or Path.cwd())
+        if named.state_dir is None and found is not None:
+            sources.append(_stack(found))
+        return sources
 
     def require(self, name: str) -> Place:
-        """Return where `name` is.
+        """Return where `name` is, e.g. `queue_url`.
 
         Raises:
-            SettingsError: Nobody says it.
+            SettingsError: Nobody says it, or it is no URL.
         """
-        found = self.place(name)
-        if found is None:
-            raise SettingsError(
-                f"{name} is not known: give {_SETTINGS[name]}, or --state-dir of a running local stack, "
-                f"or start in a directory under one that holds {_STACK_FILE}."
-            )
-        return found
+        for source, values in self._sources:
+            if value := values.get(name):
+                return self._use(name, value, source)
+        raise SettingsError(
+            f"{name} is not known: give {_SETTINGS[name]}, or --state-dir of a running local stack, "
+            f"or start in a directory under one that holds {_STACK_FILE}."
+        )
 
-    def endpoint(self, queue_url: str) -> tuple[Place | None, str | None]:
+    def _use(self, name: str, url: str, source: str) -> Place:
+        place = self.used[name] = Place(url, source)
+        if name in {"endpoint_url", "queue_url", "dlq_url"} and urlsplit(url).scheme not in {"http", "https"}:
+            raise SettingsError(f"{name} has to start with http:// or https:// (it is {url}, from {source}).")
+        return place
+
+    def is_named(self, name: str) -> bool:
+        """Return whether anybody says where `name` is."""
+        return any(values.get(name) for _, values in self._sources)
+
+    def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
         """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's own choice).
 
         A local stack's endpoint holds for its own queues only: with another queue's URL it would be a mixture.
@@ -98,12 +117,14 @@ class Deployment:
         for source, values in self._sources:
             endpoint = values.get("endpoint_url")
             if endpoint and (not source.endswith("stack.json") or urlsplit(endpoint).netloc == host):
-                return Place(endpoint, source), values.get("region")
+                self._use("endpoint_url", endpoint, source)
+                return endpoint, values.get("region")
         labels = host.split(".")
-        return None, labels[1] if host.endswith(("amazonaws.com", "amazonaws.com.cn")) and len(labels) > 2 else None  # noqa: PLR2004 - sqs.REGION.amazonaws.com
+        is_aws = labels[0] == "sqs" and host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return None, labels[1] if is_aws else None
 
-    def redis(self) -> tuple[RedisSettings, Place]:
-        """Return Redis's settings and place.
+    def redis(self) -> RedisSettings:
+        """Return how Redis is reached.
 
         Raises:
             SettingsError: Nobody says where it is, or the URL is none.
@@ -111,7 +132,9 @@ class Deployment:
         place = self.require("redis_url")
         parts = urlsplit(place.url)
         if parts.scheme not in {"redis", "rediss"} or parts.username not in {None, "", "default"}:
-            raise SettingsError("The Redis URL has to be redis://[:password@]host[:port][/number], or rediss:// for TLS.")
+            raise SettingsError(
+                "The Redis URL has to be redis://[:password@]host[:port][/number], or rediss:// for TLS."
+            )
         try:
             return RedisSettings(
                 host=parts.hostname or "localhost",
@@ -120,20 +143,20 @@ class Deployment:
                 db=int(parts.path.strip("/") or 0),
                 tls=parts.scheme == "rediss",
                 timeout_ms=_TIMEOUT_MS,
-            ), place
-        except (ValidationError, ValueError):
+            )
+        except ValueError:  # pydantic's own is one too
             raise SettingsError(f"The Redis URL {place.shown} cannot work.") from None
 
-    def database(self) -> tuple[DatabaseSettings, Place]:
-        """Return PostgreSQL's settings and place.
+    def database(self) -> DatabaseSettings:
+        """Return how PostgreSQL is reached.
 
         Raises:
             SettingsError: Nobody says where it is, or the URL is none.
         """
         place = self.require("database_url")
         try:
-            return DatabaseSettings(url=place.url, timeout_ms=_TIMEOUT_MS), place
-        except ValidationError:
+            return DatabaseSettings(url=place.url, timeout_ms=_TIMEOUT_MS)
+        except ValueError:
             raise SettingsError("The PostgreSQL URL has to start with postgresql://.") from None
 
 

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Annotated
-
 import typer
 
 from cli import dlq, queue, verify
-from cli.errors import Cli
-from cli.options import Named, names_a_deployment
+from cli.command import command
+from cli.deployment import Deployment
 
 app = typer.Typer(
-    cls=Cli,
     name="hybrid-memory",
-    help="Operate a hybrid memory: its queues, and its two layers.",
-    epilog="Exit codes: 0 fine, 1 found something, 2 usage, 3 a layer cannot be reached.",
     no_args_is_help=True,
-    # Plain help: it is read in pipes and logs as well.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 fine, 1 found something, 2 usage, 3 a layer cannot be reached.",
 )
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(queue.app, name="queue")
-app.command("verify")(verify.verify)
 
 
 @app.callback()
-def root(
-    ctx: typer.Context,
-) -> None:
-    pass
+@command
+def root(_deployment: Deployment) -> None:
+    """Operate a hybrid memory: its queues, and its two layers.
+
+    Which deployment is looked up value by value: what an option names; else the project's own settings in the
+    environment or in .env (SYNC__QUEUE_URL, SYNC__DLQ_URL, REDIS__HOST and its like, DATABASE__URL, AWS_ENDPOINT_URL);
+    else the local stack that runs here or in a directory above (.local/stack.json). The options below work after a
+    command too.
+
+    \b
+    Examples:
+      hybrid-memory queue status --watch
+      hybrid-memory dlq list
+      hybrid-memory --state-dir .local verify
+    """  # noqa: D301 - typer's mark for lines that are to stay as they are
+
+
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(queue.app, name="queue")
+app.command("verify")(verify.verify)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from cli.deployment import Place
 
-_LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
 UNKNOWN: Final = "unknown"
 
 
@@ -34,9 +35,9 @@ def complain(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def print_json(answer: Mapping[str, Any]) -> None:
-    """Print one JSON object; on one line where a program reads it."""
-    typer.echo(json.dumps(answer, indent=2 if is_terminal() else None, ensure_ascii=False))
+def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
+    """Print one JSON object; on one line where a program reads it, or reads several."""
+    typer.echo(json.dumps(answer, indent=2 if is_terminal() and not on_one_line else None, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -67,6 +68,18 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str
     )
 
 
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar on a terminal; what this yields is called with how many are done, of how many."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of or total)
+
+
 def print_places(used: Mapping[str, Place]) -> None:
     """Say which deployment this is about, and who named it."""
     for name, place in used.items():
@@ -76,12 +89,6 @@ def print_places(used: Mapping[str, Place]) -> None:
 def places_as_json(used: Mapping[str, Place]) -> dict[str, dict[str, str]]:
     """Return the same for a program."""
     return {name: {"url": place.shown, "source": place.source} for name, place in used.items()}
-
-
-def unreachable(layer: str, reason: str, where: str | None = None) -> str:
-    """Return the one sentence about a layer that did not answer."""
-    at = f" at {where}" if where else ""
-    return f"{_LAYERS.get(layer, layer)} cannot be used{at}: {printable(reason).rstrip('.')}."
 
 
 def moment(value: datetime | None) -> str | None:

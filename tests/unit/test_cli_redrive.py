@@ -103,6 +103,24 @@ def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert dead.depth().visible == 5
 
 
+def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C gives back what was received and not moved, at once."""
+    dead, live = queues
+    _fill(dead, 12)
+    send = live.send
+
+    def stop_at_the_fourth(body: str) -> None:
+        if live.depth().total == 3:
+            raise KeyboardInterrupt
+        send(body)
+
+    monkeypatch.setattr(live, "send", stop_at_the_fourth)
+    done = Redriven()
+    with pytest.raises(KeyboardInterrupt):
+        copy(dead, live, 12, None, done, _ignore)
+    assert (done.moved, live.depth().visible, dead.depth().visible) == (3, 3, 9)
+
+
 def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that the exchange queue refuses stays, visible, and the others are moved."""
     dead, live = queues

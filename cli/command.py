@@ -1,0 +1,90 @@
+"""What every command is made with: the options that name a deployment, and errors as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, Final, get_type_hints
+from urllib.parse import urlsplit
+
+import typer
+
+from cli.deployment import Deployment
+from cli.options import NAMES, Named
+from cli.output import complain, printable
+from shared.errors import SettingsError, StoreUnavailable
+
+FOUND_SOMETHING: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+INTERRUPTED: Final = 130  # what a shell says of a program that Ctrl-C ended
+
+_LAYERS: Final = {
+    "redis": ("Redis", "redis_url"),
+    "postgres": ("PostgreSQL", "database_url"),
+    "queue": ("The queue", "endpoint_url"),
+}
+
+
+def group(purpose: str) -> typer.Typer:
+    """Return a group of commands."""
+    # Plain help, because it is read in pipes and logs as well.
+    return typer.Typer(help=purpose, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name a deployment; it gets the deployment as its first argument.
+
+    The options are taken before the command's name too, by the root, which is made with this as well; those after it
+    win.
+    """
+
+    @functools.wraps(function)
+    def run(ctx: typer.Context, **given: Any) -> None:
+        own = Named(**{name: given.pop(name) for name in NAMES})
+        ctx.obj = ctx.obj.overridden_by(own) if isinstance(ctx.obj, Named) else own
+        deployment = Deployment(ctx.obj)
+        _be_quiet()
+        try:
+            with deployment.opened:
+                function(deployment, **given)
+        except SettingsError as error:
+            complain(f"Error: {error}")
+            raise typer.Exit(USAGE) from None
+        except StoreUnavailable as error:
+            complain(f"Error: {sentence(error, deployment)}")
+            raise typer.Exit(UNREACHABLE) from None
+
+    hints = get_type_hints(Named, include_extras=True)
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name])
+            for name in NAMES
+        ),
+    ]
+    # What typer reads instead of the wrapper's own.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def sentence(error: StoreUnavailable, deployment: Deployment) -> str:
+    """Return the one sentence about a layer that did not answer, or refused."""
+    name, place_name = _LAYERS.get(error.layer, (error.layer, ""))
+    place = deployment.used.get(place_name)
+    host = urlsplit(place.url).netloc.rpartition("@")[2] if place else ""
+    at = f" at {host}" if host else ""
+    reason = str(error).removeprefix(f"{error.layer} did not answer").removeprefix(": ")
+    return f"{name} cannot be reached{at}{f' ({printable(reason)})' if reason else ''}."
+
+
+def _be_quiet() -> None:
+    """Keep the stores' log records, tracebacks among them, off the terminal: what they say is said in a sentence."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())

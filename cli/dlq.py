@@ -1,0 +1,200 @@
+"""`hybrid-memory dlq`: what could not be stored."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from cli import connect
+from cli.command import FOUND_SOMETHING, INTERRUPTED, USAGE, command, group
+from cli.deployment import Deployment
+from cli.letters import describe, is_named
+from cli.options import AsJson, Yes
+from cli.output import (
+    complain,
+    duration,
+    moment,
+    places_as_json,
+    print_json,
+    print_places,
+    print_table,
+    printable,
+    progress,
+    say,
+)
+from cli.redrive import Redriven, copy, follow
+from shared.errors import StoreUnavailable
+
+app = group("The dead-letter queue: what could not be stored, and why.")
+_MOST_SEARCHED = 10_000
+
+
+@app.command("list")
+@command
+def list_(
+    deployment: Deployment,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST_SEARCHED, help="Most messages to show.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, with their reasons, without their text.
+
+    Nothing is taken from the queue. The local emulator shows its messages without receiving them. SQS does not: there
+    the messages are received, hidden from others for the seconds this takes, and released, and each one's receive count
+    rises by one, which matters only if the dead-letter queue has a redrive policy of its own.
+
+    \b
+    Examples:
+      hybrid-memory dlq list --limit 100
+      hybrid-memory dlq list --json | jq '.items[].reason'
+    """
+    queue = connect.queue(deployment, "dlq_url")
+    depth, now = queue.depth(), datetime.now(UTC)
+    items = [describe(message, now) for message in queue.look(limit)]
+    if as_json:
+        counts = {"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed}
+        sources = places_as_json(deployment.used)
+        print_json({"items": items, "depth": depth.total, **counts, "as_of": moment(now), "sources": sources})
+        return
+    print_places(deployment.used)
+    if items:
+        print_table(
+            ("message id", "age", "received", "reason", "detail", "thread"),
+            [
+                (
+                    item["message_id"],
+                    duration(item["age_seconds"]),
+                    item["receive_count"],
+                    item["reason"],
+                    item["detail"],
+                    item["thread_id"],
+                )
+                for item in items
+            ],
+        )
+    say(f"{len(items)} of {depth.total} dead letters, as of {moment(now)}.")
+
+
+@app.command()
+@command
+def show(
+    deployment: Deployment,
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id, or its exchange's.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter whole, its text included.
+
+    Nothing is taken from the queue; what `dlq list --help` says of looking at SQS holds here too, for every message
+    that comes before the one wanted.
+
+    \b
+    Examples:
+      hybrid-memory dlq show 0f6e1a52-5a3e-4b0e-9a55-4c1d2f3b7a10
+      hybrid-memory dlq show 0f6e1a52-5a3e-4b0e-9a55-4c1d2f3b7a10 --json | jq -r .body
+    """
+    queue = connect.queue(deployment, "dlq_url")
+    now = datetime.now(UTC)
+    found = queue.look(_MOST_SEARCHED, lambda message: is_named(message, message_id))
+    if not found:
+        complain(f"Error: none of the first {_MOST_SEARCHED} dead letters is {printable(message_id)}.")
+        raise typer.Exit(USAGE)
+    described = describe(found[0], now) | {"attributes": found[0].attributes, "body": found[0].body}
+    if as_json:
+        print_json({**described, "as_of": moment(now), "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    for name, value in described.items():
+        if name not in {"attributes", "body"} and value is not None:
+            say(f"{name}: {printable(str(value))}")
+    say()
+    say(printable(found[0].body))
+
+
+@app.command()
+@command
+def redrive(
+    deployment: Deployment,
+    *,
+    rate: Annotated[int | None, typer.Option(min=1, max=500, help="Most messages a second.")] = None,
+    copy_them: Annotated[
+        bool, typer.Option("--copy", help="Receive, send and delete each, also where SQS has a move of its own.")
+    ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move dead letters back to the exchange queue.
+
+    Without --yes nothing is changed. SQS's own move is used where the endpoint has it; it keeps the messages'
+    attributes, so that the old reason travels along. Elsewhere, and with --copy, each message's body is sent first, and
+    the message deleted after that: whatever interrupts it, none is lost, and one that is then in both queues is stored
+    once. Each message is moved once: one that fails again is not moved in a circle.
+
+    \b
+    Examples:
+      hybrid-memory dlq redrive
+      hybrid-memory dlq redrive --yes --rate 50
+    """
+    dead, live = connect.queue(deployment, "dlq_url"), connect.queue(deployment, "queue_url")
+    total = dead.depth().visible
+    answer: dict[str, Any] = {"preview": not yes, "total": total, "moved": 0, "refused": []}
+    if not yes or total == 0:
+        text = f"Would move {total} dead letters back to the exchange queue." if total else "There is nothing to move."
+        _finish(deployment, answer, text, as_json=as_json)
+        if total and not as_json:
+            say("Nothing was changed. Repeat with --yes to do it.")
+        return
+    done = Redriven()
+    task = None if copy_them else connect.start_move(dead, live, rate)
+    try:
+        with progress("Redrive", total) as advance:
+            if task is None:
+                copy(dead, live, total, rate, done, advance)
+            else:
+                follow(task, done, advance)
+    except KeyboardInterrupt:
+        complain(f"Stopped: {done.moved} of {total} moved; the others are still in the dead-letter queue.")
+        raise typer.Exit(INTERRUPTED) from None
+    except StoreUnavailable:
+        complain(f"{done.moved} of {total} moved; the others are still in the dead-letter queue.")
+        raise
+    answer |= {"method": "copy" if task is None else "move_task", "moved": done.moved, "refused": done.refused}
+    _finish(deployment, answer, f"Moved {done.moved} of {total} dead letters.", as_json=as_json)
+    if done.refused:
+        complain(f"The exchange queue refused {len(done.refused)}, which stay: {', '.join(done.refused)}.")
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+@app.command()
+@command
+def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete every dead letter, for good.
+
+    Without --yes nothing is changed. AWS takes up to a minute for it.
+
+    \b
+    Examples:
+      hybrid-memory dlq purge
+      hybrid-memory dlq purge --yes
+    """
+    queue = connect.queue(deployment, "dlq_url")
+    total = queue.depth().total
+    if yes:
+        queue.purge()
+    what = "Deleted" if yes else "Would delete"
+    answer = {"preview": not yes, "total": total, "deleted": total if yes else 0}
+    _finish(deployment, answer, f"{what} {total} dead letters, for good.", as_json=as_json)
+    if not yes and not as_json:
+        say("Nothing was changed. Repeat with --yes to do it.")
+
+
+def _finish(deployment: Deployment, answer: dict[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**answer, "sources": places_as_json(deployment.used)})
+    else:
+        print_places(deployment.used)
+        say(text)

@@ -1,0 +1,50 @@
+"""A dead letter described without its text."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from cli.output import moment
+from shared.models import id_fault
+from shared.stores.queue_messages import QueuedMessage
+
+
+def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
+    """Return what is known of a message, but for its body and the text in it."""
+    named = _ids(message.body)
+    return {
+        "message_id": message.message_id,
+        "sent_at": moment(message.sent_at),
+        "age_seconds": round(max(0.0, (now - message.sent_at).total_seconds()), 1) if message.sent_at else None,
+        "receive_count": message.receive_count,
+        "visible": message.is_visible,
+        "bytes": len(message.body.encode()),
+        "reason": message.attributes.get("reason"),
+        "detail": message.attributes.get("detail"),
+        "original_message_id": message.attributes.get("original_message_id"),
+        "exchange_id": named["exchange_id"],
+        "thread_id": named["thread_id"],
+        "user_id": named["user_id"],
+    }
+
+
+def is_named(message: QueuedMessage, name: str) -> bool:
+    """Return whether `name` is the message's id, its id before the drain put it here, or its exchange's."""
+    return name in {
+        message.message_id,
+        message.attributes.get("original_message_id"),
+        _ids(message.body)["exchange_id"],
+    }
+
+
+def _ids(body: str) -> dict[str, str | None]:
+    """Return the ids in a body, each where it can be one: a dead letter may be anything."""
+    try:
+        record = json.loads(body)
+    except (ValueError, RecursionError):
+        record = None
+    values = record if isinstance(record, dict) else {}
+    found = {name: values.get(name) for name in ("exchange_id", "thread_id", "user_id")}
+    return {name: value if isinstance(value, str) and not id_fault(value) else None for name, value in found.items()}

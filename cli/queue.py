@@ -1,0 +1,135 @@
+"""`hybrid-memory queue`: what is on its way from L1 to L2."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from cli.command import UNREACHABLE, command, group
+from cli.deployment import Deployment
+from cli.options import AsJson
+from cli.output import (
+    UNKNOWN,
+    complain,
+    duration,
+    is_terminal,
+    places_as_json,
+    plain_table,
+    print_json,
+    print_places,
+    rich_table,
+    say,
+)
+from cli.queue_status import Status, StatusReader
+
+app = group("The exchange queue, and how far PostgreSQL is behind.")
+_COLUMNS: Final = ("queue", "visible", "in flight", "delayed", "oldest", "as of")
+_NAMES: Final = {"queue": "exchange queue", "dlq": "dead-letter queue"}
+
+
+@app.command()
+@command
+def status(
+    deployment: Deployment,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks, with --watch.")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what waits in the queues, and the sync lag: newest accepted exchange minus newest stored one.
+
+    Newest accepted is the newest that Redis knows of (its lists, its users' thread indexes, its outbox; of a very large
+    one a part is looked at, and "at least" said). Newest stored is PostgreSQL's. The oldest message's age is known from
+    the local emulator, and on AWS from CloudWatch, some minutes late. Each value has the time it was asked for. A layer
+    that does not answer is named, the others are shown, and the exit code is 3.
+
+    \b
+    Examples:
+      hybrid-memory queue status
+      hybrid-memory queue status --watch --interval 5
+      hybrid-memory queue status --json | jq .sync_lag_seconds
+    """
+    reader = StatusReader(deployment)
+    if watch:
+        try:
+            _watch(reader, deployment, interval, as_json=as_json)
+        except KeyboardInterrupt:
+            return
+    found = reader.read()
+    if as_json:
+        print_json(_as_json(found, deployment))
+    else:
+        print_places(deployment.used)
+        _print(found)
+    for fault in found.faults:
+        complain(f"Error: {fault}")
+    if found.faults:
+        raise typer.Exit(UNREACHABLE)
+
+
+def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_json: bool) -> None:
+    if as_json:
+        while True:
+            print_json(_as_json(reader.read(), deployment), on_one_line=True)
+            time.sleep(interval)
+    print_places(deployment.used)
+    if not is_terminal():
+        while True:
+            _print(reader.read())
+            time.sleep(interval)
+    with Live(console=Console(), auto_refresh=False) as live:
+        while True:
+            found = reader.read()
+            live.update(Group(rich_table(_COLUMNS, _rows(found)), *map(Text, [*_lines(found), *found.faults])))
+            live.refresh()
+            time.sleep(interval)
+
+
+def _as_json(found: Status, deployment: Deployment) -> dict[str, Any]:
+    return {**found.to_json(), "sources": places_as_json(deployment.used)}
+
+
+def _print(found: Status) -> None:
+    if is_terminal():
+        Console().print(rich_table(_COLUMNS, _rows(found)))
+    else:
+        say(plain_table(_COLUMNS, _rows(found)))
+    for line in _lines(found):
+        say(line)
+
+
+def _rows(found: Status) -> list[Sequence[object]]:
+    rows: list[Sequence[object]] = []
+    for name, shown in _NAMES.items():
+        answer = found.answers[name]
+        if answer is None:
+            rows.append((shown, *[UNKNOWN] * (len(_COLUMNS) - 1)))
+            continue
+        oldest = None if answer["depth"] == 0 else duration(answer["oldest_age_seconds"])
+        rows.append((shown, answer["visible"], answer["in_flight"], answer["delayed"], oldest, answer["as_of"]))
+    return rows
+
+
+def _lines(found: Status) -> list[str]:
+    """Return the rest, a line each."""
+    outbox, accepted = found.answers["outbox"], found.answers["newest_accepted"]
+    at_least = "at least " if accepted and accepted["is_partial"] else ""
+    lines = [f"outbox: {outbox['depth']} (as of {outbox['as_of']})" if outbox else f"outbox: {UNKNOWN}"]
+    for name in ("newest_accepted", "newest_stored"):
+        answer, shown = found.answers[name], name.replace("_", " ")
+        if answer is None:
+            lines.append(f"{shown}: {UNKNOWN}")
+            continue
+        mark = at_least if name == "newest_accepted" and answer["created_at"] else ""
+        lines.append(f"{shown}: {mark}{answer['created_at'] or 'none'} (as of {answer['as_of']})")
+    lag = found.lag_seconds
+    lines.append(f"sync lag: {UNKNOWN if lag is None else at_least + duration(lag)}")
+    return lines

@@ -1,0 +1,162 @@
+"""`hybrid-memory verify`: whether L1 shows what L2 holds."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli import connect
+from cli.command import FOUND_SOMETHING, command
+from cli.deployment import Deployment
+from cli.options import AsJson
+from cli.output import moment, places_as_json, print_json, print_places, print_table, printable, say
+from shared.models import id_fault
+from shared.settings import MemorySettings, load
+from shared.stores.comparison import Comparison, Difference, compare
+
+if TYPE_CHECKING:  # the drivers are loaded when a store is asked for
+    from shared.stores.postgres_verify import PostgresVerify
+    from shared.stores.redis_scan import RedisScan
+
+_MESSAGES_AN_EXCHANGE: Final = 2
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found over all threads."""
+
+    threads: int = 0
+    partial: int = 0
+    exchanges: int = 0
+    pending: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def differing(self) -> int:
+        """How many threads differ."""
+        return len({difference.thread_id for difference in self.differences})
+
+
+@command
+def verify(
+    deployment: Deployment,
+    *,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that an exchange may be in one of the two layers only.")
+    ] = 120,
+    as_json: AsJson = False,
+) -> None:
+    """Compare Redis with PostgreSQL for every cached thread.
+
+    As far back as a thread's list reaches, both have to hold the same exchanges, in the same order, with the same
+    bytes. An exchange that only one of them has is pending while it is younger than --grace (it waits in the queue), a
+    difference after that. While a drain is known to be behind, give a longer --grace. What differs is read a second
+    time before it is reported, since both layers change meanwhile. Nothing is changed, no message text is shown. The
+    exit code is 1 if anything differs.
+
+    \b
+    Examples:
+      hybrid-memory verify
+      hybrid-memory verify --grace 900
+      hybrid-memory verify --json | jq '.differences[] | .thread_id'
+    """
+    redis, postgres = connect.redis(deployment), connect.postgres(deployment)
+    window = load(MemorySettings).max_thread_messages
+    verdict = Verdict()
+    for page in redis.threads():
+        first = _compare(redis, postgres, page, window, grace)
+        doubted = [thread_id for thread_id, comparison in first if comparison.differences]
+        second = dict(_compare(redis, postgres, doubted, window, grace)) if doubted else {}
+        for thread_id, comparison in first:
+            if not comparison.differences:
+                _count(verdict, comparison, window)
+            elif thread_id in second:
+                _count(verdict, second[thread_id], window)
+    now = moment(datetime.now(UTC))
+    if as_json:
+        print_json(_as_json(verdict, grace, now) | {"sources": places_as_json(deployment.used)})
+    else:
+        print_places(deployment.used)
+        _print(verdict, now)
+    if verdict.differences:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _compare(
+    redis: RedisScan, postgres: PostgresVerify, thread_ids: Sequence[str], window: int, grace: float
+) -> list[tuple[str, Comparison]]:
+    # Redis first: what is stored in between is then newer than what was read, and too young to matter.
+    lists = redis.lists(thread_ids)
+    known = [thread_id for thread_id in thread_ids if not id_fault(thread_id)]
+    longest = max((len(entries or ()) for entries in lists.values()), default=0)
+    stored = postgres.windows(known, longest + window * _MESSAGES_AN_EXCHANGE)
+    return list(_each(thread_ids, lists, stored, timedelta(seconds=grace)))
+
+
+def _each(
+    thread_ids: Sequence[str], lists: dict[str, list[bytes] | None], stored: dict[str, Any], grace: timedelta
+) -> Iterator[tuple[str, Comparison]]:
+    now = datetime.now(UTC)
+    for thread_id in thread_ids:
+        entries = lists[thread_id]
+        if entries is None:
+            yield thread_id, _strange(thread_id, "the key is not a list")
+        elif thread_id not in stored:
+            yield thread_id, _strange(thread_id, "the key names no possible thread")
+        elif entries:  # else it has expired, or was deleted, since its key was seen
+            yield thread_id, compare(thread_id, entries, stored[thread_id], now=now, grace=grace)
+
+
+def _strange(thread_id: str, detail: str) -> Comparison:
+    return Comparison([Difference(printable(thread_id), "unreadable", None, detail)])
+
+
+def _count(verdict: Verdict, comparison: Comparison, window: int) -> None:
+    verdict.threads += 1
+    verdict.partial += comparison.is_partial and comparison.exchanges < window
+    verdict.exchanges += comparison.exchanges
+    verdict.pending += comparison.pending
+    verdict.differences += comparison.differences
+
+
+def _as_json(verdict: Verdict, grace: float, now: str | None) -> dict[str, Any]:
+    return {
+        "threads": verdict.threads,
+        "partial_threads": verdict.partial,
+        "exchanges": verdict.exchanges,
+        "pending": verdict.pending,
+        "differing_threads": verdict.differing,
+        "differences": [
+            {
+                "thread_id": difference.thread_id,
+                "kind": difference.kind,
+                "exchange_id": str(difference.exchange_id) if difference.exchange_id else None,
+                "detail": difference.detail,
+            }
+            for difference in verdict.differences
+        ],
+        "grace_seconds": grace,
+        "as_of": now,
+    }
+
+
+def _print(verdict: Verdict, now: str | None) -> None:
+    if verdict.differences:
+        print_table(
+            ("thread", "difference", "exchange", "detail"),
+            [
+                (difference.thread_id, difference.kind, difference.exchange_id, difference.detail)
+                for difference in verdict.differences
+            ],
+        )
+    say(
+        f"{verdict.threads} cached threads with {verdict.exchanges} exchanges compared, as of {now}: "
+        f"{verdict.differing} differ, {verdict.pending} exchanges pending, "
+        f"{verdict.partial} lists do not reach back to their thread's beginning."
+    )
