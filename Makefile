@@ -97,7 +97,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with hashes, to requirements/
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
-	for name in local agent sync; do \
+	for name in local agent sync deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 	for name in build bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from infra.local.client import StackProcess
 from tests.e2e.deployment import Aws, Deployment, connect, from_endpoint, from_stack
+from tests.e2e.invocation import Functions
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.queues import Queues
 from tests.e2e.servers import Servers
@@ -76,6 +76,12 @@ def layers(deployment: Deployment) -> Layers:
 def queues(aws: Aws, deployment: Deployment) -> Queues:
     """Return the queues."""
     return Queues(aws, deployment)
+
+
+@pytest.fixture(scope="session")
+def functions(aws: Aws, deployment: Deployment) -> Functions:
+    """Return both functions, to invoke directly."""
+    return Functions(aws, deployment)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +32,6 @@ class Queues:
         answer = self._aws.sqs.send_message_batch(QueueUrl=self._deployment.queue_url, Entries=entries)
         assert "Failed" not in answer or not answer["Failed"]
 
-    def put_exchange(self, **content: Any) -> None:
-        """Put one message on the exchange queue, in the contract's form."""
-        self.put(json.dumps(content))
-
     def depth(self) -> int:
         """Return how many messages wait on the exchange queue or are being drained."""
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -47,8 +42,8 @@ class Queues:
         """Wait until everything that was put on the exchange queue is drained."""
         eventually(lambda: self.depth() == 0, 90)
 
-    def wait_dead(self, marker: str, count: int) -> list[DeadLetter]:
-        """Wait for so many dead letters whose body holds the marker, and take them off the queue."""
+    def wait_dead(self, is_wanted: Callable[[str], bool], count: int) -> list[DeadLetter]:
+        """Wait for so many dead letters whose body is wanted, and take them off the queue."""
         found: list[DeadLetter] = []
 
         def look() -> bool:
@@ -59,13 +54,11 @@ class Queues:
                 MessageAttributeNames=["All"],
             )
             for message in answer.get("Messages", []):
-                if marker not in message["Body"]:
+                if not is_wanted(message["Body"]):
                     continue
                 values = {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
                 found.append(DeadLetter(message["Body"], values))
-                self._aws.sqs.delete_message(
-                    QueueUrl=self._deployment.dlq_url, ReceiptHandle=message["ReceiptHandle"]
-                )
+                self._aws.sqs.delete_message(QueueUrl=self._deployment.dlq_url, ReceiptHandle=message["ReceiptHandle"])
             return len(found) >= count
 
         eventually(look)

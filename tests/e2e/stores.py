@@ -45,7 +45,7 @@ class Layers:
     def ttl(self, key: str) -> int:
         """Return a key's time to live in seconds."""
         with self.redis() as client:
-            return client.ttl(key)
+            return int(client.ttl(key))
 
     def forget_cached(self, *keys: str) -> None:
         """Remove keys from Redis, as their expiry would."""

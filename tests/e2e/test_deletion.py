@@ -29,9 +29,7 @@ def test_a_deleted_thread_is_gone_from_both_layers(
     assert api.invoking(thread_id=thread_id)["context"] == ""
 
 
-def test_what_was_on_its_way_does_not_come_back(
-    api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
-) -> None:
+def test_what_was_on_its_way_does_not_come_back(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """An exchange that waits in the queue while its thread is deleted is dropped when it is drained."""
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)

@@ -1,45 +1,19 @@
 """The Lambda functions invoked directly: sample events, both kinds of API event, and what is no event at all."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.invocation import Functions
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
+from tests.events.content import BATCH, DIRECT, POISON, RUN
 
 _EVENTS = Path(__file__).parents[1] / "events"
-
-
-class Functions:
-    """Invokes the deployed functions and insists that they do not fail."""
-
-    def __init__(self, aws: Aws, deployment: Deployment) -> None:
-        self._aws = aws
-        self._deployment = deployment
-
-    def agent(self, event: Any) -> dict[str, Any]:
-        """Invoke the agent function."""
-        return self._invoke(self._deployment.agent_function, event)
-
-    def sync(self, event: Any) -> dict[str, Any]:
-        """Invoke the sync function."""
-        return self._invoke(self._deployment.sync_function, event)
-
-    def _invoke(self, name: str, event: Any) -> dict[str, Any]:
-        answer = self._aws.functions.invoke(FunctionName=name, Payload=json.dumps(event))
-        payload = dict(json.loads(answer["Payload"].read()))
-        assert "FunctionError" not in answer, payload
-        return payload
-
-
-@pytest.fixture
-def functions(aws: Aws, deployment: Deployment) -> Functions:
-    """Return both functions."""
-    return Functions(aws, deployment)
 
 
 def _event(name: str) -> dict[str, Any]:
@@ -82,6 +56,15 @@ def _http_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
         },
         "isBase64Encoded": False,
     } | ({} if body is None else {"body": json.dumps(body)})
+
+
+def test_the_files_hold_what_was_meant_to_be_captured() -> None:
+    """The sample events carry the contents that `tests/events/capture.py` sends."""
+    for name, bodies in (("sync-batch.json", BATCH), ("sync-poison.json", POISON)):
+        assert [record["body"] for record in _event(name)["Records"]] == bodies
+    for name, event in DIRECT.items():
+        assert _event(f"agent-{name}.json") == event
+    assert json.loads(_event("api-run.json")["body"]) == RUN
 
 
 def test_the_direct_events_do_what_the_routes_do(functions: Functions) -> None:
@@ -133,6 +116,17 @@ def test_a_stage_in_the_path_of_an_http_api_is_no_part_of_the_route(functions: F
     assert functions.agent(event)["statusCode"] == 200
 
 
+def test_a_body_that_is_no_text_is_refused(functions: Functions) -> None:
+    """A body that API Gateway hands over as bytes, and that is no UTF-8, is no JSON."""
+    event = _rest_event("POST", "/run") | {"isBase64Encoded": True}
+    event["body"] = base64.b64encode(b'{"prompt": "\xff\xfe"}').decode()
+
+    answer = functions.agent(event)
+
+    assert answer["statusCode"] == 400
+    assert answer["headers"]["content-type"] == "application/problem+json"
+
+
 def test_the_batch_event_is_drained(functions: Functions, layers: Layers) -> None:
     """The good sample batch is stored, no record fails, and once more changes nothing."""
     event = _event("sync-batch.json")
@@ -154,10 +148,9 @@ def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, q
 
     assert functions.sync(event) == {"batchItemFailures": []}
 
-    reasons = {}
-    for body in [record["body"] for record in event["Records"]][:3]:
-        reasons[body] = queues.wait_dead(body, 1)[0].attributes["reason"]
-    assert list(reasons.values()) == ["not_json", "unknown_version", "missing_field"]
+    bad = [record["body"] for record in event["Records"]][:3]
+    reasons = {letter.body: letter.attributes["reason"] for letter in queues.wait_dead(lambda body: body in bad, 3)}
+    assert [reasons[body] for body in bad] == ["not_json", "unknown_version", "missing_field"]
     assert layers.stored_contents("conv_survivor") == ["I am fine", "And stored, whatever the others are."]
 
 

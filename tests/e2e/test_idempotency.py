@@ -54,9 +54,7 @@ def test_the_same_exchange_at_once_is_one(
     assert api.contents(thread_id) == ["Hello", "Hi"]
 
 
-def test_the_first_text_stays(
-    api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str
-) -> None:
+def test_the_first_text_stays(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str) -> None:
     """Other text under the same id does not change what is stored, and both layers agree."""
     api.invoked("first", "1", thread_id=thread_id, exchange_id=exchange_id)
     api.invoked("second", "2", thread_id=thread_id, exchange_id=exchange_id)

@@ -24,9 +24,7 @@ def _message(thread_id: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_bad_messages_are_dead_letters_and_good_ones_are_stored(
-    layers: Layers, queues: Queues, thread_id: str
-) -> None:
+def test_bad_messages_are_dead_letters_and_good_ones_are_stored(layers: Layers, queues: Queues, thread_id: str) -> None:
     """In one batch: what is not JSON, of an unknown version, incomplete or unfit is set aside, the rest stored."""
     marker = f"poison-{uuid4().hex}"
     unnamed = _message(marker)
@@ -45,7 +43,7 @@ def test_bad_messages_are_dead_letters_and_good_ones_are_stored(
 
     queues.put(*bodies)
 
-    letters = queues.wait_dead(marker, len(reasons))
+    letters = queues.wait_dead(lambda body: marker in body, len(reasons))
     assert {letter.body: letter.attributes["reason"] for letter in letters} == reasons
     for number in (1, 2):
         assert [row[1] for row in layers.wait_stored(f"{thread_id}_{number}", 2)] == ["Hello", "Hi"]

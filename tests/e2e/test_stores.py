@@ -49,9 +49,9 @@ def test_the_tables_hold_the_conversation_and_its_messages(
         ("assistant", "Hi", kept["exchange_id"], 1),
     ]
     assert layers.conversations(thread_id) == [(user_id, "Hello")]
-    created, updated = layers.rows(
-        "select created_at, updated_at from conversations where thread_id = %s", thread_id
-    )[0]
+    created, updated = layers.rows("select created_at, updated_at from conversations where thread_id = %s", thread_id)[
+        0
+    ]
     assert created == updated == stored[0][4]
     assert created.tzinfo is not None
 

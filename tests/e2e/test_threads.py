@@ -95,7 +95,9 @@ def test_many_messages_come_in_pages(api: MemoryApi, layers: Layers, thread_id: 
     assert [len(page) for page in pages] == [7] * 15 + [5]
     contents = [item["content"] for page in pages for item in page]
     assert contents == (expected if order == "asc" else expected[::-1])
-    assert {item.keys() >= {"role", "content", "exchange_id", "created_at"} for page in pages for item in page} == {True}
+    assert {item.keys() >= {"role", "content", "exchange_id", "created_at"} for page in pages for item in page} == {
+        True
+    }
 
 
 def test_a_page_holds_50_messages_unless_told(api: MemoryApi, layers: Layers, thread_id: str) -> None:
@@ -139,9 +141,7 @@ def test_what_is_only_in_redis_is_read_too(api: MemoryApi, queues: Queues, threa
     assert (thread["title"], thread["message_count"]) == ("question 0", 6)
 
 
-def test_messages_of_both_layers_are_one_list(
-    api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
-) -> None:
+def test_messages_of_both_layers_are_one_list(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """What is drained and what is not yet come as one list, in order, each message once."""
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)

@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 _NOT_YET = (AssertionError, OSError, httpx.HTTPError, psycopg.Error, redis.RedisError, BotoCoreError, ClientError)
 
 
-def eventually(look: Callable[[], _T], seconds: float = 30) -> _T:
+def eventually(look: Callable[[], _T | None], seconds: float = 30) -> _T:
     """Return what `look` returns as soon as that is true; an outage or a failed assertion in it means not yet.
 
     Raises:
@@ -23,13 +23,15 @@ def eventually(look: Callable[[], _T], seconds: float = 30) -> _T:
     """
     deadline = time.monotonic() + seconds
     while True:
+        last: object
         try:
-            seen: object = look()
+            seen = look()
         except _NOT_YET as error:
-            seen = error
+            last = error
         else:
             if seen:
-                return seen  # type: ignore[return-value]  # what `look` returned
+                return seen
+            last = seen
         if time.monotonic() > deadline:
-            raise AssertionError(f"It did not come about within {seconds:g} s; seen last: {seen!r}")
+            raise AssertionError(f"It did not come about within {seconds:g} s; seen last: {last!r}")
         time.sleep(0.03)

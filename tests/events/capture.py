@@ -78,6 +78,8 @@ class Capture:
     def _replace(self, function: str, module: str) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
+            for package in ("functions", module):
+                archive.writestr(f"{package}/__init__.py", "")
             archive.writestr(f"{module}/handler.py", PROBE.format(path=str(self._kept)))
         self._lambda.update_function_code(FunctionName=function, ZipFile=buffer.getvalue())
 

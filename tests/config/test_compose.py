@@ -1,0 +1,78 @@
+"""docker-compose.yml: pinned images, health checks, one network for the functions, nothing for the outside."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.compose.deploy import ADDRESSES, FUNCTIONS
+from infra.local.deploy import PARAMETERS
+
+_ROOT = Path(__file__).parents[2]
+_SERVERS = ("redis", "postgres", "localstack")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """Return the file as it is parsed."""
+    return dict(yaml.safe_load((_ROOT / "docker-compose.yml").read_text()))
+
+
+def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
+    """Each image names a full version, the deploy image's base too."""
+    images = {name: compose["services"][name]["image"] for name in _SERVERS}
+    base = re.search(r"^FROM (\S+)$", (_ROOT / "infra/compose/Dockerfile").read_text(), re.MULTILINE)
+
+    assert images["redis"].startswith("redis/redis-stack:7.")
+    assert images["postgres"].startswith("postgres:16.")
+    assert images["localstack"] == "localstack/localstack:4.14.0"
+    assert base
+    for image in [*images.values(), base[1]]:
+        assert re.search(r":\d+\.\d+[\w.-]*$", image), image
+
+
+def test_servers_are_waited_for(compose: dict[str, Any]) -> None:
+    """Every server has a health check, and the deployment starts when all are healthy, once."""
+    deploy = compose["services"]["deploy"]
+
+    assert all("test" in compose["services"][name]["healthcheck"] for name in _SERVERS)
+    assert deploy["depends_on"] == {name: {"condition": "service_healthy"} for name in _SERVERS}
+    assert deploy["restart"] == "no"
+
+
+def test_ports_are_for_this_machine_only(compose: dict[str, Any]) -> None:
+    """Every published port is bound to 127.0.0.1, Redis Insight's among them."""
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+
+    assert "127.0.0.1:8001:8001" in ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_functions_reach_the_servers_by_name(compose: dict[str, Any]) -> None:
+    """Function containers join the compose network, on which the addresses that are deployed are known."""
+    environment = compose["services"]["deploy"]["environment"]
+
+    assert (
+        compose["services"]["localstack"]["environment"]["LAMBDA_DOCKER_NETWORK"]
+        == (compose["networks"]["default"]["name"])
+    )
+    assert environment["REDIS__HOST"] in compose["services"]
+    assert "@postgres:5432/" in environment["DATABASE__URL"]
+    assert environment["AWS_ENDPOINT_URL"] == "http://localstack:4566"
+
+
+def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
+    """What the template has a parameter for can be set for compose as for `make run`."""
+    template = (_ROOT / "template.yaml").read_text()
+    wanted = {name for name, parameter in (ADDRESSES | PARAMETERS).items() if f"\n  {parameter}:\n" in template}
+
+    assert wanted <= compose["services"]["deploy"]["environment"].keys()
+
+
+def test_what_is_deployed_is_what_the_makefile_builds() -> None:
+    """The service builds each function by its own make target."""
+    makefile = (_ROOT / "Makefile").read_text()
+
+    assert all(f"\nbuild-{name}:" in makefile for name in FUNCTIONS)

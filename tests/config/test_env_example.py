@@ -1,0 +1,45 @@
+""".env.example: every setting there is, with the default it has."""
+
+import inspect
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from shared import settings
+
+_EXAMPLE = Path(__file__).parents[2] / ".env.example"
+_KINDS = [
+    kind
+    for _, kind in inspect.getmembers(settings, inspect.isclass)
+    if issubclass(kind, BaseSettings) and kind.__module__ == settings.__name__
+]
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_the_example_holds_every_setting_with_its_default() -> None:
+    """No setting is missing, none is there that does not exist, and each has the value it has without a file."""
+    expected = {}
+    without_default = set()
+    for kind in _KINDS:
+        prefix = str(kind.model_config.get("env_prefix"))
+        for name, field in kind.model_fields.items():
+            variable = prefix + name.upper()
+            if prefix == "SYNC__" or field.default is PydanticUndefined:
+                without_default.add(variable)
+            else:
+                expected[variable] = _default(field.default)
+
+    assert dotenv_values(_EXAMPLE) == expected
+    commented = {
+        line.removeprefix("#").split("=")[0]
+        for line in _EXAMPLE.read_text().splitlines()
+        if line.startswith("#") and "=" in line and " " not in line
+    }
+    assert commented == without_default

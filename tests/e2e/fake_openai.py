@@ -1,0 +1,58 @@
+"""An OpenAI-compatible endpoint that keeps what it is asked: the only witness of the instructions an agent is given."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+ANSWER = "An answer from the model."
+
+
+class _Endpoint(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[dict[str, Any]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Endpoint
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(asked)
+        message = {"role": "assistant", "content": ANSWER}
+        body = {
+            "id": "chat-1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": asked["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        }
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name for it
+        """Say nothing: what matters is kept."""
+
+
+@contextmanager
+def fake_openai() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve; yield the base URL and the list that requests are appended to."""
+    endpoint = _Endpoint()
+    thread = threading.Thread(target=endpoint.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{endpoint.server_port}/v1", endpoint.asked
+    finally:
+        endpoint.shutdown()
+        thread.join()
+        endpoint.server_close()

@@ -1,0 +1,42 @@
+"""Redis and PostgreSQL gone: the agent answers without memory, the queue keeps the exchange, nothing is lost."""
+
+import pytest
+
+from tests.e2e.memory_api import Json, MemoryApi
+from tests.e2e.servers import Servers
+from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_the_agent_runs_without_memory_and_nothing_is_lost(
+    api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str, how: str
+) -> None:
+    """Both layers away: an answer without memory that says so; both back: the whole history."""
+    api.run("before", thread_id=thread_id, user_id=user_id)
+    layers.wait_stored(thread_id, 2)
+
+    with getattr(servers, how)("valkey", "postgres"):
+        answer = api.run("during", thread_id=thread_id, user_id=user_id)
+        health = api.call("GET", "/health")
+
+    assert "I remember nothing" in answer["response"]
+    memory = answer["memory"]
+    assert (memory["source"], memory["durability"], memory["cached"]) == ("none", "queue", False)
+    assert sorted(memory["degraded"]) == ["postgres", "redis"]
+    assert health == {"status": "degraded", "redis": "unavailable", "postgres": "unavailable", "queue": "ok"}
+
+    layers.wait_stored(thread_id, 4)
+    recovered = eventually(lambda: _healthy_recall(api, thread_id, user_id))
+    assert [one["content"] for one in recovered["messages"] if one["role"] == "user"] == ["before", "during"]
+    after = api.run("after", thread_id=thread_id, user_id=user_id)
+    assert "- user: during" in after["response"]
+    layers.wait_stored(thread_id, 6)
+    assert api.contents(thread_id) == layers.stored_contents(thread_id)
+    eventually(lambda: layers.cached_contents(thread_id) == layers.stored_contents(thread_id))
+
+
+def _healthy_recall(api: MemoryApi, thread_id: str, user_id: str) -> Json:
+    recalled = api.invoking(thread_id=thread_id, user_id=user_id)
+    assert recalled["degraded"] == []
+    return recalled

@@ -1,0 +1,123 @@
+"""PostgreSQL gone: turns go on from Redis, exchanges wait in the queue, and are drained when it is back."""
+
+import time
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.memory_api import Json, MemoryApi
+from tests.e2e.queues import Queues
+from tests.e2e.servers import Servers
+from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
+
+# The driver gives a connection attempt at least two seconds, and a turn may need two answers.
+_TIMEOUT = 2.0
+
+
+@pytest.fixture
+def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
+    """Return a thread and a user that both layers know and Redis serves."""
+    api.put_preferences(user_id, {"tone": "brief"})
+    api.run("before the outage", thread_id=thread_id, user_id=user_id)
+    layers.wait_stored(thread_id, 2)
+    eventually(lambda: api.invoking(thread_id=thread_id, user_id=user_id)["source"] == "redis")
+    return thread_id, user_id
+
+
+def _turn(api: MemoryApi, prompt: str, known: tuple[str, str]) -> Json:
+    return api.run(prompt, thread_id=known[0], user_id=known[1])
+
+
+def _healthy_recall(api: MemoryApi, thread_id: str) -> Json:
+    recalled = api.invoking(thread_id=thread_id)
+    assert recalled["degraded"] == []
+    return recalled
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_turns_go_on_from_redis(
+    api: MemoryApi, layers: Layers, queues: Queues, servers: Servers, known: tuple[str, str], how: str
+) -> None:
+    """A warm thread does not notice; its exchanges wait in the queue and are stored after, in order, each once."""
+    thread_id, _ = known
+    with getattr(servers, how)("postgres"):
+        answers = [_turn(api, f"during the outage {number}", known) for number in range(3)]
+        waiting = queues.depth()
+
+    assert "- user: before the outage" in answers[0]["response"]
+    assert "- user: during the outage 1" in answers[2]["response"]
+    assert "- tone: brief" in answers[2]["response"]
+    for answer in answers:
+        assert answer["memory"] == {"source": "redis", "degraded": [], "durability": "queue", "cached": True}
+    assert waiting >= 3
+    layers.wait_stored(thread_id, 8)
+    assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == api.contents(thread_id)
+
+
+def test_a_new_thread_says_that_its_history_could_not_be_asked_for(
+    api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str
+) -> None:
+    """An outage does not look like an empty history: the answer names the layer, and is given nevertheless."""
+    with servers.killed("postgres"):
+        answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
+        again = api.run("Again", thread_id=thread_id, user_id=user_id)
+        health = api.call("GET", "/health")
+
+    assert answer["memory"] == {"source": "none", "degraded": ["postgres"], "durability": "queue", "cached": True}
+    assert "- user: Hello" in again["response"]
+    assert again["memory"]["source"] == "redis"
+    assert (health["status"], health["redis"], health["postgres"]) == ("degraded", "ok", "unavailable")
+    layers.wait_stored(thread_id, 4)
+    assert eventually(lambda: _healthy_recall(api, thread_id))["source"] in {"redis", "postgres"}
+    assert api.contents(thread_id) == layers.stored_contents(thread_id)
+
+
+def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers: Servers) -> None:
+    """A PostgreSQL that hangs delays a request that needs it; the circuit breaker spares those that follow."""
+    times = []
+    with servers.frozen("postgres"):
+        for _ in range(8):
+            started = time.monotonic()
+            recalled = api.invoking(thread_id=f"cold_{uuid4().hex}")
+            times.append(time.monotonic() - started)
+            assert recalled == {
+                "context": "",
+                "messages": [],
+                "preferences": {},
+                "source": "none",
+                "degraded": ["postgres"],
+            }
+
+    assert max(times) < 10 * _TIMEOUT
+    assert sorted(times)[len(times) // 2] < _TIMEOUT / 2
+
+
+def test_what_needs_postgres_is_refused_while_it_is_away(
+    api: MemoryApi, servers: Servers, known: tuple[str, str]
+) -> None:
+    """Listing, renaming, deleting and changing preferences answer 503; reading a warm thread still works."""
+    thread_id, user_id = known
+    requests: tuple[tuple[str, str, Json], ...] = (
+        ("GET", "/threads", {"params": {"user_id": user_id}}),
+        ("PATCH", f"/threads/{thread_id}", {"json": {"title": "Renamed"}}),
+        ("DELETE", f"/threads/{thread_id}", {}),
+        ("PUT", f"/users/{user_id}/preferences", {"json": {"tone": "long"}}),
+        ("DELETE", f"/users/{user_id}", {}),
+    )
+    with servers.killed("postgres"):
+        refused = [api.send(method, path, **options) for method, path, options in requests]
+        page = api.messages(thread_id)
+        preferences = api.preferences(user_id)
+
+    for answer in refused:
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"].startswith("postgres did not answer")
+    assert [item["role"] for item in page["items"]] == ["user", "assistant"]
+    assert page["degraded"] == ["postgres"]
+    assert preferences == {"tone": "brief"}
+    recovered = eventually(lambda: _healthy_recall(api, thread_id))
+    assert recovered["messages"][0]["content"] == "before the outage"
+    assert eventually(lambda: api.threads(user_id)["items"])[0]["title"] == "before the outage"
+    assert api.preferences(user_id) == {"tone": "brief"}

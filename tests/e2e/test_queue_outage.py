@@ -1,0 +1,91 @@
+"""SQS gone: what PostgreSQL takes is durable there, else Redis keeps it, else the answer says that nobody does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.invocation import Functions
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.servers import Servers
+from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
+
+# What the function's schedule sends once a minute; sent by the test, which has no minute.
+_SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_queue(aws: Aws, deployment: Deployment, api: MemoryApi, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Delete the queue; after the tests a new emulator, with everything deployed anew, has it again."""
+    stack = request.getfixturevalue("stack")
+    if stack is None:
+        pytest.skip("the queue of a deployment that runs elsewhere is not deleted from here")
+    aws.sqs.delete_queue(QueueUrl=deployment.queue_url)
+    yield
+    servers = Servers(stack)
+    pid = servers.pid("emulator")
+    servers.kill("emulator")
+    servers.wait_restarted("emulator", pid)
+    eventually(lambda: api.call("GET", "/health")["status"] == "ok")
+
+
+def test_postgres_holds_the_exchange_when_the_queue_does_not(
+    api: MemoryApi, layers: Layers, thread_id: str, user_id: str
+) -> None:
+    """The exchange is in PostgreSQL before the answer, and Redis has it for the next turn."""
+    answer = api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
+
+    assert answer["memory"] == {"source": "none", "degraded": ["queue"], "durability": "postgres", "cached": True}
+    assert [row[1] for row in layers.stored(thread_id) if row[0] == "user"] == ["Hello"]
+    assert api.thread(thread_id)["document_ids"] == ["doc_1"]
+    assert "- user: Hello" in api.run("Again", thread_id=thread_id, user_id=user_id)["response"]
+    assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id)
+    assert api.call("GET", "/health") == {
+        "status": "degraded",
+        "redis": "ok",
+        "postgres": "ok",
+        "queue": "unavailable",
+    }
+
+
+def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """Written directly, an exchange is as idempotent as through the queue."""
+    exchange_id = "3f0a6a5e-8a4e-4a43-9a35-0d7c1d6a6f11"
+    for _ in range(2):
+        kept = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
+        assert kept == {"exchange_id": exchange_id, "durability": "postgres", "cached": True}
+
+    assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == ["Hello", "Hi"]
+
+
+def test_redis_keeps_the_exchange_when_postgres_is_away_too(
+    api: MemoryApi, layers: Layers, servers: Servers, functions: Functions, thread_id: str
+) -> None:
+    """Queue and PostgreSQL away: the exchange is remembered, waits in Redis, and the next sweep stores it."""
+    with servers.killed("postgres"):
+        kept = api.invoked("Hello", "Hi", thread_id=thread_id)
+        recalled = api.invoking(thread_id=thread_id)
+
+    assert (kept["durability"], kept["cached"]) == ("redis", True)
+    assert [message["content"] for message in recalled["messages"]] == ["Hello", "Hi"]
+    eventually(lambda: functions.sync(_SCHEDULED) and layers.stored_contents(thread_id) == ["Hello", "Hi"])
+    assert layers.cached_contents(thread_id) == ["Hello", "Hi"]
+
+
+def test_the_answer_is_given_when_nothing_keeps_it(api: MemoryApi, servers: Servers, thread_id: str) -> None:
+    """Everything away: the agent still answers, and the answer admits that nobody holds the exchange."""
+    with servers.killed("valkey", "postgres"):
+        answer = api.run("Hello", thread_id=thread_id)
+
+    assert answer["response"].startswith("You said: Hello")
+    assert (answer["memory"]["source"], answer["memory"]["durability"]) == ("none", "none")
+    assert sorted(answer["memory"]["degraded"]) == ["postgres", "queue", "redis"]
+    assert answer["memory"]["cached"] is False
+
+
+def test_memory_works_again_when_its_stores_are_back(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """After the outages a turn without the queue is durable and remembered, without any restart of the functions."""
+    eventually(lambda: api.invoked("Hello", "Hi", thread_id=thread_id)["durability"] == "postgres")
+
+    assert layers.stored_contents(thread_id)[:2] == ["Hello", "Hi"]

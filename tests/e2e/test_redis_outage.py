@@ -1,0 +1,150 @@
+"""Redis gone: PostgreSQL serves the memory, the answer says so, and recovery needs no restart."""
+
+import statistics
+import time
+
+import pytest
+
+from tests.e2e.memory_api import Json, MemoryApi
+from tests.e2e.servers import Servers
+from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
+
+_TIMEOUT = 0.25
+
+
+def _turn(api: MemoryApi, prompt: str, thread_id: str, user_id: str) -> Json:
+    return api.run(prompt, thread_id=thread_id, user_id=user_id)
+
+
+def _timed_turn(api: MemoryApi, prompt: str, thread_id: str, user_id: str) -> float:
+    started = time.monotonic()
+    answer = _turn(api, prompt, thread_id, user_id)
+    assert answer["memory"]["degraded"] == ["redis"]
+    return time.monotonic() - started
+
+
+@pytest.fixture
+def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
+    """Return a thread and a user that both layers know."""
+    api.put_preferences(user_id, {"tone": "brief"})
+    _turn(api, "before the outage", thread_id, user_id)
+    layers.wait_stored(thread_id, 2)
+    return thread_id, user_id
+
+
+def test_postgres_serves_the_memory_while_redis_is_down(
+    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+) -> None:
+    """With Redis killed a turn is given history and preferences all the same, and says that Redis was missing."""
+    thread_id, user_id = known
+    with servers.killed("valkey"):
+        answer = _turn(api, "during the outage", thread_id, user_id)
+        health = api.call("GET", "/health")
+        layers.wait_stored(thread_id, 4)
+        later = _turn(api, "still during the outage", thread_id, user_id)
+
+    assert "- user: before the outage" in answer["response"]
+    assert "- tone: brief" in answer["response"]
+    assert answer["memory"] == {
+        "source": "postgres",
+        "degraded": ["redis"],
+        "durability": "queue",
+        "cached": False,
+    }
+    assert "- user: during the outage" in later["response"]
+    assert (health["status"], health["redis"], health["postgres"]) == ("degraded", "unavailable", "ok")
+
+
+def test_redis_comes_back_empty_and_is_filled_again(
+    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+) -> None:
+    """After the restart Redis serves again, and its list holds what was said before, during and after."""
+    thread_id, user_id = known
+    with servers.killed("valkey"):
+        _turn(api, "during the outage", thread_id, user_id)
+        layers.wait_stored(thread_id, 4)
+
+    recovered = eventually(lambda: _healthy_recall(api, thread_id, user_id))
+
+    said = [message["content"] for message in recovered["messages"] if message["role"] == "user"]
+    assert said == ["before the outage", "during the outage"]
+    assert recovered["preferences"] == {"tone": "brief"}
+    _turn(api, "after the outage", thread_id, user_id)
+    eventually(lambda: _healthy_recall(api, thread_id, user_id)["source"] == "redis")
+    layers.wait_stored(thread_id, 6)
+    assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id)
+    with layers.redis() as client:
+        assert client.hgetall(f"user:{user_id}:preferences") == {"tone": "brief"}
+
+
+def _healthy_recall(api: MemoryApi, thread_id: str, user_id: str) -> Json:
+    recalled = api.invoking(thread_id=thread_id, user_id=user_id)
+    assert recalled["degraded"] == []
+    return recalled
+
+
+def test_a_frozen_redis_costs_one_request_its_timeout(
+    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+) -> None:
+    """A Redis that hangs delays one request by its timeout; the circuit breaker spares the others."""
+    thread_id, user_id = known
+    with servers.frozen("valkey"):
+        first = _timed_turn(api, "while frozen", thread_id, user_id)
+        later = [_timed_turn(api, f"while frozen {number}", thread_id, user_id) for number in range(9)]
+
+    assert first < 10 * _TIMEOUT
+    assert statistics.median(later) < _TIMEOUT
+    recovered = eventually(lambda: _healthy_recall(api, thread_id, user_id))
+    said = [message["content"] for message in recovered["messages"] if message["role"] == "user"]
+    assert said == ["before the outage", "while frozen", *(f"while frozen {number}" for number in range(9))]
+    layers.wait_stored(thread_id, 22)
+    eventually(lambda: layers.cached_contents(thread_id) == layers.stored_contents(thread_id))
+
+
+def test_what_redis_missed_while_frozen_is_not_forgotten(
+    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+) -> None:
+    """Preferences that were changed while Redis hung are the ones that the next turns are given."""
+    thread_id, user_id = known
+    with servers.frozen("valkey"):
+        assert api.put_preferences(user_id, {"tone": "long"}) == {"tone": "long"}
+        assert api.preferences(user_id) == {"tone": "long"}
+
+    recovered = eventually(lambda: _healthy_recall(api, thread_id, user_id))
+
+    assert recovered["preferences"] == {"tone": "long"}
+    assert layers.rows("select value from user_preferences where user_id = %s", user_id) == [("long",)]
+
+
+def test_threads_are_read_and_written_while_redis_is_down(
+    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+) -> None:
+    """Listing, reading and renaming need PostgreSQL only; the page of messages says what was missing."""
+    thread_id, user_id = known
+    with servers.killed("valkey"):
+        page = api.messages(thread_id)
+        listed = api.threads(user_id)
+        renamed = api.call("PATCH", f"/threads/{thread_id}", json={"title": "Renamed"})
+
+    assert [item["content"] for item in page["items"]] == layers.stored_contents(thread_id)
+    assert page["degraded"] == ["redis"]
+    assert [item["thread_id"] for item in listed["items"]] == [thread_id]
+    assert renamed["title"] == "Renamed"
+
+
+def test_a_deletion_that_redis_missed_is_no_success(
+    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+) -> None:
+    """While Redis hangs a deletion answers 503, and asked again later it completes in both layers."""
+    thread_id, _ = known
+    with servers.frozen("valkey"):
+        refused = api.send("DELETE", f"/threads/{thread_id}")
+    assert refused.status_code == 503
+    assert refused.headers["content-type"] == "application/problem+json"
+
+    eventually(lambda: api.send("DELETE", f"/threads/{thread_id}").status_code in {204, 404})
+
+    assert layers.cached(thread_id) == []
+    assert layers.conversations(thread_id) == []
+    assert api.invoking(thread_id=thread_id)["messages"] == []

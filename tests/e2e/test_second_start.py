@@ -1,0 +1,54 @@
+"""A stop and a start: the data is kept, and a new setting is used."""
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import DEFAULTS
+from tests.e2e.fake_openai import ANSWER, fake_openai
+from tests.e2e.other_stack import running
+
+
+@pytest.mark.skipif(
+    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="a deployment that runs elsewhere is not started from here"
+)
+def test_a_second_start_keeps_the_data(tmp_path: Path, thread_id: str, user_id: str) -> None:
+    """After a stop and a start both layers hold what they held, and the agent's instructions are exact.
+
+    The second start has an OpenAI-compatible model, whose endpoint sees the instructions that the agent is given.
+    """
+    with running(tmp_path, DEFAULTS) as first:
+        first.api.put_preferences(user_id, {"tone": "brief", "language": "fr"})
+        first.api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
+        pids = list(first.process.info["pids"].values())
+    assert not (tmp_path / "stack.json").exists()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+    with fake_openai() as (url, asked):
+        model = {"AGENT__MODEL": "openai:any-model", "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "a key"}
+        with running(tmp_path, DEFAULTS | model) as second:
+            assert second.api.contents(thread_id) == ["Hello", "Hi there! How can I help?"]
+            assert second.layers.stored_contents(thread_id) == second.layers.cached_contents(thread_id)
+            answer = second.api.run("Tell me about Python", thread_id=thread_id, user_id=user_id)
+
+    assert answer["response"] == ANSWER
+    assert asked[0]["model"] == "any-model"
+    assert asked[0]["messages"] == [
+        {
+            "role": "system",
+            "content": (
+                "You are a helpful assistant.\n"
+                "\n"
+                "Previous conversation:\n"
+                "user: Hello\n"
+                "assistant: Hi there! How can I help?\n"
+                "\n"
+                "User preferences:\n"
+                "language: fr\n"
+                "tone: brief"
+            ),
+        },
+        {"role": "user", "content": "Tell me about Python"},
+    ]

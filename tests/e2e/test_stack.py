@@ -1,0 +1,173 @@
+"""`make run`: what it publishes, what it hands to the functions, what it starts again, what it keeps."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from infra.local.client import StackProcess
+from infra.local.errors import LocalStackError
+from tests.e2e.conftest import DEFAULTS
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.other_stack import OtherStack, running
+from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
+
+_SETTINGS = DEFAULTS | {
+    "MEMORY__MAX_THREAD_MESSAGES": "2",
+    "MEMORY__THREAD_TTL_HOURS": "1",
+    "MEMORY__USER_TTL_DAYS": "2",
+    "AGENT__MODEL": "bedrock:anthropic.claude-3-haiku-20240307-v1:0",
+}
+pytestmark = pytest.mark.skipif(
+    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="a deployment that runs elsewhere is not started from here"
+)
+
+
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the second stack keeps its data."""
+    return tmp_path_factory.mktemp("other") / "with spaces and ünïcode"
+
+
+@pytest.fixture(scope="module")
+def other(state_dir: Path) -> Iterator[OtherStack]:
+    """Run a second stack beside the session's, with other settings."""
+    with running(state_dir, _SETTINGS) as stack:
+        yield stack
+
+
+def test_stack_json_holds_every_address(stack: StackProcess, api: MemoryApi, layers: Layers) -> None:
+    """The file has the contract's names, its addresses answer, its processes live, and only the owner reads it."""
+    info = stack.info
+
+    assert info.keys() >= {
+        "api_url",
+        "endpoint_url",
+        "region",
+        "queue_url",
+        "dlq_url",
+        "agent_function",
+        "sync_function",
+        "redis_url",
+        "database_url",
+        "pids",
+    }
+    for name in ("api_url", "endpoint_url", "queue_url", "redis_url"):
+        assert "127.0.0.1" in info[name]
+    assert "@127.0.0.1:" in info["database_url"]
+    assert info["pids"].keys() >= {"postgres", "valkey", "emulator"}
+    assert all(psutil.pid_exists(pid) for pid in info["pids"].values())
+    assert stat.S_IMODE((stack.state_dir / "stack.json").stat().st_mode) == 0o600
+    assert api.call("GET", "/health")["status"] == "ok"
+    assert layers.rows("select 1") == [(1,)]
+
+
+def test_what_it_prints_can_be_tried(stack: StackProcess, api: MemoryApi) -> None:
+    """The output names the API and three curl lines, and the data's place."""
+    printed = stack.log.read_text()
+
+    assert printed.count("curl -s -X") == 3
+    assert str(api.http.base_url).rstrip("/") in printed
+    assert str(stack.state_dir) in printed
+
+
+def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id: str) -> None:
+    """A window of two exchanges, a list that lives an hour, preferences that live two days."""
+    for number in range(4):
+        other.api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
+    other.api.put_preferences(user_id, {"tone": "brief"})
+
+    assert other.layers.cached_contents(thread_id) == ["question 2", "answer 2", "question 3", "answer 3"]
+    assert 0 < other.layers.ttl(f"thread:{thread_id}:messages") <= 3600
+    assert 0 < other.layers.ttl(f"user:{user_id}:preferences") <= 2 * 86400
+    assert len(other.api.invoking(thread_id=thread_id)["messages"]) == 4
+    assert len(other.layers.wait_stored(thread_id, 8)) == 8
+
+
+def test_the_model_is_the_one_that_was_set(other: OtherStack, thread_id: str) -> None:
+    """Bedrock Converse, which the emulator answers, takes the place of the offline model, and is remembered."""
+    answer = other.api.run("Hello", thread_id=thread_id)["response"]
+
+    assert answer
+    assert not answer.startswith("You said:")
+    assert other.api.invoking(thread_id=thread_id)["messages"][1]["content"] == answer
+
+
+def test_two_stacks_do_not_mix(api: MemoryApi, other: OtherStack, thread_id: str) -> None:
+    """Side by side, each has its own stores."""
+    api.invoked("mine", "1", thread_id=thread_id)
+    other.api.invoked("theirs", "2", thread_id=thread_id)
+
+    assert api.contents(thread_id) == ["mine", "1"]
+    assert other.api.contents(thread_id) == ["theirs", "2"]
+
+
+def test_a_state_directory_holds_one_stack(other: OtherStack, state_dir: Path) -> None:
+    """A second start in the same directory is refused with a sentence, and the first one goes on."""
+    with pytest.raises(LocalStackError, match="A stack already runs in"):
+        StackProcess(state_dir, env=_SETTINGS).start()
+
+    assert other.api.call("GET", "/health")["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey", "emulator"])
+def test_a_server_that_dies_is_started_again(other: OtherStack, thread_id: str, name: str) -> None:
+    """The supervisor brings it back, with `stack.json` up to date, and everything works as before."""
+    other.api.invoked("before", "1", thread_id=thread_id)
+    other.layers.wait_stored(thread_id, 2)
+    pid = other.servers.pid(name)
+
+    other.servers.kill(name)
+
+    other.servers.wait_restarted(name, pid)
+    eventually(lambda: other.api.call("GET", "/health")["status"] == "ok")
+    eventually(lambda: other.api.contents(thread_id) == ["before", "1"])
+    other.api.invoked("after", "2", thread_id=thread_id)
+    assert [row[1] for row in other.layers.wait_stored(thread_id, 4)] == ["before", "1", "after", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MEMORY__MAX_THREAD_MESSAGES", "many"),
+        ("MEMORY__THREAD_TTL_HOURS", "0"),
+        ("AGENT__MODEL", "nobody:nothing"),
+        ("AUTH__MODE", "perhaps"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
+    """The start ends with a sentence that names the variable, before anything is started."""
+    state_dir = tmp_path / "state"
+
+    with pytest.raises(LocalStackError, match=name):
+        StackProcess(state_dir, env=DEFAULTS | {name: value}).start()
+
+    assert "Traceback" not in (state_dir / "run.log").read_text()
+    assert not (state_dir / "stack.json").exists()
+
+
+def test_nothing_listens_to_the_outside(stack: StackProcess) -> None:
+    """Every port of the stack is on 127.0.0.1."""
+    supervisor = psutil.Process(stack.pid)
+    connections = [
+        connection
+        for process in [supervisor, *supervisor.children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+    assert len(connections) >= 3
+    assert {connection.laddr.ip for connection in connections} == {"127.0.0.1"}
+
+
+def test_the_address_printed_is_the_address_published(stack: StackProcess) -> None:
+    """`stack.json` is plain JSON whose API answers to a plain client."""
+    info = json.loads((stack.state_dir / "stack.json").read_text())
+
+    assert httpx.get(f"{info['api_url']}/health", trust_env=False).status_code == httpx.codes.OK
