@@ -11,7 +11,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test lint bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -30,6 +30,10 @@ lint: $(VENV)/.stamp-dev ## Check style, types and templates
 
 bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
 	@$(BIN)/python -m tests.bench
+
+chaos: $(VENV)/.stamp-dev ## Break the stack at random under load (SECONDS=600 EXCHANGES= SEED=) and count what was lost
+	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \
+	  $(if $(SEED),--seed $(SEED))
 
 build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam
 	SAM_CLI_TELEMETRY=0 .venv-build/bin/sam build --build-in-source

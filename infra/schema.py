@@ -36,7 +36,7 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """A thread. `first_order` is the order key of the exchange that gave it its user and title."""
+    """A thread. Its user and title are those of the exchange that was accepted at `created_at`, its first."""
 
     __tablename__ = "conversations"
 
@@ -45,7 +45,6 @@ class Conversation(Base):
     user_id: Mapped[str | None] = mapped_column(String(255))
     title: Mapped[str | None] = mapped_column(String(500))
     title_is_fixed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-    first_order: Mapped[UUID | None] = mapped_column(Uuid)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 

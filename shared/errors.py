@@ -46,6 +46,10 @@ class InvalidCursor(HybridMemoryError):  # noqa: N818 - reads as the answer it b
     """The pagination cursor was not made by this route for this list."""
 
 
+class TooManyPreferences(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """A user's preferences would be more, or longer, than what fits an answer and a model's instructions."""
+
+
 class IdempotencyConflict(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
     """The same idempotency key is still running (409), or came with another body (422).
 

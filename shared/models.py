@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
@@ -16,6 +17,9 @@ WIRE_VERSION: Final = 1
 MAX_ID_LENGTH: Final = 255
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
+MAX_PREFERENCES: Final = 500
+# Names and values of all of a user's preferences.
+MAX_PREFERENCES_LENGTH: Final = 200_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Role = Literal["user", "assistant"]
@@ -217,6 +221,15 @@ def text_fault(value: str) -> str | None:
         value.encode()
     except UnicodeEncodeError:
         return "must not hold lone surrogates"
+    return None
+
+
+def preferences_fault(preferences: Mapping[str, str]) -> str | None:
+    """Return what is too much about a user's preferences, or None."""
+    if len(preferences) > MAX_PREFERENCES:
+        return f"a user has at most {MAX_PREFERENCES} preferences"
+    if sum(len(name) + len(value) for name, value in preferences.items()) > MAX_PREFERENCES_LENGTH:
+        return f"all preferences of a user have at most {MAX_PREFERENCES_LENGTH} characters"
     return None
 
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 from psycopg import sql
 
+from functions.agent.api import create_app
+from functions.agent.operations import Operations
+from functions.agent.runner import AgentRunner
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
+from shared.memory.idempotency import Idempotency
 from shared.memory.turn import Memory
-from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings
+from shared.stores.base import ExchangeQueue
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.queue import SqsQueue
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
+from tests.support.api import Api
+from tests.support.queues import Queues
 from tests.support.servers import admin, database_of
+from tests.support.sqs_server import SqsServer
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
@@ -51,10 +60,18 @@ def queue() -> InMemoryQueue:
 def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Callable[..., Memory]:
     """Make the memory of one more process on the in-memory stores."""
 
-    def make(settings: MemorySettings | None = None) -> Memory:
-        return Memory(cache, archive, queue, settings or MemorySettings())
+    def make(settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> Memory:
+        return Memory(cache, archive, queue, settings or MemorySettings(), clock)
 
     return make
+
+
+@pytest.fixture
+def api(memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Api:
+    """The API on the in-memory stores and the offline model."""
+    runner = AgentRunner(AgentSettings(model="offline"), archive.search)
+    keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")])
+    return Api(create_app(Operations(memory(), runner, keys)), cache, archive, queue)
 
 
 # --- real servers, started once ---
@@ -175,7 +192,48 @@ def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
         connection.close()
 
 
+@pytest.fixture(scope="session")
+def running_sqs() -> Iterator[SqsServer]:
+    """SQS as moto has it, behind a socket; ask for `sqs` instead."""
+    with SqsServer() as server:
+        yield server
+
+
 @pytest.fixture
-def state_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of the test's own that outlives none of it."""
-    return tmp_path_factory.mktemp("state")
+def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
+    """SQS, which the test may stop or freeze, as the one that the functions' own client finds."""
+    for name, value in running_sqs.environment().items():
+        monkeypatch.setenv(name, value)
+    running_sqs.requests.clear()
+    yield running_sqs
+    running_sqs.thaw()
+    running_sqs.start()
+
+
+@pytest.fixture
+def queues(sqs: SqsServer) -> Queues:
+    """A fresh exchange queue and its dead-letter queue."""
+    client, number = sqs.client(), next(_numbers)
+    urls = [client.create_queue(QueueName=f"{kind}-{number}")["QueueUrl"] for kind in ("exchanges", "dead")]
+    sqs.requests.clear()
+    return Queues(client, *urls)
+
+
+@pytest.fixture
+def real_queue(queues: Queues) -> SqsQueue:
+    """The exchange queue as one process has it."""
+    return SqsQueue(queues.settings())
+
+
+@pytest.fixture
+def process(
+    real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive], queue: InMemoryQueue
+) -> Callable[..., Memory]:
+    """Make the memory of one more process on real PostgreSQL and Valkey; the queue is in memory unless given."""
+
+    def make(exchange_queue: ExchangeQueue | None = None, **settings: int) -> Memory:
+        return Memory(
+            real_cache(**settings), real_archive(), exchange_queue or queue, MemorySettings.model_validate(settings)
+        )
+
+    return make

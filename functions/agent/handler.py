@@ -144,7 +144,7 @@ async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway event (REST, or HTTP API version 2) or a direct invocation."""
     try:
-        if not isinstance(event, dict) or "requestContext" not in event:
+        if not isinstance(event, dict) or "action" in event or "requestContext" not in event:
             return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
         return _http(event, cast(Any, context))  # the same object under another library's name for it
     finally:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from functions.agent.errors import AgentRunError, AgentTimeoutError, UnknownAgentError, UnknownToolError
 from functions.agent.schemas import TOO_LONG
-from shared.errors import IdempotencyConflict, InvalidCursor, StoreUnavailable, ThreadNotFound
+from shared.errors import IdempotencyConflict, InvalidCursor, StoreUnavailable, ThreadNotFound, TooManyPreferences
 
 _logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
@@ -68,6 +68,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911 - one line a
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "is no cursor of this list", "query")
         case ThreadNotFound():
             return Problem(HTTPStatus.NOT_FOUND, "There is no such thread.")
+        case TooManyPreferences():
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
         case IdempotencyConflict():
             return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS})
         case StoreUnavailable():

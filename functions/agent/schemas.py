@@ -10,14 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from shared.ids import is_time_ordered, timestamp_of
-from shared.models import MAX_ID_LENGTH, MAX_TEXT_LENGTH, id_fault, text_fault
+from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault, text_fault
 
 MAX_PAGE: Final = 200
 _MAX_TITLE: Final = 500
 _MAX_PREFERENCE: Final = 20_000
-_MAX_PREFERENCES: Final = 500
 _MAX_LIST: Final = 1_000
-_MOST_AHEAD: Final = timedelta(hours=1)
+# Clocks differ; an id from further ahead would drag its whole thread there, and a deletion of it too.
+_MOST_AHEAD: Final = timedelta(seconds=10)
 TOO_LONG: Final = "text_too_long"
 
 
@@ -43,7 +43,7 @@ def _check_name(value: str) -> str:
 
 def _check_exchange_id(value: UUID) -> UUID:
     if is_time_ordered(value) and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
-        raise PydanticCustomError("future_id", "is from more than an hour ahead")
+        raise PydanticCustomError("future_id", "is from the future")
     return value
 
 
@@ -115,9 +115,9 @@ class MessagesQuery(_Request):
     order: str = Field(default="asc", pattern="^(asc|desc)$")
 
 
-class Preferences(RootModel[Annotated[dict[Name, Preference], Field(max_length=_MAX_PREFERENCES)]]):
+class Preferences(RootModel[Annotated[dict[Name, Preference], Field(max_length=MAX_PREFERENCES)]]):
     """`PUT /users/{user_id}/preferences`: a flat object of strings."""
 
 
-class PreferenceChanges(RootModel[Annotated[dict[Name, Preference | None], Field(max_length=_MAX_PREFERENCES)]]):
+class PreferenceChanges(RootModel[Annotated[dict[Name, Preference | None], Field(max_length=MAX_PREFERENCES)]]):
     """`PATCH /users/{user_id}/preferences`: a flat object of strings; a null removes."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from shared.errors import InvalidRecord, StoreUnavailable
+from shared.ids import milliseconds_of
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, StoreResult
 
@@ -17,6 +19,7 @@ _MOST_BACKOFF: Final = 60
 # The queue's redrive policy gives up on a message after ten receives. A record that is only waiting for PostgreSQL
 # gets a fresh copy before that, so that no outage, however long, sends a good record to the dead-letter queue.
 _RENEW_AT: Final = 8
+_MOST_AHEAD: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,17 @@ class Outcome:
     newest: Exchange | None = None
 
 
+def _current(exchange: Exchange) -> Exchange:
+    """Return the exchange.
+
+    Raises:
+        InvalidRecord: It sorts after all that its thread will be told for a day and more.
+    """
+    if milliseconds_of(exchange.order) / 1000 > time.time() + _MOST_AHEAD:
+        raise InvalidRecord("invalid_field", "exchange_id or created_at is from the future")
+    return exchange
+
+
 class Drain:
     """Moves exchanges from the queue into L2, and tells L1."""
 
@@ -89,7 +103,7 @@ class Drain:
         for record in records:
             message = Received.from_record(record)
             try:
-                good.append((message, Exchange.from_wire(message.body)))
+                good.append((message, _current(Exchange.from_wire(message.body))))
             except InvalidRecord as error:
                 self._bury(message, error, outcome)
         self._store(good, outcome)
@@ -112,7 +126,9 @@ class Drain:
             self._store(batch[middle:], outcome)
         else:
             self._count(result, outcome)
-            self._tell_cache(result, outcome)
+            if not self._tell_cache(result, outcome):
+                # Stored, but nobody would tell L1: it comes again, and is then a duplicate that is told.
+                self._wait(batch, outcome)
 
     def _count(self, result: StoreResult, outcome: Outcome) -> None:
         outcome.stored += result.stored
@@ -122,21 +138,24 @@ class Drain:
             if outcome.newest is None or exchange.created_at > outcome.newest.created_at:
                 outcome.newest = exchange
 
-    def _tell_cache(self, result: StoreResult, outcome: Outcome) -> None:
-        """Merge what is now in L2 into the lists that L1 has; best effort, the batch is stored."""
+    def _tell_cache(self, result: StoreResult, outcome: Outcome) -> bool:
+        """Merge what is now in L2 into the lists that L1 has, or have it done later; return whether that is certain."""
         try:
             self._cache.merge_stored(result.effective)
         except StoreUnavailable as error:
             outcome.is_cache_behind = True
             _logger.warning("redis was not told of a drained batch", extra={"error": str(error)})
-            self._note_repairs({exchange.thread_id for exchange in result.effective})
+            return self._note_repairs({exchange.thread_id for exchange in result.effective})
+        return True
 
-    def _note_repairs(self, thread_ids: set[str]) -> None:
-        """Have the lists compared with L2 once L1 is back."""
+    def _note_repairs(self, thread_ids: set[str]) -> bool:
+        """Have the lists compared with L2 once L1 is back; return whether that was noted."""
         try:
             self._archive.note_repairs("thread", sorted(thread_ids))
         except StoreUnavailable as error:
-            _logger.warning("lists in redis stay behind until they expire", extra={"error": str(error)})
+            _logger.warning("lists in redis are behind, and postgres cannot note it", extra={"error": str(error)})
+            return False
+        return True
 
     def _bury(self, message: Received, error: InvalidRecord, outcome: Outcome) -> None:
         try:

@@ -65,6 +65,8 @@ def _measure(outcome: Outcome) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; or, on schedule, sweep."""
+    if not isinstance(event, dict) or not (isinstance(event.get("Records"), list) or _is_scheduled(event)):
+        raise TypeError("an event has either Records, a list, or is the schedule's (or empty)")
     if "Records" not in event:
         return _sweep()
     outcome = drain.run(event["Records"])
@@ -80,6 +82,11 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         },
     )
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in outcome.failed]}
+
+
+def _is_scheduled(event: dict[str, Any]) -> bool:
+    # An empty event is how an operator asks for a sweep.
+    return "Records" not in event and (not event or event.get("source") == "aws.events")
 
 
 def _sweep() -> dict[str, Any]:

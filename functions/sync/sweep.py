@@ -14,6 +14,7 @@ from shared.stores.base import Archive, Cache, Repair
 _logger = logging.getLogger(__name__)
 _OUTBOX_BATCH: Final = 200
 _REPAIRS: Final = 500
+_FILLS: Final = 2_000
 _MOST_ROUNDS: Final = 50
 
 
@@ -22,12 +23,14 @@ class Swept:
     """What a sweep did.
 
     Attributes:
+        filled: Lists that an exchange had begun and that now hold the window.
         skipped: Layers that did not answer, so that the rest waits for the next sweep.
     """
 
     stored: int = 0
     refused: int = 0
     repaired: int = 0
+    filled: int = 0
     purged: int = 0
     skipped: list[str] = field(default_factory=list)
 
@@ -58,7 +61,7 @@ class Sweep:
     def run(self) -> Swept:
         """Do what can be done, and say what."""
         swept = Swept()
-        for step in (self._beat, self._empty_outbox, self._repair, self._forget_keys):
+        for step in (self._beat, self._empty_outbox, self._repair, self._fill, self._forget_keys):
             try:
                 step(swept)
             except StoreUnavailable as error:
@@ -94,9 +97,17 @@ class Sweep:
             self._archive.repaired(repair)
             swept.repaired += 1
 
+    def _fill(self, swept: Swept) -> None:
+        for thread_id in self._cache.begun(_FILLS):
+            self._repair_thread(thread_id)
+            swept.filled += 1
+
+    def _repair_thread(self, thread_id: str) -> None:
+        self._cache.repair_thread(thread_id, self._archive.window(thread_id, self._window))
+
     def _repair_one(self, repair: Repair) -> None:
         if repair.kind == "thread":
-            self._cache.repair_thread(repair.id, self._archive.window(repair.id, self._window))
+            self._repair_thread(repair.id)
         else:
             self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
 

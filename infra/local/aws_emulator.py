@@ -3,6 +3,7 @@
 What is changed, each against the exactly pinned version:
 - a REST API's path reaches the function percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
 - an SQS event source fills batches up to its BatchSize, not up to ten;
+- a queue is changed by one thread at a time: what was sent while a batch was deleted could be lost;
 - a burst of requests waits for one of a few workers instead of starting a process each;
 - a worker ends with the emulator, whatever it is doing;
 - what functions log is also appended to a file, which `make run` follows, and old log streams are dropped.
@@ -17,14 +18,17 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ministack import app  # type: ignore[import-untyped]  # ships no types
 from ministack.core import lambda_runtime  # type: ignore[import-untyped]
 from ministack.services import cloudwatch_logs, lambda_svc, sqs  # type: ignore[import-untyped]
 
+T = TypeVar("T")
 EXECUTE_API = "/_aws/execute-api/"
 BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB a batch, quotes and escapes included
 WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
@@ -73,6 +77,32 @@ def with_whole_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[st
     return receive_batch
 
 
+def with_lock(change: Callable[..., T], lock: threading.RLock) -> Callable[..., T]:
+    """Return a function that no other one with the lock runs beside."""
+
+    @wraps(change)
+    def changed(*arguments: Any, **options: Any) -> T:
+        with lock:
+            return change(*arguments, **options)
+
+    return changed
+
+
+def lock_queues() -> None:
+    """Have the API's thread respect the lock that the event source mappings' threads take.
+
+    Both replace a queue's list of messages by a shorter one; without a common lock, what the other one appended in
+    between is gone.
+    """
+    lock = sqs._queues_lock = threading.RLock()
+    for name in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
+        setattr(sqs, name, with_lock(getattr(sqs, name), lock))
+    for name, action in sqs._HANDLERS.items():
+        # The one that waits, ReceiveMessage, changes the queue by the functions above only.
+        if not iscoroutinefunction(action):
+            sqs._HANDLERS[name] = with_lock(action, lock)
+
+
 def with_few_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
     """Return an execute that lets `WORKERS` invocations of a function run and the others wait their turn."""
     turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(WORKERS))
@@ -114,6 +144,7 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
 def main() -> None:
     """Adapt ministack and run it; returns when it is told to stop."""
     app.app = with_encoded_paths(app.app)
+    lock_queues()
     sqs._receive_messages_for_esm = with_whole_batches(sqs._receive_messages_for_esm)
     lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)
     lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))

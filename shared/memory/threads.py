@@ -163,19 +163,14 @@ class Threads:
         except StoreUnavailable as error:
             cached, missing = CacheRead(), error
         held = self._cached_messages(thread_id, cached)
-        for message in held[-1:]:
-            self._memory.observe(thread_id, message.order)
+        self._memory.observe_all(thread_id, cached)
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id))
         self._memory.observe(thread_id, cutoff)
         self._memory.forget([thread_id])
-        try:
-            if missing is not None:
-                raise missing
-            self._memory.cache.forget_thread(thread_id, cutoff)
-        except StoreUnavailable:
-            # The caller is told to ask again; should that never come, the next sweep removes the list.
-            self._memory.archive.note_repairs("thread", [thread_id])
-            raise
+        # Without L1 the caller is told to ask again; should that never come, the next sweep removes the list.
+        if missing is not None:
+            raise missing
+        self._memory.cache.forget_thread(thread_id, cutoff)
         if not existed and not held:
             raise ThreadNotFound(thread_id)
 

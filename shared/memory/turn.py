@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, TooLargeForQueue
-from shared.ids import ExchangeIds, milliseconds_of, timestamp_of
+from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
 from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.owed import OwedExchanges
 from shared.memory.recent import RecentExchanges
 from shared.models import Durability, Exchange, Message, Source
 from shared.settings import MemorySettings
@@ -95,6 +96,7 @@ class Memory:
         self._ids = ExchangeIds()
         self._floors: OrderedDict[str, UUID] = OrderedDict()
         self._recent = RecentExchanges()
+        self._owed = OwedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
 
@@ -110,6 +112,13 @@ class Memory:
         self._floors.move_to_end(thread_id)
         if len(self._floors) > _MOST_FLOORS:
             self._floors.popitem(last=False)
+
+    def observe_all(self, thread_id: str, cached: CacheRead) -> None:
+        """Remember how far L1 and this process know the thread to have got."""
+        self.set_clock(cached.clock)
+        newest = [message.order for message in cached.messages[-1:]]
+        for order in [*newest, *(exchange.order for exchange in [*cached.pending, *self.recent(thread_id)])]:
+            self.observe(thread_id, order)
 
     def set_clock(self, shared: float | None) -> None:
         """Take over the time of the clock that all sandboxes share, Redis's."""
@@ -130,14 +139,14 @@ class Memory:
 
     def name(self, exchange: Exchange) -> Exchange:
         """Return the exchange under a new id."""
-        exchange_id = self.new_id(exchange.thread_id)
-        return exchange.with_id(exchange_id, timestamp_of(exchange_id))
+        # The id may have to run ahead of the clock, to sort after what another clock has made; the time does not.
+        return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
     def date(self, thread_id: str, exchange_id: UUID) -> datetime:
         """Return when an exchange that its caller named was accepted; after what is known of its thread."""
         now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floors.get(thread_id)
-        if exchange_id.version == 7 or floor is None:  # noqa: PLR2004 - such an id carries its own place
+        if is_time_ordered(exchange_id) or floor is None:
             return now
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
 
@@ -152,6 +161,16 @@ class Memory:
     def forget(self, thread_ids: Sequence[str], user_id: str | None = None) -> None:
         """Drop what this process still holds of deleted threads or a deleted user."""
         self._recent.drop(set(thread_ids), user_id)
+        self._owed.drop(set(thread_ids), user_id)
+
+    def owe(self, exchange: Exchange) -> None:
+        """Keep an exchange that only L1's outbox took."""
+        self._owed.add(exchange)
+
+    def pay(self, put: Callable[[Exchange], object]) -> None:
+        """Put what is owed where a newer exchange was just taken; what fails there stays with the outbox."""
+        with suppress(StoreUnavailable, TooLargeForQueue):
+            self._owed.pay(put)
 
 
 class Turn:
@@ -162,6 +181,8 @@ class Turn:
         self.user_id = user_id
         self._memory = memory
         self._recalled: Recall | None = None
+        # How far the thread is deleted, as far as this turn was told.
+        self._cutoff: UUID | None = None
 
     def recall(self) -> Recall:
         """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all."""
@@ -171,24 +192,29 @@ class Turn:
 
     def _recall(self) -> Recall:
         degraded: list[str] = []
-        try:
-            cached = self._memory.cache.read(self.thread_id, self.user_id)
-            has_cache = True
-        except StoreUnavailable as error:
-            cached, has_cache = CacheRead(), False
-            degraded.append(error.layer)
-        self._memory.set_clock(cached.clock)
+        cached, has_cache = self._read(self.user_id, degraded)
         messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
         preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)
         if not messages and preferences:
             source = preferences_source
         return Recall(messages, preferences, source, degraded)
 
+    def _read(self, user_id: str | None, degraded: list[str]) -> tuple[CacheRead, bool]:
+        """Return what L1 holds, and whether it answered."""
+        try:
+            cached = self._memory.cache.read(self.thread_id, user_id)
+        except StoreUnavailable as error:
+            _add(degraded, error.layer)
+            return CacheRead(), False
+        self._memory.set_clock(cached.clock)
+        return cached, True
+
     def _recall_thread(
         self, cached: CacheRead, degraded: list[str], *, has_cache: bool
     ) -> tuple[list[Message], Source]:
         if self.thread_id is None:
             return [], "none"
+        self._cutoff = cached.cutoff
         self._memory.observe(self.thread_id, cached.cutoff)
         messages, source = cached.messages, _source("redis", cached.messages)
         if not cached.is_whole:
@@ -216,44 +242,57 @@ class Turn:
             known = [*cached.pending, *self._memory.recent(thread_id)]
             messages = unite(cached.messages, known, cached.cutoff, settings)
             return messages, _source("redis", messages)
+        self._cutoff = window.cutoff
         self._memory.observe(thread_id, window.cutoff)
         undrained = self._undrained(thread_id, cached, window, degraded)
+        if undrained is None:
+            undrained, is_all_there = [], False
         messages = unite(cached.messages, [*window.exchanges, *undrained], window.cutoff, settings)
         source = _source("redis" if len(messages) == len(cached.messages) else "postgres", messages)
         if has_cache and is_all_there:
             # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
             refill = replace(window, exchanges=[*window.exchanges, *undrained])
             try:
-                self._memory.cache.hydrate(thread_id, refill)
+                self._memory.cache.hydrate(thread_id, refill, cached.lease)
             except StoreUnavailable as error:
                 _add(degraded, error.layer)
         return messages, source
 
-    def _undrained(self, thread_id: str, cached: CacheRead, window: Window, degraded: list[str]) -> list[Exchange]:
-        """Return what L1 or this process knows of the thread and L2 does not yet, without what was deleted."""
+    def _undrained(
+        self, thread_id: str, cached: CacheRead, window: Window, degraded: list[str]
+    ) -> list[Exchange] | None:
+        """Return what L1 or this process knows of the thread and L2 does not yet, without what was deleted.
+
+        None if L2 does not say what was deleted.
+        """
         known = {exchange.exchange_id for exchange in window.exchanges}
         found: dict[UUID, Exchange] = {}
         for exchange in [*cached.pending, *self._memory.recent(thread_id)]:
             if exchange.exchange_id not in known and (window.cutoff is None or exchange.order > window.cutoff):
                 found.setdefault(exchange.exchange_id, exchange)
-        users = sorted({exchange.user_id for exchange in found.values() if exchange.user_id is not None})
+        # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
+        users = {self.user_id, *(exchange.user_id for exchange in found.values())} - {None}
         if not users:
             return list(found.values())
         try:
-            gone = self._memory.archive.user_cutoffs(users)
+            gone = self._memory.archive.user_cutoffs(sorted(user for user in users if user is not None))
         except StoreUnavailable as error:
             _add(degraded, error.layer)
-            return []
+            return None
+        own = gone.get(self.user_id or "")
+        self._memory.observe(thread_id, own)
+        self._cutoff = max((each for each in (self._cutoff, own) if each is not None), default=None)
         return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
 
     def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
         """Return whether L2 holds all that an emptied L1 may have lost; stop asking once that is certain."""
         is_first = cached.is_emptied and self._memory.archive.note_epoch()
-        is_past = is_first or self._is_past(cached)
+        is_past = self._is_past(cached)
         is_drained = is_past or self._is_drained(degraded)
         if is_drained or cached.is_emptied:
             try:
-                self._memory.cache.settle(at_once=is_past)
+                # The first L1 there is has lost nothing, unless exchanges wait that it was told of and does not know.
+                self._memory.cache.settle(at_once=is_drained and (is_first or is_past))
             except StoreUnavailable as error:
                 _add(degraded, error.layer)
         return is_drained
@@ -311,6 +350,11 @@ class Turn:
         """
         if self.thread_id is None:
             return Receipt(None, "none", cached=False)
+        if self._recalled is None:
+            # Another sandbox may have told the caller more of the thread than this one has seen, and what is added has
+            # to sort after all of it; nor does a list then begin in the middle of its thread.
+            cached, has_cache = self._read(None, [])
+            self._recall_thread(cached, [], has_cache=has_cache)
         unnamed = Exchange(
             exchange_id=exchange_id or UUID(int=0),
             thread_id=self.thread_id,
@@ -324,14 +368,23 @@ class Turn:
             exchange = self._memory.name(unnamed)
         else:
             exchange = unnamed.with_id(exchange_id, self._memory.date(self.thread_id, exchange_id))
+            if self._cutoff is not None and exchange.order <= self._cutoff:
+                # By its own id it belongs to what was deleted, and no drain would store it.
+                return Receipt(exchange_id, "none", cached=False)
         return self._keep(exchange, is_named=exchange_id is not None)
 
     def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> Receipt:
         degraded: list[str] = []
         durability = self._make_durable(exchange, degraded)
         cached, cutoff = False, None
+        if durability == "none":
+            # L1 would show what no store holds.
+            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         try:
-            cutoff = self._memory.cache.append(exchange, is_drained=durability == "postgres")
+            if durability == "erased":
+                cutoff = self._erased_to(exchange)
+            else:
+                cutoff = self._memory.cache.append(exchange, is_drained=durability == "postgres")
             cached = cutoff is None
         except StoreUnavailable as error:
             _add(degraded, error.layer)
@@ -343,16 +396,24 @@ class Turn:
             self._memory.observe(exchange.thread_id, cutoff)
             if not is_named:
                 return self._keep(self._memory.name(exchange), is_named=False, is_second=True)
-            if exchange.exchange_id.version != 7:  # noqa: PLR2004 - that one is older than the deletion, whatever the clock
+            if not is_time_ordered(exchange.exchange_id):
                 dated = exchange.with_id(
                     exchange.exchange_id, self._memory.date(exchange.thread_id, exchange.exchange_id)
                 )
                 return self._keep(dated, is_named=True, is_second=True)
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
+        if durability == "erased" or cutoff is not None:
+            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         self._memory.observe(exchange.thread_id, exchange.order)
-        if durability != "none":
-            self._memory.remember(exchange)
+        self._memory.remember(exchange)
         return Receipt(exchange.exchange_id, durability, cached, degraded)
+
+    def _erased_to(self, exchange: Exchange) -> UUID | None:
+        """Return L2's word on the deletion that overtook the exchange."""
+        cutoff = self._memory.archive.window(exchange.thread_id, 1).cutoff
+        users = [] if exchange.user_id is None else [exchange.user_id]
+        cutoffs = [cutoff, *self._memory.archive.user_cutoffs(users).values()]
+        return max((each for each in cutoffs if each is not None), default=None)
 
     def _note_repair(self, degraded: list[str]) -> None:
         """Have the list compared with L2 once L1 is back: no drain will tell it of what went to L2 directly."""
@@ -363,7 +424,8 @@ class Turn:
         except StoreUnavailable as error:
             _add(degraded, error.layer)
 
-    def _make_durable(self, exchange: Exchange, degraded: list[str]) -> Durability:
+    def _make_durable(self, exchange: Exchange, degraded: list[str]) -> Durability | Literal["erased"]:
+        """Return the first store that takes the exchange; `erased` if L2 knows of a deletion that is newer."""
         try:
             self._memory.queue.send(exchange)
         except TooLargeForQueue as error:
@@ -371,19 +433,21 @@ class Turn:
         except StoreUnavailable as error:
             _add(degraded, error.layer)
         else:
+            self._memory.pay(self._memory.queue.send)
             return "queue"
         try:
             stored = self._memory.archive.store([exchange])
         except StoreUnavailable as error:
             _add(degraded, error.layer)
         else:
-            # A deletion that is newer than the exchange may have overtaken it; then nothing holds it.
-            return "none" if stored.erased else "postgres"
+            self._memory.pay(lambda owed: self._memory.archive.store([owed]))
+            return "erased" if stored.erased else "postgres"
         try:
             self._memory.cache.push_outbox(exchange)
         except StoreUnavailable as error:
             _add(degraded, error.layer)
         else:
+            self._memory.owe(exchange)
             return "redis"
         _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
         return "none"

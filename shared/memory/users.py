@@ -70,20 +70,25 @@ class Users:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
-        try:
-            # From here on whoever adds something of the user's finds the tombstone and takes it back.
-            late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
-            if late:
-                threads |= self._forget_stored(user_id, sorted(late))[1]
-            for thread_id, thread_cutoff in threads.items():
-                self._memory.cache.forget_thread(thread_id, thread_cutoff)
-        except StoreUnavailable:
-            self._memory.archive.note_repairs("thread", list(threads))
-            self._memory.archive.note_repairs("user", [user_id])
-            raise
+        # From here on whoever adds something of the user's finds the tombstone and takes it back.
+        late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
+        if late:
+            threads |= self._forget_stored(user_id, sorted(late))[1]
+        for thread_id, thread_cutoff in threads.items():
+            self._memory.cache.forget_thread(thread_id, thread_cutoff)
 
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        cutoff, threads = self._memory.archive.forget_user(user_id, self._memory.new_id(), also)
+        for thread_id in also:
+            # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it.
+            cached = self._memory.cache.read(thread_id, None)
+            for order in [m.order for m in cached.messages] + [exchange.order for exchange in cached.pending]:
+                self._memory.observe(thread_id, order)
+            self._memory.new_id(thread_id)
+        for thread_id in also:
+            self._memory.observe_all(thread_id, self._memory.cache.read(thread_id, None))
+        # Ids of one process rise: the last is after everything that L1 and this process know of the threads.
+        newest = [self._memory.new_id(thread_id) for thread_id in also]
+        cutoff, threads = self._memory.archive.forget_user(user_id, max([*newest, self._memory.new_id()]), also)
         self._memory.forget(list(threads), user_id)
         for thread_id, thread_cutoff in threads.items():
             self._memory.observe(thread_id, thread_cutoff)

@@ -32,6 +32,7 @@ class CacheRead:
         is_new: L1 may have lost what it held: it was emptied, and the queue was not seen empty since.
         is_emptied: Nobody has called `settle` since then.
         clock: Unix seconds of L1's clock, the one that all sandboxes share.
+        lease: For `hydrate`, when the list is not whole; it ends when anybody writes to the thread.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -44,6 +45,7 @@ class CacheRead:
     is_emptied: bool = False
     age: float | None = None
     clock: float | None = None
+    lease: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,8 @@ class Cache(Protocol):
         """
         ...
 
-    def hydrate(self, thread_id: str, window: Window) -> None:
-        """Merge what L2 holds, which is complete as far back as it reaches."""
+    def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
+        """Merge what L2 holds, which is complete as far back as it reaches, if the lease of the read before holds."""
         ...
 
     def repair_thread(self, thread_id: str, window: Window) -> None:
@@ -122,7 +124,7 @@ class Cache(Protocol):
         ...
 
     def begun(self, limit: int) -> list[str]:
-        """Return threads whose list was begun by an exchange, not by what L2 holds; `repair_thread` crosses them off."""
+        """Return threads whose list was begun by an exchange, not by L2's window; `repair_thread` crosses them off."""
         ...
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
@@ -200,6 +202,9 @@ class Archive(Protocol):
         """Set (or with None remove) preferences and return all.
 
         `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
+
+        Raises:
+            TooManyPreferences: They would be more, or longer, than a user may have; nothing is changed.
         """
         ...
 
@@ -222,11 +227,14 @@ class Archive(Protocol):
         ...
 
     def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
-        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+        """Delete the thread, remember it, and note that L1 has to be told.
+
+        Returns whether there was one, and up to which order key it is gone.
+        """
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete the user's threads, those in `also`, and the preferences.
+        """Delete the user's threads, those in `also`, and the preferences, and note that L1 has to be told.
 
         Returns the order key up to which the user is gone, and the same for each thread.
         """

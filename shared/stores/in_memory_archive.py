@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.models import Exchange, Message, SearchHit, Thread, title_of
+from shared.errors import TooManyPreferences
+from shared.models import Exchange, Message, SearchHit, Thread, preferences_fault, title_of
 from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, Window
 from shared.stores.in_memory_twin import Twin
 
@@ -18,7 +19,6 @@ class _Conversation:
     row_id: UUID
     user_id: str | None
     title: str
-    first_order: UUID
     created_at: datetime
     updated_at: datetime
     title_is_fixed: bool = False
@@ -69,6 +69,7 @@ class InMemoryArchive(Twin):
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
             if any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs):
                 erased += 1
+                self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
             stored += self._store(exchange)
             thread = self._conversations[exchange.thread_id]
@@ -82,10 +83,10 @@ class InMemoryArchive(Twin):
         if thread is None:
             self._rows += 1
             moments = exchange.created_at, exchange.created_at
-            thread = _Conversation(UUID(int=self._rows), exchange.user_id, title, exchange.order, *moments)
+            thread = _Conversation(UUID(int=self._rows), exchange.user_id, title, *moments)
             self._conversations[exchange.thread_id] = thread
-        elif exchange.order < thread.first_order:
-            thread.first_order, thread.user_id = exchange.order, exchange.user_id
+        elif exchange.created_at < thread.created_at:
+            thread.user_id = exchange.user_id
             thread.title = thread.title if thread.title_is_fixed else title
         thread.created_at = min(thread.created_at, exchange.created_at)
         thread.updated_at = max(thread.updated_at, exchange.created_at)
@@ -119,6 +120,8 @@ class InMemoryArchive(Twin):
                 changed.pop(key, None)
             else:
                 changed[key] = value
+        if fault := preferences_fault(changed):
+            raise TooManyPreferences(fault)
         self._preferences[user_id] = changed
         if not then(dict(changed)):
             self._repairs["user", user_id] = datetime.now(UTC)
@@ -188,6 +191,7 @@ class InMemoryArchive(Twin):
         orders = [exchange.order for exchange in self.exchanges(thread_id)]
         cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *orders])
         self.deleted_threads[thread_id] = cutoff
+        self._repairs["thread", thread_id] = datetime.now(UTC)
         return self._conversations.pop(thread_id, None) is not None, cutoff
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
@@ -199,6 +203,7 @@ class InMemoryArchive(Twin):
         self._preferences.pop(user_id, None)
         cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(gone[name] for name in owned)])
         self.deleted_users[user_id] = cutoff
+        self._repairs["user", user_id] = datetime.now(UTC)
         return cutoff, gone
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:

@@ -13,7 +13,7 @@ from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 from shared.stores.in_memory_merge import merge
 from shared.stores.in_memory_twin import Twin
-from shared.stores.redis_entries import decode, is_first
+from shared.stores.redis_entries import decode, is_whole
 
 
 class InMemoryCache(Twin):
@@ -120,7 +120,7 @@ class InMemoryCache(Twin):
         return CacheRead(
             messages=messages,
             is_whole=len(messages) == len(entries) > 0
-            and (len(entries) >= self._most or is_first(entries[0]))
+            and is_whole(entries, self._most)
             and f"thread:{thread_id}" not in self._doubted,
             cutoff=self.deleted_threads.get(thread_id or ""),
             preferences=dict(self.hashes.get(user_id or "", {})),
@@ -155,8 +155,9 @@ class InMemoryCache(Twin):
             self.pending.setdefault(thread_id, {})[exchange.exchange_id] = exchange
         return None
 
-    def hydrate(self, thread_id: str, window: Window) -> None:
-        """Merge what L2 holds."""
+    def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
+        """Merge what L2 holds; there are no others here who could write in between, so a lease always holds."""
+        del lease
         self.begin("hydrate")
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
@@ -166,7 +167,7 @@ class InMemoryCache(Twin):
             thread_id,
             window.exchanges,
             only_existing=not window.exchanges,
-            mark="whole" if window.is_all else "",
+            mark="whole" if window.is_all or 2 * len(window.exchanges) >= self._most else "",
             cutoff=window.cutoff,
         )
         self._doubted.discard(f"thread:{thread_id}")
@@ -176,6 +177,8 @@ class InMemoryCache(Twin):
         self.begin("repair_thread")
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
+            pending = self.pending.get(thread_id, {})
+            self.pending[thread_id] = {name: e for name, e in pending.items() if e.order > window.cutoff}
         self._merge(thread_id, window.exchanges, only_existing=True, cutoff=window.cutoff)
         self._begun.discard(thread_id)
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
-from shared.models import Exchange
-from shared.stores.redis_entries import encode, is_first
+from shared.models import Exchange, format_time
+from shared.stores.redis_entries import OWN, encode
 
-_HEAD: Final = re.compile(rb'\{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([^"]+)"')
 _OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
 _FIRST: Final = b',"first":true}'
+_WHOLE: Final = b',"whole":true}'
+_PAIR: Final = 2
 
 
 def merge(
     entries: Sequence[bytes],
-    exchanges: Iterable[Exchange] = (),
+    exchanges: Sequence[Exchange] = (),
     *,
     most: int,
     only_existing: bool = False,
-    mark: Literal["whole", "unknown", ""] = "",
+    mark: str = "",
     cutoff: UUID | None = None,
 ) -> list[bytes]:
     """Return what `merge.lua` makes of a list: the plain model that the script is checked against.
@@ -31,40 +32,99 @@ def merge(
         exchanges: What to merge into it.
         most: The most messages to keep.
         only_existing: Whether to leave an empty list alone.
-        mark: As the script's: `whole`, `unknown` or ''.
+        mark: As the script's: `whole`, an exchange id, `unknown` or ''.
         cutoff: Order key up to which everything is dropped.
     """
     if only_existing and not entries:
         return []
+    if cutoff is None and not exchanges:
+        return _marked(list(entries), mark, most)
+    if cutoff is None and _is_newest(entries, exchanges):
+        return _marked(_appended(entries, exchanges[0], most), mark, most)
+    return _marked(_rebuilt(entries, exchanges, most, cutoff), mark, most)
+
+
+def _appended(entries: Sequence[bytes], exchange: Exchange, most: int) -> list[bytes]:
+    pushed = [*entries, *encode(exchange)][-most:]
+    if len(entries) + _PAIR > most and entries and _ending(entries[0]):
+        pushed[0] = _with(pushed[0], _WHOLE)
+    return pushed
+
+
+def _rebuilt(entries: Sequence[bytes], exchanges: Sequence[Exchange], most: int, cutoff: UUID | None) -> list[bytes]:
     strangers: list[bytes] = []
     pairs: dict[str, tuple[str, str, list[bytes]]] = {}
+    first: tuple[str, str, bytes] | None = None
     for entry in entries:
-        head = _HEAD.match(entry)
+        head = OWN.match(entry)
         if head is None:
             strangers.append(entry)
-        else:
-            exchange_id, order, created_at = (part.decode() for part in head.groups())
-            pairs.setdefault(exchange_id, (order, created_at, []))[2].append(entry)
-    for exchange in exchanges:
-        user, assistant = encode(exchange)
-        head = _HEAD.match(user)
-        if head is None:
-            raise ValueError("an entry of this project's making has no head")
+            continue
         exchange_id, order, created_at = (part.decode() for part in head.groups())
+        if ending := _ending(entry):
+            first = first or (order, exchange_id, ending)
+        pairs.setdefault(exchange_id, (order, created_at, []))[2].append(_bare(entry))
+    for exchange in exchanges:
+        exchange_id, order, created_at = _place(exchange)
         if exchange_id not in pairs or created_at < pairs[exchange_id][1]:
-            pairs[exchange_id] = (order, created_at, [user, assistant])
+            pairs[exchange_id] = (order, created_at, list(encode(exchange)))
     in_order = sorted((order, exchange_id, sides) for exchange_id, (order, _, sides) in pairs.items())
     if cutoff is not None:
         strangers = []
         in_order = [pair for pair in in_order if pair[0] > str(cutoff)]
     merged = (strangers + [entry for _, _, sides in in_order for entry in sides])[-most:]
-    return _marked(merged, mark, most)
+    if first is not None and pairs[first[1]][0] == first[0] and merged:
+        _pass_on(merged, first, most)
+    return merged
+
+
+def _place(exchange: Exchange) -> tuple[str, str, str]:
+    return str(exchange.exchange_id), str(exchange.order), format_time(exchange.created_at)
+
+
+def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
+    """Return whether this is one exchange that comes after all others, under an id that is its order key."""
+    if len(exchanges) != 1 or exchanges[0].order != exchanges[0].exchange_id:
+        return False
+    tail = OWN.match(entries[-1]) if entries else None
+    return not entries or (tail is not None and str(exchanges[0].order) > tail[2].decode())
+
+
+def _pass_on(merged: list[bytes], first: tuple[str, str, bytes], most: int) -> None:
+    """Mark the entry from which on nothing is missing, now that others may have come before it or it may have left."""
+    order, exchange_id, ending = first
+    head = OWN.match(merged[0])
+    at = 0
+    if head is not None and head[1].decode() == exchange_id:
+        pass
+    elif head is not None and (head[2].decode(), head[1].decode()) > (order, exchange_id):
+        ending = _FIRST if len(merged) < most else _WHOLE
+    else:
+        ids = [found[1].decode() if (found := OWN.match(entry)) else "" for entry in merged]
+        at, ending = ids.index(exchange_id), _WHOLE
+    merged[at] = _with(merged[at], ending)
+
+
+def _ending(entry: bytes) -> bytes | None:
+    return next((ending for ending in (_FIRST, _WHOLE) if entry.endswith(ending)), None)
+
+
+def _bare(entry: bytes) -> bytes:
+    ending = _ending(entry)
+    return entry.removesuffix(ending) + b"}" if ending else entry
+
+
+def _with(entry: bytes, ending: bytes) -> bytes:
+    bare = _bare(entry)
+    return bare[:-1] + ending if _OBJECT.fullmatch(bare) else entry
 
 
 def _marked(entries: list[bytes], mark: str, most: int) -> list[bytes]:
-    can_be_marked = bool(entries) and _OBJECT.fullmatch(entries[0]) is not None and not is_first(entries[0])
-    if mark == "whole" and can_be_marked and len(entries) < most:
-        return [entries[0][:-1] + _FIRST, *entries[1:]]
-    if entries and mark == "unknown" and is_first(entries[0]):
-        return [entries[0].removesuffix(_FIRST) + b"}", *entries[1:]]
+    head = OWN.match(entries[0]) if entries else None
+    if head is not None and head[1].decode() == mark:
+        mark = "whole"
+    if entries and mark == "whole":
+        entries[0] = _with(entries[0], _FIRST if len(entries) < most else _WHOLE)
+    elif entries and mark == "unknown":
+        entries[0] = _bare(entries[0])
     return entries

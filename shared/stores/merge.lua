@@ -5,8 +5,10 @@
 -- ARGV[1]  time to live in seconds; 0 keeps what the list has
 -- ARGV[2]  most messages to keep
 -- ARGV[3]  '1': only into a list that exists
--- ARGV[4]  'whole': nothing older than what the list then holds exists, so its first entry is marked as the thread's
---          first; 'unknown': the mark is taken away; '': neither
+-- ARGV[4]  'whole': nothing is missing from what the list then holds, so its first entry is marked: as the thread's
+--          first, or in a list that is full, as the one from which on nothing is missing; an exchange id: the same, if
+--          the first entry is of that exchange; 'unknown': the marks are taken away; '': none of these, but a mark
+--          that is there passes on to what follows when its entry leaves the list
 -- ARGV[5]  order key of a deletion; entries up to it are dropped; '' for none
 -- ARGV[6…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
 -- Returns the number of messages in the list.
@@ -17,18 +19,35 @@ local most = tonumber(ARGV[2])
 local mark = ARGV[4]
 local cutoff = ARGV[5]
 local FIRST = ',"first":true}'
+local WHOLE = ',"whole":true}'
+
+-- The list is a cache: what stands in its place and is no list gives way to it.
+local kind = redis.call('TYPE', key).ok
+if kind ~= 'list' and kind ~= 'none' then
+  redis.call('DEL', key)
+end
 
 local length = redis.call('LLEN', key)
 if length == 0 and ARGV[3] == '1' then
   return 0
 end
 
+-- Id, order key and time of an entry in the project's own form; nil for one of another writer's making.
 local function parse(entry)
-  return string.match(entry, '^{"exchange_id":"([%x-]+)","order":"([%x-]+)","created_at":"([^"]+)"')
+  local id, order, created =
+    string.match(entry, '^{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([0-9TZ:.-]+)"')
+  if id and #id == 36 and #order == 36 and #created == 27 then
+    return id, order, created
+  end
 end
 
 local function is_marked(entry)
-  return string.sub(entry, -#FIRST) == FIRST
+  local ending = string.sub(entry, -#FIRST)
+  return ending == FIRST or ending == WHOLE
+end
+
+local function unmarked(entry)
+  return is_marked(entry) and string.sub(entry, 1, -#FIRST - 1) .. '}' or entry
 end
 
 -- An entry of another writer's making is marked only if it stays JSON by that.
@@ -38,10 +57,14 @@ end
 
 local function finish()
   local head = mark ~= '' and redis.call('LINDEX', key, 0)
-  if head and mark == 'whole' and can_be_marked(head) and not is_marked(head) and redis.call('LLEN', key) < most then
-    redis.call('LSET', key, 0, string.sub(head, 1, -2) .. FIRST)
-  elseif head and mark == 'unknown' and is_marked(head) then
-    redis.call('LSET', key, 0, string.sub(head, 1, -#FIRST - 1) .. '}')
+  if head and parse(head) == mark then
+    mark = 'whole'
+  end
+  if head and mark == 'whole' and can_be_marked(head) then
+    local ending = redis.call('LLEN', key) < most and FIRST or WHOLE
+    redis.call('LSET', key, 0, string.sub(unmarked(head), 1, -2) .. ending)
+  elseif head and mark == 'unknown' then
+    redis.call('LSET', key, 0, unmarked(head))
   end
   if ttl > 0 then
     redis.call('EXPIRE', key, ttl)
@@ -61,8 +84,15 @@ if #ARGV == 10 and ARGV[6] == ARGV[7] and cutoff == '' then
     tail_order = order
   end
   if tail_order and ARGV[6] > tail_order then
+    local is_passed_on = length + 2 > most and is_marked(redis.call('LINDEX', key, 0) or '')
     redis.call('RPUSH', key, ARGV[9], ARGV[10])
     redis.call('LTRIM', key, -most, -1)
+    if is_passed_on then
+      local head = unmarked(redis.call('LINDEX', key, 0))
+      if can_be_marked(head) then
+        redis.call('LSET', key, 0, string.sub(head, 1, -2) .. WHOLE)
+      end
+    end
     return finish()
   end
 end
@@ -70,8 +100,14 @@ end
 local by_id = {}
 local all = {}
 local strangers = {}
+-- The first exchange that is marked: from there on nothing is missing, as long as it keeps its place.
+local marked
 for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
   local id, order, created = parse(entry)
+  if id and is_marked(entry) then
+    marked = marked or {id = id, order = order, ending = string.sub(entry, -#FIRST)}
+    entry = unmarked(entry)
+  end
   if not id then
     strangers[#strangers + 1] = entry
   elseif by_id[id] then
@@ -117,10 +153,29 @@ for _, exchange in ipairs(all) do
   end
 end
 
+-- Whole exchanges only: what must go is rounded up to the next user's entry by the pairs being pairs.
+local start = math.max(1, #list - most + 1)
+if marked and by_id[marked.id].order == marked.order and #list > 0 then
+  local at, ending = start, nil
+  local id, order = parse(list[start])
+  if id == marked.id then
+    ending = marked.ending
+  elseif id and (order > marked.order or (order == marked.order and id > marked.id)) then
+    ending = #list < most and FIRST or WHOLE
+  else
+    while parse(list[at]) ~= marked.id do
+      at = at + 1
+    end
+    ending = WHOLE
+  end
+  if can_be_marked(list[at]) then
+    list[at] = string.sub(list[at], 1, -2) .. ending
+  end
+end
+
 local left = redis.call('PTTL', key)
 redis.call('DEL', key)
--- Whole exchanges only: what must go is rounded up to the next user's entry by the pairs being pairs.
-for from = math.max(1, #list - most + 1), #list, 500 do
+for from = start, #list, 500 do
   redis.call('RPUSH', key, unpack(list, from, math.min(from + 499, #list)))
 end
 if ttl == 0 and left > 0 and #list > 0 then

@@ -12,7 +12,8 @@ import orjson
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.models import Exchange, Message, SearchHit, Thread, format_time, title_of
+from shared.errors import TooManyPreferences
+from shared.models import Exchange, Message, SearchHit, Thread, format_time, preferences_fault, title_of
 from shared.stores.base import HEALTH_GAP_SECONDS, MessagePosition, Repair, RepairKind, StoreResult, Window
 from shared.stores.postgres_connection import PostgresConnection, sql
 
@@ -59,6 +60,9 @@ class PostgresArchive:
             by_fate: dict[str, list[Exchange]] = {"stored": [], "replaced": [], "duplicate": [], "erased": []}
             for row in rows:
                 by_fate[row["fate"]].append(exchanges[row["number"]])
+            if by_fate["erased"]:
+                # Who sent them may have told L1 of them, where the deletion is forgotten.
+                _note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
             duplicates = by_fate["duplicate"]
             return StoreResult(
                 stored=len(by_fate["stored"]),
@@ -110,9 +114,13 @@ class PostgresArchive:
                 " where p.value <> excluded.value",
                 (user_id, [key for key, _ in kept], [value for _, value in kept]),
             )
+            changed = _preferences(connection, user_id)
+            if fault := preferences_fault(changed):
+                # Within the transaction, so that nothing of the change stays.
+                raise TooManyPreferences(fault)
             # Owed until L1 is told, also by whoever comes after a process that dies in between.
             _note_repairs(connection, "user", [user_id])
-            return _preferences(connection, user_id)
+            return changed
 
         def publish(connection: _Connection) -> None:
             # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
@@ -170,6 +178,8 @@ class PostgresArchive:
         def work(connection: _Connection) -> tuple[bool, UUID]:
             connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
             row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
+            # With the deletion itself: whatever becomes of this process, the sweep sees to it that L1 hears of it.
+            _note_repairs(connection, "thread", [thread_id])
             return row["existed"], row["cutoff"]
 
         return self._connection.run(work)
@@ -186,7 +196,10 @@ class PostgresArchive:
             wanted = {"user_id": user_id, "cutoff": cutoff, "also": list(also)}
             rows = connection.execute(_FORGET_USER, wanted).fetchall()
             of_user = next(row["cutoff"] for row in rows if row["thread_id"] is None)
-            return of_user, {row["thread_id"]: row["cutoff"] for row in rows if row["thread_id"] is not None}
+            of_threads = {row["thread_id"]: row["cutoff"] for row in rows if row["thread_id"] is not None}
+            _note_repairs(connection, "thread", list(of_threads))
+            _note_repairs(connection, "user", [user_id])
+            return of_user, of_threads
 
         return self._connection.run(work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
@@ -128,6 +128,3 @@ def _in_transaction(
 def _describe(error: psycopg.Error) -> str:
     # The primary message only: the detail quotes the data.
     return f"{error.sqlstate or type(error).__name__}: {error.diag.message_primary or ''}"[:200]
-
-
-Rows = list[dict[str, Any]]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from shared.errors import StoreUnavailable
@@ -14,8 +15,8 @@ from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.redis_connection import Pipeline, RedisConnection, require
-from shared.stores.redis_entries import decode, decode_pending, encode, is_first, mark_first, script_arguments
+from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
+from shared.stores.redis_entries import decode, decode_pending, encode, forms, is_whole, script_arguments
 from shared.stores.redis_names import (
     BEGUN,
     EPOCH,
@@ -31,15 +32,17 @@ from shared.stores.redis_names import (
 )
 
 _MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
+_CONFIRM: Final = (Path(__file__).parent / "confirm_claim.lua").read_text()
 _REPLACE_HASH: Final = (Path(__file__).parent / "replace_hash.lua").read_text()
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
+# What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
+_IS_NEW: Final = "new"
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 _MOST_REMEMBERED: Final = 10_000
 _ONE_EXCHANGE: Final = 2
-_Mark = Literal["whole", "unknown", ""]
 
 
 class RedisCache:
@@ -52,8 +55,6 @@ class RedisCache:
         self._unmerged: OrderedDict[UUID, Exchange] = OrderedDict()
         # Threads whose list this process began, and of which L1 is to be told; see `begun`.
         self._begun: set[str] = set()
-        # Threads that this process found new, so that their first exchange makes a whole list.
-        self._new_threads: OrderedDict[str, None] = OrderedDict()
         # What L1 says of its last outage, and the keys compared with L2 since; see `_is_doubted`.
         self._doubt: bytes | None = None
         self._verified: OrderedDict[str, bytes] = OrderedDict()
@@ -64,38 +65,43 @@ class RedisCache:
         """The connection's circuit breaker."""
         return self._connection.breaker
 
-    def _call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what `fill` queues in one round trip, behind merges that failed before, and return the replies.
+    def _call(self, fill: Callable[[Pipeline], object], *, is_read: bool = False) -> list[Any]:
+        """Send what `fill` queues in one round trip, after what is owed to L1, and return the replies.
+
+        A read finds nothing in a key of another type.
 
         Raises:
             StoreUnavailable: No answer, or a refusal of any of the commands.
         """
-        late, begun = list(self._unmerged.values()), sorted(self._begun)
-        outages = self.breaker.outages
+        self._catch_up()
+        replies = self._connection.call(fill)
+        return require(without_strangers(replies) if is_read else replies)
 
-        def fill_all(pipe: Pipeline) -> None:
+    def _catch_up(self) -> None:
+        """Tell L1 what it missed, before anything is read from it: outages, lists that were begun, failed merges."""
+        late, begun, outages = list(self._unmerged.values()), sorted(self._begun), self.breaker.outages
+        if not late and not begun and outages == self._outages_told:
+            return
+
+        def fill(pipe: Pipeline) -> None:
+            for exchange in late:
+                self._queue_merge(pipe, exchange.thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
+            for exchange in late:
+                pipe.delete(claim_key(exchange.thread_id))
             if begun:
                 pipe.sadd(BEGUN, *begun)
             if outages != self._outages_told:
-                # All sandboxes are told of an outage that one saw, before this one reads anything.
+                # All sandboxes are told of an outage that one saw.
                 pipe.hset(EPOCH, "doubt", f"{time.time():.6f}")
-            for exchange in late:
-                self._queue_merge(pipe, exchange.thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
-            fill(pipe)
 
-        replies = self._connection.call(fill_all)
-        if begun:
-            self._begun.difference_update(begun)
-            replies = replies[1:]
-        if outages != self._outages_told:
-            self._outages_told = outages
-            replies = replies[1:]
+        replies = self._connection.call(fill)
+        self._outages_told = outages
+        self._begun.difference_update(begun)
         for exchange, reply in zip(late, replies, strict=False):
             if not isinstance(reply, Exception):
                 self._unmerged.pop(exchange.exchange_id, None)
                 if reply == _ONE_EXCHANGE:
                     self._begun.add(exchange.thread_id)
-        return require(replies[len(late) :])
 
     def _queue_merge(
         self,
@@ -105,7 +111,7 @@ class RedisCache:
         *,
         ttl: int,
         only_existing: bool = False,
-        mark: _Mark = "",
+        mark: str = "",
         cutoff: UUID | None = None,
     ) -> None:
         arguments: list[str | bytes | int] = [
@@ -130,10 +136,31 @@ class RedisCache:
             _remember(self._verified, key, self._doubt)
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
-        """Read a thread's window and a user's preferences in one round trip."""
+        """Read a thread's window and a user's preferences in one round trip.
+
+        A list that is not whole is read again, under a lease that ends when anybody writes to the thread.
+        """
+        if thread_id is None and user_id is None:
+            return CacheRead()
+        found = self._read(thread_id, user_id)
+        if thread_id is None or found.is_whole:
+            return found
+        lease = secrets.token_hex(8)
+
+        def take(pipe: Pipeline) -> None:
+            pipe.set(claim_key(thread_id), lease, nx=True, ex=_CLAIM_SECONDS)
+            pipe.get(claim_key(thread_id))
+
+        return self._read(thread_id, user_id, take)
+
+    def _read(
+        self, thread_id: str | None, user_id: str | None, take: Callable[[Pipeline], None] | None = None
+    ) -> CacheRead:
         most = self._memory.max_thread_messages * 2
 
         def fill(pipe: Pipeline) -> None:
+            if take is not None:
+                take(pipe)
             pipe.time()
             pipe.hmget(EPOCH, ["began", "settled", "doubt"])
             if thread_id is not None:
@@ -144,33 +171,37 @@ class RedisCache:
                 pipe.hgetall(preferences_key(user_id))
                 pipe.exists(no_preferences_key(user_id))
 
-        if thread_id is None and user_id is None:
-            return CacheRead()
-        (seconds, microseconds), (began, settled, self._doubt), *replies = self._call(fill)
+        replies = self._call(fill, is_read=True)
+        lease = None
+        if take is not None:
+            (_, lease), replies = replies[:2], replies[2:]
+        (seconds, microseconds), epoch, *replies = replies
+        began, settled, self._doubt = epoch or (None, None, None)
         clock = seconds + microseconds / 1e6
-        messages, is_whole, cutoff, pending = [], False, None, []
+        messages, is_all, cutoff, pending = [], False, None, []
         if thread_id is not None:
-            entries: list[bytes] = replies[0]
+            entries: list[bytes] = replies[0] or []
             cutoff = _order(replies[1])
             decoded = [decode(entry) for entry in entries]
             messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
-            is_whole = (
-                len(messages) == len(entries) > 0
-                and (len(entries) >= most or is_first(entries[0]))
+            is_all = (
+                len(messages) == len(entries)
+                and is_whole(entries, most)
                 and not self._is_doubted(messages_key(thread_id), self._memory.thread_ttl_seconds)
             )
-            decoded_pending = [decode_pending(thread_id, body) for body in replies[2]]
+            decoded_pending = [decode_pending(thread_id, body) for body in replies[2] or []]
             pending = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
         preferences, knows = {}, False
         if user_id is not None:
             preferences = {
-                name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in replies[-2].items()
+                name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+                for name, value in (replies[-2] or {}).items()
             }
             is_doubted = self._is_doubted(preferences_key(user_id), self._memory.user_ttl_seconds)
             knows = bool(preferences or replies[-1]) and not is_doubted
         return CacheRead(
             messages,
-            is_whole,
+            is_all,
             cutoff,
             preferences,
             knows,
@@ -179,6 +210,7 @@ class RedisCache:
             is_emptied=began is None,
             age=None if began is None else clock - float(began),
             clock=clock,
+            lease=lease.decode() if lease else None,
         )
 
     def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
@@ -188,13 +220,10 @@ class RedisCache:
         before the drain takes nothing with it.
         """
         thread_id, user_id = exchange.thread_id, exchange.user_id
-        is_new = self._new_threads.pop(thread_id, _ABSENT) is None
 
         def fill(pipe: Pipeline) -> None:
             pipe.getdel(claim_key(thread_id))
-            self._queue_merge(
-                pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds, mark="whole" if is_new else ""
-            )
+            self._queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
             pipe.get(tombstone_key(thread_id))
             if user_id is not None:
                 pipe.get(user_tombstone_key(user_id))
@@ -211,16 +240,15 @@ class RedisCache:
         except StoreUnavailable:
             _remember(self._unmerged, exchange.exchange_id, exchange, most=_MOST_UNMERGED)
             raise
-        was_claimed = replies[0] is not None
+        was_claimed = replies[0] == _IS_NEW.encode()
         if replies[1] == _ONE_EXCHANGE and not was_claimed:
             self._begun.add(thread_id)
-        if was_claimed != is_new:
-            # Not claimed though this process found the thread new: somebody else wrote to it since, and the list may
-            # have been lost since. Claimed by another process: then this was the first write, and the list is whole.
-            mark: _Mark = "whole" if was_claimed else "unknown"
-            self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, mark=mark))
+        if was_claimed:
+            # Nobody wrote to the thread since it was found new, so the list is whole if it still begins with this.
+            mark = str(exchange.exchange_id)
+            self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark=mark))
         elif self._begun:
-            self._call(lambda _: None)
+            self._catch_up()
         of_thread = _order(replies[2])
         of_user = _order(replies[3]) if user_id is not None else None
         cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= exchange.order]
@@ -239,38 +267,54 @@ class RedisCache:
                 self._queue_merge(pipe, exchange.thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
             for entry in encode(exchange):
                 # Another user's exchanges in the thread stay: this one goes by its value, marked or not.
-                pipe.lrem(key, 0, entry.decode())
-                pipe.lrem(key, 0, mark_first(entry).decode())
+                for form in forms(entry):
+                    pipe.lrem(key, 0, form.decode())
             pipe.hdel(pending_key(exchange.thread_id), str(exchange.exchange_id))
 
         self._call(fill)
 
-    def hydrate(self, thread_id: str, window: Window) -> None:
-        """Merge what L2 holds; a thread that L2 does not know is claimed as new instead."""
-        if not window.exchanges:
-            self._call(lambda pipe: self._claim(pipe, thread_id, window.cutoff))
-            _remember(self._new_threads, thread_id, None)
+    def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
+        """Merge what L2 holds; a thread that L2 does not know is claimed as new instead.
+
+        The list is called whole only while the lease of the read before holds: else somebody wrote to the thread
+        since, and that may be missing here and in L2 already.
+        """
+        key = messages_key(thread_id)
+        is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
+
+        def fill(pipe: Pipeline) -> None:
+            self._restore_tombstone(pipe, thread_id, window.cutoff)
+            self._queue_merge(
+                pipe,
+                thread_id,
+                window.exchanges,
+                ttl=self._memory.thread_ttl_seconds if window.exchanges else 0,
+                only_existing=not window.exchanges,
+                cutoff=window.cutoff,
+            )
+            pipe.get(tombstone_key(thread_id))
+            pipe.lindex(key, 0)
+            pipe.get(claim_key(thread_id))
+
+        *_, tombstone, head, held = self._call(fill)
+        cutoff = _order(tombstone)
+        if cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges):
+            # Deleted since L2 was asked.
+            self._call(lambda p: self._queue_merge(p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff))
+        elif is_complete and (lease is None or held == lease.encode()):
+            self._call(lambda p: self._declare_whole(p, thread_id, head, lease))
+        self._trust(key)
+
+    def _declare_whole(self, pipe: Pipeline, thread_id: str, head: bytes | None, lease: str | None) -> None:
+        """Mark the list whole if it still begins with `head`; if there is none, the thread is new."""
+        if head is not None:
+            message = decode(head)
+            mark = str(message.exchange_id) if message is not None and message.exchange_id else "whole"
+            self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark=mark)
+        elif lease is None:
+            pipe.set(claim_key(thread_id), _IS_NEW, ex=_CLAIM_SECONDS)
         else:
-
-            def fill(pipe: Pipeline) -> None:
-                self._restore_tombstone(pipe, thread_id, window.cutoff)
-                self._queue_merge(
-                    pipe,
-                    thread_id,
-                    window.exchanges,
-                    ttl=self._memory.thread_ttl_seconds,
-                    mark="whole" if window.is_all else "",
-                    cutoff=window.cutoff,
-                )
-
-            self._call(fill)
-        self._trust(messages_key(thread_id))
-
-    def _claim(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
-        self._restore_tombstone(pipe, thread_id, cutoff)
-        # What the list already holds is then all there is.
-        self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark="whole", cutoff=cutoff)
-        pipe.set(claim_key(thread_id), "1", ex=_CLAIM_SECONDS)
+            pipe.eval(_CONFIRM, 1, claim_key(thread_id), lease, _IS_NEW, _CLAIM_SECONDS)
 
     def _restore_tombstone(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
         if cutoff is not None:
@@ -283,8 +327,12 @@ class RedisCache:
             self._restore_tombstone(pipe, thread_id, window.cutoff)
             self._queue_merge(pipe, thread_id, window.exchanges, ttl=0, only_existing=True, cutoff=window.cutoff)
             pipe.srem(BEGUN, thread_id)
+            pipe.hvals(pending_key(thread_id))
 
-        self._call(fill)
+        pending = [decode_pending(thread_id, body) for body in self._call(fill)[-1]]
+        gone = [e for e in pending if e is not None and window.cutoff is not None and e.order <= window.cutoff]
+        if gone:
+            self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *(str(e.exchange_id) for e in gone)))
 
     def begun(self, limit: int) -> list[str]:
         """Return threads whose list was begun by an exchange; `repair_thread` crosses them off.
@@ -306,13 +354,14 @@ class RedisCache:
                 self._queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
                 pipe.get(tombstone_key(thread_id))
                 pipe.hdel(pending_key(thread_id), *(str(exchange.exchange_id) for exchange in batch))
+                pipe.delete(claim_key(thread_id))
 
         if not threads:
             return
         replies = self._call(fill)
         overtaken = {
             thread_id: cutoff
-            for (thread_id, batch), reply in zip(threads.items(), replies[1::3], strict=True)
+            for (thread_id, batch), reply in zip(threads.items(), replies[1::4], strict=True)
             if (cutoff := _order(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
         }
 
@@ -349,7 +398,6 @@ class RedisCache:
             pipe.delete(pending_key(thread_id))
 
         self._forget_local(lambda exchange: exchange.thread_id == thread_id)
-        self._new_threads.pop(thread_id, None)
         self._call(fill)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
@@ -413,9 +461,6 @@ class RedisCache:
     def ping(self) -> None:
         """Return if it answers."""
         self._call(lambda pipe: pipe.ping())
-
-
-_ABSENT: Final = object()
 
 
 def _order(reply: bytes | None) -> UUID | None:

@@ -66,6 +66,15 @@ class RedisConnection:
         self._client.close()
 
 
+def without_strangers(replies: list[Any]) -> list[Any]:
+    """Return the replies, None for a key that holds another type: somebody else made it, and it says nothing."""
+    return [None if _is_wrong_type(reply) else reply for reply in replies]
+
+
+def _is_wrong_type(reply: object) -> bool:
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
 def require(replies: list[Any]) -> list[Any]:
     """Return the replies.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +15,10 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
+# How an entry of this project's begins, with its id, order key and time.
+OWN: Final = re.compile(rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"')
 _FIRST: Final = b',"first":true}'
+_WHOLE: Final = b',"whole":true}'
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
@@ -45,18 +50,24 @@ def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
 
 
 def decode(entry: bytes) -> Message | None:
-    """Return the message, or None for an entry that is no JSON object with `role` and `content`."""
+    """Return the message, or None for an entry that is no JSON object with `role` and `content`.
+
+    Only an entry in this project's own form is taken at its word for id, order and time, here as in `merge.lua`.
+    """
     try:
         fields = orjson.loads(entry)
+        role, content = _text(fields["role"]), _text(fields["content"])
+        if OWN.match(entry) is None:
+            return Message(role, content)
         return Message(
-            role=_text(fields["role"]),
-            content=_text(fields["content"]),
-            exchange_id=UUID(fields["exchange_id"]) if "exchange_id" in fields else None,
-            created_at=datetime.fromisoformat(fields["created_at"]) if "created_at" in fields else None,
-            order=UUID(fields["order"]) if "order" in fields else None,
+            role=role,
+            content=content,
+            exchange_id=UUID(fields["exchange_id"]),
+            created_at=datetime.fromisoformat(fields["created_at"]).astimezone(UTC),
+            order=UUID(fields["order"]),
             user_id=_text(fields["user_id"]) if "user_id" in fields else None,
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         # Somebody else wrote it. The list is not whole without it, so the caller asks L2.
         _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
         return None
@@ -67,9 +78,14 @@ def is_first(entry: bytes) -> bool:
     return entry.endswith(_FIRST)
 
 
-def mark_first(entry: bytes) -> bytes:
-    """Return the entry with the mark, as `merge.lua` makes it."""
-    return entry[:-1] + _FIRST
+def is_whole(entries: Sequence[bytes], most: int) -> bool:
+    """Return whether a list says that nothing is missing that belongs into a window of so many messages."""
+    return bool(entries) and (is_first(entries[0]) or (len(entries) >= most and entries[0].endswith(_WHOLE)))
+
+
+def forms(entry: bytes) -> list[bytes]:
+    """Return an entry as it may stand in a list: without a mark, and with each that `merge.lua` makes."""
+    return [entry, entry[:-1] + _FIRST, entry[:-1] + _WHOLE]
 
 
 def _text(value: object) -> str:

@@ -16,6 +16,7 @@ from infra.local.servers import ValkeyServer
 from shared.models import Exchange
 from shared.stores.postgres import PostgresArchive
 from shared.stores.redis import RedisCache
+from shared.stores.redis_entries import encode
 from tests.support.exchanges import exchange
 
 Verify = Callable[..., Result]
@@ -148,15 +149,7 @@ def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: C
     real_archive().store(made[:-1])
     with redis_client.pipeline(transaction=False) as pipe:
         for each in made:
-            for message in each.messages:
-                entry = {
-                    "exchange_id": str(each.exchange_id),
-                    "order": str(each.order),
-                    "created_at": moment.isoformat(),
-                    "role": message.role,
-                    "content": message.content,
-                }
-                pipe.rpush(f"thread:{each.thread_id}:messages", json.dumps(entry))
+            pipe.rpush(f"thread:{each.thread_id}:messages", *encode(each))
         pipe.execute()
     answer = _answer(verify("--json"), 1)
     assert (answer["threads"], answer["partial_threads"]) == (230, 230)

@@ -35,7 +35,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
     (sent,) = queue.take()
     assert receipt == Receipt(sent.exchange_id, "queue", cached=True)
     assert (sent.thread_id, sent.user_id, sent.document_ids) == ("t", "ana", ("d1", "d2"))
-    assert sent.created_at == timestamp_of(sent.exchange_id)
+    assert abs(sent.created_at - timestamp_of(sent.exchange_id)) < timedelta(seconds=5)
     assert cache.contents("t") == [("user", "q0"), ("assistant", "a0")]
     assert "store" not in archive.calls
 
@@ -100,10 +100,10 @@ def test_sandboxes_take_over_l1s_clock(memory: MakeMemory) -> None:
 
 
 def test_a_thread_that_was_never_read_is_kept_by_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
-    """The clock is asked for once; without L1 one's own has to do."""
+    """What is read first tells the time too; without L1 one's own has to do."""
     fast = memory(clock=lambda: time.time() + 500)
     receipts = [_keep(fast, number) for number in range(2)]
-    assert cache.calls.count("clock") == 1
+    assert "clock" not in cache.calls
     cache.is_down = True
     alone = _keep(memory(clock=lambda: 1_000.0)).exchange_id
     assert alone is not None
@@ -184,7 +184,7 @@ def test_an_old_id_that_is_told_again_after_the_deletion(memory: MakeMemory, que
     receipt = _keep(made, 0, old)
     assert (receipt.durability, receipt.cached) == ("none", False)
     assert _shown(made) == []
-    assert len(queue.bodies) == 2
+    assert len(queue.bodies) == 1
 
 
 def test_a_deleted_user_is_as_gone(

@@ -39,7 +39,6 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(255)),
         sa.Column("title", sa.String(500)),
         sa.Column("title_is_fixed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("first_order", sa.Uuid()),
         _time("created_at"),
         _time("updated_at"),
     )

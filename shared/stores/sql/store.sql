@@ -18,24 +18,25 @@ alive as (
 single as (
     select distinct on (thread_id, exchange_id) * from alive order by thread_id, exchange_id, created_at
 ),
+-- A thread's user and title are those of the exchange accepted first: that is not for a caller's choice of id to say.
 threads as (
     select distinct on (s.thread_id)
-        s.thread_id, s.user_id, s.title, s.order_key,
+        s.thread_id, s.user_id, s.title,
         min(s.created_at) over (partition by s.thread_id) as began_at,
         max(s.created_at) over (partition by s.thread_id) as ended_at
     from single s
-    order by s.thread_id, s.order_key
+    order by s.thread_id, s.created_at, s.order_key
 ),
 -- In the order of thread_id, so that two drains that share threads cannot wait for each other in a circle.
 conversation as (
-    insert into conversations as c (thread_id, user_id, title, created_at, updated_at, first_order)
-    select thread_id, user_id, title, began_at, ended_at, order_key from threads order by thread_id
+    insert into conversations as c (thread_id, user_id, title, created_at, updated_at)
+    select thread_id, user_id, title, began_at, ended_at from threads order by thread_id
     on conflict (thread_id) do update set
-        user_id = case when excluded.first_order < c.first_order then excluded.user_id else c.user_id end,
+        user_id = case when excluded.created_at < c.created_at then excluded.user_id else c.user_id end,
         title = case
-            when c.title_is_fixed or not excluded.first_order < c.first_order then c.title else excluded.title
+            when c.title is null or (excluded.created_at < c.created_at and not c.title_is_fixed) then excluded.title
+            else c.title
         end,
-        first_order = least(c.first_order, excluded.first_order),
         created_at = least(c.created_at, excluded.created_at),
         updated_at = greatest(c.updated_at, excluded.updated_at)
     returning c.id, c.thread_id

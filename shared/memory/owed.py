@@ -1,0 +1,46 @@
+"""What waits in L1's outbox and nowhere else: its process puts it on the way itself, once there is a way again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from shared.models import Exchange
+
+_MOST: Final = 500
+_AT_ONCE: Final = 20
+
+
+class OwedExchanges:
+    """The newest exchanges that only the outbox took.
+
+    The outbox keeps them until the sweep empties it, so an exchange may come twice; but should L1 be lost before, it
+    comes once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[UUID, Exchange] = OrderedDict()
+
+    def add(self, exchange: Exchange) -> None:
+        """Keep an exchange until it is paid."""
+        self._kept[exchange.exchange_id] = exchange
+        while len(self._kept) > _MOST:
+            self._kept.popitem(last=False)
+
+    def pay(self, put: Callable[[Exchange], object]) -> None:
+        """Put the oldest where they are durable, some at a time so that a request does not wait for all.
+
+        Raises:
+            Whatever `put` raises; what was not put stays.
+        """
+        for exchange in list(self._kept.values())[:_AT_ONCE]:
+            put(exchange)
+            self._kept.pop(exchange.exchange_id, None)
+
+    def drop(self, thread_ids: set[str], user_id: str | None) -> None:
+        """Forget threads, and all of a user."""
+        for exchange in list(self._kept.values()):
+            if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
+                del self._kept[exchange.exchange_id]

@@ -1,0 +1,52 @@
+"""`python -m tests.chaos`: what `make chaos` runs. A stack of its own in a temporary directory, gone at the end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import signal
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from infra.local.environment import isolate
+from tests.chaos.run import Size, run
+
+SECONDS = 600.0
+EXCHANGES = 20_000
+
+
+def main() -> int:
+    """Run and print; returns 1 if a guarantee was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"how long things are broken ({SECONDS:.0f})")
+    parser.add_argument("--exchanges", type=int, help=f"how many, at least ({EXCHANGES} in {SECONDS:.0f} s)")
+    parser.add_argument("--seed", type=int, help="what to repeat; chosen and printed unless given")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--state-dir", type=Path, help="a directory for the stack that is kept, logs and all")
+    parser.add_argument("--hasten", action="store_true", help="sweep at once when the callers are done, for short runs")
+    arguments = parser.parse_args()
+    isolate()
+    # An end by SIGTERM is an orderly one, too: nothing stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    exchanges = arguments.exchanges or round(EXCHANGES * arguments.seconds / SECONDS)
+    with tempfile.TemporaryDirectory(prefix="hybrid-memory-chaos-") as directory:
+        size = Size(arguments.seconds, exchanges, hastens=arguments.hasten)
+        result = run(arguments.state_dir or Path(directory), seed, size, _say)
+    if arguments.state_dir:
+        (arguments.state_dir / "journal.json").write_text(json.dumps(asdict(result.journal), default=str))
+    text = json.dumps(result.to_json(), indent=2) if arguments.json else result.table()
+    sys.stdout.write(f"{text}\n")
+    return 0 if result.verdict.is_clean else 1
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

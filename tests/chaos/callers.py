@@ -1,0 +1,137 @@
+"""The callers: each does one turn after another, as fast as planned or as fast as it is answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import httpx
+
+from tests.chaos.journal import Journal, Request, Route, Turn
+from tests.chaos.plan import Move, Plan
+
+TIMEOUT_SECONDS: Final = 30.0
+_RETRIES: Final = 3
+_RETRY_PAUSE_SECONDS: Final = 1.5
+_MOST_CONNECTIONS: Final = 40
+
+
+class Callers:
+    """`number` callers that keep a log of everything they are answered.
+
+    Args:
+        rate: Turns a second, all callers together; a caller that is behind does not wait.
+    """
+
+    def __init__(self, api_url: str, plan: Plan, journal: Journal, *, number: int, rate: float) -> None:
+        limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_CONNECTIONS)
+        # The environment's proxies are for the rest of the world.
+        self._http = httpx.Client(base_url=api_url, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False)
+        self._plan = plan
+        self._journal = journal
+        self._number = number
+        self._pause = number / rate
+        self._stopped = threading.Event()
+        self._twins = ThreadPoolExecutor(max_workers=2 * number, thread_name_prefix="twin")
+        self._threads = [
+            threading.Thread(target=self._call, args=(caller,), name=f"caller-{caller}", daemon=True)
+            for caller in range(number)
+        ]
+
+    def warm_up(self) -> None:
+        """Have every worker answer once, so that the first figures are not of cold starts. Nothing is kept."""
+        list(self._twins.map(lambda _: self._http.post("/run", json={"prompt": "hello"}), range(2 * self._number)))
+
+    def start(self) -> None:
+        """Let them begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each finish the turn it is in."""
+        self._stopped.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(TIMEOUT_SECONDS * (_RETRIES + 2))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._twins.shutdown(cancel_futures=True)
+        self._http.close()
+
+    def repeat_keys(self) -> None:
+        """Send every request that has an idempotency key once more."""
+        turns = [turn for turn in self._journal.turns if turn.move.naming == "key"]
+
+        def repeat(turn: Turn) -> None:
+            for _ in range(_RETRIES):
+                turn.late.append(self._send(turn.caller, turn.move, time.time()))
+                if turn.late[-1].is_answered:
+                    return
+                time.sleep(_RETRY_PAUSE_SECONDS)
+
+        list(self._twins.map(repeat, turns))
+
+    def _call(self, caller: int) -> None:
+        due = time.monotonic() + self._pause * caller / self._number
+        for move in self._plan.moves(caller):
+            if self._stopped.wait(max(0.0, due - time.monotonic())):
+                return
+            due = max(due + self._pause, time.monotonic() - 10 * self._pause)
+            self._take_turn(Turn(caller, move))
+
+    def _take_turn(self, turn: Turn) -> None:
+        move = turn.move
+        if move.recalls:
+            turn.recall = self._ask(turn.caller, "invoking", move, {})
+        self._journal.turns.append(turn)
+        began = time.time()
+        # The second of two callers who send the same is the next one.
+        others = [
+            self._twins.submit(self._send, (turn.caller + place) % self._number, move, began)
+            for place in range(1, move.copies)
+        ]
+        turn.requests.append(self._send(turn.caller, move, began))
+        turn.requests.extend(other.result() for other in others)
+        for _ in range(_RETRIES):
+            # Only what has a name can be sent again without being another exchange.
+            if turn.known_at is not None or move.naming in {"service", "run"} or self._stopped.is_set():
+                return
+            self._stopped.wait(_RETRY_PAUSE_SECONDS)
+            turn.requests.append(self._send(turn.caller, move, began))
+
+    def _send(self, caller: int, move: Move, began: float) -> Request:
+        if move.naming in {"key", "run"}:
+            headers = {"Idempotency-Key": move.key} if move.naming == "key" else {}
+            return self._ask(caller, "run", move, {"prompt": _prompt(move)}, headers)
+        body = {"user_message": move.user_message, "assistant_message": move.assistant_message}
+        exchange_id = move.exchange_id(began)
+        if exchange_id is not None:
+            body["exchange_id"] = str(exchange_id)
+        return self._ask(caller, "invoked", move, body)
+
+    def _ask(
+        self, caller: int, route: Route, move: Move, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> Request:
+        body = {"thread_id": move.thread_id, **body}
+        if move.user_id is not None:
+            body["user_id"] = move.user_id
+        request = Request(caller, route, move.thread_id, sent=time.monotonic())
+        try:
+            answer = self._http.post(f"/{route}", json=body, headers=headers)
+            request.status = answer.status_code
+            request.is_replayed = answer.headers.get("Idempotent-Replayed") == "true"
+            request.answer = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            request.error = type(error).__name__
+        request.ended = time.monotonic()
+        if request.route == "invoking" and request.is_answered:
+            # The conversation is not needed, and twenty thousand of them would not fit.
+            request.answer = {"degraded": request.answer["degraded"], "source": request.answer["source"]}
+        return request
+
+
+def _prompt(move: Move) -> str:
+    return f"{move.user_message} {move.assistant_message}"

@@ -1,0 +1,167 @@
+"""Breaks things, one fault after another, each as the plan says; what is killed comes back while the next one runs."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import psutil
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.chaos.journal import Journal, Window
+from tests.chaos.plan import Fault, FaultKind, Plan
+from tests.chaos.targets import Server, Targets
+
+# A worker that was killed is replaced within this, cold start included.
+_COLD_START_SECONDS: Final = 3.0
+# What hangs was noticed by a timeout and a circuit breaker, which take a moment to see that it is over.
+_AFTERMATH_SECONDS: Final = 1.0
+# An outage of the queue that is in memory may not outlast what its clients wait.
+_MOST_EMULATOR_SECONDS: Final = 5.0
+
+
+class Injector:
+    """Runs the plan's faults until it is stopped."""
+
+    def __init__(self, targets: Targets, plan: Plan, journal: Journal) -> None:
+        self._targets = targets
+        self._plan = plan
+        self._journal = journal
+        self._stopped = threading.Event()
+        self._watchers: list[threading.Thread] = []
+        self._thread = threading.Thread(target=self._run, name="injector", daemon=True)
+        self._injections: dict[FaultKind, Callable[[Fault], None]] = {
+            "valkey killed": lambda fault: self._kill(fault, "valkey"),
+            "valkey frozen": lambda fault: self._freeze(fault, "valkey"),
+            "valkey restarted": lambda fault: self._restart(fault, "valkey", self._targets.stop_valkey),
+            "postgres killed": lambda fault: self._kill(fault, "postgres"),
+            "postgres frozen": lambda fault: self._freeze(fault, "postgres"),
+            "postgres restarted": lambda fault: self._restart(fault, "postgres", self._targets.stop_postgres),
+            "postgres backend killed": self._kill_backend,
+            "workers killed": self._kill_workers,
+            "workers frozen": self._freeze_workers,
+            "both stores killed": lambda fault: self._kill(fault, "valkey", "postgres"),
+            "both stores frozen": lambda fault: self._freeze(fault, "valkey", "postgres"),
+            "postgres frozen, valkey killed": lambda fault: self._freeze(fault, "postgres", killed="valkey"),
+            "queue refuses": self._refuse,
+            "queue refuses, postgres frozen": lambda fault: self._refuse(fault, also="postgres"),
+            "emulator frozen": lambda fault: self._freeze(fault, "emulator"),
+        }
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the fault under way and break nothing more; returns when all that was killed is back."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        for watcher in self._watchers:
+            watcher.join()
+
+    def _run(self) -> None:
+        for fault in self._plan.faults():
+            if self._stopped.wait(fault.gap):
+                return
+            try:
+                self._injections[fault.kind](fault)
+            except (BotoCoreError, ClientError, OSError) as error:
+                # The stack was in the middle of coming back from the fault before.
+                self._journal.faults[-1].detail = f"failed: {type(error).__name__}"
+
+    def _open(self, fault: Fault) -> Window:
+        window = Window(fault.kind, time.monotonic())
+        self._journal.faults.append(window)
+        return window
+
+    def _close(self, window: Window, seconds: float) -> None:
+        window.ended = time.monotonic() + seconds
+
+    def _watch(self, window: Window, pids: dict[Server, int]) -> None:
+        """Note, from a thread of its own, when the servers are back."""
+
+        def watch() -> None:
+            late = [name for name, pid in pids.items() if not self._targets.wait_restarted(name, pid)]
+            self._close(window, _AFTERMATH_SECONDS)
+            if late:
+                window.detail = f"not back in time: {', '.join(late)}"
+
+        self._watchers.append(threading.Thread(target=watch, name=f"watch-{window.kind}", daemon=True))
+        self._watchers[-1].start()
+
+    def _kill(self, fault: Fault, *names: Server) -> None:
+        window = self._open(fault)
+        pids = {name: self._targets.pid(name) for name in names}
+        trees = [process for name in names for process in self._targets.tree(name)]
+        self._targets.kill(trees)
+        self._watch(window, pids)
+
+    def _freeze(self, fault: Fault, *names: Server, killed: Server | None = None) -> None:
+        window = self._open(fault)
+        processes = [process for name in names for process in self._targets.tree(name)]
+        pids = {killed: self._targets.pid(killed)} if killed else {}
+        try:
+            self._targets.freeze(processes)
+            if killed:
+                self._targets.kill(self._targets.tree(killed))
+            seconds = min(fault.seconds, _MOST_EMULATOR_SECONDS) if "emulator" in names else fault.seconds
+            self._stopped.wait(seconds)
+        finally:
+            self._targets.thaw(processes)
+        self._watch(window, pids)
+
+    def _restart(self, fault: Fault, name: Server, stop: Callable[[], None]) -> None:
+        window = self._open(fault)
+        pid = self._targets.pid(name)
+        stop()
+        self._watch(window, {name: pid})
+
+    def _kill_backend(self, fault: Fault) -> None:
+        """Kill one of PostgreSQL's processes: it then throws every session out and recovers from its log."""
+        window = self._open(fault)
+        backends = self._targets.backends()
+        if backends:
+            self._targets.kill([_draw(fault).choice(backends)])
+        self._close(window, _AFTERMATH_SECONDS)
+
+    def _kill_workers(self, fault: Fault) -> None:
+        window = self._open(fault)
+        killed = self._targets.kill(self._some_workers(fault))
+        window.detail = f"{killed} killed"
+        self._close(window, _COLD_START_SECONDS)
+
+    def _freeze_workers(self, fault: Fault) -> None:
+        window = self._open(fault)
+        workers = self._some_workers(fault)
+        try:
+            window.detail = f"{self._targets.freeze(workers)} frozen"
+            self._stopped.wait(fault.seconds)
+        finally:
+            self._targets.thaw(workers)
+        self._close(window, _AFTERMATH_SECONDS)
+
+    def _some_workers(self, fault: Fault) -> list[psutil.Process]:
+        workers = self._targets.workers()
+        return _draw(fault).sample(workers, min(len(workers), max(1, round(fault.share * len(workers)))))
+
+    def _refuse(self, fault: Fault, also: Server | None = None) -> None:
+        window = self._open(fault)
+        processes = self._targets.tree(also) if also else []
+        try:
+            self._targets.limit_queue(refuses=True)
+            self._targets.freeze(processes)
+            self._stopped.wait(fault.seconds)
+        finally:
+            self._targets.thaw(processes)
+            with suppress(BotoCoreError, ClientError):
+                self._targets.limit_queue(refuses=False)
+        self._close(window, _AFTERMATH_SECONDS)
+
+
+def _draw(fault: Fault) -> random.Random:
+    return random.Random(fault.picks)  # noqa: S311 - to be repeatable, not to be secret

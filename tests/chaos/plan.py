@@ -1,0 +1,168 @@
+"""What callers do and what is broken when: drawn from a seed, so that a run can be repeated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
+
+Naming = Literal["service", "uuid4", "uuid7", "key", "run"]
+FaultKind = Literal[
+    "valkey killed",
+    "valkey frozen",
+    "valkey restarted",
+    "postgres killed",
+    "postgres frozen",
+    "postgres restarted",
+    "postgres backend killed",
+    "workers killed",
+    "workers frozen",
+    "both stores killed",
+    "both stores frozen",
+    "postgres frozen, valkey killed",
+    "queue refuses",
+    "queue refuses, postgres frozen",
+    "emulator frozen",
+]
+
+# Who makes an exchange's id, or that it is the agent which answers: how many of a hundred.
+_NAMINGS: Final[dict[Naming, int]] = {"service": 70, "uuid4": 12, "uuid7": 12, "key": 4, "run": 2}
+_RECALLS: Final = 0.25
+_REPEATS: Final = 0.4
+_FAULTS: Final[dict[FaultKind, int]] = {
+    "valkey killed": 10,
+    "valkey frozen": 10,
+    "valkey restarted": 5,
+    "postgres killed": 8,
+    "postgres frozen": 10,
+    "postgres restarted": 4,
+    "postgres backend killed": 5,
+    "workers killed": 10,
+    "workers frozen": 10,
+    "both stores killed": 6,
+    "both stores frozen": 6,
+    "postgres frozen, valkey killed": 5,
+    "queue refuses": 6,
+    "queue refuses, postgres frozen": 4,
+    "emulator frozen": 1,
+}
+FAULT_KINDS: Final = tuple(_FAULTS)
+_GAP: Final = (1.0, 7.0)
+_FROZEN: Final = (0.5, 8.0)
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz     éß漢😀"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One turn of a caller.
+
+    Attributes:
+        marker: Names the exchange in its text, once in the whole run.
+        recalls: Whether `/invoking` is asked first.
+        copies: How often the same request is sent at the same time.
+        randomness: Bits for the id, where the caller makes it.
+    """
+
+    marker: str
+    thread_id: str
+    user_id: str | None
+    naming: Naming
+    recalls: bool
+    copies: int
+    user_message: str
+    assistant_message: str
+    randomness: int
+
+    @property
+    def key(self) -> str:
+        """The `Idempotency-Key` of the requests that have one."""
+        return f"key-{self.marker}"
+
+    def exchange_id(self, now: float) -> UUID | None:
+        """Return the caller's name for the exchange, made at `now` in Unix seconds; None if the service names it."""
+        if self.naming == "uuid4":
+            return UUID(int=self.randomness, version=4)
+        if self.naming == "uuid7":
+            rest = UUID(int=self.randomness, version=4).int & ((1 << 80) - 1) & ~(0xF << 76)
+            return UUID(int=int(now * 1000) << 80 | 7 << 76 | rest)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something to break.
+
+    Attributes:
+        gap: Seconds of peace before it.
+        seconds: How long what is frozen stays so.
+        share: How many of the workers, as a fraction, where it is those.
+        picks: Draws which ones.
+    """
+
+    gap: float
+    kind: FaultKind
+    seconds: float
+    share: float
+    picks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run's whole course, as far as the machine's speed does not decide it.
+
+    Attributes:
+        seed: Everything is drawn from it.
+        threads: How many conversations there are.
+    """
+
+    seed: int
+    threads: int
+
+    def random(self, *purpose: object) -> random.Random:
+        """Return a generator of its own for a purpose, the same in every run with this seed."""
+        return random.Random(f"{self.seed}:{purpose}")  # noqa: S311 - to be repeatable, not to be secret
+
+    def moves(self, caller: int) -> Iterator[Move]:
+        """Yield a caller's turns, without end."""
+        draw = self.random("caller", caller)
+        number = 0
+        while True:
+            number += 1
+            naming = draw.choices(list(_NAMINGS), list(_NAMINGS.values()))[0]
+            thread = draw.randrange(self.threads)
+            marker = f"c{caller}n{number}"
+            is_repeated = naming == "key" or (naming in {"uuid4", "uuid7"} and draw.random() < _REPEATS)
+            yield Move(
+                marker=marker,
+                thread_id=f"chaos-{thread}",
+                user_id=None if thread % 5 == 0 else f"user-{thread % 20}",
+                naming=naming,
+                recalls=draw.random() < _RECALLS,
+                copies=2 if is_repeated else 1,
+                user_message=f"[{marker}] {_text(draw, 40, 400)}",
+                assistant_message=f"[{marker}] {_text(draw, 1_000, 2_000)}",
+                randomness=draw.getrandbits(128),
+            )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield what to break, without end."""
+        draw = self.random("faults")
+        kinds: list[FaultKind] = []
+        while True:
+            if not kinds:
+                # Each kind once before chance decides, so that a short run does not leave one out by bad luck.
+                kinds = draw.sample(FAULT_KINDS, len(FAULT_KINDS))
+                kinds += draw.choices(FAULT_KINDS, list(_FAULTS.values()), k=3 * len(FAULT_KINDS))
+            yield Fault(
+                gap=draw.uniform(*_GAP),
+                kind=kinds.pop(0),
+                seconds=draw.uniform(*_FROZEN),
+                share=draw.choice([0.01, 0.3, 1.0]),
+                picks=draw.getrandbits(32),
+            )
+
+
+def _text(draw: random.Random, least: int, most: int) -> str:
+    return "".join(draw.choices(_LETTERS, k=draw.randint(least, most)))

@@ -1,0 +1,92 @@
+"""Waiting until nothing is on its way any more."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+import psycopg
+import redis
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.chaos.targets import sqs_of
+
+QUIET_SECONDS: Final = 180.0
+_LOOKS: Final = 3
+_PAUSE_SECONDS: Final = 0.5
+_SWEEP_PAUSE_SECONDS: Final = 3.0
+_COUNTS: Final = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OnItsWay:
+    """What is not where it belongs yet."""
+
+    queued: int
+    outbox: int
+    repairs: int
+    begun_lists: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether everything is where it belongs."""
+        return not (self.queued or self.outbox or self.repairs or self.begun_lists)
+
+
+def look(info: dict[str, Any]) -> OnItsWay:
+    """Count what is on its way.
+
+    Raises:
+        ConnectionError: A store does not answer.
+    """
+    try:
+        sqs = sqs_of(info)
+        names: Any = list(_COUNTS)
+        counts = sqs.get_queue_attributes(QueueUrl=info["queue_url"], AttributeNames=names)["Attributes"]
+        sqs.close()
+        with redis.Redis.from_url(info["redis_url"], socket_timeout=5) as client:
+            outbox: Any = client.llen("outbox:exchanges")
+            begun: Any = client.scard("memory:begun")
+        with psycopg.connect(info["database_url"], connect_timeout=5) as connection:
+            row = connection.execute("select count(*) from cache_repairs").fetchone()
+    except (BotoCoreError, ClientError, redis.RedisError, psycopg.Error) as error:
+        raise ConnectionError(str(error)) from error
+    return OnItsWay(sum(int(counts[name]) for name in names), outbox, int(row[0]) if row else 0, begun)
+
+
+def _sweep(info: dict[str, Any]) -> None:
+    session = boto3.Session("test", "test", region_name=info["region"])
+    config = Config(proxies={}, read_timeout=30, retries={"total_max_attempts": 1})
+    functions = session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
+    with suppress(BotoCoreError, ClientError):
+        functions.invoke(FunctionName=info["sync_function"], Payload=b"{}")
+    functions.close()
+
+
+def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, OnItsWay | None]:
+    """Wait until nothing is on its way; return the seconds it took and what was seen last, None if nothing was.
+
+    With `hastens` the sweep is started now and then instead of waiting for its minute.
+    """
+    began = swept = time.monotonic()
+    calm, seen = 0, None
+    while calm < _LOOKS and time.monotonic() - began < QUIET_SECONDS:
+        if hastens and time.monotonic() - swept > _SWEEP_PAUSE_SECONDS:
+            _sweep(info)
+            swept = time.monotonic()
+        try:
+            seen = look(info)
+        except ConnectionError:
+            calm = 0
+        else:
+            calm = calm + 1 if seen.is_nothing else 0
+        time.sleep(_PAUSE_SECONDS)
+    return time.monotonic() - began, seen

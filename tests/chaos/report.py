@@ -1,0 +1,137 @@
+"""The table and the JSON of a run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.chaos.journal import Journal, Request
+from tests.chaos.plan import FAULT_KINDS
+from tests.chaos.verdict import Verdict
+
+DURABILITIES: Final = ("queue", "postgres", "redis", "none")
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run was.
+
+    Attributes:
+        wanted: How many exchanges were to be accepted; a slow machine may not get there.
+        seconds: How long things were broken.
+        quiet_seconds: How long it took after that until nothing was on its way.
+        sweeps: How often the schedule ran the sweep.
+    """
+
+    seed: int
+    wanted: int
+    seconds: float
+    quiet_seconds: float
+    sweeps: int
+    dead_letters: int
+    journal: Journal
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures."""
+        journal, verdict = self.journal, self.verdict
+        requests = list(journal.requests())
+        during = [one.seconds for one in requests if journal.is_during_fault(one)]
+        outside = [one.seconds for one in requests if not journal.is_during_fault(one)]
+        faults = Counter(fault.kind for fault in journal.faults)
+        durable = Counter(self._durability(turn.answered) for turn in journal.turns if turn.answered)
+        return {
+            "seed": self.seed,
+            "seconds": round(self.seconds, 1),
+            "seconds_until_quiet": round(self.quiet_seconds, 1),
+            "requests": len(requests),
+            "accepted": {"total": journal.accepted} | {name: durable[name] for name in DURABILITIES},
+            "faults": {"total": len(journal.faults)} | {kind: faults[kind] for kind in FAULT_KINDS},
+            "deliveries": {"copied": journal.copies_delivered, "delayed": journal.deliveries_delayed},
+            "sweeps": self.sweeps,
+            "dead_letters": self.dead_letters,
+            "unknown": {
+                "requests": sum(one.is_unknown for one in requests),
+                "turns": sum(turn.is_unknown for turn in journal.turns),
+                "stored": verdict.unknown_stored,
+                "absent": verdict.unknown_absent,
+            },
+            "outbox_lost_with_its_valkey": len(verdict.outbox_lost),
+            "keys_lost_with_their_valkey": len(verdict.keys_lost),
+            "checked": {
+                "threads": verdict.threads,
+                "cached_threads": verdict.cached_threads,
+                "ordered_pairs": verdict.ordered_pairs,
+                "keys": sum(turn.move.naming == "key" for turn in journal.turns),
+                "named_twice": sum(turn.move.copies > 1 for turn in journal.turns),
+            },
+            "violations": {kind: len(found) for kind, found in verdict.violations.items()},
+            "latency_ms": {"during_faults": _latency(during), "outside": _latency(outside)},
+            "examples": {kind: found[:_SHOWN] for kind, found in verdict.violations.items() if found},
+        }
+
+    def _durability(self, answered: Sequence[Request]) -> str:
+        """Return the best of what an exchange's requests were told."""
+        told = {request.durability for request in answered}
+        return next(name for name in DURABILITIES if name in told)
+
+    def table(self) -> str:
+        """Return the figures for people."""
+        figures = self.to_json()
+        accepted, unknown, checked = figures["accepted"], figures["unknown"], figures["checked"]
+        rows: list[tuple[str, str]] = [
+            ("seed", f"{self.seed}"),
+            ("broken for", f"{self.seconds:.0f} s, quiet {self.quiet_seconds:.0f} s later"),
+            ("requests", f"{figures['requests']:,}"),
+            ("exchanges accepted", f"{accepted['total']:,} of {self.wanted:,} asked for"),
+        ]
+        rows += [(f"  durability {name}", f"{accepted[name]:,}") for name in DURABILITIES]
+        rows += [("faults injected", f"{figures['faults']['total']}")]
+        rows += [(f"  {kind}", f"{figures['faults'][kind]}") for kind in FAULT_KINDS]
+        rows += [
+            ("deliveries duplicated", f"{self.journal.copies_delivered:,}"),
+            ("deliveries delayed", f"{self.journal.deliveries_delayed:,}"),
+            ("scheduled sweeps", f"{self.sweeps}"),
+            ("dead letters", f"{self.dead_letters}"),
+            (
+                "unknown outcomes",
+                f"{unknown['requests']} requests; {unknown['turns']} exchanges, {unknown['stored']} stored",
+            ),
+            ("outbox lost with its Valkey", f"{figures['outbox_lost_with_its_valkey']}"),
+            ("keys lost with their Valkey", f"{figures['keys_lost_with_their_valkey']}"),
+        ]
+        about = {
+            "out of order": f" of {checked['ordered_pairs']:,} pairs",
+            "differing threads": f" of {checked['cached_threads']} cached",
+            "two answers for one key or id": f" of {checked['named_twice']:,} repeated",
+        }
+        rows += [(kind, f"{count}{about.get(kind, '')}") for kind, count in figures["violations"].items()]
+        for name, figure in figures["latency_ms"].items():
+            rows.append((f"latency {name.replace('_', ' ')}", _latency_text(figure)))
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:{width}}  {value}" for name, value in rows]
+        for kind, examples in figures["examples"].items():
+            lines += ["", f"{kind}:", *(f"  {example}" for example in examples)]
+        return "\n".join(lines)
+
+
+def _latency(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    if not ordered:
+        return {"requests": 0, "median": 0, "p99": 0, "worst": 0}
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] * 1000, 1)
+
+    return {"requests": len(ordered), "median": at(0.5), "p99": at(0.99), "worst": at(1)}
+
+
+def _latency_text(figure: dict[str, float]) -> str:
+    return (
+        f"median {figure['median']:,.0f} ms, p99 {figure['p99']:,.0f} ms, worst {figure['worst']:,.0f} ms"
+        f" ({figure['requests']:,} requests)"
+    )

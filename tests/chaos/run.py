@@ -1,0 +1,125 @@
+"""One run from the start of the stack to the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from infra.local.client import StackProcess
+from tests.chaos import quiet
+from tests.chaos.callers import Callers
+from tests.chaos.deliveries import Deliveries
+from tests.chaos.faults import Injector
+from tests.chaos.journal import Journal
+from tests.chaos.plan import Plan
+from tests.chaos.report import Run
+from tests.chaos.stored import dead_letters, threads
+from tests.chaos.targets import Targets, sqs_of
+from tests.chaos.verdict import Judge, Verdict
+
+# What the person who runs it has set must not change what is measured.
+_SETTINGS: Final = {
+    "MEMORY__THREAD_TTL_HOURS": "24",
+    "MEMORY__USER_TTL_DAYS": "30",
+    "MEMORY__MAX_THREAD_MESSAGES": "50",
+    "AGENT__MODEL": "offline",
+    "AUTH__MODE": "none",
+}
+_PROGRESS_SECONDS: Final = 10.0
+_SPARE: Final = 1.1
+_SWEPT: Final = '"message":"swept"'
+_SWEEP_SECONDS: Final = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything.
+
+    Attributes:
+        seconds: How long things are broken, at least.
+        exchanges: How many have to be accepted, at least; after twice the time it is over all the same.
+        hastens: Whether to start the sweep when the callers are done instead of waiting for its minute.
+    """
+
+    seconds: float
+    exchanges: int
+    callers: int = 8
+    threads: int = 200
+    hastens: bool = False
+
+
+def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> Run:
+    """Start a stack in `state_dir`, break it for a while, wait for quiet, judge, stop."""
+    plan, journal = Plan(seed, size.threads), Journal()
+    with StackProcess(state_dir, env=_SETTINGS) as stack:
+        say(f"The stack is up; seed {seed}.")
+        _break(stack, plan, journal, size, say)
+        seconds = time.monotonic() - journal.began
+        say(f"{journal.accepted} exchanges accepted, {len(journal.faults)} faults; waiting for quiet.")
+        quiet_seconds, left = quiet.wait(stack.info, hastens=size.hastens)
+        _repeat_keys(stack.info, plan, journal, size)
+        _, left = quiet.wait(stack.info, hastens=size.hastens)
+        say("Comparing what was answered with what is there.")
+        verdict = Judge(journal).judge(threads(stack.info, [f"chaos-{number}" for number in range(size.threads)]))
+        lasted = time.monotonic() - journal.began
+        sweeps = stack.log.read_text(errors="replace").count(_SWEPT)
+        sqs = sqs_of(stack.info)
+        dead = dead_letters(stack.info, sqs)
+        sqs.close()
+    _note_unfinished(verdict, journal, left, dead=dead, is_swept=sweeps > 0 or lasted < _SWEEP_SECONDS)
+    return Run(seed, size.exchanges, seconds, quiet_seconds, sweeps, dead, journal, verdict)
+
+
+def _break(stack: StackProcess, plan: Plan, journal: Journal, size: Size, say: Callable[[str], None]) -> None:
+    info, targets = stack.info, Targets(stack)
+    callers = Callers(info["api_url"], plan, journal, number=size.callers, rate=_SPARE * size.exchanges / size.seconds)
+    injector, deliveries = Injector(targets, plan, journal), Deliveries(info, plan, journal)
+    if size.hastens:
+        targets.shorten_visibility()
+    try:
+        callers.warm_up()
+        journal.began = time.monotonic()
+        for part in (callers, deliveries, injector):
+            part.start()
+        _wait(journal, size, say)
+    finally:
+        # Thread by thread; one that was never started has nothing to stop.
+        for part in (injector, deliveries, callers):
+            part.stop()
+        callers.close()
+        targets.close()
+
+
+def _wait(journal: Journal, size: Size, say: Callable[[str], None]) -> None:
+    told = 0.0
+    while (elapsed := time.monotonic() - journal.began) < 2 * size.seconds:
+        accepted = journal.accepted
+        if elapsed >= size.seconds and accepted >= size.exchanges:
+            return
+        if elapsed - told >= _PROGRESS_SECONDS:
+            told = elapsed
+            say(f"{elapsed:4.0f} s: {accepted} exchanges accepted, {len(journal.faults)} faults.")
+        time.sleep(0.5)
+
+
+def _repeat_keys(info: dict[str, Any], plan: Plan, journal: Journal, size: Size) -> None:
+    callers = Callers(info["api_url"], plan, journal, number=size.callers, rate=1)
+    try:
+        callers.repeat_keys()
+    finally:
+        callers.close()
+
+
+def _note_unfinished(
+    verdict: Verdict, journal: Journal, left: quiet.OnItsWay | None, *, dead: int, is_swept: bool
+) -> None:
+    if left is None or not left.is_nothing:
+        verdict.unfinished.append(f"not quiet in time: {left}")
+    if dead:
+        verdict.unfinished.append(f"{dead} messages on the dead-letter queue")
+    if not is_swept:
+        verdict.unfinished.append("the schedule never ran the sweep")
+    verdict.unfinished += [f"{fault.kind}: {fault.detail}" for fault in journal.faults if "not back" in fault.detail]

@@ -1,0 +1,137 @@
+"""The processes and the queue that are broken: found anew each time, because what is killed comes back as another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import boto3
+import psutil
+import redis
+from botocore.config import Config
+
+from infra.local.client import StackProcess
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+Server = Literal["postgres", "valkey", "emulator"]
+_URLS: Final[dict[Server, str]] = {"postgres": "database_url", "valkey": "redis_url", "emulator": "endpoint_url"}
+_LEAST_MESSAGE_BYTES: Final = 1_024
+_MOST_MESSAGE_BYTES: Final = 1_048_576
+_RESTART_SECONDS: Final = 30.0
+
+
+def sqs_of(info: dict[str, Any], *, read_seconds: float = 30) -> SQSClient:
+    """Return a client of the stack's queues that asks no proxy and no configuration."""
+    session = boto3.Session("test", "test", region_name=info["region"])
+    config = Config(proxies={}, connect_timeout=5, read_timeout=read_seconds, retries={"total_max_attempts": 1})
+    return session.client("sqs", endpoint_url=info["endpoint_url"], config=config)
+
+
+class Targets:
+    """Kills, freezes and thaws the servers and the function workers of one stack."""
+
+    def __init__(self, stack: StackProcess) -> None:
+        self._stack = stack
+        self._info = stack.info
+        self._frozen: list[psutil.Process] = []
+        self._sqs = sqs_of(self._info)
+
+    def close(self) -> None:
+        """Let everything that is frozen go on, let the queue take everything, close the connections."""
+        self.thaw(self._frozen)
+        self.limit_queue(refuses=False)
+        self._sqs.close()
+
+    def pid(self, server: Server) -> int:
+        """Return a server's process id, as the supervisor has published it."""
+        return int(self._stack.info["pids"][server])
+
+    def tree(self, server: Server) -> list[psutil.Process]:
+        """Return a server's processes, the first one first, so that it cannot replace the others."""
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.pid(server))
+            return [first, *([] if server == "emulator" else first.children(recursive=True))]
+        return []
+
+    def backends(self) -> list[psutil.Process]:
+        """Return PostgreSQL's processes below the first."""
+        return self.tree("postgres")[1:]
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that run the functions."""
+        found = []
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.pid("emulator")).children():
+                with suppress(psutil.Error):
+                    if "AWS_LAMBDA_FUNCTION_NAME" in child.environ():
+                        found.append(child)
+        return sorted(found, key=lambda worker: worker.pid)
+
+    def kill(self, processes: Iterable[psutil.Process]) -> int:
+        """SIGKILL; return how many were there."""
+        return self._signal(processes, signal.SIGKILL)
+
+    def freeze(self, processes: Iterable[psutil.Process]) -> int:
+        """SIGSTOP; return how many were there."""
+        processes = list(processes)
+        self._frozen += processes
+        return self._signal(processes, signal.SIGSTOP)
+
+    def thaw(self, processes: Iterable[psutil.Process]) -> None:
+        """SIGCONT."""
+        processes = list(processes)
+        self._signal(processes, signal.SIGCONT)
+        self._frozen = [process for process in self._frozen if process not in processes]
+
+    def stop_postgres(self) -> None:
+        """End PostgreSQL as an operator does: sessions are closed, a checkpoint is written."""
+        self._signal(self.tree("postgres")[:1], signal.SIGINT)
+
+    def stop_valkey(self) -> None:
+        """End Valkey as an operator does: what it holds is there again after the start."""
+        with redis.Redis.from_url(self._info["redis_url"], socket_timeout=5) as client, suppress(redis.RedisError):
+            client.shutdown(save=True)
+
+    def limit_queue(self, *, refuses: bool) -> None:
+        """Let the queue refuse every exchange (as too large), or take them again."""
+        size = _LEAST_MESSAGE_BYTES if refuses else _MOST_MESSAGE_BYTES
+        self._sqs.set_queue_attributes(QueueUrl=self._info["queue_url"], Attributes={"MaximumMessageSize": str(size)})
+
+    def shorten_visibility(self) -> None:
+        """Let the queue hand out again soon what a killed worker had taken: a little after its function's timeout."""
+        self._sqs.set_queue_attributes(QueueUrl=self._info["queue_url"], Attributes={"VisibilityTimeout": "20"})
+
+    def wait_restarted(self, server: Server, old_pid: int) -> bool:
+        """Wait until the supervisor has put another process in the place of `old_pid`, and that one listens."""
+        deadline = time.monotonic() + _RESTART_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                if self.pid(server) != old_pid and self.listens(server):
+                    return True
+            time.sleep(0.05)
+        return False
+
+    def listens(self, server: Server) -> bool:
+        """Return whether a server takes connections."""
+        parts = urlsplit(self._info[_URLS[server]])
+        with suppress(OSError), socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1):
+            return True
+        return False
+
+    def _signal(self, processes: Iterable[psutil.Process], number: signal.Signals) -> int:
+        reached = 0
+        for process in processes:
+            # psutil has checked that the id is still the same process's.
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if process.is_running():
+                    os.kill(process.pid, number)
+                    reached += 1
+        return reached

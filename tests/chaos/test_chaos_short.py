@@ -1,0 +1,25 @@
+"""The guarantees under faults, briefly; `make chaos` does the same for longer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.run import Size, run
+
+SEED = 20
+SIZE = Size(seconds=25, exchanges=400, hastens=True)
+
+
+def test_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What eight callers were answered while servers and workers died, froze and came back is what is there."""
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    result = run(tmp_path / "stack", SEED, SIZE, print)
+    assert result.verdict.is_clean, result.table()
+    assert result.journal.accepted > 50, result.table()
+    assert len(result.journal.faults) >= 3, result.table()
+    assert result.journal.copies_delivered > 0, result.table()
+    assert result.verdict.cached_threads > 0, result.table()

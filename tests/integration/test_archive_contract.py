@@ -1,0 +1,193 @@
+"""L2 and its in-memory twin keep the same contract: each test runs on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.ids import ExchangeIds
+from shared.models import SearchHit
+from shared.stores.base import Archive, MessagePosition
+from shared.stores.in_memory import InMemoryArchive
+from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
+
+
+@pytest.fixture(params=["real", "in memory"])
+def archive(request: pytest.FixtureRequest) -> Archive:
+    """One of the two."""
+    if request.param == "in memory":
+        return InMemoryArchive()
+    make: Callable[[], Archive] = request.getfixturevalue("real_archive")
+    return make()
+
+
+def _done(_: Any) -> bool:
+    return True
+
+
+def test_pages_of_messages(archive: Archive) -> None:
+    """From any place, in both directions."""
+    made = exchanges(5)
+    archive.store(made)
+    assert texts(archive.messages("t", 3, None, descending=False)) == ["q0", "a0", "q1"]
+    assert texts(archive.messages("t", 3, None, descending=True)) == ["a4", "q4", "a3"]
+    middle = MessagePosition(made[2].order, 0)
+    assert texts(archive.messages("t", 9, middle, descending=False)) == ["a2", *told(3, 4)]
+    assert texts(archive.messages("t", 9, middle, descending=True)) == told(0, 1)[::-1]
+    assert archive.messages("other", 9, None, descending=False) == []
+
+
+def test_messages_know_their_place(archive: Archive) -> None:
+    """Id, time and order of their exchange."""
+    made = exchange(1, user_id="ana")
+    archive.store([made])
+    for message, position in zip(archive.messages("t", 9, None, descending=False), made.messages, strict=True):
+        assert (message.role, message.exchange_id, message.created_at, message.order) == (
+            position.role,
+            made.exchange_id,
+            made.created_at,
+            made.order,
+        )
+
+
+def test_threads_by_their_last_use(archive: Archive) -> None:
+    """Newest first, page by page, of one user."""
+    for number in (3, 1, 2):
+        archive.store([exchange(0, f"t{number}", "ana", created_at=MOMENT + timedelta(seconds=number))])
+    archive.store([exchange(1, "t1", "ana", created_at=MOMENT + timedelta(seconds=9)), exchange(0, "other", "bob")])
+    (first, place), (second, _) = archive.threads("ana", 2, None)
+    assert (first.thread_id, second.thread_id, first.message_count, first.document_ids) == ("t1", "t3", 4, None)
+    rest = archive.threads("ana", 9, place)
+    assert [thread.thread_id for thread, _ in rest] == ["t3", "t2"]
+
+
+def test_a_thread(archive: Archive) -> None:
+    """With its documents; None where there is none."""
+    archive.store([exchange(0, user_id="ana", document_ids=("d1",))])
+    thread = archive.thread("t")
+    assert thread is not None
+    assert (thread.user_id, thread.title, thread.message_count, thread.document_ids) == ("ana", "q0", 2, ("d1",))
+    assert (archive.thread("other"), archive.rename("other", "x")) == (None, None)
+
+
+def test_a_deleted_thread(archive: Archive) -> None:
+    """It says whether there was one and up to where it is gone, and never forgets a later deletion."""
+    made = exchanges(3)
+    archive.store(made[:2])
+    assert archive.forget_thread("t", made[0].order) == (True, made[1].order)
+    assert archive.forget_thread("t", made[0].order) == (False, made[1].order)
+    window = archive.window("t", 5)
+    assert (window.exchanges, window.is_all, window.cutoff) == ([], True, made[1].order)
+    assert archive.store(made).erased == 2
+
+
+def test_a_deleted_user(archive: Archive) -> None:
+    """Their threads, those that only L1 knows, and their preferences; nobody else's."""
+    made = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
+    archive.store(made)
+    archive.change_preferences("ana", {"a": "1"}, replace=True, then=_done)
+    cutoff = made[0].order
+    of_user, of_threads = archive.forget_user("ana", cutoff, ["t2", "t3"])
+    assert (of_user, of_threads) == (made[2].order, {"t1": made[2].order, "t3": cutoff})
+    assert (archive.thread("t1"), archive.preferences("ana")) == (None, {})
+    assert archive.thread("t2") is not None
+    assert archive.user_cutoffs(["ana", "bob", "eve"]) == {"ana": of_user}
+    assert archive.store([exchange(3, "t4", "ana", exchange_id=made[1].exchange_id)]).erased == 1
+
+
+def test_preferences(archive: Archive) -> None:
+    """Set, changed, removed, replaced; published what is stored; a repair where L1 did not hear of it."""
+    seen: list[dict[str, str]] = []
+
+    def note(found: dict[str, str]) -> bool:
+        seen.append(found)
+        return len(found) != 1
+
+    changes: list[tuple[dict[str, str | None], bool]] = [
+        ({"a": "1", "b": "2"}, False),
+        ({"a": None, "c": None}, False),
+        ({"x": "1", "y": "2"}, True),
+        ({}, True),
+    ]
+    for change, replace in changes:
+        assert archive.change_preferences("ana", change, replace=replace, then=note) == seen[-1]
+        assert archive.preferences("ana") == seen[-1]
+        repaired = [(repair.kind, repair.id) for repair in archive.repairs(9)]
+        assert repaired == ([("user", "ana")] if len(seen[-1]) == 1 else [])
+        for repair in archive.repairs(9):
+            archive.repaired(repair)
+    assert seen == [{"a": "1", "b": "2"}, {"b": "2"}, {"x": "1", "y": "2"}, {}]
+    read: list[dict[str, str]] = []
+    archive.preferences("ana", read.append)
+    assert read == [{}]
+
+
+def test_repairs(archive: Archive) -> None:
+    """Each once, and one that is noted again while it is done stays."""
+    archive.note_repairs("thread", ["b", "a", "a"])
+    archive.note_repairs("user", ["a"])
+    noted = archive.repairs(9)
+    assert {(repair.kind, repair.id) for repair in noted} == {("thread", "a"), ("thread", "b"), ("user", "a")}
+    assert len(archive.repairs(2)) == 2
+    archive.note_repairs("thread", ["a"])
+    for repair in noted:
+        archive.repaired(repair)
+    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("thread", "a")]
+    archive.note_repairs("thread", [])
+
+
+def test_epochs(archive: Archive) -> None:
+    """The first one is the first only once."""
+    assert [archive.note_epoch() for _ in range(3)] == [True, False, False]
+
+
+def test_health_begins_with_a_beat(archive: Archive) -> None:
+    """Without one there is none."""
+    assert archive.healthy_seconds() == 0
+    archive.beat()
+    archive.beat()
+    assert 0 <= archive.healthy_seconds() < 60
+    archive.ping()
+
+
+def test_search(archive: Archive) -> None:
+    """The user's own messages that hold the words, those with most of them first, not of the thread that asks."""
+    made = [
+        exchange("I love pizza", "t1", "ana"),
+        exchange("pizza and Pasta", "t2", "ana"),
+        exchange("pizza", "t3", "bob"),
+        exchange("pasta, pizza", "now", "ana"),
+        exchange("100% \\ under_score", "t4", "ana"),
+    ]
+    archive.store(made)
+    found = archive.search("ana", "PIZZA or pasta?", limit=9, exclude_thread="now")
+    assert [hit.thread_id for hit in found] == ["t2", "t2", "t1", "t1"]
+    assert {hit.role for hit in found} == {"user", "assistant"}
+    assert found[-1] in {
+        SearchHit("t1", "qI love pizza", role, f"{side}I love pizza", made[0].created_at)
+        for role, side in (("user", "q"), ("assistant", "a"))
+    }
+    assert len(archive.search("ana", "pizza pasta", limit=1, exclude_thread=None)) == 1
+    for nothing in ("", "of", "%%% ___ \\", "spaghetti"):
+        assert archive.search("ana", nothing, limit=9, exclude_thread=None) == []
+    assert len(archive.search("ana", "under_score", limit=9, exclude_thread=None)) == 2
+    assert archive.search("ana", "under%score", limit=9, exclude_thread=None) != []
+
+
+def test_a_window_with_ids_of_both_kinds(archive: Archive) -> None:
+    """In thread order, whatever named them."""
+    ids = ExchangeIds()
+    now = MOMENT.timestamp()
+    made = [
+        exchange(0, exchange_id=ids.new(now=now)),
+        exchange(1, exchange_id=UUID(int=9), created_at=MOMENT + timedelta(seconds=1)),
+        exchange(2, exchange_id=ids.new(now=now + 2)),
+        exchange(3, exchange_id=UUID(int=8), created_at=MOMENT + timedelta(seconds=3)),
+    ]
+    archive.store(made[::-1])
+    assert archive.window("t", 9).exchanges == made
+    assert archive.window("t", 2).exchanges == made[2:]

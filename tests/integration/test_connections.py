@@ -1,0 +1,124 @@
+"""Connections: kept from call to call, and made anew, unnoticed, when they died while a sandbox was frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+import redis
+
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.errors import StoreUnavailable
+from shared.memory.turn import Memory
+from shared.stores.postgres import PostgresArchive
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.servers import admin
+
+MakeProcess = Callable[..., Memory]
+
+
+def _kill_sessions(postgres: PostgresServer) -> int:
+    with admin(postgres) as connection:
+        killed = connection.execute(
+            "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where usename = 'memory'"
+        ).fetchone()
+        return int(killed[0]) if killed else 0
+
+
+def _clients(client: redis.Redis) -> set[str]:
+    return {one["id"] for one in client.client_list() if one["id"] != str(client.client_id())}
+
+
+def test_connections_are_kept(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
+    """However many turns, one to each server, made at the first use."""
+    memory = process()
+    assert _clients(redis_client) == set()
+    seen = set()
+    for number in range(5):
+        memory.turn(f"t{number}", "ana").recall()
+        memory.turn(f"t{number}", "ana").keep("q", "a")
+        sessions = database.execute(
+            "select pid from pg_stat_activity where usename = 'memory' and pid <> pg_backend_pid()"
+        ).fetchall()
+        seen.add((tuple(_clients(redis_client)), tuple(sessions)))
+    assert len(seen) == 1
+    assert [len(each) for each in seen.pop()] == [1, 1]
+
+
+def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.Redis) -> None:
+    """The caller notices nothing: not in a read, not in a write."""
+    memory = process()
+    for number in range(3):
+        turn = memory.turn("t", None)
+        recalled = turn.recall()
+        assert (texts(recalled.messages), recalled.degraded) == (told(*range(number)), [])
+        redis_client.client_kill_filter(_type="normal", skipme=True)
+        receipt = turn.keep(f"q{number}", f"a{number}")
+        assert (receipt.cached, receipt.degraded) == (True, [])
+        redis_client.client_kill_filter(_type="normal", skipme=True)
+
+
+def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArchive], postgres: PostgresServer) -> None:
+    """In whatever method it shows."""
+    archive = real_archive()
+    archive.ping()
+    for number in range(3):
+        assert _kill_sessions(postgres) > 0
+        assert archive.store([exchange(number)]).stored == 1
+        assert _kill_sessions(postgres) > 0
+        assert len(archive.window("t", 9).exchanges) == number + 1
+
+
+def test_a_session_that_dies_in_the_middle(
+    real_archive: Callable[..., PostgresArchive], postgres: PostgresServer
+) -> None:
+    """The work is done again on a new connection, once, as a whole."""
+    archive = real_archive()
+    seen: list[dict[str, str]] = []
+
+    def publish(found: dict[str, str]) -> bool:
+        seen.append(found)
+        if len(seen) == 1:
+            _kill_sessions(postgres)
+        return True
+
+    assert archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=publish) == {"tone": "dry"}
+    assert seen == [{"tone": "dry"}] * 2
+    assert archive.preferences("ana") == {"tone": "dry"}
+
+
+def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer, postgres: PostgresServer) -> None:
+    """Between two turns, cleanly: the next one is as if nothing had been."""
+    memory = process()
+    memory.archive.store(exchanges(2))
+    assert texts(memory.turn("t", None).recall().messages) == told(0, 1)
+    for server in (valkey, postgres):
+        server.stop()
+        server.start()
+    recalled = memory.turn("t", None).recall()
+    assert (texts(recalled.messages), recalled.degraded) == (told(0, 1), [])
+
+
+@pytest.mark.parametrize("port", [1])
+def test_nothing_connects_before_it_is_used(
+    port: int, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
+) -> None:
+    """A function starts without its stores; each then says that it did not answer."""
+    cache, archive = real_cache(port), real_archive(f"postgresql://memory@127.0.0.1:{port}/memory")
+    with pytest.raises(StoreUnavailable, match=r"^redis did not answer"):
+        cache.ping()
+    with pytest.raises(StoreUnavailable, match=r"^postgres did not answer"):
+        archive.ping()
+
+
+def test_a_database_that_lacks_the_tables(
+    real_archive: Callable[..., PostgresArchive], new_database: Callable[..., str]
+) -> None:
+    """That is no fault of the data: the drain waits, and the reason does not quote it."""
+    archive = real_archive(new_database())
+    for ask in (lambda: archive.window("t", 1), lambda: archive.store(exchanges(1))):
+        with pytest.raises(StoreUnavailable, match="42P01"):
+            ask()
+    archive.ping()

@@ -1,0 +1,129 @@
+"""The drain on real servers: from the queue to PostgreSQL and into the lists, whatever happens on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from functions.sync.drain import Drain
+from functions.sync.queues import SqsQueues
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue import SqsQueue
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.queues import Queues
+
+MakeProcess = Callable[..., Memory]
+
+
+@pytest.fixture
+def drain(
+    real_archive: Callable[..., PostgresArchive], real_cache: Callable[..., RedisCache], queues: Queues
+) -> Callable[[], list[str]]:
+    """Do what the event source mapping does: receive, drain, delete what did not fail; return what failed."""
+    drained = Drain(real_archive(), real_cache(), SqsQueues(queues.settings()))
+
+    def once() -> list[str]:
+        records = queues.receive()
+        failed = drained.run(records).failed
+        for record in records:
+            if record["messageId"] not in failed:
+                queues.client.delete_message(QueueUrl=queues.url, ReceiptHandle=record["receiptHandle"])
+        return failed
+
+    return once
+
+
+def test_turns_reach_postgresql(
+    process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], database: psycopg.Connection
+) -> None:
+    """The same texts in the same order in both layers."""
+    memory = process(real_queue)
+    for number in range(12):
+        memory.turn("t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
+    assert drain() == []
+    rows = database.execute("select role, content from messages order by order_key, position").fetchall()
+    assert [content for _, content in rows] == told(*range(12))
+    assert texts(process().turn("t", "ana").recall().messages) == told(*range(12))
+
+
+def test_poison_in_a_batch(
+    process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
+) -> None:
+    """It ends in the dead-letter queue; the rest is stored, and nothing is left."""
+    memory = process(real_queue)
+    bodies = [
+        "no json",
+        exchange().to_wire().replace('"version":1', '"version":9'),
+        exchange().to_wire().replace('"user_message"', '"message"'),
+        exchange().to_wire().replace('"created_at":"2', '"created_at":"0'),
+    ]
+    for number, body in enumerate(bodies):
+        memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
+        queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
+    assert drain() == []
+    dead = {body: attributes["reason"] for body, attributes in queues.dead()}
+    assert dead == dict(zip(bodies, ["not_json", "unknown_version", "missing_field", "invalid_field"], strict=True))
+    assert texts(process().turn("t", "ana").recall().messages) == told(0, 1, 2, 3)
+    assert queues.waiting() == (0, 0, 0)
+
+
+def test_postgres_away(
+    process: MakeProcess,
+    real_queue: SqsQueue,
+    drain: Callable[[], list[str]],
+    queues: Queues,
+    postgres: PostgresServer,
+) -> None:
+    """Everything stays on the queue, hidden for a while, and is stored when PostgreSQL is back."""
+    memory = process(real_queue)
+    for number in range(3):
+        memory.turn("t", None).keep(f"q{number}", f"a{number}")
+    postgres.kill()
+    assert len(drain()) == 3
+    assert queues.waiting() == (0, 3, 0)
+    postgres.start()
+    assert texts(process().turn("t", None).recall().messages) == told(0, 1, 2)
+    assert queues.dead() == []
+
+
+def test_redis_away(
+    process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], valkey: ValkeyServer
+) -> None:
+    """The batch is stored all the same, and the lists that missed it are noted for repair."""
+    memory = process(real_queue)
+    memory.turn("t", None).keep("q0", "a0")
+    valkey.kill()
+    assert drain() == []
+    assert [(repair.kind, repair.id) for repair in memory.archive.repairs(9)] == [("thread", "t")]
+
+
+def test_a_redelivery_after_a_deletion(
+    process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
+) -> None:
+    """Nothing of a deleted thread comes back; a later one with the same id is new and empty."""
+    memory = process(real_queue)
+    memory.turn("t", "ana").keep("q0", "a0")
+    (record,) = queues.receive(0)
+    Threads(memory).delete("t")
+    queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
+    assert drain() == []
+    assert process().turn("t", "ana").recall().messages == []
+    memory.turn("t", "ana").keep("q1", "a1")
+    queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
+    assert drain() == []
+    assert texts(process().turn("t", "ana").recall().messages) == told(1)
+
+
+def test_a_thousand_in_a_batch(real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]) -> None:
+    """Whatever came out of order or twice."""
+    made = exchanges(120)
+    for each in [*made[60:], *made[:60], *made[:5]]:
+        real_queue.send(each)
+    assert drain() == []
+    assert queues.waiting() == (0, 0, 0)

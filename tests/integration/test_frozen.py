@@ -1,0 +1,174 @@
+"""A store that hangs (SIGSTOP) rather than refuses: it costs one request its timeout, then it is skipped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.memory.turn import Memory
+from shared.settings import MemorySettings
+from shared.stores.breaker import CircuitBreaker
+from shared.stores.in_memory import InMemoryQueue
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue import SqsQueue
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, texts, told
+from tests.support.proxy import CountingProxy
+from tests.support.queues import Queues
+from tests.support.sqs_server import SqsServer
+from tests.support.waiting import until
+
+MakeProcess = Callable[..., Memory]
+
+
+def _tell(memory: Memory, number: int) -> list[str]:
+    """Run a turn and return what was degraded in it."""
+    turn = memory.turn("t", None)
+    recalled = turn.recall()
+    receipt = turn.keep(f"q{number}", f"a{number}")
+    return [*recalled.degraded, *receipt.degraded]
+
+
+def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note from now on how often the store itself is asked by a request."""
+    attempts: list[str] = []
+    trip = breaker._trip
+
+    def noted(error: Exception) -> None:
+        attempts.append(type(error).__name__)
+        trip(error)
+
+    monkeypatch.setattr(breaker, "_trip", noted)
+    return attempts
+
+
+def test_a_frozen_redis_delays_one_request(
+    process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its 250 ms; those that follow do not ask it."""
+    memory = process()
+    _tell(memory, 0)
+    assert isinstance(memory.cache, RedisCache)
+    attempts = _attempts(memory.cache.breaker, monkeypatch)
+    valkey.freeze()
+    began = time.monotonic()
+    assert _tell(memory, 1) == ["redis", "redis"]
+    assert time.monotonic() - began < 2
+    assert len(attempts) == 1
+    for number in range(2, 22):
+        assert "redis" in _tell(memory, number)
+    assert len(attempts) == 1
+
+
+def test_after_a_freeze_the_history_is_complete(
+    process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
+) -> None:
+    """The list survived and missed what was merged meanwhile; nobody is told a shortened history."""
+    memory, other = process(), process()
+    for number in range(3):
+        _tell(memory, number)
+    assert texts(other.turn("t", None).recall().messages) == told(0, 1, 2)
+    valkey.freeze()
+    for number in range(3, 6):
+        _tell(memory, number)
+    memory.archive.store(queue.take())
+    valkey.thaw()
+    until(lambda: not {"redis"} & set(memory.turn("t", None).recall().degraded))
+    assert texts(memory.turn("t", None).recall().messages) == told(*range(6))
+    assert texts(process().turn("t", None).recall().messages) == told(*range(6))
+    assert texts(other.turn("t", None).recall().messages) == told(*range(6))
+
+
+def test_what_was_missed_is_made_up_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
+    """The process that could not merge merges ahead of its next call, so that others see it too."""
+    memory, other = process(), process()
+    _tell(memory, 0)
+    valkey.freeze()
+    _tell(memory, 1)
+    valkey.thaw()
+    until(lambda: memory.turn("t", None).recall().degraded == [])
+    assert texts(memory.turn("t", None).recall().messages) == told(0, 1)
+    assert texts(other.turn("t", None).recall().messages) == told(0, 1)
+
+
+def test_a_frozen_postgres_delays_one_request(
+    process: MakeProcess, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its timeout; Redis serves on, and when PostgreSQL is back it is asked again without a restart."""
+    memory = process()
+    _tell(memory, 0)
+    archive = memory.archive
+    assert isinstance(archive, PostgresArchive)
+    attempts = _attempts(archive._connection.breaker, monkeypatch)
+    postgres.freeze()
+    began = time.monotonic()
+    assert memory.turn("miss", "ana").recall().degraded == ["postgres"]
+    assert time.monotonic() - began < 20
+    assert len(attempts) == 1
+    for _ in range(10):
+        assert memory.turn("miss", "ana").recall().degraded == ["postgres"]
+    assert _tell(memory, 1) == []
+    assert len(attempts) == 1
+    postgres.thaw()
+    until(lambda: memory.turn("miss", "ana").recall().degraded == [])
+
+
+def test_a_frozen_sqs_delays_one_request(
+    process: MakeProcess, sqs: SqsServer, queues: Queues, real_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then PostgreSQL takes what is kept, until SQS is back."""
+    memory = process(real_queue)
+    _tell(memory, 0)
+    attempts = _attempts(real_queue.breaker, monkeypatch)
+    sqs.freeze()
+    began = time.monotonic()
+    assert _tell(memory, 1) == ["queue"]
+    assert time.monotonic() - began < 30
+    for number in range(2, 6):
+        assert _tell(memory, number) == ["queue"]
+    assert len(attempts) == 1
+    assert len(memory.archive.window("t", 9).exchanges) == 5
+    sqs.thaw()
+    numbers = iter(range(6, 10_000))
+    until(lambda: _tell(memory, next(numbers)) == [])
+    assert queues.waiting()[0] >= 2
+
+
+def test_a_frozen_redis_is_probed_one_at_a_time(
+    valkey: ValkeyServer, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
+) -> None:
+    """However many requests come, they open no more than a probe's connection at once."""
+    with CountingProxy(valkey.port) as proxy:
+        memory = Memory(real_cache(proxy.port), real_archive(), InMemoryQueue(), MemorySettings())
+        _tell(memory, 0)
+        proxy.reset()
+        valkey.freeze()
+        began = time.monotonic()
+        for number in range(1, 60):
+            _tell(memory, number)
+        seconds = time.monotonic() - began
+        # One that found out, and the probes: each hangs for its timeout of 250 ms before the next may start.
+        assert proxy.connections <= 2 + seconds / 0.2
+        valkey.thaw()
+        until(lambda: memory.turn("t", None).recall().degraded == [])
+
+
+def test_a_reply_that_comes_too_late_is_nobodys_answer(
+    valkey: ValkeyServer, postgres: PostgresServer, process: MakeProcess
+) -> None:
+    """What was asked before a freeze and answered after it is not taken for the answer to the next question."""
+    memory = process()
+    memory.archive.store([exchange("one", "one"), exchange("two", "two")])
+    for thread in ("one", "two"):
+        memory.turn(thread, None).recall()
+    valkey.freeze()
+    postgres.freeze()
+    assert memory.turn("one", None).recall().messages == []
+    valkey.thaw()
+    postgres.thaw()
+    until(lambda: memory.turn("two", None).recall().degraded == [])
+    assert texts(memory.turn("two", None).recall().messages) == told("two")
+    assert texts(memory.turn("one", None).recall().messages) == told("one")

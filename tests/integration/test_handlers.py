@@ -1,0 +1,242 @@
+"""Both functions as Lambda calls them: imported with their environment, on real servers, with events of each kind."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+
+from infra.local.servers import ValkeyServer
+from shared.errors import SettingsError
+from tests.support.exchanges import exchange
+from tests.support.queues import Queues
+
+Import = Callable[[str], ModuleType]
+
+
+@dataclass
+class Context:
+    """What Lambda tells a function of an invocation."""
+
+    function_name: str = "f"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    aws_request_id: str = "request-1"
+
+
+@pytest.fixture
+def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Import]:
+    """Import a function anew, as a cold start does, and close what it opened."""
+    for name, value in {
+        "REDIS__HOST": "127.0.0.1",
+        "REDIS__PORT": str(valkey.port),
+        "DATABASE__URL": database_url,
+        "SYNC__QUEUE_URL": queues.url,
+        "SYNC__DLQ_URL": queues.dlq_url,
+        "AGENT__MODEL": "offline",
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "POWERTOOLS_METRICS_NAMESPACE": "test",
+        "STAGE": "local",
+    }.items():
+        monkeypatch.setenv(name, value)
+    loaded: list[ModuleType] = []
+
+    def load(name: str) -> ModuleType:
+        sys.modules.pop(name, None)
+        loaded.append(importlib.import_module(name))
+        return loaded[-1]
+
+    yield load
+    for module in loaded:
+        _close(module)
+        sys.modules.pop(module.__name__, None)
+    for name in ("shared", "functions"):
+        # A function's logger is the whole process's; the next test's is pytest's again.
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+
+
+def _close(module: ModuleType) -> None:
+    archive = module.operations._memory.archive if hasattr(module, "operations") else module.drain._archive
+    archive._connection.close()
+    cache = module.operations._memory.cache if hasattr(module, "operations") else module.drain._cache
+    cache._connection.close()
+    if hasattr(module, "loop"):
+        module.loop.close()
+        asyncio.set_event_loop(None)
+
+
+def _rest(method: str, path: str, body: object = None, **more: Any) -> dict[str, Any]:
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/x-www-form-urlencoded", "Host": "api"},
+        "multiValueHeaders": {},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {"requestId": "gateway-1", "stage": "local", "identity": {"sourceIp": "127.0.0.1"}},
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "api"},
+        "requestContext": {
+            "requestId": "gateway-2",
+            "stage": "$default",
+            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+        },
+        "body": None if body is None else base64.b64encode(json.dumps(body).encode()).decode(),
+        "isBase64Encoded": body is not None,
+    }
+
+
+def test_a_turn_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:
+    """From API Gateway to the tables."""
+    agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
+    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"}), Context())
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    assert json.loads(answer["body"])["memory"]["durability"] == "queue"
+    assert sync.handler({"Records": queues.receive()}, Context()) == {"batchItemFailures": []}
+    assert database.execute("select content from messages where position = 0").fetchall() == [("Hello",)]
+    second = agent.handler(_http("POST", "/run", {"prompt": "And?", "thread_id": "t", "user_id": "u"}), Context())
+    assert "- user: Hello" in json.loads(second["body"])["response"]
+
+
+@pytest.mark.parametrize("make", [_rest, _http])
+def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]], load: Import) -> None:
+    """By the id that its log has, under their own content type, as text."""
+    agent = load("functions.agent.handler")
+    event = make("GET", "/threads/nothing")
+    answer = agent.handler(event, Context())
+    told = json.loads(answer["body"])
+    assert (answer["statusCode"], told["status"], answer["isBase64Encoded"]) == (404, 404, False)
+    assert told["request_id"] == event["requestContext"]["requestId"]
+    content_type = {name.lower(): value for name, value in answer["headers"].items()}["content-type"]
+    assert content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("make", [_rest, _http])
+def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> None:
+    """An id with a slash is one segment."""
+    agent = load("functions.agent.handler")
+    agent.handler({"action": "invoked", "thread_id": "a/b%", "user_message": "q", "assistant_message": "a"}, Context())
+    answer = agent.handler(make("GET", "/threads/a%2Fb%25/messages"), Context())
+    assert [item["content"] for item in json.loads(answer["body"])["items"]] == ["q", "a"]
+
+
+def test_a_stage_in_the_path(load: Import) -> None:
+    """It is no part of the route."""
+    event = _http("GET", "/prod/health")
+    event["requestContext"]["stage"] = "prod"
+    assert load("functions.agent.handler").handler(event, Context())["statusCode"] == 200
+
+
+def test_a_body_over_the_size(load: Import) -> None:
+    """413 before anything reads it."""
+    agent = load("functions.agent.handler")
+    answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
+
+
+def test_a_body_that_is_not_there(load: Import) -> None:
+    """400, as for any that is not JSON."""
+    assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
+
+
+def test_direct_invocation(load: Import) -> None:
+    """The same objects as over HTTP."""
+    agent = load("functions.agent.handler")
+    kept = agent.handler(
+        {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, Context()
+    )
+    assert kept.keys() == {"exchange_id", "durability", "cached"}
+    recalled = agent.handler({"action": "invoking", "thread_id": "t"}, Context())
+    assert recalled["context"] == "Previous conversation:\nuser: q\nassistant: a"
+    ran = agent.handler({"action": "run", "prompt": "Hello", "thread_id": "t"}, Context())
+    assert "- user: q" in ran["response"]
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "field"),
+    [
+        ({}, 422, "action"),
+        ({"action": "fly"}, 422, "action"),
+        ({"action": ["run"]}, 422, "action"),
+        ([], 422, "action"),
+        ({"action": "run"}, 422, "prompt"),
+        ({"action": "run", "prompt": "x", "tools": ["rm"]}, 422, "tools"),
+        ({"action": "run", "prompt": "x" * 250_000}, 413, "prompt"),
+        ({"action": "invoking", "thread_id": "x" * 300}, 422, "thread_id"),
+        ({"action": "invoked", "thread_id": "t", "user_message": "q"}, 422, "assistant_message"),
+    ],
+)
+def test_a_bad_direct_invocation(event: Any, status: int, field: str, load: Import) -> None:
+    """The problem object, with its status and the field."""
+    told = load("functions.agent.handler").handler(event, Context())
+    assert (told["status"], told["errors"][0]["field"], told["request_id"]) == (status, field, "request-1")
+
+
+def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without authentication only the stage local starts; a wrong setting names its variable."""
+    monkeypatch.setenv("STAGE", "prod")
+    with pytest.raises(SettingsError, match="AUTH__MODE"):
+        load("functions.agent.handler")
+    monkeypatch.setenv("STAGE", "local")
+    monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
+    for name in ("functions.agent.handler", "functions.sync.handler"):
+        with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
+            load(name)
+
+
+def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function starts, and answers, without any of its servers."""
+    monkeypatch.setenv("REDIS__PORT", "1")
+    monkeypatch.setenv("DATABASE__URL", "postgresql://memory@127.0.0.1:1/memory")
+    answer = load("functions.agent.handler").handler(_rest("GET", "/health"), Context())
+    assert json.loads(answer["body"])["status"] == "degraded"
+
+
+def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
+    """The good one is stored, the bad one is in the dead-letter queue, and none is a failure of the batch."""
+    sync = load("functions.sync.handler")
+    for body in ("no json", exchange().to_wire()):
+        queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
+    assert sync.handler({"Records": queues.receive()}, Context()) == {"batchItemFailures": []}
+    assert [attributes["reason"] for _, attributes in queues.dead()] == ["not_json"]
+
+
+def test_a_scheduled_event_sweeps(load: Import) -> None:
+    """It says what it did."""
+    swept = load("functions.sync.handler").handler({"source": "aws.events"}, Context())
+    assert (swept["stored"], swept["skipped"]) == (0, [])
+
+
+def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
+    """They are JSON a line, and nothing of what was said."""
+    agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
+    agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), Context())
+    queues.client.send_message(QueueUrl=queues.url, MessageBody='{"user_message": "very secret"')
+    sync.handler({"Records": queues.receive()}, Context())
+    written = capsys.readouterr()
+    assert "secret" not in written.out + written.err
+    for line in written.out.splitlines():
+        json.loads(line)

@@ -1,0 +1,127 @@
+"""Idempotency keys in Redis, PostgreSQL and memory keep the same contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+import redis
+
+from infra.local.servers import ValkeyServer
+from shared.errors import IdempotencyConflict
+from shared.ids import ExchangeIds
+from shared.memory.idempotency import Idempotency
+from shared.settings import DatabaseSettings, RedisSettings
+from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyStore
+from shared.stores.in_memory import InMemoryKeys
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
+from shared.stores.redis_connection import RedisConnection
+from shared.stores.redis_keys import RedisKeys
+
+A, B = ExchangeIds().new(), ExchangeIds().new()
+
+
+@pytest.fixture
+def in_redis(valkey: ValkeyServer) -> Iterator[RedisKeys]:
+    """Keys in L1."""
+    connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
+    yield RedisKeys(connection)
+    connection.close()
+
+
+@pytest.fixture
+def in_postgres(database_url: str) -> Iterator[PostgresKeys]:
+    """Keys in L2."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url))
+    yield PostgresKeys(connection)
+    connection.close()
+
+
+@pytest.fixture
+def in_memory() -> InMemoryKeys:
+    """Keys in the twin."""
+    return InMemoryKeys()
+
+
+@pytest.fixture(params=["in_redis", "in_postgres", "in_memory"])
+def keys(request: pytest.FixtureRequest) -> KeyStore:
+    """One of the three."""
+    found: KeyStore = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_first_claims(keys: KeyStore) -> None:
+    """The second is told who has it and for which body."""
+    first, second = keys.claim("k", "body", A), keys.claim("k", "other", B)
+    assert (first.is_claimed, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
+    assert (second.is_claimed, second.exchange_id, second.body_hash, second.answer) == (False, A, "body", None)
+
+
+def test_an_answer_is_told(keys: KeyStore) -> None:
+    """Also where no claim could be made before, and never taken over."""
+    keys.answer("k", "body", A, '{"a":1}')
+    state = keys.claim("k", "body", B)
+    assert (state.is_claimed, state.exchange_id, state.answer) == (False, A, '{"a":1}')
+    keys.claim("k2", "body", A)
+    keys.answer("k2", "body", A, "{}")
+    assert keys.claim("k2", "body", B).answer == "{}"
+
+
+def test_a_released_key_is_free(keys: KeyStore) -> None:
+    """Releasing what nobody has is no error."""
+    keys.claim("k", "body", A)
+    keys.release("k")
+    keys.release("other")
+    assert keys.claim("k", "other", B).is_claimed
+
+
+def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+    """In Redis a claim lives as long as a lease and an answer for a day."""
+    in_redis.claim("k", "body", A)
+    assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
+    in_redis.answer("k", "body", A, "{}")
+    assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k") <= ANSWER_SECONDS
+
+
+def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+    """In PostgreSQL its claim is taken over under the same exchange id, by one only."""
+    in_postgres.claim("k", "body", A)
+    database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
+    states = [in_postgres.claim("k", "body", B) for _ in range(2)]
+    assert [(state.is_claimed, state.exchange_id) for state in states] == [(True, A), (False, A)]
+
+
+def test_old_keys_are_purged(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+    """After a day."""
+    for key in ("old", "new"):
+        in_postgres.answer(key, "body", A, "{}")
+    database.execute("update idempotency_keys set claimed_at = now() - interval '25 h' where key = 'old'")
+    assert (in_postgres.purge(), in_postgres.purge()) == (1, 0)
+    assert database.execute("select key from idempotency_keys").fetchall() == [("new",)]
+
+
+def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+    """It may have lost keys, until it is known to have settled."""
+    assert not in_redis.claim("k", "body", A).is_sure
+    redis_client.hset("memory:epoch", "settled", "1")
+    assert in_redis.claim("k", "body", A).is_sure
+
+
+def test_ten_at_once(in_redis: RedisKeys, database_url: str) -> None:
+    """One of them runs."""
+
+    def claim(_: int) -> int:
+        connection = PostgresConnection(DatabaseSettings(url=database_url))
+        try:
+            Idempotency([in_redis, PostgresKeys(connection)]).claim("ana", "k", b"{}", ExchangeIds().new())
+        except IdempotencyConflict as conflict:
+            return conflict.status
+        finally:
+            connection.close()
+        return 200
+
+    with ThreadPoolExecutor(10) as pool:
+        assert sorted(pool.map(claim, range(10))) == [200] + [409] * 9

@@ -1,0 +1,131 @@
+"""The seed's degradation table with servers that are really killed: each row, and the way back without a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.memory.turn import Memory, Recall, Receipt
+from shared.memory.users import Users
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue import SqsQueue
+from tests.support.exchanges import texts, told
+from tests.support.queues import Queues
+from tests.support.sqs_server import SqsServer
+from tests.support.waiting import until
+
+MakeProcess = Callable[..., Memory]
+MakeArchive = Callable[..., PostgresArchive]
+
+
+@pytest.fixture
+def warm(process: MakeProcess, real_queue: SqsQueue, queues: Queues, real_archive: MakeArchive) -> Memory:
+    """A process on real stores: its thread has one drained exchange, its user a preference, both in both layers."""
+    made = process(real_queue)
+    Users(made).replace("ana", {"tone": "dry"})
+    _recall(made)
+    _keep(made, 0)
+    _drain(queues, real_archive())
+    return made
+
+
+def _recall(memory: Memory) -> Recall:
+    return memory.turn("t", "ana").recall()
+
+
+def _keep(memory: Memory, number: int) -> Receipt:
+    return memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
+
+
+def _drain(queues: Queues, archive: PostgresArchive) -> int:
+    return archive.store(queues.exchanges()).stored
+
+
+def test_redis_gone(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
+    """History and preferences come from PostgreSQL; what is kept meanwhile is there when Redis is back, empty."""
+    valkey.kill()
+    recalled, receipt = _recall(warm), _keep(warm, 1)
+    assert (texts(recalled.messages), recalled.preferences) == (told(0), {"tone": "dry"})
+    assert (recalled.source, recalled.degraded) == ("postgres", ["redis"])
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+    assert _drain(queues, real_archive()) == 1
+    assert texts(_recall(warm).messages) == told(0, 1)
+    valkey.start()
+    until(lambda: "redis" not in _recall(warm).degraded)
+    assert (texts(_recall(warm).messages), _recall(warm).source) == (told(0, 1), "redis")
+    assert _keep(warm, 2).cached
+
+
+def test_postgres_gone(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
+    """L1 goes on; who needs more than it knows is told that PostgreSQL did not answer."""
+    postgres.kill()
+    recalled, receipt = _recall(warm), _keep(warm, 1)
+    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
+    assert texts(_recall(warm).messages) == told(0, 1)
+    other = warm.turn("other", "bob").recall()
+    assert (other.messages, other.preferences, other.source, other.degraded) == ([], {}, "none", ["postgres"])
+    postgres.start()
+    until(lambda: warm.turn("other", "bob").recall().degraded == [])
+    assert texts(_recall(process()).messages) == told(0, 1)
+
+
+def test_both_gone(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
+    """The agent runs without memory; what is kept waits on the queue."""
+    valkey.kill()
+    postgres.kill()
+    recalled, receipt = _recall(warm), _keep(warm, 1)
+    assert recalled == Recall([], {}, "none", ["redis", "postgres"])
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+
+
+def test_sqs_gone(warm: Memory, sqs: SqsServer) -> None:
+    """PostgreSQL takes the exchange directly, and the queue is used again when it is back."""
+    sqs.stop()
+    receipt = _keep(warm, 1)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
+    assert [each.user_message for each in warm.archive.window("t", 9).exchanges] == ["q0", "q1"]
+    sqs.start()
+    numbers = iter(range(2, 1_000))
+    until(lambda: _keep(warm, next(numbers)).durability == "queue")
+
+
+def test_sqs_and_postgres_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer) -> None:
+    """L1's outbox holds the exchange, and its list shows it."""
+    sqs.stop()
+    postgres.kill()
+    receipt = _keep(warm, 1)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
+    assert len(warm.cache.outbox(9)) == 1
+    assert texts(_recall(warm).messages) == told(0, 1)
+
+
+def test_all_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
+    """Nothing holds the exchange, nothing raises, and the receipt says so."""
+    sqs.stop()
+    postgres.kill()
+    valkey.kill()
+    assert _recall(warm).messages == []
+    receipt = _keep(warm, 1)
+    assert (receipt.durability, receipt.cached) == ("none", False)
+    assert receipt.degraded == ["queue", "postgres", "redis"]
+
+
+def test_no_thread_and_no_user(warm: Memory) -> None:
+    """Neither is an error, and neither is degraded."""
+    assert warm.turn(None, None).recall() == Recall([], {}, "none", [])
+    assert warm.turn(None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
+    assert warm.turn(None, "ana").keep("q", "a") == Receipt(None, "none", cached=False)
+    assert texts(warm.turn("t", None).recall().messages) == told(0)
+
+
+def test_redis_gone_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
+    """PostgreSQL has them; Redis, back with its old data, does not show what was there before."""
+    valkey.freeze()
+    assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}
+    valkey.thaw()
+    until(lambda: "redis" not in _recall(warm).degraded)
+    assert _recall(warm).preferences == {"tone": "kind"}
+    assert _recall(process()).preferences == {"tone": "kind"}

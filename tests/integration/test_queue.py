@@ -1,0 +1,155 @@
+"""The queues over a real socket, with SQS as moto has it: sending, burying, renewing, postponing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from functions.sync.drain import Received
+from functions.sync.queues import SqsQueues
+from shared.errors import InvalidRecord, StoreUnavailable, TooLargeForQueue
+from shared.models import Exchange
+from shared.settings import SyncSettings
+from shared.stores.queue import SqsQueue
+from tests.support.exchanges import MOMENT, exchange
+from tests.support.queues import Queues
+from tests.support.sqs_server import SqsServer
+
+
+def _received(record: dict[str, object], receives: int | None = None) -> Received:
+    message = Received.from_record(record)
+    return message if receives is None else Received(message.message_id, message.receipt_handle, message.body, receives)
+
+
+def test_what_is_sent_is_received(real_queue: SqsQueue, queues: Queues) -> None:
+    """With characters that SQS refuses, too."""
+    made = Exchange(UUID(int=5), "t", "ana", "\ufffe\uffff\x01🎉", "שלום", MOMENT, ("d1",))
+    real_queue.send(made)
+    real_queue.send(made)
+    assert queues.exchanges() == [made, made]
+
+
+def test_one_request_a_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
+    """Nothing is asked before."""
+    real_queue.send(exchange())
+    assert sqs.requests == ["SendMessage"]
+
+
+def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> None:
+    """A megabyte is taken; what is over it is said to be, without a request."""
+    body = exchange().to_wire()
+    room = 1_048_576 - 4_096 - len(body) + len("q0")
+    largest = Exchange(UUID(int=5), "t", None, "x" * room, "a0", MOMENT)
+    real_queue.send(largest)
+    assert queues.exchanges() == [largest]
+    larger = Exchange(UUID(int=5), "t", None, "x" * (room + 1), "a0", MOMENT)
+    with pytest.raises(TooLargeForQueue):
+        real_queue.send(larger)
+    assert not real_queue.breaker.is_open
+
+
+def test_escapes_count(real_queue: SqsQueue) -> None:
+    """The limit is the body's bytes, not the text's characters."""
+    with pytest.raises(TooLargeForQueue):
+        real_queue.send(Exchange(UUID(int=5), "t", None, "\uffff" * 200_000, "", MOMENT))
+    real_queue.send(Exchange(UUID(int=5), "t", None, "\x01" * 100_000, "", MOMENT))
+
+
+def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues) -> None:
+    """Visible, in flight, and delayed."""
+    assert real_queue.depth() == 0
+    for number in range(3):
+        real_queue.send(exchange(number))
+    queues.client.receive_message(QueueUrl=queues.url, MaxNumberOfMessages=1)
+    queues.client.send_message(QueueUrl=queues.url, MessageBody="x", DelaySeconds=60)
+    assert real_queue.depth() == 4
+    real_queue.ping()
+
+
+def test_a_queue_that_is_not_there(queues: Queues) -> None:
+    """That is an outage of the queue, not a fault of the message."""
+    wrong = SqsQueue(SyncSettings(queue_url=queues.url + "-not"))
+    for use in (wrong.ping, wrong.depth, lambda: wrong.send(exchange())):
+        with pytest.raises(StoreUnavailable, match="queue"):
+            use()
+
+
+# --- the drain's side ---
+
+
+def test_a_dead_letter_says_why(queues: Queues) -> None:
+    """The body as it was, with the reason readable in the message's attributes."""
+    queues.client.send_message(QueueUrl=queues.url, MessageBody="no json")
+    (record,) = queues.receive()
+    SqsQueues(queues.settings()).dead_letter(_received(record), "not_json", "unexpected\x00character\n" + "x" * 500)
+    ((body, attributes),) = queues.dead()
+    assert (body, attributes["reason"], attributes["original_message_id"]) == (
+        "no json",
+        "not_json",
+        record["messageId"],
+    )
+    assert attributes["detail"].startswith("unexpected?character?x")
+    assert len(attributes["detail"]) == 200
+
+
+def test_a_body_of_the_outbox_is_buried(queues: Queues) -> None:
+    """It has no message id; a reason without a detail is fine."""
+    SqsQueues(queues.settings()).bury("no json", InvalidRecord("not_json", ""))
+    assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
+
+
+def test_without_a_dead_letter_queue(queues: Queues) -> None:
+    """The message stays where it is."""
+    lonely = SqsQueues(SyncSettings(queue_url=queues.url))
+    with pytest.raises(StoreUnavailable, match="SYNC__DLQ_URL"):
+        lonely.bury("x", InvalidRecord("not_json", "x"))
+
+
+def test_fresh_copies(queues: Queues) -> None:
+    """More than a request takes, some of them nearly a megabyte, each once and delayed."""
+    bodies = [json.dumps({"number": number, "x": "x" * (900_000 if number % 5 == 0 else 5)}) for number in range(23)]
+    messages = [Received(str(number), "r", body, 9) for number, body in enumerate(bodies)]
+    queues_of_drain = SqsQueues(queues.settings())
+    assert queues_of_drain.renew(messages, 60) == []
+    assert queues.waiting() == (0, 0, 23)
+    assert queues_of_drain.renew(messages[:1], 0) == []
+    assert [record["body"] for record in queues.receive()] == bodies[:1]
+
+
+def test_copies_that_cannot_be_made(queues: Queues, sqs: SqsServer) -> None:
+    """They are returned: those messages stay."""
+    messages = [Received(str(number), "r", "x", 9) for number in range(12)]
+    sqs.stop()
+    assert SqsQueues(queues.settings()).renew(messages, 60) == messages
+
+
+def test_postponed_messages_are_hidden(queues: Queues) -> None:
+    """For as long as was said, more than one request takes."""
+    for number in range(13):
+        queues.client.send_message(QueueUrl=queues.url, MessageBody=str(number))
+    messages = [_received(record) for record in queues.receive()]
+    drain_side = SqsQueues(queues.settings())
+    drain_side.postpone(messages, 60)
+    assert queues.waiting() == (0, 13, 0)
+    drain_side.postpone(messages, 0)
+    assert len(queues.receive()) == 13
+
+
+def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
+    """Each says so."""
+    drain_side, message = SqsQueues(queues.settings()), Received("m", "r", "b", 1)
+    sqs.stop()
+    with pytest.raises(StoreUnavailable, match="queue"):
+        drain_side.postpone([message], 1)
+    with pytest.raises(StoreUnavailable, match="queue"):
+        drain_side.dead_letter(message, "r", "d")
+
+
+def test_time_is_kept(real_queue: SqsQueue, queues: Queues) -> None:
+    """To the microsecond."""
+    made = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
+    real_queue.send(made)
+    assert queues.exchanges()[0].created_at == MOMENT + timedelta(microseconds=1)

@@ -1,0 +1,133 @@
+"""Lost lists: expired, evicted, emptied by a restart; no history is ever shortened without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import redis
+
+from infra.local.servers import ValkeyServer
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.stores.in_memory import InMemoryQueue
+from tests.support.exchanges import exchanges, texts, told
+
+MakeProcess = Callable[..., Memory]
+LIST, HASH = "thread:t:messages", "user:ana:preferences"
+
+
+def _recall(memory: Memory) -> list[str]:
+    recalled = memory.turn("t", "ana").recall()
+    assert recalled.degraded == []
+    return texts(recalled.messages)
+
+
+def _tell(memory: Memory, *numbers: int) -> None:
+    for number in numbers:
+        turn = memory.turn("t", "ana")
+        turn.recall()
+        turn.keep(f"q{number}", f"a{number}")
+
+
+def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue) -> None:
+    """It is refilled with L2's history, and an exchange told before does not stand for the whole."""
+    memory, other = process(), process()
+    _tell(memory, 0, 1)
+    memory.archive.store(queue.take())
+    redis_client.delete(LIST)
+    other.turn("t", "ana").keep("q2", "a2")
+    assert _recall(memory) == told(0, 1, 2)
+    assert memory.turn("t", "ana").recall().source == "redis"
+    assert 86_000 < redis_client.ttl(LIST) <= 86_400
+
+
+def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: redis.Redis) -> None:
+    """What was kept is told to every process, though PostgreSQL does not know it yet."""
+    memory = process()
+    _tell(memory, 0, 1)
+    redis_client.delete(LIST)
+    assert _recall(process()) == told(0, 1)
+    assert _recall(memory) == told(0, 1)
+
+
+def test_evicted_with_all_that_belongs_to_it(process: MakeProcess, redis_client: redis.Redis) -> None:
+    """The process that accepted it still has it at hand."""
+    memory = process()
+    _tell(memory, 0, 1)
+    redis_client.delete(LIST, "thread:t:pending", "thread:t:claim")
+    assert _recall(memory) == told(0, 1)
+
+
+def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue) -> None:
+    """History and preferences come back from PostgreSQL, without a restart, for old processes and new ones."""
+    memory = process()
+    Users(memory).replace("ana", {"tone": "dry"})
+    _tell(memory, 0, 1)
+    memory.archive.store(queue.take())
+    valkey.kill()
+    valkey.start()
+    for each in (memory, process()):
+        recalled = each.turn("t", "ana").recall()
+        assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (told(0, 1), {"tone": "dry"}, [])
+    _tell(memory, 2)
+    assert _recall(process()) == told(0, 1, 2)
+
+
+def test_redis_restarted_empty_before_the_drain(
+    process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
+) -> None:
+    """Who accepted the exchange tells it; who cannot know it says that the queue may hold more."""
+    memory = process()
+    _tell(memory, 0)
+    valkey.kill()
+    valkey.start()
+    recalled = memory.turn("t", "ana").recall()
+    assert texts(recalled.messages) == told(0)
+    stranger = process().turn("t", "ana").recall()
+    assert texts(stranger.messages) == told(0) or stranger.degraded == ["queue"]
+    memory.archive.store(queue.take())
+    assert texts(process().turn("t", "ana").recall().messages) == told(0)
+
+
+def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
+    """A thread of which L1 never heard is hydrated with its window, and asked for once."""
+    memory = process()
+    memory.archive.store(exchanges(60))
+    assert _recall(memory) == told(*range(10, 60))
+    assert memory.turn("t", "ana").recall().source == "redis"
+
+
+def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
+    """Preferences are hydrated for thirty days, also that there are none."""
+    memory = process()
+    Users(memory).replace("ana", {"tone": "dry"})
+    redis_client.delete(HASH)
+    first, second = (memory.turn(None, "ana").recall() for _ in range(2))
+    assert (first.preferences, first.source) == ({"tone": "dry"}, "postgres")
+    assert (second.preferences, second.source) == ({"tone": "dry"}, "redis")
+    assert redis_client.ttl(HASH) > 29 * 86_400
+
+
+def test_both_layers_hold_the_same_preferences(
+    process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
+) -> None:
+    """After every change by any process."""
+    one, other = Users(process()), Users(process())
+    for number in range(6):
+        users = (one, other)[number % 2]
+        users.merge("ana", {f"k{number}": "v", f"k{number - 1}": None})
+        rows = database.execute("select key, value from user_preferences where user_id = 'ana'").fetchall()
+        assert redis_client.hgetall(HASH) == dict(rows) == other.preferences("ana") == {f"k{number}": "v"}
+
+
+def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueue) -> None:
+    """A changed setting neither shows too much nor takes a shorter list for the whole."""
+    memory = process()
+    _tell(memory, *range(8))
+    memory.archive.store(queue.take())
+    assert texts(process(max_thread_messages=3).turn("t", "ana").recall().messages) == told(5, 6, 7)
+    small = process(max_thread_messages=4)
+    _tell(small, 8)
+    memory.archive.store(queue.take())
+    assert texts(process().turn("t", "ana").recall().messages) == told(*range(9))

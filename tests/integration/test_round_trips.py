@@ -1,0 +1,122 @@
+"""What a turn costs: round trips to Redis, statements to PostgreSQL, and connections that are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+
+from infra.local.servers import ValkeyServer
+from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
+from shared.memory.turn import Memory, Turn
+from shared.memory.users import Users
+from shared.settings import MemorySettings
+from shared.stores.in_memory import InMemoryQueue
+from shared.stores.postgres import PostgresArchive
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchanges
+from tests.support.proxy import CountingProxy
+
+
+@dataclass
+class Watched:
+    """A process, and what passes between it and its stores."""
+
+    memory: Memory
+    redis: CountingProxy
+    postgres: CountingProxy
+
+    def costs(self, action: Callable[[], object]) -> tuple[int, int, int]:
+        """Return the round trips to Redis, to PostgreSQL, and the connections that an action took."""
+        self.redis.reset()
+        self.postgres.reset()
+        action()
+        return self.redis.round_trips, self.postgres.round_trips, self.redis.connections + self.postgres.connections
+
+
+@pytest.fixture
+def watched(
+    valkey: ValkeyServer,
+    database_url: str,
+    real_cache: Callable[..., RedisCache],
+    real_archive: Callable[..., PostgresArchive],
+) -> Iterator[Watched]:
+    """A process behind two proxies, whose user has a preference and whose thread is known to be new."""
+    port = urlsplit(database_url).port or 0
+    with CountingProxy(valkey.port) as redis, CountingProxy(port) as postgres:
+        url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
+        memory = Memory(real_cache(redis.port), real_archive(url), InMemoryQueue(), MemorySettings())
+        Users(memory).replace("ana", {"tone": "dry"})
+        memory.turn("t", "ana").recall()
+        yield Watched(memory, redis, postgres)
+
+
+def _invoking(memory: Memory) -> tuple[str, str]:
+    turn = memory.turn("t", "ana")
+
+    async def both() -> tuple[str, str]:
+        return await ThreadMemoryProvider(turn).invoking(), await UserPreferencesProvider(turn).invoking()
+
+    return asyncio.run(both())
+
+
+def _invoked(turn: Turn, number: int) -> None:
+    async def both() -> None:
+        await ThreadMemoryProvider(turn).invoked(f"q{number}", f"a{number}")
+        await UserPreferencesProvider(turn).invoked(f"q{number}", f"a{number}")
+
+    asyncio.run(both())
+
+
+def _begun(memory: Memory) -> Turn:
+    """Return a turn whose context was asked for."""
+    turn = memory.turn("t", "ana")
+    turn.recall()
+    return turn
+
+
+def test_invoking_is_one_round_trip(watched: Watched) -> None:
+    """History and preferences together, nothing to PostgreSQL, no new connection."""
+    _invoked(_begun(watched.memory), 0)
+    for _ in range(3):
+        assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
+    assert _invoking(watched.memory) == (
+        "Previous conversation:\nuser: q0\nassistant: a0",
+        "User preferences:\ntone: dry",
+    )
+
+
+def test_invoked_is_one_round_trip(watched: Watched) -> None:
+    """Nothing to PostgreSQL, and no new connection; the first exchange of a thread may cost one more."""
+    _invoked(_begun(watched.memory), 0)
+    for number in range(1, 4):
+        turn = _begun(watched.memory)
+        assert watched.costs(lambda turn=turn, number=number: _invoked(turn, number)) == (1, 0, 0)  # type: ignore[misc]
+
+
+def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
+    """A hundred messages come at once."""
+    for number in range(55):
+        _invoked(_begun(watched.memory), number)
+    assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
+    assert _invoking(watched.memory)[0].count("\n") == 100
+
+
+def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
+    """One question, and the list is read, read again under a lease, refilled at once, and the lease looked at."""
+    watched.memory.archive.store([*exchanges(50, "other")])
+    turn = watched.memory.turn("other", None)
+    redis, postgres, connections = watched.costs(turn.recall)
+    assert len(turn.recall().messages) == 100
+    assert (redis, postgres, connections) == (4, 1, 0)
+
+
+def test_no_preferences_are_asked_for_once(watched: Watched) -> None:
+    """That there are none is remembered."""
+    first = watched.costs(lambda: watched.memory.turn(None, "bob").recall())
+    assert first[1] > 0
+    assert watched.costs(lambda: watched.memory.turn(None, "bob").recall()) == (1, 0, 0)
+    assert watched.costs(lambda: Users(watched.memory).preferences("bob")) == (1, 0, 0)

@@ -1,0 +1,137 @@
+"""The guarantees, each as a check that names itself when it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+from uuid import UUID
+
+import orjson
+
+from shared.memory.turn import Memory, Recall
+from shared.models import Message
+from tests.model.ledger import Entry, Ledger
+from tests.model.world import WINDOW, Stored, World
+
+
+def violated(guarantee: str, what: str) -> NoReturn:
+    """Fail.
+
+    Raises:
+        AssertionError: Always.
+    """
+    raise AssertionError(f"{guarantee}: {what}")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An exchange in a recall or a list."""
+
+    text: str
+    exchange_id: UUID
+    order: UUID
+
+
+def pairs(messages: Sequence[Message]) -> list[Shown]:
+    """Return the exchanges that messages make up."""
+    found = []
+    for user, assistant in zip(messages[::2], messages[1::2], strict=False):
+        if (user.role, assistant.role, user.exchange_id) != ("user", "assistant", assistant.exchange_id):
+            violated("Same", f"no pair: {messages}")
+        text = user.content.removeprefix("u ")
+        if assistant.content != f"a {text}" or user.exchange_id is None or user.order is None:
+            violated("Same", f"the sides of an exchange are of two: {messages}")
+        found.append(Shown(text, user.exchange_id, user.order))
+    if len(messages) % 2:
+        violated("Same", f"half an exchange: {messages}")
+    return found
+
+
+@dataclass
+class Before:
+    """What a recall had to show, and might show, when it began."""
+
+    required: set[Entry]
+    gone: set[Entry]
+
+    @classmethod
+    def now(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Before:
+        """Take note of it."""
+        entries = ledger.of(thread)
+        required = {entry for entry in entries if not entry.may_miss(reader)}
+        return cls(required, {entry for entry in entries if entry.fate == "erased"})
+
+
+def check_recall(
+    world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, before: Before
+) -> list[Shown]:
+    """Check what a turn is told: *Erased*, *Idempotent*, *Same* order, and if nothing is degraded, *Whole*."""
+    shown = pairs(recall.messages)
+    by_text = ledger.by_text(thread)
+    entries = [by_text[one.text] if one.text in by_text else violated("Erased", f"{one} is foreign") for one in shown]
+    for one, entry in zip(shown, entries, strict=True):
+        if entry in before.gone:
+            violated("Erased", f"{one} came back, degraded {recall.degraded}")
+    if len(set(entries)) != len(entries):
+        violated("Idempotent", f"shown twice: {shown}")
+    if sorted(shown, key=lambda one: (one.order, one.exchange_id)) != shown:
+        violated("Same", f"not in order: {shown}")
+    if recall.degraded:
+        return shown
+    for entry in before.required - set(entries):
+        if entry.may_miss(reader):
+            continue
+        orders = [each.order for each in world.sent if each.user_message.removeprefix("u ") in entry.texts]
+        if len(shown) < WINDOW or min(orders) > shown[0].order:
+            violated("Whole, Read your writes", f"{sorted(entry.texts)} is missing in {shown}, and nothing says so")
+    return shown
+
+
+def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
+    """Check at any time what L2 holds: *Erased*, *Idempotent*."""
+    seen: dict[tuple[Entry, int], str] = {}
+    for row in rows:
+        text = row.content[2:]
+        entry = ledger.by_text(row.thread_id).get(text)
+        if entry is None or entry.fate == "erased":
+            violated("Erased", f"{row} is in PostgreSQL")
+        if (entry, row.position) in seen:
+            violated("Idempotent", f"{row} is in PostgreSQL beside {seen[entry, row.position]}")
+        seen[entry, row.position] = row.exchange_id
+
+
+def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
+    """Check after quiet: *Durable*."""
+    for thread in {entry.thread for entry in ledger.entries}:
+        stored = [row for row in rows if row.thread_id == thread]
+        contents = [row.content for row in stored]
+        for entry in ledger.of(thread):
+            kept = [text for text in entry.texts if f"u {text}" in contents and f"a {text}" in contents]
+            if entry.is_accepted and entry.fate == "live" and not entry.is_lost and len(kept) != 1:
+                violated("Durable", f"{entry} was answered {entry.durability}; PostgreSQL has {contents}")
+
+
+def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> None:
+    """Check after quiet: *Same*. A list that does not claim to be whole may be shorter, never other."""
+    for thread in threads:
+        stored = [row for row in rows if row.thread_id == thread]
+        entries = world.client.lrange(f"thread:{thread}:messages", 0, -1)
+        fields = [orjson.loads(entry) for entry in entries]
+        cached = [(one["exchange_id"], one["order"], one["role"], one["content"], one["created_at"]) for one in fields]
+        window = [(row.exchange_id, row.order, row.role, row.content, row.created_at) for row in stored]
+        claims_all = bool(fields) and "first" in fields[0]
+        expected = window[-2 * WINDOW :] if claims_all else window[len(window) - len(cached) :]
+        if cached != expected:
+            violated("Same", f"{thread}: Redis has {entries}, PostgreSQL {window}")
+
+
+def check_erased(ledger: Ledger, cached: dict[str, str]) -> None:
+    """Check after quiet: nothing in any key of Redis is of what was deleted."""
+    for entry in ledger.entries:
+        if entry.fate != "erased":
+            continue
+        for key, value in cached.items():
+            for text in entry.texts:
+                if f"u {text}" in value or f"a {text}" in value:
+                    violated("Erased", f"{text} is still in {key}: {value}")

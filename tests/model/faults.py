@@ -1,0 +1,200 @@
+"""Stores that fail on demand: at the n-th call of an operation, before it takes effect, after it, or halfway."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import psycopg
+import redis
+from psycopg.rows import DictRow
+
+from shared.errors import StoreUnavailable
+from shared.settings import DatabaseSettings, RedisSettings
+from shared.stores.breaker import CircuitBreaker
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.redis_connection import Pipeline, RedisConnection
+
+Store = Literal["redis", "postgres", "queue"]
+# `after`: the call took effect, its answer was lost. `part`: it took effect in part (Redis), or was rolled back
+# (PostgreSQL). `twice`: its answer was lost, and it was sent again. `refused`: the server answers with an error.
+Kind = Literal["before", "after", "part", "twice", "refused"]
+_READS = {"TIME", "HMGET", "LRANGE", "GET", "HVALS", "HGETALL", "EXISTS", "HGET", "ZRANGE", "PING", "LINDEX"}
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One failure of one store.
+
+    Attributes:
+        nth: Which of the operation's calls to the store it hits, from 0.
+        commands: How many commands of a pipeline a `part` lets through.
+    """
+
+    store: Store
+    nth: int
+    kind: Kind
+    commands: int = 1
+
+
+@dataclass
+class Faults:
+    """What fails now.
+
+    Attributes:
+        down: Stores that answer nothing, until they are taken out.
+        struck: Stores that failed in the current operation.
+    """
+
+    down: set[Store] = field(default_factory=set)
+    struck: set[Store] = field(default_factory=set)
+    transactions: int = 0
+    _fault: Fault | None = None
+    _meanwhile: tuple[int, Callable[[], None]] | None = None
+    _calls: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def during(self, fault: Fault | None, meanwhile: tuple[int, Callable[[], None]] | None = None) -> Iterator[None]:
+        """Let one fault, and something that another process does between two calls, happen in what follows."""
+        outer = self._fault, self._meanwhile, self._calls
+        self._fault, self._meanwhile, self._calls = fault, meanwhile, Counter()
+        try:
+            yield
+        finally:
+            self._fault, self._meanwhile, self._calls = outer
+
+    def strike(self, store: Store) -> Fault | None:
+        """Count a call to a store and return the fault that hits it."""
+        if not self.transactions:
+            # Not inside a transaction: the other process could wait for its lock, and this one thread with it.
+            if self._meanwhile is not None and self._calls.total() >= self._meanwhile[0]:
+                _, act = self._meanwhile
+                self._meanwhile = None
+                down, self.down = self.down, set()
+                with self.during(None):
+                    act()
+                self.down = down
+        nth = self._calls[store]
+        self._calls[store] += 1
+        if store in self.down:
+            self.struck.add(store)
+            return Fault(store, nth, "before")
+        fault = self._fault
+        if fault is None or (fault.store, fault.nth) != (store, nth):
+            return None
+        self._fault = None
+        if fault.kind != "twice":
+            self.struck.add(store)
+        return fault
+
+    def hit_queue(self, act: Callable[[], _T]) -> _T:
+        """Do what the queue is asked to, or fail."""
+        fault = self.strike("queue")
+        if fault is not None and fault.kind in {"before", "part", "refused"}:
+            raise StoreUnavailable("queue", "injected")
+        done = act()
+        if fault is None:
+            return done
+        if fault.kind == "after":
+            raise StoreUnavailable("queue", "injected")
+        return act()
+
+
+class FaultyRedis(RedisConnection):
+    """A connection to the real server that fails when told to, through its own circuit breaker."""
+
+    def __init__(self, settings: RedisSettings, faults: Faults) -> None:
+        super().__init__(settings)
+        self._faults = faults
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin as a new process would."""
+        self.breaker = CircuitBreaker("redis", self._probe, probe_interval=0, grace=10)
+
+    def _probe(self) -> None:
+        if "redis" in self._faults.down:
+            raise redis.ConnectionError("injected")
+
+    def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `fill` queues, or fail."""
+        fault = self._faults.strike("redis")
+        if fault is None:
+            return super().call(fill)
+        with self.breaker.guard((redis.ConnectionError, redis.TimeoutError)):
+            if fault.kind == "before":
+                raise redis.ConnectionError("injected")
+            pipe = self._client.pipeline(transaction=False)
+            fill(pipe)
+            count = len(pipe.command_stack)
+            if fault.kind == "refused":
+                return [redis.ResponseError("OOM injected")] * count
+            if fault.kind == "part":
+                pipe.command_stack = pipe.command_stack[: min(fault.commands, count - 1)]
+            pipe.execute(raise_on_error=False)
+            if fault.kind != "twice":
+                raise redis.TimeoutError("injected")
+        return super().call(fill)
+
+
+class PassiveRedis(RedisConnection):
+    """A connection that only reads: what it is told to write it forgets."""
+
+    def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what of it changes nothing."""
+        pipe = self._client.pipeline(transaction=False)
+        fill(pipe)
+        commands: list[Any] = pipe.command_stack
+        is_read = [command[0][0] in _READS for command in commands]
+        pipe.command_stack = [command for command, one in zip(commands, is_read, strict=True) if one]
+        replies = iter(pipe.execute(raise_on_error=False))
+        return [next(replies) if one else None for one in is_read]
+
+
+class FaultyPostgres(PostgresConnection):
+    """A connection to the real server that fails when told to, through its own circuit breaker."""
+
+    def __init__(self, settings: DatabaseSettings, faults: Faults) -> None:
+        super().__init__(settings)
+        self._faults = faults
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin as a new process would."""
+        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=0, grace=10)
+
+    def _probe(self) -> None:
+        if "postgres" in self._faults.down:
+            raise psycopg.OperationalError("injected")
+
+    def _attempt(self, work: Callable[[psycopg.Connection[DictRow]], _T]) -> _T:
+        fault = self._faults.strike("postgres")
+        if fault is None:
+            return self._really(work)
+        if fault.kind == "before":
+            raise psycopg.OperationalError("injected")
+        if fault.kind == "refused":
+            raise psycopg.errors.InsufficientPrivilege("injected")
+        if fault.kind == "part":
+            return self._really(lambda connection: _roll_back(connection, work))
+        done = self._really(work)
+        if fault.kind == "after":
+            raise psycopg.OperationalError("injected")
+        return self._really(work) if fault.kind == "twice" else done
+
+    def _really(self, work: Callable[[psycopg.Connection[DictRow]], _T]) -> _T:
+        self._faults.transactions += 1
+        try:
+            return super()._attempt(work)
+        finally:
+            self._faults.transactions -= 1
+
+
+def _roll_back(connection: psycopg.Connection[DictRow], work: Callable[[psycopg.Connection[DictRow]], object]) -> Any:
+    with connection.transaction():
+        work(connection)
+        raise psycopg.OperationalError("injected")

@@ -1,0 +1,195 @@
+"""The system under test: sandboxes of the agent function, the sync function, real stores, a queue in hand."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import psycopg
+import redis
+from psycopg.rows import DictRow, dict_row
+
+from functions.sync.drain import Drain
+from functions.sync.sweep import Sweep
+from infra.local.servers import ValkeyServer
+from shared.memory.turn import Memory
+from shared.models import Exchange
+from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
+from shared.stores.redis import RedisCache
+from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, PassiveRedis
+from tests.model.queue import ControlledQueue, HonestQueue
+
+WINDOW: Final = 3
+SKEWS: Final = (0.0, 5.0, -5.0)
+SETTINGS: Final = MemorySettings(max_thread_messages=WINDOW)
+_examples = itertools.count(1)
+
+
+class PassiveArchive(PostgresArchive):
+    """L2 for whoever only looks at it."""
+
+    def note_epoch(self) -> bool:
+        """Return whether this would be the first epoch."""
+        row = self._connection.run(lambda c: c.execute("select not exists (select from cache_epochs) as is").fetchone())
+        return bool(row and row["is"])
+
+
+@dataclass
+class Slot:
+    """The connections of one process; a process that is replaced leaves them to the next."""
+
+    redis: FaultyRedis
+    postgres: FaultyPostgres
+
+    def stores(self) -> tuple[RedisCache, PostgresArchive]:
+        """Return the stores as a new process has them."""
+        self.redis.renew()
+        self.postgres.renew()
+        return RedisCache(self.redis, SETTINGS), PostgresArchive(self.postgres)
+
+
+@dataclass
+class Stored:
+    """A row of `messages`."""
+
+    thread_id: str
+    exchange_id: str
+    position: int
+    role: str
+    content: str
+    created_at: str
+    order: str
+
+
+@dataclass
+class World:
+    """Everything there is.
+
+    Attributes:
+        sandboxes: The memory of each sandbox of the agent function.
+        prefix: Begins every thread's and user's name of this example.
+        sent: Every exchange that a sandbox meant to send.
+    """
+
+    valkey: ValkeyServer
+    database_url: str
+    faults: Faults = field(default_factory=Faults)
+    sandboxes: list[Memory] = field(default_factory=list)
+    sent: list[Exchange] = field(default_factory=list)
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        self._redis = RedisSettings(host="127.0.0.1", port=self.valkey.port, timeout_ms=10_000)
+        self._database = DatabaseSettings(url=self.database_url, timeout_ms=20_000)
+        self._slots = [
+            Slot(FaultyRedis(self._redis, self.faults), FaultyPostgres(self._database, self.faults))
+            for _ in range(len(SKEWS) + 1)
+        ]
+        self._looking_redis = PassiveRedis(self._redis)
+        self._looking_postgres = PostgresConnection(self._database)
+        self.client = redis.Redis(host="127.0.0.1", port=self.valkey.port, decode_responses=True)
+        self.database: psycopg.Connection[DictRow] = psycopg.connect(
+            self.database_url, autocommit=True, row_factory=dict_row
+        )
+
+    def begin(self) -> None:
+        """Begin an example: nothing cached, nothing queued, nothing to repair, a name of its own for everything."""
+        self.prefix = f"e{next(_examples)}"
+        self.client.flushall()
+        self.database.execute("truncate cache_repairs, cache_epochs")
+        self.faults.down.clear()
+        self.faults.struck.clear()
+        self.sent = []
+        self.queue = ControlledQueue(self.faults, self.sent.append)
+        self.sandboxes = []
+        for place in range(len(SKEWS)):
+            self.sandboxes.append(self._sandbox(place))
+        self.replace_sync()
+        self.observer = self._observer()
+
+    def _sandbox(self, place: int) -> Memory:
+        cache, archive = self._slots[place].stores()
+        return Memory(cache, archive, self.queue, SETTINGS, clock=lambda: time.time() + SKEWS[place])
+
+    def _observer(self) -> Memory:
+        cache, archive = RedisCache(self._looking_redis, SETTINGS), PassiveArchive(self._looking_postgres)
+        return Memory(cache, archive, HonestQueue(self.queue), SETTINGS)
+
+    def replace_sandbox(self, place: int) -> None:
+        """End a sandbox and begin another in its place, which remembers nothing."""
+        self.sandboxes[place] = self._sandbox(place)
+
+    def replace_sync(self) -> None:
+        """End the sync function's sandbox and begin another."""
+        slot = self._slots[-1]
+        cache, archive = slot.stores()
+        self.drain = Drain(archive, cache, self.queue)
+        purge = PostgresKeys(slot.postgres).purge
+        self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.bury, purge)
+
+    def restart_valkey(self, *, really: bool) -> None:
+        """Restart Valkey empty, or do what that amounts to."""
+        if really:
+            self.valkey.kill()
+            self.valkey.start()
+        else:
+            self.client.flushall()
+            self.client.client_kill_filter(_type="normal", skipme=True)
+
+    def cut_postgres(self) -> None:
+        """End every connection to PostgreSQL but the test's own."""
+        self.database.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user"
+            " and pid <> pg_backend_pid() and datname = current_database()"
+        )
+
+    def rows(self, threads: Sequence[str]) -> list[Stored]:
+        """Return what L2 holds of threads, each in its order."""
+        found = self.database.execute(
+            "select c.thread_id, m.exchange_id::text, m.position, m.role, m.content,"
+            " to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as created_at,"
+            ' m.order_key::text as "order"'
+            " from conversations c join messages m on m.conversation_id = c.id"
+            " where c.thread_id = any(%s) order by c.thread_id, m.order_key, m.position",
+            (list(threads),),
+        )
+        return [Stored(**row) for row in found]
+
+    def cutoffs(self, threads: Sequence[str], users: Sequence[str]) -> dict[str, str]:
+        """Return how far threads and users are deleted."""
+        found = self.database.execute(
+            "select thread_id as name, cutoff::text from thread_tombstones where thread_id = any(%s) union all"
+            " select user_id, cutoff::text from user_tombstones where user_id = any(%s)",
+            (list(threads), list(users)),
+        )
+        return {row["name"]: row["cutoff"] for row in found}
+
+    def everything_cached(self) -> dict[str, str]:
+        """Return the values of all keys in Redis, as text."""
+        kinds = {"list": lambda key: self.client.lrange(key, 0, -1), "hash": self.client.hgetall}
+        found = {}
+        for key in self.client.scan_iter(count=1000):
+            read = kinds.get(str(self.client.type(key)))
+            found[str(key)] = str(read(key)) if read else str(key)
+        return found
+
+    def order_of(self, text: str) -> UUID:
+        """Return the order key of what was said last in these words."""
+        return next(each.order for each in reversed(self.sent) if each.user_message == f"u {text}")
+
+    def close(self) -> None:
+        """Give every connection back."""
+        for slot in self._slots:
+            slot.redis.close()
+            slot.postgres.close()
+        self._looking_redis.close()
+        self._looking_postgres.close()
+        self.client.close()
+        self.database.close()

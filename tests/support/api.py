@@ -1,0 +1,67 @@
+"""The API over in-memory stores, asked by HTTP without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+from fastapi import FastAPI
+
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The application and the stores behind it."""
+
+    app: FastAPI
+    cache: InMemoryCache
+    archive: InMemoryArchive
+    queue: InMemoryQueue
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send a request; the path is percent-encoded as a client has to."""
+        given = content if content is not None else None if body is None else orjson.dumps(body)
+        sent = {"content-type": "application/json", **(headers or {})}
+
+        async def gateway(scope: Any, receive: Any, reply: Any) -> None:
+            # API Gateway hands the path over as it was sent.
+            await self.app({**scope, "path": scope["raw_path"].decode()}, receive, reply)
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+                return await client.request(method, path, content=given, headers=sent, params=query)
+
+        return asyncio.run(send())
+
+    def is_untouched(self) -> bool:
+        """Tell whether no store holds anything."""
+        return not (self.cache.lists or self.cache.hashes or self.cache.outbox_bodies or self.queue.bodies) and not any(
+            self.archive.exchanges(thread) for thread in self.archive._conversations
+        )
+
+
+def problem(response: httpx.Response, status: int, *fields: str) -> dict[str, Any]:
+    """Check that a response is a problem with faults in these fields, and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = response.json()
+    assert told["status"] == status
+    assert {"type", "title", "detail", "request_id"} <= told.keys()
+    assert "Traceback" not in response.text
+    assert [error["field"] for error in told.get("errors", [])] == list(fields)
+    assert all(error.keys() == {"field", "in", "detail"} for error in told.get("errors", []))
+    return told

@@ -1,0 +1,78 @@
+"""A pair of queues in SQS, from a test's side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.models import Exchange
+from shared.settings import SyncSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The exchange queue and its dead-letter queue.
+
+    Attributes:
+        client: The test's own.
+    """
+
+    client: SQSClient
+    url: str
+    dlq_url: str
+
+    def settings(self) -> SyncSettings:
+        """Return what a function is told of them."""
+        return SyncSettings(queue_url=self.url, dlq_url=self.dlq_url)
+
+    def receive(self, visibility: int = 30) -> list[dict[str, Any]]:
+        """Receive from the exchange queue, and return a Lambda event's records."""
+        records: list[dict[str, Any]] = []
+        while messages := self._receive(self.url, visibility):
+            records += [
+                {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                    "attributes": message["Attributes"],
+                }
+                for message in messages
+            ]
+            if not visibility:
+                # What stays visible would be received again for ever.
+                break
+        return records
+
+    def exchanges(self) -> list[Exchange]:
+        """Take everything off the exchange queue."""
+        records = self.receive()
+        for record in records:
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
+        return [Exchange.from_wire(record["body"]) for record in records]
+
+    def dead(self) -> list[tuple[str, dict[str, str]]]:
+        """Return body and attributes of each message that was given up."""
+        return [
+            (message["Body"], {name: value["StringValue"] for name, value in message["MessageAttributes"].items()})
+            for message in self._receive(self.dlq_url, 0)
+        ]
+
+    def waiting(self) -> tuple[int, int, int]:
+        """Return how many messages of the exchange queue are visible, in flight, and delayed."""
+        names: list[Any] = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+        found: dict[Any, str] = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        visible, in_flight, delayed = (int(found[name]) for name in names)
+        return visible, in_flight, delayed
+
+    def _receive(self, url: str, visibility: int) -> list[Any]:
+        answer = self.client.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=visibility,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        return list(answer.get("Messages", []))

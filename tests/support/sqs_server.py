@@ -1,0 +1,101 @@
+"""SQS as moto has it, behind a socket on 127.0.0.1, so that it can be reached, stopped and frozen like a server."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from localstack_client.session import Session
+from moto.core.request import Request
+from moto.sqs.responses import SQSResponse
+from werkzeug import Response
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+REGION = "us-east-1"
+
+
+class _MotoRequest(Request):
+    from_wsgi_server = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing."""
+
+
+class SqsServer:
+    """One region of SQS. What it holds survives a stop.
+
+    Attributes:
+        requests: The actions that were asked for, in order.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self._gate = threading.Event()
+        self._gate.set()
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self.port: int = self._server.port
+        self._thread: threading.Thread | None = None
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+        request = _MotoRequest(environ)
+        self._gate.wait(30)
+        self.requests.append(request.headers.get("X-Amz-Target", "").rpartition(".")[2])
+        status, headers, body = SQSResponse.dispatch(request, request.url, request.headers)
+        return Response(body, status, headers)(environ, start_response)
+
+    def client(self) -> SQSClient:
+        """Return a client of the test's own."""
+        made: SQSClient = Session(localstack_host=f"127.0.0.1:{self.port}").client("sqs", region_name=REGION)
+        return made
+
+    def environment(self) -> dict[str, str]:
+        """Return what makes the functions' own client come here."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def freeze(self) -> None:
+        """Take requests and answer none."""
+        self._gate.clear()
+
+    def thaw(self) -> None:
+        """Answer, also what was asked meanwhile."""
+        self._gate.set()
+
+    def start(self) -> None:
+        """Answer on the same port as before."""
+        if self._thread is None:
+            self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=_Quiet)
+            self._begin()
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="sqs", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Refuse connections."""
+        if self._thread is not None:
+            self.thaw()
+            self._server.shutdown()
+            self._thread.join(10)
+            self._server.server_close()
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,57 @@
+"""Hypothesis strategies: ids, times, texts and exchanges, drawn from small pools so that they collide."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from shared.models import Exchange, id_fault
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+# Everything that JSON and PostgreSQL can hold, SQS's forbidden noncharacters and control characters included.
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
+names = st.text(min_size=1, max_size=255).filter(lambda text: id_fault(text) is None)
+moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is the third argument's
+# Any 128 bits: versions and variants that RFC 9562 does not know are UUIDs to PostgreSQL, too.
+uuids = st.one_of(st.uuids(version=4), st.integers(0, (1 << 128) - 1).map(lambda number: UUID(int=number)))
+
+
+@st.composite
+def time_ordered(draw: st.DrawFn) -> UUID:
+    """Return a version 7 id of one of a few milliseconds, with one of a few tails."""
+    milliseconds = int(START.timestamp() * 1000) + draw(st.integers(0, 5))
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62 | draw(st.integers(0, 3)))
+
+
+@st.composite
+def colliding_exchanges(draw: st.DrawFn, *, is_moving: bool = False) -> Exchange:
+    """Return an exchange of thread `t` whose id, time and text others of the same example are likely to share.
+
+    With `is_moving`, ids that carry no time come at several times, and so at several places of the thread.
+    """
+    number = draw(st.integers(1, 6))
+    exchange_id = draw(st.one_of(time_ordered(), st.just(UUID(int=0x4 << 76 | 0b10 << 62 | number))))
+    created_at = START + timedelta(microseconds=draw(st.sampled_from([0, 1, 999, 1_000, 2_500, 5_000])))
+    if exchange_id.version != 7 and not is_moving:
+        created_at = START + timedelta(microseconds=number * 900)
+    # What happened at one time is one text, so that two of the same id and time are the same exchange.
+    text = f"{exchange_id} {created_at.microsecond}"
+    user_id = "ana" if exchange_id.int % 2 else None
+    return Exchange(exchange_id, "t", user_id, f"q {text}", f"a {text}", created_at)
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> Exchange:
+    """Return any exchange that the wire may carry."""
+    return Exchange(
+        exchange_id=draw(uuids),
+        thread_id=draw(names),
+        user_id=draw(st.none() | names),
+        user_message=draw(texts),
+        assistant_message=draw(texts),
+        created_at=draw(moments),
+        document_ids=tuple(draw(st.lists(names, max_size=3))),
+    )

@@ -1,0 +1,189 @@
+"""Every route of the contract over HTTP, on in-memory stores."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.support.api import Api, problem
+from tests.support.exchanges import exchanges, told
+
+AWKWARD = [
+    "a/b",
+    "a%2Fb",
+    "a b",
+    "'\"`;--",
+    "../x",
+    "messages",
+    "x/messages",
+    "preferences",
+    "🎉",
+    "שלום",
+    "a?b#c&d=e",
+    "%",
+]
+
+
+def test_run(api: Api) -> None:
+    """A turn: the answer, where it is, and two turns later the agent was given the first."""
+    first = api.ask("POST", "/run", {"prompt": "My name is Ana.", "thread_id": "t", "user_id": "u"})
+    assert first.status_code == 200
+    answer = first.json()
+    assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
+    assert (answer["thread_id"], UUID(answer["exchange_id"]).version) == ("t", 7)
+    assert answer["memory"] == {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    api.ask("POST", "/run", {"prompt": "And now?", "thread_id": "t"})
+    third = api.ask("POST", "/run", {"prompt": "Who am I?", "thread_id": "t"}).json()
+    assert "My name is Ana." in third["response"]
+    assert third["memory"]["source"] == "redis"
+    assert [each.user_message for each in api.queue.take()] == ["My name is Ana.", "And now?", "Who am I?"]
+
+
+def test_run_without_memory(api: Api) -> None:
+    """Neither a thread nor a user is needed."""
+    answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()
+    assert (answer["thread_id"], answer["exchange_id"]) == (None, None)
+    assert answer["memory"] == {"source": "none", "degraded": [], "durability": "none", "cached": False}
+    assert api.is_untouched()
+
+
+def test_run_with_preferences_documents_and_tools(api: Api) -> None:
+    """All that a request may name."""
+    api.ask("PUT", "/users/u/preferences", {"tone": "dry"})
+    body = {
+        "prompt": "What time is it?",
+        "agent_name": "assistant",
+        "instructions": "Be brief.",
+        "tools": ["current_time"],
+        "thread_id": "t",
+        "user_id": "u",
+        "document_ids": ["d1", "d2"],
+    }
+    answer = api.ask("POST", "/run", body).json()
+    assert "current_time answered" in answer["response"]
+    assert "tone: dry" in answer["response"]
+    assert answer["memory"]["source"] == "redis"
+    assert api.queue.take()[0].document_ids == ("d1", "d2")
+
+
+def test_invoking_and_invoked(api: Api) -> None:
+    """For agents that run elsewhere."""
+    body = {"thread_id": "t", "user_id": "u", "user_message": "Hello", "assistant_message": "Hi!"}
+    kept = api.ask("POST", "/invoked", body)
+    assert (kept.status_code, kept.json().keys()) == (202, {"exchange_id", "durability", "cached"})
+    api.ask("PATCH", "/users/u/preferences", {"tone": "dry"})
+    recalled = api.ask("POST", "/invoking", {"thread_id": "t", "user_id": "u"}).json()
+    assert recalled["context"] == "Previous conversation:\nuser: Hello\nassistant: Hi!\n\nUser preferences:\ntone: dry"
+    assert [(message["role"], message["content"]) for message in recalled["messages"]] == [
+        ("user", "Hello"),
+        ("assistant", "Hi!"),
+    ]
+    assert {message["exchange_id"] for message in recalled["messages"]} == {kept.json()["exchange_id"]}
+    assert (recalled["preferences"], recalled["source"]) == ({"tone": "dry"}, "redis")
+    nothing = api.ask("POST", "/invoking", {}).json()
+    assert nothing == {"context": "", "messages": [], "preferences": {}, "source": "none", "degraded": []}
+
+
+def test_the_same_exchange_twice(api: Api) -> None:
+    """The caller's id names it."""
+    named = str(uuid4())
+    body = {"thread_id": "t", "user_message": "q", "assistant_message": "a", "exchange_id": named}
+    assert [api.ask("POST", "/invoked", body).json()["exchange_id"] for _ in range(2)] == [named, named]
+    assert len(api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]) == 2
+
+
+def test_threads(api: Api) -> None:
+    """Listed, read, renamed, paged, deleted."""
+    api.archive.store([*exchanges(3, "t1", "u"), *exchanges(1, "t2", "u")])
+    page = api.ask("GET", "/threads", query={"user_id": "u", "limit": "1"}).json()
+    assert [item["thread_id"] for item in page["items"]] == ["t2"]
+    assert page["items"][0].keys() >= {"thread_id", "title", "created_at", "updated_at", "message_count"}
+    query = {"user_id": "u", "limit": "1", "cursor": page["next_cursor"]}
+    rest = api.ask("GET", "/threads", query=query).json()
+    assert ([item["thread_id"] for item in rest["items"]], rest["next_cursor"]) == (["t1"], None)
+    assert api.ask("PATCH", "/threads/t1", {"title": "Mine"}).json()["title"] == "Mine"
+    thread = api.ask("GET", "/threads/t1").json()
+    assert (thread["title"], thread["message_count"], thread["document_ids"]) == ("Mine", 6, [])
+    messages = api.ask("GET", "/threads/t1/messages", query={"limit": "4"}).json()
+    assert [message["content"] for message in messages["items"]] == told(0, 1)
+    last = api.ask("GET", "/threads/t1/messages", query={"cursor": messages["next_cursor"]}).json()
+    assert ([message["content"] for message in last["items"]], last["next_cursor"]) == (told(2), None)
+    newest = api.ask("GET", "/threads/t1/messages", query={"limit": "1", "order": "desc"}).json()
+    assert [message["content"] for message in newest["items"]] == ["a2"]
+    assert (api.ask("DELETE", "/threads/t1").status_code, api.ask("DELETE", "/threads/t1").status_code) == (204, 404)
+    for path in ("/threads/t1", "/threads/t1/messages"):
+        problem(api.ask("GET", path), 404)
+    problem(api.ask("PATCH", "/threads/t1", {"title": "x"}), 404)
+
+
+def test_preferences(api: Api) -> None:
+    """Read, replaced, merged, removed."""
+    path = "/users/u/preferences"
+    assert api.ask("GET", path).json() == {}
+    assert api.ask("PUT", path, {"a": "1", "b": "2"}).json() == {"a": "1", "b": "2"}
+    assert api.ask("PATCH", path, {"a": None, "c": ""}).json() == {"b": "2", "c": ""}
+    assert api.ask("GET", path).json() == {"b": "2", "c": ""}
+    gone = api.ask("DELETE", path)
+    assert (gone.status_code, gone.content, api.ask("GET", path).json()) == (204, b"", {})
+
+
+def test_a_user_is_deleted(api: Api) -> None:
+    """With all threads and preferences."""
+    api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"})
+    api.ask("PUT", "/users/u/preferences", {"a": "1"})
+    assert api.ask("DELETE", "/users/u").status_code == 204
+    problem(api.ask("GET", "/threads/t"), 404)
+    assert api.ask("GET", "/users/u/preferences").json() == {}
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_awkward_ids(name: str, api: Api) -> None:
+    """Slashes, percent signs, quotes and the world's letters are letters of an id like others."""
+    encoded = quote(name, safe="")
+    api.ask("POST", "/invoked", {"thread_id": name, "user_id": name, "user_message": "q", "assistant_message": "a"})
+    assert api.ask("GET", f"/threads/{encoded}").json()["thread_id"] == name
+    assert len(api.ask("GET", f"/threads/{encoded}/messages").json()["items"]) == 2
+    assert api.ask("PUT", f"/users/{encoded}/preferences", {name: name}).json() == {name: name}
+    assert api.ask("GET", f"/users/{encoded}/preferences").json() == {name: name}
+    api.archive.store(api.queue.take())
+    assert [item["thread_id"] for item in api.ask("GET", "/threads", query={"user_id": name}).json()["items"]] == [name]
+    assert api.ask("DELETE", f"/threads/{encoded}").status_code == 204
+    assert api.ask("DELETE", f"/users/{encoded}").status_code == 204
+
+
+def test_health(api: Api) -> None:
+    """Each layer for itself."""
+    assert api.ask("GET", "/health").json() == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+    api.cache.is_down = True
+    told_of = api.ask("GET", "/health")
+    assert (told_of.status_code, told_of.json()) == (
+        200,
+        {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"},
+    )
+
+
+def test_the_description(api: Api) -> None:
+    """It names every route of the contract, with the errors' own content type; the page needs no other server."""
+    described = api.ask("GET", "/openapi.json").json()
+    routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
+    assert len(routes) == 14
+    for path in described["paths"].values():
+        for operation in path.values():
+            assert list(operation["responses"]["4XX"]["content"]) == ["application/problem+json"]
+    page = api.ask("GET", "/docs")
+    assert (page.status_code, "http://" in page.text, "https://" in page.text) == (200, False, False)
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert name in page.text
+        assert api.ask("GET", f"/docs/{name}").status_code == 200
+    problem(api.ask("GET", "/docs/other.js"), 404)
+
+
+def test_an_answer_that_is_too_large(api: Api) -> None:
+    """Lambda could not return it, so the caller is told how to read it instead."""
+    for _ in range(30):
+        body = {"thread_id": "t", "user_message": "x" * 100_000, "assistant_message": "y" * 100_000}
+        api.ask("POST", "/invoked", body)
+    problem(api.ask("POST", "/invoking", {"thread_id": "t"}), 413)
+    assert api.ask("GET", "/threads/t/messages").status_code == 200

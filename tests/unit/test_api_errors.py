@@ -1,0 +1,268 @@
+"""Bad input and bad luck over HTTP: a problem that names the field, and nothing stored."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from functions.agent import runner
+from functions.agent.errors import AgentRunError, AgentTimeoutError
+from tests.support.api import Api, problem
+from tests.support.exchanges import exchanges
+
+RUN = {"prompt": "Hello", "thread_id": "t"}
+INVOKED = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
+FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+
+
+@pytest.mark.parametrize("path", ["/run", "/invoking", "/invoked"])
+@pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"prompt": }', b"[" * 50_000])
+def test_a_body_that_is_not_json(path: str, content: bytes, api: Api) -> None:
+    """400, whatever it is."""
+    problem(api.ask("POST", path, content=content), 400)
+    assert api.is_untouched()
+
+
+@pytest.mark.parametrize("body", [[], "text", 1, None, True])
+def test_a_body_that_is_no_object(body: object, api: Api) -> None:
+    """It is JSON, so the fault is the body's."""
+    response = api.ask("POST", "/run", content=b"null" if body is None else None, body=body)
+    assert response.status_code in {400, 422}
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/run", {}, "prompt"),
+        ("/run", {"prompt": ""}, "prompt"),
+        ("/run", {"prompt": 1}, "prompt"),
+        ("/run", {"prompt": None}, "prompt"),
+        ("/run", {**RUN, "tools": "current_time"}, "tools"),
+        ("/run", {**RUN, "tools": [1]}, "tools.0"),
+        ("/run", {**RUN, "tools": ["x"] * 1_001}, "tools"),
+        ("/run", {**RUN, "tools": ["rm"]}, "tools"),
+        ("/run", {**RUN, "agent_name": "nobody"}, "agent_name"),
+        ("/run", {**RUN, "agent_name": ""}, "agent_name"),
+        ("/run", {**RUN, "instructions": 5}, "instructions"),
+        ("/run", {**RUN, "thread_id": ""}, "thread_id"),
+        ("/run", {**RUN, "thread_id": "x" * 300}, "thread_id"),
+        ("/run", {**RUN, "thread_id": "a\nb"}, "thread_id"),
+        ("/run", {**RUN, "thread_id": 7}, "thread_id"),
+        ("/run", {**RUN, "user_id": "x" * 300}, "user_id"),
+        ("/run", {**RUN, "user_id": "\u200b"}, "user_id"),
+        ("/run", {**RUN, "document_ids": [""]}, "document_ids.0"),
+        ("/run", {**RUN, "document_ids": {}}, "document_ids"),
+        ("/run", {**RUN, "propmt": "x"}, "propmt"),
+        ("/run", {**RUN, "prompt": "a\x00b"}, "prompt"),
+        ("/run", {**RUN, "instructions": "\x00"}, "instructions"),
+        ("/invoking", {"thread_id": "x" * 256}, "thread_id"),
+        ("/invoking", {"user_id": []}, "user_id"),
+        ("/invoked", {"thread_id": "t", "user_message": "q"}, "assistant_message"),
+        ("/invoked", {"thread_id": "t", "assistant_message": "q"}, "user_message"),
+        ("/invoked", {**INVOKED, "assistant_message": "\x00"}, "assistant_message"),
+        ("/invoked", {**INVOKED, "exchange_id": "no uuid"}, "exchange_id"),
+        ("/invoked", {**INVOKED, "exchange_id": 5}, "exchange_id"),
+        ("/invoked", {**INVOKED, "exchange_id": FUTURE}, "exchange_id"),
+        ("/invoked", {**INVOKED, "document_ids": ["x" * 256]}, "document_ids.0"),
+    ],
+)
+def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -> None:
+    """422 with the field's name, and nothing stored."""
+    told = problem(api.ask("POST", path, body), 422, field)
+    assert told["errors"][0]["in"] == "body"
+    assert api.is_untouched()
+
+
+@pytest.mark.parametrize("field", ["prompt", "instructions", "thread_id", "user_id", "agent_name"])
+@pytest.mark.parametrize("escape", [rb"\ud800", rb"a\udfffb", rb"\udc00\ud800"])
+def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
+    """No database and no other JSON reader holds them."""
+    fields = {b"prompt": b"x", b"thread_id": b"t", field.encode(): escape}
+    content = b"{" + b",".join(b'"%s":"%s"' % pair for pair in fields.items()) + b"}"
+    problem(api.ask("POST", "/run", content=content), 422, field)
+    assert api.is_untouched()
+
+
+@pytest.mark.parametrize("key", [rb"\ud800", b"x" * 300, rb"\u0000"])
+def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
+    """A field's name is the caller's text, too."""
+    for method, path in (("POST", "/run"), ("PUT", "/users/u/preferences"), ("PATCH", "/users/u/preferences")):
+        response = api.ask(method, path, content=b'{"prompt":"x","%s":"y"}' % key)
+        assert response.status_code == 422
+        assert response.headers["content-type"] == "application/problem+json"
+    assert api.is_untouched()
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("/run", "prompt"), ("/run", "instructions"), ("/invoked", "user_message")]
+)
+def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
+    """250,000 characters are 413; 200,000 are fine, however many bytes that is."""
+    body = RUN if path == "/run" else INVOKED
+    problem(api.ask("POST", path, {**body, field: "x" * 250_000}), 413, field)
+    problem(api.ask("POST", path, {**body, field: "🎉" * 200_001}), 413, field)
+    assert api.is_untouched()
+    assert api.ask("POST", path, {**body, field: "🎉" * 200_000}).status_code in {200, 202}
+
+
+@pytest.mark.parametrize(
+    "text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا بالعالم", "\u202eevil", "\ufffe\uffff", "a\tb\r\nc\x01"]
+)
+def test_text_of_the_world_is_fine(text: str, api: Api) -> None:
+    """It comes back as it was."""
+    assert api.ask("POST", "/run", {"prompt": text, "thread_id": "t"}).status_code == 200
+    assert api.ask("GET", "/threads/t/messages").json()["items"][0]["content"] == text
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("/threads", {}, "user_id"),
+        ("/threads", {"user_id": ""}, "user_id"),
+        ("/threads", {"user_id": "x" * 300}, "user_id"),
+        ("/threads", {"user_id": "u", "limit": "1000000"}, "limit"),
+        ("/threads", {"user_id": "u", "limit": "9" * 5_000}, "limit"),
+        ("/threads", {"user_id": "u", "limit": "0"}, "limit"),
+        ("/threads", {"user_id": "u", "limit": "-1"}, "limit"),
+        ("/threads", {"user_id": "u", "limit": "many"}, "limit"),
+        ("/threads", {"user_id": "u", "cursor": "forged"}, "cursor"),
+        ("/threads", {"user_id": "u", "cursor": ""}, "cursor"),
+        ("/threads/t/messages", {"limit": "201"}, "limit"),
+        ("/threads/t/messages", {"order": "sideways"}, "order"),
+        ("/threads/t/messages", {"cursor": "Zm9yZ2Vk"}, "cursor"),
+        ("/threads/t/messages", {"cursor": "x" * 5_000}, "cursor"),
+    ],
+)
+def test_a_faulty_query(path: str, query: dict[str, str], field: str, api: Api) -> None:
+    """The parameter is named, and that it stands in the query."""
+    api.archive.store(exchanges(1))
+    told = problem(api.ask("GET", path, query=query), 422, field)
+    assert told["errors"][0]["in"] == "query"
+
+
+def test_a_cursor_of_another_list(api: Api) -> None:
+    """It is no cursor of this one."""
+    api.archive.store([*exchanges(2, "a"), *exchanges(2, "b")])
+    cursor = api.ask("GET", "/threads/a/messages", query={"limit": "1"}).json()["next_cursor"]
+    problem(api.ask("GET", "/threads/b/messages", query={"cursor": cursor}), 422, "cursor")
+
+
+@pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
+def test_a_faulty_path(path: str, api: Api) -> None:
+    """An id that none can be."""
+    told = problem(api.ask("GET", path), 422, "thread_id")
+    assert told["errors"][0]["in"] == "path"
+
+
+@pytest.mark.parametrize("body", [{"title": ""}, {"title": "x" * 501}, {"title": "\x00"}, {"title": None}, {}])
+def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
+    """It stays what it was."""
+    api.archive.store(exchanges(1))
+    problem(api.ask("PATCH", "/threads/t", body), 422, "title")
+    assert api.ask("GET", "/threads/t").json()["title"] == "q0"
+
+
+@pytest.mark.parametrize(
+    "body", [{"a": 1}, {"a": {"b": "c"}}, {"a": ["b"]}, {"a": "\x00"}, {"a": "x" * 20_001}, {"a": None}]
+)
+def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
+    """A flat object of strings, or nothing."""
+    problem(api.ask("PUT", "/users/u/preferences", body), 422, "a")
+    assert api.is_untouched()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nothing"), ("GET", "/"), ("POST", "/run/x"), ("GET", "/users/u")]
+)
+def test_no_such_route(method: str, path: str, api: Api) -> None:
+    """A problem as well."""
+    assert api.ask(method, path).headers["content-type"] == "application/problem+json"
+    assert api.ask(method, path).status_code in {404, 405}
+
+
+def test_a_method_that_a_route_has_not(api: Api) -> None:
+    """405 says which there are."""
+    response = api.ask("GET", "/run")
+    problem(response, 405)
+    assert response.headers["allow"] == "POST"
+
+
+# --- bad luck ---
+
+
+def test_a_layer_away(api: Api) -> None:
+    """A turn goes on and says so; what cannot be done without the layer is a 503 that may be tried again."""
+    api.cache.is_down = api.archive.is_down = True
+    answer = api.ask("POST", "/run", RUN).json()
+    assert answer["memory"] == {
+        "source": "none",
+        "degraded": ["redis", "postgres"],
+        "durability": "queue",
+        "cached": False,
+    }
+    for method, path, body in (
+        ("GET", "/threads/t", None),
+        ("PATCH", "/threads/t", {"title": "x"}),
+        ("DELETE", "/threads/t", None),
+        ("PUT", "/users/u/preferences", {"a": "1"}),
+        ("DELETE", "/users/u", None),
+    ):
+        response = api.ask(method, path, body)
+        problem(response, 503)
+        assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(AgentRunError("The model offline gave no answer: KeyError."), 502), (AgentTimeoutError("No answer."), 504)],
+)
+def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept of the turn."""
+
+    async def fail(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr(runner.AgentRunner, "run", fail)
+    assert problem(api.ask("POST", "/run", RUN), status)["detail"] == str(error)
+    assert api.is_untouched()
+
+
+def test_what_nobody_foresaw(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """500 without a word of the error, which the log has."""
+
+    def fail(*_: object) -> None:
+        message = "secret"
+        raise LookupError(message)
+
+    monkeypatch.setattr(api.archive, "thread", fail)
+    response = api.ask("GET", "/threads/t")
+    problem(response, 500)
+    assert "secret" not in response.text
+    assert "LookupError" not in response.text
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+
+
+# --- idempotency keys ---
+
+
+def test_the_same_key_twice(api: Api) -> None:
+    """One exchange, one answer, and the second says that it is a replay."""
+    first = api.ask("POST", "/run", RUN, headers={"Idempotency-Key": "k"})
+    second = api.ask("POST", "/run", RUN, headers={"Idempotency-Key": "k"})
+    assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")
+    assert first.json() == second.json()
+    assert len(api.queue.bodies) == 1
+    other = api.ask("POST", "/run", {**RUN, "prompt": "Other"}, headers={"Idempotency-Key": "k"})
+    problem(other, 422)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_faulty_key(key: str, api: Api) -> None:
+    """It stands in the header."""
+    told = problem(api.ask("POST", "/run", RUN, headers={"Idempotency-Key": key}), 422, "Idempotency-Key")
+    assert told["errors"][0]["in"] == "header"
+    assert api.is_untouched()

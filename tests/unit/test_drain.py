@@ -1,0 +1,278 @@
+"""The drain: good records stored, bad ones buried alone, patience with a database that is away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from functions.sync.drain import Drain, Outcome, Received
+from shared.errors import InvalidRecord, StoreUnavailable
+from shared.ids import ExchangeIds
+from shared.models import Exchange
+from shared.stores.base import StoreResult, Window
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from tests.support.exchanges import exchange, exchanges, told
+
+
+@dataclass
+class NotedQueue:
+    """Notes what the drain asks of it; each method may be out of order."""
+
+    broken: set[str] = field(default_factory=set)
+    dead: list[tuple[str, str, str]] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
+    postponed: list[tuple[str, int]] = field(default_factory=list)
+    not_renewable: set[str] = field(default_factory=set)
+
+    def _check(self, name: str) -> None:
+        if name in self.broken:
+            raise StoreUnavailable("queue", "broken")
+
+    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+        """Note a dead letter."""
+        self._check("dead_letter")
+        self.dead.append((message.message_id, reason, detail))
+
+    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
+        """Note fresh copies."""
+        self._check("renew")
+        assert delay_seconds == 60
+        self.renewed += [message.message_id for message in messages if message.message_id not in self.not_renewable]
+        return [message for message in messages if message.message_id in self.not_renewable]
+
+    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+        """Note patience."""
+        self._check("postpone")
+        self.postponed += [(message.message_id, seconds) for message in messages]
+
+
+class Picky(InMemoryArchive):
+    """Refuses batches that hold certain texts, as PostgreSQL does, and counts its questions."""
+
+    refused: frozenset[str] = frozenset()
+    sizes: tuple[int, ...] = ()
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store all or nothing."""
+        self.sizes += (len(exchanges),)
+        if any(each.user_message in self.refused for each in exchanges):
+            raise InvalidRecord("refused_by_postgres", "22023: no")
+        return super().store(exchanges)
+
+
+@pytest.fixture
+def archive() -> Picky:
+    """L2's twin, which may refuse."""
+    return Picky()
+
+
+@pytest.fixture
+def sqs_queue() -> NotedQueue:
+    """The queues."""
+    return NotedQueue()
+
+
+@pytest.fixture
+def run(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., Outcome]:
+    """Drain a batch."""
+    return Drain(archive, cache, sqs_queue).run
+
+
+def _record(body: str | Exchange, number: int = 0, receives: int = 1) -> dict[str, Any]:
+    return {
+        "messageId": f"m{number}",
+        "receiptHandle": f"r{number}",
+        "body": body if isinstance(body, str) else body.to_wire(),
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+    }
+
+
+def _records(bodies: Sequence[str | Exchange]) -> list[dict[str, Any]]:
+    return [_record(body, number) for number, body in enumerate(bodies)]
+
+
+def test_a_batch_is_stored_at_once(run: Callable[..., Outcome], archive: Picky) -> None:
+    """One question to L2, whatever the batch's size."""
+    made = exchanges(100)
+    outcome = run(_records(made))
+    assert (outcome.stored, outcome.duplicates, outcome.failed, outcome.dead) == (100, 0, [], {})
+    assert outcome.newest is not None
+    assert outcome.newest.created_at == made[-1].created_at
+    assert archive.sizes == (100,)
+
+
+def test_an_empty_batch(run: Callable[..., Outcome], archive: Picky) -> None:
+    """Nothing is asked."""
+    assert run([]) == Outcome()
+    assert archive.calls == []
+
+
+def test_the_same_batch_again(run: Callable[..., Outcome], archive: Picky) -> None:
+    """A redelivery changes nothing and fails nothing."""
+    records = _records(exchanges(3))
+    run(records)
+    again = run(records)
+    assert (again.stored, again.duplicates, again.failed) == (0, 3, [])
+    assert len(archive.exchanges("t")) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("no json", "not_json"),
+        ("", "not_json"),
+        (exchange().to_wire().replace('"version":1', '"version":2'), "unknown_version"),
+        (exchange().to_wire().replace('"thread_id"', '"thread"'), "missing_field"),
+        (json.dumps({**json.loads(exchange().to_wire()), "created_at": "0001-01-01T00:00:00Z"}), "invalid_field"),
+    ],
+)
+def test_poison_is_buried_alone(
+    body: str, reason: str, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+) -> None:
+    """The rest of the batch is stored, and nothing stays on the queue."""
+    made = exchanges(4)
+    outcome = run(_records([*made[:2], body, *made[2:]]))
+    assert (outcome.stored, outcome.failed, outcome.dead) == (4, [], {reason: 1})
+    assert [(message_id, why) for message_id, why, _ in sqs_queue.dead] == [("m2", reason)]
+    assert archive.exchanges("t") == made
+
+
+def test_what_l2_refuses_is_found_by_halving(
+    run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+) -> None:
+    """One in a thousand is buried alone, in a number of questions that grows with the logarithm."""
+    archive.refused = frozenset({"q617"})
+    outcome = run(_records(exchanges(1_000)))
+    assert (outcome.stored, outcome.dead, outcome.failed) == (999, {"refused_by_postgres": 1}, [])
+    assert sqs_queue.dead == [("m617", "refused_by_postgres", "22023: no")]
+    assert len(archive.sizes) < 2 * 11
+
+
+def test_several_that_l2_refuses(run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue) -> None:
+    """Each is found, at the ends too."""
+    archive.refused = frozenset({"q0", "q7", "q8", "q15"})
+    outcome = run(_records(exchanges(16)))
+    assert (outcome.stored, [message_id for message_id, _, _ in sqs_queue.dead]) == (12, ["m0", "m7", "m8", "m15"])
+
+
+def test_a_dead_letter_queue_that_is_away(run: Callable[..., Outcome], sqs_queue: NotedQueue) -> None:
+    """The bad record stays on the queue; the good ones are stored."""
+    sqs_queue.broken.add("dead_letter")
+    outcome = run(_records(["no json", *exchanges(2)]))
+    assert (outcome.stored, outcome.failed, outcome.dead) == (2, ["m0"], {})
+
+
+@pytest.mark.parametrize(("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (7, 60)])
+def test_a_database_that_is_away(
+    receives: int, seconds: int, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+) -> None:
+    """Everything stays on the queue, hidden for longer and longer, at most a minute."""
+    archive.is_down = True
+    outcome = run([_record(exchange(), 1, receives)])
+    assert (outcome.stored, outcome.failed, outcome.dead) == (0, ["m1"], {})
+    assert (sqs_queue.postponed, sqs_queue.renewed) == ([("m1", seconds)], [])
+
+
+def test_no_outage_makes_a_dead_letter(run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue) -> None:
+    """Before the tenth receive, at which the queue would give up, a fresh copy takes the message's place."""
+    archive.is_down = True
+    outcome = run([_record(exchange(), number, receives=number) for number in range(1, 11)])
+    assert sqs_queue.renewed == ["m8", "m9", "m10"]
+    assert outcome.failed == [f"m{number}" for number in range(1, 8)]
+    assert [message_id for message_id, _ in sqs_queue.postponed] == outcome.failed
+
+
+@pytest.mark.parametrize("broken", [{"renew"}, {"renew", "postpone"}])
+def test_a_queue_that_takes_no_copies(
+    broken: set[str], run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+) -> None:
+    """The message stays, and comes back at the latest when its visibility timeout ends."""
+    archive.is_down = True
+    sqs_queue.broken = broken
+    assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
+
+
+def test_a_copy_that_could_not_be_made(run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue) -> None:
+    """Only that message stays."""
+    archive.is_down = True
+    sqs_queue.not_renewable = {"m2"}
+    outcome = run([_record(exchange(number), number, 9) for number in range(4)])
+    assert (outcome.failed, sqs_queue.postponed) == (["m2"], [("m2", 60)])
+
+
+def test_l1_is_told_what_l2_has(run: Callable[..., Outcome], cache: InMemoryCache) -> None:
+    """Lists that exist take it; what L2 knew earlier is told as L2 has it."""
+    named = UUID(int=5)
+    first = exchange("first", exchange_id=named)
+    run(_records([first]))
+    cache.hydrate("t", Window([], is_all=True))
+    later = Exchange(named, "t", None, "qlater", "alater", first.created_at + timedelta(hours=1))
+    cache.append(later, is_drained=False)
+    run(_records([later, exchange(2)]))
+    assert [content for _, content in cache.contents("t")] == told("first", 2)
+    assert cache.pending["t"] == {}
+
+
+def test_l1_that_is_away_fails_no_batch(run: Callable[..., Outcome], cache: InMemoryCache, archive: Picky) -> None:
+    """The batch is stored, and that L1 has to hear of it is noted."""
+    cache.is_down = True
+    outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
+    assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
+    assert sorted(repair.id for repair in archive.repairs(9)) == ["t1", "t2"]
+
+
+def test_nobody_can_note_that_l1_is_behind(run: Callable[..., Outcome], cache: InMemoryCache, archive: Picky) -> None:
+    """Then the batch comes again, and L1 is told of the duplicates."""
+    cache.is_down = True
+
+    def note_repairs(*_: object) -> None:
+        raise StoreUnavailable("postgres", "gone meanwhile")
+
+    archive.note_repairs = note_repairs  # type: ignore[method-assign,assignment]
+    records = _records(exchanges(2))
+    assert run(records).failed == ["m0", "m1"]
+    cache.is_down = False
+    assert run(records).failed == []
+
+
+@pytest.mark.parametrize("named", [None, UUID(int=5)])
+def test_a_record_from_the_future(
+    named: UUID | None, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+) -> None:
+    """It would sort after all that its thread will be told, so it is buried."""
+    ahead = exchange(9, exchange_id=named or ExchangeIds().new(now=time.time() + 3 * 86_400))
+    ahead = ahead.with_id(ahead.exchange_id, ahead.created_at + timedelta(days=3 if named else 0))
+    outcome = run(_records([ahead, exchange(1)]))
+    assert (outcome.stored, outcome.dead) == (1, {"invalid_field": 1})
+    assert [message_id for message_id, _, _ in sqs_queue.dead] == ["m0"]
+    assert len(archive.exchanges("t")) == 1
+
+
+def test_what_was_deleted_meanwhile_is_dropped(run: Callable[..., Outcome], archive: Picky) -> None:
+    """It is neither stored nor a failure."""
+    old, new = exchanges(2)
+    archive.forget_thread("t", old.order)
+    outcome = run(_records([old, new]))
+    assert (outcome.stored, outcome.erased, outcome.failed) == (1, 1, [])
+    assert archive.exchanges("t") == [new]
+
+
+def test_a_record_without_a_receive_count() -> None:
+    """It is taken for the first."""
+    assert Received.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
+
+
+def test_logs_hold_no_text(run: Callable[..., Outcome], caplog: pytest.LogCaptureFixture) -> None:
+    """A bad record is logged by its id and reason."""
+    with caplog.at_level("DEBUG"):
+        run(_records(['{"version": 1, "user_message": "secret', exchange("secret")]))
+    assert "secret" not in caplog.text
+    (buried,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (buried.__dict__["message_id"], buried.__dict__["reason"]) == ("m0", "not_json")

@@ -1,0 +1,119 @@
+"""Idempotency keys: claimed in both layers, answered once, and safe when a layer or a sandbox dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import IdempotencyConflict, StoreUnavailable
+from shared.ids import ExchangeIds
+from shared.memory.idempotency import Claim, Idempotency
+from shared.stores.in_memory import InMemoryKeys
+
+ANSWER = {"response": "Hi!"}
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The layers' clock."""
+    return Clock()
+
+
+@pytest.fixture
+def layers(clock: Clock) -> list[InMemoryKeys]:
+    """Both layers' keys."""
+    return [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)]
+
+
+@pytest.fixture
+def keys(layers: list[InMemoryKeys]) -> Idempotency:
+    """Claims in both layers."""
+    return Idempotency(layers)
+
+
+def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes = b"{}") -> Claim:
+    return keys.claim(scope, key, body, ExchangeIds().new())
+
+
+def test_the_first_claims_and_the_second_is_told_the_answer(keys: Idempotency) -> None:
+    """Under the first one's exchange id."""
+    first = _claim(keys)
+    assert first.replayed is None
+    first.complete(ANSWER)
+    second = _claim(keys)
+    assert (second.replayed, second.exchange_id) == (ANSWER, first.exchange_id)
+
+
+def test_while_the_first_is_running(keys: Idempotency) -> None:
+    """The second is told to wait."""
+    _claim(keys)
+    with pytest.raises(IdempotencyConflict) as caught:
+        _claim(keys)
+    assert caught.value.status == 409
+
+
+def test_another_body(keys: Idempotency) -> None:
+    """A key names one request, answered or running."""
+    claim = _claim(keys)
+    for _ in range(2):
+        with pytest.raises(IdempotencyConflict) as caught:
+            _claim(keys, body=b"other")
+        assert caught.value.status == 422
+        claim.complete(ANSWER)
+
+
+def test_keys_belong_to_their_user(keys: Idempotency) -> None:
+    """Equal keys of two users are two keys."""
+    assert _claim(keys).replayed is None
+    assert _claim(keys, scope="bob").replayed is None
+
+
+def test_a_request_that_kept_nothing_may_come_again(keys: Idempotency) -> None:
+    """Its claim is released."""
+    _claim(keys).release()
+    assert _claim(keys).replayed is None
+
+
+def test_a_sandbox_that_died(keys: Idempotency, clock: Clock) -> None:
+    """After its lease another takes over, under the same exchange id, so that the exchange stays one."""
+    dead = _claim(keys)
+    clock.now += 41
+    assert _claim(keys).exchange_id == dead.exchange_id
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+    """Also if it is away when the answer comes, or loses all."""
+    _claim(keys).complete(ANSWER)
+    layers[lost].states.clear()
+    assert _claim(keys).replayed == ANSWER
+    layers[lost].is_down = True
+    assert _claim(keys).replayed == ANSWER
+
+
+@pytest.mark.parametrize("away", [0, 1])
+def test_one_layer_away(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+    """The other one is enough, from beginning to end."""
+    layers[away].is_down = True
+    claim = _claim(keys)
+    with pytest.raises(IdempotencyConflict):
+        _claim(keys)
+    claim.release()
+    _claim(keys).complete(ANSWER)
+    assert _claim(keys).replayed == ANSWER
+
+
+def test_both_layers_away(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+    """Nobody can tell whether the key came before, so the request is refused rather than run twice."""
+    for layer in layers:
+        layer.is_down = True
+    with pytest.raises(StoreUnavailable):
+        _claim(keys)

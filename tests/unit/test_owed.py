@@ -1,0 +1,86 @@
+"""What only the outbox took: put on its way by the process itself as soon as there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import StoreUnavailable
+from shared.ids import ExchangeIds
+from shared.memory.idempotency import Idempotency
+from shared.memory.owed import OwedExchanges
+from shared.memory.turn import Memory
+from shared.models import Exchange
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
+from tests.support.exchanges import exchanges
+
+MakeMemory = Callable[..., Memory]
+
+
+def _keep(memory: Memory, number: int) -> str:
+    return memory.turn("t", None).keep(f"q{number}", f"a{number}").durability
+
+
+@pytest.fixture
+def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) -> Memory:
+    """A process that had nothing but the outbox for two exchanges."""
+    made = memory()
+    archive.is_down = queue.is_down = True
+    assert [_keep(made, number) for number in range(2)] == ["redis", "redis"]
+    return made
+
+
+def test_sent_to_the_queue_when_that_is_back(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
+    """So that they are not lost with the outbox."""
+    cache.lose_everything()
+    queue.is_down = False
+    assert _keep(process, 2) == "queue"
+    assert sorted(exchange.user_message for exchange in queue.take()) == ["q0", "q1", "q2"]
+    _keep(process, 3)
+    assert [exchange.user_message for exchange in queue.take()] == ["q3"]
+
+
+def test_stored_when_only_postgres_is_back(process: Memory, archive: InMemoryArchive) -> None:
+    """Whatever took the newer one takes them."""
+    archive.is_down = False
+    assert _keep(process, 2) == "postgres"
+    assert [exchange.user_message for exchange in archive.exchanges("t")] == ["q0", "q1", "q2"]
+
+
+def test_forgotten_with_their_thread(process: Memory, queue: InMemoryQueue) -> None:
+    """A deleted thread is not told again."""
+    process.forget(["t"])
+    queue.is_down = False
+    process.turn("other", None).keep("q", "a")
+    assert [exchange.thread_id for exchange in queue.take()] == ["other"]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_an_answer_that_one_layer_missed(lost: int) -> None:
+    """It is told with the next key, so that the other layer may lose its own."""
+    layers = [InMemoryKeys("redis"), InMemoryKeys("postgres")]
+    keys = Idempotency(layers)
+    layers[1 - lost].is_down = True
+    keys.claim("ana", "k", b"{}", ExchangeIds().new()).complete({"response": "Hi!"})
+    layers[1 - lost].is_down = False
+    keys.claim("ana", "other", b"{}", ExchangeIds().new())
+    layers[lost].states.clear()
+    assert keys.claim("ana", "k", b"{}", ExchangeIds().new()).replayed == {"response": "Hi!"}
+
+
+def test_what_fails_stays() -> None:
+    """And a request does not pay for all."""
+    owed, put, kept = OwedExchanges(), list[Exchange](), exchanges(30)
+    for each in kept:
+        owed.add(each)
+
+    def fail(_: Exchange) -> None:
+        raise StoreUnavailable("queue", "gone")
+
+    with pytest.raises(StoreUnavailable):
+        owed.pay(fail)
+    owed.pay(put.append)
+    assert len(put) == 20
+    owed.pay(put.append)
+    assert put == kept

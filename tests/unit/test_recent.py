@@ -1,0 +1,102 @@
+"""What a process keeps at hand: what it accepted lately, and what only the outbox has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.memory import owed as owed_module
+from shared.memory import recent as recent_module
+from shared.memory.owed import OwedExchanges
+from shared.memory.recent import RecentExchanges
+from shared.memory.turn import Memory
+from shared.models import Exchange
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import exchange, exchanges
+
+MakeMemory = Callable[..., Memory]
+
+
+def test_recent_ones_of_a_thread() -> None:
+    """In the order of their acceptance, for a quarter of an hour, the first of two of one id."""
+    recent = RecentExchanges()
+    made = [*exchanges(2), exchange(2, "other")]
+    for number, each in enumerate(made):
+        recent.add(each, now=float(number))
+    recent.add(exchange("again", exchange_id=made[0].exchange_id), now=5)
+    assert recent.of("t", now=5) == made[:2]
+    assert recent.of("t", now=900.5) == made[1:2]
+    assert recent.of("t", now=5_000) == []
+
+
+def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in characters; the oldest go first."""
+    monkeypatch.setattr(recent_module, "_MOST_EXCHANGES", 3)
+    recent = RecentExchanges()
+    made = exchanges(5)
+    for each in made:
+        recent.add(each, now=0)
+    assert recent.of("t", now=0) == made[2:]
+    monkeypatch.setattr(recent_module, "_MOST_CHARACTERS", 8)
+    recent.add(exchange(9), now=0)
+    assert len(recent.of("t", now=0)) == 2
+
+
+def test_recent_ones_are_forgotten() -> None:
+    """By thread and by user."""
+    recent = RecentExchanges()
+    made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob")]
+    for each in made:
+        recent.add(each, now=0)
+    recent.drop({"t1"}, None)
+    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == ([], made[1:])
+    recent.drop(set(), "ana")
+    assert recent.of("t2", now=0) == made[2:]
+
+
+def test_owed_ones_are_paid_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some at a time; what could not be paid stays."""
+    monkeypatch.setattr(owed_module, "_AT_ONCE", 2)
+    owed, made, paid = OwedExchanges(), exchanges(4), list[Exchange]()
+    for each in made:
+        owed.add(each)
+
+    def refuse(each: Exchange) -> None:
+        raise LookupError(each.thread_id)
+
+    with pytest.raises(LookupError):
+        owed.pay(refuse)
+    owed.pay(paid.append)
+    assert paid == made[:2]
+    owed.pay(paid.append)
+    owed.pay(paid.append)
+    assert paid == made
+
+
+def test_owed_ones_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest are kept; the deleted are not paid."""
+    monkeypatch.setattr(owed_module, "_MOST", 3)
+    owed, paid = OwedExchanges(), list[Exchange]()
+    made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
+    for each in made:
+        owed.add(each)
+    owed.drop({"t2"}, "u3")
+    owed.pay(paid.append)
+    assert paid == made[4:]
+
+
+def test_the_outbox_lost_is_paid_by_its_process(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """With the next exchange that finds a way, be it the queue or L2."""
+    for way in ("queue", "postgres"):
+        made = memory()
+        queue.is_down = archive.is_down = True
+        assert made.turn(way, None).keep("q0", "a0").durability == "redis"
+        cache.lose_everything()
+        queue.is_down, archive.is_down = way == "postgres", way == "queue"
+        assert made.turn(way, None).keep("q1", "a1").durability == way
+        queue.is_down = archive.is_down = False
+        archive.store(queue.take())
+        assert {each.user_message for each in archive.exchanges(way)} == {"q0", "q1"}

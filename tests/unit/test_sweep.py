@@ -1,0 +1,120 @@
+"""The sweep: the outbox emptied, L1 told what it missed, and what could not be done left for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from functions.sync.sweep import Sweep, Swept
+from shared.errors import InvalidRecord, StoreUnavailable
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeMemory = Callable[..., Memory]
+
+
+@pytest.fixture
+def buried() -> list[tuple[str, str]]:
+    """What was put on the dead-letter queue."""
+    return []
+
+
+@pytest.fixture
+def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, str]]) -> Callable[[], Swept]:
+    """Sweep once."""
+
+    def bury(body: str, error: InvalidRecord) -> None:
+        buried.append((body, error.reason))
+
+    return Sweep(archive, cache, window=50, bury=bury, purge=lambda: 3).run
+
+
+def test_nothing_to_do(run: Callable[[], Swept]) -> None:
+    """Old keys are forgotten, that is all."""
+    assert run() == Swept(purged=3)
+
+
+def test_the_outbox_is_emptied(
+    run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive, buried: list[tuple[str, str]]
+) -> None:
+    """In batches, each exchange once, also one that came twice; what can never be stored is buried."""
+    made = exchanges(450)
+    for each in [*made, made[0]]:
+        cache.push_outbox(each)
+    cache.outbox_bodies.insert(5, "no json")
+    swept = run()
+    assert (swept.stored, swept.refused, swept.skipped) == (450, 1, [])
+    assert buried == [("no json", "not_json")]
+    assert (cache.outbox_bodies, archive.exchanges("t")) == ([], made)
+
+
+def test_the_outbox_waits_for_l2(run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """Nothing is removed that is not stored."""
+    cache.push_outbox(exchange())
+    archive.is_down = True
+    assert "postgres" in run().skipped
+    assert len(cache.outbox_bodies) == 1
+    archive.is_down = False
+    assert run().stored == 1
+
+
+def test_a_sweep_that_died_in_the_middle(
+    run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """The next one stores nothing twice."""
+    cache.push_outbox(exchange())
+    remove = cache.remove_from_outbox
+
+    def die(*_: object) -> None:
+        raise StoreUnavailable("redis", "gone")
+
+    cache.remove_from_outbox = die  # type: ignore[method-assign,assignment]
+    assert run().stored == 1
+    cache.remove_from_outbox = remove  # type: ignore[method-assign]
+    assert run().stored == 0
+    assert (cache.outbox_bodies, len(archive.exchanges("t"))) == ([], 1)
+
+
+def test_lists_are_repaired(
+    run: Callable[[], Swept], memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """What went to L2 while L1 was away is in the lists of others, too."""
+    made = memory()
+    made.turn("t", None).recall()
+    made.turn("t", None).keep("q0", "a0")
+    archive.store(queue.take())
+    queue.is_down = cache.is_down = True
+    turn = memory().turn("t", None)
+    turn.recall()
+    turn.keep("q1", "a1")
+    cache.is_down = False
+    cache._late.clear()  # the process that kept it is gone
+    swept = run()
+    assert (swept.repaired, swept.skipped) == (1, [])
+    assert [content for _, content in cache.contents("t")] == told(0, 1)
+    assert texts(made.turn("t", None).recall().messages) == told(0, 1)
+    assert run().repaired == 0
+    assert archive.repairs(9) == []
+
+
+def test_preferences_are_repaired(run: Callable[[], Swept], memory: MakeMemory, cache: InMemoryCache) -> None:
+    """The hash holds what was set while L1 was away."""
+    users = Users(memory())
+    users.replace("ana", {"a": "1"})
+    cache.is_down = True
+    users.replace("ana", {"a": "2"})
+    cache.is_down = False
+    assert run().repaired == 1
+    assert cache.hashes["ana"] == {"a": "2"}
+
+
+def test_repairs_wait_for_l1(run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """Nothing is forgotten that is not done, and the rest is done all the same."""
+    archive.note_repairs("thread", ["t1", "t2"])
+    cache.is_down = True
+    swept = run()
+    assert set(swept.skipped) == {"redis"}
+    assert (swept.repaired, swept.purged, len(archive.repairs(9))) == (0, 3, 2)

@@ -1,0 +1,262 @@
+"""Use cases on threads: read back, list, rename, delete; drained, undrained, and with a layer away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import InvalidCursor, StoreUnavailable, ThreadNotFound
+from shared.ids import ExchangeIds
+from shared.memory import threads as module
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.models import Exchange, Message
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeMemory = Callable[..., Memory]
+
+
+@pytest.fixture
+def threads(memory: MakeMemory) -> Threads:
+    """The use cases."""
+    return Threads(memory())
+
+
+def _all(threads: Threads, limit: int, *, descending: bool = False, thread_id: str = "t") -> list[Message]:
+    """Read a thread page by page."""
+    found: list[Message] = []
+    cursor = None
+    while True:
+        page = threads.messages(thread_id, limit, cursor, descending=descending)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
+@pytest.mark.parametrize("drained", [0, 1, 3, 5])
+def test_pages_hold_every_message_once(
+    limit: int, drained: int, threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """In both directions, with pages that cut exchanges, what is drained and what is not, in any overlap."""
+    made = exchanges(5)
+    archive.store(made[:drained])
+    for each in made[max(0, drained - 1) :]:
+        cache.append(each, is_drained=False)
+    assert texts(_all(threads, limit)) == told(*range(5))
+    assert texts(_all(threads, limit, descending=True)) == told(*range(5))[::-1]
+
+
+def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """A drain may be overtaken by a later one."""
+    made = exchanges(6)
+    archive.store(made[::2])
+    for each in made[1::2]:
+        cache.append(each, is_drained=False)
+    for limit in (1, 3, 4):
+        assert texts(_all(threads, limit)) == told(*range(6))
+
+
+def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """It has its first exchange's title and user before PostgreSQL knows it."""
+    made = exchanges(2, user_id="ana")
+    for each in made:
+        cache.append(each, is_drained=False)
+    early = threads.get("t")
+    archive.store(made)
+    assert early == threads.get("t")
+    assert (early.title, early.user_id, early.message_count, early.document_ids) == ("q0", "ana", 4, ())
+
+
+def test_a_thread_that_nobody_knows(threads: Threads) -> None:
+    """Each use case says so."""
+    for use in (
+        lambda: threads.get("t"),
+        lambda: threads.messages("t", 5, None, descending=False),
+        lambda: threads.rename("t", "x"),
+        lambda: threads.delete("t"),
+    ):
+        with pytest.raises(ThreadNotFound):
+            use()
+
+
+def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
+    """They have no place in an order, so they are no page."""
+    cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
+    with pytest.raises(ThreadNotFound):
+        threads.get("t")
+    cache.append(exchange(0), is_drained=False)
+    assert texts(_all(threads, 9)) == told(0)
+
+
+def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
+    """Page by page, of one user only."""
+    made = [exchange(number, f"t{number}", "ana" if number % 4 else "bob") for number in range(20)]
+    archive.store(made)
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = threads.list_for("ana", 4, cursor)
+        found += [thread.thread_id for thread in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == [f"t{number}" for number in range(19, -1, -1) if number % 4]
+    assert threads.list_for("nobody", 4, None).items == []
+
+
+def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive) -> None:
+    """Another thread's, another direction's and another user's are refused."""
+    archive.store([*exchanges(2, "a", "ana"), *exchanges(2, "b", "ana")])
+    cursor = threads.messages("a", 1, None, descending=False).next_cursor
+    users = threads.list_for("ana", 1, None).next_cursor
+    for use in (
+        lambda: threads.messages("b", 1, cursor, descending=False),
+        lambda: threads.messages("a", 1, cursor, descending=True),
+        lambda: threads.messages("a", 1, users, descending=False),
+        lambda: threads.list_for("ana", 1, cursor),
+        lambda: threads.list_for("bob", 1, users),
+    ):
+        with pytest.raises(InvalidCursor):
+            use()
+
+
+def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long messages make short pages, of one message at least, and none is lost."""
+    monkeypatch.setattr(module, "_MOST_PAGE_CHARACTERS", 5)
+    archive.store(exchanges(4))
+    first = threads.messages("t", 200, None, descending=False)
+    assert len(first.items) == 2
+    assert texts(_all(threads, 200)) == told(*range(4))
+    monkeypatch.setattr(module, "_MOST_PAGE_CHARACTERS", 1)
+    assert texts(_all(threads, 200)) == told(*range(4))
+
+
+def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
+    """Whatever is drained later."""
+    made = exchanges(2)
+    archive.store(made[1:])
+    assert threads.rename("t", "Mine").title == "Mine"
+    archive.store(made)
+    assert threads.get("t").title == "Mine"
+
+
+def test_an_undrained_thread_is_renamed(
+    threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """It is drained for it, and the drain then finds duplicates."""
+    memory().turn("t", "ana").keep("q0", "a0", ["d1"])
+    assert threads.rename("t", "Mine").title == "Mine"
+    result = archive.store(queue.take())
+    assert (result.stored, result.duplicates) == (0, 1)
+    assert (threads.get("t").title, threads.get("t").document_ids) == ("Mine", ("d1",))
+
+
+# --- deletion ---
+
+
+def test_a_deleted_thread_is_gone_from_everywhere(
+    threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """From L1, L2, the queue, and what processes hold; a second deletion finds nothing."""
+    made = memory()
+    for number in range(3):
+        made.turn("t", "ana").keep(f"q{number}", f"a{number}")
+    undrained: list[Exchange] = queue.take()
+    archive.store(undrained[:2])
+    threads.delete("t")
+    assert archive.store(undrained).erased == 3
+    cache.merge_stored(undrained)
+    for process in (made, memory()):
+        assert process.turn("t", "ana").recall().messages == []
+    with pytest.raises(ThreadNotFound):
+        threads.delete("t")
+    with pytest.raises(ThreadNotFound):
+        threads.get("t")
+
+
+def test_a_deletion_takes_what_a_clock_ahead_made(
+    threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """The cutoff is no older than the newest that is known."""
+    memory(clock=lambda: time.time() + 3_600).turn("t", None).keep("q", "a")
+    threads.delete("t")
+    assert archive.store(queue.take()).erased == 1
+    stored = exchange(1, "t2", exchange_id=ExchangeIds().new(now=time.time() + 3_600))
+    archive.store([stored])
+    threads.delete("t2")
+    assert archive.deleted_threads["t2"] >= stored.order
+
+
+def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, queue: InMemoryQueue) -> None:
+    """That L2 does not know it yet does not matter."""
+    memory().turn("t", None).keep("q", "a")
+    threads.delete("t")
+    assert len(queue.bodies) == 1
+
+
+def test_l1_away_at_a_deletion(
+    threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """The caller is told that it is not complete, nothing of it is told again, and asking again completes it."""
+    made = memory()
+    made.turn("t", None).keep("q0", "a0")
+    archive.store(queue.take())
+    cache.is_down = True
+    with pytest.raises(StoreUnavailable, match="redis"):
+        threads.delete("t")
+    assert archive.exchanges("t") == []
+    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("thread", "t")]
+    cache.is_down = False
+    threads.delete("t")
+    assert memory().turn("t", None).recall().messages == []
+
+
+# --- a layer away ---
+
+
+def test_l1_away(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """L2's messages are told, and that some may be missing; an unknown thread may be known to L1 only."""
+    archive.store(exchanges(1))
+    cache.is_down = True
+    page = threads.messages("t", 9, None, descending=False)
+    assert (texts(page.items), page.degraded) == (told(0), ["redis"])
+    with pytest.raises(StoreUnavailable, match="redis"):
+        threads.messages("other", 9, None, descending=False)
+    with pytest.raises(StoreUnavailable, match="redis"):
+        threads.get("other")
+
+
+def test_l2_away(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
+    """A thread that L1 holds whole is told; others, and changes, need L2."""
+    made = memory()
+    made.turn("t", "ana").recall()
+    made.turn("t", "ana").keep("q0", "a0")
+    archive.is_down = True
+    page = threads.messages("t", 9, None, descending=False)
+    assert (texts(page.items), page.degraded) == (told(0), ["postgres"])
+    for use in (
+        lambda: threads.messages("other", 9, None, descending=False),
+        lambda: threads.get("t"),
+        lambda: threads.list_for("ana", 9, None),
+        lambda: threads.rename("t", "x"),
+        lambda: threads.delete("t"),
+    ):
+        with pytest.raises(StoreUnavailable, match="postgres"):
+            use()
+
+
+def test_l2_away_and_a_thread_longer_than_the_window(
+    threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """A full list is the window's whole, not the thread's."""
+    for each in exchanges(51):
+        cache.append(each, is_drained=False)
+    archive.is_down = True
+    with pytest.raises(StoreUnavailable, match="postgres"):
+        threads.messages("t", 9, None, descending=False)

@@ -1,0 +1,170 @@
+"""Use cases on users: preferences in both layers, and forgetting somebody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.ids import ExchangeIds
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import exchange, texts, told
+
+MakeMemory = Callable[..., Memory]
+
+
+@pytest.fixture
+def users(memory: MakeMemory) -> Users:
+    """The use cases."""
+    return Users(memory())
+
+
+def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache) -> None:
+    """A None removes; L1 holds what L2 holds after each change."""
+    assert users.preferences("ana") == {}
+    steps: list[tuple[Callable[[], dict[str, str]], dict[str, str]]] = [
+        (lambda: users.merge("ana", {"a": "1", "b": "2"}), {"a": "1", "b": "2"}),
+        (lambda: users.merge("ana", {"a": None, "c": "3", "none": None}), {"b": "2", "c": "3"}),
+        (lambda: users.merge("ana", {}), {"b": "2", "c": "3"}),
+        (lambda: users.replace("ana", {"d": ""}), {"d": ""}),
+        (lambda: users.replace("ana", {}), {}),
+    ]
+    for change, expected in steps:
+        assert change() == expected
+        assert users.preferences("ana") == cache.hashes["ana"] == expected
+
+
+def test_preferences_are_hydrated_when_the_hash_is_gone(
+    users: Users, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """L2 is asked once."""
+    users.replace("ana", {"a": "1"})
+    cache.lose_everything()
+    archive.calls.clear()
+    assert users.preferences("ana") == users.preferences("ana") == {"a": "1"}
+    assert archive.calls == ["preferences"]
+
+
+def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:
+    """L2 answers and takes changes; L1 does not show the old ones when it is back, and the sweep is told."""
+    users.replace("ana", {"a": "1"})
+    cache.is_down = True
+    assert users.preferences("ana") == {"a": "1"}
+    assert users.merge("ana", {"a": "2"}) == {"a": "2"}
+    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("user", "ana")]
+    cache.is_down = False
+    assert memory().turn(None, "ana").recall().preferences == {"a": "2"}
+
+
+def test_l1_goes_away_while_l2_answers(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """The answer is L2's all the same."""
+    users.replace("ana", {"a": "1"})
+    cache.lose_everything()
+    preferences = archive.preferences
+
+    def and_then(user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        cache.is_down = True
+        return preferences(user_id, then)
+
+    archive.preferences = and_then  # type: ignore[method-assign]
+    assert users.preferences("ana") == {"a": "1"}
+
+
+def test_l2_away(users: Users, archive: InMemoryArchive) -> None:
+    """What L1 knows is told; changes and unknown users need L2."""
+    users.replace("ana", {"a": "1"})
+    archive.is_down = True
+    assert users.preferences("ana") == {"a": "1"}
+    for use in (lambda: users.preferences("bob"), lambda: users.merge("ana", {}), lambda: users.forget("ana")):
+        with pytest.raises(StoreUnavailable, match="postgres"):
+            use()
+
+
+def test_a_user_is_forgotten(
+    users: Users, memory: MakeMemory, archive: InMemoryArchive, cache: InMemoryCache, queue: InMemoryQueue
+) -> None:
+    """Threads and preferences, drained or not; others keep theirs, and nothing comes back."""
+    made = memory()
+    for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
+        made.turn(thread, user).keep("q0", "a0")
+    archive.store(queue.take())
+    made.turn("t4", "ana").keep("q0", "a0")
+    users.replace("ana", {"a": "1"})
+    users.forget("ana")
+    assert archive.store(queue.take()).erased == 1
+    for thread in ("t1", "t2", "t4"):
+        assert memory().turn(thread, "ana").recall().messages == []
+        with pytest.raises(ThreadNotFound):
+            Threads(memory()).get(thread)
+    assert users.preferences("ana") == {}
+    assert texts(made.turn("t3", "bob").recall().messages) == told(0)
+    users.forget("ana")
+    assert "t1" not in cache.lists
+
+
+def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """What only L1 and the queue hold is gone too, though its id is newer than this process's clock."""
+    ahead = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
+    cache.append(ahead, is_drained=False)
+    users.forget("ana")
+    assert archive.store([ahead]).erased == 1
+
+
+def test_a_forgotten_user_may_come_back(
+    users: Users, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """What is told after is new."""
+    made = memory()
+    made.turn("t", "ana").keep("q0", "a0")
+    users.forget("ana")
+    made.turn("t", "ana").keep("q1", "a1")
+    archive.store(queue.take())
+    assert texts(memory().turn("t", "ana").recall().messages) == told(1)
+
+
+def test_a_thread_written_to_while_its_user_is_forgotten(
+    users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """What L1 hears of in between is deleted, too."""
+    forget = archive.forget_user
+
+    def meanwhile(user_id: str, *arguments: object) -> object:
+        if "late" not in cache.lists:
+            memory().turn("late", "ana").keep("q0", "a0")
+        return forget(user_id, *arguments)  # type: ignore[arg-type]
+
+    archive.forget_user = meanwhile  # type: ignore[method-assign,assignment]
+    users.forget("ana")
+    assert "late" not in cache.lists
+    assert "late" in archive.deleted_threads
+
+
+def test_l1_away_when_a_user_is_forgotten(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+    """Nothing is deleted before L1 has named the user's threads, and the caller is told."""
+    users.replace("ana", {"a": "1"})
+    cache.is_down = True
+    with pytest.raises(StoreUnavailable, match="redis"):
+        users.forget("ana")
+    assert "forget_user" not in archive.calls
+
+
+def test_l1_goes_away_while_a_user_is_forgotten(
+    users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """The rest is noted for the sweep, and the caller is told."""
+    memory().turn("t", "ana").keep("q0", "a0")
+    forget = archive.forget_user
+
+    def and_then(user_id: str, *arguments: object) -> object:
+        cache.is_down = True
+        return forget(user_id, *arguments)  # type: ignore[arg-type]
+
+    archive.forget_user = and_then  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreUnavailable, match="redis"):
+        users.forget("ana")
+    assert {(repair.kind, repair.id) for repair in archive.repairs(9)} == {("thread", "t"), ("user", "ana")}
