@@ -239,8 +239,8 @@ class Turn:
             _add(degraded, error.layer)
             if not has_cache:
                 return [], "none"
-            known = [*cached.pending, *self._memory.recent(thread_id)]
-            messages = unite(cached.messages, known, cached.cutoff, settings)
+            # Not what this process remembers: it may be deleted, and L1 may have forgotten that.
+            messages = unite(cached.messages, cached.pending, cached.cutoff, settings)
             return messages, _source("redis", messages)
         self._cutoff = window.cutoff
         self._memory.observe(thread_id, window.cutoff)

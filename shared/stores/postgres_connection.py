@@ -53,7 +53,7 @@ class PostgresConnection:
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
         self._connection: _BoundedConnection | None = None
-        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=0.5, grace=0.1)
+        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=1.0, grace=0.25)
 
     def _connect(self) -> _BoundedConnection:
         seconds = self._settings.timeout_ms / 1000
