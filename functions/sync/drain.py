@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from shared.errors import InvalidRecord, StoreUnavailable
-from shared.ids import milliseconds_of
+from shared.ids import is_time_ordered, milliseconds_of
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, StoreResult
 
@@ -142,11 +142,22 @@ class Drain:
         """Merge what is now in L2 into the lists that L1 has, or have it done later; return whether that is certain."""
         try:
             self._cache.merge_stored(result.effective)
+            self._look_again(result)
         except StoreUnavailable as error:
             outcome.is_cache_behind = True
             _logger.warning("redis was not told of a drained batch", extra={"error": str(error)})
             return self._note_repairs({exchange.thread_id for exchange in result.effective})
         return True
+
+    def _look_again(self, result: StoreResult) -> None:
+        """Have lists compared with L2 into which a repetition may have come at another place than its first has.
+
+        Only an exchange named by another id than a version 7 has its place by the time of its acceptance; the window
+        may have lost an exchange to it.
+        """
+        moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
+        if result.duplicates and moved:
+            self._note_repairs(moved)
 
     def _note_repairs(self, thread_ids: set[str]) -> bool:
         """Have the lists compared with L2 once L1 is back; return whether that was noted."""

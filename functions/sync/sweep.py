@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,12 +84,27 @@ class Sweep:
                 except InvalidRecord as error:
                     self._bury(body, error)
                     swept.refused += 1
-            if good:
-                result = self._archive.store(good)
-                swept.stored += result.stored
-                self._cache.merge_stored(result.effective)
+            self._store(good, swept)
             # Last, so that a sweep that dies before leaves them for the next one, which stores none of them twice.
             self._cache.remove_from_outbox(bodies)
+
+    def _store(self, exchanges: Sequence[Exchange], swept: Swept) -> None:
+        """Store a batch; if the data of one is refused, halve until it stands alone."""
+        if not exchanges:
+            return
+        try:
+            result = self._archive.store(exchanges)
+        except InvalidRecord as error:
+            if len(exchanges) == 1:
+                self._bury(exchanges[0].to_wire(), error)
+                swept.refused += 1
+                return
+            middle = len(exchanges) // 2
+            self._store(exchanges[:middle], swept)
+            self._store(exchanges[middle:], swept)
+            return
+        swept.stored += result.stored
+        self._cache.merge_stored(result.effective)
 
     def _repair(self, swept: Swept) -> None:
         for repair in self._archive.repairs(_REPAIRS):

@@ -87,7 +87,7 @@ class PostgresConnection:
         with self.breaker.guard(_OUTAGES):
             try:
                 return self._attempt(work if is_one_statement else _in_transaction(work))
-            except psycopg.errors.DataError as error:
+            except (psycopg.errors.DataError, psycopg.errors.IntegrityError) as error:
                 raise InvalidRecord("refused_by_postgres", _describe(error)) from error
             except psycopg.Error as error:
                 if isinstance(error, _OUTAGES):

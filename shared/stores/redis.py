@@ -31,9 +31,6 @@ from shared.stores.redis_names import (
     user_tombstone_key,
 )
 
-_MERGE: Final = (Path(__file__).parent / "merge.lua").read_text()
-_CONFIRM: Final = (Path(__file__).parent / "confirm_claim.lua").read_text()
-_REPLACE_HASH: Final = (Path(__file__).parent / "replace_hash.lua").read_text()
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
@@ -43,6 +40,16 @@ _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 _MOST_REMEMBERED: Final = 10_000
 _ONE_EXCHANGE: Final = 2
+
+
+def _script(name: str) -> str:
+    """Return a script without comments and indentation: it travels with every call that runs it."""
+    lines = (line.strip() for line in (Path(__file__).parent / name).read_text().splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
+
+
+_MERGE: Final = _script("merge.lua")
+_REPLACE_HASH: Final = _script("replace_hash.lua")
 
 
 class RedisCache:

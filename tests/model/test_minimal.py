@@ -1,0 +1,263 @@
+"""What the machine found once, at its smallest: each of these was a violation before the product was mended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import redis
+
+from functions.sync.sweep import Sweep
+from shared.errors import StoreUnavailable
+from shared.ids import ExchangeIds
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory, Recall
+from shared.memory.users import Users
+from shared.stores.base import Window
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.stores.postgres import PostgresArchive
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeMemory = Callable[..., Memory]
+MakeCache = Callable[..., RedisCache]
+NOTHING = Window([], is_all=True)
+LIST = "thread:t:messages"
+WINDOW = {"max_thread_messages": 3}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.memory.turn._MOST_DRAIN_SECONDS", -1.0)
+
+
+def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) -> Recall:
+    return memory.turn(thread_id, user_id).recall()
+
+
+def _shown(memory: Memory) -> tuple[list[str], list[str]]:
+    recalled = _recall(memory)
+    return texts(recalled.messages), recalled.degraded
+
+
+def _keep(memory: Memory, number: int, exchange_id: UUID | None = None, user_id: str | None = None) -> str:
+    turn = memory.turn("t", user_id)
+    return turn.keep(f"q{number}", f"a{number}", exchange_id=exchange_id).durability
+
+
+def _drain(memory: Memory, queue: InMemoryQueue) -> None:
+    memory.cache.merge_stored(memory.archive.store(queue.take()).effective)
+
+
+def _sweep(memory: Memory) -> None:
+    swept = Sweep(memory.archive, memory.cache, 3, bury=lambda *_: None, purge=lambda: 0).run()
+    assert swept.skipped == []
+
+
+def _away(*_: object) -> Any:
+    raise StoreUnavailable("postgres", "injected")
+
+
+# --- Whole, Read your writes ---
+
+
+def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
+    """A list that was begun in the middle and got older ones later is not whole by being full."""
+    cache, made = real_cache(**WINDOW), exchanges(4)
+    cache.append(made[2], is_drained=False)
+    cache.merge_stored(made[:1])
+    cache.append(made[3], is_drained=False)
+    read = cache.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(0, 2, 3), False)
+
+
+def test_a_full_list_stays_whole(real_cache: MakeCache) -> None:
+    """The mark passes on when its entry leaves the window, and when an older exchange comes late."""
+    cache, made = real_cache(**WINDOW), exchanges(6)
+    cache.hydrate("t", NOTHING)
+    for each in made[1:]:
+        cache.append(each, is_drained=False)
+        cache.merge_stored([each])
+    cache.merge_stored(made[:1])
+    read = cache.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(3, 4, 5), True)
+
+
+def test_a_new_threads_mark_lands_on_its_own_list(
+    real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between an append and its mark the list was lost, and begun anew by another."""
+    one, other = real_cache(), real_cache()
+    one.hydrate("t", NOTHING)
+    call, calls = one._connection.call, iter(range(9))
+
+    def interrupted(fill: Any) -> list[Any]:
+        if next(calls) == 1:
+            redis_client.delete(LIST)
+            other.append(exchange(2), is_drained=False)
+        return call(fill)
+
+    monkeypatch.setattr(one._connection, "call", interrupted)
+    one.append(exchange(1), is_drained=False)
+    read = other.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(2), False)
+
+
+def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Another exchange came, and its list was evicted: L2's answer is older than that, and proves nothing."""
+    one, other = real_cache(), real_cache()
+    asked = one.read("t", None)
+    other.append(exchange(1), is_drained=False)
+    redis_client.delete(LIST)
+    one.hydrate("t", NOTHING, asked.lease)
+    one.append(exchange(2), is_drained=False)
+    assert not one.read("t", None).is_whole
+
+
+def test_who_cannot_know_the_deletions_declares_nothing_whole(
+    process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L2 told the window and then went away: what waits for the drain is left out, and that is no whole thread."""
+    memory = process()
+    _keep(memory, 1, user_id="ana")
+    redis_client.delete(LIST)
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.archive, "user_cutoffs", _away)
+        assert _recall(memory, user_id="ana").degraded == ["postgres"]
+    _keep(memory, 2, user_id="ana")
+    assert _shown(process()) == (told(1, 2), [])
+
+
+def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+    """Also the first L1 there is may have been told of something before anybody looked."""
+    queue.is_down = True
+    _keep(process(), 1)
+    queue.is_down = False
+    queue.send(exchange(2))
+    redis_client.flushall()
+    assert _shown(process())[1] == ["queue"]
+    assert _shown(process())[1] == ["queue"]
+
+
+# --- Same, Durable ---
+
+
+def test_what_no_store_took_is_not_shown(
+    cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
+) -> None:
+    """Nor by an L1 that comes back."""
+    made = memory()
+    cache.is_down = archive.is_down = queue.is_down = True
+    assert _keep(made, 1) == "none"
+    cache.is_down = archive.is_down = queue.is_down = False
+    assert _shown(made) == ([], [])
+
+
+def test_who_begins_again_after_the_deletion(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
+    """A deletion that reached ahead of the clock, and that L1 forgot, swallows nothing that is told after it."""
+    memory = process()
+    _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
+    Users(memory).forget("ana")
+    _drain(memory, queue)
+    redis_client.flushall()
+    assert _keep(process(), 2, user_id="ana") == "queue"
+    _drain(memory, queue)
+    assert _shown(process()) == (told(2), [])
+
+
+# --- Causal ---
+
+
+def test_a_turn_told_by_one_sandbox_and_kept_by_another(process: MakeMemory, queue: InMemoryQueue) -> None:
+    """The other one has never seen the thread, and its clock is behind that of the exchange told."""
+    ahead = process()
+    ahead._clock = lambda: time.time() + 5
+    ahead._clock_offset = 0.0
+    ahead.cache.append(ahead.name(exchange(1)), is_drained=False)
+    assert _shown(process())[0] == told(1)
+    _keep(process(), 2)
+    assert _shown(process())[0] == told(1, 2)
+    assert len(queue.bodies) == 1
+
+
+# --- Erased ---
+
+
+def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+    """L2 deleted, and the process died before it could tell L1: the sweep does."""
+    memory = process()
+    _keep(memory, 1)
+    _drain(memory, queue)
+    _keep(memory, 2)
+    memory.archive.forget_thread("t", memory.new_id("t"))
+    _sweep(memory)
+    assert redis_client.lrange(LIST, 0, -1) == []
+    assert redis_client.hgetall("thread:t:pending") == {}
+
+
+def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMemoryQueue) -> None:
+    """An exchange that waits for the drain is deleted too, wherever its caller placed it in time."""
+    memory = process()
+    _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
+    Users(process()).forget("ana")
+    assert memory.archive.store(queue.take()).erased == 1
+
+
+def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:
+    """Who asked L2 before a deletion and tells L1 after it leaves nothing there."""
+    memory = process()
+    memory.archive.store([exchange(1)])
+    asked, window = memory.cache.read("t", None), memory.archive.window("t", 3)
+    Threads(process()).delete("t")
+    memory.cache.hydrate("t", window, asked.lease)
+    assert redis_client.lrange(LIST, 0, -1) == []
+
+
+def test_an_old_id_where_l1_forgot_the_deletion(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
+    """L2 knows, and the exchange is refused before anybody is told of it."""
+    memory, old = process(), ExchangeIds().new()
+    _keep(memory, 1, old)
+    Threads(memory).delete("t")
+    redis_client.flushall()
+    assert _keep(process(), 1, old) == "none"
+    assert len(queue.bodies) == 1
+
+
+def test_what_the_drain_drops_leaves_l1(process: MakeMemory, real_archive: Callable[..., PostgresArchive]) -> None:
+    """A late writer told an L1 that had forgotten the deletion."""
+    memory, late = process(), exchange(1)
+    memory.archive.forget_thread("t", ExchangeIds().new(after=late.order))
+    memory.cache.append(late, is_drained=False)
+    assert real_archive().store([late]).erased == 1
+    _sweep(memory)
+    assert _shown(memory) == ([], [])
+
+
+def test_what_a_process_remembers_of_a_deleted_thread(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted elsewhere, forgotten by L1, L2 away: it is not told, and L2's absence is."""
+    memory = process()
+    _keep(memory, 1)
+    Threads(process()).delete("t")
+    redis_client.flushall()
+    monkeypatch.setattr(memory.archive, "window", _away)
+    assert _shown(memory) == ([], ["postgres"])
+    assert len(queue.bodies) == 1
+
+
+def test_what_is_deleted_is_not_stored(process: MakeMemory, queue: InMemoryQueue, database: psycopg.Connection) -> None:
+    """The drain of what was on its way leaves no row."""
+    memory = process()
+    _keep(memory, 1)
+    Threads(memory).delete("t")
+    _drain(memory, queue)
+    assert database.execute("select count(*) from messages").fetchone() == (0,)

@@ -1,0 +1,150 @@
+"""The deliberate breaks: at least one for each guarantee, and the smallest tests that have to notice it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_MINIMAL: Final = "tests/model/test_minimal.py"
+_CACHE: Final = "tests/integration/test_redis_cache.py"
+
+
+@dataclass(frozen=True)
+class Break:
+    """One change to the code that takes a guarantee away.
+
+    Attributes:
+        file: Where, from the project's root.
+        old: What stands there, exactly once.
+        new: What stands there instead.
+        tests: What has to fail then, and to pass otherwise.
+    """
+
+    guarantee: str
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+BREAKS: Final = (
+    Break(
+        "1 Durable",
+        "messages that are not stored are deleted",
+        "functions/sync/drain.py",
+        "        outcome.failed.extend(message.message_id for message in stay)\n",
+        "",
+        ("tests/unit/test_drain.py::test_a_database_that_is_away",),
+    ),
+    Break(
+        "2 Same",
+        "the merge does not compare ids",
+        "shared/stores/merge.lua",
+        "  local known = by_id[id]\n  if not known then",
+        "  local known = nil\n  if not known then",
+        ("tests/integration/test_merge_properties.py::test_again_changes_nothing",),
+    ),
+    Break(
+        "2 Same",
+        "L1 shows what no store took",
+        "shared/memory/turn.py",
+        '        if durability == "none":\n            # L1',
+        "        if False:\n            # L1",
+        (f"{_MINIMAL}::test_what_no_store_took_is_not_shown",),
+    ),
+    Break(
+        "3 Read your writes",
+        "what waits for the drain is not read from its second place",
+        "shared/memory/turn.py",
+        "        for exchange in [*cached.pending, *self._memory.recent(thread_id)]:\n            if exchange.exchange_id not in",
+        "        for exchange in ():\n            if exchange.exchange_id not in",
+        ("tests/unit/test_recall.py::test_a_key_evicted_before_the_drain_is_read_from_its_second_place",),
+    ),
+    Break(
+        "3 Read your writes",
+        "an emptied L1 is taken for a new one",
+        "shared/memory/turn.py",
+        "            while self._memory.queue.depth() > 0:\n",
+        "            while False:\n",
+        ("tests/unit/test_recall.py::test_an_emptied_l1_says_what_it_may_lack",),
+    ),
+    Break(
+        "4 Whole",
+        "every list is marked as whole",
+        "shared/stores/redis.py",
+        "        is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages\n",
+        "        is_complete = True\n",
+        (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_whole",),
+    ),
+    Break(
+        "4 Whole",
+        "a list is taken for whole because it is full",
+        "shared/stores/redis_entries.py",
+        "(is_first(entries[0]) or (len(entries) >= most and entries[0].endswith(_WHOLE)))",
+        "(is_first(entries[0]) or len(entries) >= most)",
+        (f"{_MINIMAL}::test_a_full_list_with_a_gap",),
+    ),
+    Break(
+        "4 Whole",
+        "the lease of a read is not looked at",
+        "shared/stores/redis.py",
+        "is_complete and (lease is None or held == lease.encode())",
+        "is_complete",
+        (f"{_MINIMAL}::test_what_was_written_while_l2_was_asked",),
+    ),
+    Break(
+        "5 Causal",
+        "an id may sort before what was seen",
+        "shared/memory/turn.py",
+        'after=self._floors.get(thread_id or "")',
+        "after=None",
+        (
+            "tests/unit/test_keep.py::test_an_id_sorts_after_what_the_turn_has_seen",
+            f"{_MINIMAL}::test_a_turn_told_by_one_sandbox_and_kept_by_another",
+        ),
+    ),
+    Break(
+        "6 Idempotent",
+        "a key's answer is not replayed",
+        "shared/memory/idempotency.py",
+        "            if state.answer is not None:\n",
+        "            if False:\n",
+        ("tests/unit/test_idempotency.py::test_the_first_claims_and_the_second_is_told_the_answer",),
+    ),
+    Break(
+        "6 Idempotent",
+        "the later of two with one id wins in PostgreSQL",
+        "shared/stores/sql/store.sql",
+        "        where excluded.created_at < m.created_at\n",
+        "        where excluded.created_at > m.created_at\n",
+        ("tests/integration/test_store.py::test_the_earliest_wins_across_batches",),
+    ),
+    Break(
+        "7 Isolated failure",
+        "a bad record fails its whole batch",
+        "functions/sync/drain.py",
+        "            if len(batch) == 1:\n                self._bury(batch[0][0], error, outcome)\n",
+        "            if len(batch) >= 1:\n                self._wait(batch, outcome)\n",
+        ("tests/unit/test_drain.py::test_what_l2_refuses_is_found_by_halving",),
+    ),
+    Break(
+        "8 Erased",
+        "the drain does not look at tombstones",
+        "shared/stores/sql/store.sql",
+        "    where (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)\n",
+        "",
+        (
+            "tests/integration/test_store.py::test_what_a_deletion_overtook_is_dropped",
+            f"{_MINIMAL}::test_what_is_deleted_is_not_stored",
+        ),
+    ),
+    Break(
+        "8 Erased",
+        "a hydration brings a deleted thread back",
+        "shared/stores/redis.py",
+        "        if cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges):\n",
+        "        if False:\n",
+        (f"{_MINIMAL}::test_a_window_from_before_the_deletion",),
+    ),
+)

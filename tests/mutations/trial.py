@@ -1,0 +1,70 @@
+"""Applies a break to a copy of the project and runs the tests that have to notice it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.mutations.breaks import Break
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_COPIED: Final = ("functions", "shared", "infra", "tests")
+_GREEN, _RED = 0, 1
+_SECONDS: Final = 120
+
+
+class Trial:
+    """A copy of the project in a directory.
+
+    Args:
+        directory: Empty; the copy is made there.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._copy = directory / "project"
+        for name in _COPIED:
+            shutil.copytree(ROOT / name, self._copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", self._copy)
+
+    def is_green(self, tests: Iterable[str]) -> bool:
+        """Return whether tests pass in the copy as it is.
+
+        Raises:
+            RuntimeError: They could not be run, e.g. because one of them does not exist.
+        """
+        # No bytecode: a file that changes twice within a second could be taken for the one it was.
+        environment = {**os.environ, "PYTHONPATH": str(self._copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
+        done = subprocess.run(
+            command, cwd=self._copy, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+        if done.returncode not in {_GREEN, _RED}:
+            raise RuntimeError(f"{' '.join(tests)} could not be run:\n{done.stdout}{done.stderr}")
+        return done.returncode == _GREEN
+
+    def notices(self, broken: Break) -> bool:
+        """Return whether one of a break's tests fails once it is applied.
+
+        Raises:
+            RuntimeError: What the break replaces is not there, or not just once.
+        """
+        with self._applied(broken):
+            return not self.is_green(broken.tests)
+
+    @contextmanager
+    def _applied(self, broken: Break) -> Iterator[None]:
+        path = self._copy / broken.file
+        whole = path.read_text()
+        if whole.count(broken.old) != 1:
+            raise RuntimeError(f"{broken.file} does not hold, just once, what is to be broken:\n{broken.old}")
+        path.write_text(whole.replace(broken.old, broken.new))
+        try:
+            yield
+        finally:
+            path.write_text(whole)
