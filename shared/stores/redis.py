@@ -49,6 +49,7 @@ def _script(name: str) -> str:
 
 
 _MERGE: Final = _script("merge.lua")
+_CONFIRM: Final = _script("confirm_claim.lua")
 _REPLACE_HASH: Final = _script("replace_hash.lua")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TextIO
+from queue import SimpleQueue
+from typing import Final, TextIO
 
 from tests.mutations.breaks import BREAKS, Break
 from tests.mutations.trial import Trial
+
+_AT_ONCE: Final = 2
 
 
 def run(directory: Path, out: TextIO) -> list[Break]:
@@ -18,17 +22,29 @@ def run(directory: Path, out: TextIO) -> list[Break]:
     Raises:
         RuntimeError: A test fails without any break, or a break or test is not there any more.
     """
-    trial = Trial(directory)
-    if not trial.is_green(sorted({test for broken in BREAKS for test in broken.tests})):
+    trials = [Trial(directory / str(number)) for number in range(_AT_ONCE)]
+    if not trials[0].is_green(sorted({test for broken in BREAKS for test in broken.tests})):
         raise RuntimeError("the tests fail before anything is broken")
+    free: SimpleQueue[Trial] = SimpleQueue()
+    for trial in trials:
+        free.put(trial)
+
+    def is_noticed(broken: Break) -> bool:
+        trial = free.get()
+        try:
+            return trial.notices(broken)
+        finally:
+            free.put(trial)
+
     unnoticed = []
     print("| guarantee | break | test | went red |\n|---|---|---|---|", file=out)
-    for broken in BREAKS:
-        is_red = trial.notices(broken)
-        if not is_red:
-            unnoticed.append(broken)
-        names = ", ".join(_names(broken))
-        print(f"| {broken.guarantee} | {broken.what} | {names} | {'yes' if is_red else 'NO'} |", file=out, flush=True)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for broken, is_red in zip(BREAKS, pool.map(is_noticed, BREAKS), strict=True):
+            if not is_red:
+                unnoticed.append(broken)
+            names = ", ".join(_names(broken))
+            answer = "yes" if is_red else "NO"
+            print(f"| {broken.guarantee} | {broken.what} | {names} | {answer} |", file=out, flush=True)
     return unnoticed
 
 
