@@ -419,7 +419,7 @@ class MemoryMachine(RuleBasedStateMachine):
         check_stored(self.ledger, self.world.rows(self.all_threads))
         if self.world.queue.worn:
             violated("Isolated failure", f"{self.world.queue.worn} was given up")
-        for thread in self.all_threads:
+        for thread in sorted({entry.thread for entry in self.ledger.entries}):
             before = Before.now(self.ledger, thread, None)
             recall = self.world.observer.turn(thread, None).recall()
             check_recall(self.world, self.ledger, thread, recall, None, before)
