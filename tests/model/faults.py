@@ -69,15 +69,14 @@ class Faults:
 
     def strike(self, store: Store) -> Fault | None:
         """Count a call to a store and return the fault that hits it."""
-        if not self.transactions:
-            # Not inside a transaction: the other process could wait for its lock, and this one thread with it.
-            if self._meanwhile is not None and self._calls.total() >= self._meanwhile[0]:
-                _, act = self._meanwhile
-                self._meanwhile = None
-                down, self.down = self.down, set()
-                with self.during(None):
-                    act()
-                self.down = down
+        # Not inside a transaction: the other process could wait for its lock, and this one thread with it.
+        if not self.transactions and self._meanwhile is not None and self._calls.total() >= self._meanwhile[0]:
+            _, act = self._meanwhile
+            self._meanwhile = None
+            down, self.down = self.down, set()
+            with self.during(None):
+                act()
+            self.down = down
         nth = self._calls[store]
         self._calls[store] += 1
         if store in self.down:
@@ -180,7 +179,7 @@ class FaultyPostgres(PostgresConnection):
         if fault.kind == "refused":
             raise psycopg.errors.InsufficientPrivilege("injected")
         if fault.kind == "part":
-            return self._really(lambda connection: _roll_back(connection, work))
+            self._really(lambda connection: _roll_back(connection, work))
         done = self._really(work)
         if fault.kind == "after":
             raise psycopg.OperationalError("injected")
@@ -194,7 +193,7 @@ class FaultyPostgres(PostgresConnection):
             self._faults.transactions -= 1
 
 
-def _roll_back(connection: psycopg.Connection[DictRow], work: Callable[[psycopg.Connection[DictRow]], object]) -> Any:
+def _roll_back(connection: psycopg.Connection[DictRow], work: Callable[[psycopg.Connection[DictRow]], object]) -> None:
     with connection.transaction():
         work(connection)
         raise psycopg.OperationalError("injected")

@@ -1,0 +1,260 @@
+"""What callers, servers and other processes do, one thing at a time, and what is checked of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from hypothesis import note
+
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory, Turn
+from tests.model.checks import (
+    Before,
+    Shown,
+    check_durable,
+    check_erased,
+    check_recall,
+    check_same,
+    check_stored,
+    violated,
+)
+from tests.model.faults import Fault
+from tests.model.ledger import Entry, Ledger
+from tests.model.queue import Letter
+from tests.model.world import SKEWS, WINDOW, World
+
+THREADS = 3
+POISON = '{"version":1,"exchange_id":"no id"}'
+# What another process does meanwhile: before which call of an operation, and what.
+Meanwhile = tuple[int, list[str]] | None
+
+
+@dataclass(eq=False)
+class Begun:
+    """A turn that was told the history and has not answered yet."""
+
+    turn: Turn
+    thread: str
+    memory: Memory
+    shown: list[Shown]
+
+
+class Doings:
+    """Everything that can be done to the product, beside what its callers know of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.ledger = Ledger()
+        self.keeping: Entry | None = None
+        self.poison = 0
+        self._names: dict[tuple[str, int], UUID] = {}
+        world.begin()
+
+    # --- words ---
+
+    def thread(self, number: int) -> str:
+        """Return a thread's name; the first two are one user's, the third is nobody's."""
+        return f"{self.world.prefix}-t{number}"
+
+    def user(self, thread: str) -> str | None:
+        """Return whose a thread is."""
+        return None if thread.endswith("t2") else f"{self.world.prefix}-u"
+
+    @property
+    def all_threads(self) -> list[str]:
+        """Every thread."""
+        return [self.thread(number) for number in range(THREADS)]
+
+    def name(self, kind: tuple[str, int] | None) -> UUID | None:
+        """Return the caller's name for an exchange: the same for the same kind."""
+        if kind is None:
+            return None
+        if kind not in self._names:
+            shift = {"7 past": -3600, "7 ahead": 600}.get(kind[0], 0)
+            made = ExchangeIds().new(now=time.time() + shift)
+            self._names[kind] = made if kind[0] != "4" else UUID(int=made.int & ~(0xF << 76) | 4 << 76)
+        return self._names[kind]
+
+    @contextmanager
+    def during(self, place: int, thread: str, fault: Fault | None, meanwhile: Meanwhile) -> Iterator[None]:
+        """Let a fault and another process's doing happen in what follows."""
+        self.world.faults.struck.clear()
+        act: tuple[int, Callable[[], None]] | None = None
+        if meanwhile is not None:
+            other, doings = (place + 1) % len(SKEWS), meanwhile[1]
+            act = meanwhile[0], lambda: self.do_all(doings, other, thread)
+        with self.world.faults.during(fault, act):
+            yield
+
+    def do_all(self, doings: list[str], place: int, thread: str) -> None:
+        """Do several things as another process."""
+        for doing in doings:
+            self.do(doing, place, thread)
+
+    def do(self, doing: str, place: int, thread: str) -> None:
+        """Do one thing as another process, without a fault."""
+        note(f"   meanwhile: {doing} by {place}")
+        if doing == "drain":
+            self.deliver(list(self.world.queue.waiting), is_killed=False)
+        elif doing == "say":
+            self.keep(self.recalled(place, thread), None)
+        elif doing == "recall":
+            self.recalled(place, thread)
+        elif doing == "evict":
+            self.world.client.delete(f"thread:{thread}:messages")
+        elif doing == "restart":
+            self.restart(really=False)
+        elif doing == "delete":
+            self.delete(place, thread)
+        elif doing == "sweep":
+            self.world.sweep.run()
+
+    # --- the doings, for rules and for what happens meanwhile ---
+
+    def recalled(self, place: int, thread: str) -> Begun:
+        """Have a turn told the history, and check it."""
+        memory = self.world.sandboxes[place]
+        before = Before.now(self.ledger, thread, memory)
+        turn = memory.turn(thread, self.user(thread))
+        recall = turn.recall()
+        note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
+        shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
+        return Begun(turn, thread, memory, shown)
+
+    def keep(self, begun: Begun, name: UUID | None) -> None:
+        """Keep a turn's exchange, and check its place."""
+        was_named = any(entry.name == name for entry in self.ledger.of(begun.thread)) if name else False
+        entry, text = self.ledger.say(begun.thread, name, begun.memory)
+        outer, self.keeping = self.keeping, entry
+        try:
+            receipt = begun.turn.keep(f"u {text}", f"a {text}", exchange_id=name)
+        finally:
+            self.keeping = outer
+        note(f"   {text} {receipt}")
+        entry.answered(receipt)
+        if receipt.durability != "none":
+            self.doubt_deletion(entry, begun, text, is_dated_by_caller=bool(name and is_time_ordered(name)))
+        if was_named or receipt.durability == "none" or (name and is_time_ordered(name)):
+            return
+        order = self.world.order_of(text)
+        late = [one for one in begun.shown if one.order >= order]
+        if late:
+            violated("Causal", f"{text} at {order} was told {late}")
+
+    def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
+        """Take note of an exchange that an earlier deletion may swallow, and whose keeper could not know.
+
+        By the caller's own id it belongs to what was deleted; or neither layer answered, and this clock is behind.
+        """
+        is_blind = {"redis", "postgres"} <= self.world.faults.struck
+        if entry.fate == "live" and (is_dated_by_caller or is_blind):
+            cutoffs = self.world.cutoffs([begun.thread], [self.user(begun.thread) or ""])
+            if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
+                entry.fate = "unsure"
+
+    def deliver(self, letters: list[Letter], *, is_killed: bool) -> None:
+        """Have the sync function drain messages; a killed one has no time to say which it did."""
+        event = self.world.queue.receive(letters)
+        if not event:
+            return
+        outcome = self.world.drain.run(event)
+        note(f"   drained {outcome}")
+        if not is_killed:
+            self.world.queue.delete(letters, outcome.failed)
+        bodies = [letter.body for letter in letters if letter.name not in outcome.failed]
+        if not outcome.is_cache_behind:
+            for entry in self.ledger.entries:
+                if any(f'"u {text}"' in body for body in bodies for text in entry.texts):
+                    entry.is_unheard = False
+
+    def is_ahead(self, entry: Entry) -> bool:
+        """Return whether the entry sorts after now."""
+        orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
+        return any(milliseconds_of(order) > time.time() * 1000 for order in orders)
+
+    def restart(self, *, really: bool) -> None:
+        """Empty Redis."""
+        in_outbox = "".join(str(body) for body in self.world.client.lrange("outbox:exchanges", 0, -1))
+        self.world.restart_valkey(really=really)
+        waiting = "".join(letter.body for letter in self.world.queue.waiting)
+        stored = {row.content[2:] for row in self.world.rows(self.all_threads)}
+        for entry in self.ledger.entries:
+            entry.was_flushed = not entry.texts & stored
+            is_waiting = any(f'"u {text}"' in waiting for text in entry.texts)
+            if entry.was_flushed and not is_waiting:
+                entry.is_unheard = entry.is_forgotten = True
+                entry.is_lost = any(f'"u {text}"' in in_outbox for text in entry.texts)
+
+    def delete(self, place: int, thread: str) -> None:
+        """Delete a thread."""
+        self.deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
+
+    def deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
+        """Do what deletes threads, and take note of how far it came."""
+        beside = self.keeping
+        for entry in self.ledger.entries:
+            # A deletion reaches as far as the clock and as what it is shown: not to an id from the future, named by
+            # the caller or made after such a one, that is on the queue only.
+            is_hidden = entry.is_unheard or entry.was_flushed
+            if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
+                entry.fate, entry.is_beyond = "unsure", True
+        try:
+            act()
+        except ThreadNotFound:
+            note("   not found")
+            self.ledger.delete(wanted, is_complete=True, beside=beside)
+        except StoreUnavailable as error:
+            note(f"   {error}")
+            self.ledger.delete(wanted, is_complete=False, beside=beside)
+        else:
+            self.ledger.delete(wanted, is_complete=True, beside=beside)
+
+    def redrive(self) -> None:
+        """Send everything in the dead-letter queue back."""
+        for letter in list(self.world.queue.dead):
+            self.world.queue.redrive(letter)
+
+    def come_to_rest(self) -> None:
+        """Drain and sweep everything, and check what holds then."""
+        for _ in range(20):
+            self.redrive()
+            if self.world.queue.waiting:
+                self.deliver(list(self.world.queue.waiting), is_killed=False)
+            swept = self.world.sweep.run()
+            if not self.world.queue.waiting and not self.world.client.llen("outbox:exchanges"):
+                break
+        else:
+            violated("Durable", "the queue or the outbox does not become empty")
+        if swept.skipped:
+            violated("Durable", f"the sweep skipped {swept.skipped}")
+        dead = [letter.body for letter in self.world.queue.dead]
+        if set(dead) - {POISON} or len(dead) < self.poison:
+            violated("Isolated failure", f"of {self.poison} bad messages, the dead-letter queue has {dead}")
+        self.check_quiet()
+
+    def check_quiet(self) -> None:
+        """Check what holds once nothing is on its way."""
+        rows = self.world.rows(self.all_threads)
+        stored = {(row.thread_id, row.content[2:]) for row in rows}
+        for entry in self.ledger.entries:
+            entry.is_unheard = entry.is_forgotten = entry.was_flushed = False
+            if entry.fate == "unsure":
+                entry.is_beyond = False
+                entry.fate = "live" if any((entry.thread, text) in stored for text in entry.texts) else "erased"
+        check_stored(self.ledger, rows)
+        check_durable(self.ledger, rows)
+        check_same(self.world, self.all_threads, rows)
+        check_erased(self.ledger, self.world.everything_cached())
+        for place in range(len(SKEWS)):
+            for thread in self.all_threads:
+                begun = self.recalled(place, thread)
+                window = [row.content[2:] for row in rows if row.thread_id == thread][::2][-WINDOW:]
+                if begun.turn.recall().degraded or [one.text for one in begun.shown] != window:
+                    violated("Whole", f"{begun.turn.recall()} after quiet; PostgreSQL has {window}")
+        check_same(self.world, self.all_threads, rows)
