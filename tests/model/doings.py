@@ -222,6 +222,9 @@ class Doings:
 
     def come_to_rest(self) -> None:
         """Drain and sweep everything, and check what holds then."""
+        for memory in self.world.sandboxes:
+            # Whoever filled an outbox that is lost puts its exchanges on the queue.
+            memory.turn(self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()
             if self.world.queue.waiting:
