@@ -74,14 +74,26 @@ class Operations:
         claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
         if claim.replayed is not None:
             return RunResult(claim.replayed, is_replayed=True)
+        is_taken_over = claim.exchange_id != named
         try:
-            kept = recall.answer_of(claim.exchange_id) if claim.exchange_id != named else None
+            kept = self._kept_answer(recall, request.thread_id, claim.exchange_id) if is_taken_over else None
             answer = await self._run(request, turn, claim.exchange_id, kept)
         except Exception:
-            claim.release()
+            # What was taken over may have been kept; it stays under its id, until the lease ends.
+            if not is_taken_over:
+                claim.release()
             raise
         claim.complete(answer)
         return RunResult(answer)
+
+    def _kept_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
+        """Return the answer that a request which died had kept, however much was said since."""
+        if thread_id is None:
+            return None
+        if (shown := recall.answer_of(exchange_id)) is not None:
+            return shown
+        kept = self._memory.archive.exchange(thread_id, exchange_id)
+        return kept.assistant_message if kept else None
 
     async def _run(
         self, request: RunRequest, turn: Turn, exchange_id: UUID | None, kept_response: str | None = None

@@ -179,6 +179,10 @@ class Archive(Protocol):
         """Return the newest `limit` exchanges."""
         ...
 
+    def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
+        """Return one exchange of the thread, however old."""
+        ...
+
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, all or nothing, idempotently, in a constant number of statements.
 

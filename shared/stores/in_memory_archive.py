@@ -60,6 +60,11 @@ class InMemoryArchive(Twin):
         found = self.exchanges(thread_id)
         return Window(found[-limit:], len(found) <= limit, self.deleted_threads.get(thread_id))
 
+    def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
+        """Return one exchange of the thread."""
+        self.begin("exchange")
+        return next((each for each in self.exchanges(thread_id) if each.exchange_id == exchange_id), None)
+
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, idempotently."""
         self.begin("store")

@@ -46,6 +46,12 @@ class PostgresArchive:
         is_all = len(sides) <= limit * _ROWS_AN_EXCHANGE
         return Window(_exchanges(thread_id, reversed(sides[: limit * _ROWS_AN_EXCHANGE])), is_all, cutoff)
 
+    def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
+        """Return one exchange of the thread, however old."""
+        wanted = {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}
+        rows = self._connection.run(lambda c: c.execute(_STORED, wanted).fetchall(), is_one_statement=True)
+        return next(iter(_exchanges(thread_id, rows)), None)
+
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, all or nothing, in two statements and one more if some were there already.
 

@@ -1,0 +1,89 @@
+"""`POST /run` again after a sandbox died between keeping the exchange and keeping the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from functions.agent.operations import Operations
+from functions.agent.runner import AgentRunner
+from functions.agent.schemas import RunRequest
+from shared.errors import IdempotencyConflict, StoreUnavailable
+from shared.memory.idempotency import Idempotency
+from shared.memory.turn import Memory
+from shared.settings import AgentSettings
+from shared.stores.in_memory import InMemoryArchive, InMemoryKeys
+from tests.support.exchanges import exchange, exchanges
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+REQUEST = RunRequest(prompt="q", thread_id="t")
+DEAD = exchange("dead")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The key stores' clock."""
+    return Clock()
+
+
+@pytest.fixture
+def operations(memory: Callable[..., Memory], archive: InMemoryArchive, clock: Clock) -> Operations:
+    """The use cases, in a process of their own."""
+    runner = AgentRunner(AgentSettings(model="offline"), archive.search)
+    keys = Idempotency([InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)])
+    return Operations(memory(), runner, keys)
+
+
+@pytest.fixture
+def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request came once, under the id of `DEAD`, which is kept, and more than a window of others came since."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operations._memory, "new_id", lambda _: DEAD.exchange_id)
+        patch.setattr(operations, "_run", die)
+        with pytest.raises(Killed):
+            asyncio.run(operations.run(REQUEST, "k"))
+    archive.store([DEAD, *exchanges(60)])
+    clock.now += 60
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_the_kept_answer_is_told(operations: Operations) -> None:
+    """Under its exchange id, also when the window has moved on."""
+    answer = asyncio.run(operations.run(REQUEST, "k")).answer
+    assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArchive, clock: Clock) -> None:
+    """Whoever takes over and fails leaves the claim as it was, so that the exchange stays one."""
+    exchange_of = archive.exchange
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailable("postgres", "gone")
+
+    archive.exchange = fail  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(operations.run(REQUEST, "k"))
+    archive.exchange = exchange_of  # type: ignore[method-assign]
+    with pytest.raises(IdempotencyConflict):
+        asyncio.run(operations.run(REQUEST, "k"))
+    clock.now += 60
+    assert asyncio.run(operations.run(REQUEST, "k")).answer["exchange_id"] == str(DEAD.exchange_id)
