@@ -192,8 +192,6 @@ class Turn:
 
     def _recall(self) -> Recall:
         degraded: list[str] = []
-        # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
-        self._memory.pay(self._memory.queue.send)
         cached, has_cache = self._read(self.user_id, degraded)
         messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
         preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)

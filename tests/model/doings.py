@@ -14,7 +14,6 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Turn
-from shared.memory.users import Users
 from tests.model.checks import (
     Before,
     Shown,
@@ -54,7 +53,6 @@ class Doings:
         self.ledger = Ledger()
         self.keeping: Entry | None = None
         self.poison = 0
-        self.is_sound = True
         self._names: dict[tuple[str, int], UUID] = {}
         world.begin()
 
@@ -91,15 +89,8 @@ class Doings:
         if meanwhile is not None:
             other, doings = (place + 1) % len(SKEWS), meanwhile[1]
             act = meanwhile[0], lambda: self.do_all(doings, other, thread)
-        with self.noting_failure(), self.world.faults.during(fault, act):
+        with self.world.faults.during(fault, act):
             yield
-
-    @contextmanager
-    def noting_failure(self) -> Iterator[None]:
-        """Take note when a check fails in what follows."""
-        self.is_sound, was_sound = False, self.is_sound
-        yield
-        self.is_sound = was_sound
 
     def do_all(self, doings: list[str], place: int, thread: str) -> None:
         """Do several things as another process."""
@@ -202,14 +193,10 @@ class Doings:
 
     def delete(self, place: int, thread: str) -> None:
         """Delete a thread."""
-        self._deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
+        self.deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
 
-    def delete_user(self, place: int) -> None:
-        """Delete everything of the user's."""
-        users, user = Users(self.world.sandboxes[place]), self.user(self.thread(0))
-        self._deleting(self.all_threads[:2], lambda: users.forget(str(user)))
-
-    def _deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
+    def deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
+        """Do what deletes threads, and take note of how far it came."""
         beside = self.keeping
         for entry in self.ledger.entries:
             # A deletion reaches as far as the clock and as what it is shown: not to an id from the future, named by
@@ -217,8 +204,6 @@ class Doings:
             is_hidden = entry.is_unheard or entry.was_flushed
             if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
                 entry.fate, entry.is_beyond = "unsure", True
-        # While it runs, either end is right.
-        self.ledger.delete(wanted, is_complete=False, beside=beside)
         try:
             act()
         except ThreadNotFound:
@@ -226,6 +211,7 @@ class Doings:
             self.ledger.delete(wanted, is_complete=True, beside=beside)
         except StoreUnavailable as error:
             note(f"   {error}")
+            self.ledger.delete(wanted, is_complete=False, beside=beside)
         else:
             self.ledger.delete(wanted, is_complete=True, beside=beside)
 
@@ -236,9 +222,6 @@ class Doings:
 
     def come_to_rest(self) -> None:
         """Drain and sweep everything, and check what holds then."""
-        for memory in self.world.sandboxes:
-            # Whoever filled an outbox that is lost puts its exchanges on the queue.
-            memory.turn(self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()
             if self.world.queue.waiting:
