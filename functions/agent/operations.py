@@ -66,7 +66,7 @@ class Operations:
         self._runner.check(request.agent_name, request.tools)
         turn = self._memory.turn(request.thread_id, request.user_id)
         if idempotency_key is None:
-            return RunResult(await self._run(request, turn, None))
+            return RunResult(await self._run(request, turn, request.exchange_id))
         # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
         recall = turn.recall()
         body = orjson.dumps(request.model_dump(), option=orjson.OPT_SORT_KEYS)
@@ -75,9 +75,10 @@ class Operations:
         if claim.replayed is not None:
             return RunResult(claim.replayed, is_replayed=True)
         is_taken_over = claim.exchange_id != named
+        exchange_id = request.exchange_id or claim.exchange_id
         try:
-            kept = self._kept_answer(recall, request.thread_id, claim.exchange_id) if is_taken_over else None
-            answer = await self._run(request, turn, claim.exchange_id, kept)
+            kept = self._kept_answer(recall, request.thread_id, exchange_id) if is_taken_over else None
+            answer = await self._run(request, turn, exchange_id, kept)
         except Exception:
             # What was taken over may have been kept; it stays under its id, until the lease ends.
             if not is_taken_over:

@@ -55,6 +55,7 @@ Id = Annotated[
 Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
 Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
 IdempotencyKey = Annotated[str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH)]
+ExchangeId = Annotated[UUID, AfterValidator(_check_exchange_id)]
 Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
 
 
@@ -73,6 +74,7 @@ class RunRequest(_Request):
     thread_id: Id | None = None
     user_id: Id | None = None
     document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
+    exchange_id: ExchangeId | None = None
 
 
 class InvokingRequest(_Request):
@@ -90,7 +92,7 @@ class InvokedRequest(_Request):
     user_message: Text
     assistant_message: Text
     document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
-    exchange_id: Annotated[UUID, AfterValidator(_check_exchange_id)] | None = None
+    exchange_id: ExchangeId | None = None
 
 
 class RenameRequest(_Request):

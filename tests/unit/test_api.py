@@ -41,6 +41,25 @@ def test_run(api: Api) -> None:
     assert [each.user_message for each in api.queue.take()] == ["My name is Ana.", "And now?", "Who am I?"]
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["bare", "with a key"])
+def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> None:
+    """The exchange is kept under it, after what was said before, and once however often it is sent."""
+    api.ask("POST", "/run", {"prompt": "before", "thread_id": "t"})
+    body = {"prompt": "Hello", "thread_id": "t", "exchange_id": str(uuid4())}
+    first = api.ask("POST", "/run", body, headers=headers).json()
+    again = api.ask("POST", "/run", body, headers=headers).json()
+    assert first["exchange_id"] == again["exchange_id"] == body["exchange_id"]
+    told_of = [(m["content"], m["exchange_id"]) for m in api.ask("GET", "/threads/t/messages").json()["items"]]
+    assert [content for content, _ in told_of if not content.startswith("You said")] == ["before", "Hello"]
+    assert told_of[2:] == [("Hello", body["exchange_id"]), (first["response"], body["exchange_id"])]
+
+
+def test_run_refuses_an_id_that_is_none(api: Api) -> None:
+    """Before anything runs."""
+    problem(api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "exchange_id": "x"}), 422, "exchange_id")
+    assert api.is_untouched()
+
+
 def test_run_without_memory(api: Api) -> None:
     """Neither a thread nor a user is needed."""
     answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()

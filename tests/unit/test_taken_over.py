@@ -87,3 +87,25 @@ def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArch
         asyncio.run(operations.run(REQUEST, "k"))
     clock.now += 60
     assert asyncio.run(operations.run(REQUEST, "k")).answer["exchange_id"] == str(DEAD.exchange_id)
+
+
+def test_the_kept_answer_is_told_under_an_id_of_the_caller(
+    operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim has an id of its own; the exchange is looked for under the one that its caller named."""
+
+    class Killed(BaseException):
+        pass
+
+    async def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    request = REQUEST.model_copy(update={"exchange_id": DEAD.exchange_id})
+    with monkeypatch.context() as patch:
+        patch.setattr(operations, "_run", die)
+        with pytest.raises(Killed):
+            asyncio.run(operations.run(request, "k"))
+    archive.store([DEAD])
+    clock.now += 60
+    answer = asyncio.run(operations.run(request, "k")).answer
+    assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
