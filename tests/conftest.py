@@ -17,10 +17,12 @@ from functions.agent.runner import AgentRunner
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
 from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.base import ExchangeQueue
 from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
+from shared.stores.in_memory_look import InMemoryCacheLook, InMemoryQueueLook
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
 from shared.stores.queue import SqsQueue
@@ -67,11 +69,26 @@ def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue)
 
 
 @pytest.fixture
-def api(memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Api:
+def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory], Inspection]:
+    """Make what looks into a memory on the in-memory stores; the dead-letter queue is empty."""
+    return lambda memory: Inspection(
+        memory, InMemoryCacheLook(cache), InMemoryQueueLook(queue), InMemoryQueueLook(InMemoryQueue())
+    )
+
+
+@pytest.fixture
+def api(
+    memory: Callable[..., Memory],
+    inspection: Callable[[Memory], Inspection],
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
+) -> Api:
     """The API on the in-memory stores and the offline model."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")])
-    return Api(create_app(Operations(memory(), runner, keys)), cache, archive, queue)
+    made = memory()
+    return Api(create_app(Operations(made, runner, keys, inspection(made))), cache, archive, queue)
 
 
 # --- real servers, started once ---

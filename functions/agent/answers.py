@@ -110,3 +110,70 @@ class ProblemAnswer(BaseModel):
     detail: str
     request_id: str
     errors: list[FieldError] = []
+
+
+class ListedAnswer(BaseModel):
+    """A message in Redis' list; `preview` is its beginning."""
+
+    role: str
+    preview: str
+    exchange_id: str | None
+    created_at: str | None
+    is_drained: bool | None
+
+
+class StoredAnswer(BaseModel):
+    """A row in PostgreSQL; `preview` is the beginning of its text."""
+
+    role: str
+    preview: str
+    exchange_id: str | None
+    created_at: str | None
+
+
+class ListLayerAnswer(BaseModel):
+    """Redis' list of a thread: the newest of it, oldest first."""
+
+    state: Literal["ok", "unavailable"]
+    message_count: int
+    ttl_seconds: float | None
+    messages: list[ListedAnswer]
+
+
+class RowsLayerAnswer(BaseModel):
+    """PostgreSQL's rows of a thread: the newest of them, oldest first."""
+
+    state: Literal["ok", "unavailable"]
+    message_count: int
+    messages: list[StoredAnswer]
+
+
+class LayersAnswer(BaseModel):
+    """`GET /threads/{thread_id}/layers`."""
+
+    thread_id: str
+    redis: ListLayerAnswer
+    postgres: RowsLayerAnswer
+    undrained: int
+    lag_seconds: float | None
+    as_of: str
+
+
+class WaitingAnswer(BaseModel):
+    """What waits in one place."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+    oldest_age_seconds: float | None
+
+
+class StatusAnswer(BaseModel):
+    """`GET /status`; null is what nobody could tell."""
+
+    queue: WaitingAnswer | None
+    dlq: WaitingAnswer | None
+    outbox: WaitingAnswer | None
+    sync_lag_seconds: float | None
+    degraded: list[str]
+    as_of: str

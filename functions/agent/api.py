@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Annotated, Any, Final
-from urllib.parse import unquote
 
 import orjson
-from fastapi import FastAPI, Header, Path, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.openapi.utils import get_openapi
-from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
 from functions.agent.answers import (
@@ -19,15 +14,16 @@ from functions.agent.answers import (
     InvokedAnswer,
     InvokingAnswer,
     MessagesAnswer,
-    ProblemAnswer,
     RunAnswer,
     ThreadAnswer,
     ThreadsAnswer,
 )
+from functions.agent.description import PROBLEMS, add_description_routes
+from functions.agent.inspection import add_inspection_routes
 from functions.agent.operations import Operations, thread_json
+from functions.agent.page import add_page_routes
 from functions.agent.problems import CONTENT_TYPE, Problem, problem_of
 from functions.agent.schemas import (
-    Id,
     IdempotencyKey,
     InvokedRequest,
     InvokingRequest,
@@ -36,25 +32,13 @@ from functions.agent.schemas import (
     Preferences,
     RenameRequest,
     RunRequest,
+    ThreadPath,
     ThreadsQuery,
+    UserPath,
 )
 
 # Lambda refuses an answer of more than 6 MB, which the event's own JSON makes larger still.
 _MOST_ANSWER_BYTES: Final = 4_500_000
-_DOCS_FILES: Final = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"model": ProblemAnswer, "description": "What is wrong with the request"},
-    "5XX": {"model": ProblemAnswer, "description": "What went wrong here"},
-}
-
-
-def _decoded(segment: str) -> str:
-    # After the routing, so that an encoded slash belongs to the id; what is no UTF-8 becomes what no id may hold.
-    return unquote(segment, errors="surrogateescape")
-
-
-_ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
-_UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 
 
 def request_id_of(request: Request) -> str:
@@ -77,17 +61,9 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     return Response(body, problem.status, dict(problem.headers), media_type=CONTENT_TYPE)
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
-    """Return the API's description, with problems under the content type they really have."""
-    described = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers
-    )
-    for path in described["paths"].values():
-        for operation in path.values():
-            for status in _PROBLEMS:
-                content = operation["responses"][status]["content"]
-                content[CONTENT_TYPE] = content.pop("application/json")
-    return described
+def server_timing(seconds: dict[str, float]) -> str:
+    """Return where a turn's time went as browsers' tools read it, in milliseconds."""
+    return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
 
 
 def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of short routes, not a complex function
@@ -106,7 +82,7 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=_PROBLEMS,
+        responses=PROBLEMS,
         generate_unique_id_function=lambda route: route.name,
     )
 
@@ -130,7 +106,8 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
     ) -> Response:
         """Run a turn with the agent: recall, answer, keep."""
         result = await operations.run(request, idempotency_key)
-        return _json(result.answer, headers={"Idempotent-Replayed": "true"} if result.is_replayed else None)
+        headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
+        return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
 
     @app.post("/invoking", response_model=InvokingAnswer)
     async def invoking(request: InvokingRequest) -> Response:
@@ -148,53 +125,55 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
         page = operations.threads.list_for(query.user_id, query.limit, query.cursor)
         return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
-    # Before the thread's own route: an id may hold slashes, and this ending is the longer match.
+    # Before the thread's own route, like the one below: an id may hold slashes, and these endings are the longer match.
+    add_inspection_routes(app, operations)
+
     @app.get("/threads/{thread_id:path}/messages", response_model=MessagesAnswer)
-    async def read_messages(thread_id: _ThreadPath, query: Annotated[MessagesQuery, Query()]) -> Response:
+    async def read_messages(thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()]) -> Response:
         """Read a thread's messages, also those that are not drained yet."""
         page = operations.threads.messages(thread_id, query.limit, query.cursor, descending=query.order == "desc")
         items = [message.to_json() for message in page.items]
         return _json({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
 
     @app.get("/threads/{thread_id:path}", response_model=ThreadAnswer)
-    async def read_thread(thread_id: _ThreadPath) -> Response:
+    async def read_thread(thread_id: ThreadPath) -> Response:
         """Read a thread."""
         return _json(thread_json(operations.threads.get(thread_id)))
 
     @app.patch("/threads/{thread_id:path}", response_model=ThreadAnswer)
-    async def rename_thread(thread_id: _ThreadPath, request: RenameRequest) -> Response:
+    async def rename_thread(thread_id: ThreadPath, request: RenameRequest) -> Response:
         """Title a thread for good."""
         return _json(thread_json(operations.threads.rename(thread_id, request.title)))
 
     @app.delete("/threads/{thread_id:path}", status_code=204)
-    async def delete_thread(thread_id: _ThreadPath) -> Response:
+    async def delete_thread(thread_id: ThreadPath) -> Response:
         """Delete a thread, and whatever of it is on its way."""
         operations.threads.delete(thread_id)
         return Response(status_code=204)
 
     @app.get("/users/{user_id:path}/preferences", response_model=dict[str, str])
-    async def read_preferences(user_id: _UserPath) -> Response:
+    async def read_preferences(user_id: UserPath) -> Response:
         """Read a user's preferences."""
         return _json(operations.users.preferences(user_id))
 
     @app.put("/users/{user_id:path}/preferences", response_model=dict[str, str])
-    async def replace_preferences(user_id: _UserPath, request: Preferences) -> Response:
+    async def replace_preferences(user_id: UserPath, request: Preferences) -> Response:
         """Make these all the preferences there are."""
         return _json(operations.users.replace(user_id, request.root))
 
     @app.patch("/users/{user_id:path}/preferences", response_model=dict[str, str])
-    async def merge_preferences(user_id: _UserPath, request: PreferenceChanges) -> Response:
+    async def merge_preferences(user_id: UserPath, request: PreferenceChanges) -> Response:
         """Set some preferences; a null removes one."""
         return _json(operations.users.merge(user_id, request.root))
 
     @app.delete("/users/{user_id:path}/preferences", status_code=204)
-    async def delete_preferences(user_id: _UserPath) -> Response:
+    async def delete_preferences(user_id: UserPath) -> Response:
         """Remove all preferences."""
         operations.users.replace(user_id, {})
         return Response(status_code=204)
 
     @app.delete("/users/{user_id:path}", status_code=204)
-    async def delete_user(user_id: _UserPath) -> Response:
+    async def delete_user(user_id: UserPath) -> Response:
         """Delete every thread and preference of a user."""
         operations.users.forget(user_id)
         return Response(status_code=204)
@@ -204,25 +183,6 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
         """Ask every layer whether it answers."""
         return _json(operations.health())
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
-        return _json(_describe(app))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return get_swagger_ui_html(
-            openapi_url="openapi.json",
-            title=app.title,
-            swagger_js_url="docs/swagger-ui-bundle.js",
-            swagger_css_url="docs/swagger-ui.css",
-            swagger_favicon_url="data:,",
-        )
-
-    @app.get("/docs/{name}", include_in_schema=False)
-    async def docs_file(name: str) -> Response:
-        if name not in _DOCS_FILES:
-            raise HTTPException(404)
-        content = (files("fastapi_offline") / "static" / name).read_bytes()
-        return Response(content, media_type=_DOCS_FILES[name], headers={"Cache-Control": "max-age=86400"})
-
+    add_page_routes(app)
+    add_description_routes(app)
     return app

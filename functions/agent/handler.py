@@ -21,6 +21,7 @@ from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
 from shared.logs import function_logger
 from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import (
     AgentSettings,
@@ -34,10 +35,12 @@ from shared.settings import (
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
 from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.queue import SqsQueue
+from shared.stores.queue import SqsQueue, sqs_client
+from shared.stores.queue_look import SqsLook
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 from shared.stores.redis_keys import RedisKeys
+from shared.stores.redis_look import RedisLook
 
 # Two messages of 200,000 characters, each escaped to its longest.
 _MOST_BODY_BYTES: Final = 5_000_000
@@ -57,7 +60,8 @@ def compose() -> tuple[Operations, Measures]:
     memory_settings = load(MemorySettings)
     redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
     archive = PostgresArchive(postgres)
-    queue = SqsQueue(load(SyncSettings))
+    sync, client = load(SyncSettings), sqs_client()
+    queue = SqsQueue(sync, client)
     memory = Memory(
         cache=RedisCache(redis, memory_settings),
         archive=archive,
@@ -65,8 +69,12 @@ def compose() -> tuple[Operations, Measures]:
         settings=memory_settings,
     )
     keys = Idempotency([RedisKeys(redis), PostgresKeys(postgres)])
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    dead_letters = SqsLook(sync.dlq_url, client, endpoint) if sync.dlq_url else None
+    inspection = Inspection(memory, RedisLook(redis), SqsLook(sync.queue_url, client, endpoint), dead_letters)
     measures = Measures({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
-    return Operations(memory, AgentRunner(load(AgentSettings), archive.search), keys, measures), measures
+    runner = AgentRunner(load(AgentSettings), archive.search)
+    return Operations(memory, runner, keys, inspection, measures), measures
 
 
 def gateway(app: ASGI) -> ASGI:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import StoreUnavailable
 from shared.memory.context import join_parts
 from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Recall, Receipt, Turn
@@ -34,22 +36,52 @@ class TurnMeasures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The answer to a turn, and whether it is the first request's, told again."""
+    """The answer to a turn.
+
+    Attributes:
+        is_replayed: Whether it is the first request's, told again.
+        seconds: How long `recall`, the `claim` of a key, the `agent` and `keep` took.
+    """
 
     answer: dict[str, Any]
     is_replayed: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class _Stopwatch:
+    """Says how long each part of a turn took.
+
+    Attributes:
+        seconds: By the part's name, in the order of the parts.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Note the end of a part, or of one more piece of it, and with that the beginning of the next."""
+        now = time.perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._started
+        self._started = now
 
 
 class Operations:
     """The use cases behind the API."""
 
     def __init__(
-        self, memory: Memory, runner: AgentRunner, idempotency: Idempotency, measures: TurnMeasures | None = None
+        self,
+        memory: Memory,
+        runner: AgentRunner,
+        idempotency: Idempotency,
+        inspection: Inspection,
+        measures: TurnMeasures | None = None,
     ) -> None:
         self._memory = memory
         self._measures = measures
         self._runner = runner
         self._idempotency = idempotency
+        self.inspection = inspection
         self.threads = Threads(memory)
         self.users = Users(memory)
 
@@ -64,11 +96,12 @@ class Operations:
             IdempotencyConflict: The key's first request is still running, or had another body.
         """
         self._runner.check(request.agent_name, request.tools)
-        turn = self._memory.turn(request.thread_id, request.user_id)
+        watch, turn = _Stopwatch(), self._memory.turn(request.thread_id, request.user_id)
         if idempotency_key is None:
-            return RunResult(await self._run(request, turn, request.exchange_id))
+            return await self._run(request, turn, request.exchange_id, watch)
         # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
         recall = turn.recall()
+        watch.lap("recall")
         body = orjson.dumps(request.model_dump(), option=orjson.OPT_SORT_KEYS)
         named = self._memory.new_id(request.thread_id or "")
         claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
@@ -78,14 +111,15 @@ class Operations:
         exchange_id = request.exchange_id or claim.exchange_id
         try:
             kept = self._kept_answer(recall, request.thread_id, exchange_id) if is_taken_over else None
-            answer = await self._run(request, turn, exchange_id, kept)
+            watch.lap("claim")
+            result = await self._run(request, turn, exchange_id, watch, kept)
         except Exception:
             # What was taken over may have been kept; it stays under its id, until the lease ends.
             if not is_taken_over:
                 claim.release()
             raise
-        claim.complete(answer)
-        return RunResult(answer)
+        claim.complete(result.answer)
+        return result
 
     def _kept_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
         """Return the answer that a request which died had kept, however much was said since."""
@@ -97,11 +131,17 @@ class Operations:
         return kept.assistant_message if kept else None
 
     async def _run(
-        self, request: RunRequest, turn: Turn, exchange_id: UUID | None, kept_response: str | None = None
-    ) -> dict[str, Any]:
+        self,
+        request: RunRequest,
+        turn: Turn,
+        exchange_id: UUID | None,
+        watch: _Stopwatch,
+        kept_response: str | None = None,
+    ) -> RunResult:
         """Answer; with `kept_response`, what a request that died had already kept as the answer."""
         thread, preferences = ThreadMemoryProvider(turn), UserPreferencesProvider(turn)
         instructions = join_parts(request.instructions, await thread.invoking(), await preferences.invoking())
+        watch.lap("recall")
         response = kept_response or await self._runner.run(
             agent_name=request.agent_name,
             tools=request.tools,
@@ -110,11 +150,13 @@ class Operations:
             thread_id=request.thread_id,
             user_id=request.user_id,
         )
+        watch.lap("agent")
         receipt = await thread.invoked(request.prompt, response, request.document_ids, exchange_id)
         await preferences.invoked(request.prompt, response)
+        watch.lap("keep")
         recall = turn.recall()
         self._measure(recall, receipt)
-        return {
+        answer = {
             "response": response,
             "thread_id": request.thread_id,
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
@@ -125,6 +167,7 @@ class Operations:
                 "cached": receipt.cached,
             },
         }
+        return RunResult(answer, seconds=watch.seconds)
 
     async def invoking(self, request: InvokingRequest) -> dict[str, Any]:
         """Return what the memory holds for a turn."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
+from urllib.parse import unquote
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from shared.ids import is_time_ordered, timestamp_of
@@ -41,6 +43,11 @@ def _check_name(value: str) -> str:
     return value
 
 
+def _decoded(segment: str) -> str:
+    # After the routing, so that an encoded slash belongs to the id; what is no UTF-8 becomes what no id may hold.
+    return unquote(segment, errors="surrogateescape")
+
+
 def _check_exchange_id(value: UUID) -> UUID:
     if is_time_ordered(value) and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
         raise PydanticCustomError("future_id", "is from the future")
@@ -52,6 +59,8 @@ Id = Annotated[
     AfterValidator(_check_id),
     Field(json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH}),
 ]
+ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
+UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
 Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
 IdempotencyKey = Annotated[str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH)]
@@ -115,6 +124,12 @@ class MessagesQuery(_Request):
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: str | None = None
     order: str = Field(default="asc", pattern="^(asc|desc)$")
+
+
+class LayersQuery(_Request):
+    """`GET /threads/{thread_id}/layers`; the limit is in messages, of each layer."""
+
+    limit: int = Field(default=20, ge=1, le=MAX_PAGE)
 
 
 class Preferences(RootModel[Annotated[dict[Name, Preference], Field(max_length=MAX_PREFERENCES)]]):

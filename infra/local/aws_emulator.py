@@ -2,6 +2,8 @@
 
 What is changed, each against the exactly pinned version:
 - a REST API's path reaches the function percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
+- a stage's address without a slash at its end leads to the one with it: the function, which does that on AWS, is not
+  told the difference here;
 - an SQS event source fills batches up to its BatchSize, not up to ten;
 - a queue is changed by one thread at a time: what was sent while a batch was deleted could be lost;
 - a burst of requests waits for one of a few workers instead of starting a process each;
@@ -30,6 +32,7 @@ from ministack.services import cloudwatch_logs, lambda_svc, sqs  # type: ignore[
 
 T = TypeVar("T")
 EXECUTE_API = "/_aws/execute-api/"
+BARE_STAGE = re.compile(rf"{EXECUTE_API}[\w-]+/([\w-]+)")
 BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB a batch, quotes and escapes included
 WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
 LOG_BYTES = 10_000_000
@@ -55,6 +58,20 @@ def with_encoded_paths(inner: Asgi) -> Asgi:
         if scope["type"] == "http" and scope["path"].startswith(EXECUTE_API) and scope.get("raw_path"):
             path = quote(scope["raw_path"], safe="/%!$&'()*+,;=:@~")
             scope = {**scope, "path": path, "raw_path": path.encode()}
+        await inner(scope, receive, send)
+
+    return application
+
+
+def with_finished_stages(inner: Asgi) -> Asgi:
+    """Return an application that leads from a stage's bare address to the one that a slash ends."""
+
+    async def application(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["method"] == "GET" and (stage := BARE_STAGE.fullmatch(scope["path"])):
+            location = [(b"location", f"{stage[1]}/".encode()), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 307, "headers": location})
+            await send({"type": "http.response.body", "body": b""})
+            return
         await inner(scope, receive, send)
 
     return application
@@ -143,7 +160,7 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
 
 def main() -> None:
     """Adapt ministack and run it; returns when it is told to stop."""
-    app.app = with_encoded_paths(app.app)
+    app.app = with_finished_stages(with_encoded_paths(app.app))
     lock_queues()
     sqs._receive_messages_for_esm = with_whole_batches(sqs._receive_messages_for_esm)
     lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)

@@ -2,7 +2,10 @@
 
 import re
 
+import httpx
+
 from tests.e2e.memory_api import MemoryApi
+from tests.e2e.waiting import eventually
 
 _ROUTES = {
     "/run": {"post"},
@@ -11,9 +14,11 @@ _ROUTES = {
     "/threads": {"get"},
     "/threads/{thread_id}": {"get", "patch", "delete"},
     "/threads/{thread_id}/messages": {"get"},
+    "/threads/{thread_id}/layers": {"get"},
     "/users/{user_id}/preferences": {"get", "put", "patch", "delete"},
     "/users/{user_id}": {"delete"},
     "/health": {"get"},
+    "/status": {"get"},
 }
 
 
@@ -23,7 +28,7 @@ def test_health_names_every_layer(api: MemoryApi) -> None:
 
 
 def test_the_description_holds_every_route(api: MemoryApi) -> None:
-    """The OpenAPI document describes the contract's routes, no more and no less."""
+    """The OpenAPI document describes the routes for programs, no more and no less."""
     document = api.call("GET", "/openapi.json")
 
     assert document["openapi"].startswith("3.")
@@ -41,3 +46,39 @@ def test_the_description_can_be_read_by_people(api: MemoryApi) -> None:
     for path in loaded:
         assert "//" not in path
         assert api.send("GET", f"/{path}").status_code == 200
+
+
+def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
+    """The address that people copy leads to the page; what it loads comes from the API itself."""
+    bare = str(api.http.base_url).rstrip("/")
+    page = httpx.get(bare, follow_redirects=True, trust_env=False)
+
+    assert page.status_code == 200
+    assert str(page.url) == f"{bare}/"
+    assert page.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    for path in re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text):
+        assert "//" not in path
+        assert api.send("GET", f"/{path.removeprefix('./')}").status_code == 200
+
+
+def test_the_status_of_the_queues(api: MemoryApi) -> None:
+    """Every place where an exchange may wait is counted."""
+    status = api.call("GET", "/status")
+
+    assert status["degraded"] == []
+    for place in ("queue", "dlq", "outbox"):
+        assert status[place].keys() == {"visible", "in_flight", "delayed", "oldest_age_seconds"}
+
+
+def test_the_layers_of_a_thread(api: MemoryApi, thread_id: str) -> None:
+    """At once in Redis, a little later in both."""
+    api.invoked("Hello", "Hi", thread_id=thread_id)
+    path = f"/threads/{thread_id}/layers"
+
+    assert [message["preview"] for message in api.call("GET", path)["redis"]["messages"]] == ["Hello", "Hi"]
+    eventually(lambda: api.call("GET", path)["undrained"] == 0)
+    layers = api.call("GET", path)
+    assert [message["preview"] for message in layers["postgres"]["messages"]] == ["Hello", "Hi"]
+    assert [message["is_drained"] for message in layers["redis"]["messages"]] == [True, True]
+    assert 0 < layers["redis"]["ttl_seconds"] <= 24 * 3600

@@ -109,6 +109,34 @@ def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("sent", "location"), [("/local", "local/"), ("/v1", "v1/"), ("/local/", None), ("/", None), ("", None)]
+)
+def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | None) -> None:
+    """Its addresses are relative, so one that no slash ends leads to the one with it."""
+    agent = load("functions.agent.handler")
+    rest = _rest("GET", "/")
+    rest["requestContext"]["path"] = sent
+    http = _http("GET", sent or "/")
+    http["requestContext"]["stage"] = sent.strip("/") or "$default"
+    for event in (rest, http):
+        answer = agent.handler(event, Context())
+        headers = {name.lower(): value for name, value in answer["headers"].items()} | {
+            name.lower(): values[0] for name, values in answer.get("multiValueHeaders", {}).items()
+        }
+        assert (answer["statusCode"], headers.get("location")) == ((307, location) if location else (200, None))
+        assert answer["isBase64Encoded"] is False
+
+
+def test_a_turn_says_where_its_time_went(load: Import) -> None:
+    """In milliseconds, for browsers' tools and the page."""
+    agent = load("functions.agent.handler")
+    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), Context())
+    timing = (answer.get("headers") or {}).get("server-timing") or answer["multiValueHeaders"]["server-timing"][0]
+    assert [part.split(";dur=")[0] for part in timing.split(", ")] == ["recall", "agent", "keep"]
+    assert all(float(part.split(";dur=")[1]) >= 0 for part in timing.split(", "))
+
+
 def test_a_turn_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:
     """From API Gateway to the tables."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")

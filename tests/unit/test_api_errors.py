@@ -175,7 +175,7 @@ def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/nothing"), ("GET", "/"), ("POST", "/run/x"), ("GET", "/users/u")]
+    ("method", "path"), [("GET", "/nothing"), ("GET", "/assets"), ("POST", "/run/x"), ("GET", "/users/u")]
 )
 def test_no_such_route(method: str, path: str, api: Api) -> None:
     """A problem as well."""

@@ -12,6 +12,7 @@ from functions.agent.runner import AgentRunner
 from functions.agent.schemas import RunRequest
 from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings
 from shared.stores.in_memory import InMemoryArchive, InMemoryKeys
@@ -38,11 +39,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def operations(memory: Callable[..., Memory], archive: InMemoryArchive, clock: Clock) -> Operations:
+def operations(
+    memory: Callable[..., Memory],
+    inspection: Callable[[Memory], Inspection],
+    archive: InMemoryArchive,
+    clock: Clock,
+) -> Operations:
     """The use cases, in a process of their own."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency([InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)])
-    return Operations(memory(), runner, keys)
+    made = memory()
+    return Operations(made, runner, keys, inspection(made))
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+"""What an inspector sees of a real Valkey and of SQS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from infra.local.servers import ValkeyServer
+from shared.errors import StoreUnavailable
+from shared.settings import RedisSettings
+from shared.stores.look import ListLook, Waiting
+from shared.stores.queue import sqs_client
+from shared.stores.queue_look import SqsLook
+from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
+from shared.stores.redis_look import RedisLook
+from tests.support.exchanges import exchange, exchanges, texts
+from tests.support.queues import Queues
+
+MakeCache = Callable[..., RedisCache]
+
+
+@pytest.fixture
+def look(valkey: ValkeyServer) -> Iterator[RedisLook]:
+    """The inspector's look at Valkey."""
+    connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
+    yield RedisLook(connection)
+    connection.close()
+
+
+def test_a_list(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Its newest messages, its length, its life, and what is not drained; looking does not prolong the life."""
+    cache = real_cache()
+    first, second, third = exchanges(3)
+    for each in (first, second, third):
+        cache.append(each, is_drained=False)
+    cache.merge_stored([first])
+    redis_client.expire("thread:t:messages", 1_000)
+    seen = look.thread("t", 4)
+    assert texts(seen.messages) == ["q1", "a1", "q2", "a2"]
+    assert seen.length == 6
+    assert seen.ttl_seconds is not None
+    assert 900 < seen.ttl_seconds <= 1_000
+    assert {each.exchange_id for each in seen.pending} == {second.exchange_id, third.exchange_id}
+    assert redis_client.ttl("thread:t:messages") <= 1_000
+
+
+def test_no_list(look: RedisLook, redis_client: redis.Redis) -> None:
+    """There is none, or the key is something else, or it lives for ever."""
+    assert look.thread("t", 4) == ListLook()
+    redis_client.set("thread:t:messages", "not a list")
+    assert look.thread("t", 4) == ListLook()
+    redis_client.delete("thread:t:messages")
+    redis_client.rpush("thread:t:messages", '{"role":"user","content":"by hand"}')
+    seen = look.thread("t", 4)
+    assert (texts(seen.messages), seen.length, seen.ttl_seconds) == (["by hand"], 1, None)
+
+
+def test_what_was_deleted_is_not_shown(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """A list that a deletion has overtaken shows only what came after it."""
+    cache = real_cache()
+    old, new = exchanges(2)
+    cache.append(old, is_drained=False)
+    cache.append(new, is_drained=False)
+    redis_client.set("thread:t:tombstone", str(old.order))
+    seen = look.thread("t", 10)
+    assert texts(seen.messages) == ["q1", "a1"]
+    assert [each.exchange_id for each in seen.pending] == [new.exchange_id]
+
+
+def test_the_outbox(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """How much waits there, and since when."""
+    assert look.outbox() == Waiting(0)
+    cache = real_cache()
+    first, second = exchange(0), exchange(1)
+    cache.push_outbox(first)
+    cache.push_outbox(second)
+    assert look.outbox() == Waiting(2, oldest=first.created_at)
+    redis_client.lpush("outbox:exchanges", "not json")
+    assert look.outbox() == Waiting(3)
+
+
+def test_without_redis(look: RedisLook, valkey: ValkeyServer) -> None:
+    """It is unavailable, not empty."""
+    valkey.kill()
+    with pytest.raises(StoreUnavailable, match="redis"):
+        look.thread("t", 4)
+    with pytest.raises(StoreUnavailable, match="redis"):
+        look.outbox()
+
+
+def test_a_queue(queues: Queues) -> None:
+    """Counted without receiving; since when it waits, this SQS does not tell."""
+    look = SqsLook(queues.url, sqs_client(), None)
+    assert look.waiting() == Waiting(0)
+    queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
+    queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
+    queues.client.receive_message(QueueUrl=queues.url, MaxNumberOfMessages=1, VisibilityTimeout=30)
+    assert look.waiting() == Waiting(1, in_flight=1)
+
+
+def test_a_queue_that_is_not_there(queues: Queues) -> None:
+    """It is unavailable, not empty."""
+    with pytest.raises(StoreUnavailable, match="queue"):
+        SqsLook(f"{queues.url}-gone", sqs_client(), None).waiting()

@@ -1,0 +1,204 @@
+"""`GET /threads/{thread_id}/layers` and `GET /status`: which layer holds what, on in-memory stores."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.memory.inspection import OnItsWay
+from shared.stores.look import Waiting
+from tests.support.api import Api, problem
+
+DAY = 86_400
+
+
+def _keep(api: Api, *texts: str, thread_id: str = "t") -> None:
+    for text in texts:
+        body = {"thread_id": thread_id, "user_id": "u", "user_message": text, "assistant_message": f"Re: {text}"}
+        assert api.ask("POST", "/invoked", body).status_code == 202
+
+
+def _drain(api: Api) -> None:
+    taken = api.queue.take()
+    api.archive.store(taken)
+    api.cache.merge_stored(taken)
+
+
+def _layers(api: Api, query: dict[str, str] | None = None) -> dict[str, Any]:
+    answer = api.ask("GET", "/threads/t/layers", query=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    return dict(answer.json())
+
+
+def _previews(layer: dict[str, Any]) -> list[str]:
+    return [message["preview"] for message in layer["messages"]]
+
+
+def _age(moment: str) -> float:
+    return abs((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def test_what_is_not_drained_is_marked(api: Api) -> None:
+    """Redis holds both exchanges, PostgreSQL the first alone."""
+    _keep(api, "one")
+    _drain(api)
+    _keep(api, "two")
+    layers = _layers(api)
+    assert layers["thread_id"] == "t"
+    assert _previews(layers["redis"]) == ["one", "Re: one", "two", "Re: two"]
+    assert [message["is_drained"] for message in layers["redis"]["messages"]] == [True, True, False, False]
+    assert _previews(layers["postgres"]) == ["one", "Re: one"]
+    assert (layers["redis"]["state"], layers["redis"]["message_count"], layers["redis"]["ttl_seconds"]) == (
+        "ok",
+        4,
+        DAY,
+    )
+    assert (layers["postgres"]["state"], layers["postgres"]["message_count"]) == ("ok", 2)
+    assert layers["undrained"] == 1
+    assert 0 <= layers["lag_seconds"] < 60
+    assert _age(layers["as_of"]) < 60
+
+
+def test_all_drained(api: Api) -> None:
+    """Then nothing lags."""
+    _keep(api, "one", "two")
+    _drain(api)
+    layers = _layers(api)
+    assert (layers["undrained"], layers["lag_seconds"]) == (0, 0)
+    assert all(message["is_drained"] for message in layers["redis"]["messages"])
+
+
+def test_the_newest_of_both(api: Api) -> None:
+    """Of long threads the newest messages are shown, oldest first, and what PostgreSQL has beyond them is no lag."""
+    _keep(api, "one", "two", "three")
+    _drain(api)
+    layers = _layers(api, {"limit": "2"})
+    assert _previews(layers["redis"]) == _previews(layers["postgres"]) == ["three", "Re: three"]
+    assert (layers["redis"]["message_count"], layers["postgres"]["message_count"]) == (6, 6)
+    assert layers["undrained"] == 0
+
+
+def test_long_texts_are_cut(api: Api) -> None:
+    """An inspector that asks every other second moves no texts about."""
+    _keep(api, "x" * 100_000)
+    assert [len(preview) for preview in _previews(_layers(api)["redis"])] == [160, 160]
+
+
+def test_without_redis(api: Api) -> None:
+    """What PostgreSQL holds is shown; how much lags, nobody knows."""
+    _keep(api, "one")
+    _drain(api)
+    api.cache.is_down = True
+    layers = _layers(api)
+    assert layers["redis"] == {"state": "unavailable", "message_count": 0, "ttl_seconds": None, "messages": []}
+    assert _previews(layers["postgres"]) == ["one", "Re: one"]
+    assert layers["lag_seconds"] is None
+
+
+def test_without_postgres(api: Api) -> None:
+    """What Redis holds is shown, drained or not as Redis last heard."""
+    _keep(api, "one")
+    _drain(api)
+    _keep(api, "two")
+    api.archive.is_down = True
+    layers = _layers(api)
+    assert [message["is_drained"] for message in layers["redis"]["messages"]] == [True, True, False, False]
+    assert layers["postgres"] == {"state": "unavailable", "message_count": 0, "messages": []}
+    assert (layers["undrained"], layers["lag_seconds"]) == (1, None)
+
+
+def test_a_list_that_is_gone(api: Api) -> None:
+    """What waits for the drain is known without the list."""
+    _keep(api, "one")
+    api.cache.lose_thread("t")
+    layers = _layers(api)
+    assert layers["redis"] == {"state": "ok", "message_count": 0, "ttl_seconds": None, "messages": []}
+    assert layers["undrained"] == 1
+
+
+def test_a_foreign_entry(api: Api) -> None:
+    """Nobody knows whether what somebody else put in the list is anywhere else."""
+    _keep(api, "one")
+    _drain(api)
+    api.cache.lists["t"].append(b'{"role":"user","content":"hand-made"}')
+    last = _layers(api)["redis"]["messages"][-1]
+    assert last == {
+        "role": "user",
+        "preview": "hand-made",
+        "exchange_id": None,
+        "created_at": None,
+        "is_drained": None,
+    }
+
+
+def test_unknown_threads(api: Api) -> None:
+    """404 when both layers say so, 503 when one that may know does not answer."""
+    problem(api.ask("GET", "/threads/t/layers"), 404)
+    api.cache.is_down = True
+    problem(api.ask("GET", "/threads/t/layers"), 503)
+    api.cache.is_down, api.archive.is_down = False, True
+    problem(api.ask("GET", "/threads/t/layers"), 503)
+
+
+def test_wrong_limits(api: Api) -> None:
+    """They are named."""
+    problem(api.ask("GET", "/threads/t/layers", query={"limit": "0"}), 422, "limit")
+    problem(api.ask("GET", "/threads/t/layers", query={"window": "2"}), 422, "window")
+
+
+def test_looking_changes_nothing(api: Api) -> None:
+    """No list is refilled, nothing is received."""
+    _keep(api, "one")
+    _drain(api)
+    api.cache.lists.clear()
+    _layers(api)
+    assert not api.cache.lists
+    assert not api.cache._claims
+
+
+@pytest.mark.parametrize("thread_id", ["a/b", "layers", "x/layers"])
+def test_awkward_ids(api: Api, thread_id: str) -> None:
+    """The id is one encoded segment, whatever it is."""
+    _keep(api, "one", thread_id=thread_id)
+    answer = api.ask("GET", f"/threads/{thread_id.replace('/', '%2F')}/layers")
+    assert answer.json()["thread_id"] == thread_id
+
+
+def test_status(api: Api) -> None:
+    """What waits, where, and since when."""
+    _keep(api, "one", "two")
+    status = api.ask("GET", "/status").json()
+    assert (status["queue"]["visible"], status["queue"]["in_flight"], status["queue"]["delayed"]) == (2, 0, 0)
+    assert 0 <= status["queue"]["oldest_age_seconds"] < 60
+    empty = {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age_seconds": None}
+    assert (status["dlq"], status["outbox"], status["degraded"]) == (empty, empty, [])
+    assert status["sync_lag_seconds"] == status["queue"]["oldest_age_seconds"]
+    assert _age(status["as_of"]) < 60
+    _drain(api)
+    assert api.ask("GET", "/status").json()["sync_lag_seconds"] == 0
+
+
+def test_status_without_stores(api: Api) -> None:
+    """What nobody tells is null, never 0."""
+    api.queue.is_down = api.cache.is_down = True
+    status = api.ask("GET", "/status").json()
+    assert {name: status[name] for name in ("queue", "dlq", "outbox", "sync_lag_seconds", "degraded")} == {
+        "queue": None,
+        "dlq": None,
+        "outbox": None,
+        "sync_lag_seconds": None,
+        "degraded": ["queue", "redis"],
+    }
+
+
+def test_lag_is_unknown_where_the_queue_hides_it() -> None:
+    """AWS counts messages and does not say how old they are."""
+    now = datetime.now(UTC)
+    empty, hidden = Waiting(0), Waiting(3)
+    assert OnItsWay(hidden, empty, empty, as_of=now).lag_seconds is None
+    assert OnItsWay(empty, hidden, empty, as_of=now).lag_seconds == 0
+    outbox = Waiting(1, oldest=now - timedelta(seconds=7))
+    assert OnItsWay(empty, empty, outbox, as_of=now).lag_seconds == pytest.approx(7)

@@ -1,0 +1,83 @@
+"""`GET /`: the built page with its files, or what is said in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from functions.agent import page
+from tests.support.api import Api, problem
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the page's files, with the page that says how to build them."""
+    (tmp_path / "unbuilt.html").write_text("<h1>not built</h1>")
+    monkeypatch.setattr(page, "_FOLDER", tmp_path)
+    page._index.cache_clear()
+    page._assets.cache_clear()
+    yield tmp_path
+    page._index.cache_clear()
+    page._assets.cache_clear()
+
+
+@pytest.fixture
+def built(folder: Path) -> Path:
+    """The same, built."""
+    (folder / "built" / "assets").mkdir(parents=True)
+    (folder / "built" / "index.html").write_text('<script type="module" src="./assets/index-1a2b.js"></script>')
+    (folder / "built" / "assets" / "index-1a2b.js").write_text("void 0")
+    (folder / "built" / "assets" / "index-3c4d.css").write_text("a {}")
+    (folder / "built" / "assets" / "notes.txt").write_text("not for the browser")
+    return folder
+
+
+def _is_guarded(answer: httpx.Response) -> bool:
+    policy = answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    return answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_without_a_build(api: Api, folder: Path) -> None:
+    """The page says what is missing."""
+    assert folder.is_dir()
+    answer = api.ask("GET", "/")
+    assert (answer.status_code, answer.text) == (200, "<h1>not built</h1>")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert _is_guarded(answer)
+    problem(api.ask("GET", "/assets/index-1a2b.js"), 404)
+
+
+def test_the_page_and_its_files(api: Api, built: Path) -> None:
+    """The page is asked for every time, its files once."""
+    assert built.is_dir()
+    answer = api.ask("GET", "/")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+    assert _is_guarded(answer)
+    for name, kind in {"index-1a2b.js": "text/javascript", "index-3c4d.css": "text/css"}.items():
+        file = api.ask("GET", f"/assets/{name}")
+        assert (file.status_code, file.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
+        assert file.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert _is_guarded(file)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "..%2Findex.html", "%2Fetc%2Fpasswd", "..%2F..%2Funbuilt.html", "x"])
+def test_nothing_else(api: Api, built: Path, name: str) -> None:
+    """Only what Vite built for the browser, whatever is asked for."""
+    assert built.is_dir()
+    problem(api.ask("GET", f"/assets/{name}"), 404)
+
+
+def test_the_real_fallback_page_needs_nothing(api: Api) -> None:
+    """It holds no script, no style and no address beyond the API."""
+    text = (Path(page.__file__).parent / "static" / "unbuilt.html").read_text()
+    assert "<script" not in text
+    assert "<style" not in text
+    assert "//" not in text
+    assert "make run" in text
+    assert api.ask("GET", "/").status_code == 200
