@@ -1,0 +1,56 @@
+"""A typed client of the hybrid agent memory. Memory for agent frameworks is in modules named like them."""
+
+from hybrid_memory_client._async_client import AsyncMemoryClient
+from hybrid_memory_client._sync_client import MemoryClient
+from hybrid_memory_client.auth import BearerAuth
+from hybrid_memory_client.errors import (
+    ApiError,
+    CannotBeKept,
+    Conflict,
+    ConnectionFailed,
+    FieldError,
+    HistoryDegraded,
+    InvalidRequest,
+    MemoryClientError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    NotKept,
+    ServerFault,
+    TooManyRequests,
+    Unavailable,
+    UnexpectedAnswer,
+)
+from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Thread
+from hybrid_memory_client.retries import RetryPolicy
+
+__all__ = [
+    "ApiError",
+    "AsyncMemoryClient",
+    "BearerAuth",
+    "CannotBeKept",
+    "Conflict",
+    "ConnectionFailed",
+    "Context",
+    "FieldError",
+    "Health",
+    "HistoryDegraded",
+    "InvalidRequest",
+    "Kept",
+    "MemoryClient",
+    "MemoryClientError",
+    "MemoryReport",
+    "Message",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "NotKept",
+    "Page",
+    "RetryPolicy",
+    "RunResult",
+    "ServerFault",
+    "Thread",
+    "TooManyRequests",
+    "Unavailable",
+    "UnexpectedAnswer",
+]

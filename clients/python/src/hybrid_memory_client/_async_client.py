@@ -1,0 +1,259 @@
+"""The asynchronous client. `_sync_client.py` is made from this file: see `clients/python/unasync.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import anyio
+import httpx
+
+from hybrid_memory_client import _calls as calls
+from hybrid_memory_client._calls import Call, Order, base_of
+from hybrid_memory_client.auth import Authentication, authentication
+from hybrid_memory_client.errors import ApiError, ConnectionFailed, HistoryDegraded, MemoryClientError
+from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
+from hybrid_memory_client.retries import Retries, RetryPolicy
+
+_Answer = TypeVar("_Answer")
+# A run may take as long as API Gateway waits for it.
+_TIMEOUT = httpx.Timeout(35, connect=5)
+
+
+class AsyncMemoryClient:
+    """A client of one deployment. Methods are named like the API's operations, and return frozen dataclasses.
+
+    Every call is repeated after a lost connection, 429, 502, 503 and 504: none has an effect twice, `run` by its
+    `Idempotency-Key` and `invoked` by its `exchange_id`, which stay the same over all tries.
+
+    All methods raise `ApiError` (or one of its kinds) for a problem, `ConnectionFailed` when no answer came, and
+    `UnexpectedAnswer` for one that is not this API's.
+
+    Args:
+        base_url: The API's URL, its stage included, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
+        auth: A bearer token, a function that returns one (awaited if need be; asked again when one is refused), or any
+            `httpx.Auth`.
+        timeout: Of each try: seconds, or an `httpx.Timeout`.
+        retry: How often and how long.
+        headers: Sent with every request.
+        http_client: Used instead of one of its own, with its timeout, proxies and certificates, and not closed here.
+            The client's own does not heed proxies in the environment.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: Authentication | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.base_url = base_of(base_url)
+        self._auth = authentication(auth)
+        self._retry = retry or RetryPolicy()
+        self._headers = dict(headers or {})
+        self._timeout = timeout
+        self._is_own = http_client is None
+        self._http = http_client or httpx.AsyncClient(timeout=_TIMEOUT if timeout is None else timeout, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they are another client's."""
+        if self._is_own:
+            await self._http.aclose()
+
+    async def _send(self, call: Call[_Answer]) -> _Answer:
+        retries = Retries(self._retry, call.waits_for_first)
+        is_repetition = False
+        while True:
+            try:
+                return call.answer(await self._once(call))
+            except MemoryClientError as error:
+                if isinstance(error, ApiError) and call.is_done_by(error, is_repetition=is_repetition):
+                    return call.read(httpx.Response(204))
+                delay = retries.delay(error) if isinstance(error, (ApiError, ConnectionFailed)) else None
+                if delay is None:
+                    raise
+            await anyio.sleep(delay)
+            is_repetition = True
+
+    async def _once(self, call: Call[Any]) -> httpx.Response:
+        content = call.content()
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        request = self._http.build_request(
+            call.method,
+            self.base_url + call.path,
+            content=content,
+            params=call.query or None,
+            headers={**self._headers, "Accept": "application/json", **kind, **call.headers},
+            timeout=httpx.USE_CLIENT_DEFAULT if self._timeout is None else self._timeout,
+        )
+        try:
+            if self._auth is None:
+                return await self._http.send(request)
+            return await self._http.send(request, auth=self._auth)
+        except httpx.TransportError as error:
+            raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
+
+    # --- turns ---
+
+    async def run(
+        self,
+        prompt: str,
+        *,
+        agent_name: str | None = None,
+        instructions: str | None = None,
+        tools: Sequence[str] = (),
+        thread_id: str | None = None,
+        user_id: str | None = None,
+        document_ids: Sequence[str] = (),
+        exchange_id: UUID | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> RunResult:
+        """Run a turn with the service's own agent: recall, answer, keep.
+
+        While another request with the same key is still running, waits for its answer.
+
+        Args:
+            prompt: What the user says.
+            agent_name: Another agent than the service's default.
+            instructions: Other instructions than the service's default; the memory is added to them.
+            tools: Registered tools for this run.
+            thread_id: Without it there is no history.
+            user_id: Without it there are no preferences.
+            document_ids: Attached to the thread.
+            exchange_id: Names the exchange, so that it can be found without the answer.
+            idempotency_key: Names this turn also beyond this call: the same one within a day is one run and one answer.
+                Made for the call when left out.
+        """
+        return await self._send(
+            calls.run(
+                prompt, agent_name, instructions, tools, thread_id, user_id, document_ids, exchange_id, idempotency_key
+            )
+        )
+
+    async def invoking(self, *, thread_id: str | None = None, user_id: str | None = None) -> Context:
+        """Return what the memory holds for a turn: before an agent of one's own runs."""
+        return await self._send(calls.invoking(thread_id, user_id))
+
+    async def invoked(
+        self,
+        user_message: str,
+        assistant_message: str,
+        *,
+        thread_id: str | None = None,
+        user_id: str | None = None,
+        document_ids: Sequence[str] = (),
+        exchange_id: UUID | str | None = None,
+    ) -> Kept:
+        """Keep an exchange: after an agent of one's own has run.
+
+        Args:
+            user_message: What the user said.
+            assistant_message: What the agent answered.
+            thread_id: Without it nothing is kept.
+            user_id: Who said it.
+            document_ids: Attached to the thread.
+            exchange_id: Names the exchange also beyond this call: the same one twice is one exchange. Made for the call
+                when left out.
+        """
+        return await self._send(
+            calls.invoked(user_message, assistant_message, thread_id, user_id, document_ids, exchange_id)
+        )
+
+    # --- threads ---
+
+    async def list_threads(self, user_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Thread]:
+        """Return a page of a user's threads, newest first."""
+        return await self._send(calls.list_threads(user_id, limit, cursor))
+
+    async def iter_threads(self, user_id: str, *, page_size: int | None = None) -> AsyncIterator[Thread]:
+        """Yield all of a user's threads, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.list_threads(user_id, limit=page_size, cursor=cursor)
+            for thread in page.items:
+                yield thread
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def read_thread(self, thread_id: str) -> Thread:
+        """Return a thread with its `document_ids`."""
+        return await self._send(calls.read_thread(thread_id))
+
+    async def read_messages(
+        self, thread_id: str, *, limit: int | None = None, cursor: str | None = None, order: Order = "asc"
+    ) -> Page[Message]:
+        """Return a page of a thread's messages, from PostgreSQL and what only Redis has yet."""
+        return await self._send(calls.read_messages(thread_id, limit, cursor, order))
+
+    async def iter_messages(
+        self, thread_id: str, *, page_size: int | None = None, order: Order = "asc", allow_degraded: bool = False
+    ) -> AsyncIterator[Message]:
+        """Yield all messages of a thread, page by page.
+
+        Raises:
+            HistoryDegraded: A layer did not answer, so that a page may lack messages, and `allow_degraded` is false.
+        """
+        cursor: str | None = None
+        while True:
+            page = await self.read_messages(thread_id, limit=page_size, cursor=cursor, order=order)
+            if page.degraded and not allow_degraded:
+                raise HistoryDegraded(page.degraded)
+            for message in page.items:
+                yield message
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def rename_thread(self, thread_id: str, title: str) -> Thread:
+        """Title a thread for good, and return it."""
+        return await self._send(calls.rename_thread(thread_id, title))
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """Delete a thread from every layer, and whatever of it is on its way."""
+        await self._send(calls.delete_thread(thread_id))
+
+    # --- users ---
+
+    async def read_preferences(self, user_id: str) -> dict[str, str]:
+        """Return a user's preferences."""
+        return await self._send(calls.read_preferences(user_id))
+
+    async def replace_preferences(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
+        """Make these all the preferences there are, and return them."""
+        return await self._send(calls.replace_preferences(user_id, preferences))
+
+    async def merge_preferences(self, user_id: str, changes: Mapping[str, str | None]) -> dict[str, str]:
+        """Set some preferences, remove those that are None, and return all."""
+        return await self._send(calls.merge_preferences(user_id, changes))
+
+    async def delete_preferences(self, user_id: str) -> None:
+        """Remove all preferences of a user."""
+        await self._send(calls.delete_preferences(user_id))
+
+    async def delete_user(self, user_id: str) -> None:
+        """Delete every thread and preference of a user."""
+        await self._send(calls.delete_user(user_id))
+
+    # --- the service ---
+
+    async def health(self) -> Health:
+        """Return every layer's state."""
+        return await self._send(calls.health())
+
+    async def openapi(self) -> dict[str, Any]:
+        """Return the API's own description."""
+        return await self._send(calls.openapi())

@@ -1,0 +1,66 @@
+"""Bearer tokens: asked for when the first is needed, and once more when one is refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+import httpx
+
+TokenSource = Callable[[], str] | Callable[[], Awaitable[str]]
+Authentication = httpx.Auth | TokenSource | str
+_REFUSED = 401
+
+
+class BearerAuth(httpx.Auth):
+    """Sends `Authorization: Bearer …`.
+
+    Args:
+        source: Returns a token, or in an `AsyncMemoryClient` an awaitable of one. It is asked before the first request
+            and after a 401, once for each request, so it may cache and must return a fresh token when it can.
+    """
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+        self._token: str | None = None
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send with the token at hand, and once more with a new one."""
+        token = self._token or self._keep(self._source())
+        response = yield _with(request, token)
+        if response.status_code == _REFUSED:
+            # Another request may have got a new one meanwhile.
+            newer = self._token
+            yield _with(request, newer if newer and newer != token else self._keep(self._source()))
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send with the token at hand, and once more with a new one."""
+        token = self._token or await self._ask()
+        response = yield _with(request, token)
+        if response.status_code == _REFUSED:
+            newer = self._token
+            yield _with(request, newer if newer and newer != token else await self._ask())
+
+    async def _ask(self) -> str:
+        found = self._source()
+        return self._keep(await found if inspect.isawaitable(found) else found)
+
+    def _keep(self, token: object) -> str:
+        if not isinstance(token, str):
+            if inspect.iscoroutine(token):
+                token.close()
+            raise TypeError("a token source returns text; one that is awaited needs an AsyncMemoryClient")
+        self._token = token
+        return token
+
+
+def authentication(given: Authentication | None) -> httpx.Auth | None:
+    """Return what httpx takes: as it is, or made of a token or of a function that gives one."""
+    if given is None or isinstance(given, httpx.Auth):
+        return given
+    return BearerAuth(lambda: given) if isinstance(given, str) else BearerAuth(given)
+
+
+def _with(request: httpx.Request, token: str) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request

@@ -1,0 +1,218 @@
+"""What the API answers, as frozen dataclasses. Fields of newer versions of the API are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, Self, TypeVar
+from uuid import UUID
+
+Source = Literal["redis", "postgres", "none"]
+Durability = Literal["queue", "postgres", "redis", "none"]
+Json = Mapping[str, Any]
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One side of an exchange.
+
+    Attributes:
+        role: `user` or `assistant`.
+        content: The text.
+        exchange_id: None for a message that another program put into the cache; `created_at` likewise.
+        created_at: When the exchange was accepted; aware.
+    """
+
+    role: str
+    content: str
+    exchange_id: UUID | None
+    created_at: datetime | None
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(
+            role=body["role"],
+            content=body["content"],
+            exchange_id=_uuid(body["exchange_id"]),
+            created_at=_time(body["created_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the memory holds for a turn.
+
+    Attributes:
+        context: Text for the instructions; '' when there is nothing.
+        messages: The newest exchanges of the thread, oldest first.
+        source: The layer that served it.
+        degraded: Layers that were asked and did not answer: an empty history is one only if this is empty too.
+    """
+
+    context: str
+    messages: tuple[Message, ...]
+    preferences: dict[str, str]
+    source: Source
+    degraded: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(
+            context=body["context"],
+            messages=tuple(Message.from_json(each) for each in body["messages"]),
+            preferences=dict(body["preferences"]),
+            source=body["source"],
+            degraded=tuple(body["degraded"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where an exchange is.
+
+    Attributes:
+        exchange_id: None when no thread was named.
+        durability: The store that holds it for good; `none` when none took it.
+        cached: Whether the list in Redis has it.
+    """
+
+    exchange_id: UUID | None
+    durability: Durability
+    cached: bool
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(_uuid(body["exchange_id"]), body["durability"], body["cached"])
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReport:
+    """Which layers served and took a turn; as in `Context` and `Kept`."""
+
+    source: Source
+    degraded: tuple[str, ...]
+    durability: Durability
+    cached: bool
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"])
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A turn.
+
+    Attributes:
+        response: The agent's answer.
+        is_replayed: Whether this is the answer of an earlier request with the same key.
+    """
+
+    response: str
+    thread_id: str | None
+    exchange_id: UUID | None
+    memory: MemoryReport
+    is_replayed: bool = False
+
+    @classmethod
+    def from_json(cls, body: Json, *, is_replayed: bool = False) -> Self:
+        """Read the API's form."""
+        return cls(
+            response=body["response"],
+            thread_id=body["thread_id"],
+            exchange_id=_uuid(body["exchange_id"]),
+            memory=MemoryReport.from_json(body["memory"]),
+            is_replayed=is_replayed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation.
+
+    Attributes:
+        message_count: Messages, so two an exchange.
+        document_ids: None in a list of threads, which does not load them.
+    """
+
+    thread_id: str
+    user_id: str | None
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+    message_count: int
+    document_ids: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        documents = body.get("document_ids")
+        return cls(
+            thread_id=body["thread_id"],
+            user_id=body["user_id"],
+            title=body["title"],
+            created_at=datetime.fromisoformat(body["created_at"]),
+            updated_at=datetime.fromisoformat(body["updated_at"]),
+            message_count=body["message_count"],
+            document_ids=None if documents is None else tuple(documents),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_Item]):
+    """A page of threads or messages.
+
+    Attributes:
+        next_cursor: Where the next page starts; None after the last.
+        degraded: Layers that did not answer, so that what only they hold is not in `items`.
+    """
+
+    items: tuple[_Item, ...]
+    next_cursor: str | None
+    degraded: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[_Item]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Every layer's state: `ok` or `unavailable`; `status` is `ok` or `degraded`."""
+
+    status: Literal["ok", "degraded"]
+    redis: Literal["ok", "unavailable"]
+    postgres: Literal["ok", "unavailable"]
+    queue: Literal["ok", "unavailable"]
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(body["status"], body["redis"], body["postgres"], body["queue"])
+
+
+def threads_page(body: Json) -> Page[Thread]:
+    """Read `GET /threads`."""
+    return Page(tuple(Thread.from_json(each) for each in body["items"]), body["next_cursor"])
+
+
+def messages_page(body: Json) -> Page[Message]:
+    """Read `GET /threads/{thread_id}/messages`."""
+    items = tuple(Message.from_json(each) for each in body["items"])
+    return Page(items, body["next_cursor"], tuple(body["degraded"]))
+
+
+def _uuid(value: str | None) -> UUID | None:
+    return None if value is None else UUID(value)
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)

@@ -1,0 +1,88 @@
+"""When a call is tried again, and after how long. No I/O: both clients ask the same object."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from hybrid_memory_client.errors import ApiError, Conflict, MemoryClientError, TooManyRequests, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How patient a client is. Waits grow by half-random steps, so that many clients do not come back at once.
+
+    Attributes:
+        attempts: Tries of one call, the first included; 1 turns retries off.
+        first_delay: Seconds before the second try, at most; then twice as long each time.
+        most_delay: No wait that the client chooses is longer.
+        most_seconds: A try begins at the latest so long after the first: this, and the timeout, bound a call. It bounds
+            waiting for a run that another request has started, too (409), which takes no attempts.
+    """
+
+    attempts: int = 4
+    first_delay: float = 0.25
+    most_delay: float = 8.0
+    most_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or min(self.first_delay, self.most_delay, self.most_seconds) < 0:
+            raise ValueError("a call needs at least one attempt, and no wait is negative")
+
+
+@dataclass(slots=True)
+class Retries:
+    """The tries of one call.
+
+    Attributes:
+        waits_for_first: Whether a 409 says that the same call is still running elsewhere.
+        failed: Tries that failed so far.
+    """
+
+    policy: RetryPolicy
+    waits_for_first: bool = False
+    failed: int = 0
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def delay(self, error: MemoryClientError) -> float | None:
+        """Return the seconds to wait before the next try; None if there shall be none."""
+        is_running = self.waits_for_first and isinstance(error, Conflict)
+        if not is_running:
+            if isinstance(error, ApiError) and not isinstance(error, (Unavailable, TooManyRequests)):
+                return None
+            self.failed += 1
+            if self.failed >= self.policy.attempts:
+                return None
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        seconds = self._own_delay() if asked is None else asked
+        return seconds if self.clock() - self._began + seconds <= self.policy.most_seconds else None
+
+    def _own_delay(self) -> float:
+        longest = min(self.policy.most_delay, self.policy.first_delay * 2.0 ** max(0, self.failed - 1))
+        return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, guards nothing
+
+
+_LONGEST: Final = 86_400.0
+
+
+def retry_after(header: str | None) -> float | None:
+    """Return the seconds that a `Retry-After` asks for: a number, or a date; None for neither."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    # A number that is none compares with nothing.
+    return min(max(0.0, seconds), _LONGEST) if seconds == seconds else None  # noqa: PLR0124

@@ -1,0 +1,326 @@
+"""What the clients send again, what they never send twice, and what they raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from hybrid_memory_client import (
+    ApiError,
+    AsyncMemoryClient,
+    Conflict,
+    ConnectionFailed,
+    HistoryDegraded,
+    InvalidRequest,
+    MemoryClient,
+    MemoryClientError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RetryPolicy,
+    ServerFault,
+    TooManyRequests,
+    Unavailable,
+    UnexpectedAnswer,
+)
+from hybrid_memory_client.retries import Retries, retry_after
+from tests.clients.python.callers import Answer, Caller, ok, refusal
+
+Make = Callable[..., Caller]
+RUN = {
+    "response": "hi",
+    "thread_id": "t",
+    "exchange_id": "01a20403-af8b-76fb-9bf9-0bc8b1328586",
+    "memory": {"source": "redis", "degraded": [], "durability": "queue", "cached": True},
+}
+KEPT = {"exchange_id": "01a20403-af8b-76fb-9bf9-0bc8b1328586", "durability": "queue", "cached": True}
+THREAD = {
+    "thread_id": "t",
+    "user_id": None,
+    "title": "x",
+    "created_at": "2026-11-22T16:08:00.139000Z",
+    "updated_at": "2026-11-22T16:08:00.139000Z",
+    "message_count": 2,
+}
+
+
+def message(number: int) -> dict[str, Any]:
+    """Return a message as the API shows it."""
+    return {"role": "user", "content": f"m{number}", "exchange_id": None, "created_at": None}
+
+
+@pytest.fixture(params=[MemoryClient, AsyncMemoryClient])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Make a client of either kind that is answered as listed."""
+
+    def made(*answers: Answer, **options: Any) -> Caller:
+        return Caller(request.param, *answers, **options)
+
+    return made
+
+
+# --- repetition ---
+
+
+@pytest.mark.parametrize(
+    "fault", [refusal(503), refusal(502), refusal(504), refusal(429), httpx.ConnectError("x"), httpx.ReadTimeout("x")]
+)
+def test_a_run_is_repeated_under_one_key(make: Make, fault: Answer) -> None:
+    """However often it is sent, it names itself by the same key, which the next run does not have."""
+    caller = make(fault, fault, ok(RUN), ok(RUN))
+    assert caller.run("hello", thread_id="t").response == "hi"
+    caller.run("hello", thread_id="t")
+    keys = [request.headers["Idempotency-Key"] for request in caller.requests]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+    assert len(keys[0]) == 36
+    assert len({request.content for request in caller.requests}) == 1
+
+
+def test_a_run_takes_the_callers_key(make: Make) -> None:
+    """And says whether the answer is an earlier one's."""
+    caller = make(ok(RUN, headers={"Idempotent-Replayed": "true"}))
+    assert caller.run("hello", idempotency_key="k").is_replayed
+    assert caller.requests[0].headers["Idempotency-Key"] == "k"
+
+
+def test_an_exchange_is_repeated_under_one_id(make: Make) -> None:
+    """A lost answer and a repetition are one exchange; its id leaves the order to the service's clock."""
+    caller = make(httpx.ReadError("gone"), ok(KEPT, 202), ok(KEPT, 202))
+    assert caller.invoked("q", "a", thread_id="t").durability == "queue"
+    caller.invoked("q", "a", thread_id="t")
+    ids = [body["exchange_id"] for body in caller.bodies()]
+    assert ids[0] == ids[1] != ids[2]
+    assert UUID(ids[0]).version == 4
+
+
+def test_an_exchange_takes_the_callers_id(make: Make) -> None:
+    """As a UUID or as text."""
+    caller = make(ok(KEPT, 202))
+    caller.invoked("q", "a", thread_id="t", exchange_id=UUID(int=5))
+    assert caller.bodies()[0]["exchange_id"] == str(UUID(int=5))
+
+
+def test_a_run_that_is_running_elsewhere_is_waited_for(make: Make) -> None:
+    """However many attempts a call has: a 409 takes none."""
+    still = [refusal(409, "0")] * 9
+    assert make(*still, ok(RUN), retry=RetryPolicy(attempts=1)).run("hello", idempotency_key="k").response == "hi"
+
+
+def test_waiting_for_a_run_ends(make: Make) -> None:
+    """At `most_seconds`."""
+    with pytest.raises(Conflict) as caught:
+        make(refusal(409, "7"), retry=RetryPolicy(most_seconds=5)).run("hello")
+    assert caught.value.retry_after == 7
+
+
+def test_other_conflicts_are_raised(make: Make) -> None:
+    """Only a run says by 409 that it is still running."""
+    with pytest.raises(Conflict):
+        make(refusal(409, "0"), ok(THREAD)).rename_thread("t", "x")
+
+
+def test_the_last_failure_is_raised(make: Make) -> None:
+    """After as many tries as the policy allows."""
+    caller = make(*[refusal(503, "0")] * 9, retry=RetryPolicy(attempts=3))
+    with pytest.raises(Unavailable):
+        caller.read_thread("t")
+    assert len(caller.requests) == 3
+
+
+def test_a_lost_connection_is_raised_with_its_cause(make: Make) -> None:
+    """As a kind of its own, of the same tree."""
+    with pytest.raises(ConnectionFailed) as caught:
+        make(*[httpx.ConnectError("refused")] * 4).health()
+    assert isinstance(caught.value, MemoryClientError)
+    assert isinstance(caught.value.__cause__, httpx.ConnectError)
+
+
+@pytest.mark.parametrize("name", ["delete_thread", "delete_preferences", "delete_user"])
+def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None:
+    """The repetition finds nothing to delete any more, and that is what was wanted."""
+    assert getattr(make(refusal(503, "0"), refusal(404)), name)("t") is None
+
+
+def test_deleting_what_is_not_there_is_not_found(make: Make) -> None:
+    """When no earlier try can have done it."""
+    with pytest.raises(NotFound):
+        make(refusal(404)).delete_thread("t")
+
+
+def test_waits_grow_and_are_bounded() -> None:
+    """Half of each is random; the service's own wish goes before."""
+    now = [0.0]
+    policy = RetryPolicy(attempts=9, first_delay=1, most_delay=4, most_seconds=20)
+    retries = Retries(policy, clock=lambda: now[0])
+    lost = ConnectionFailed("x")
+    for longest in (1, 2, 4, 4):
+        delay = retries.delay(lost)
+        assert delay is not None
+        assert longest / 2 <= delay <= longest
+    assert retries.delay(Unavailable(503, {}, 15.0)) == 15
+    now[0] = 19.9
+    assert retries.delay(lost) is None
+
+
+def test_a_policy_is_checked() -> None:
+    """Before it is used."""
+    with pytest.raises(ValueError, match="at least one attempt"):
+        RetryPolicy(attempts=0)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("3", 3.0), ("-3", 0.0), ("soon", None), ("nan", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+)
+def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
+    """What is neither is as if it were not there."""
+    assert retry_after(header) == seconds
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, InvalidRequest),
+        (401, NotAuthenticated),
+        (403, NotAllowed),
+        (404, NotFound),
+        (409, Conflict),
+        (413, InvalidRequest),
+        (422, InvalidRequest),
+        (429, TooManyRequests),
+        (500, ServerFault),
+        (502, Unavailable),
+        (503, Unavailable),
+        (504, Unavailable),
+    ],
+)
+def test_a_problem_is_a_typed_error(make: Make, status: int, kind: type[ApiError]) -> None:
+    """It holds all that the answer says."""
+    faults = [{"field": "usr_id", "in": "body", "detail": "Extra inputs are not permitted"}]
+    with pytest.raises(kind) as caught:
+        make(refusal(status, "3", errors=faults), retry=RetryPolicy(attempts=1)).read_preferences("u")
+    error = caught.value
+    assert (error.status, error.title, error.detail, error.request_id) == (status, "T", "D", "r-1")
+    assert error.retry_after == 3
+    assert [(each.field, each.place) for each in error.errors] == [("usr_id", "body")]
+    assert str(error) == f"{status} T: D (request r-1)"
+
+
+def test_a_gateways_own_error_is_typed_too(make: Make) -> None:
+    """API Gateway says `message`; a proxy a page of HTML."""
+    with pytest.raises(NotAllowed, match="Forbidden"):
+        make(httpx.Response(403, json={"message": "Forbidden"})).health()
+    with pytest.raises(Unavailable, match="Bad Gateway"):
+        make(httpx.Response(502, text="<html>"), retry=RetryPolicy(attempts=1)).health()
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"status": "ok"}'])
+def test_an_answer_of_something_else_is_an_error(make: Make, body: str) -> None:
+    """A wrong URL is not an empty memory."""
+    with pytest.raises(UnexpectedAnswer, match="GET /health"):
+        make(httpx.Response(200, text=body)).health()
+
+
+def test_a_text_for_a_list_is_an_error(make: Make) -> None:
+    """Else each letter would be a document."""
+    with pytest.raises(TypeError, match="not one text"):
+        make().run("hello", document_ids="d1")
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "https://x/?a=1"])
+def test_a_url_is_checked(url: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ValueError, match="must be like"):
+        MemoryClient(url)
+
+
+# --- tokens ---
+
+
+def test_a_refused_token_is_renewed_once(make: Make) -> None:
+    """And the new one is used from then on."""
+    tokens = iter(["one", "two", "three"])
+    caller = make(refusal(401), ok({}), ok({}), auth=lambda: next(tokens))
+    caller.read_preferences("u")
+    caller.read_preferences("u")
+    sent = [request.headers["Authorization"] for request in caller.requests]
+    assert sent == ["Bearer one", "Bearer two", "Bearer two"]
+
+
+def test_a_token_refused_twice_is_raised(make: Make) -> None:
+    """There is no third try."""
+    caller = make(refusal(401), refusal(401), auth=lambda: "old")
+    with pytest.raises(NotAuthenticated):
+        caller.health()
+    assert len(caller.requests) == 2
+
+
+def test_a_token_may_be_a_text_or_httpx_own(make: Make) -> None:
+    """A fixed token, or any scheme that httpx knows."""
+    caller = make(ok({}), auth="fixed")
+    caller.read_preferences("u")
+    assert caller.requests[0].headers["Authorization"] == "Bearer fixed"
+    caller = make(ok({}), auth=httpx.BasicAuth("a", "b"))
+    caller.read_preferences("u")
+    assert caller.requests[0].headers["Authorization"].startswith("Basic ")
+
+
+def test_a_token_may_be_awaited_where_one_can_wait() -> None:
+    """Where one cannot, that is said."""
+
+    async def token() -> str:
+        return "awaited"
+
+    caller = Caller(AsyncMemoryClient, ok({}), auth=token)
+    caller.read_preferences("u")
+    assert caller.requests[0].headers["Authorization"] == "Bearer awaited"
+    with pytest.raises(TypeError, match="AsyncMemoryClient"):
+        Caller(MemoryClient, ok({}), auth=token).read_preferences("u")
+
+
+# --- pages ---
+
+
+def test_pages_are_followed_to_the_end(make: Make) -> None:
+    """Each with the cursor of the one before."""
+    first = {"items": [message(1), message(2)], "next_cursor": "c1", "degraded": []}
+    last = {"items": [message(3)], "next_cursor": None, "degraded": []}
+    caller = make(ok(first), ok(last))
+    found = caller.iter_messages("t", page_size=2, order="desc")
+    assert [each.content for each in found] == ["m1", "m2", "m3"]
+    assert [dict(request.url.params) for request in caller.requests] == [
+        {"limit": "2", "order": "desc"},
+        {"limit": "2", "order": "desc", "cursor": "c1"},
+    ]
+
+
+def test_threads_are_followed_to_the_end(make: Make) -> None:
+    """An empty page may be followed by another."""
+    caller = make(ok({"items": [], "next_cursor": "c"}), ok({"items": [THREAD], "next_cursor": None}))
+    (thread,) = caller.iter_threads("u")
+    assert thread.thread_id == "t"
+    assert thread.created_at == datetime(2026, 11, 22, 16, 8, 0, 139_000, UTC)
+    assert thread.document_ids is None
+
+
+def test_a_page_that_may_lack_messages_is_not_taken_for_whole(make: Make) -> None:
+    """Unless the caller says that it may be."""
+    degraded = {"items": [message(1)], "next_cursor": None, "degraded": ["redis"]}
+    with pytest.raises(HistoryDegraded) as caught:
+        make(ok(degraded)).iter_messages("t")
+    assert caught.value.degraded == ("redis",)
+    assert len(make(ok(degraded)).iter_messages("t", allow_degraded=True)) == 1
+    assert make(ok(degraded)).read_messages("t").degraded == ("redis",)
+
+
+def test_fields_of_newer_versions_are_ignored(make: Make) -> None:
+    """A client goes on working with a service that says more."""
+    assert make(ok({**KEPT, "new": 1}, 202)).invoked("q", "a").cached

@@ -1,0 +1,86 @@
+"""The Python client against the deployed system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from hybrid_memory_client import AsyncMemoryClient, InvalidRequest, MemoryClient, NotFound
+from tests.e2e.deployment import Deployment
+from tests.e2e.waiting import eventually
+
+
+@pytest.fixture
+def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryClient]:
+    """A client, in an environment whose proxy nobody listens behind."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with MemoryClient(deployment.api_url) as made:
+        yield made
+
+
+def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, user_id: str) -> None:
+    """Each route, from the first turn to the deletion."""
+    client.replace_preferences(user_id, {"tone": "brief", "language": "Python"})
+    first = client.run("My name is Ada.", thread_id=thread_id, user_id=user_id, document_ids=["contract.pdf"])
+    assert (first.memory.durability, first.is_replayed, first.thread_id) == ("queue", False, thread_id)
+    kept = client.invoked("Thank you.", "You are welcome.", thread_id=thread_id, user_id=user_id)
+    found = client.invoking(thread_id=thread_id, user_id=user_id)
+    assert [each.content for each in found.messages][::2] == ["My name is Ada.", "Thank you."]
+    assert found.messages[-1].exchange_id == kept.exchange_id
+    assert (found.source, found.degraded) == ("redis", ())
+    assert found.preferences == {"tone": "brief", "language": "Python"}
+    assert client.merge_preferences(user_id, {"tone": None, "level": "expert"}) == {
+        "language": "Python",
+        "level": "expert",
+    }
+    assert len(list(client.iter_messages(thread_id, page_size=1))) == 4
+    eventually(lambda: len(list(client.iter_threads(user_id))) == 1)
+    eventually(lambda: client.read_thread(thread_id).document_ids == ("contract.pdf",))
+    assert client.rename_thread(thread_id, "Ada").title == "Ada"
+    client.delete_thread(thread_id)
+    with pytest.raises(NotFound):
+        client.read_thread(thread_id)
+    client.delete_preferences(user_id)
+    assert client.read_preferences(user_id) == {}
+    client.delete_user(user_id)
+    assert client.health().status == "ok"
+    assert "/run" in client.openapi()["paths"]
+
+
+def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
+    """The repetition is told the first one's answer."""
+    first = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
+    again = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
+    assert again.is_replayed
+    assert again.exchange_id == first.exchange_id
+
+
+def test_a_fault_names_its_field(client: MemoryClient) -> None:
+    """Also one that only the service can find."""
+    with pytest.raises(InvalidRequest) as caught:
+        client.invoked("a \ud800", "b", thread_id="t")
+    assert [each.field for each in caught.value.errors] == ["user_message"]
+    assert caught.value.request_id
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "a?b#c", "50%", "ü 🎉", "/", "a//b/messages"])
+def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> None:
+    """Whatever it holds."""
+    named = f"{name}{thread_id}" if name not in {".", ".."} else name
+    client.invoked("q", "a", thread_id=named)
+    assert client.read_messages(named, limit=1).items[0].content == "q"
+    client.delete_thread(named)
+
+
+def test_ten_at_once(deployment: Deployment, thread_id: str) -> None:
+    """The asynchronous client shares its connections, and ten runs of one key are one."""
+
+    async def runs() -> set[object]:
+        async with AsyncMemoryClient(deployment.api_url) as client:
+            calls = [client.run("Hello", thread_id=thread_id, idempotency_key=thread_id) for _ in range(10)]
+            return {result.exchange_id for result in await asyncio.gather(*calls)}
+
+    assert len(asyncio.run(runs())) == 1
