@@ -11,16 +11,25 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-localstack test-localstack-core lint bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
 run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
 test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
 	@$(BIN)/python -m pytest --cov --cov-report=term
+
+# Only these name the target: the tests are the ones that `make test` runs against the embedded stack.
+test-localstack: export AWS_ENDPOINT_URL ?= http://localhost:4566
+test-localstack: export AWS_DEFAULT_REGION ?= us-east-1
+test-localstack: $(VENV)/.stamp-dev ## Run the end-to-end tests against the LocalStack of docker compose, or of AWS_ENDPOINT_URL
+	@$(BIN)/python -m pytest tests/e2e
+
+test-localstack-core: $(VENV)/.stamp-dev .venv-localstack/.stamp ## Run them against LocalStack's own code, without Docker
+	@$(BIN)/python -m tests.localstack
 
 lint: $(VENV)/.stamp-dev ## Check style, types and templates
 	$(BIN)/ruff check .
@@ -72,6 +81,17 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	@$(BIN)/uv pip install --python .venv-build/bin/python --require-hashes -r requirements/build.txt
 	@touch $@
 
+# Apart, because this LocalStack needs Python 3.13, and libraries of its time.
+.venv-localstack/.stamp: $(VENV)/.stamp-venv requirements/localstack.txt
+	@echo "Installing LocalStack ..."
+	@# What pyenv puts on the path is there for versions, too, that it then does not start.
+	@for python in python$(RUNTIME) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(RUNTIME).*/bin/python$(RUNTIME); do \
+	  if "$$python" -c '' 2>/dev/null; then exec "$$python" -m venv --clear .venv-localstack; fi; done; \
+	  echo "LocalStack needs Python $(RUNTIME), which was not found: install it, on the path or by pyenv." >&2; exit 1
+	@$(BIN)/uv pip install --python .venv-localstack/bin/python --require-hashes --compile-bytecode \
+	  -r requirements/localstack.txt
+	@touch $@
+
 # --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
 
 RUNTIME := 3.13
@@ -105,7 +125,9 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 	for name in build bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	$(subst --universal --python-version 3.11,--python-version $(RUNTIME),$(COMPILE)) --exclude-newer 2026-03-10 --upgrade \
+	  requirements/localstack.in -o requirements/localstack.txt
 
 clean: ## Remove what was installed and built; the data in .local stays
-	rm -rf $(VENV) .venv-build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(VENV) .venv-build .venv-localstack .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -50,7 +50,9 @@ def main() -> int:
         print(f"template.yaml could not be deployed: {error}", file=sys.stderr)
         return 1
     api_id = outputs["ApiUrl"].split("//")[1].split(".")[0]
-    print(f"The API:  http://localhost:4566/_aws/execute-api/{api_id}/local")
+    # Inside the compose network LocalStack has another name than outside.
+    outside = os.environ.get("PUBLIC_ENDPOINT_URL") or os.environ["AWS_ENDPOINT_URL"]
+    print(f"The API:  {outside}/_aws/execute-api/{api_id}/local")
     return 0
 
 

@@ -63,6 +63,22 @@ def test_functions_reach_the_servers_by_name(compose: dict[str, Any]) -> None:
     assert environment["AWS_ENDPOINT_URL"] == "http://localstack:4566"
 
 
+def test_functions_run_in_containers_of_their_own(compose: dict[str, Any]) -> None:
+    """LocalStack has the engine's socket, by which it starts them."""
+    (volume,) = compose["services"]["localstack"]["volumes"]
+
+    assert volume == "${DOCKER_SOCK:-/var/run/docker.sock}:/var/run/docker.sock"
+
+
+def test_what_was_downloaded_is_kept(compose: dict[str, Any]) -> None:
+    """The builds' cache is in a volume, wherever the image's user has its home."""
+    deploy = compose["services"]["deploy"]
+    name, _, path = next(volume for volume in deploy["volumes"] if "cache" in volume).partition(":")
+
+    assert name in compose["volumes"]
+    assert Path(deploy["environment"]["UV_CACHE_DIR"]).is_relative_to(path)
+
+
 def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
     """What the template has a parameter for can be set for compose as for `make run`."""
     template = (_ROOT / "template.yaml").read_text()

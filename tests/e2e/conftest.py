@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.client import StackProcess
-from tests.e2e.deployment import Aws, Deployment, connect, from_endpoint, from_stack
+from tests.e2e.deployment import STACK, Aws, Deployment, connect, from_endpoint, from_stack
 from tests.e2e.invocation import Functions
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.queues import Queues
 from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 
+_HERE = Path(__file__).parent
 # Whatever the person who runs the tests has set: what the tests expect are the defaults.
 DEFAULTS = {
     "MEMORY__THREAD_TTL_HOURS": "24",
@@ -24,6 +28,32 @@ DEFAULTS = {
     "AGENT__MODEL": "offline",
     "AUTH__MODE": "none",
 }
+
+
+_NOT_SELECTED = pytest.StashKey[Counter[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs the embedded stack where the tests run against another deployment."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return
+    left_out = [item for item in items if item.path.is_relative_to(_HERE) and item.get_closest_marker("embedded")]
+    if left_out:
+        config.stash[_NOT_SELECTED] = Counter(_reason(item) for item in left_out)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _reason(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("embedded")
+    assert marker is not None
+    return str(marker.args[0])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, and why."""
+    for reason, count in sorted(config.stash.get(_NOT_SELECTED, Counter()).items()):
+        terminalreporter.write_line(f"Not against a deployment that runs elsewhere: {count} tests, {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +77,13 @@ def deployment(endpoint_url: str, stack: StackProcess | None) -> Deployment:
     """Return where the system under test is."""
     if stack is not None:
         return from_stack(stack.info)
-    return from_endpoint(endpoint_url, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
+    try:
+        return from_endpoint(endpoint_url, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
+    except (BotoCoreError, ClientError) as error:
+        # One sentence instead of as many errors as there are tests.
+        pytest.exit(
+            f"There is no stack {STACK} at {endpoint_url}; `docker compose up` makes one. ({error})", returncode=1
+        )
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +123,7 @@ def functions(aws: Aws, deployment: Deployment) -> Functions:
 @pytest.fixture
 def servers(stack: StackProcess | None) -> Servers:
     """Return the servers' processes, which only the embedded stack has within reach."""
-    if stack is None:
-        pytest.skip("the servers of a deployment that runs elsewhere cannot be stopped from here")
+    assert stack is not None, "a test that asks for the servers is marked `embedded`"
     return Servers(stack)
 
 

@@ -1,16 +1,17 @@
 """The compose deployment, against whatever AWS endpoint there is: the same template, deployed by the same code."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from infra.compose.deploy import FUNCTIONS, deploy, zipped
+from infra.compose.deploy import ADDRESSES, FUNCTIONS, build, deploy, zipped
 from infra.local.bundle import make_bundle
+from infra.local.client import StackProcess
 from infra.local.environment import ACCESS_KEY
 from tests.e2e.deployment import Aws, Deployment
 from tests.e2e.memory_api import MemoryApi
-from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 
 
@@ -22,24 +23,32 @@ def stack_name(aws: Aws) -> Iterator[str]:
     aws.cloudformation.delete_stack(StackName=name)
 
 
+@pytest.fixture
+def artifacts(stack: StackProcess | None, tmp_path: Path) -> dict[str, bytes]:
+    """Return the functions as they are deployed: built, or for the emulator the code without its dependencies."""
+    if stack is not None:
+        return dict.fromkeys(FUNCTIONS, make_bundle().content)
+    return {name: build(name, tmp_path / name) for name in FUNCTIONS}
+
+
 def test_the_template_is_deployed_and_deployed_again(
     deployment: Deployment,
+    aws: Aws,
     layers: Layers,
-    servers: Servers,
+    artifacts: dict[str, bytes],
     stack_name: str,
     thread_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The stack is created, an unchanged one is left as it is, and the functions reach their stores."""
-    assert servers  # the emulator runs the code without its dependencies, which LocalStack's containers would not
     monkeypatch.setenv("AWS_ENDPOINT_URL", deployment.endpoint_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCESS_KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    artifacts = dict.fromkeys(FUNCTIONS, make_bundle().content)
-    host, _, port = deployment.redis_url.removeprefix("redis://").removesuffix("/0").partition(":")
-    environment = {"REDIS__HOST": host, "REDIS__PORT": port, "DATABASE__URL": deployment.database_url}
+    # The addresses as the functions see them, which is not always as they are seen from here.
+    running = aws.functions.get_function_configuration(FunctionName=deployment.agent_function)
+    environment = {name: running["Environment"]["Variables"][name] for name in ADDRESSES}
     environment |= {"MEMORY__MAX_THREAD_MESSAGES": "1", "AGENT__MODEL": ""}
 
     outputs = deploy(stack_name, artifacts, environment)

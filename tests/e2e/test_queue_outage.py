@@ -11,6 +11,7 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
+pytestmark = pytest.mark.embedded("which delete the queue and deploy everything anew")
 # What the function's schedule sends once a minute; sent by the test, which has no minute.
 _SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
@@ -19,8 +20,6 @@ _SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail"
 def no_queue(aws: Aws, deployment: Deployment, api: MemoryApi, request: pytest.FixtureRequest) -> Iterator[None]:
     """Delete the queue; after the tests a new emulator, with everything deployed anew, has it again."""
     stack = request.getfixturevalue("stack")
-    if stack is None:
-        pytest.skip("the queue of a deployment that runs elsewhere is not deleted from here")
     aws.sqs.delete_queue(QueueUrl=deployment.queue_url)
     yield
     servers = Servers(stack)

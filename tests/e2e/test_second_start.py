@@ -1,6 +1,5 @@
 """A stop and a start: the data is kept, and a new setting is used."""
 
-import os
 from pathlib import Path
 
 import psutil
@@ -11,9 +10,7 @@ from tests.e2e.fake_openai import ANSWER, fake_openai
 from tests.e2e.other_stack import running
 
 
-@pytest.mark.skipif(
-    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="a deployment that runs elsewhere is not started from here"
-)
+@pytest.mark.embedded("which start and stop stacks of their own")
 def test_a_second_start_keeps_the_data(tmp_path: Path, thread_id: str, user_id: str) -> None:
     """After a stop and a start both layers hold what they held, and the agent's instructions are exact.
 

@@ -1,7 +1,6 @@
 """`make run`: what it publishes, what it hands to the functions, what it starts again, what it keeps."""
 
 import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +23,7 @@ _SETTINGS = DEFAULTS | {
     "MEMORY__USER_TTL_DAYS": "2",
     "AGENT__MODEL": "bedrock:anthropic.claude-3-haiku-20240307-v1:0",
 }
-pytestmark = pytest.mark.skipif(
-    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="a deployment that runs elsewhere is not started from here"
-)
+pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
 
 
 @pytest.fixture(scope="module")

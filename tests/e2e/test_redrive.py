@@ -1,0 +1,120 @@
+"""Dead letters: SQS's own way there, and the operator's way back with `hybrid-memory`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from infra.local.client import StackProcess
+from infra.local.environment import ACCESS_KEY
+from shared.ids import ExchangeIds
+from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.queues import Queues
+from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
+
+_IDS = ExchangeIds()
+_SCRIPT = Path(sys.executable).with_name("hybrid-memory")
+_RECEIVES = 10
+
+
+def _body(thread_id: str, text: str) -> str:
+    return json.dumps(
+        {
+            "version": 1,
+            "exchange_id": str(_IDS.new()),
+            "thread_id": thread_id,
+            "user_id": None,
+            "user_message": text,
+            "assistant_message": "Hi",
+            "document_ids": [],
+            "created_at": "2026-01-01T00:00:00.000000Z",
+        }
+    )
+
+
+@pytest.fixture
+def operator(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the installed command line, told of the queues only, as a function from words to its JSON."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCESS_KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
+
+    def answer(*words: str) -> Any:
+        places = {
+            "--endpoint-url": deployment.endpoint_url,
+            "--queue-url": deployment.queue_url,
+            "--dlq-url": deployment.dlq_url,
+        }
+        command = [str(_SCRIPT), *(part for pair in places.items() for part in pair), *words, "--json"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    return answer
+
+
+@pytest.fixture(autouse=True)
+def _no_other_dead_letters(aws: Aws, deployment: Deployment, queues: Queues) -> None:
+    """Begin with an empty dead-letter queue: a redrive moves all there is."""
+    queues.wait_empty()
+    eventually(
+        lambda: (
+            not aws.sqs.receive_message(QueueUrl=deployment.dlq_url, MaxNumberOfMessages=10, VisibilityTimeout=0).get(
+                "Messages"
+            )
+            or aws.sqs.purge_queue(QueueUrl=deployment.dlq_url) is None
+        )
+    )
+
+
+def test_what_is_redriven_is_stored(
+    aws: Aws,
+    deployment: Deployment,
+    layers: Layers,
+    queues: Queues,
+    operator: Any,
+    stack: StackProcess | None,
+    thread_id: str,
+) -> None:
+    """Dead letters that are good by now are stored, in their order; a bad one comes back with its reason."""
+    bad = f"{thread_id} is not JSON"
+    bodies = [_body(thread_id, f"question {number}") for number in range(12)]
+    for body in [*bodies, bad]:
+        aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=body)
+
+    listed = operator("dlq", "list")
+    moved = operator("dlq", "redrive", "--yes")
+
+    assert (listed["depth"], len(listed["items"])) == (13, 13)
+    assert moved["moved"] == 13
+    # The emulator has no move of its own, so there each message is copied; LocalStack and SQS have one.
+    assert moved["method"] == ("move_task" if stack is None else "copy")
+    assert [row[1] for row in layers.wait_stored(thread_id, 24)[::2]] == [f"question {n}" for n in range(12)]
+    letters = queues.wait_dead(lambda body: body == bad, 1)
+    assert letters[0].attributes["reason"] == "not_json"
+    assert operator("queue", "status")["dlq"]["depth"] == 0
+
+
+def test_sqs_gives_up_after_ten_receives(aws: Aws, deployment: Deployment, queues: Queues, thread_id: str) -> None:
+    """A message that nobody deletes goes to the dead-letter queue by the redrive policy, unchanged."""
+    body = _body(f"{thread_id}_{uuid4().hex}", "never deleted")
+    with queues.paused_drain():
+        queues.put(body)
+        received = 0
+
+        def given_up() -> bool:
+            nonlocal received
+            answer = aws.sqs.receive_message(QueueUrl=deployment.queue_url, VisibilityTimeout=0, WaitTimeSeconds=0)
+            received += len(answer.get("Messages", []))
+            return received >= _RECEIVES and not answer.get("Messages")
+
+        eventually(given_up)
+
+        assert received == _RECEIVES
+        letters = queues.wait_dead(lambda found: found == body, 1)
+    assert letters[0].attributes == {}

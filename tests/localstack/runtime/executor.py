@@ -1,0 +1,130 @@
+"""LocalStack's runtime executor for machines without Docker: a function's sandbox is a process of its own.
+
+In the image a sandbox is a container. All before and behind it is LocalStack's: API Gateway, the event source mapping,
+the schedule, the function's environment, its artifact, its logs.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any, Final
+
+from localstack import config
+from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InvocationResult
+from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
+
+_WORKER: Final = Path(__file__).with_name("worker.py")
+_HOST: Final = "127.0.0.1"
+_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy", "TMPDIR", "PYTHONNOUSERSITE")
+
+
+class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is not installed where mypy runs
+    """One sandbox: one process, one invocation at a time."""
+
+    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - LocalStack's name for it
+        super().__init__(id, function_version)
+        self._environment: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._log_path = Path(os.environ["TMPDIR"]) / f"{function_version.id.function_name}-{id}.log"
+
+    def start(self, env_vars: dict[str, Any]) -> None:
+        """Start the function; returns when its handler is imported.
+
+        Raises:
+            LambdaRuntimeException: It cannot be imported.
+        """
+        code = str(self.function_version.config.code.get_unzipped_code_location())
+        self._environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._environment |= {name: str(value) for name, value in env_vars.items()}
+        self._environment |= {
+            "LAMBDA_TASK_ROOT": code,
+            # Nobody's own AWS configuration.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        self._spawn()
+
+    def _spawn(self) -> None:
+        self._log = self._log_path.open("ab+")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(_WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=self._environment,
+            cwd=self._environment["LAMBDA_TASK_ROOT"],
+        )
+        started = self._read(config.LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT)
+        if started is None or "error" in started:
+            self.stop()
+            raise LambdaRuntimeException(f"The function could not be imported: {started}")
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout, self._log):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None
+
+    def invoke(self, payload: dict[str, str]) -> InvocationResult:
+        """Hand the function an event and wait for its answer, as long as its timeout allows."""
+        if self._process is None:
+            self._spawn()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        request_id = payload["invoke-id"]
+        event = {"request_id": request_id, "arn": payload["invoked-function-arn"], "event": payload["payload"]}
+        begin = self._log_path.stat().st_size
+        self._process.stdin.write(json.dumps(event).encode() + b"\n")
+        self._process.stdin.flush()
+        timeout = self.function_version.config.timeout
+        answer = self._read(timeout)
+        if answer is None:
+            self.stop()  # the next invocation has a new sandbox, as in Lambda
+            answer = {"error": {"errorMessage": f"{request_id} timed out after {timeout} s, or its process ended"}}
+        is_error = "error" in answer
+        written = self._log_path.read_bytes()[begin:].decode(errors="replace")
+        logs = f"START RequestId: {request_id}\n{written}END RequestId: {request_id}\n"
+        content = json.dumps(answer["error"] if is_error else answer["answer"]).encode()
+        return InvocationResult(request_id, content, is_error=is_error, logs=logs)
+
+    def _read(self, seconds: float) -> dict[str, Any] | None:
+        """Return the next line of the process, or None when it ended or said nothing for so long."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            return None
+        line = self._process.stdout.readline()
+        return dict(json.loads(line)) if line else None
+
+    def get_address(self) -> str:
+        """Return where the sandbox is."""
+        return _HOST
+
+    def get_endpoint_from_executor(self) -> str:
+        """Return where LocalStack is, as the sandbox sees it."""
+        return _HOST
+
+    def get_runtime_endpoint(self) -> str:
+        """Return where a container would fetch its events; a process is given them."""
+        return f"http://{_HOST}:{config.GATEWAY_LISTEN[0].port}"
+
+    def get_logs(self) -> str:
+        """Return all that the function wrote."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
+    @classmethod
+    def prepare_version(cls, function_version: FunctionVersion) -> None:
+        """Unpack the artifact."""
+        function_version.config.code.prepare_for_execution()
+
+    @classmethod
+    def cleanup_version(cls, function_version: FunctionVersion) -> None:
+        """Leave the artifact: the whole directory goes with the server."""

@@ -1,0 +1,34 @@
+"""Starts LocalStack's own code on 127.0.0.1, with functions in processes instead of containers.
+
+Runs in `.venv-localstack`, which holds LocalStack, with the environment of `tests/localstack/server.py`.
+"""
+
+from functools import partial
+from typing import Any
+
+from executor import ProcessExecutor
+from localstack.runtime.main import main
+from localstack.services.lambda_.invocation import runtime_executor
+from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
+from plux import PluginFinder, PluginManager, PluginSpec
+from twisted.internet import endpoints
+
+
+class _ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]  # LocalStack is not installed where mypy runs
+    name = "process"
+
+    def load(self, *_: Any, **__: Any) -> Any:
+        return ProcessExecutor
+
+
+class _Finder(PluginFinder):  # type: ignore[misc]  # likewise
+    def find_plugins(self) -> list[PluginSpec]:
+        return [PluginSpec(_ProcessExecutorPlugin.namespace, _ProcessExecutorPlugin.name, _ProcessExecutorPlugin)]
+
+
+if __name__ == "__main__":
+    # Its own way of choosing what runs functions, with one more to choose from.
+    runtime_executor.EXECUTOR_PLUGIN_MANAGER = PluginManager(RuntimeExecutorPlugin.namespace, finder=_Finder())
+    # It would listen on every interface, whatever GATEWAY_LISTEN says.
+    endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
+    main()
