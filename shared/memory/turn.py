@@ -192,6 +192,8 @@ class Turn:
 
     def _recall(self) -> Recall:
         degraded: list[str] = []
+        # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
+        self._memory.pay(self._memory.queue.send)
         cached, has_cache = self._read(self.user_id, degraded)
         messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
         preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)
@@ -272,9 +274,13 @@ class Turn:
                 found.setdefault(exchange.exchange_id, exchange)
         # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
         users = {self.user_id, *(exchange.user_id for exchange in found.values())} - {None}
-        if not users:
-            return list(found.values())
+        # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
+        unplaced = [] if window.is_all else [e for e in found.values() if not is_time_ordered(e.exchange_id)]
         try:
+            for exchange in self._memory.archive.stored(unplaced) if unplaced else []:
+                found.pop(exchange.exchange_id, None)
+            if not users:
+                return list(found.values())
             gone = self._memory.archive.user_cutoffs(sorted(user for user in users if user is not None))
         except StoreUnavailable as error:
             _add(degraded, error.layer)
@@ -377,19 +383,26 @@ class Turn:
         degraded: list[str] = []
         durability = self._make_durable(exchange, degraded)
         cached, cutoff = False, None
-        if durability == "none":
-            # L1 would show what no store holds.
-            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         try:
             if durability == "erased":
                 cutoff = self._erased_to(exchange)
             else:
-                cutoff = self._memory.cache.append(exchange, is_drained=durability == "postgres")
-            cached = cutoff is None
+                # What nothing else took L1 takes whole, its outbox included, or shows nothing of it.
+                cutoff = self._memory.cache.append(
+                    exchange, is_drained=durability == "postgres", in_outbox=durability == "none"
+                )
+                cached = cutoff is None
         except StoreUnavailable as error:
             _add(degraded, error.layer)
             if durability == "postgres":
                 self._note_repair(degraded)
+            if durability == "none":
+                lost = {"exchange_id": str(exchange.exchange_id)}
+                _logger.error("no store took an exchange", extra=lost)  # noqa: TRY400 - each store said why before
+                return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
+        if durability == "none":
+            durability = "redis"
+            self._memory.owe(exchange)
         if cutoff is not None and not is_second:
             # The thread was deleted up to a time that this process's clock has not reached. What is told after a
             # deletion is a new thread's, so it is kept under an id that says so; the drain drops the first one.
@@ -425,7 +438,7 @@ class Turn:
             _add(degraded, error.layer)
 
     def _make_durable(self, exchange: Exchange, degraded: list[str]) -> Durability | Literal["erased"]:
-        """Return the first store that takes the exchange; `erased` if L2 knows of a deletion that is newer."""
+        """Return whether the queue or L2 takes the exchange; `erased` if L2 knows of a deletion that is newer."""
         try:
             self._memory.queue.send(exchange)
         except TooLargeForQueue as error:
@@ -442,14 +455,6 @@ class Turn:
         else:
             self._memory.pay(lambda owed: self._memory.archive.store([owed]))
             return "erased" if stored.erased else "postgres"
-        try:
-            self._memory.cache.push_outbox(exchange)
-        except StoreUnavailable as error:
-            _add(degraded, error.layer)
-        else:
-            self._memory.owe(exchange)
-            return "redis"
-        _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
         return "none"
 
 

@@ -107,9 +107,10 @@ class Cache(Protocol):
         """Read a thread's window and a user's preferences in one round trip."""
         ...
 
-    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+    def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
         """Merge one new exchange in one round trip; until it is drained, L1 holds it in a second place too.
 
+        `in_outbox`, it holds it in a third, for the time when the queue or PostgreSQL is back, or not at all.
         Returns the order key of the thread's (or user's) last deletion if that is not older than the exchange, which
         then is not in the list; else None.
         """
@@ -145,10 +146,6 @@ class Cache(Protocol):
 
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads the user wrote to lately, also those that L2 does not know yet."""
-        ...
-
-    def push_outbox(self, exchange: Exchange) -> None:
-        """Keep an exchange for the time when the queue or PostgreSQL is back."""
         ...
 
     def outbox(self, limit: int) -> list[str]:
@@ -189,6 +186,10 @@ class Archive(Protocol):
         Raises:
             InvalidRecord: PostgreSQL refuses the data (of one of them).
         """
+        ...
+
+    def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """Return what L2 holds under the ids of these."""
         ...
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:

@@ -101,6 +101,12 @@ class InMemoryArchive(Twin):
             thread.exchanges[exchange.exchange_id] = exchange
         return known is None
 
+    def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """Return what is held under the ids of these."""
+        self.begin("stored")
+        threads = [(self._conversations.get(each.thread_id), each.exchange_id) for each in exchanges]
+        return [kept.exchanges[name] for kept, name in threads if kept is not None and name in kept.exchanges]
+
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences, and give them to `then`."""
         self.begin("preferences")

@@ -48,7 +48,7 @@ class InMemoryCache(Twin):
         self._begun: set[str] = set()
         # What may have missed a change while the cache was down; and exchanges that did.
         self._doubted: set[str] = set()
-        self._late: list[Exchange] = []
+        self._late: list[tuple[Exchange, bool]] = []
 
     def lose_everything(self) -> None:
         """Do what a restart of Redis does."""
@@ -82,10 +82,8 @@ class InMemoryCache(Twin):
             self._doubted.update(f"user:{name}" for name in self.hashes)
         super().begin(call)
         late, self._late = self._late, []
-        for exchange in late:
-            if exchange.thread_id not in self.lists:
-                self._begun.add(exchange.thread_id)
-            self._merge(exchange.thread_id, [exchange])
+        for exchange, is_drained in late:
+            self._append(exchange, is_drained=is_drained)
 
     def _merge(
         self,
@@ -131,13 +129,19 @@ class InMemoryCache(Twin):
             clock=self._clock(),
         )
 
-    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+    def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
         """Merge one new exchange; return the deletion that overtook it, if one did."""
         try:
             self.begin("append")
         except StoreUnavailable:
-            self._late.append(exchange)
+            if not in_outbox:
+                self._late.append((exchange, is_drained))
             raise
+        if in_outbox:
+            self.outbox_bodies.append(exchange.to_wire())
+        return self._append(exchange, is_drained=is_drained)
+
+    def _append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
         thread_id, user_id = exchange.thread_id, exchange.user_id
         if user_id is not None:
             self._threads_of.setdefault(user_id, {})[thread_id] = None
@@ -221,11 +225,6 @@ class InMemoryCache(Twin):
         """Return the threads the user wrote to."""
         self.begin("threads_of")
         return list(self._threads_of.get(user_id, {}))
-
-    def push_outbox(self, exchange: Exchange) -> None:
-        """Keep an exchange for later."""
-        self.begin("push_outbox")
-        self.outbox_bodies.append(exchange.to_wire())
 
     def outbox(self, limit: int) -> list[str]:
         """Return the oldest wire bodies in the outbox."""

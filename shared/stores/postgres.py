@@ -79,6 +79,10 @@ class PostgresArchive:
 
         return self._connection.run(work)
 
+    def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """Return what L2 holds under the ids of these."""
+        return self._connection.run(lambda c: _stored(c, exchanges), is_one_statement=True)
+
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences; `then` gets them while no other writer can change them."""
 

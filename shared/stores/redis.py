@@ -6,7 +6,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +15,8 @@ from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
-from shared.stores.redis_entries import decode, decode_pending, encode, forms, is_whole, script_arguments
+from shared.stores.redis_entries import decode, decode_pending, is_whole
+from shared.stores.redis_lists import IS_NEW, Append, Appended, ThreadLists, order_of
 from shared.stores.redis_names import (
     BEGUN,
     EPOCH,
@@ -30,27 +30,14 @@ from shared.stores.redis_names import (
     user_threads_key,
     user_tombstone_key,
 )
+from shared.stores.redis_scripts import CONFIRM_CLAIM, REPLACE_HASH
 
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
-# What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
-_IS_NEW: Final = "new"
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 _MOST_REMEMBERED: Final = 10_000
-_ONE_EXCHANGE: Final = 2
-
-
-def _script(name: str) -> str:
-    """Return a script without comments and indentation: it travels with every call that runs it."""
-    lines = (line.strip() for line in (Path(__file__).parent / name).read_text().splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("--"))
-
-
-_MERGE: Final = _script("merge.lua")
-_CONFIRM: Final = _script("confirm_claim.lua")
-_REPLACE_HASH: Final = _script("replace_hash.lua")
 
 
 class RedisCache:
@@ -59,8 +46,9 @@ class RedisCache:
     def __init__(self, connection: RedisConnection, memory: MemorySettings) -> None:
         self._memory = memory
         self._connection = connection
-        # Exchanges whose merge failed: merged ahead of the next call that gets through.
-        self._unmerged: OrderedDict[UUID, Exchange] = OrderedDict()
+        self._lists = ThreadLists(memory)
+        # Appends that failed: made up for ahead of the next call that gets through.
+        self._unmerged: OrderedDict[UUID, Append] = OrderedDict()
         # Threads whose list this process began, and of which L1 is to be told; see `begun`.
         self._begun: set[str] = set()
         # What L1 says of its last outage, and the keys compared with L2 since; see `_is_doubted`.
@@ -86,16 +74,18 @@ class RedisCache:
         return require(without_strangers(replies) if is_read else replies)
 
     def _catch_up(self) -> None:
-        """Tell L1 what it missed, before anything is read from it: outages, lists that were begun, failed merges."""
+        """Tell L1 what it missed, before anything is read from it: outages, lists that were begun, failed appends."""
         late, begun, outages = list(self._unmerged.values()), sorted(self._begun), self.breaker.outages
         if not late and not begun and outages == self._outages_told:
             return
+        spans: list[slice] = []
 
         def fill(pipe: Pipeline) -> None:
-            for exchange in late:
-                self._queue_merge(pipe, exchange.thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
-            for exchange in late:
-                pipe.delete(claim_key(exchange.thread_id))
+            spans.clear()
+            for append in late:
+                start = len(pipe)
+                self._lists.queue_append(pipe, append)
+                spans.append(slice(start, len(pipe)))
             if begun:
                 pipe.sadd(BEGUN, *begun)
             if outages != self._outages_told:
@@ -105,33 +95,19 @@ class RedisCache:
         replies = self._connection.call(fill)
         self._outages_told = outages
         self._begun.difference_update(begun)
-        for exchange, reply in zip(late, replies, strict=False):
-            if not isinstance(reply, Exception):
-                self._unmerged.pop(exchange.exchange_id, None)
-                if reply == _ONE_EXCHANGE:
-                    self._begun.add(exchange.thread_id)
+        for append, span in zip(late, spans, strict=True):
+            self._end_late(append, replies[span])
 
-    def _queue_merge(
-        self,
-        pipe: Pipeline,
-        thread_id: str,
-        exchanges: Sequence[Exchange],
-        *,
-        ttl: int,
-        only_existing: bool = False,
-        mark: str = "",
-        cutoff: UUID | None = None,
-    ) -> None:
-        arguments: list[str | bytes | int] = [
-            ttl,
-            self._memory.max_thread_messages * 2,
-            int(only_existing),
-            mark,
-            str(cutoff or ""),
-        ]
-        for exchange in exchanges:
-            arguments.extend(script_arguments(exchange))
-        pipe.eval(_MERGE, 1, messages_key(thread_id), *arguments)
+    def _end_late(self, append: Append, replies: list[Any]) -> None:
+        """Respect a deletion of what was made up for, and stop owing it; what L1 refused stays owed."""
+        if any(isinstance(reply, Exception) for reply in replies):
+            return
+        appended = append.outcome(replies)
+        if appended.cutoff is not None:
+            self._take_back(append.exchange, appended)
+        elif appended.is_begun or appended.is_new_thread:
+            self._begun.add(append.exchange.thread_id)
+        self._unmerged.pop(append.exchange.exchange_id, None)
 
     def _is_doubted(self, key: str, ttl: int) -> bool:
         """Return whether the key may have missed a change during an outage, and was not compared with L2 since."""
@@ -189,7 +165,7 @@ class RedisCache:
         messages, is_all, cutoff, pending = [], False, None, []
         if thread_id is not None:
             entries: list[bytes] = replies[0] or []
-            cutoff = _order(replies[1])
+            cutoff = order_of(replies[1])
             decoded = [decode(entry) for entry in entries]
             messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
             is_all = (
@@ -221,65 +197,34 @@ class RedisCache:
             lease=lease.decode() if lease else None,
         )
 
-    def append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+    def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
         """Merge one new exchange in one round trip; return the deletion that overtook it, if one did.
 
         Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
-        before the drain takes nothing with it.
+        before the drain takes nothing with it; `in_outbox`, L1 is to keep it for the sweep, too.
         """
-        thread_id, user_id = exchange.thread_id, exchange.user_id
-
-        def fill(pipe: Pipeline) -> None:
-            pipe.getdel(claim_key(thread_id))
-            self._queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
-            pipe.get(tombstone_key(thread_id))
-            if user_id is not None:
-                pipe.get(user_tombstone_key(user_id))
-            if not is_drained:
-                pipe.hset(pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
-                pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
-            if user_id is not None:
-                pipe.zadd(user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
-                pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
-                pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
-
+        append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox)
         try:
-            replies = self._call(fill)
+            replies = self._call(lambda pipe: self._lists.queue_append(pipe, append))
         except StoreUnavailable:
-            _remember(self._unmerged, exchange.exchange_id, exchange, most=_MOST_UNMERGED)
+            if not in_outbox:
+                _remember(self._unmerged, exchange.exchange_id, append, most=_MOST_UNMERGED)
             raise
-        was_claimed = replies[0] == _IS_NEW.encode()
-        if replies[1] == _ONE_EXCHANGE and not was_claimed:
-            self._begun.add(thread_id)
-        if was_claimed:
+        appended = append.outcome(replies)
+        if appended.is_new_thread:
             # Nobody wrote to the thread since it was found new, so the list is whole if it still begins with this.
-            mark = str(exchange.exchange_id)
-            self._call(lambda pipe: self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark=mark))
-        elif self._begun:
+            self._call(lambda pipe: self._lists.queue_mark(pipe, exchange.thread_id, str(exchange.exchange_id)))
+        elif appended.is_begun:
+            self._begun.add(exchange.thread_id)
+        if self._begun:
             self._catch_up()
-        of_thread = _order(replies[2])
-        of_user = _order(replies[3]) if user_id is not None else None
-        cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= exchange.order]
-        if not cutoffs:
-            return None
+        if appended.cutoff is not None:
+            self._take_back(exchange, appended)
+        return appended.cutoff
 
-        self._take_back(exchange, of_thread if of_thread in cutoffs else None)
-        return max(cutoffs)
-
-    def _take_back(self, exchange: Exchange, cutoff: UUID | None) -> None:
-        """Remove an exchange that a deletion overtook; with `cutoff`, all that its thread's deletion means."""
-        key = messages_key(exchange.thread_id)
-
-        def fill(pipe: Pipeline) -> None:
-            if cutoff is not None:
-                self._queue_merge(pipe, exchange.thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
-            for entry in encode(exchange):
-                # Another user's exchanges in the thread stay: this one goes by its value, marked or not.
-                for form in forms(entry):
-                    pipe.lrem(key, 0, form.decode())
-            pipe.hdel(pending_key(exchange.thread_id), str(exchange.exchange_id))
-
-        self._call(fill)
+    def _take_back(self, exchange: Exchange, appended: Appended) -> None:
+        """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
+        require(self._connection.call(lambda pipe: self._lists.queue_take_back(pipe, exchange, appended.of_thread)))
 
     def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
         """Merge what L2 holds; a thread that L2 does not know is claimed as new instead.
@@ -292,7 +237,7 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window.cutoff)
-            self._queue_merge(
+            self._lists.queue_merge(
                 pipe,
                 thread_id,
                 window.exchanges,
@@ -305,10 +250,10 @@ class RedisCache:
             pipe.get(claim_key(thread_id))
 
         *_, tombstone, head, held = self._call(fill)
-        cutoff = _order(tombstone)
+        cutoff = order_of(tombstone)
         if cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges):
             # Deleted since L2 was asked.
-            self._call(lambda p: self._queue_merge(p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff))
+            self._call(lambda p: self._lists.queue_merge(p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff))
         elif is_complete and (lease is None or held == lease.encode()):
             self._call(lambda p: self._declare_whole(p, thread_id, head, lease))
         self._trust(key)
@@ -318,11 +263,11 @@ class RedisCache:
         if head is not None:
             message = decode(head)
             mark = str(message.exchange_id) if message is not None and message.exchange_id else "whole"
-            self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark=mark)
+            self._lists.queue_mark(pipe, thread_id, mark)
         elif lease is None:
-            pipe.set(claim_key(thread_id), _IS_NEW, ex=_CLAIM_SECONDS)
+            pipe.set(claim_key(thread_id), IS_NEW, ex=_CLAIM_SECONDS)
         else:
-            pipe.eval(_CONFIRM, 1, claim_key(thread_id), lease, _IS_NEW, _CLAIM_SECONDS)
+            pipe.eval(CONFIRM_CLAIM, 1, claim_key(thread_id), lease, IS_NEW, _CLAIM_SECONDS)
 
     def _restore_tombstone(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
         if cutoff is not None:
@@ -333,7 +278,7 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window.cutoff)
-            self._queue_merge(pipe, thread_id, window.exchanges, ttl=0, only_existing=True, cutoff=window.cutoff)
+            self._lists.queue_merge(pipe, thread_id, window.exchanges, ttl=0, only_existing=True, cutoff=window.cutoff)
             pipe.srem(BEGUN, thread_id)
             pipe.hvals(pending_key(thread_id))
 
@@ -359,7 +304,7 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             for thread_id, batch in threads.items():
-                self._queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
+                self._lists.queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
                 pipe.get(tombstone_key(thread_id))
                 pipe.hdel(pending_key(thread_id), *(str(exchange.exchange_id) for exchange in batch))
                 pipe.delete(claim_key(thread_id))
@@ -370,12 +315,12 @@ class RedisCache:
         overtaken = {
             thread_id: cutoff
             for (thread_id, batch), reply in zip(threads.items(), replies[1::4], strict=True)
-            if (cutoff := _order(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
+            if (cutoff := order_of(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
         }
 
         def clean(pipe: Pipeline) -> None:
             for thread_id, cutoff in overtaken.items():
-                self._queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+                self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
 
         if overtaken:
             self._call(clean)
@@ -389,7 +334,7 @@ class RedisCache:
         def fill(pipe: Pipeline) -> None:
             if preferences:
                 pipe.delete(no_preferences_key(user_id))
-            pipe.eval(_REPLACE_HASH, 1, key, ttl, *fields)
+            pipe.eval(REPLACE_HASH, 1, key, ttl, *fields)
             if not preferences:
                 pipe.set(no_preferences_key(user_id), "1", ex=ttl)
 
@@ -423,17 +368,13 @@ class RedisCache:
         return [member.decode() for member in replies[1]]
 
     def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
-        for exchange in [e for e in self._unmerged.values() if is_erased(e)]:
-            del self._unmerged[exchange.exchange_id]
+        for name in [name for name, append in self._unmerged.items() if is_erased(append.exchange)]:
+            del self._unmerged[name]
 
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads the user wrote to within the list's life."""
         replies = self._call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
         return [member.decode() for member in replies[0]]
-
-    def push_outbox(self, exchange: Exchange) -> None:
-        """Append the exchange's wire form to the outbox, which has no time to live."""
-        self._call(lambda pipe: pipe.rpush(OUTBOX, exchange.to_wire()))
 
     def outbox(self, limit: int) -> list[str]:
         """Return the oldest wire bodies in the outbox."""
@@ -469,10 +410,6 @@ class RedisCache:
     def ping(self) -> None:
         """Return if it answers."""
         self._call(lambda pipe: pipe.ping())
-
-
-def _order(reply: bytes | None) -> UUID | None:
-    return UUID(reply.decode()) if reply else None
 
 
 def _remember(memory: OrderedDict[Any, Any], key: object, value: object, *, most: int = _MOST_REMEMBERED) -> None:

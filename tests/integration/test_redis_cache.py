@@ -307,7 +307,7 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     cache = real_cache()
     made = exchanges(4)
     for each in made:
-        cache.push_outbox(each)
+        cache.append(each, is_drained=False, in_outbox=True)
     bodies = cache.outbox(3)
     assert [Exchange.from_wire(body) for body in bodies] == made[:3]
     assert redis_client.ttl("outbox:exchanges") == -1

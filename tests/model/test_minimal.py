@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -158,6 +158,39 @@ def test_what_no_store_took_is_not_shown(
     assert _shown(made) == ([], [])
 
 
+def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
+    process: MakeMemory, queue: InMemoryQueue
+) -> None:
+    """It stays where it was told first, also for the sandbox that was told it last."""
+    one, other, name = process(**WINDOW), process(**WINDOW), uuid4()
+    _keep(one, 0, name)
+    for number in range(1, 5):
+        _keep(one, number)
+    _drain(one, queue)
+    _keep(other, 9, name)
+    _drain(one, queue)
+    _sweep(one)
+    assert _shown(other) == _shown(one) == (told(2, 3, 4), [])
+
+
+def test_what_l1_did_not_take_is_not_taken_later(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else had taken it, so the caller was told that nobody holds it."""
+    cache = real_cache()
+    with monkeypatch.context() as patched:
+        patched.setattr(cache._connection, "call", _away)
+        with pytest.raises(StoreUnavailable):
+            cache.append(exchange(1), is_drained=False, in_outbox=True)
+    assert (cache.read("t", None).messages, cache.outbox(10)) == ([], [])
+
+
+def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
+    """What only L1 holds is shown by it, waits beside the list, and waits for the sweep."""
+    cache, made = real_cache(), exchange(1)
+    cache.append(made, is_drained=False, in_outbox=True)
+    read = cache.read("t", None)
+    assert (texts(read.messages), read.pending, cache.outbox(10)) == (told(1), [made], [made.to_wire()])
+
+
 def test_who_begins_again_after_the_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
@@ -208,6 +241,39 @@ def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMem
     _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(process()).forget("ana")
     assert memory.archive.store(queue.take()).erased == 1
+
+
+@pytest.mark.parametrize("what", ["thread", "user"])
+def test_an_append_made_up_for_after_the_deletion(
+    real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """L1 was away for one process, and meanwhile another deleted the thread: nothing of it comes back."""
+    one, other, late = real_cache(), real_cache(), exchange(1, user_id="ana")
+    with monkeypatch.context() as patched:
+        patched.setattr(one._connection, "call", _away)
+        with pytest.raises(StoreUnavailable):
+            one.append(late, is_drained=False)
+    cutoff = ExchangeIds().new(after=late.order)
+    if what == "thread":
+        other.forget_thread("t", cutoff)
+    else:
+        other.forget_user("ana", cutoff)
+    one.ping()
+    assert redis_client.lrange(LIST, 0, -1) == []
+    assert redis_client.hgetall("thread:t:pending") == {}
+    assert one.read("t", None).messages == []
+
+
+def test_an_append_made_up_for(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in its second place too, until it is drained."""
+    one, other, late = real_cache(), real_cache(), exchange(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(one._connection, "call", _away)
+        with pytest.raises(StoreUnavailable):
+            one.append(late, is_drained=False)
+    one.ping()
+    read = other.read("t", None)
+    assert (texts(read.messages), read.pending, read.is_whole) == (told(1), [late], False)
 
 
 def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:

@@ -48,10 +48,18 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "L1 shows what no store took",
-        "shared/memory/turn.py",
-        '        if durability == "none":\n            # L1',
-        "        if False:\n            # L1",
-        (f"{_MINIMAL}::test_what_no_store_took_is_not_shown",),
+        "shared/stores/redis.py",
+        "            if not in_outbox:\n",
+        "            if True:\n",
+        (f"{_MINIMAL}::test_what_l1_did_not_take_is_not_taken_later",),
+    ),
+    Break(
+        "1 Durable",
+        "what only L1 took is not kept for the sweep",
+        "shared/stores/redis_lists.py",
+        "            pipe.rpush(OUTBOX, exchange.to_wire())\n",
+        "            pipe.echo('')\n",
+        (f"{_MINIMAL}::test_the_outbox_is_filled_with_the_list",),
     ),
     Break(
         "3 Read your writes",
@@ -148,5 +156,13 @@ BREAKS: Final = (
         "        if cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges):\n",
         "        if False:\n",
         (f"{_MINIMAL}::test_a_window_from_before_the_deletion",),
+    ),
+    Break(
+        "8 Erased",
+        "what is made up for later looks at no deletion",
+        "shared/stores/redis.py",
+        "        if appended.cutoff is not None:\n            self._take_back(append.exchange, appended)\n        elif",
+        "        if",
+        (f"{_MINIMAL}::test_an_append_made_up_for_after_the_deletion",),
     ),
 )

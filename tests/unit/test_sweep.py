@@ -43,7 +43,7 @@ def test_the_outbox_is_emptied(
     """In batches, each exchange once, also one that came twice; what can never be stored is buried."""
     made = exchanges(450)
     for each in [*made, made[0]]:
-        cache.push_outbox(each)
+        cache.append(each, is_drained=False, in_outbox=True)
     cache.outbox_bodies.insert(5, "no json")
     swept = run()
     assert (swept.stored, swept.refused, swept.skipped) == (450, 1, [])
@@ -53,7 +53,7 @@ def test_the_outbox_is_emptied(
 
 def test_the_outbox_waits_for_l2(run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """Nothing is removed that is not stored."""
-    cache.push_outbox(exchange())
+    cache.append(exchange(), is_drained=False, in_outbox=True)
     archive.is_down = True
     assert "postgres" in run().skipped
     assert len(cache.outbox_bodies) == 1
@@ -65,7 +65,7 @@ def test_a_sweep_that_died_in_the_middle(
     run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """The next one stores nothing twice."""
-    cache.push_outbox(exchange())
+    cache.append(exchange(), is_drained=False, in_outbox=True)
     remove = cache.remove_from_outbox
 
     def die(*_: object) -> None:

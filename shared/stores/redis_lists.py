@@ -1,0 +1,143 @@
+"""What is sent to Redis to change a thread's list: a merge, an append, a mark, and taking an append back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from shared.models import Exchange
+from shared.settings import MemorySettings
+from shared.stores.redis_connection import Pipeline
+from shared.stores.redis_entries import encode, forms, script_arguments
+from shared.stores.redis_names import (
+    OUTBOX,
+    claim_key,
+    messages_key,
+    pending_key,
+    preferences_key,
+    tombstone_key,
+    user_threads_key,
+    user_tombstone_key,
+)
+from shared.stores.redis_scripts import MERGE
+
+# What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
+IS_NEW: Final = "new"
+_ONE_EXCHANGE: Final = 2
+
+
+def order_of(reply: bytes | None) -> UUID | None:
+    """Return the order key that a tombstone holds."""
+    return UUID(reply.decode()) if reply else None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append found.
+
+    Attributes:
+        is_new_thread: Nobody had written to the thread since it was found new.
+        is_begun: The list was begun by the exchange, and nobody knows whether there are older ones.
+        cutoff: The newest deletion that overtook the exchange, None if none did.
+        of_thread: The same of the thread's own deletion only.
+    """
+
+    is_new_thread: bool
+    is_begun: bool
+    cutoff: UUID | None
+    of_thread: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """A new exchange on its way into L1, now or late.
+
+    Attributes:
+        is_drained: L2 has it, so that it need not wait beside the list for the drain.
+        in_outbox: Neither the queue nor L2 took it: L1 keeps it for the sweep.
+    """
+
+    exchange: Exchange
+    is_drained: bool
+    in_outbox: bool
+
+    def outcome(self, replies: Sequence[Any]) -> Appended:
+        """Read the replies to what `ThreadLists.queue_append` queued."""
+        claim, length, tombstone, *others = replies[int(self.in_outbox) :]
+        of_thread = order_of(tombstone)
+        of_user = order_of(others[0]) if self.exchange.user_id is not None else None
+        cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= self.exchange.order]
+        is_new = claim == IS_NEW.encode()
+        return Appended(
+            is_new_thread=is_new,
+            is_begun=length == _ONE_EXCHANGE and not is_new,
+            cutoff=max(cutoffs, default=None),
+            of_thread=of_thread if of_thread in cutoffs else None,
+        )
+
+
+class ThreadLists:
+    """Queues commands, for windows of the configured size and life."""
+
+    def __init__(self, memory: MemorySettings) -> None:
+        self._memory = memory
+
+    def queue_merge(
+        self,
+        pipe: Pipeline,
+        thread_id: str,
+        exchanges: Sequence[Exchange],
+        *,
+        ttl: int,
+        only_existing: bool = False,
+        mark: str = "",
+        cutoff: UUID | None = None,
+    ) -> None:
+        """Queue `merge.lua`, which says what the arguments mean; one reply, the number of messages in the list."""
+        arguments: list[str | bytes | int] = [
+            ttl,
+            self._memory.max_thread_messages * 2,
+            int(only_existing),
+            mark,
+            str(cutoff or ""),
+        ]
+        for exchange in exchanges:
+            arguments.extend(script_arguments(exchange))
+        pipe.eval(MERGE, 1, messages_key(thread_id), *arguments)
+
+    def queue_mark(self, pipe: Pipeline, thread_id: str, mark: str) -> None:
+        """Queue a mark on the first entry."""
+        self.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark=mark)
+
+    def queue_append(self, pipe: Pipeline, append: Append) -> None:
+        """Queue the merge of a new exchange and all that belongs to it; `Append.outcome` reads the replies."""
+        exchange = append.exchange
+        thread_id, user_id = exchange.thread_id, exchange.user_id
+        if append.in_outbox:
+            # First, so that what gets through in part is never shown and held by nobody.
+            pipe.rpush(OUTBOX, exchange.to_wire())
+        pipe.getdel(claim_key(thread_id))
+        self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
+        pipe.get(tombstone_key(thread_id))
+        if user_id is not None:
+            pipe.get(user_tombstone_key(user_id))
+        if not append.is_drained:
+            pipe.hset(pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
+            pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
+        if user_id is not None:
+            pipe.zadd(user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
+            pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
+            pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
+
+    def queue_take_back(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
+        """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""
+        thread_id = exchange.thread_id
+        if cutoff is not None:
+            self.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+        for entry in encode(exchange):
+            # Another user's exchanges in the thread stay: this one goes by its value, marked or not.
+            for form in forms(entry):
+                pipe.lrem(messages_key(thread_id), 0, form.decode())
+        pipe.hdel(pending_key(thread_id), str(exchange.exchange_id))

@@ -1,0 +1,15 @@
+"""The Lua scripts; each touches one key."""
+
+from pathlib import Path
+from typing import Final
+
+
+def _script(name: str) -> str:
+    """Return a script without comments and indentation: it travels with every call that runs it."""
+    lines = (line.strip() for line in (Path(__file__).parent / name).read_text().splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
+
+
+MERGE: Final = _script("merge.lua")
+CONFIRM_CLAIM: Final = _script("confirm_claim.lua")
+REPLACE_HASH: Final = _script("replace_hash.lua")
