@@ -45,11 +45,12 @@ class InvokingAnswer(BaseModel):
 
 
 class InvokedAnswer(BaseModel):
-    """`POST /invoked`."""
+    """`POST /invoked`; `degraded` is there when a layer did not answer."""
 
     exchange_id: str | None
     durability: Literal["queue", "postgres", "redis", "none"]
     cached: bool
+    degraded: list[str] = []
 
 
 class ThreadItem(BaseModel):

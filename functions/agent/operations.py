@@ -187,11 +187,13 @@ class Operations:
             request.user_message, request.assistant_message, request.document_ids, request.exchange_id
         )
         self._measure(None, receipt)
-        return {
+        answer: dict[str, Any] = {
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
             "durability": receipt.durability,
             "cached": receipt.cached,
         }
+        # What L1 did not take, another sandbox may not show before the drain, without knowing: the caller is told here.
+        return {**answer, "degraded": receipt.degraded} if receipt.degraded else answer
 
     def _measure(self, recall: Recall | None, receipt: Receipt | None) -> None:
         if self._measures is None:

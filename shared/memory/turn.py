@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ _logger = logging.getLogger(__name__)
 _MOST_FLOORS: Final = 10_000
 _MOST_DRAIN_SECONDS: Final = 0.5
 _DRAIN_POLL_SECONDS: Final = 0.05
+_IMPATIENT_SECONDS: Final = 5.0
 # The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
 _MOST_DRAIN_AGE: Final = 150.0
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
@@ -99,6 +101,7 @@ class Memory:
         self._owed = OwedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
+        self._waited_in_vain_at = -math.inf
 
     def turn(self, thread_id: str | None, user_id: str | None) -> Turn:
         """Begin a turn; without a thread or a user it does without that memory."""
@@ -162,6 +165,14 @@ class Memory:
         """Drop what this process still holds of deleted threads or a deleted user."""
         self._recent.drop(set(thread_ids), user_id)
         self._owed.drop(set(thread_ids), user_id)
+
+    def patience(self) -> float:
+        """Return how many seconds a recall may wait for the drain: none just after one has waited in vain."""
+        return 0.0 if time.monotonic() - self._waited_in_vain_at < _IMPATIENT_SECONDS else _MOST_DRAIN_SECONDS
+
+    def lose_patience(self) -> None:
+        """Take note that the drain is busy."""
+        self._waited_in_vain_at = time.monotonic()
 
     def owe(self, exchange: Exchange) -> None:
         """Keep an exchange that only L1's outbox took."""
@@ -291,14 +302,14 @@ class Turn:
         return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
 
     def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
-        """Return whether L2 holds all that an emptied L1 may have lost; stop asking once that is certain."""
+        """Return whether L2 holds all that L1 may have lost; stop asking once that is certain."""
         is_first = cached.is_emptied and self._memory.archive.note_epoch()
         is_past = self._is_past(cached)
-        is_drained = is_past or self._is_drained(degraded)
+        is_drained = is_past or self._is_drained(cached, degraded)
         if is_drained or cached.is_emptied:
             try:
                 # The first L1 there is has lost nothing, unless exchanges wait that it was told of and does not know.
-                self._memory.cache.settle(at_once=is_drained and (is_first or is_past))
+                self._memory.cache.settle(at_once=is_drained and (is_first or is_past), evictions=cached.evictions)
             except StoreUnavailable as error:
                 _add(degraded, error.layer)
         return is_drained
@@ -309,12 +320,16 @@ class Turn:
             return False
         return self._memory.archive.healthy_seconds() > _MOST_DRAIN_AGE
 
-    def _is_drained(self, degraded: list[str]) -> bool:
+    def _is_drained(self, cached: CacheRead, degraded: list[str]) -> bool:
         """Return whether nothing waits for the drain, which is given a moment; flag the queue if something does."""
-        deadline = time.monotonic() + _MOST_DRAIN_SECONDS
+        if cached.has_outbox:
+            _add(degraded, "queue")
+            return False
+        deadline = time.monotonic() + self._memory.patience()
         try:
             while self._memory.queue.depth() > 0:
                 if time.monotonic() > deadline:
+                    self._memory.lose_patience()
                     _add(degraded, "queue")
                     return False
                 time.sleep(_DRAIN_POLL_SECONDS)

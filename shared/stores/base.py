@@ -29,10 +29,14 @@ class CacheRead:
         preferences: What the user's hash holds.
         knows_preferences: Whether `preferences` is all there is, also when it is empty.
         pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
-        is_new: L1 may have lost what it held: it was emptied, and the queue was not seen empty since.
+        is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
+            empty since. Evictions are looked for when the list is not whole.
         is_emptied: Nobody has called `settle` since then.
+        age: Seconds since somebody did.
         clock: Unix seconds of L1's clock, the one that all sandboxes share.
         lease: For `hydrate`, when the list is not whole; it ends when anybody writes to the thread.
+        evictions: Keys that L1 has evicted, for `settle`; None if that was not asked or may not be known.
+        has_outbox: Whether anything waits in the outbox, when the list is not whole.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -46,6 +50,8 @@ class CacheRead:
     age: float | None = None
     clock: float | None = None
     lease: str | None = None
+    evictions: int | None = None
+    has_outbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class Cache(Protocol):
         ...
 
     def threads_of(self, user_id: str) -> list[str]:
-        """Return the threads the user wrote to lately, also those that L2 does not know yet."""
+        """Return the threads whose list holds something of the user's, also those that L2 does not know."""
         ...
 
     def outbox(self, limit: int) -> list[str]:
@@ -156,8 +162,8 @@ class Cache(Protocol):
         """Remove bodies that are kept elsewhere now."""
         ...
 
-    def settle(self, *, at_once: bool) -> None:
-        """Remember that L1 was emptied, and later that the queue was seen empty since; or that nothing was lost."""
+    def settle(self, *, at_once: bool, evictions: int | None = None) -> None:
+        """Remember that L1 lost something, and later that the queue was seen empty since; or that nothing was lost."""
         ...
 
     def clock(self) -> float:

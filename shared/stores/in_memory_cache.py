@@ -127,6 +127,7 @@ class InMemoryCache(Twin):
             is_new=not self.is_settled,
             is_emptied=not self._has_begun,
             clock=self._clock(),
+            has_outbox=bool(self.outbox_bodies),
         )
 
     def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
@@ -238,8 +239,9 @@ class InMemoryCache(Twin):
             if body in self.outbox_bodies:
                 self.outbox_bodies.remove(body)
 
-    def settle(self, *, at_once: bool) -> None:
+    def settle(self, *, at_once: bool, evictions: int | None = None) -> None:
         """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
+        del evictions  # nothing is ever evicted here
         self.begin("settle")
         self.is_settled, self._has_begun = at_once or self._has_begun, True
 

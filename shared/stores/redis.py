@@ -37,6 +37,8 @@ _SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
+# Among the replies to a read under a lease.
+_INFO_AT: Final = 3
 _MOST_REMEMBERED: Final = 10_000
 
 
@@ -61,16 +63,20 @@ class RedisCache:
         """The connection's circuit breaker."""
         return self._connection.breaker
 
-    def _call(self, fill: Callable[[Pipeline], object], *, is_read: bool = False) -> list[Any]:
+    def _call(
+        self, fill: Callable[[Pipeline], object], *, is_read: bool = False, may_be_denied: int | None = None
+    ) -> list[Any]:
         """Send what `fill` queues in one round trip, after what is owed to L1, and return the replies.
 
-        A read finds nothing in a key of another type.
+        A read finds nothing in a key of another type; nor does the one command that this user may not have.
 
         Raises:
             StoreUnavailable: No answer, or a refusal of any of the commands.
         """
         self._catch_up()
         replies = self._connection.call(fill)
+        if may_be_denied is not None and isinstance(replies[may_be_denied], Exception):
+            replies[may_be_denied] = None
         return require(without_strangers(replies) if is_read else replies)
 
     def _catch_up(self) -> None:
@@ -145,8 +151,10 @@ class RedisCache:
         def fill(pipe: Pipeline) -> None:
             if take is not None:
                 take(pipe)
+                pipe.llen(OUTBOX)
+                pipe.info("stats")
             pipe.time()
-            pipe.hmget(EPOCH, ["began", "settled", "doubt"])
+            pipe.hmget(EPOCH, ["began", "settled", "doubt", "evictions"])
             if thread_id is not None:
                 pipe.lrange(messages_key(thread_id), -most, -1)
                 pipe.get(tombstone_key(thread_id))
@@ -155,12 +163,16 @@ class RedisCache:
                 pipe.hgetall(preferences_key(user_id))
                 pipe.exists(no_preferences_key(user_id))
 
-        replies = self._call(fill, is_read=True)
-        lease = None
+        replies = self._call(fill, is_read=True, may_be_denied=None if take is None else _INFO_AT)
+        lease, outbox, stats = None, 0, None
         if take is not None:
-            (_, lease), replies = replies[:2], replies[2:]
+            _, lease, outbox, stats, *replies = replies
         (seconds, microseconds), epoch, *replies = replies
-        began, settled, self._doubt = epoch or (None, None, None)
+        began, settled, self._doubt, noted = epoch or (None, None, None, None)
+        evictions = None if stats is None else int(stats["evicted_keys"])
+        if evictions is not None and evictions != int(noted or 0):
+            # What was evicted since may have been a list together with what lay beside it.
+            began = settled = None
         clock = seconds + microseconds / 1e6
         messages, is_all, cutoff, pending = [], False, None, []
         if thread_id is not None:
@@ -195,6 +207,8 @@ class RedisCache:
             age=None if began is None else clock - float(began),
             clock=clock,
             lease=lease.decode() if lease else None,
+            evictions=evictions,
+            has_outbox=bool(outbox),
         )
 
     def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
@@ -234,6 +248,8 @@ class RedisCache:
         """
         key = messages_key(thread_id)
         is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
+        # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
+        users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
 
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window.cutoff)
@@ -245,6 +261,8 @@ class RedisCache:
                 only_existing=not window.exchanges,
                 cutoff=window.cutoff,
             )
+            for user_id, newest in users.items():
+                self._lists.queue_user(pipe, user_id, thread_id, newest)
             pipe.get(tombstone_key(thread_id))
             pipe.lindex(key, 0)
             pipe.get(claim_key(thread_id))
@@ -390,17 +408,27 @@ class RedisCache:
 
         self._call(fill)
 
-    def settle(self, *, at_once: bool) -> None:
-        """Remember that the queue was seen empty since L1 was emptied, or that L1 is the first there is.
+    def settle(self, *, at_once: bool, evictions: int | None = None) -> None:
+        """Remember that the queue was seen empty since L1 lost something, or that L1 is the first there is.
 
-        The first call after L1 was emptied begins the time after which an empty queue is believed: SQS counts
-        approximately.
+        The first call after that begins the time after which an empty queue is believed: SQS counts approximately.
+        `evictions` are those known when the queue was asked; a later one begins anew.
         """
-        (seconds, _), began = self._call(lambda pipe: (pipe.time(), pipe.hget(EPOCH, "began")))
-        if began is None:
-            self._call(lambda pipe: pipe.hsetnx(EPOCH, "began", seconds))
-        if at_once or (began is not None and seconds - float(began) > _SETTLING_SECONDS):
-            self._call(lambda pipe: pipe.hset(EPOCH, "settled", "1"))
+        (seconds, _), (began, noted) = self._call(lambda p: (p.time(), p.hmget(EPOCH, ["began", "evictions"])))
+        is_begun = began is not None and (evictions is None or evictions == int(noted or 0))
+        state: dict[Any, Any] = {}
+        if not is_begun:
+            state |= {"began": seconds, "evictions": evictions or 0}
+        if at_once or (is_begun and seconds - float(began) > _SETTLING_SECONDS):
+            state |= {"settled": 1}
+
+        def fill(pipe: Pipeline) -> None:
+            if not is_begun:
+                pipe.hdel(EPOCH, "settled")
+            pipe.hset(EPOCH, mapping=state)
+
+        if state:
+            self._call(fill)
 
     def clock(self) -> float:
         """Return the Unix seconds of L1's clock."""

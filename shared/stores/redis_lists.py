@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -127,9 +128,13 @@ class ThreadLists:
             pipe.hset(pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
             pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
         if user_id is not None:
-            pipe.zadd(user_threads_key(user_id), {thread_id: exchange.created_at.timestamp()})
-            pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
+            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
             pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
+
+    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
+        """Queue the note that L1 has a list which holds something of the user's."""
+        pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()})
+        pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
 
     def queue_take_back(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
         """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""

@@ -14,6 +14,7 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Turn
+from shared.memory.users import Users
 from tests.model.checks import (
     Before,
     Shown,
@@ -53,6 +54,7 @@ class Doings:
         self.ledger = Ledger()
         self.keeping: Entry | None = None
         self.poison = 0
+        self.is_sound = True
         self._names: dict[tuple[str, int], UUID] = {}
         world.begin()
 
@@ -89,8 +91,15 @@ class Doings:
         if meanwhile is not None:
             other, doings = (place + 1) % len(SKEWS), meanwhile[1]
             act = meanwhile[0], lambda: self.do_all(doings, other, thread)
-        with self.world.faults.during(fault, act):
+        with self.noting_failure(), self.world.faults.during(fault, act):
             yield
+
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Take note when a check fails in what follows."""
+        self.is_sound, was_sound = False, self.is_sound
+        yield
+        self.is_sound = was_sound
 
     def do_all(self, doings: list[str], place: int, thread: str) -> None:
         """Do several things as another process."""
@@ -150,9 +159,9 @@ class Doings:
     def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
         """Take note of an exchange that an earlier deletion may swallow, and whose keeper could not know.
 
-        By the caller's own id it belongs to what was deleted; or neither layer answered, and this clock is behind.
+        By the caller's own id it belongs to what was deleted; or Redis did not answer, and this clock is behind.
         """
-        is_blind = {"redis", "postgres"} <= self.world.faults.struck
+        is_blind = "redis" in self.world.faults.struck
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
             cutoffs = self.world.cutoffs([begun.thread], [self.user(begun.thread) or ""])
             if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
@@ -178,25 +187,41 @@ class Doings:
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return any(milliseconds_of(order) > time.time() * 1000 for order in orders)
 
+    def outbox(self) -> str:
+        """Return all that L1 keeps for the sweep."""
+        return "".join(str(body) for body in self.world.client.lrange("outbox:exchanges", 0, -1))
+
     def restart(self, *, really: bool) -> None:
         """Empty Redis."""
-        in_outbox = "".join(str(body) for body in self.world.client.lrange("outbox:exchanges", 0, -1))
+        in_outbox = self.outbox()
         self.world.restart_valkey(really=really)
-        waiting = "".join(letter.body for letter in self.world.queue.waiting)
-        stored = {row.content[2:] for row in self.world.rows(self.all_threads)}
+        for entry in self.lose(self.all_threads):
+            entry.is_lost = any(f'"u {text}"' in in_outbox for text in entry.texts)
+
+    def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
+        """Take note that L1 holds nothing of threads any more; return what waits neither on the queue nor there."""
+        waiting = in_outbox + "".join(letter.body for letter in self.world.queue.waiting)
+        stored = {row.content[2:] for row in self.world.rows(threads)}
+        nowhere = []
         for entry in self.ledger.entries:
+            if entry.thread not in threads:
+                continue
             entry.was_flushed = not entry.texts & stored
-            is_waiting = any(f'"u {text}"' in waiting for text in entry.texts)
-            if entry.was_flushed and not is_waiting:
+            if entry.was_flushed and not any(f'"u {text}"' in waiting for text in entry.texts):
                 entry.is_unheard = entry.is_forgotten = True
-                entry.is_lost = any(f'"u {text}"' in in_outbox for text in entry.texts)
+                nowhere.append(entry)
+        return nowhere
 
     def delete(self, place: int, thread: str) -> None:
         """Delete a thread."""
-        self.deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
+        self._deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
 
-    def deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
-        """Do what deletes threads, and take note of how far it came."""
+    def delete_user(self, place: int) -> None:
+        """Delete everything of the user's."""
+        users, user = Users(self.world.sandboxes[place]), self.user(self.thread(0))
+        self._deleting(self.all_threads[:2], lambda: users.forget(str(user)))
+
+    def _deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
         beside = self.keeping
         for entry in self.ledger.entries:
             # A deletion reaches as far as the clock and as what it is shown: not to an id from the future, named by
@@ -204,6 +229,8 @@ class Doings:
             is_hidden = entry.is_unheard or entry.was_flushed
             if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
                 entry.fate, entry.is_beyond = "unsure", True
+        # While it runs, either end is right.
+        self.ledger.delete(wanted, is_complete=False, beside=beside)
         try:
             act()
         except ThreadNotFound:
@@ -211,7 +238,6 @@ class Doings:
             self.ledger.delete(wanted, is_complete=True, beside=beside)
         except StoreUnavailable as error:
             note(f"   {error}")
-            self.ledger.delete(wanted, is_complete=False, beside=beside)
         else:
             self.ledger.delete(wanted, is_complete=True, beside=beside)
 
@@ -222,6 +248,9 @@ class Doings:
 
     def come_to_rest(self) -> None:
         """Drain and sweep everything, and check what holds then."""
+        for memory in self.world.sandboxes:
+            # Whoever filled an outbox that is lost puts its exchanges on the queue.
+            memory.turn(self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()
             if self.world.queue.waiting:

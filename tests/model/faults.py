@@ -22,7 +22,10 @@ Store = Literal["redis", "postgres", "queue"]
 # `after`: the call took effect, its answer was lost. `part`: it took effect in part (Redis), or was rolled back
 # (PostgreSQL). `twice`: its answer was lost, and it was sent again. `refused`: the server answers with an error.
 Kind = Literal["before", "after", "part", "twice", "refused"]
-_READS = {"TIME", "HMGET", "LRANGE", "GET", "HVALS", "HGETALL", "EXISTS", "HGET", "ZRANGE", "PING", "LINDEX"}
+_READS = {
+    *("TIME", "HMGET", "LRANGE", "LINDEX", "LLEN", "GET", "HGET"),
+    *("HVALS", "HGETALL", "EXISTS", "ZRANGE", "PING", "INFO"),
+}
 _T = TypeVar("_T")
 
 

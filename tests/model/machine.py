@@ -8,7 +8,6 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from shared.memory.users import Users
 from tests.model.checks import Before, check_recall, check_stored, violated
 from tests.model.doings import POISON, Begun, Doings, Meanwhile
 from tests.model.faults import Fault, Store
@@ -110,10 +109,9 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.client.delete(f"thread:{thread}:messages")
         if everything:
             self.world.client.delete(*(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone")))
-            stored = {row.content[2:] for row in self.world.rows([thread])}
-            for entry in self.ledger.of(thread):
-                if not entry.texts & stored:
-                    entry.is_unheard = entry.is_forgotten = True
+            # As if Redis had evicted it: what it counts is not what was noted any more.
+            self.world.client.hincrby("memory:epoch", "evictions", -1)
+            self.doings.lose([thread], self.doings.outbox())
 
     @rule(how=st.integers(0, 99))
     def restart_redis(self, how: int) -> None:
@@ -122,36 +120,29 @@ class MemoryMachine(RuleBasedStateMachine):
         if how % 10 == 9:
             self.world.cut_postgres()
 
-    @rule(place=places, number=threads, fault=faults, meanwhile=interruptions)
-    def delete_thread(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A deletion, maybe half of it."""
+    @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
+    def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
+        """A deletion of a thread or of all of a user's, maybe half of it."""
         if meanwhile is not None:
+            # What is said during a deletion may end on either side of it.
             meanwhile = meanwhile[0], [doing for doing in meanwhile[1] if doing not in {"say", "delete"}]
         with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
-            self.doings.delete(place, self.doings.thread(number))
+            if is_user:
+                self.doings.delete_user(place)
+            else:
+                self.doings.delete(place, self.doings.thread(number))
 
-    @rule(place=places, fault=faults)
-    def delete_user(self, place: int, fault: Fault | None) -> None:
-        """Everything of a user's."""
-        user = f"{self.world.prefix}-u"
-        with self.doings.during(place, self.doings.thread(0), fault, None):
-            self.doings.deleting(self.doings.all_threads[:2], lambda: Users(self.world.sandboxes[place]).forget(user))
-
-    @rule(store=st.sampled_from(STORES))
-    def outage(self, store: Store) -> None:
-        """A store goes away until further notice."""
-        self.world.faults.down.add(store)
+    @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
+    def weather(self, down: tuple[Store, ...]) -> None:
+        """Stores go away until further notice; the others are back."""
+        self.world.faults.down.clear()
+        self.world.faults.down.update(down)
 
     @rule()
     def time_passes(self) -> None:
         """Redis was emptied longer ago: long enough for an empty queue to be believed."""
         if self.world.client.hexists("memory:epoch", "began"):
             self.world.client.hset("memory:epoch", "began", str(time.time() - 100))
-
-    @rule()
-    def recovery(self) -> None:
-        """All stores are back."""
-        self.world.faults.down.clear()
 
     @rule(at=st.integers(0, 5))
     def bury(self, at: int) -> None:
@@ -199,6 +190,11 @@ class MemoryMachine(RuleBasedStateMachine):
         if self.has_begun:
             type(self).steps += 1
         self.has_begun = True
+        with self.doings.noting_failure():
+            self.look()
+
+    def look(self) -> None:
+        """Check what L2 holds and what a stranger is shown."""
         check_stored(self.ledger, self.world.rows(self.doings.all_threads))
         if self.world.queue.worn:
             violated("Isolated failure", f"{self.world.queue.worn} was given up")
@@ -208,5 +204,6 @@ class MemoryMachine(RuleBasedStateMachine):
             check_recall(self.world, self.ledger, thread, recall, None, before)
 
     def teardown(self) -> None:
-        """End every example in quiet."""
-        self.quiet()
+        """End every example in quiet, unless it has failed before."""
+        if self.doings.is_sound:
+            self.quiet()

@@ -144,6 +144,40 @@ def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, red
     assert _shown(process())[1] == ["queue"]
 
 
+def test_a_list_and_its_second_place_evicted(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
+    """Redis ran out of memory before the drain: what may be missing is said, until the queue was seen empty."""
+    memory = process()
+    _keep(memory, 0)
+    _drain(memory, queue)
+    memory.cache.settle(at_once=True, evictions=memory.cache.read("new", None).evictions)
+    _keep(memory, 1)
+    assert (_shown(process()), _recall(process(), "other").degraded) == ((told(0, 1), []), [])
+    redis_client.config_set("maxmemory-policy", "volatile-random")
+    try:
+        redis_client.config_set("maxmemory", "1")
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            redis_client.set("one", "more")
+    finally:
+        redis_client.config_set("maxmemory", "0")
+        redis_client.config_set("maxmemory-policy", "noeviction")
+    assert (redis_client.exists(LIST, "thread:t:pending"), redis_client.exists("memory:epoch")) == (0, 1)
+    assert _shown(process()) == (told(0), ["queue"])
+    _drain(memory, queue)
+    assert _shown(process()) == (told(0, 1), [])
+
+
+def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redis.Redis) -> None:
+    """A user of Redis without the right to INFO is served as without evictions."""
+    process().cache.settle(at_once=True)
+    redis_client.acl_setuser("default", enabled=True, commands=["-info"])
+    try:
+        assert _shown(process()) == ([], [])
+    finally:
+        redis_client.acl_setuser("default", enabled=True, commands=["+info"])
+
+
 # --- Same, Durable ---
 
 
@@ -306,6 +340,20 @@ def test_what_the_drain_drops_leaves_l1(process: MakeMemory, real_archive: Calla
     assert real_archive().store([late]).erased == 1
     _sweep(memory)
     assert _shown(memory) == ([], [])
+
+
+def test_a_user_deleted_after_half_of_a_threads_deletion(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
+    """L2 has lost the thread already, and L1 was refilled from L2 before: its list is the user's all the same."""
+    memory = process()
+    _keep(memory, 1, user_id="ana")
+    _drain(memory, queue)
+    redis_client.flushall()
+    assert _shown(process())[0] == told(1)
+    memory.archive.forget_thread("t", memory.new_id("t"))
+    Users(process()).forget("ana")
+    assert redis_client.lrange(LIST, 0, -1) == []
 
 
 def test_what_a_process_remembers_of_a_deleted_thread(
