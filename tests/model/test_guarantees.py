@@ -7,18 +7,20 @@ is shown every thread; after every quiet all guarantees hold without an exceptio
 
 What no design of two stores and a queue can hold, and how a caller sees it:
 
-- **A merge that failed.** L1 did not take an exchange that the queue took (the receipt says `cached: false` and names
-  `redis`): its own sandbox shows it, another one may not, and does not say so, until the drain, the sweep or the first
-  sandbox's next call has told L1.
+- **A merge that failed.** L1 did not take an exchange that the queue took: its own sandbox shows it, another one may not
+  until the drain, the sweep or the first sandbox's next call has told L1. Nobody else can know; so the answer to the
+  write itself says it, by `cached: false` and `redis` in its `degraded`.
 - **Redis emptied, exchanges on the queue.** Only the sandbox that kept them shows them. Every other names `queue` in
   `degraded`, until the queue was seen empty.
 - **Redis emptied or evicted, and PostgreSQL away.** Nothing is shown, `degraded` names `postgres`: what a sandbox
   remembers may be deleted, and nobody is there to say so.
-- **Both stores away.** Nothing is shown, `degraded` names both. An exchange that a sandbox with a clock behind keeps
-  then, within the clocks' difference after a deletion of its thread, may be taken for one from before it.
+- **Both stores away.** Nothing is shown, `degraded` names both.
+- **Redis away, and a clock behind.** An exchange that such a sandbox keeps, within the clocks' difference after a
+  deletion that its turn was not told of, may be taken for one from before it.
 - **The dead-letter queue.** What Redis has forgotten and the queue has given up on is not shown until it is redriven;
   the queue gives up on no good message by itself.
-- **A list and its second place evicted at once**, before the drain: not shown, and not said, until the drain.
+- **A list and its second place evicted at once**, before the drain: `degraded` names `queue`, until the queue was seen
+  empty.
 - **The outbox** (`durability: redis`) is lost with its Redis, unless the sandbox that filled it is still there.
 - **An id from the future**, named by the caller or made after such a one, that is on the queue only: a deletion reaches
   as far as the clock and as what Redis and PostgreSQL hold, so not to it.
