@@ -7,9 +7,9 @@ is shown every thread; after every quiet all guarantees hold without an exceptio
 
 What no design of two stores and a queue can hold, and how a caller sees it:
 
-- **A merge that failed.** L1 did not take an exchange that the queue took: its own sandbox shows it, another one may not
-  until the drain, the sweep or the first sandbox's next call has told L1. Nobody else can know; so the answer to the
-  write itself says it, by `cached: false` and `redis` in its `degraded`.
+- **A merge that failed.** L1 did not take an exchange that the queue took: its own sandbox shows it, another one may
+  not, until the drain, the sweep or the first sandbox's next call has told L1. Nobody else can know; so the answer to
+  the write itself says it, by `cached: false` and `redis` in its `degraded`.
 - **Redis emptied, exchanges on the queue.** Only the sandbox that kept them shows them. Every other names `queue` in
   `degraded`, until the queue was seen empty.
 - **Redis emptied or evicted, and PostgreSQL away.** Nothing is shown, `degraded` names `postgres`: what a sandbox
