@@ -39,6 +39,10 @@ def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, us
     assert len(list(client.iter_messages(thread_id, page_size=1))) == 4
     eventually(lambda: len(list(client.iter_threads(user_id))) == 1)
     eventually(lambda: client.read_thread(thread_id).document_ids == ("contract.pdf",))
+    eventually(lambda: client.read_layers(thread_id).undrained == 0)
+    layers = client.read_layers(thread_id, limit=2)
+    assert [each.preview for each in layers.redis.messages] == [each.preview for each in layers.postgres.messages]
+    assert client.read_status().degraded == ()
     assert client.rename_thread(thread_id, "Ada").title == "Ada"
     client.delete_thread(thread_id)
     with pytest.raises(NotFound):

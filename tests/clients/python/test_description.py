@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, MemoryClient, models
+from hybrid_memory_client import AsyncMemoryClient, MemoryClient, inspection, models
 from tests.clients.python.callers import Caller, ok
 from tests.support.api import Api
 
@@ -24,6 +24,13 @@ ANSWERS = {
     "RunAnswer": models.RunResult,
     "ThreadAnswer": models.Thread,
     "HealthAnswer": models.Health,
+    "LayersAnswer": inspection.Layers,
+    "ListLayerAnswer": inspection.ListLayer,
+    "ListedAnswer": inspection.ListedMessage,
+    "RowsLayerAnswer": inspection.RowsLayer,
+    "StoredAnswer": inspection.StoredMessage,
+    "WaitingAnswer": inspection.Waiting,
+    "StatusAnswer": inspection.Status,
 }
 PAGES = ("ThreadsAnswer", "MessagesAnswer")
 

@@ -21,6 +21,7 @@ from hybrid_memory_client.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
+from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Thread
 from hybrid_memory_client.retries import RetryPolicy
 
@@ -37,6 +38,7 @@ __all__ = [
     "HistoryDegraded",
     "InvalidRequest",
     "Kept",
+    "Layers",
     "MemoryClient",
     "MemoryClientError",
     "MemoryReport",
@@ -49,6 +51,7 @@ __all__ = [
     "RetryPolicy",
     "RunResult",
     "ServerFault",
+    "Status",
     "Thread",
     "TooManyRequests",
     "Unavailable",

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from hybrid_memory_client.errors import ApiError, NotFound, UnexpectedAnswer, api_error
+from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import (
     Context,
     Health,
@@ -168,6 +169,12 @@ def read_messages(thread_id: str, limit: int | None, cursor: str | None, order: 
     return Call("GET", f"{_thread(thread_id)}/messages", lambda response: messages_page(response.json()), query=query)
 
 
+def read_layers(thread_id: str, limit: int | None) -> Call[Layers]:
+    """`GET /threads/{thread_id}/layers`."""
+    query = _given({"limit": limit})
+    return Call("GET", f"{_thread(thread_id)}/layers", lambda response: Layers.from_json(response.json()), query=query)
+
+
 def rename_thread(thread_id: str, title: str) -> Call[Thread]:
     """`PATCH /threads/{thread_id}`."""
     return Call("PATCH", _thread(thread_id), lambda response: Thread.from_json(response.json()), {"title": title})
@@ -206,6 +213,11 @@ def delete_user(user_id: str) -> Call[None]:
 def health() -> Call[Health]:
     """`GET /health`."""
     return Call("GET", "/health", lambda response: Health.from_json(response.json()))
+
+
+def read_status() -> Call[Status]:
+    """`GET /status`."""
+    return Call("GET", "/status", lambda response: Status.from_json(response.json()))
 
 
 def openapi() -> Call[dict[str, Any]]:

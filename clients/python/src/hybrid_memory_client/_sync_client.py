@@ -14,6 +14,7 @@ from hybrid_memory_client import _calls as calls
 from hybrid_memory_client._calls import Call, Order, base_of
 from hybrid_memory_client.auth import Authentication, authentication
 from hybrid_memory_client.errors import ApiError, ConnectionFailed, HistoryDegraded, MemoryClientError
+from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
 from hybrid_memory_client.retries import Retries, RetryPolicy
 
@@ -216,6 +217,10 @@ class MemoryClient:
             if cursor is None:
                 return
 
+    def read_layers(self, thread_id: str, *, limit: int | None = None) -> Layers:
+        """Return which layer holds what of a thread: the newest of it, and what is not drained yet."""
+        return self._send(calls.read_layers(thread_id, limit))
+
     def rename_thread(self, thread_id: str, title: str) -> Thread:
         """Title a thread for good, and return it."""
         return self._send(calls.rename_thread(thread_id, title))
@@ -251,6 +256,10 @@ class MemoryClient:
     def health(self) -> Health:
         """Return every layer's state."""
         return self._send(calls.health())
+
+    def read_status(self) -> Status:
+        """Return what waits in the queues and the outbox, and how far PostgreSQL is behind."""
+        return self._send(calls.read_status())
 
     def openapi(self) -> dict[str, Any]:
         """Return the API's own description."""

@@ -36,8 +36,8 @@ class Message:
         return cls(
             role=body["role"],
             content=body["content"],
-            exchange_id=_uuid(body["exchange_id"]),
-            created_at=_time(body["created_at"]),
+            exchange_id=to_uuid(body["exchange_id"]),
+            created_at=to_time(body["created_at"]),
         )
 
 
@@ -87,7 +87,7 @@ class Kept:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the API's form."""
-        return cls(_uuid(body["exchange_id"]), body["durability"], body["cached"])
+        return cls(to_uuid(body["exchange_id"]), body["durability"], body["cached"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class RunResult:
         return cls(
             response=body["response"],
             thread_id=body["thread_id"],
-            exchange_id=_uuid(body["exchange_id"]),
+            exchange_id=to_uuid(body["exchange_id"]),
             memory=MemoryReport.from_json(body["memory"]),
             is_replayed=is_replayed,
         )
@@ -210,9 +210,11 @@ def messages_page(body: Json) -> Page[Message]:
     return Page(items, body["next_cursor"], tuple(body["degraded"]))
 
 
-def _uuid(value: str | None) -> UUID | None:
+def to_uuid(value: str | None) -> UUID | None:
+    """Read an id that may be absent."""
     return None if value is None else UUID(value)
 
 
-def _time(value: str | None) -> datetime | None:
+def to_time(value: str | None) -> datetime | None:
+    """Read a time that may be absent."""
     return None if value is None else datetime.fromisoformat(value)

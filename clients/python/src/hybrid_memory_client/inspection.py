@@ -1,0 +1,147 @@
+"""What the memory inspector's routes answer, as frozen dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Self
+from uuid import UUID
+
+from hybrid_memory_client.models import Json, to_time, to_uuid
+
+LayerState = Literal["ok", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """A message in Redis' list; `preview` is the beginning of its text.
+
+    Attributes:
+        is_drained: Whether PostgreSQL has it; None where that is not known.
+    """
+
+    role: str
+    preview: str
+    exchange_id: UUID | None
+    created_at: datetime | None
+    is_drained: bool | None
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        moment = to_time(body["created_at"])
+        return cls(body["role"], body["preview"], to_uuid(body["exchange_id"]), moment, body["is_drained"])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A row in PostgreSQL; `preview` is the beginning of its text."""
+
+    role: str
+    preview: str
+    exchange_id: UUID | None
+    created_at: datetime | None
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(body["role"], body["preview"], to_uuid(body["exchange_id"]), to_time(body["created_at"]))
+
+
+@dataclass(frozen=True, slots=True)
+class ListLayer:
+    """Redis' list of a thread: the newest of it, oldest first."""
+
+    state: LayerState
+    message_count: int
+    ttl_seconds: float | None
+    messages: tuple[ListedMessage, ...]
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        messages = tuple(ListedMessage.from_json(each) for each in body["messages"])
+        return cls(body["state"], body["message_count"], body["ttl_seconds"], messages)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsLayer:
+    """PostgreSQL's rows of a thread: the newest of them, oldest first."""
+
+    state: LayerState
+    message_count: int
+    messages: tuple[StoredMessage, ...]
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        messages = tuple(StoredMessage.from_json(each) for each in body["messages"])
+        return cls(body["state"], body["message_count"], messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Which layer holds what of a thread.
+
+    Attributes:
+        undrained: Exchanges that PostgreSQL does not have yet.
+        lag_seconds: How far PostgreSQL is behind; None when that is not known.
+        as_of: When this was so.
+    """
+
+    thread_id: str
+    redis: ListLayer
+    postgres: RowsLayer
+    undrained: int
+    lag_seconds: float | None
+    as_of: datetime
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(
+            thread_id=body["thread_id"],
+            redis=ListLayer.from_json(body["redis"]),
+            postgres=RowsLayer.from_json(body["postgres"]),
+            undrained=body["undrained"],
+            lag_seconds=body["lag_seconds"],
+            as_of=datetime.fromisoformat(body["as_of"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in one place."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+    oldest_age_seconds: float | None
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        return cls(body["visible"], body["in_flight"], body["delayed"], body["oldest_age_seconds"])
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What waits in the queues and the outbox; None is what nobody could tell."""
+
+    queue: Waiting | None
+    dlq: Waiting | None
+    outbox: Waiting | None
+    sync_lag_seconds: float | None
+    degraded: tuple[str, ...]
+    as_of: datetime
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the API's form."""
+        waiting = {name: Waiting.from_json(body[name]) if body[name] else None for name in ("queue", "dlq", "outbox")}
+        return cls(
+            **waiting,
+            sync_lag_seconds=body["sync_lag_seconds"],
+            degraded=tuple(body["degraded"]),
+            as_of=datetime.fromisoformat(body["as_of"]),
+        )
