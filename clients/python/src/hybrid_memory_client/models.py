@@ -78,16 +78,19 @@ class Kept:
         exchange_id: None when no thread was named.
         durability: The store that holds it for good; `none` when none took it.
         cached: Whether the list in Redis has it.
+        degraded: Layers that did not answer: what they did not take may be missing from a next turn for a moment.
     """
 
     exchange_id: UUID | None
     durability: Durability
     cached: bool
+    degraded: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the API's form."""
-        return cls(to_uuid(body["exchange_id"]), body["durability"], body["cached"])
+        degraded = tuple(body.get("degraded", ()))
+        return cls(to_uuid(body["exchange_id"]), body["durability"], body["cached"], degraded)
 
 
 @dataclass(frozen=True, slots=True)
