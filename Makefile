@@ -4,6 +4,7 @@ PYTHON ?= python3
 STATE_DIR ?= .local
 VENV := .venv
 BIN := $(VENV)/bin
+REACT := clients/react
 # The function build also runs where there is no virtual environment; then any uv will do.
 UV := $(firstword $(wildcard $(CURDIR)/$(BIN)/uv) uv)
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
@@ -11,7 +12,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-localstack test-localstack-core lint bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-localstack test-localstack-core test-react clients-types lint bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -30,6 +31,14 @@ test-localstack: $(VENV)/.stamp-dev ## Run the end-to-end tests against the Loca
 
 test-localstack-core: $(VENV)/.stamp-dev .venv-localstack/.stamp ## Run them against LocalStack's own code, without Docker
 	@$(BIN)/python -m tests.localstack
+
+test-react: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Check and test the React client, on React 19 and 18 (needs Node)
+	@$(BIN)/python $(REACT)/scripts/openapi.py --check
+	@cd $(REACT) && npm run --silent verify
+
+clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Bring the React client's types up to the API's description
+	@$(BIN)/python $(REACT)/scripts/openapi.py
+	@cd $(REACT) && npm run --silent types
 
 lint: $(VENV)/.stamp-dev ## Check style, types and templates
 	$(BIN)/ruff check .
@@ -92,6 +101,15 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	  -r requirements/localstack.txt
 	@touch $@
 
+# Only what is for the browser needs Node; nothing else here does.
+$(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.json tests/react-18/package-lock.json)
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
+	  { echo "Node 20 or newer with npm was not found: install it (its own installers, nvm, or your system's packages)." >&2; exit 1; }
+	@echo "Installing what the React client is checked with ..."
+	@cd $(REACT) && npm ci --silent
+	@cd $(REACT)/tests/react-18 && npm ci --silent
+	@touch $@
+
 # --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
 
 RUNTIME := 3.13
@@ -130,4 +148,5 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 
 clean: ## Remove what was installed and built; the data in .local stays
 	rm -rf $(VENV) .venv-build .venv-localstack .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
