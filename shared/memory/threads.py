@@ -9,7 +9,8 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.cursors import decode, encode
-from shared.memory.turn import Memory, unite
+from shared.memory.recall import unite
+from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.base import CacheRead, MessagePosition
 

@@ -64,7 +64,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "what waits for the drain is not read from its second place",
-        "shared/memory/turn.py",
+        "shared/memory/recall.py",
         "[*cached.pending, *self._memory.recent(thread_id)]:\n            if exchange.exchange_id not in",
         "():\n            if exchange.exchange_id not in",
         ("tests/unit/test_recall.py::test_a_key_evicted_before_the_drain_is_read_from_its_second_place",),
@@ -72,7 +72,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "an emptied L1 is taken for a new one",
-        "shared/memory/turn.py",
+        "shared/memory/recall.py",
         "            while self._memory.queue.depth() > 0:\n",
         "            while False:\n",
         ("tests/unit/test_recall.py::test_an_emptied_l1_says_what_it_may_lack",),
@@ -104,7 +104,7 @@ BREAKS: Final = (
     Break(
         "5 Causal",
         "an id may sort before what was seen",
-        "shared/memory/turn.py",
+        "shared/memory/sandbox.py",
         'after=self._floors.get(thread_id or "")',
         "after=None",
         ("tests/unit/test_keep.py::test_an_id_sorts_after_what_the_turn_has_seen",),

@@ -1,0 +1,255 @@
+"""What an agent is told before it answers: from L1 in one round trip, from L2 where L1 does not know all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.ids import is_time_ordered
+from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.sandbox import Sandbox
+from shared.models import Exchange, Message, Source
+from shared.settings import MemorySettings
+from shared.stores.base import CacheRead, Window
+
+_DRAIN_POLL_SECONDS: Final = 0.05
+# The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
+_MOST_DRAIN_AGE: Final = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What the memory holds for a turn.
+
+    Attributes:
+        messages: The window, oldest first.
+        source: The layer that served it: `redis`, `postgres`, or `none` when there is nothing.
+        degraded: Layers that were asked and did not answer, so that an outage never looks like an empty history.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    preferences: dict[str, str] = field(default_factory=dict)
+    source: Source = "none"
+    degraded: list[str] = field(default_factory=list)
+
+    @property
+    def context(self) -> str:
+        """The text for the instructions, '' when there is none."""
+        return join_parts(conversation_text(self.messages), preferences_text(self.preferences))
+
+    def answer_of(self, exchange_id: UUID) -> str | None:
+        """Return the assistant's side of an exchange in the window."""
+        sides = (m.content for m in self.messages if m.exchange_id == exchange_id and m.role == "assistant")
+        return next(sides, None)
+
+
+class Recaller:
+    """Reads for one turn.
+
+    Attributes:
+        cutoff: How far the thread is deleted, as far as this turn was told.
+    """
+
+    def __init__(self, sandbox: Sandbox, thread_id: str | None, user_id: str | None) -> None:
+        self.thread_id = thread_id
+        self.user_id = user_id
+        self.cutoff: UUID | None = None
+        self._memory = sandbox
+
+    def recall(self) -> Recall:
+        """Return history and preferences."""
+        degraded: list[str] = []
+        # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
+        self._memory.pay(self._memory.queue.send)
+        cached, has_cache = self._read(self.user_id, degraded)
+        messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
+        preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)
+        if not messages and preferences:
+            source = preferences_source
+        return Recall(messages, preferences, source, degraded)
+
+    def catch_up(self) -> None:
+        """Learn how far the thread has got, without the user's preferences, and have its list refilled."""
+        cached, has_cache = self._read(None, [])
+        self._recall_thread(cached, [], has_cache=has_cache)
+
+    def _read(self, user_id: str | None, degraded: list[str]) -> tuple[CacheRead, bool]:
+        """Return what L1 holds, and whether it answered."""
+        try:
+            cached = self._memory.cache.read(self.thread_id, user_id)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            return CacheRead(), False
+        self._memory.set_clock(cached.clock)
+        return cached, True
+
+    def _recall_thread(
+        self, cached: CacheRead, degraded: list[str], *, has_cache: bool
+    ) -> tuple[list[Message], Source]:
+        if self.thread_id is None:
+            return [], "none"
+        self.cutoff = cached.cutoff
+        self._memory.observe(self.thread_id, cached.cutoff)
+        messages, source = cached.messages, _source("redis", cached.messages)
+        if not cached.is_whole:
+            messages, source = self._recall_from_archive(self.thread_id, cached, degraded, has_cache=has_cache)
+        for message in messages[-1:]:
+            self._memory.observe(self.thread_id, message.order)
+        return messages, source
+
+    def _recall_from_archive(
+        self, thread_id: str, cached: CacheRead, degraded: list[str], *, has_cache: bool
+    ) -> tuple[list[Message], Source]:
+        """Return what L2 holds, united with L1's list and with what is not drained yet; and refill L1 with it."""
+        settings = self._memory.settings
+        try:
+            window = self._memory.archive.window(thread_id, settings.max_thread_messages)
+            is_all_there = True
+            if has_cache and cached.is_new:
+                is_all_there = self._settle(cached, degraded)
+                # Read again: what was drained between the two is in the queue's count no more, nor in the window yet.
+                window = self._memory.archive.window(thread_id, settings.max_thread_messages)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            if not has_cache:
+                return [], "none"
+            # Not what this process remembers: it may be deleted, and L1 may have forgotten that.
+            messages = unite(cached.messages, cached.pending, cached.cutoff, settings)
+            return messages, _source("redis", messages)
+        self.cutoff = window.cutoff
+        self._memory.observe(thread_id, window.cutoff)
+        undrained = self._undrained(thread_id, cached, window, degraded)
+        if undrained is None:
+            undrained, is_all_there = [], False
+        messages = unite(cached.messages, [*window.exchanges, *undrained], window.cutoff, settings)
+        source = _source("redis" if len(messages) == len(cached.messages) else "postgres", messages)
+        if has_cache and is_all_there:
+            # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
+            refill = replace(window, exchanges=[*window.exchanges, *undrained])
+            try:
+                self._memory.cache.hydrate(thread_id, refill, cached.lease)
+            except StoreUnavailable as error:
+                add_layer(degraded, error.layer)
+        return messages, source
+
+    def _undrained(
+        self, thread_id: str, cached: CacheRead, window: Window, degraded: list[str]
+    ) -> list[Exchange] | None:
+        """Return what L1 or this process knows of the thread and L2 does not yet, without what was deleted.
+
+        None if L2 does not say what was deleted.
+        """
+        known = {exchange.exchange_id for exchange in window.exchanges}
+        found: dict[UUID, Exchange] = {}
+        for exchange in [*cached.pending, *self._memory.recent(thread_id)]:
+            if exchange.exchange_id not in known and (window.cutoff is None or exchange.order > window.cutoff):
+                found.setdefault(exchange.exchange_id, exchange)
+        # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
+        users = {self.user_id, *(exchange.user_id for exchange in found.values())} - {None}
+        # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
+        unplaced = [] if window.is_all else [e for e in found.values() if not is_time_ordered(e.exchange_id)]
+        try:
+            for exchange in self._memory.archive.stored(unplaced) if unplaced else []:
+                found.pop(exchange.exchange_id, None)
+            if not users:
+                return list(found.values())
+            gone = self._memory.archive.user_cutoffs(sorted(user for user in users if user is not None))
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            return None
+        own = gone.get(self.user_id or "")
+        self._memory.observe(thread_id, own)
+        self.cutoff = max((each for each in (self.cutoff, own) if each is not None), default=None)
+        return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
+
+    def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
+        """Return whether L2 holds all that L1 may have lost; stop asking once that is certain."""
+        is_first = cached.is_emptied and self._memory.archive.note_epoch()
+        is_past = self._is_past(cached)
+        is_drained = is_past or self._is_drained(cached, degraded)
+        if is_drained or cached.is_emptied:
+            try:
+                # The first L1 there is has lost nothing, unless exchanges wait that it was told of and does not know.
+                self._memory.cache.settle(at_once=is_drained and (is_first or is_past), evictions=cached.evictions)
+            except StoreUnavailable as error:
+                add_layer(degraded, error.layer)
+        return is_drained
+
+    def _is_past(self, cached: CacheRead) -> bool:
+        """Return whether L1 was emptied so long ago, and all was well since, that nothing from before still waits."""
+        if cached.age is None or cached.age < _MOST_DRAIN_AGE:
+            return False
+        return self._memory.archive.healthy_seconds() > _MOST_DRAIN_AGE
+
+    def _is_drained(self, cached: CacheRead, degraded: list[str]) -> bool:
+        """Return whether nothing waits for the drain, which is given a moment; flag the queue if something does."""
+        if cached.has_outbox:
+            add_layer(degraded, "queue")
+            return False
+        deadline = time.monotonic() + self._memory.patience()
+        try:
+            while self._memory.queue.depth() > 0:
+                if time.monotonic() > deadline:
+                    self._memory.lose_patience()
+                    add_layer(degraded, "queue")
+                    return False
+                time.sleep(_DRAIN_POLL_SECONDS)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            return False
+        return True
+
+    def _recall_user(self, cached: CacheRead, degraded: list[str], *, has_cache: bool) -> tuple[dict[str, str], Source]:
+        if self.user_id is None:
+            return {}, "none"
+        user_id = self.user_id
+        if cached.knows_preferences:
+            return cached.preferences, _source("redis", cached.preferences)
+
+        def keep(preferences: dict[str, str]) -> None:
+            try:
+                self._memory.cache.set_preferences(user_id, preferences)
+            except StoreUnavailable as error:
+                add_layer(degraded, error.layer)
+
+        try:
+            found = self._memory.archive.preferences(user_id, keep if has_cache else None)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            return cached.preferences, _source("redis", cached.preferences)
+        return found, _source("postgres", found)
+
+
+def unite(
+    cached: Sequence[Message], stored: Sequence[Exchange], cutoff: UUID | None, settings: MemorySettings
+) -> list[Message]:
+    """Return the newest messages of what L1 and L2 hold, each once, without what was deleted."""
+    known = {message.exchange_id for message in cached if message.exchange_id is not None}
+    others = {exchange.exchange_id: exchange for exchange in reversed(stored) if exchange.exchange_id not in known}
+    strangers = [message for message in cached if message.order is None]
+    sorted_messages = sorted(
+        [message for message in cached if message.order is not None]
+        + [side for exchange in others.values() for side in exchange.messages],
+        key=_place,
+    )
+    alive = [message for message in sorted_messages if cutoff is None or (message.order and message.order > cutoff)]
+    return (strangers + alive)[-settings.max_thread_messages * 2 :]
+
+
+def _place(message: Message) -> tuple[int, int, bool]:
+    order = message.order.int if message.order else 0
+    return order, message.exchange_id.int if message.exchange_id else 0, message.role != "user"
+
+
+def _source(layer: Source, found: object) -> Source:
+    return layer if found else "none"
+
+
+def add_layer(degraded: list[str], layer: str) -> None:
+    """Note that a layer did not answer."""
+    if layer not in degraded:
+        degraded.append(layer)

@@ -1,0 +1,130 @@
+"""The stores, and what one process knows of them: clocks, how far threads have got, what it accepted lately."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable, TooLargeForQueue
+from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
+from shared.memory.owed import OwedExchanges
+from shared.memory.recent import RecentExchanges
+from shared.models import Exchange
+from shared.settings import MemorySettings
+from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
+
+_MOST_FLOORS: Final = 10_000
+_MOST_DRAIN_SECONDS: Final = 0.5
+_IMPATIENT_SECONDS: Final = 5.0
+# A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
+_MOST_SKEW: Final = timedelta(days=1)
+
+
+class Sandbox:
+    """The stores and what a process remembers of them; one a sandbox of the function.
+
+    Args:
+        clock: Unix seconds; another one than the system's for tests of clocks that differ.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        archive: Archive,
+        queue: ExchangeQueue,
+        settings: MemorySettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.cache = cache
+        self.archive = archive
+        self.queue = queue
+        self.settings = settings
+        self._ids = ExchangeIds()
+        self._floors: OrderedDict[str, UUID] = OrderedDict()
+        self._recent = RecentExchanges()
+        self._owed = OwedExchanges()
+        self._clock = clock
+        self._clock_offset: float | None = None
+        self._waited_in_vain_at = -math.inf
+
+    def observe(self, thread_id: str, order: UUID | None) -> None:
+        """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
+        if order is None or milliseconds_of(order) / 1000 > self.now() + _MOST_SKEW.total_seconds():
+            return
+        self._floors[thread_id] = max(order, self._floors.get(thread_id, order))
+        self._floors.move_to_end(thread_id)
+        if len(self._floors) > _MOST_FLOORS:
+            self._floors.popitem(last=False)
+
+    def observe_all(self, thread_id: str, cached: CacheRead) -> None:
+        """Remember how far L1 and this process know the thread to have got."""
+        self.set_clock(cached.clock)
+        newest = [message.order for message in cached.messages[-1:]]
+        for order in [*newest, *(exchange.order for exchange in [*cached.pending, *self.recent(thread_id)])]:
+            self.observe(thread_id, order)
+
+    def set_clock(self, shared: float | None) -> None:
+        """Take over the time of the clock that all sandboxes share, Redis's."""
+        if shared is not None:
+            self._clock_offset = shared - self._clock()
+
+    def now(self) -> float:
+        """Return Unix seconds, of the shared clock once this process has heard it."""
+        return self._clock() + (self._clock_offset or 0.0)
+
+    def new_id(self, thread_id: str | None = None) -> UUID:
+        """Return an id that sorts after everything this process has seen of the thread."""
+        if self._clock_offset is None:
+            # Else this process's own clock has to do; what it has seen of the thread is respected all the same.
+            with suppress(StoreUnavailable):
+                self.set_clock(self.cache.clock())
+        return self._ids.new(after=self._floors.get(thread_id or ""), now=self.now())
+
+    def name(self, exchange: Exchange) -> Exchange:
+        """Return the exchange under a new id."""
+        # The id may have to run ahead of the clock, to sort after what another clock has made; the time does not.
+        return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
+
+    def date(self, thread_id: str, exchange_id: UUID) -> datetime:
+        """Return when an exchange that its caller named was accepted; after what is known of its thread."""
+        now = datetime.fromtimestamp(self.now(), UTC)
+        floor = self._floors.get(thread_id)
+        if is_time_ordered(exchange_id) or floor is None:
+            return now
+        return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
+
+    def remember(self, exchange: Exchange) -> None:
+        """Keep an exchange at hand until it is surely drained, should L1 lose it before."""
+        self._recent.add(exchange, self._clock())
+
+    def recent(self, thread_id: str) -> list[Exchange]:
+        """Return the thread's exchanges that this process accepted lately."""
+        return self._recent.of(thread_id, self._clock())
+
+    def forget(self, thread_ids: Sequence[str], user_id: str | None = None) -> None:
+        """Drop what this process still holds of deleted threads or a deleted user."""
+        self._recent.drop(set(thread_ids), user_id)
+        self._owed.drop(set(thread_ids), user_id)
+
+    def patience(self) -> float:
+        """Return how many seconds a recall may wait for the drain: none just after one has waited in vain."""
+        return 0.0 if time.monotonic() - self._waited_in_vain_at < _IMPATIENT_SECONDS else _MOST_DRAIN_SECONDS
+
+    def lose_patience(self) -> None:
+        """Take note that the drain is busy."""
+        self._waited_in_vain_at = time.monotonic()
+
+    def owe(self, exchange: Exchange) -> None:
+        """Keep an exchange that only L1's outbox took."""
+        self._owed.add(exchange)
+
+    def pay(self, put: Callable[[Exchange], object]) -> None:
+        """Put what is owed where a newer exchange was just taken; what fails there stays with the outbox."""
+        with suppress(StoreUnavailable, TooLargeForQueue):
+            self._owed.pay(put)
