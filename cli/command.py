@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from cli.deployment import Deployment
+from cli.errors import ApiRefused
 from cli.options import NAMES, Named
 from cli.output import complain, printable
 from shared.errors import SettingsError, StoreUnavailable
@@ -22,6 +23,7 @@ UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130  # what a shell says of a program that Ctrl-C ended
 
 _LAYERS: Final = {
+    "api": ("The API", "api_url"),
     "redis": ("Redis", "redis_url"),
     "postgres": ("PostgreSQL", "database_url"),
     "queue": ("The queue", "endpoint_url"),
@@ -53,6 +55,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except SettingsError as error:
             complain(f"Error: {error}")
             raise typer.Exit(USAGE) from None
+        except ApiRefused as error:
+            complain(f"Error: {printable(str(error))}")
+            raise typer.Exit(UNREACHABLE if error.is_outage else USAGE) from None
         except StoreUnavailable as error:
             complain(f"Error: {sentence(error, deployment)}")
             raise typer.Exit(UNREACHABLE) from None

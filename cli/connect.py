@@ -11,11 +11,32 @@ from cli.deployment import Deployment
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cli.api import Api
+    from shared.stores.postgres_connection import PostgresConnection
+    from shared.stores.postgres_facts import PostgresFacts
+    from shared.stores.postgres_footprint import PostgresFootprint
     from shared.stores.postgres_verify import PostgresVerify
     from shared.stores.queue_admin import QueueAdmin
     from shared.stores.queue_messages import QueueDepth
     from shared.stores.queue_move import MoveTask
+    from shared.stores.queue_settings import EventSource, QueueSetup
+    from shared.stores.redis_connection import RedisConnection
+    from shared.stores.redis_facts import RedisFacts
+    from shared.stores.redis_footprint import RedisFootprint
     from shared.stores.redis_scan import RedisScan
+
+
+def api(deployment: Deployment) -> Api:
+    """Return the HTTP API.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from cli.api import Api
+
+    api = Api(deployment.require("api_url").url, deployment.token())
+    deployment.opened.callback(api.close)
+    return api
 
 
 def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> QueueAdmin:
@@ -51,29 +72,105 @@ def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] |
     return queue_age.oldest_age(queue, depth)
 
 
-def redis(deployment: Deployment) -> RedisScan:
-    """Return L1.
+def queue_setup(queue: QueueAdmin) -> QueueSetup:
+    """Return a queue's settings.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        StoreUnavailable: No answer, or a refusal.
     """
+    from shared.stores import queue_settings
+
+    return queue_settings.setup_of(queue)
+
+
+def event_sources(queue: QueueAdmin, arn: str) -> list[EventSource]:
+    """Return what reads from a queue.
+
+    Raises:
+        StoreUnavailable: No answer, or a refusal.
+    """
+    from shared.stores import queue_settings
+
+    return queue_settings.event_sources_of(queue, arn)
+
+
+def _redis(deployment: Deployment) -> RedisConnection:
     from shared.stores.redis_connection import RedisConnection
-    from shared.stores.redis_scan import RedisScan
 
     connection = RedisConnection(deployment.redis())
     deployment.opened.callback(connection.close)
-    return RedisScan(connection)
+    return connection
 
 
-def postgres(deployment: Deployment) -> PostgresVerify:
-    """Return L2.
+def redis(deployment: Deployment) -> RedisScan:
+    """Return L1, for looking through it.
 
     Raises:
         SettingsError: Nobody says where it is.
     """
+    from shared.stores.redis_scan import RedisScan
+
+    return RedisScan(_redis(deployment))
+
+
+def redis_footprint(deployment: Deployment) -> RedisFootprint:
+    """Return L1, for what it holds of a user.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.redis_footprint import RedisFootprint
+
+    return RedisFootprint(_redis(deployment))
+
+
+def redis_facts(deployment: Deployment) -> RedisFacts:
+    """Return L1, for what it says of itself.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.redis_facts import RedisFacts
+
+    return RedisFacts(_redis(deployment))
+
+
+def _postgres(deployment: Deployment) -> PostgresConnection:
     from shared.stores.postgres_connection import PostgresConnection
-    from shared.stores.postgres_verify import PostgresVerify
 
     connection = PostgresConnection(deployment.database())
     deployment.opened.callback(connection.close)
-    return PostgresVerify(connection)
+    return connection
+
+
+def postgres(deployment: Deployment) -> PostgresVerify:
+    """Return L2, for comparing with it.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.postgres_verify import PostgresVerify
+
+    return PostgresVerify(_postgres(deployment))
+
+
+def postgres_footprint(deployment: Deployment) -> PostgresFootprint:
+    """Return L2, for what it holds of a user.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.postgres_footprint import PostgresFootprint
+
+    return PostgresFootprint(_postgres(deployment))
+
+
+def postgres_facts(deployment: Deployment) -> PostgresFacts:
+    """Return L2, for what it says of itself.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.postgres_facts import PostgresFacts
+
+    return PostgresFacts(_postgres(deployment))

@@ -21,6 +21,7 @@ from shared.settings import DatabaseSettings, OptionalText, RedisSettings, load
 _STACK_FILE: Final = Path(".local") / "stack.json"
 _TIMEOUT_MS: Final = 10_000
 _SETTINGS: Final = {
+    "api_url": "--api-url or HYBRID_MEMORY_API_URL",
     "queue_url": "--queue-url or SYNC__QUEUE_URL",
     "dlq_url": "--dlq-url or SYNC__DLQ_URL",
     "redis_url": "--redis-url or REDIS__HOST",
@@ -35,6 +36,15 @@ class _Queues(BaseSettings):
 
     queue_url: OptionalText = None
     dlq_url: OptionalText = None
+
+
+class _Api(BaseSettings):
+    """`HYBRID_MEMORY_*`: the API, which the functions themselves need not know."""
+
+    model_config = SettingsConfigDict(env_prefix="HYBRID_MEMORY_", env_file=".env", extra="ignore")
+
+    api_url: OptionalText = None
+    token: OptionalText = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +110,33 @@ class Deployment:
 
     def _use(self, name: str, url: str, source: str) -> Place:
         place = self.used[name] = Place(url, source)
-        if name in {"endpoint_url", "queue_url", "dlq_url"} and urlsplit(url).scheme not in {"http", "https"}:
+        if name in {"api_url", "endpoint_url", "queue_url", "dlq_url"} and urlsplit(url).scheme not in {
+            "http",
+            "https",
+        }:
             raise SettingsError(f"{name} has to start with http:// or https:// (it is {url}, from {source}).")
         return place
 
     def is_named(self, name: str) -> bool:
         """Return whether anybody says where `name` is."""
-        return any(values.get(name) for _, values in self._sources)
+        return self._source_of(name) is not None
+
+    def is_beside(self, name: str, other: str) -> bool:
+        """Return whether anybody says where `name` is, and means the deployment in which `other` is.
+
+        A local stack that is merely found has nothing to do with an API that an option names.
+        """
+        source, others = self._source_of(name), self._source_of(other)
+        if source is None:
+            return False
+        return others in (None, source) or not source.endswith("stack.json")
+
+    def _source_of(self, name: str) -> str | None:
+        return next((source for source, values in self._sources if values.get(name)), None)
+
+    def token(self) -> str | None:
+        """Return the bearer token for the API, None where nobody names one."""
+        return self._named.token or load(_Api).token
 
     def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
         """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's own choice).
@@ -174,6 +204,7 @@ def _environment() -> dict[str, str | None]:
     redis, database = load(RedisSettings), load(DatabaseSettings)
     is_redis_named = redis.model_fields_set & {"host", "port", "password", "db", "tls"}
     return {
+        "api_url": load(_Api).api_url,
         "queue_url": queues.queue_url,
         "dlq_url": queues.dlq_url,
         # boto3's own order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import dlq, queue, verify
+from cli import dlq, doctor, migrate, openapi, prefs, queue, threads, users, verify
 from cli.command import command
 from cli.deployment import Deployment
 
@@ -20,21 +20,29 @@ app = typer.Typer(
 @app.callback()
 @command
 def root(_deployment: Deployment) -> None:
-    """Operate a hybrid memory: its queues, and its two layers.
+    """Use and operate a hybrid memory: conversations and users over its API, its queues and its two layers themselves.
 
     Which deployment is looked up value by value: what an option names; else the project's own settings in the
-    environment or in .env (SYNC__QUEUE_URL, SYNC__DLQ_URL, REDIS__HOST and its like, DATABASE__URL, AWS_ENDPOINT_URL);
-    else the local stack that runs here or in a directory above (.local/stack.json). The options below work after a
-    command too.
+    environment or in .env (HYBRID_MEMORY_API_URL, HYBRID_MEMORY_TOKEN, SYNC__QUEUE_URL, SYNC__DLQ_URL, REDIS__HOST and
+    its like, DATABASE__URL, AWS_ENDPOINT_URL); else the local stack that runs here or in a directory above
+    (.local/stack.json). The options below work after a command too.
 
     \b
     Examples:
+      hybrid-memory threads list --user ada
+      hybrid-memory doctor
       hybrid-memory queue status --watch
       hybrid-memory dlq list
       hybrid-memory --state-dir .local verify
     """  # noqa: D301 - typer's mark for lines that are to stay as they are
 
 
+app.add_typer(threads.app, name="threads")
+app.add_typer(users.app, name="users")
+app.add_typer(prefs.app, name="prefs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(queue.app, name="queue")
+app.add_typer(migrate.app, name="migrate")
+app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.command("openapi")(openapi.openapi)

@@ -9,6 +9,9 @@ from typing import Annotated, Final
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with stable field names.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead.", dir_okay=False)
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only say what would be done.")]
 
 
@@ -16,6 +19,11 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only say 
 class Named:
     """What the command line names of a deployment."""
 
+    api_url: Annotated[str | None, typer.Option(help="The HTTP API, its stage included.")] = None
+    token: Annotated[
+        str | None,
+        typer.Option(help="Bearer token for the API; in HYBRID_MEMORY_TOKEN nobody sees it in a list of processes."),
+    ] = None
     endpoint_url: Annotated[str | None, typer.Option(help="AWS endpoint, where it is not AWS itself.")] = None
     queue_url: Annotated[str | None, typer.Option(help="The exchange queue.")] = None
     dlq_url: Annotated[str | None, typer.Option(help="Its dead-letter queue.")] = None

@@ -1,0 +1,160 @@
+"""The checks of `doctor` on this machine, the ports, the API and the two layers."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from cli import connect
+from cli.deployment import Deployment
+from cli.errors import ApiRefused
+from cli.findings import Finding
+from cli.migrate import read_status
+from cli.output import duration
+from shared.errors import SettingsError
+
+OLDEST_PYTHON: Final = (3, 11)
+# GETDEL, which every exchange uses, is of 6.2.
+OLDEST_REDIS: Final = (6, 2)
+OLDEST_POSTGRES: Final = 150_000
+_PORTS: Final = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}
+_CONNECT_SECONDS: Final = 3
+_FULL: Final = 0.8
+_SWEEP_SECONDS: Final = 180
+_REFUSED: Final = {401, 403}
+
+
+def check_versions() -> Iterator[Finding]:
+    """This machine's Python, and the project's version."""
+    python = platform.python_version()
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        yield Finding("python", "fault", f"Python {python}.", "Install Python 3.11 or newer.")
+    else:
+        yield Finding("python", "ok", f"Python {python}.")
+    yield Finding("hybrid-memory", "ok", f"Version {own_version()}.")
+
+
+def own_version() -> str:
+    """Return the installed version."""
+    try:
+        return version("hybrid-memory")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def check_port(deployment: Deployment, name: str) -> Finding:
+    """Whether anything listens where a place says."""
+    check = f"port of {name.removesuffix('_url')}"
+    try:
+        place = deployment.require(name)
+    except SettingsError as error:
+        return Finding(check, "skipped", str(error))
+    parts = urlsplit(place.url)
+    try:
+        address = parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return Finding(check, "fault", f"{place.shown} names no port.", f"Correct it; it comes from {place.source}.")
+    shown = f"{address[0]}:{address[1]}"
+    try:
+        with socket.create_connection(address, _CONNECT_SECONDS):
+            return Finding(check, "ok", f"{shown} listens.")
+    except OSError as error:
+        return Finding(check, "unreachable", f"{shown}: {error.strerror or error}.", _advice_for_port(place.source))
+
+
+def _advice_for_port(source: str) -> str:
+    if source.endswith("stack.json"):
+        return "The stack that wrote this file does not run any more, or is starting: make run."
+    return f"Is the server up, and may this machine reach it (security group, VPN)? The address comes from {source}."
+
+
+def check_api(deployment: Deployment) -> Iterator[Finding]:
+    """Its health, who may ask, and its version."""
+    api = connect.api(deployment)
+    health = api.get("health")
+    away = [name for name in ("redis", "postgres", "queue") if health.get(name) != "ok"]
+    if away:
+        yield Finding(
+            "api", "fault", f"It cannot reach {', '.join(away)}.", "Look at the functions' network and their settings."
+        )
+    else:
+        yield Finding("api", "ok", "It reaches Redis, PostgreSQL and the queue.")
+    yield _check_token(api)
+    served = api.get("openapi.json")["info"]["version"]
+    if served == own_version():
+        yield Finding("api version", "ok", f"It is {served}.")
+    else:
+        yield Finding(
+            "api version",
+            "warning",
+            f"It is {served}, this command {own_version()}.",
+            "Use the command line of the deployment's version.",
+        )
+
+
+def _check_token(api: Any) -> Finding:
+    try:
+        api.get("threads", limit=1)
+    except ApiRefused as error:
+        if error.status in _REFUSED:
+            return Finding("token", "fault", str(error), "Give a valid token in HYBRID_MEMORY_TOKEN.")
+        if error.is_outage:
+            return Finding("token", "skipped", str(error))
+    return Finding("token", "ok", "The API takes this caller's requests.")
+
+
+def check_redis(deployment: Deployment) -> Iterator[Finding]:
+    """Its version, its memory, the outbox."""
+    facts = connect.redis_facts(deployment).read()
+    is_old = facts.speaks < OLDEST_REDIS
+    yield Finding(
+        "redis", "fault" if is_old else "ok", f"{facts.name} {facts.version}.", "Use 6.2 or newer." if is_old else None
+    )
+    if facts.policy.startswith("allkeys"):
+        advice = "It may evict the outbox. Set maxmemory-policy to noeviction or volatile-lru."
+        yield Finding("redis eviction", "warning", f"The policy is {facts.policy}.", advice)
+    else:
+        yield Finding("redis eviction", "ok", f"The policy is {facts.policy or 'not told'}.")
+    if facts.most_bytes and facts.used_bytes > _FULL * facts.most_bytes:
+        shown = f"{facts.used_bytes / facts.most_bytes:.0%} of its memory is used."
+        yield Finding("redis memory", "warning", shown, "Give it more memory, or shorten MEMORY__THREAD_TTL_HOURS.")
+    else:
+        yield Finding("redis memory", "ok", f"{facts.used_bytes / 2**20:.0f} MiB are used.")
+    if facts.outbox:
+        advice = "The sweep empties it within a minute of PostgreSQL being back: look at hybrid-memory queue status."
+        yield Finding("outbox", "warning", f"{facts.outbox} exchanges wait in it.", advice)
+    else:
+        yield Finding("outbox", "ok", "It is empty.")
+
+
+def check_postgres(deployment: Deployment) -> Iterator[Finding]:
+    """Its version, its schema, and whether the sweep runs."""
+    facts = connect.postgres_facts(deployment)
+    number = facts.version()
+    is_old = number < OLDEST_POSTGRES
+    advice = "Use PostgreSQL 15 or newer." if is_old else None
+    yield Finding("postgres", "fault" if is_old else "ok", f"PostgreSQL {number // 10_000}.{number % 10_000}.", advice)
+    schema = read_status(deployment)
+    if not schema.is_known:
+        advice = "Use the command line of the deployment's version."
+        yield Finding("migrations", "warning", f"It is at {schema.current}, which is newer than this command.", advice)
+    elif schema.pending:
+        shown = f"It is at {schema.current or 'nothing'}, {len(schema.pending)} behind {schema.head}."
+        yield Finding("migrations", "fault", shown, "Run hybrid-memory migrate up.")
+        return
+    else:
+        yield Finding("migrations", "ok", f"It is at {schema.head}, the newest.")
+    age = facts.seconds_since_sweep()
+    if age is None:
+        advice = "A new deployment's first one comes within a minute; if not, is the schedule on?"
+        yield Finding("sweep", "warning", "It never ran.", advice)
+    elif age > _SWEEP_SECONDS:
+        advice = "Is the schedule on, and what does the sync function's log say?"
+        yield Finding("sweep", "fault", f"It ran {duration(age)} ago.", advice)
+    else:
+        yield Finding("sweep", "ok", f"It ran {duration(age)} ago.")

@@ -1,0 +1,116 @@
+"""`hybrid-memory doctor`: whether a deployment is set up as it has to be."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.command import FOUND_SOMETHING, UNREACHABLE, command, sentence
+from cli.deployment import Deployment
+from cli.errors import ApiRefused
+from cli.findings import Finding, State
+from cli.options import AsJson
+from cli.output import is_terminal, places_as_json, plain_table, print_json, print_places, printable, say
+from shared.errors import SettingsError, StoreUnavailable
+
+_MARKS: Final[dict[State, tuple[str, str]]] = {
+    "ok": ("ok", "green"),
+    "warning": ("WARNING", "yellow"),
+    "fault": ("FAULT", "red"),
+    "unreachable": ("UNREACHABLE", "red"),
+    "skipped": ("skipped", "dim"),
+}
+
+
+@command
+def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
+    """Check a deployment, and say what to do about what is wrong.
+
+    Checked are: versions, ports, the API, its token, Redis (version, eviction, memory, outbox), PostgreSQL (version,
+    migrations, the sweep's last run), the queues (redrive policy, dead letters and their life) and what drains them
+    (event source, partial batches, visibility timeout). What nobody says the place of is skipped. Nothing is changed.
+    The exit code is 1 if there is a warning or a fault, 3 if something cannot be reached.
+
+    \b
+    Examples:
+      hybrid-memory doctor
+      hybrid-memory doctor --json | jq '.findings[] | select(.state != "ok")'
+    """
+    findings = list(_examine(deployment))
+    states = Counter(finding.state for finding in findings)
+    if as_json:
+        shown = [
+            {"check": each.check, "state": each.state, "found": each.found, "advice": each.advice} for each in findings
+        ]
+        print_json({"findings": shown, "states": dict(states), "sources": places_as_json(deployment.used)})
+    else:
+        print_places(deployment.used)
+        _print(findings, states)
+    if states["unreachable"]:
+        raise typer.Exit(UNREACHABLE)
+    if states["warning"] or states["fault"]:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _examine(deployment: Deployment) -> Iterator[Finding]:
+    # Alembic and SQLAlchemy take most of a second to import, which `--help` need not wait for.
+    from cli.checks import check_api, check_port, check_postgres, check_redis, check_versions  # noqa: PLC0415
+    from cli.queue_checks import check_queues  # noqa: PLC0415
+
+    yield from check_versions()
+    checks: tuple[tuple[str, str, Callable[[Deployment], Iterator[Finding]]], ...] = (
+        ("api", "api_url", check_api),
+        ("redis", "redis_url", check_redis),
+        ("postgres", "database_url", check_postgres),
+        ("queue", "queue_url", check_queues),
+    )
+    for name, place, check in checks:
+        if deployment.is_named(place) and not deployment.is_beside(place, "api_url"):
+            yield Finding(
+                name, "skipped", "The local stack found here is another deployment than the API that is named."
+            )
+            continue
+        port = check_port(deployment, place)
+        yield port
+        if port.state == "ok":
+            yield from _run(deployment, name, check)
+
+
+def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check(deployment)
+    except SettingsError as error:
+        yield Finding(name, "fault", str(error), "Correct the setting.")
+    except ApiRefused as error:
+        yield Finding(name, "unreachable" if error.is_outage else "fault", str(error), "Is this the API's URL?")
+    except StoreUnavailable as error:
+        advice = "It listens, but refuses or hangs: look at its log, the password, TLS."
+        yield Finding(name, "unreachable", sentence(error, deployment), advice)
+
+
+def _print(findings: list[Finding], states: Counter[State]) -> None:
+    if is_terminal():
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("", "check", "found", "what to do"):
+            table.add_column(column, overflow="fold")
+        for each in findings:
+            mark, style = _MARKS[each.state]
+            cells = (each.check, each.found, each.advice or "")
+            table.add_row(Text(mark, style), *(Text(printable(cell)) for cell in cells))
+        Console().print(table)
+    else:
+        rows = [(_MARKS[each.state][0], each.check, each.found) for each in findings]
+        say(plain_table(("state", "check", "found"), rows))
+        for each in findings:
+            if each.advice:
+                say(f"{each.check}: {printable(each.advice)}")
+    wrong = states["warning"] + states["fault"] + states["unreachable"]
+    say(f"{len(findings) - states['skipped']} checks, {wrong} found something, {states['skipped']} skipped.")

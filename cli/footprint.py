@@ -1,0 +1,100 @@
+"""What each store holds of a user, before and after they are forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from cli import connect
+from cli.command import sentence
+from cli.deployment import Deployment
+from cli.letters import describe
+from shared.errors import StoreUnavailable
+
+if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
+    from datetime import datetime
+
+    from shared.stores.queue_admin import QueueAdmin
+
+_PAGE: Final = 1_000
+_PLACES: Final = ("redis_url", "database_url", "queue_url", "dlq_url")
+Counts = dict[str, int | None]
+
+
+class FootprintReader:
+    """Asks the API, and each store that somebody names.
+
+    Attributes:
+        faults: A sentence for each store that is named and did not answer.
+    """
+
+    def __init__(self, deployment: Deployment, user_id: str) -> None:
+        self._deployment = deployment
+        self._user_id = user_id
+        self._api = connect.api(deployment)
+        is_mine = {name: deployment.is_beside(name, "api_url") for name in _PLACES}
+        self._redis = connect.redis_footprint(deployment) if is_mine["redis_url"] else None
+        self._postgres = connect.postgres_footprint(deployment) if is_mine["database_url"] else None
+        self._queue = connect.queue(deployment, "queue_url") if is_mine["queue_url"] else None
+        self._dlq = connect.queue(deployment, "dlq_url") if is_mine["dlq_url"] else None
+        # What is looked for again after the deletion, when nobody else remembers it.
+        self._thread_ids: set[str] = set()
+        self.faults: list[str] = []
+
+    def read(self, now: datetime) -> dict[str, Counts | None]:
+        """Return each store's counts; None for a store that nobody names, or that did not answer.
+
+        Raises:
+            StoreUnavailable: The API did not answer.
+            ApiRefused: The API cannot say.
+        """
+        self.faults.clear()
+        return {
+            "api": self._of_api(),
+            "postgres": self._ask(self._of_postgres) if self._postgres else None,
+            "redis": self._ask(self._of_redis) if self._redis else None,
+            "queue": self._ask(lambda: self._of_queue(self._queue, now)) if self._queue else None,
+            "dlq": self._ask(lambda: self._of_queue(self._dlq, now)) if self._dlq else None,
+        }
+
+    def _ask(self, question: Any) -> Counts | None:
+        try:
+            answer: Counts = question()
+        except StoreUnavailable as error:
+            self.faults.append(sentence(error, self._deployment))
+            return None
+        return answer
+
+    def _of_api(self) -> Counts:
+        threads = messages = 0
+        for page in self._api.pages("threads", user_id=self._user_id):
+            threads += len(page["items"])
+            messages += sum(item["message_count"] for item in page["items"])
+            self._thread_ids.update(item["thread_id"] for item in page["items"])
+        preferences = self._api.get("users", self._user_id, "preferences")
+        return {"threads": threads, "messages": messages, "preferences": len(preferences)}
+
+    def _of_postgres(self) -> Counts:
+        assert self._postgres is not None  # noqa: S101 - asked only if it is there
+        after = ""
+        while page := self._postgres.thread_ids(self._user_id, after, _PAGE):
+            self._thread_ids.update(page)
+            after = page[-1]
+        return {**self._postgres.counts(self._user_id)}
+
+    def _of_redis(self) -> Counts:
+        assert self._redis is not None  # noqa: S101 - asked only if it is there
+        self._thread_ids.update(self._redis.thread_ids(self._user_id))
+        lists, messages = self._redis.messages(sorted(self._thread_ids))
+        return {
+            "threads": lists,
+            "messages": messages,
+            "preferences": self._redis.preferences(self._user_id),
+            "outbox": self._redis.in_outbox(self._user_id),
+        }
+
+    def _of_queue(self, queue: QueueAdmin | None, now: datetime) -> Counts:
+        assert queue is not None  # noqa: S101 - asked only if it is there
+        # Never by receiving: looking must not change a queue.
+        seen = queue.look_without_receiving()
+        mine = None if seen is None else sum(describe(message, now)["user_id"] == self._user_id for message in seen)
+        return {"exchanges": mine, "depth": queue.depth().total}

@@ -1,0 +1,26 @@
+"""Ids as people type them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shared.models import id_fault
+
+
+def _check(value: str) -> str:
+    if fault := id_fault(value):
+        raise typer.BadParameter(f"an id {fault}")
+    return value
+
+
+def _check_all(values: list[str]) -> list[str]:
+    return [_check(value) for value in values]
+
+
+ThreadId = Annotated[str, typer.Argument(metavar="THREAD", help="The thread's id.", callback=_check)]
+ThreadIds = Annotated[
+    list[str], typer.Argument(metavar="THREAD...", help="The threads' ids.", callback=_check_all, show_default=False)
+]
+UserId = Annotated[str, typer.Argument(metavar="USER", help="The user's id.", callback=_check)]

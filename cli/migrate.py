@@ -1,0 +1,115 @@
+"""`hybrid-memory migrate`: PostgreSQL's schema."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: PLC0415 - Alembic and SQLAlchemy take most of a second to import, which `--help` need not wait for
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli.command import FOUND_SOMETHING, command, group
+from cli.deployment import Deployment
+from cli.options import AsJson
+from cli.output import complain, places_as_json, print_json, print_places, print_table, say
+from shared.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from infra.migrations import SchemaStatus
+
+app = group("PostgreSQL's schema.")
+
+
+@app.command()
+@command
+def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
+    """Compare the database's schema with what this version needs; nothing is changed.
+
+    The exit code is 1 if migrations are pending, or if the database is ahead of this version.
+
+    \b
+    Examples:
+      hybrid-memory migrate status
+      hybrid-memory migrate status --database-url postgresql://user@host/name --json | jq '.pending[].revision'
+    """
+    found = read_status(deployment)
+    _print(deployment, found, {}, as_json=as_json)
+    if found.pending or not found.is_known:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+@app.command()
+@command
+def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
+    """Bring the database to the newest schema.
+
+    All pending migrations are one transaction: either all of them are done, or none. Two that run at once wait for each
+    other. Where nothing is pending, nothing is changed. Migrate before new code is deployed.
+
+    \b
+    Examples:
+      hybrid-memory migrate up
+      hybrid-memory migrate up --database-url postgresql://user@host/name
+    """
+    from infra.migrations import upgrade
+
+    found = read_status(deployment)
+    if not found.is_known:
+        complain("Error: the database is ahead of this version, which knows nothing of its revision.")
+        raise typer.Exit(FOUND_SOMETHING)
+    if found.pending:
+        with _asking():
+            upgrade(deployment.database().url)
+    after = read_status(deployment)
+    _print(deployment, after, {"applied": _as_json(found.pending)}, as_json=as_json)
+
+
+def read_status(deployment: Deployment) -> SchemaStatus:
+    """Return how the database's schema compares with the code's.
+
+    Raises:
+        SettingsError: Nobody says where PostgreSQL is.
+        StoreUnavailable: No answer, or a refusal.
+    """
+    from infra.migrations import status as schema_status
+
+    url = deployment.database().url
+    with _asking():
+        return schema_status(url)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None)
+        # What the driver says of a server that is away is several lines, one an address.
+        reason = "OperationalError" if isinstance(error, OperationalError) else str(cause or error).splitlines()[0]
+        raise StoreUnavailable("postgres", reason[:200]) from error
+
+
+def _as_json(pending: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"revision": revision, "doc": doc} for revision, doc in pending]
+
+
+def _print(deployment: Deployment, found: SchemaStatus, more: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        answer = {"current": found.current, "head": found.head, "pending": _as_json(found.pending)}
+        print_json({**answer, "is_known": found.is_known, **more, "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(found.pending))):
+        if revisions:
+            print_table((what, "what it does"), [(each["revision"], each["doc"]) for each in revisions])
+    if not found.is_known:
+        say(f"The database is at {found.current}, which this version does not know: newer code made it.")
+    elif found.pending:
+        say(f"The database is at {found.current or 'nothing'}, the newest is {found.head}: hybrid-memory migrate up.")
+    else:
+        say(f"The database is at {found.head}, the newest.")

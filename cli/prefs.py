@@ -1,0 +1,104 @@
+"""`hybrid-memory prefs`: what is known of a user."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import connect
+from cli.command import USAGE, command, group
+from cli.deployment import Deployment
+from cli.ids import UserId
+from cli.options import AsJson, Yes
+from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
+
+app = group("Users' preferences.")
+
+
+@app.command("get")
+@command
+def get_(
+    deployment: Deployment,
+    user: UserId,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One preference; all of them if left out.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show a user's preferences, or the value of one.
+
+    \b
+    Examples:
+      hybrid-memory prefs get ada
+      hybrid-memory prefs get ada tone
+    """
+    found = connect.api(deployment).get("users", user, "preferences")
+    if name is not None:
+        if name not in found:
+            complain(f"Error: {printable(user)} has no preference {printable(name)}.")
+            raise typer.Exit(USAGE)
+        if not as_json:
+            say(printable(found[name]))
+            return
+        found = {name: found[name]}
+    _print(deployment, user, found, as_json=as_json)
+
+
+@app.command("set")
+@command
+def set_(
+    deployment: Deployment,
+    user: UserId,
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="What to set.", show_default=False)
+    ] = None,
+    *,
+    remove: Annotated[list[str] | None, typer.Option(metavar="NAME", help="What to remove; may be repeated.")] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set a user's preferences; those that are not named stay.
+
+    With --remove, and without --yes, nothing is changed.
+
+    \b
+    Examples:
+      hybrid-memory prefs set ada tone=brief preferred_language=Python
+      hybrid-memory prefs set ada --remove tone --yes
+    """
+    wanted: dict[str, str | None] = dict.fromkeys(remove or [])
+    for change in changes or []:
+        name, sign, value = change.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(f"{printable(change)} is not of the form NAME=VALUE.")
+        if name in wanted:
+            raise typer.BadParameter(f"{printable(name)} is named twice.")
+        wanted[name] = value
+    if not wanted:
+        raise typer.BadParameter("give at least one NAME=VALUE or --remove NAME.")
+    api = connect.api(deployment)
+    if remove and not yes:
+        known = api.get("users", user, "preferences")
+        would = {name: value for name, value in {**known, **wanted}.items() if value is not None}
+        _print(deployment, user, would, as_json=as_json, is_preview=True)
+        return
+    _print(deployment, user, api.change("PATCH", "users", user, "preferences", body=wanted), as_json=as_json)
+
+
+def _print(
+    deployment: Deployment, user: str, preferences: dict[str, str], *, as_json: bool, is_preview: bool = False
+) -> None:
+    if as_json:
+        answer = {"preview": is_preview, "user_id": user, "preferences": preferences}
+        print_json({**answer, "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    if preferences:
+        print_table(("name", "value"), sorted(preferences.items()))
+    say(f"{printable(user)} {'would have' if is_preview else 'has'} {len(preferences)} preferences.")
+    if is_preview:
+        say("Nothing was changed. Repeat with --yes to do it.")

@@ -1,0 +1,178 @@
+"""`hybrid-memory threads`: conversations, over the deployment's API."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import connect
+from cli.command import UNREACHABLE, command, group
+from cli.deployment import Deployment
+from cli.ids import ThreadId, ThreadIds
+from cli.options import AsJson, Output, Yes
+from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
+
+app = group("Conversations: list, read, export, delete.")
+COLUMNS = ("thread", "title", "messages", "created", "updated")
+
+
+@app.command("list")
+@command
+def list_(
+    deployment: Deployment,
+    *,
+    user: Annotated[str | None, typer.Option(help="Whose; where a token says who asks, it may be left out.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most threads to show.")] = 50,
+    all_of_them: Annotated[bool, typer.Option("--all", help="All there are, whatever --limit says.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List a user's threads, newest first.
+
+    What is not drained yet is in no list: a new thread comes into it a second or two after its first exchange.
+
+    \b
+    Examples:
+      hybrid-memory threads list --user ada
+      hybrid-memory threads list --user ada --all --json | jq -r '.items[].thread_id'
+    """
+    api = connect.api(deployment)
+    items: list[dict[str, Any]] = []
+    is_more = False
+    for page in api.pages("threads", limit=None if all_of_them else limit, user_id=user):
+        items += page["items"]
+        is_more = page["next_cursor"] is not None
+    if as_json:
+        print_json({"items": items, "is_more": is_more, "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    if items:
+        print_table(COLUMNS, [thread_row(item) for item in items])
+    say(f"{len(items)} threads{', and there are more: see --all' if is_more else ''}.")
+
+
+def thread_row(item: dict[str, Any]) -> tuple[object, ...]:
+    """Return a thread as a row under `COLUMNS`."""
+    return item["thread_id"], item["title"], item["message_count"], item["created_at"], item["updated_at"]
+
+
+@app.command()
+@command
+def show(
+    deployment: Deployment,
+    thread: ThreadId,
+    *,
+    messages: Annotated[int, typer.Option(min=0, help="How many of the newest messages to show.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show a thread and its newest messages, oldest first, also those that are not drained yet.
+
+    \b
+    Examples:
+      hybrid-memory threads show demo
+      hybrid-memory threads show demo --messages 2 --json | jq -r '.messages[].content'
+    """
+    api = connect.api(deployment)
+    found = api.get("threads", thread)
+    newest: list[dict[str, Any]] = []
+    degraded: list[str] = []
+    for page in api.pages("threads", thread, "messages", limit=messages, order="desc"):
+        newest += page["items"]
+        degraded += [layer for layer in page["degraded"] if layer not in degraded]
+    newest.reverse()
+    if as_json:
+        sources = places_as_json(deployment.used)
+        print_json({**found, "messages": newest, "degraded": degraded, "sources": sources})
+    else:
+        print_places(deployment.used)
+        for name, value in found.items():
+            shown = ", ".join(value) if isinstance(value, list) else value
+            say(f"{name}: {printable(str('-' if shown in (None, '') else shown))}")
+        for message in newest:
+            say()
+            say(f"{message['created_at'] or '-'} {printable(message['role'])}:")
+            say(printable(message["content"]))
+    end_if_degraded(degraded)
+
+
+def end_if_degraded(degraded: list[str]) -> None:
+    """End with code 3 if layers did not answer: what only they hold was not shown."""
+    if degraded:
+        complain(f"Error: {', '.join(degraded)} did not answer: what nobody else has yet is missing here.")
+        raise typer.Exit(UNREACHABLE)
+
+
+@app.command()
+@command
+def export(
+    deployment: Deployment,
+    threads: ThreadIds,
+    *,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export threads as NDJSON: a line for the thread, then one for each message, oldest first.
+
+    Each line has a `kind`: `thread` or `message`. However long a thread is, a page of it is in memory at a time. What
+    was said before the export began is in it exactly once, whatever is added meanwhile. A file appears when all of it
+    is written, and only its owner reads it. The exit code is 3, and the export not whole, if a layer did not answer.
+
+    \b
+    Examples:
+      hybrid-memory threads export demo > demo.ndjson
+      hybrid-memory threads export demo other --output threads.ndjson
+      hybrid-memory threads export demo | jq -r 'select(.kind == "message") | .content'
+    """
+    from cli.export import export_threads  # noqa: PLC0415 - the bar and its needs are loaded when there is an export
+
+    finish_export(deployment, export_threads(connect.api(deployment), threads, output), output, as_json=as_json)
+
+
+def finish_export(deployment: Deployment, done: Any, output: Path | None, *, as_json: bool) -> None:
+    """Say what was exported where the lines themselves do not go, and end with code 3 if something is missing."""
+    summary = {"threads": done.threads, "messages": done.messages, "degraded": sorted(done.degraded)}
+    if output is not None and as_json:
+        print_json({**summary, "output": str(output), "sources": places_as_json(deployment.used)})
+    else:
+        complain(f"Exported {done.threads} threads with {done.messages} messages.")
+    if done.gone:
+        complain(f"{done.gone} threads were deleted while this ran.")
+    end_if_degraded(sorted(done.degraded))
+
+
+@app.command()
+@command
+def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete threads for good: from both layers, and whatever is on its way.
+
+    Without --yes nothing is changed. All threads are looked up before the first one is deleted: if one is not there,
+    none is deleted.
+
+    \b
+    Examples:
+      hybrid-memory threads delete demo
+      hybrid-memory threads delete demo other --yes
+    """
+    api = connect.api(deployment)
+    found = [api.get("threads", thread) for thread in dict.fromkeys(threads)]
+    deleted: list[str] = []
+    if yes:
+        try:
+            for item in found:
+                api.change("DELETE", "threads", item["thread_id"])
+                deleted.append(item["thread_id"])
+        finally:
+            if len(deleted) < len(found):
+                complain(f"{len(deleted)} of {len(found)} threads were deleted: {', '.join(map(printable, deleted))}.")
+    if as_json:
+        answer = {"preview": not yes, "items": found, "deleted": deleted}
+        print_json({**answer, "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    print_table(COLUMNS, [thread_row(item) for item in found])
+    say(f"{'Deleted' if yes else 'Would delete'} {len(found)} threads, for good.")
+    if not yes:
+        say("Nothing was changed. Repeat with --yes to do it.")

@@ -1,0 +1,164 @@
+"""`hybrid-memory users`: what there is of a user, and its end."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import typer
+
+from cli import connect
+from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group
+from cli.deployment import Deployment
+from cli.ids import UserId
+from cli.options import AsJson, Output, Yes
+from cli.output import UNKNOWN, complain, moment, places_as_json, print_json, print_places, print_table, printable, say
+from cli.threads import COLUMNS, finish_export, thread_row
+
+app = group("Users: what there is of one, exporting it, forgetting it.")
+_NEWEST: Final = 10
+_COUNTED: Final = ("threads", "messages", "documents", "preferences", "outbox", "exchanges")
+_NAMES: Final = {
+    "api": "as the API shows it",
+    "postgres": "PostgreSQL",
+    "redis": "Redis",
+    "queue": "exchange queue",
+    "dlq": "dead-letter queue",
+}
+# What a deletion empties. What waits on the queues is dropped when it comes to PostgreSQL.
+_EMPTIED: Final = ("api", "postgres", "redis")
+
+
+@app.command()
+@command
+def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> None:
+    """Show a user's preferences and newest threads, and how many threads and messages there are.
+
+    \b
+    Examples:
+      hybrid-memory users show ada
+      hybrid-memory users show ada --json | jq .messages
+    """
+    api = connect.api(deployment)
+    preferences = api.get("users", user, "preferences")
+    threads = messages = 0
+    newest: list[dict[str, Any]] = []
+    for page in api.pages("threads", user_id=user):
+        newest += page["items"][: _NEWEST - len(newest)]
+        threads += len(page["items"])
+        messages += sum(item["message_count"] for item in page["items"])
+    if as_json:
+        found = {"threads": threads, "messages": messages, "preferences": preferences, "newest_threads": newest}
+        print_json({"user_id": user, **found, "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    say(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
+    if preferences:
+        say()
+        print_table(("preference", "value"), sorted(preferences.items()))
+    if newest:
+        say()
+        print_table(COLUMNS, [thread_row(item) for item in newest])
+
+
+@app.command()
+@command
+def export(deployment: Deployment, user: UserId, *, output: Output = None, as_json: AsJson = False) -> None:
+    """Export everything of a user as NDJSON: the preferences, then each thread with its messages.
+
+    Each line has a `kind`: `preferences`, `thread` or `message`. What `threads export --help` says of threads holds
+    here too. A thread comes into the list of threads, and so into this, when its first exchange is drained.
+
+    \b
+    Examples:
+      hybrid-memory users export ada --output ada.ndjson
+      hybrid-memory users export ada | jq -c 'select(.kind == "thread")'
+    """
+    from cli.export import export_user  # noqa: PLC0415 - the bar and its needs are loaded when there is an export
+
+    finish_export(deployment, export_user(connect.api(deployment), user, output), output, as_json=as_json)
+
+
+@app.command()
+@command
+def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete every thread and preference of a user, for good, and report what each store held and holds.
+
+    Without --yes nothing is changed. The API deletes; the stores themselves are asked where it is known where they are,
+    to see that nothing is left. What is on its way is dropped when it arrives; a dead letter that is moved back is too,
+    but until somebody deletes it, its text lies in the dead-letter queue. Queues are counted without receiving from
+    them, which only an emulator lets one do by user. The exit code is 1 if anything of the user's is left.
+
+    \b
+    Examples:
+      hybrid-memory users forget ada
+      hybrid-memory users forget ada --yes --json | jq .stores
+    """
+    from cli.footprint import FootprintReader  # noqa: PLC0415 - its drivers are loaded when somebody is forgotten
+
+    reader = FootprintReader(deployment, user)
+    before = reader.read(datetime.now(UTC))
+    answer: dict[str, Any] = {"preview": not yes, "user_id": user}
+    if not yes:
+        stores: dict[str, Any] = {name: counts and {"before": counts} for name, counts in before.items()}
+        _print(deployment, answer, stores, as_json=as_json)
+        _end(reader.faults)
+        return
+    connect.api(deployment).change("DELETE", "users", user)
+    now = datetime.now(UTC)
+    faults = list(reader.faults)
+    after = reader.read(now)
+    stores = {
+        name: {"before": counts, "after": after[name]} if counts and after[name] else None
+        for name, counts in before.items()
+    }
+    left = {name: counts for name in _EMPTIED if (counts := after[name]) and any(counts.values())}
+    letters = (after["dlq"] or {}).get("exchanges") or 0
+    is_left = bool(left) or bool(letters)
+    _print(deployment, answer | {"is_left": is_left, "as_of": moment(now)}, stores, as_json=as_json)
+    if left:
+        complain(
+            f"Something is left in {', '.join(_NAMES[name] for name in left)}: was it written meanwhile? Ask again."
+        )
+    if letters:
+        complain(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")
+    _end(dict.fromkeys([*faults, *reader.faults]))
+    if is_left:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json({**answer, "stores": stores, "sources": places_as_json(deployment.used)})
+        return
+    print_places(deployment.used)
+    rows = [
+        (_NAMES[name], what, *(_count(counts, time, what) for time in ("before", "after")))
+        for name, counts in stores.items()
+        for what in (_COUNTED if counts else ("",))
+        if counts is None or what in counts["before"]
+    ]
+    print_table(("store", "of this user", "before", "after"), rows)
+    name = printable(answer["user_id"])
+    if answer["preview"]:
+        say(f"Would forget {name}, for good.")
+        say("Nothing was changed. Repeat with --yes to do it.")
+    else:
+        say(f"Forgot {name}, as of {answer['as_of']}.")
+
+
+def _count(counts: dict[str, Any] | None, time: str, what: str) -> object:
+    if counts is None:
+        return "not asked"
+    if time not in counts:
+        return None
+    return UNKNOWN if counts[time][what] is None else counts[time][what]
+
+
+def _end(faults: Any) -> None:
+    for fault in faults:
+        complain(f"Error: {fault}")
+    if faults:
+        raise typer.Exit(UNREACHABLE)

@@ -1,0 +1,323 @@
+"""The command line over the deployed API: what people do with threads, users and preferences."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from infra.local.client import StackProcess
+from shared.settings import DatabaseSettings
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from tests.e2e.command_line import SCRIPT, CommandLine
+from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.queues import Queues
+from tests.e2e.stores import Layers
+from tests.support.exchanges import exchanges
+
+
+@pytest.fixture
+def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
+    """Return the command line."""
+    return CommandLine(deployment, tmp_path)
+
+
+IDS = ["a/b/messages", "..", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"]
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
+    """Listed, shown, exported, previewed, deleted; a preview changes nothing, and what is gone is exit code 2."""
+    thread_id = kind if kind == ".." else f"{uuid4().hex}{kind}"
+    api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, document_ids=["a.pdf"])
+    layers.wait_stored(thread_id, 2)
+
+    listed = cli.json("threads", "list", "--user", user_id)
+    assert [item["thread_id"] for item in listed["items"]] == [thread_id]
+    shown = cli.json("threads", "show", thread_id)
+    assert (shown["document_ids"], [m["content"] for m in shown["messages"]]) == (["a.pdf"], ["Grüße\n\x1b[31m", "🧠"])
+    plain = cli.run("threads", "show", thread_id).stdout
+    assert f"thread_id: {thread_id}\n" in plain
+    assert "\x1b" not in plain
+    lines = cli.lines("threads", "export", thread_id)
+    assert [line["kind"] for line in lines] == ["thread", "message", "message"]
+    assert {line["thread_id"] for line in lines} == {thread_id}
+    assert cli.json("threads", "delete", thread_id) | {"items": 0, "sources": 0} == {
+        "preview": True,
+        "items": 0,
+        "deleted": [],
+        "sources": 0,
+    }
+    assert "Nothing was changed." in cli.run("threads", "delete", thread_id).stdout
+    assert len(layers.stored(thread_id)) == 2
+    assert cli.json("threads", "delete", thread_id, "--yes")["deleted"] == [thread_id]
+    assert layers.stored(thread_id) == []
+    assert "There is no such thread." in cli.run("threads", "show", thread_id, code=2).stderr
+
+
+def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """If one is not there, none is deleted."""
+    api.invoked("q", "a", thread_id=thread_id)
+    layers.wait_stored(thread_id, 2)
+    cli.run("threads", "delete", thread_id, "nothing-of-this-name", "--yes", code=2)
+    assert len(layers.stored(thread_id)) == 2
+
+
+def test_a_list_by_pages(cli: CommandLine, deployment: Deployment, user_id: str) -> None:
+    """`--limit` is the most; `--all` is all, page after page."""
+    _store(deployment, [e for number in range(230) for e in exchanges(1, f"{user_id}-{number}", user_id)])
+    some = cli.json("threads", "list", "--user", user_id, "--limit", "3")
+    assert (len(some["items"]), some["is_more"]) == (3, True)
+    every = cli.json("threads", "list", "--user", user_id, "--all")
+    assert (len({item["thread_id"] for item in every["items"]}), every["is_more"]) == (230, False)
+    assert "and there are more: see --all" in cli.run("threads", "list", "--user", user_id).stdout
+    shown = cli.json("users", "show", user_id)
+    assert (shown["threads"], shown["messages"], len(shown["newest_threads"])) == (230, 460, 10)
+
+
+def _store(deployment: Deployment, made: list[Any]) -> None:
+    connection = PostgresConnection(DatabaseSettings(url=deployment.database_url, timeout_ms=60_000))
+    PostgresArchive(connection).store(made)
+    connection.close()
+
+
+def test_an_export_of_thousands_while_more_is_said(
+    cli: CommandLine, deployment: Deployment, api: MemoryApi, layers: Layers, thread_id: str, tmp_path: Path
+) -> None:
+    """Each message is in it exactly once, in order; those that are added meanwhile at most once."""
+    made = exchanges(2_000, thread_id)
+    _store(deployment, made)
+    added: list[str] = []
+    is_over = threading.Event()
+
+    def go_on() -> None:
+        while not is_over.is_set():
+            added.append(api.invoked(f"more {len(added)}", "yes", thread_id=thread_id)["exchange_id"])
+
+    speaker = threading.Thread(target=go_on)
+    speaker.start()
+    try:
+        output = tmp_path / "thread.ndjson"
+        summary = cli.json("threads", "export", thread_id, "--output", str(output))
+    finally:
+        is_over.set()
+        speaker.join()
+
+    lines = [json.loads(line) for line in output.read_bytes().splitlines()]
+    messages = [line for line in lines if line["kind"] == "message"]
+    named = [(line["exchange_id"], line["role"]) for line in messages]
+    assert len(named) == len(set(named)) == summary["messages"]
+    assert named[:4_000] == [(str(each.exchange_id), role) for each in made for role in ("user", "assistant")]
+    assert {exchange_id for exchange_id, _ in named[4_000:]} <= set(added)
+    assert len(added) > 1
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["thread.ndjson"]
+    layers.wait_stored(thread_id, 4_000 + 2 * len(added))
+
+
+def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str) -> None:
+    """Preferences and every thread; a file that cannot be written is a usage error."""
+    api.put_preferences(user_id, {"tone": "brief"})
+    threads = [f"{user_id}/{number}" for number in range(3)]
+    for thread_id in threads:
+        api.invoked("q", "a", thread_id=thread_id, user_id=user_id)
+        layers.wait_stored(thread_id, 2)
+    lines = cli.lines("users", "export", user_id)
+    assert lines[0] == {"kind": "preferences", "user_id": user_id, "preferences": {"tone": "brief"}}
+    assert {line["thread_id"] for line in lines if line["kind"] == "thread"} == set(threads)
+    assert len([line for line in lines if line["kind"] == "message"]) == 6
+    assert "cannot be written" in cli.run("users", "export", user_id, "-o", "no/such/file", code=2).stderr
+
+
+def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -> None:
+    """What is not whole does not look as if it were; what was there stays."""
+    kept = tmp_path / "kept"
+    kept.write_text("before")
+    cli.run("threads", "export", uuid4().hex, "--output", str(kept), code=2)
+    assert kept.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_forget_reports_each_store(
+    cli: CommandLine, api: MemoryApi, layers: Layers, queues: Queues, user_id: str, thread_id: str
+) -> None:
+    """A preview counts; `--yes` empties API, PostgreSQL and Redis, and says so; others' are left alone."""
+    other = uuid4().hex
+    for whose, where in ((user_id, thread_id), (other, other)):
+        api.invoked("q", "a", thread_id=where, user_id=whose, document_ids=["d"])
+        api.put_preferences(whose, {"tone": "brief"})
+        layers.wait_stored(where, 2)
+    queues.wait_empty()
+    there = {"threads": 1, "messages": 2, "documents": 1, "preferences": 1}
+
+    preview = cli.json("users", "forget", user_id)
+    assert (preview["preview"], preview["stores"]["postgres"]) == (True, {"before": there})
+    assert len(layers.stored(thread_id)) == 2
+    answer = cli.json("users", "forget", user_id, "--yes")
+    stores = answer["stores"]
+    assert stores["postgres"] == {"before": there, "after": dict.fromkeys(there, 0)}
+    assert stores["redis"]["before"] == {"threads": 1, "messages": 2, "preferences": 1, "outbox": 0}
+    assert set(stores["redis"]["after"].values()) == set(stores["api"]["after"].values()) == {0}
+    assert answer["is_left"] is False
+    assert layers.stored(thread_id) == []
+    assert layers.cached(thread_id) == []
+    assert len(layers.stored(other)) == 2
+    plain = cli.run("users", "forget", other).stdout
+    assert "PostgreSQL           documents     1       -" in plain
+    assert "Nothing was changed." in plain
+
+
+def test_dead_letters_of_who_is_forgotten_are_told(
+    cli: CommandLine, aws: Aws, deployment: Deployment, stack: StackProcess | None, user_id: str
+) -> None:
+    """A text that lies in the dead-letter queue is left, which is exit code 1; looking for it changes nothing."""
+    (letter,) = exchanges(1, uuid4().hex, user_id)
+    aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=letter.to_wire())
+    # Only the embedded emulator lets one look into a queue without receiving from it.
+    is_seen = stack is not None
+    try:
+        done = cli.run("users", "forget", user_id, "--yes", code=1 if is_seen else 0)
+        assert ("1 dead letters of this user's are still there" in done.stderr) is is_seen
+        counts = cli.json("users", "forget", user_id)["stores"]["dlq"]["before"]
+        assert counts == {"exchanges": 1 if is_seen else None, "depth": counts["depth"]}
+        received = aws.sqs.receive_message(
+            QueueUrl=deployment.dlq_url, VisibilityTimeout=0, AttributeNames=["ApproximateReceiveCount"]
+        )
+        assert {message["Attributes"]["ApproximateReceiveCount"] for message in received["Messages"]} == {"1"}
+    finally:
+        cli.run("dlq", "purge", "--yes")
+
+
+def test_preferences(cli: CommandLine, user_id: str) -> None:
+    """Set some, get one, remove one after a preview."""
+    assert cli.json("prefs", "set", user_id, "tone=brief", "formula=a=b", "empty=")["preferences"] == {
+        "tone": "brief",
+        "formula": "a=b",
+        "empty": "",
+    }
+    assert cli.run("prefs", "get", user_id, "formula").stdout == "a=b\n"
+    assert cli.json("prefs", "set", user_id, "--remove", "tone", "x=y") | {"sources": 0} == {
+        "preview": True,
+        "user_id": user_id,
+        "preferences": {"formula": "a=b", "empty": "", "x": "y"},
+        "sources": 0,
+    }
+    assert cli.json("prefs", "get", user_id)["preferences"].keys() == {"tone", "formula", "empty"}
+    cli.run("prefs", "set", user_id, "--remove", "tone", "--yes")
+    assert "has no preference tone" in cli.run("prefs", "get", user_id, "tone", code=2).stderr
+    assert cli.json("prefs", "get", user_id)["preferences"] == {"formula": "a=b", "empty": ""}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["prefs", "set", "u"], "at least one"),
+        (["prefs", "set", "u", "novalue"], "NAME=VALUE"),
+        (["prefs", "set", "u", "a=1", "a=2"], "named twice"),
+        (["threads", "show", ""], "1 to 255 characters"),
+        (["threads", "show", "a\nb"], "printable characters"),
+        (["threads", "delete"], "Missing argument"),
+        (["threads", "list", "--user", "u", "--limit", "0"], "greater than or equal to 1"),
+        (["threads", "list"], "user_id"),
+        (["users", "forget", "x" * 256], "1 to 255 characters"),
+        (["openapi", "--output", "no/such/file"], "cannot be written"),
+        (["nothing"], "No such command"),
+        (["--api-url", "localhost:80", "threads", "show", "x"], "has to start with http"),
+        (["--token", "two words", "threads", "show", "x"], "one word"),
+    ],
+)
+def test_wrong_usage(cli: CommandLine, words: list[str], told: str) -> None:
+    """Exit code 2 and a sentence."""
+    done = cli.run(*words, code=2)
+    assert told in done.stderr
+    assert done.stdout == ""
+
+
+def test_nobody_says_where_the_api_is(cli: CommandLine) -> None:
+    """The sentence says every way to name it."""
+    done = cli.run(command=[str(SCRIPT), "threads", "list", "--user", "u"], code=2)
+    assert "--api-url or HYBRID_MEMORY_API_URL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["threads", "list", "--user", "u"],
+        ["threads", "export", "t"],
+        ["threads", "delete", "t", "--yes"],
+        ["users", "forget", "u", "--yes"],
+        ["prefs", "set", "u", "a=b"],
+        ["openapi"],
+    ],
+)
+def test_an_api_that_is_away(cli: CommandLine, words: list[str]) -> None:
+    """Exit code 3 and one sentence that names it, and nothing on the standard output."""
+    done = cli.run("--api-url", "http://127.0.0.1:1/local", *words, code=3)
+    assert (done.stdout, done.stderr) == ("", "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n")
+
+
+def test_what_is_not_the_api(cli: CommandLine, deployment: Deployment) -> None:
+    """Another stage, or another server, is a usage error that says so."""
+    away = f"{deployment.api_url}/elsewhere"
+    assert "404" in cli.run("--api-url", away, "threads", "show", "x", code=2).stderr
+
+
+def test_the_description(cli: CommandLine, api: MemoryApi, tmp_path: Path) -> None:
+    """`openapi` is what the API says of itself."""
+    assert cli.json("openapi") == api.call("GET", "/openapi.json")
+    cli.run("openapi", "--output", "openapi.json")
+    assert json.loads((tmp_path / "openapi.json").read_text())["openapi"].startswith("3.")
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "7", "-3", "x", "99999"])
+@pytest.mark.parametrize("words", [["doctor"], ["threads", "list", "--user", "{user}"], ["threads", "list", "--help"]])
+def test_a_broken_terminal(
+    cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, words: list[str], columns: str
+) -> None:
+    """On a terminal of whatever width, a command shows something and ends as it does elsewhere."""
+    api.invoked("A title that is longer than most", "a", thread_id=user_id, user_id=user_id)
+    layers.wait_stored(user_id, 2)
+    words = [word.format(user=user_id) for word in words]
+    ours, theirs = pty.openpty()
+    seen: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(ours, seen))
+    reader.start()
+    try:
+        code = os.waitstatus_to_exitcode(_run_on(theirs, cli.command(*words), cli.environment(COLUMNS=columns)))
+    finally:
+        os.close(theirs)
+        reader.join(20)
+        os.close(ours)
+    shown = b"".join(seen).decode()
+    assert code in ({0, 1} if words == ["doctor"] else {0}), shown
+    assert "Traceback" not in shown
+    assert len(shown) > 50
+
+
+def _read_all(terminal: int, seen: list[bytes]) -> None:
+    while True:
+        try:
+            if not (some := os.read(terminal, 65536)):
+                return
+        except OSError:  # the other side is closed
+            return
+        seen.append(some)
+
+
+def _run_on(terminal: int, command: list[str], environment: dict[str, str]) -> int:
+    pid = os.posix_spawn(
+        command[0],
+        command,
+        environment,
+        file_actions=[(os.POSIX_SPAWN_DUP2, terminal, number) for number in (0, 1, 2)],
+    )
+    return os.waitpid(pid, 0)[1]

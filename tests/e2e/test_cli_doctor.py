@@ -1,0 +1,50 @@
+"""`doctor` and `migrate` on the deployed system, as it should be and with a server gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command_line import CommandLine
+from tests.e2e.deployment import Deployment
+from tests.e2e.servers import Servers
+from tests.e2e.waiting import eventually
+
+
+@pytest.fixture
+def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
+    """Return the command line."""
+    return CommandLine(deployment, tmp_path)
+
+
+def test_a_deployment_that_is_well(cli: CommandLine) -> None:
+    """Every check is fine, once the first sweep has run; what other tests left dead is no fault of the deployment's."""
+    cli.run("dlq", "purge", "--yes")
+    answer = eventually(lambda: cli.json("doctor"), 90)
+    assert set(answer["states"]) == {"ok"}
+    assert {finding["check"] for finding in answer["findings"]} >= {
+        "api",
+        "token",
+        "migrations",
+        "sweep",
+        "redrive policy",
+        "partial batches",
+        "visibility timeout",
+    }
+    assert "0 found something, 0 skipped." in cli.run("doctor").stdout
+
+
+def test_the_schema_is_the_newest(cli: CommandLine) -> None:
+    """Nothing is pending, and `up` does nothing."""
+    assert cli.json("migrate", "status")["pending"] == []
+    assert cli.json("migrate", "up")["applied"] == []
+
+
+def test_redis_is_gone(cli: CommandLine, servers: Servers) -> None:
+    """The port, and the API that cannot reach it either."""
+    with servers.killed("valkey"):
+        answer = cli.json("doctor", code=3)
+    states = {each["check"]: each["state"] for each in answer["findings"] if each["state"] != "ok"}
+    assert (states["port of redis"], states["api"]) == ("unreachable", "fault")
+    assert "postgres" not in states

@@ -1,0 +1,210 @@
+"""`doctor` on deployments that are set up wrongly in one way or another."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from typer.testing import CliRunner
+
+from cli.main import app
+from infra.local.emulator_server import EmulatorServer
+from infra.local.servers import ValkeyServer
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue_admin import QueueAccess
+from shared.stores.redis_names import OUTBOX
+
+_numbers = count(1)
+_ROLE = "arn:aws:iam::000000000000:role/any"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
+    """An AWS emulator with nothing in it."""
+    with EmulatorServer(tmp_path_factory.mktemp("aws") / "emulator", {}) as server:
+        yield server
+
+
+class Setup:
+    """Queues and what drains them, made as a test wants them."""
+
+    def __init__(self, emulator: EmulatorServer) -> None:
+        access = QueueAccess(emulator.url, "us-east-1")
+        self._sqs, self._functions = access.client(), access.client("lambda")
+        self._number = next(_numbers)
+        self.endpoint = emulator.url
+
+    def queue(self, name: str, **attributes: str) -> str:
+        """Make a queue and return its URL."""
+        made = self._sqs.create_queue(QueueName=f"{name}-{self._number}", Attributes=attributes)
+        return str(made["QueueUrl"])
+
+    def send(self, url: str, body: str) -> None:
+        """Put a message on a queue."""
+        self._sqs.send_message(QueueUrl=url, MessageBody=body)
+
+    def arn(self, url: str) -> str:
+        """Return a queue's ARN."""
+        found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(found["Attributes"]["QueueArn"])
+
+    def drained_by(self, url: str, timeout: int, **mapping: Any) -> None:
+        """Let a function read from a queue."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as files:
+            files.writestr("index.py", "def handler(event, context):\n    return {}\n")
+        name = f"drain-{self._number}"
+        self._functions.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=_ROLE,
+            Handler="index.handler",
+            Timeout=timeout,
+            Code={"ZipFile": archive.getvalue()},
+        )
+        self._functions.create_event_source_mapping(EventSourceArn=self.arn(url), FunctionName=name, **mapping)
+
+
+@pytest.fixture
+def setup(emulator: EmulatorServer) -> Setup:
+    """Make queues."""
+    return Setup(emulator)
+
+
+def _doctor(directory: Path, code: int, **urls: str) -> dict[str, dict[str, Any]]:
+    options = [f"--{name.replace('_', '-')}={url}" for name, url in urls.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        result = CliRunner().invoke(app, ["doctor", "--json", *options])
+        plain = CliRunner().invoke(app, ["doctor", *options])
+    assert (result.exit_code, plain.exit_code) == (code, code), result.output
+    found = {each["check"]: each for each in json.loads(result.stdout)["findings"]}
+    for each in found.values():
+        assert (each["state"] in {"ok", "skipped"}) or each["advice"], each
+        assert each["check"] in plain.stdout
+        assert (each["advice"] or "") in plain.stdout
+    return found
+
+
+def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {check: each["state"] for check, each in found.items() if each["state"] not in {"ok", "skipped"}}
+
+
+def test_nothing_is_named(tmp_path: Path) -> None:
+    """What nobody says the place of is skipped, and says how to name it."""
+    found = _doctor(tmp_path, 0)
+    assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]
+    assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
+
+
+def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
+    """As the template has them."""
+    dead = setup.queue("dead", MessageRetentionPeriod="1209600")
+    policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
+    live = setup.queue("live", VisibilityTimeout="90", RedrivePolicy=policy)
+    setup.drained_by(live, 15, FunctionResponseTypes=["ReportBatchItemFailures"], BatchSize=10)
+    assert _states(_doctor(tmp_path, 0, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)) == {}
+
+
+def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
+    """No redrive policy, dead letters that live too short, no partial batches, too short a visibility timeout."""
+    dead, live = setup.queue("dead"), setup.queue("live", VisibilityTimeout="30")
+    setup.drained_by(live, 15, BatchSize=10)
+    setup.send(dead, "x")
+    found = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
+    assert _states(found) == {
+        "redrive policy": "fault",
+        "dead letters' life": "fault",
+        "dead letters": "warning",
+        "partial batches": "fault",
+        "visibility timeout": "warning",
+    }
+    assert "90 s or more" in found["visibility timeout"]["advice"]
+
+
+def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
+    """No event source is a fault; a redrive after few receives a warning; a queue that is not there unreachable."""
+    dead = setup.queue("dead", MessageRetentionPeriod="1209600")
+    policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 2})
+    live = setup.queue("live", RedrivePolicy=policy)
+    found = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
+    assert _states(found) == {"redrive policy": "warning", "event source": "fault"}
+    assert _states(_doctor(tmp_path, 3, endpoint_url=setup.endpoint, queue_url=f"{live}-no")) == {
+        "queue": "unreachable"
+    }
+
+
+def test_redis(valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path) -> None:
+    """Right as it comes; an eviction that may take the outbox, and an outbox that is not empty, are warnings."""
+    assert _states(_doctor(tmp_path, 0, redis_url=valkey.url)) == {}
+    redis_client.rpush(OUTBOX, "x")
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    redis_client.config_set("maxmemory", "100mb")
+    try:
+        found = _doctor(tmp_path, 1, redis_url=valkey.url)
+        assert _states(found) == {"redis eviction": "warning", "outbox": "warning"}
+    finally:
+        redis_client.config_set("maxmemory-policy", "noeviction")
+        redis_client.config_set("maxmemory", "0")
+
+
+def test_postgres(
+    database_url: str,
+    database: psycopg.Connection,
+    real_archive: Callable[..., PostgresArchive],
+    new_database: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    """A schema that is behind, a sweep that never ran or stopped."""
+    assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
+    real_archive().beat()
+    assert _states(_doctor(tmp_path, 0, database_url=database_url)) == {}
+    database.execute("update drain_health set beat_at = now() - interval '1 hour'")
+    assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "fault"}
+    found = _doctor(tmp_path, 1, database_url=new_database())
+    assert _states(found) == {"migrations": "fault"}
+    assert found["migrations"]["advice"] == "Run hybrid-memory migrate up."
+
+
+def test_what_is_away(tmp_path: Path) -> None:
+    """Ports where nobody listens are unreachable, and the rest is still checked."""
+    found = _doctor(
+        tmp_path,
+        3,
+        api_url="http://127.0.0.1:1/x",
+        redis_url="redis://127.0.0.1:1",
+        database_url="postgresql://me:secret@127.0.0.1:1/x",
+        queue_url="http://127.0.0.1:1/x",
+    )
+    assert _states(found) == {f"port of {name}": "unreachable" for name in ("api", "redis", "database", "queue")}
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_port_where_somebody_else_listens(valkey: ValkeyServer, tmp_path: Path) -> None:
+    """A server that speaks another protocol is told as one that refuses."""
+    port = valkey.port
+    urls = {"api_url": f"http://127.0.0.1:{port}", "database_url": f"postgresql://me@127.0.0.1:{port}/x"}
+    assert _states(_doctor(tmp_path, 3, **urls)) == {"api": "unreachable", "postgres": "unreachable"}
+
+
+def test_a_stack_that_ended_without_a_word(tmp_path: Path) -> None:
+    """The file that it left says where it was: start it again."""
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": "redis://127.0.0.1:1/0"}))
+    assert "make run" in _doctor(tmp_path, 3)["port of redis"]["advice"]
+
+
+def test_a_stack_beside_another_deployment(valkey: ValkeyServer, tmp_path: Path) -> None:
+    """A local stack that is found has nothing to do with an API that is named elsewhere."""
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": valkey.url, "api_url": "http://x"}))
+    found = _doctor(tmp_path, 3, api_url="http://127.0.0.1:1/x")
+    assert found["redis"]["state"] == "skipped"

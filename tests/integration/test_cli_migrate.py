@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+
+
+def _run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["migrate", *words])
+
+
+def _answer(*words: str, code: int = 0) -> Any:
+    result = _run(*words, "--json")
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_status_and_up(new_database: Callable[..., str]) -> None:
+    """An empty database has everything pending, which is found; `up` does it all; the second `up` does nothing."""
+    url = new_database()
+    before = _answer("status", "--database-url", url, code=1)
+    assert before["current"] is None
+    assert [each["revision"] for each in before["pending"]] == sorted(each["revision"] for each in before["pending"])
+    assert before["pending"][-1]["revision"] == before["head"]
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone() == (0,)
+    assert "hybrid-memory migrate up" in _run("status", "--database-url", url).stdout
+    done = _answer("up", "--database-url", url)
+    assert (done["applied"], done["current"], done["pending"]) == (before["pending"], before["head"], [])
+    assert _answer("status", "--database-url", url)["pending"] == []
+    assert _answer("up", "--database-url", url)["applied"] == []
+    plain = _run("up", "--database-url", url).stdout
+    assert "the newest." in plain
+
+
+def test_a_database_that_newer_code_made(database_url: str, database: psycopg.Connection) -> None:
+    """Found, told, and left alone."""
+    database.execute("update alembic_version set version_num = '9999'")
+    found = _answer("status", "--database-url", database_url, code=1)
+    assert (found["current"], found["is_known"], found["pending"]) == ("9999", False, [])
+    result = _run("up", "--database-url", database_url)
+    assert result.exit_code == 1
+    assert "ahead of this version" in result.stderr
+    assert database.execute("select version_num from alembic_version").fetchone() == ("9999",)
+
+
+@pytest.mark.parametrize("word", ["status", "up"])
+def test_a_database_that_is_away(word: str) -> None:
+    """Exit code 3 and a sentence, without the password."""
+    result = _run(word, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "Error: PostgreSQL cannot be reached at 127.0.0.1:1 (OperationalError).\n"
+
+
+def test_a_database_that_refuses(database_url: str) -> None:
+    """A database that is not there is told as one that cannot be reached."""
+    result = _run("status", "--database-url", f"{database_url}_not_there")
+    assert result.exit_code == 3
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {"cli", "functions", "infra", "shared"}
+# A distribution that is imported under another name.
+NAMES = {"pydantic_settings": "pydantic-settings"}
+
+
+def _imports(file: Path) -> set[str]:
+    """Return the modules that a file imports when it runs, those for type checks left out."""
+    tree = ast.parse(file.read_text())
+    hidden = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _file(module: str) -> Path | None:
+    path = ROOT / Path(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _reached() -> set[str]:
+    """Return every module that the command line may come to import, the project's own and others'."""
+    left = [f"cli.{file.stem}" for file in (ROOT / "cli").glob("*.py")]
+    left += ["infra.migrations.env", "infra.schema"]  # Alembic loads them by path
+    reached: set[str] = set()
+    while left:
+        module = left.pop()
+        if module in reached:
+            continue
+        reached.add(module)
+        if module.split(".")[0] in PACKAGES and (file := _file(module)):
+            left += _imports(file)
+    return reached
+
+
+def test_what_the_command_imports_comes_with_it() -> None:
+    """`pip install .` brings what the command line imports, and nothing else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
+    tops = {module.split(".")[0] for module in _reached()} - PACKAGES - set(sys.stdlib_module_names)
+    assert {NAMES.get(top, top) for top in tops} - {"botocore"} == declared  # botocore is boto3's own
+
+
+def test_the_command_leads_into_no_function() -> None:
+    """The command line imports no function's code: it looks at a deployment from outside."""
+    assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
