@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import SettingsError
+
+LOCAL_STAGE: Final = "local"
+_THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def _config(prefix: str) -> SettingsConfigDict:
@@ -93,20 +98,71 @@ class AgentSettings(BaseSettings):
     timeout_seconds: float = Field(default=25, gt=0, le=900)
 
 
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """How a bearer token is checked.
+
+    Attributes:
+        jwks_url: Where the issuer publishes its keys (a JWK set, RFC 7517).
+        issuer: What `iss` has to be.
+        audience: What `aud` has to be, or hold.
+    """
+
+    jwks_url: str
+    issuer: str
+    audience: str
+
+
 class AuthSettings(BaseSettings):
     """`AUTH__*`: who may."""
 
     model_config = _config("AUTH__")
 
-    mode: str = "none"
+    mode: OptionalText = None
+    jwks_url: OptionalText = None
+    issuer: OptionalText = None
+    audience: OptionalText = None
 
     @field_validator("mode")
     @classmethod
-    def _is_known(cls, value: str) -> str:
-        if value != "none":
-            message = "must be none"
+    def _is_known(cls, value: str | None) -> str | None:
+        if value not in {None, "none", "jwt"}:
+            message = "must be none or jwt"
             raise ValueError(message)
         return value
+
+    def tokens(self, stage: str) -> TokenSettings | None:
+        """Return how tokens are checked in a stage; None where nobody is asked for one.
+
+        Raises:
+            SettingsError: The stage must not be without, or something that the check needs is not set.
+        """
+        if (self.mode or ("none" if stage == LOCAL_STAGE else "jwt")) == "none":
+            if stage != LOCAL_STAGE:
+                raise SettingsError(f"AUTH__MODE is none, which only the stage {LOCAL_STAGE} may be.")
+            return None
+        if not (self.jwks_url and self.issuer and self.audience):
+            needed = {"AUTH__JWKS_URL": self.jwks_url, "AUTH__ISSUER": self.issuer, "AUTH__AUDIENCE": self.audience}
+            missing = [name for name, value in needed.items() if not value]
+            raise SettingsError(f"AUTH__MODE is jwt, which needs {', '.join(missing)}.")
+        if not _is_url_of_keys(self.jwks_url, stage):
+            raise SettingsError(
+                "AUTH__JWKS_URL has a value that cannot work: it must start with https://"
+                " (http:// is for this machine, and for the stage local)."
+            )
+        return TokenSettings(self.jwks_url, self.issuer, self.audience)
+
+
+def _is_url_of_keys(url: str, stage: str) -> bool:
+    """Return whether keys from this URL can be believed: whoever can change them on their way can be anybody."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if not host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and (stage == LOCAL_STAGE or host in _THIS_MACHINE))
 
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
@@ -140,5 +196,6 @@ def validate_environment() -> None:
     Raises:
         SettingsError: A value cannot work; the sentence names the variable.
     """
-    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings, AuthSettings):
+    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings):
         load(kind)
+    load(AuthSettings).tokens(LOCAL_STAGE)

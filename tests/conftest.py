@@ -12,6 +12,8 @@ import redis
 from psycopg import sql
 
 from functions.agent.api import create_app
+from functions.agent.auth import Guard
+from functions.agent.auth_tokens import TokenVerifier
 from functions.agent.operations import Operations
 from functions.agent.runner import AgentRunner
 from infra.local.servers import PostgresServer, ValkeyServer
@@ -29,6 +31,7 @@ from shared.stores.queue import SqsQueue
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 from tests.support.api import Api
+from tests.support.issuer import Issuer
 from tests.support.queues import Queues
 from tests.support.servers import admin, database_of
 from tests.support.sqs_server import SqsServer
@@ -77,18 +80,46 @@ def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory],
 
 
 @pytest.fixture
-def api(
-    memory: Callable[..., Memory],
-    inspection: Callable[[Memory], Inspection],
-    cache: InMemoryCache,
-    archive: InMemoryArchive,
-    queue: InMemoryQueue,
-) -> Api:
-    """The API on the in-memory stores and the offline model."""
+def operations(
+    memory: Callable[..., Memory], inspection: Callable[[Memory], Inspection], archive: InMemoryArchive
+) -> Operations:
+    """The use cases on the in-memory stores and the offline model."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")])
     made = memory()
-    return Api(create_app(Operations(made, runner, keys, inspection(made))), cache, archive, queue)
+    return Operations(made, runner, keys, inspection(made))
+
+
+@pytest.fixture
+def api(operations: Operations, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Api:
+    """The API on the in-memory stores, open to everybody."""
+    return Api(create_app(operations), cache, archive, queue)
+
+
+# --- who may ---
+
+
+@pytest.fixture(scope="session")
+def running_issuer() -> Iterator[Issuer]:
+    """An issuer of tokens and its JWK set; ask for `issuer` instead."""
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture
+def issuer(running_issuer: Issuer) -> Issuer:
+    """An issuer of tokens, whose JWK set answers."""
+    running_issuer.status, running_issuer.body, running_issuer.delay = 200, None, 0.0
+    return running_issuer
+
+
+@pytest.fixture
+def guarded_api(
+    operations: Operations, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, issuer: Issuer
+) -> Api:
+    """The API on the in-memory stores, which asks for the issuer's tokens."""
+    guard = Guard(TokenVerifier(issuer.settings()))
+    return Api(create_app(operations, guard), cache, archive, queue)
 
 
 # --- real servers, started once ---

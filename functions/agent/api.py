@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
-from fastapi import FastAPI, Header, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -18,6 +18,7 @@ from functions.agent.answers import (
     ThreadAnswer,
     ThreadsAnswer,
 )
+from functions.agent.auth import Caller, CallerOf, Guard
 from functions.agent.description import PROBLEMS, add_description_routes
 from functions.agent.inspection import add_inspection_routes
 from functions.agent.operations import Operations, thread_json
@@ -39,6 +40,7 @@ from functions.agent.schemas import (
 
 # Lambda refuses an answer of more than 6 MB, which the event's own JSON makes larger still.
 _MOST_ANSWER_BYTES: Final = 4_500_000
+_Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
 
 
 def request_id_of(request: Request) -> str:
@@ -66,12 +68,29 @@ def server_timing(seconds: dict[str, float]) -> str:
     return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
 
 
-def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of short routes, not a complex function
-    """Return the application.
+def _acting(request: _Turn, caller: Caller) -> _Turn:
+    """Return the request with the user that it is about."""
+    return request.model_copy(update={"user_id": caller.acting_for(request.user_id, "body")})
+
+
+# A coroutine, because a plain function would be run in a thread.
+async def _acting_user(user_id: UserPath, caller: CallerOf) -> str:
+    caller.acting_for(user_id, "path")
+    return user_id
+
+
+_ActingUser = Annotated[str, Depends(_acting_user)]
+
+
+def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
+    operations: Operations, guard: Guard | None = None
+) -> FastAPI:
+    """Return the application; without a guard it is open to everybody.
 
     Every route is `async` and calls the stores synchronously: a sandbox serves one request at a time, and a pool of
     threads would cost more than the calls.
     """
+    guard = guard or Guard()
     app = FastAPI(
         title="Hybrid agent memory",
         version="0.1.0",
@@ -95,6 +114,9 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
     @app.middleware("http")
     async def turn_errors_into_problems(request: Request, call_next: Any) -> Response:
         try:
+            # Before anything of the request is read, and whatever its path: who is not let in learns nothing.
+            if (caller := guard.caller_of(request)) is not None:
+                request.state.caller = caller
             answer: Response = await call_next(request)
         except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
             return await on_error(request, error)
@@ -102,27 +124,32 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
 
     @app.post("/run", response_model=RunAnswer)
     async def run(
-        request: RunRequest, idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None
+        request: RunRequest,
+        caller: CallerOf,
+        idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
     ) -> Response:
         """Run a turn with the agent: recall, answer, keep."""
-        result = await operations.run(request, idempotency_key)
+        result = await operations.run(_acting(request, caller), idempotency_key)
         headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
         return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
 
     @app.post("/invoking", response_model=InvokingAnswer)
-    async def invoking(request: InvokingRequest) -> Response:
+    async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
         """Say what the memory holds for a turn."""
-        return _json(await operations.invoking(request))
+        return _json(await operations.invoking(_acting(request, caller)))
 
     @app.post("/invoked", response_model=InvokedAnswer, status_code=202)
-    async def invoked(request: InvokedRequest) -> Response:
+    async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
         """Keep an exchange."""
-        return _json(await operations.invoked(request), 202)
+        return _json(await operations.invoked(_acting(request, caller)), 202)
 
     @app.get("/threads", response_model=ThreadsAnswer)
-    async def list_threads(query: Annotated[ThreadsQuery, Query()]) -> Response:
+    async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:
         """List a user's threads, newest first."""
-        page = operations.threads.list_for(query.user_id, query.limit, query.cursor)
+        user_id = caller.acting_for(query.user_id, "query")
+        if user_id is None:
+            raise RequestValidationError([{"type": "missing", "loc": ("query", "user_id"), "msg": "Field required"}])
+        page = operations.threads.list_for(user_id, query.limit, query.cursor)
         return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
     # Before the thread's own route, like the one below: an id may hold slashes, and these endings are the longer match.
@@ -152,28 +179,28 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
         return Response(status_code=204)
 
     @app.get("/users/{user_id:path}/preferences", response_model=dict[str, str])
-    async def read_preferences(user_id: UserPath) -> Response:
+    async def read_preferences(user_id: _ActingUser) -> Response:
         """Read a user's preferences."""
         return _json(operations.users.preferences(user_id))
 
     @app.put("/users/{user_id:path}/preferences", response_model=dict[str, str])
-    async def replace_preferences(user_id: UserPath, request: Preferences) -> Response:
+    async def replace_preferences(user_id: _ActingUser, request: Preferences) -> Response:
         """Make these all the preferences there are."""
         return _json(operations.users.replace(user_id, request.root))
 
     @app.patch("/users/{user_id:path}/preferences", response_model=dict[str, str])
-    async def merge_preferences(user_id: UserPath, request: PreferenceChanges) -> Response:
+    async def merge_preferences(user_id: _ActingUser, request: PreferenceChanges) -> Response:
         """Set some preferences; a null removes one."""
         return _json(operations.users.merge(user_id, request.root))
 
     @app.delete("/users/{user_id:path}/preferences", status_code=204)
-    async def delete_preferences(user_id: UserPath) -> Response:
+    async def delete_preferences(user_id: _ActingUser) -> Response:
         """Remove all preferences."""
         operations.users.replace(user_id, {})
         return Response(status_code=204)
 
     @app.delete("/users/{user_id:path}", status_code=204)
-    async def delete_user(user_id: UserPath) -> Response:
+    async def delete_user(user_id: _ActingUser) -> Response:
         """Delete every thread and preference of a user."""
         operations.users.forget(user_id)
         return Response(status_code=204)
@@ -184,5 +211,5 @@ def create_app(operations: Operations) -> FastAPI:  # noqa: C901 - a list of sho
         return _json(operations.health())
 
     add_page_routes(app)
-    add_description_routes(app)
+    add_description_routes(app, asks_for_tokens=guard.asks_for_tokens)
     return app

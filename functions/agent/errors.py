@@ -1,6 +1,7 @@
 """What can go wrong between a request for an answer and the answer."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from shared.errors import HybridMemoryError
 
@@ -43,3 +44,41 @@ class AgentRunError(HybridMemoryError):
 
 class AgentTimeoutError(HybridMemoryError):
     """The model gave no answer within `AGENT__TIMEOUT_SECONDS`."""
+
+
+class Unauthenticated(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """The request has no bearer token, or one that cannot be believed.
+
+    The message is fit for the caller: it holds nothing of the token.
+
+    Attributes:
+        error: RFC 6750's word for it; None when there is no token at all.
+    """
+
+    def __init__(self, detail: str, error: Literal["invalid_request", "invalid_token"] | None = None) -> None:
+        super().__init__(detail)
+        self.error = error
+
+
+class ForbiddenUser(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """The request names a user that its token is not of.
+
+    Attributes:
+        place: Where: `body`, `query` or `path`.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__("is not the user of the token")
+        self.place = place
+
+
+class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """The issuer's keys could not be fetched, so that nobody can say whether the token is good.
+
+    Attributes:
+        retry_seconds: When they are asked for again.
+    """
+
+    def __init__(self, retry_seconds: int) -> None:
+        super().__init__("The keys that tokens are checked with could not be fetched. Try again.")
+        self.retry_seconds = retry_seconds

@@ -13,17 +13,18 @@ from mangum.types import ASGI, Receive, Scope, Send
 from pydantic import BaseModel
 
 from functions.agent.api import create_app, problem_response
+from functions.agent.auth import Guard
 from functions.agent.measures import Measures
 from functions.agent.operations import Operations
 from functions.agent.problems import Problem, field_problem, problem_of
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
-from shared.errors import SettingsError
 from shared.logs import function_logger
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import (
+    LOCAL_STAGE,
     AgentSettings,
     AuthSettings,
     DatabaseSettings,
@@ -49,14 +50,26 @@ _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 logger = function_logger()
 
 
+def make_guard() -> Guard:
+    """Return who lets requests in, as `AUTH__*` say.
+
+    Raises:
+        SettingsError: They cannot work, or let everybody in where that must not be.
+    """
+    settings = load(AuthSettings).tokens(os.environ.get("STAGE") or LOCAL_STAGE)
+    if settings is None:
+        return Guard()
+    from functions.agent.auth_tokens import TokenVerifier  # noqa: PLC0415 - cryptography, which only this needs
+
+    return Guard(TokenVerifier(settings))
+
+
 def compose() -> tuple[Operations, Measures]:
     """Read the settings and put the function together; nothing connects yet.
 
     Raises:
         SettingsError: A setting cannot work.
     """
-    if os.environ.get("STAGE", "local") != "local" and load(AuthSettings).mode == "none":
-        raise SettingsError("AUTH__MODE is none, which only the stage local may be.")
     memory_settings = load(MemorySettings)
     redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
     archive = PostgresArchive(postgres)
@@ -112,11 +125,12 @@ def _request_id(event: dict[str, Any], context: LambdaContext) -> str:
     return str(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
 
 
+guard = make_guard()
 operations, measures = compose()
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
-_http = Mangum(gateway(create_app(operations)), lifespan="off", text_mime_types=_TEXT_TYPES)
+_http = Mangum(gateway(create_app(operations, guard)), lifespan="off", text_mime_types=_TEXT_TYPES)
 
 
 async def run_once(request: RunRequest) -> dict[str, Any]:

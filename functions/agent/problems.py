@@ -12,12 +12,21 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from functions.agent.errors import AgentRunError, AgentTimeoutError, UnknownAgentError, UnknownToolError
+from functions.agent.errors import (
+    AgentRunError,
+    AgentTimeoutError,
+    ForbiddenUser,
+    SigningKeysUnavailable,
+    Unauthenticated,
+    UnknownAgentError,
+    UnknownToolError,
+)
 from functions.agent.schemas import TOO_LONG
 from shared.errors import IdempotencyConflict, InvalidCursor, StoreUnavailable, ThreadNotFound, TooManyPreferences
 
 _logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
+REALM: Final = "hybrid-memory"
 _RETRY_SECONDS: Final = "1"
 
 
@@ -53,7 +62,7 @@ def field_problem(status: int, name: str, detail: str, where: str = "body") -> P
     return Problem(status, f"{name}: {detail}", [{"field": name, "in": where, "detail": detail}])
 
 
-def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911 - one line a kind of error is the point
+def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is the point
     """Return the problem an error is to its caller. What nobody foresaw is logged, and told as no more than a 500."""
     match error:
         case RequestValidationError() | ValidationError():
@@ -75,12 +84,26 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911 - one line a
         case StoreUnavailable():
             detail = f"{error.layer} did not answer, and this cannot be done without it. Nothing was lost; try again."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _RETRY_SECONDS})
+        case Unauthenticated():
+            return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": _challenge(error)})
+        case ForbiddenUser():
+            return field_problem(HTTPStatus.FORBIDDEN, "user_id", str(error), error.place)
+        case SigningKeysUnavailable():
+            headers = {"Retry-After": str(error.retry_seconds)}
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
         case AgentTimeoutError():
             return Problem(HTTPStatus.GATEWAY_TIMEOUT, str(error))
         case AgentRunError():
             return Problem(HTTPStatus.BAD_GATEWAY, str(error))
     _logger.error("unforeseen error", exc_info=error)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; the log has it.")
+
+
+def _challenge(error: Unauthenticated) -> str:
+    """Return the `WWW-Authenticate` header: why, but only to who had a token (RFC 6750, section 3.1)."""
+    if error.error is None:
+        return f'Bearer realm="{REALM}"'
+    return f'Bearer realm="{REALM}", error="{error.error}", error_description="{error}"'
 
 
 def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:

@@ -111,9 +111,9 @@ class RenameRequest(_Request):
 
 
 class ThreadsQuery(_Request):
-    """`GET /threads`."""
+    """`GET /threads`; without a token the user has to be named."""
 
-    user_id: Id
+    user_id: Id | None = None
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: str | None = None
 

@@ -14,6 +14,7 @@ from shared.settings import (
     MemorySettings,
     RedisSettings,
     SyncSettings,
+    TokenSettings,
     load,
     validate_environment,
 )
@@ -39,7 +40,7 @@ def test_the_contracts_defaults() -> None:
     assert (redis.host, redis.port, redis.password, redis.db, redis.tls) == ("localhost", 6379, None, 0, False)
     assert redis.timeout_ms == 250
     assert load(AgentSettings).model == "offline"
-    assert load(AuthSettings).mode == "none"
+    assert load(AuthSettings).tokens("local") is None
 
 
 def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,3 +141,65 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
     with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
         validate_environment()
+
+
+TOKENS = {
+    "AUTH__JWKS_URL": "https://issuer.example/jwks.json",
+    "AUTH__ISSUER": "https://issuer.example/",
+    "AUTH__AUDIENCE": "memory",
+}
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod", "anything"])
+def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    """As the settings say; every stage but `local` asks for tokens without being told to."""
+    for name, value in TOKENS.items():
+        monkeypatch.setenv(name, value)
+    if stage == "local":
+        assert load(AuthSettings).tokens(stage) is None
+        monkeypatch.setenv("AUTH__MODE", "jwt")
+    assert load(AuthSettings).tokens(stage) == TokenSettings(*TOKENS.values())
+
+
+def test_no_stage_but_local_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the variable."""
+    monkeypatch.setenv("AUTH__MODE", "none")
+    assert load(AuthSettings).tokens("local") is None
+    with pytest.raises(SettingsError, match="AUTH__MODE is none"):
+        load(AuthSettings).tokens("dev")
+
+
+@pytest.mark.parametrize("missing", TOKENS)
+def test_what_the_check_of_tokens_needs(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Each has to be set, and not empty."""
+    monkeypatch.setenv("AUTH__MODE", "jwt")
+    for name, value in {**TOKENS, missing: ""}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"AUTH__MODE is jwt, which needs {missing}"):
+        load(AuthSettings).tokens("local")
+
+
+@pytest.mark.parametrize(
+    ("url", "stages"),
+    [
+        ("https://issuer.example/keys", {"local", "prod"}),
+        ("http://127.0.0.1:8080/keys", {"local", "prod"}),
+        ("http://localhost/keys", {"local", "prod"}),
+        ("http://issuer/keys", {"local"}),
+        ("file:///etc/passwd", set()),
+        ("ftp://issuer.example/keys", set()),
+        ("issuer.example/keys", set()),
+        ("https://", set()),
+        ("http://[", set()),
+    ],
+)
+def test_where_keys_may_come_from(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
+    """Not over a way on which somebody could change them, except on this machine and for trying out."""
+    for name, value in {**TOKENS, "AUTH__MODE": "jwt", "AUTH__JWKS_URL": url}.items():
+        monkeypatch.setenv(name, value)
+    for stage in ("local", "prod"):
+        if stage in stages:
+            assert load(AuthSettings).tokens(stage)
+        else:
+            with pytest.raises(SettingsError, match="AUTH__JWKS_URL"):
+                load(AuthSettings).tokens(stage)

@@ -1,0 +1,90 @@
+"""Every route, with a request to it: the table that tests of who may go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from functions.agent.auth import is_open
+
+Names = Literal["nobody", "body", "query", "path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A request to a route.
+
+    Attributes:
+        route: Method and path as the application has them.
+        fields: The body; with `names_user` in `body` also a `user_id`, where one may stand.
+        is_on_thread: Whether it is about a thread.
+        names_user: Where it can name a user.
+        success: The status of the answer to who may.
+    """
+
+    route: str
+    fields: dict[str, Any] | None = None
+    is_on_thread: bool = False
+    names_user: Names = "nobody"
+    success: int = 200
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.route.split()[0]
+
+    def path(self, thread_id: str, user_id: str) -> str:
+        """Return the path for a thread and a user."""
+        path = self.route.split()[1].replace(":path", "")
+        return path.format(thread_id=quote(thread_id, safe=""), user_id=quote(user_id, safe=""))
+
+    def body(self, thread_id: str, user_id: str | None = None) -> dict[str, Any] | None:
+        """Return the body, which names this user if one is given."""
+        if self.fields is None or self.names_user != "body":
+            return self.fields
+        named = {} if user_id is None else {"user_id": user_id}
+        return {**self.fields, "thread_id": thread_id, **named}
+
+    def query(self, user_id: str | None = None) -> dict[str, str] | None:
+        """Return the query, which names this user if one is given."""
+        return {"user_id": user_id} if user_id is not None and self.names_user == "query" else None
+
+
+SAMPLES: Final = (
+    Sample("POST /run", {"prompt": "secret question"}, is_on_thread=True, names_user="body"),
+    Sample("POST /invoking", {}, is_on_thread=True, names_user="body"),
+    Sample(
+        "POST /invoked",
+        {"user_message": "secret question", "assistant_message": "secret answer"},
+        is_on_thread=True,
+        names_user="body",
+        success=202,
+    ),
+    Sample("GET /threads", names_user="query"),
+    Sample("GET /threads/{thread_id:path}", is_on_thread=True),
+    Sample("GET /threads/{thread_id:path}/messages", is_on_thread=True),
+    Sample("GET /threads/{thread_id:path}/layers", is_on_thread=True),
+    Sample("GET /status"),
+    Sample("PATCH /threads/{thread_id:path}", {"title": "secret title"}, is_on_thread=True),
+    Sample("GET /users/{user_id:path}/preferences", names_user="path"),
+    Sample("PUT /users/{user_id:path}/preferences", {"tone": "dry"}, names_user="path"),
+    Sample("PATCH /users/{user_id:path}/preferences", {"tone": "kind"}, names_user="path"),
+    Sample("DELETE /users/{user_id:path}/preferences", names_user="path", success=204),
+    # Last, because nothing is left after them.
+    Sample("DELETE /threads/{thread_id:path}", is_on_thread=True, success=204),
+    Sample("DELETE /users/{user_id:path}", names_user="path", success=204),
+)
+
+
+def guarded_routes(app: FastAPI) -> set[str]:
+    """Return the application's own routes that are not open to everybody."""
+    return {
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, APIRoute) and not is_open(route.path)
+        for method in route.methods or ()
+    }

@@ -1,0 +1,123 @@
+"""Where the keys come from: rotation, outages, and how often the issuer is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from functions.agent.auth_keys import SigningKeys
+from functions.agent.errors import SigningKeysUnavailable
+from tests.support.issuer import Issuer, new_key
+
+
+@dataclass
+class Watch:
+    """A clock that is set by hand."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An issuer, and its JWK set."""
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """The clock."""
+    return Watch()
+
+
+@pytest.fixture
+def keys(issuer: Issuer, watch: Watch) -> SigningKeys:
+    """Its keys, as a sandbox has them."""
+    return SigningKeys(issuer.settings().jwks_url, watch)
+
+
+def test_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
+    """And again when they may have changed, not before the first use."""
+    assert issuer.fetches == 0
+    for _ in range(5):
+        assert keys.find("one", "RS256")
+        assert keys.find("two", "ES256")
+    assert issuer.fetches == 1
+    watch.now += 301
+    assert keys.find("one", "RS256")
+    assert issuer.fetches == 2
+
+
+def test_a_key_is_for_its_algorithm(keys: SigningKeys) -> None:
+    """The id of one with the algorithm of another finds nothing."""
+    assert keys.find("one", "ES256") is None
+    assert keys.find("two", "RS256") is None
+
+
+def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
+    """Found as soon as a token names it, and the old one is gone with the next fetch."""
+    assert keys.find("one", "RS256")
+    issuer.keys = {"three": new_key()}
+    watch.now += 31
+    assert keys.find("three", "RS256")
+    assert keys.find("one", "RS256") is None
+
+
+def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
+    """One question in half a minute, however many tokens name keys that do not exist."""
+    for number in range(100):
+        watch.now += 0.5
+        assert keys.find(f"made-up-{number}", "RS256") is None
+    assert issuer.fetches == 2
+
+
+@pytest.mark.parametrize(
+    "outage", ["refused", "error", "moved", "no answer", "no json", "no object", "no keys", "late"]
+)
+def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str) -> None:
+    """Without keys nobody can tell; with keys the known ones go on, and an unknown one may be new."""
+    good = dict(issuer.keys)
+    issuer.status = {"refused": 503, "error": 500, "moved": 302, "no answer": 0}.get(outage, 200)
+    issuer.body = {"no json": b"<html>", "no object": b"[]", "no keys": b'{"keys": []}'}.get(outage)
+    issuer.delay = 2.5 if outage == "late" else 0
+    with pytest.raises(SigningKeysUnavailable):
+        keys.find("one", "RS256")
+    fetched = issuer.fetches
+    with pytest.raises(SigningKeysUnavailable):
+        keys.find("one", "RS256")
+    assert issuer.fetches == fetched == 1
+
+    issuer.status, issuer.body, issuer.delay = 200, None, 0
+    watch.now += 5
+    assert keys.find("one", "RS256")
+    issuer.status = 503
+    watch.now += 3600
+    assert keys.find("one", "RS256")
+    with pytest.raises(SigningKeysUnavailable):
+        keys.find("unknown", "RS256")
+    watch.now += 86_400
+    with pytest.raises(SigningKeysUnavailable):
+        keys.find("one", "RS256")
+
+    issuer.status, issuer.keys = 200, good
+    watch.now += 5
+    assert keys.find("one", "RS256")
+
+
+def test_keys_that_are_of_no_use(issuer: Issuer, keys: SigningKeys) -> None:
+    """For encryption, of an unknown kind, without an id: passed over, and the others hold."""
+    good = issuer.published()
+    encryption = {**good[0], "kid": "enc", "use": "enc"}
+    nameless = {name: value for name, value in good[0].items() if name != "kid"}
+    strange = {"kty": "XYZ", "kid": "odd"}
+    secret = {"kty": "oct", "kid": "one", "k": "c2VjcmV0", "alg": "HS256"}
+    issuer.body = json.dumps({"keys": [encryption, nameless, strange, secret, *good]}).encode()
+    assert keys.find("one", "RS256")
+    for kid, algorithm in (("enc", "RS256"), ("odd", "RS256"), ("", "RS256")):
+        assert keys.find(kid, algorithm) is None

@@ -1,0 +1,198 @@
+"""Every route asks who it is, and for whom they may: over HTTP, on in-memory stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.routing import BaseRoute
+
+from tests.support.api import Api, problem
+from tests.support.issuer import OPERATOR, Issuer, bearer
+from tests.support.routes import SAMPLES, Sample, guarded_routes
+
+OPEN = ("/", "/health", "/openapi.json", "/docs", "/docs/swagger-ui.css")
+each_route = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.route)
+
+
+def _ask(
+    api: Api, sample: Sample, headers: dict[str, str], user_id: str = "ana", *, is_named: bool = False
+) -> tuple[int, str]:
+    named = user_id if is_named else None
+    answer = api.ask(
+        sample.method,
+        sample.path("t", user_id),
+        sample.body("t", named),
+        headers=headers,
+        query=sample.query(named),
+    )
+    return answer.status_code, answer.text
+
+
+def test_every_route_is_in_the_table(guarded_api: Api) -> None:
+    """A new one has to be added, with what who may and who may not is answered."""
+    assert guarded_routes(guarded_api.app) == {sample.route for sample in SAMPLES}
+
+
+def _paths(routes: list[BaseRoute]) -> list[str]:
+    return [str(getattr(route, "path", "")) for route in routes]
+
+
+def test_what_is_open_is_named(guarded_api: Api) -> None:
+    """Without a token there are these and no others, whatever else is there or not."""
+    for path in [*_paths(guarded_api.app.routes), "/nothing", "/health/", "/health/x", "/docs.json"]:
+        is_let_in = guarded_api.ask("GET", path.replace("{name}", "swagger-ui.css")).status_code != 401
+        assert is_let_in == (path in {*OPEN, "/docs/{name}", "/assets/{name}"}), path
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_what_is_open_needs_no_token(guarded_api: Api, path: str) -> None:
+    """Nor does a wrong one matter there."""
+    for headers in ({}, bearer("x")):
+        assert guarded_api.ask("GET", path, headers=headers).status_code == 200
+
+
+@each_route
+def test_no_token(guarded_api: Api, sample: Sample) -> None:
+    """401 with a challenge, before the request is looked at."""
+    for body in (b"", b"no json", b"{}"):
+        answer = guarded_api.ask(sample.method, sample.path("t", "ana"), content=body)
+        told = problem(answer, 401)
+        assert answer.headers["www-authenticate"] == 'Bearer realm="hybrid-memory"'
+        assert "errors" not in told
+
+
+@each_route
+def test_a_token_that_is_not_believed(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+    """401, and why."""
+    answer = guarded_api.ask(sample.method, sample.path("t", "ana"), headers=bearer(issuer.token(exp=1)))
+    problem(answer, 401)
+    assert answer.headers["www-authenticate"] == (
+        'Bearer realm="hybrid-memory", error="invalid_token", error_description="The token has expired."'
+    )
+
+
+@each_route
+def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+    """Named or not, it is the same."""
+    guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=bearer(issuer.token("ana")))
+    guarded_api.archive.store(guarded_api.queue.take())
+    for is_named in (False, True):
+        status, text = _ask(guarded_api, sample, bearer(issuer.token("ana")), is_named=is_named)
+        # The second time it is deleted already.
+        is_gone = is_named and sample.route.startswith("DELETE /threads")
+        assert status == (404 if is_gone else sample.success), text
+
+
+@each_route
+def test_another_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+    """Naming them is 403, and says no more than that."""
+    if sample.names_user == "nobody":
+        return
+    before = guarded_api.is_untouched()
+    answer = guarded_api.ask(
+        sample.method,
+        sample.path("t", "ana"),
+        sample.body("t", "ana"),
+        headers=bearer(issuer.token("bob")),
+        query=sample.query("ana"),
+    )
+    told = problem(answer, 403, "user_id")
+    assert told["errors"][0]["in"] == sample.names_user
+    assert guarded_api.is_untouched() == before
+
+
+@each_route
+@pytest.mark.parametrize("claim", [{"scope": f"openid {OPERATOR}"}, {"scp": [OPERATOR]}, {"scp": OPERATOR}])
+def test_an_operator(guarded_api: Api, issuer: Issuer, sample: Sample, claim: dict[str, Any]) -> None:
+    """May act for anybody."""
+    guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=bearer(issuer.token("ana")))
+    guarded_api.archive.store(guarded_api.queue.take())
+    status, text = _ask(guarded_api, sample, bearer(issuer.token("ops", **claim)), is_named=True)
+    assert status == sample.success, text
+
+
+def test_a_user_left_out_is_the_tokens(guarded_api: Api, issuer: Issuer) -> None:
+    """In what is kept, and in whose preferences are used."""
+    ana = bearer(issuer.token("ana"))
+    guarded_api.ask("PUT", "/users/ana/preferences", {"tone": "dry"}, headers=ana)
+    answer = guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=ana).json()
+    assert "tone: dry" in answer["response"]
+    kept = guarded_api.queue.take()
+    assert [each.user_id for each in kept] == ["ana"]
+    guarded_api.archive.store(kept)
+    listed = guarded_api.ask("GET", "/threads", headers=ana).json()
+    assert [item["thread_id"] for item in listed["items"]] == ["t"]
+    assert guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("bob"))).json()["items"] == []
+
+
+def test_without_a_guard_the_user_has_to_be_named(api: Api) -> None:
+    """As before there were tokens."""
+    told = problem(api.ask("GET", "/threads"), 422, "user_id")
+    assert told["errors"][0]["in"] == "query"
+
+
+@pytest.mark.parametrize("header", ["bearer {}", "BEARER {}", "Bearer   {}  "])
+def test_forms_of_the_header(guarded_api: Api, issuer: Issuer, header: str) -> None:
+    """The scheme's case does not matter, nor do spaces."""
+    headers = {"authorization": header.format(issuer.token("ana"))}
+    assert guarded_api.ask("GET", "/threads", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "{}",
+        "Basic {}",
+        "Token {}",
+        "Bearer {0} {0}",
+        "Bearer {0}, Bearer {0}",
+        "Bearer {}\x01",
+    ],
+)
+def test_a_header_of_another_form(guarded_api: Api, issuer: Issuer, header: str) -> None:
+    """401 and the form it has to have; two that a gateway has joined are none."""
+    answer = guarded_api.ask("GET", "/threads", headers={"authorization": header.format(issuer.token("ana"))})
+    problem(answer, 401)
+    assert 'error="invalid_request"' in answer.headers["www-authenticate"]
+
+
+def test_a_token_elsewhere_is_none(guarded_api: Api, issuer: Issuer) -> None:
+    """In the query or the body it is not looked for: it would stand in logs."""
+    token = issuer.token("ana")
+    problem(guarded_api.ask("GET", "/threads", query={"access_token": token}), 401)
+    problem(guarded_api.ask("POST", "/invoking", {"access_token": token}), 401)
+
+
+def test_a_browser_asks_in_advance(guarded_api: Api) -> None:
+    """Without a token, as browsers do: it is answered as without a guard."""
+    headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    assert guarded_api.ask("OPTIONS", "/run", headers=headers).status_code != 401
+
+
+def test_an_outage_of_the_issuer(guarded_api: Api, issuer: Issuer) -> None:
+    """Nobody can say, so nobody is let in, and nobody is blamed."""
+    issuer.status = 503
+    answer = guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("ana")))
+    problem(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    assert guarded_api.ask("GET", "/health").status_code == 200
+
+
+def test_the_description(guarded_api: Api, api: Api) -> None:
+    """It says where a token is needed, and what is answered without; without a guard it does not."""
+    described = guarded_api.ask("GET", "/openapi.json").json()
+    assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            if path == "/health":
+                assert "security" not in operation
+                continue
+            assert operation["security"] == [{"bearer": []}]
+            for status in ("401", "403"):
+                assert list(operation["responses"][status]["content"]) == ["application/problem+json"]
+            assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
+    assert "security" not in api.ask("GET", "/openapi.json").text
