@@ -54,7 +54,7 @@ export function serve(faults: Faults = {}): Memory {
     memory.reads.push(query);
     const fault = await faults.read?.(memory.reads.length);
     if (fault) return fault;
-    const stored = memory.threads.get(decodeURIComponent(params.thread));
+    const stored = memory.threads.get(params.thread);
     if (!stored) return problem(404, 'There is no such thread.');
     const end = Number(query.get('cursor') ?? stored.length);
     const start = Math.max(0, end - Number(query.get('limit')));

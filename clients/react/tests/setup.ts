@@ -1,5 +1,5 @@
 import { cleanup } from '@testing-library/react';
-import { afterAll, afterEach, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { server } from './server.js';
 
 beforeAll(() => {
@@ -7,6 +7,8 @@ beforeAll(() => {
 });
 afterEach(() => {
   cleanup();
+  // Before the storage is emptied, which a test may have broken.
+  vi.restoreAllMocks();
   server.resetHandlers();
   sessionStorage.clear();
   localStorage.clear();

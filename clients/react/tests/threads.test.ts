@@ -1,0 +1,319 @@
+import { act } from '@testing-library/react';
+import { expect, test, vi } from 'vitest';
+import { chat } from './chat.js';
+import { answerTo, API, gate, problem, serve, tell } from './server.js';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+test('a thread id is made if none is given, is there in the first render, and stays', async () => {
+  serve();
+  const onThreadId = vi.fn();
+  const shown = chat({ onThreadId });
+  await shown.say('Hello');
+  const ids = new Set(shown.renders.map(({ threadId }) => threadId));
+  expect([...ids]).toEqual([expect.stringMatching(UUID)]);
+  expect(onThreadId.mock.calls).toEqual([[shown.now.threadId]]);
+});
+
+test('a new thread asks for no history, and a given one that is not there yet is empty, without an error', async () => {
+  const memory = serve();
+  const made = chat();
+  await made.until(({ historyStatus }) => historyStatus === 'ready');
+  expect(memory.reads).toHaveLength(0);
+  const given = chat({ threadId: 'nobody said anything here' });
+  await given.until(({ historyStatus }) => historyStatus === 'ready');
+  expect(memory.reads).toHaveLength(1);
+  expect(given.now).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
+});
+
+test('the thread is kept for the tab: a reload goes on with it, and shows what was said', async () => {
+  serve();
+  const before = chat();
+  await before.say('Hello');
+  before.unmount();
+  const after = chat();
+  expect(after.now.threadId).toBe(before.now.threadId);
+  await after.until(({ messages }) => messages.length === 2);
+  expect(after.texts).toEqual(['Hello', 'You said: Hello']);
+  expect(localStorage).toHaveLength(0);
+});
+
+test('persist: local keeps it for the browser, false for nobody', () => {
+  serve();
+  const local = chat({ persist: 'local' });
+  expect(sessionStorage).toHaveLength(0);
+  expect(chat({ persist: 'local' }).now.threadId).toBe(local.now.threadId);
+  localStorage.clear();
+  const none = chat({ persist: false });
+  expect(localStorage).toHaveLength(0);
+  expect(sessionStorage).toHaveLength(0);
+  expect(chat({ persist: false }).now.threadId).not.toBe(none.now.threadId);
+});
+
+test('what is kept belongs to one API and one user', () => {
+  serve();
+  const ids = [
+    chat({ userId: 'ada' }),
+    chat({ userId: 'bob' }),
+    chat(),
+    chat({ baseUrl: `${API}/other`, userId: 'ada' }),
+  ].map(({ now }) => now.threadId);
+  expect(new Set(ids).size).toBe(4);
+  expect(chat({ userId: 'ada', baseUrl: `${API}/` }).now.threadId).toBe(ids[0]);
+});
+
+test.each(['', 'null', '{', '"x"', '{"threadId":7}', '{"threadId":""}', JSON.stringify({ threadId: 'x'.repeat(300) })])(
+  'a corrupt entry is ignored: %s',
+  (corrupt) => {
+    serve();
+    const first = chat();
+    sessionStorage.setItem(sessionStorage.key(0) ?? '', corrupt);
+    first.unmount();
+    const second = chat();
+    expect(second.now.threadId).toMatch(UUID);
+    expect(second.now.threadId).not.toBe(first.now.threadId);
+  },
+);
+
+test('storage that throws is ignored', async () => {
+  serve();
+  const full = (): never => {
+    throw new DOMException('full', 'QuotaExceededError');
+  };
+  vi.spyOn(Storage.prototype, 'getItem').mockImplementation(full);
+  vi.spyOn(Storage.prototype, 'setItem').mockImplementation(full);
+  const shown = chat();
+  expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
+});
+
+test('storage that may not even be touched is ignored', async () => {
+  serve();
+  vi.spyOn(window, 'sessionStorage', 'get').mockImplementation(() => {
+    throw new DOMException('denied', 'SecurityError');
+  });
+  const shown = chat();
+  expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
+});
+
+test('a given thread id is not kept', () => {
+  serve();
+  chat({ threadId: 't' });
+  expect(sessionStorage).toHaveLength(0);
+});
+
+test('generateId makes thread ids', async () => {
+  const memory = serve();
+  const shown = chat({ generateId: () => 'mine' });
+  await shown.say('Hello');
+  expect(memory.runs[0]?.body.thread_id).toBe('mine');
+  expect(memory.runs[0]?.key).toMatch(UUID);
+});
+
+test('switching shows not one message of the thread before, in no render', async () => {
+  const memory = serve();
+  tell(memory, 'a', 1);
+  tell(memory, 'b', 2);
+  const shown = chat({ threadId: 'a' });
+  await shown.until(({ messages }) => messages.length === 2);
+  const before = shown.renders.length;
+  shown.set({ threadId: 'b' });
+  expect(shown.now).toMatchObject({ threadId: 'b', messages: [], historyStatus: 'loading' });
+  await shown.until(({ messages }) => messages.length === 4);
+  for (const { threadId, messages } of shown.renders.slice(before)) {
+    expect(threadId).toBe('b');
+    expect(messages.every(({ exchangeId }) => exchangeId?.startsWith('b-'))).toBe(true);
+  }
+});
+
+test('switching in the middle of a turn aborts it and ignores its answer', async () => {
+  const { opened, open } = gate<Response>();
+  const signals: (AbortSignal | null | undefined)[] = [];
+  const deaf: typeof fetch = async (input, init) => {
+    if (init?.method !== 'POST') return fetch(input, init);
+    // Takes no notice of its signal.
+    signals.push(init.signal);
+    return opened;
+  };
+  serve();
+  const onFinish = vi.fn();
+  const onError = vi.fn();
+  const shown = chat({ threadId: 'a', fetch: deaf, onFinish, onError });
+  let answer: unknown = 'none yet';
+  shown.do(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
+  await vi.waitFor(() => {
+    expect(signals).toHaveLength(1);
+  });
+  shown.set({ threadId: 'b', fetch: deaf, onFinish, onError });
+  expect(signals[0]?.aborted).toBe(true);
+  expect(shown.now).toMatchObject({ threadId: 'b', status: 'ready', messages: [], error: undefined });
+  await act(async () => {
+    open(Response.json(answerTo({ prompt: 'Hello' })));
+    await opened;
+  });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  expect(shown.now).toMatchObject({ threadId: 'b', status: 'ready', messages: [], lastContext: undefined });
+  expect(answer).toBeUndefined();
+  expect(onFinish).not.toHaveBeenCalled();
+  expect(onError).not.toHaveBeenCalled();
+});
+
+test('late history of the thread before is ignored', async () => {
+  const { opened, open } = gate();
+  const memory = serve({ read: (count) => (count === 1 ? opened : undefined) });
+  tell(memory, 'a', 3);
+  tell(memory, 'b', 1);
+  const shown = chat({ threadId: 'a' });
+  await vi.waitFor(() => {
+    expect(memory.reads).toHaveLength(1);
+  });
+  shown.set({ threadId: 'b' });
+  await shown.until(({ messages }) => messages.length === 2);
+  open(undefined);
+  await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
+  expect(shown.texts).toEqual(['q0', 'a0']);
+});
+
+test('back in a thread that was left in the middle of a turn, the text is there, and the history mends it', async () => {
+  const { opened, open } = gate();
+  const memory = serve({ run: (_, count) => (count === 1 ? opened : undefined) });
+  tell(memory, 'a', 1);
+  const shown = chat({ threadId: 'a' });
+  await shown.until(({ messages }) => messages.length === 2);
+  shown.do(({ sendMessage }) => void sendMessage('Hello'));
+  await memory.arrived(1);
+  shown.set({ threadId: 'b' });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  shown.set({ threadId: 'a' });
+  expect(shown.now.messages.at(-1)).toMatchObject({ content: 'Hello', status: 'failed', error: { isAbort: true } });
+  open(undefined);
+  await vi.waitFor(() => {
+    expect(memory.threads.get('a')).toHaveLength(4);
+  });
+  shown.set({ threadId: 'b' });
+  shown.set({ threadId: 'a' });
+  await shown.until(({ messages }) => messages.length === 4);
+  expect(shown.now.messages.map(({ status }) => status)).toEqual(['sent', 'sent', 'sent', 'sent']);
+  expect(shown.texts.slice(2)).toEqual(['Hello', 'You said: Hello']);
+});
+
+test('a failed send survives a switch, and can be sent again', async () => {
+  const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : undefined) });
+  const shown = chat({ threadId: 'a' });
+  await shown.say('Hello');
+  shown.set({ threadId: 'b' });
+  shown.set({ threadId: 'a' });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  shown.do(({ retry }) => void retry());
+  await shown.until(({ messages }) => messages.length === 2);
+  expect(memory.runs[1]?.body).toEqual(memory.runs[0]?.body);
+});
+
+test('a change of users leaves nothing of the one before', async () => {
+  const memory = serve();
+  tell(memory, 'a', 1);
+  const shown = chat({ threadId: 'a', userId: 'ada' });
+  await shown.until(({ messages }) => messages.length === 2);
+  memory.threads.clear();
+  shown.set({ threadId: 'a', userId: 'bob' });
+  expect(shown.now).toMatchObject({ userId: 'bob', messages: [] });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  shown.set({ threadId: 'a', userId: 'ada' });
+  expect(shown.now.messages).toEqual([]);
+});
+
+test('newThread starts an empty thread, keeps it, tells of it, and aborts what was under way', async () => {
+  const memory = serve({ run: (_, count) => (count === 1 ? gate().opened : undefined) });
+  const onThreadId = vi.fn();
+  const shown = chat({ onThreadId });
+  const first = shown.now.threadId;
+  shown.do(({ sendMessage }) => void sendMessage('Hello'));
+  await memory.arrived(1);
+  const second = shown.do(({ newThread }) => newThread());
+  expect(second).toMatch(UUID);
+  expect(shown.now).toMatchObject({ threadId: second, messages: [], status: 'ready', historyStatus: 'ready' });
+  await shown.say('Hello again');
+  expect(memory.runs.map(({ body }) => body.thread_id)).toEqual([first, second]);
+  expect(onThreadId.mock.calls).toEqual([[first], [second]]);
+  shown.unmount();
+  expect(chat().now.threadId).toBe(second);
+});
+
+test('newThread twice is two threads, and the second one is shown', () => {
+  serve();
+  const shown = chat();
+  const [one, two] = shown.do(({ newThread }) => [newThread(), newThread()]);
+  expect(one).not.toBe(two);
+  expect(shown.now.threadId).toBe(two);
+});
+
+test('newThread with a given id moves on by itself, and follows the next id that is given', async () => {
+  const memory = serve();
+  tell(memory, 'a', 1);
+  const shown = chat({ threadId: 'a' });
+  await shown.until(({ messages }) => messages.length === 2);
+  const made = shown.do(({ newThread }) => newThread());
+  shown.set({ threadId: 'a' });
+  expect(shown.now.threadId).toBe(made);
+  await shown.say('Hello');
+  // As by a parent that keeps the id in its own state.
+  shown.set({ threadId: made });
+  expect(shown.texts).toEqual(['Hello', 'You said: Hello']);
+  shown.set({ threadId: 'a' });
+  expect(shown.now.threadId).toBe('a');
+  await shown.until(({ messages }) => messages.length === 2);
+});
+
+test('two hooks on one page agree on the thread, and each sees what the other is answered', async () => {
+  const memory = serve();
+  const first = chat();
+  const second = chat();
+  expect(second.now.threadId).toBe(first.now.threadId);
+  await first.say('one');
+  await second.say('two');
+  const both = ['one', 'You said: one', 'two', 'You said: two'];
+  expect(first.texts).toEqual(both);
+  await second.until(({ messages }) => messages.length === 4);
+  expect(second.texts).toEqual(both);
+  expect(memory.runs).toHaveLength(2);
+});
+
+test('after the end of the component nothing is called, nothing goes on, and nothing is shown elsewhere', async () => {
+  const { opened, open } = gate();
+  const memory = serve({ run: () => opened, read: () => opened });
+  const signals: (AbortSignal | null | undefined)[] = [];
+  const onFinish = vi.fn();
+  const onError = vi.fn();
+  const shown = chat({
+    threadId: 't',
+    onFinish,
+    onError,
+    fetch: (input, init) => {
+      signals.push(init?.signal);
+      return fetch(input, init);
+    },
+  });
+  let isSettled = false;
+  shown.do(({ sendMessage }) => void sendMessage('Hello').then(() => (isSettled = true)));
+  await memory.arrived(1);
+  const renders = shown.renders.length;
+  shown.unmount();
+  await vi.waitFor(() => {
+    expect(isSettled).toBe(true);
+  });
+  expect(signals.map((signal) => signal?.aborted)).toEqual([true, true]);
+  open(undefined);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(shown.renders).toHaveLength(renders);
+  expect(onFinish).not.toHaveBeenCalled();
+  expect(onError).not.toHaveBeenCalled();
+});
+
+test('the functions stay the same', async () => {
+  serve();
+  const shown = chat();
+  const first = shown.now;
+  await shown.say('Hello');
+  for (const name of ['sendMessage', 'stop', 'retry', 'newThread', 'loadMore', 'refresh', 'clearError'] as const) {
+    expect(shown.now[name]).toBe(first[name]);
+  }
+});
