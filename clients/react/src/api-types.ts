@@ -791,8 +791,8 @@ export interface operations {
     };
     list_threads: {
         parameters: {
-            query: {
-                user_id: string;
+            query?: {
+                user_id?: string | null;
                 limit?: number;
                 cursor?: string | null;
             };
