@@ -18,8 +18,8 @@ _TIMEOUT_SECONDS: Final = 2
 _FRESH_SECONDS: Final = 300
 # And for so long while it cannot: an outage must not make keys eternal.
 _MOST_SECONDS: Final = 86_400
-# An unknown key is looked for at most this often: anybody can make a token that names one.
-_BETWEEN_FETCHES: Final = 30
+# An unknown key may be new, so it is looked for at once; but at most this often: anybody can make a token that names one.
+_BETWEEN_SEARCHES: Final = 10
 _BETWEEN_FAILURES: Final = 5
 
 
@@ -38,7 +38,7 @@ class SigningKeys:
         self._client = PyJWKClient(url, cache_jwk_set=False, timeout=_TIMEOUT_SECONDS)
         self._clock = clock
         self._keys: dict[tuple[str, str], PyJWK] = {}
-        self._fetched_at = self._tried_at = -float("inf")
+        self._fetched_at = self._tried_at = self._searched_at = -float("inf")
 
     def find(self, kid: str, algorithm: str) -> PyJWK | None:
         """Return the key of that id and algorithm; None if the issuer has none.
@@ -53,7 +53,8 @@ class SigningKeys:
             raise SigningKeysUnavailable(_BETWEEN_FAILURES)
         if (key := self._keys.get((kid, algorithm))) is not None:
             return key
-        if now - self._fetched_at > _BETWEEN_FETCHES:
+        if now > self._fetched_at and now - self._searched_at > _BETWEEN_SEARCHES:
+            self._searched_at = now
             self._fetch(now)
         if self._tried_at > self._fetched_at:
             # Not the caller's fault: the key may be one that was published since.

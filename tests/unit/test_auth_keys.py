@@ -64,17 +64,17 @@ def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
     """Found as soon as a token names it, and the old one is gone with the next fetch."""
     assert keys.find("one", "RS256")
     issuer.keys = {"three": new_key()}
-    watch.now += 31
+    watch.now += 0.1
     assert keys.find("three", "RS256")
     assert keys.find("one", "RS256") is None
 
 
 def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """One question in half a minute, however many tokens name keys that do not exist."""
+    """One question in ten seconds, however many tokens name keys that do not exist."""
     for number in range(100):
         watch.now += 0.5
         assert keys.find(f"made-up-{number}", "RS256") is None
-    assert issuer.fetches == 2
+    assert issuer.fetches == 6
 
 
 @pytest.mark.parametrize(
