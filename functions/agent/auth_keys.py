@@ -18,7 +18,7 @@ _TIMEOUT_SECONDS: Final = 2
 _FRESH_SECONDS: Final = 300
 # And for so long while it cannot: an outage must not make keys eternal.
 _MOST_SECONDS: Final = 86_400
-# An unknown key may be new, so it is looked for at once; but at most this often: anybody can make a token that names one.
+# An unknown key may be new, so it is looked for at once; but at most this often: anybody can name one that is not.
 _BETWEEN_SEARCHES: Final = 10
 _BETWEEN_FAILURES: Final = 5
 
