@@ -10,7 +10,7 @@ export type { TurnContext } from './types.js';
 /** What an answer's `metadata` holds. */
 export interface HybridMemoryMetadata {
   exchangeId?: string | null;
-  context?: Omit<TurnContext, 'latencyMs'>;
+  context?: Omit<TurnContext, 'latencyMs' | 'timings'>;
 }
 
 export type HybridMemoryUIMessage = UIMessage<HybridMemoryMetadata>;
@@ -54,7 +54,7 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
       exchange_id: exchangeId,
     };
     const signal = abortSignal ?? new AbortController().signal;
-    const answer = await postRun(this.#connection(headers), request, exchangeId, signal);
+    const { answer } = await postRun(this.#connection(headers), request, exchangeId, signal);
     this.#attempts.delete(`${chatId}/${message.id}`);
     const { source, degraded, durability, cached } = answer.memory;
     const metadata = { exchangeId: answer.exchange_id, context: { source, degraded, durability, cached } };

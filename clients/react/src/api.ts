@@ -23,6 +23,12 @@ const LONGEST_WAIT_MS = 60_000;
 const SHORTEST_WAIT_MS = 250;
 const USUAL_WAIT_MS = 1_000;
 
+/** An answer to a turn, and what its parts took on the server, in milliseconds, as far as that was told. */
+export interface Ran {
+  readonly answer: RunAnswer;
+  readonly timings: Readonly<Record<string, number>>;
+}
+
 /** Returns the address without a slash at its end. */
 export function baseUrlOf(connection: Connection): string {
   return (connection.baseUrl ?? '').replace(/\/+$/, '');
@@ -38,12 +44,14 @@ export async function postRun(
   body: RunRequest,
   idempotencyKey: string,
   signal: AbortSignal,
-): Promise<RunAnswer> {
+): Promise<Ran> {
   const deadline = Date.now() + LONGEST_WAIT_MS;
   const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey };
   for (;;) {
     const response = await ask(connection, '/run', { method: 'POST', body, headers, signal });
-    if (response.status !== 409 || Date.now() > deadline) return read(response, signal, isRunAnswer);
+    if (response.status !== 409 || Date.now() > deadline) {
+      return { answer: await read(response, signal, isRunAnswer), timings: timingsOf(response) };
+    }
     const seconds = retryAfterOf(response);
     await pause(seconds === undefined ? USUAL_WAIT_MS : Math.max(SHORTEST_WAIT_MS, seconds * 1000), signal);
   }
@@ -124,6 +132,12 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return waited.finally(() => {
     clearTimeout(timer);
   });
+}
+
+function timingsOf(response: Response): Record<string, number> {
+  const told = response.headers.get('Server-Timing') ?? '';
+  const parts = told.matchAll(/([\w-]+);dur=([\d.]+)/g);
+  return Object.fromEntries(Array.from(parts, ([, part = '', took]) => [part, Number(took)]));
 }
 
 function isRunAnswer(body: unknown): body is RunAnswer {

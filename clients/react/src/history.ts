@@ -51,6 +51,7 @@ async function read(host: Host, thread: Thread, side: 'newest' | 'older'): Promi
       for (const layer of page.degraded) degraded.add(layer);
       cursor = page.next_cursor;
       // The newest messages have to reach what was read before, else there would be a gap.
+      if (page.items.length === 0) break;
     } while (side === 'newest' && cursor !== null && !thread.reaches(told));
     if (side === 'older' || !thread.isLoaded) thread.cursor = cursor;
     thread.isLoaded = true;

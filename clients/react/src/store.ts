@@ -8,7 +8,7 @@ import { Turns } from './turns.js';
 import type { ChatActions, ChatMessage, ChatSnapshot, UseAgentChatOptions } from './types.js';
 import { keyOf } from './unite.js';
 
-/** Threads that were left are kept with what could not be sent there, this many. */
+/** What could not be sent is kept for this many threads that were left. */
 const MOST_THREADS = 20;
 
 /** The stores on this page, so that two that show the same thread see each other's turns. */
@@ -24,7 +24,9 @@ export class ChatStore implements ChatActions, Host {
   options: UseAgentChatOptions;
   readonly #threads = new Map<string, Thread>();
   /** The thread made or remembered here, by scope. */
-  readonly #own = new Map<string, { id: string; isNew: boolean }>();
+  readonly #own = new Map<string, string>();
+  /** The keys of threads made here in which nothing was said before they were left. */
+  readonly #unused = new Set<string>();
   /** Where `newThread` went, from what was asked for then. */
   #moved: { scope: string; from: string | null; id: string } | undefined;
   #active: Thread | undefined;
@@ -64,22 +66,24 @@ export class ChatStore implements ChatActions, Host {
     const scope = scopeNamed(options);
     const asked = options.threadId ?? null;
     const moved = this.#moved?.scope === scope.name && this.#moved.from === asked ? this.#moved.id : undefined;
-    if (moved !== undefined) return this.#thread(scope, moved, true);
-    if (asked !== null) return this.#thread(scope, asked, false);
-    let own = this.#own.get(scope.name);
-    if (!own) {
-      const known = recallThread(options.persist ?? 'session', scope.name);
-      own = known === undefined ? { id: madeId(options), isNew: true } : { id: known, isNew: false };
-      this.#own.set(scope.name, own);
-    }
-    return this.#thread(scope, own.id, own.isNew);
+    return this.#thread(scope, moved ?? asked ?? this.#ownId(scope, options));
   }
 
-  #thread(scope: Scope, id: string, isNew: boolean): Thread {
-    const key = JSON.stringify([scope.name, id]);
+  #ownId(scope: Scope, options: UseAgentChatOptions): string {
+    let id = this.#own.get(scope.name) ?? recallThread(options.persist ?? 'session', scope.name);
+    if (id === undefined) {
+      id = madeId(options);
+      this.#unused.add(keyFor(scope, id));
+    }
+    this.#own.set(scope.name, id);
+    return id;
+  }
+
+  #thread(scope: Scope, id: string): Thread {
+    const key = keyFor(scope, id);
     let thread = this.#threads.get(key);
     if (!thread) {
-      thread = new Thread(key, id, scope.userId, isNew, this.#initial);
+      thread = new Thread(key, id, scope.userId, this.#unused.has(key), this.#initial);
       // They are the first thread's.
       this.#initial = [];
       this.#threads.set(key, thread);
@@ -113,48 +117,50 @@ export class ChatStore implements ChatActions, Host {
 
   #activate(asked: Thread): void {
     if (asked === this.#active) return;
-    const scope = scopeNamed(this.options).name;
-    let thread = asked;
-    if (this.#isOwn()) {
-      const persist = this.options.persist ?? 'session';
-      const known = recallThread(persist, scope);
-      // Another hook on this page was faster to make one; nothing was said here yet, so the two agree.
-      if (known !== undefined && known !== thread.id && thread.isNew && thread.messages.length === 0 && !this.#moved) {
-        this.#own.set(scope, { id: known, isNew: false });
-        this.#threads.delete(thread.key);
-        thread = this.threadFor(this.options);
-      } else {
-        rememberThread(persist, scope, thread.id);
-      }
-    }
+    const thread = this.#isOwn() ? this.#settled(asked) : asked;
     if (this.#active) this.#leave(this.#active);
     this.#active = thread;
     this.#prune(thread);
-    if ((this.#isOwn() || this.#moved) && this.#toldId !== thread.id) {
+    if (!this.#isOwn() && !this.#moved) this.#toldId = undefined;
+    else if (this.#toldId !== thread.id) {
       this.#toldId = thread.id;
       this.tell(thread, (options) => options.onThreadId?.(thread.id));
     }
-    const isEmpty = thread.isNew && thread.messages.length === 0;
-    if (!isEmpty && this.options.loadHistory !== false) void refresh(this, thread);
+    if (!thread.isLoaded && this.options.loadHistory !== false) void refresh(this, thread);
     this.emit(thread);
   }
 
-  /** Drops what the thread waits for: nobody looks at it. What was not sent stays in it, should somebody come back. */
+  /** Returns the thread that is shown in the end: this one, remembered, or the one that another hook made meanwhile. */
+  #settled(thread: Thread): Thread {
+    const scope = scopeNamed(this.options).name;
+    const persist = this.options.persist ?? 'session';
+    const known = recallThread(persist, scope);
+    const isUntouched = this.#unused.has(thread.key) && thread.messages.length === 0 && !this.#moved;
+    if (known === undefined || known === thread.id || !isUntouched) {
+      rememberThread(persist, scope, thread.id);
+      return thread;
+    }
+    this.#own.set(scope, known);
+    return this.threadFor(this.options);
+  }
+
+  /** Drops what the thread waits for: nobody looks at it. */
   #leave(thread: Thread): void {
     this.#turns.stop(thread, true);
     stopReading(thread);
-    thread.clearError();
-    thread.changed();
+    if (thread.messages.length > 0) this.#unused.delete(thread.key);
+    thread.forget();
   }
 
   #prune(thread: Thread): void {
-    const scope = thread.key.slice(0, -JSON.stringify(thread.id).length - 1);
+    const scope = scopeNamed(this.options);
     this.#threads.delete(thread.key);
     this.#threads.set(thread.key, thread);
     for (const [key, other] of this.#threads) {
       // Another user's messages do not outlive the change of users.
-      const isStrange = !key.startsWith(scope);
-      if (other !== thread && (isStrange || this.#threads.size > MOST_THREADS)) this.#threads.delete(key);
+      const isStrange = key !== keyFor(scope, other.id);
+      const isNeeded = other === thread || (other.messages.length > 0 && !isStrange);
+      if (!isNeeded || this.#threads.size > MOST_THREADS) this.#threads.delete(key);
     }
   }
 
@@ -184,7 +190,8 @@ export class ChatStore implements ChatActions, Host {
     const id = madeId(this.options);
     const from = this.options.threadId ?? null;
     this.#moved = { scope: scope.name, from, id };
-    if (from === null) this.#own.set(scope.name, { id, isNew: true });
+    this.#unused.add(keyFor(scope, id));
+    if (from === null) this.#own.set(scope.name, id);
     this.#activate(this.threadFor(this.options));
     return id;
   };
@@ -222,6 +229,10 @@ export class ChatStore implements ChatActions, Host {
 function scopeNamed(options: UseAgentChatOptions): Scope {
   const userId = options.userId ?? null;
   return { name: scopeOf(baseUrlOf(options), userId), userId };
+}
+
+function keyFor(scope: Scope, id: string): string {
+  return JSON.stringify([scope.name, id]);
 }
 
 function madeId(options: UseAgentChatOptions): string {

@@ -26,7 +26,8 @@ export class Thread {
 
   /** Where the next older page begins; null when there is none, or nothing was loaded yet. */
   cursor: string | null = null;
-  isLoaded = false;
+  /** Whether the newest page was read, or there is none yet. */
+  isLoaded: boolean;
   historyFailed = false;
   historyDegraded: readonly string[] = [];
   /** The reads under way: of the newest page, of one more of them asked for meanwhile, of an older page. */
@@ -35,17 +36,19 @@ export class Thread {
   older: Promise<void> | undefined;
   reading = new AbortController();
 
+  /** The messages that the server told of. */
   readonly #told: Set<string>;
   #snapshot: ChatSnapshot | undefined;
 
+  /** With `isNew`, the thread was made here, and the server knows nothing of it before its first message. */
   constructor(
     readonly key: string,
     readonly id: string,
     readonly userId: string | null,
-    /** Made here, so that the server knows nothing of it before the first message. */
-    readonly isNew: boolean,
+    isNew: boolean,
     initial: readonly ChatMessage[] = [],
   ) {
+    this.isLoaded = isNew;
     this.messages = initial;
     this.#told = new Set(initial.map(keyOf));
   }
@@ -78,12 +81,26 @@ export class Thread {
   #historyStatus(): ChatSnapshot['historyStatus'] {
     if (this.newest ?? this.older) return 'loading';
     if (this.historyFailed) return 'error';
-    return this.isLoaded || this.isNew ? 'ready' : 'idle';
+    return this.isLoaded ? 'ready' : 'idle';
   }
 
   /** Tells whether these go back to what the server told before, so that there is no gap between the two. */
   reaches(told: readonly ChatMessage[]): boolean {
-    return this.#told.size === 0 || told.some((message) => this.#told.has(keyOf(message)));
+    // Of a thread that was made here, all is shown: what others added goes back to its beginning.
+    if (this.#told.size === 0) return !this.isLoaded;
+    return told.some((message) => this.#told.has(keyOf(message)));
+  }
+
+  /** Forgets all but what was not sent: the rest is the server's to tell, should somebody come back. */
+  forget(): void {
+    this.messages = this.messages.filter(({ status }) => status === 'failed');
+    this.#told.clear();
+    this.cursor = null;
+    this.isLoaded = this.historyFailed = false;
+    this.historyDegraded = [];
+    this.lastContext = undefined;
+    this.clearError();
+    this.changed();
   }
 
   /** Takes in a part of the thread as the server holds it, oldest first. */

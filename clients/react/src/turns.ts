@@ -1,4 +1,4 @@
-import { postRun, type RunAnswer } from './api.js';
+import { postRun, type Ran } from './api.js';
 import { AgentChatError, stopped, unanswered } from './errors.js';
 import type { Host } from './host.js';
 import { newId } from './ids.js';
@@ -93,18 +93,18 @@ export class Turns {
   async #deliver(thread: Thread, out: Outgoing): Promise<void> {
     const began = performance.now();
     try {
-      const answer = await postRun(this.#host.options, out.body, out.exchangeId, out.controller.signal);
-      this.#finish(thread, out, answer, Math.round(performance.now() - began));
+      const ran = await postRun(this.#host.options, out.body, out.exchangeId, out.controller.signal);
+      this.#finish(thread, out, ran, Math.round(performance.now() - began));
     } catch (error) {
       this.#fail(thread, out, error instanceof AgentChatError ? error : unanswered(error));
     }
   }
 
-  #finish(thread: Thread, out: Outgoing, answer: RunAnswer, latencyMs: number): void {
+  #finish(thread: Thread, out: Outgoing, { answer, timings }: Ran, latencyMs: number): void {
     // Stopped or left meanwhile: that was told already.
     if (thread.running !== out) return;
     const { source, degraded, durability, cached } = answer.memory;
-    const context = { source, degraded, durability, cached, latencyMs };
+    const context = { source, degraded, durability, cached, latencyMs, timings };
     const asked = thread.find(`${out.exchangeId}:user`);
     const question = asked && thread.update(asked, { status: 'sent' });
     const message = thread.answer({

@@ -17,6 +17,8 @@ export interface TurnContext {
   readonly cached: boolean;
   /** From sending to the answer, measured here, in milliseconds. */
   readonly latencyMs: number;
+  /** What parts of it took on the server (`recall`, `agent`, `keep`, …), in milliseconds; empty if that was not told. */
+  readonly timings: Readonly<Record<string, number>>;
 }
 
 export interface ChatMessage {

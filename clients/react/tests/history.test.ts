@@ -109,6 +109,19 @@ test('refresh leaves no gap, however much was said elsewhere, and hasMore as it 
   expect(shown.texts).toEqual(numbered(0, 12));
 });
 
+test('refresh of a thread that was made here brings all that others said, before and after', async () => {
+  const memory = serve();
+  const shown = chat({ pageSize: 4 });
+  const id = shown.now.threadId ?? '';
+  tell(memory, id, 4);
+  await shown.say('mine');
+  for (const n of ['1', '2', '3']) store(memory, id, n, `theirs ${n}`, `answer ${n}`);
+  await refreshed(shown);
+  const later = ['1', '2', '3'].flatMap((n) => [`theirs ${n}`, `answer ${n}`]);
+  expect(shown.texts).toEqual([...numbered(0, 4), 'mine', 'You said: mine', ...later]);
+  expect(shown.now.hasMore).toBe(false);
+});
+
 test('refresh during a refresh asks again afterwards, once', async () => {
   const { opened, open } = gate();
   const memory = serve({ read: (count) => (count === 1 ? opened : undefined) });

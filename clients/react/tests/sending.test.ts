@@ -88,11 +88,22 @@ test('the same text twice is two messages', async () => {
   expect(shown.texts).toEqual(['yes', 'You said: yes', 'yes', 'You said: yes']);
 });
 
-test('lastContext and the answer say which layers served the turn', async () => {
-  serve({ run: ({ body }) => HttpResponse.json(answerTo(body, { source: 'postgres', degraded: ['redis'] })) });
+test('lastContext and the answer say which layers served the turn, and what it took', async () => {
+  serve({
+    run: ({ body }) =>
+      HttpResponse.json(answerTo(body, { source: 'postgres', degraded: ['redis'] }), {
+        headers: { 'Server-Timing': 'recall;dur=12.5, agent;dur=3.0' },
+      }),
+  });
   const shown = chat();
   await shown.say('Hello');
-  expect(shown.now.lastContext).toMatchObject({ source: 'postgres', degraded: ['redis'], durability: 'queue' });
+  expect(shown.now.lastContext).toMatchObject({
+    source: 'postgres',
+    degraded: ['redis'],
+    durability: 'queue',
+    cached: true,
+    timings: { recall: 12.5, agent: 3 },
+  });
   expect(shown.now.lastContext?.latencyMs).toBeGreaterThanOrEqual(0);
   expect(shown.now.messages[1]?.context).toBe(shown.now.lastContext);
 });

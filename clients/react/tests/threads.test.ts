@@ -317,3 +317,56 @@ test('the functions stay the same', async () => {
     expect(shown.now[name]).toBe(first[name]);
   }
 });
+
+test("newThread and a send at once: the message is the new thread's", async () => {
+  const memory = serve();
+  const shown = chat();
+  let id = '';
+  shown.do(({ newThread, sendMessage }) => {
+    id = newThread();
+    void sendMessage('Hello');
+  });
+  await shown.until(({ messages }) => messages.length === 2);
+  expect(memory.runs.map(({ body }) => body.thread_id)).toEqual([id]);
+});
+
+test('a thread that was deleted while it was not shown is empty when it is shown again', async () => {
+  const memory = serve();
+  tell(memory, 'a', 1);
+  const shown = chat({ threadId: 'a' });
+  await shown.until(({ messages }) => messages.length === 2);
+  await shown.say('Hello');
+  shown.set({ threadId: 'b' });
+  memory.threads.delete('a');
+  shown.set({ threadId: 'a' });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  expect(shown.texts).toEqual([]);
+});
+
+test('back in the thread that was made here, its history is there, and it is told of again', async () => {
+  serve();
+  const onThreadId = vi.fn();
+  const shown = chat({ onThreadId });
+  await shown.say('Hello');
+  const made = shown.now.threadId;
+  shown.set({ threadId: 'b', onThreadId });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  shown.set({ onThreadId });
+  expect(shown.now.threadId).toBe(made);
+  await shown.until(({ messages }) => messages.length === 2);
+  expect(onThreadId.mock.calls).toEqual([[made], [made]]);
+});
+
+test('many threads later, what failed in the last twenty is kept', async () => {
+  const memory = serve({ run: () => problem(502, 'no') });
+  const shown = chat({ threadId: '0', loadHistory: false });
+  for (let n = 0; n < 25; n++) {
+    shown.set({ threadId: String(n), loadHistory: false });
+    await shown.say('Hello');
+  }
+  shown.set({ threadId: '6', loadHistory: false });
+  expect(shown.texts).toEqual(['Hello']);
+  shown.set({ threadId: '3', loadHistory: false });
+  expect(shown.texts).toEqual([]);
+  expect(memory.runs).toHaveLength(25);
+});
