@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Computed,
     DateTime,
@@ -64,6 +65,8 @@ class Message(Base):
     content: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     order_key: Mapped[UUID] = mapped_column(Uuid, Computed(ORDER_KEY, persisted=True))
+    # json, not jsonb, which would not keep the bytes; the attribute's name is another because SQLAlchemy has taken it.
+    kept_beside: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
 
     __table_args__ = (
         UniqueConstraint("conversation_id", "exchange_id", "position"),

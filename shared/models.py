@@ -12,6 +12,8 @@ import orjson
 
 from shared.errors import InvalidRecord
 from shared.ids import order_key
+from shared.metadata import MAX_METADATA_BYTES, decode_metadata, encode_metadata, metadata_fault, metadata_size
+from shared.texts import text_fault
 
 WIRE_VERSION: Final = 1
 MAX_ID_LENGTH: Final = 255
@@ -43,6 +45,7 @@ class Message:
         created_at: Aware, UTC; None likewise.
         order: The order key of the exchange; None likewise.
         user_id: Who wrote it, where that is known.
+        metadata: The exchange's, JSON text as `encode_metadata` writes it; with the user's message only.
     """
 
     role: str
@@ -51,15 +54,19 @@ class Message:
     created_at: datetime | None = None
     order: UUID | None = None
     user_id: str | None = None
+    metadata: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the API's shape: `role`, `content`, `exchange_id`, `created_at`."""
-        return {
+        """Return the API's shape: `role`, `content`, `exchange_id`, `created_at`, and `metadata` where there is one."""
+        shown: dict[str, Any] = {
             "role": self.role,
             "content": self.content,
             "exchange_id": str(self.exchange_id) if self.exchange_id else None,
             "created_at": format_time(self.created_at) if self.created_at else None,
         }
+        if self.metadata is not None:
+            shown["metadata"] = decode_metadata(self.metadata)
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Exchange:
     Attributes:
         exchange_id: Names the exchange: the same id twice is one exchange, and the earliest `created_at` wins.
         created_at: When the exchange was accepted; aware, UTC.
+        metadata: What its caller keeps beside the texts, JSON text as `encode_metadata` writes it.
     """
 
     exchange_id: UUID
@@ -78,6 +86,7 @@ class Exchange:
     assistant_message: str
     created_at: datetime
     document_ids: tuple[str, ...] = field(default=())
+    metadata: str | None = None
 
     @property
     def order(self) -> UUID:
@@ -88,7 +97,7 @@ class Exchange:
     def messages(self) -> tuple[Message, Message]:
         """The user's message and the assistant's."""
         named = self.exchange_id, self.created_at, self.order
-        return Message("user", self.user_message, *named, self.user_id), Message(
+        return Message("user", self.user_message, *named, self.user_id, self.metadata), Message(
             "assistant", self.assistant_message, *named
         )
 
@@ -101,18 +110,19 @@ class Exchange:
 
         SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two travel escaped.
         """
-        body = orjson.dumps(
-            {
-                "version": WIRE_VERSION,
-                "exchange_id": str(self.exchange_id),
-                "thread_id": self.thread_id,
-                "user_id": self.user_id,
-                "user_message": self.user_message,
-                "assistant_message": self.assistant_message,
-                "document_ids": list(self.document_ids),
-                "created_at": format_time(self.created_at),
-            }
-        ).decode()
+        record: dict[str, Any] = {
+            "version": WIRE_VERSION,
+            "exchange_id": str(self.exchange_id),
+            "thread_id": self.thread_id,
+            "user_id": self.user_id,
+            "user_message": self.user_message,
+            "assistant_message": self.assistant_message,
+            "document_ids": list(self.document_ids),
+            "created_at": format_time(self.created_at),
+        }
+        if self.metadata is not None:
+            record["metadata"] = orjson.Fragment(self.metadata)
+        body = orjson.dumps(record).decode()
         return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
     @classmethod
@@ -142,6 +152,7 @@ class Exchange:
             assistant_message=_parse_text("assistant_message", record["assistant_message"]),
             created_at=_parse_time(record["created_at"]),
             document_ids=_parse_documents(record["document_ids"]),
+            metadata=_parse_metadata(record.get("metadata")),
         )
 
 
@@ -204,23 +215,23 @@ def _parse_documents(value: object) -> tuple[str, ...]:
     return tuple(_parse_id("document_ids", item) for item in value)
 
 
+def _parse_metadata(value: object) -> str | None:
+    if value is None:
+        return None
+    fault = metadata_fault(value)
+    if not isinstance(value, dict) or fault:
+        raise InvalidRecord("invalid_field", f"metadata {fault}")
+    if metadata_size(value) > MAX_METADATA_BYTES:
+        raise InvalidRecord("invalid_field", f"metadata must have at most {MAX_METADATA_BYTES} bytes")
+    return encode_metadata(value)
+
+
 def id_fault(value: str) -> str | None:
     """Return what is wrong with a thread, user or document id, or None."""
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         return f"must have 1 to {MAX_ID_LENGTH} characters"
     if not value.isprintable():
         return "must hold printable characters only"
-    return None
-
-
-def text_fault(value: str) -> str | None:
-    """Return why neither PostgreSQL nor JSON can hold the text, or None."""
-    if "\x00" in value:
-        return "must not hold NUL characters"
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "must not hold lone surrogates"
     return None
 
 

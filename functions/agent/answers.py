@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -26,12 +26,13 @@ class RunAnswer(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A message."""
+    """A message; the user's has the exchange's `metadata`, where there is one."""
 
     role: str
     content: str
     exchange_id: str | None
     created_at: str | None
+    metadata: dict[str, Any] = {}
 
 
 class InvokingAnswer(BaseModel):

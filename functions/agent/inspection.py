@@ -74,7 +74,8 @@ def status_json(found: OnItsWay) -> dict[str, Any]:
 
 def _preview(message: Message) -> dict[str, Any]:
     shown = message.to_json()
-    return {"role": shown["role"], "preview": shown.pop("content")[:_PREVIEW_CHARACTERS], **shown}
+    preview = shown["content"][:_PREVIEW_CHARACTERS]
+    return {**{name: shown[name] for name in ("role", "exchange_id", "created_at")}, "preview": preview}
 
 
 def _state(answer: object) -> str:

@@ -19,6 +19,7 @@ from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvide
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Recall, Receipt, Turn
 from shared.memory.users import Users
+from shared.metadata import encode_metadata
 from shared.models import Thread, format_time
 
 
@@ -102,7 +103,9 @@ class Operations:
         # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
         recall = turn.recall()
         watch.lap("recall")
-        body = orjson.dumps(request.model_dump(), option=orjson.OPT_SORT_KEYS)
+        # What is absent is left out of what a repetition is compared by, so that keys outlive new fields.
+        absent = {"metadata"} if request.metadata is None else set()
+        body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         named = self._memory.new_id(request.thread_id or "")
         claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
         if claim.replayed is not None:
@@ -151,7 +154,8 @@ class Operations:
             user_id=request.user_id,
         )
         watch.lap("agent")
-        receipt = await thread.invoked(request.prompt, response, request.document_ids, exchange_id)
+        metadata = encode_metadata(request.metadata)
+        receipt = await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
         await preferences.invoked(request.prompt, response)
         watch.lap("keep")
         recall = turn.recall()
@@ -184,7 +188,11 @@ class Operations:
     async def invoked(self, request: InvokedRequest) -> dict[str, Any]:
         """Keep an exchange."""
         receipt = self._memory.turn(request.thread_id, request.user_id).keep(
-            request.user_message, request.assistant_message, request.document_ids, request.exchange_id
+            request.user_message,
+            request.assistant_message,
+            request.document_ids,
+            request.exchange_id,
+            encode_metadata(request.metadata),
         )
         self._measure(None, receipt)
         answer: dict[str, Any] = {

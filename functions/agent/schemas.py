@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from shared.ids import is_time_ordered, timestamp_of
-from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault, text_fault
+from shared.metadata import MAX_METADATA_BYTES, metadata_fault, metadata_size
+from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault
+from shared.texts import text_fault
 
 MAX_PAGE: Final = 200
 _MAX_TITLE: Final = 500
@@ -48,6 +50,14 @@ def _decoded(segment: str) -> str:
     return unquote(segment, errors="surrogateescape")
 
 
+def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if fault := metadata_fault(value):
+        raise PydanticCustomError("invalid_metadata", "{fault}", {"fault": fault})
+    if metadata_size(value) > MAX_METADATA_BYTES:
+        raise PydanticCustomError(TOO_LONG, "must have at most {most} bytes as JSON", {"most": MAX_METADATA_BYTES})
+    return value
+
+
 def _check_exchange_id(value: UUID) -> UUID:
     if is_time_ordered(value) and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
         raise PydanticCustomError("future_id", "is from the future")
@@ -65,6 +75,7 @@ Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"max
 Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
 IdempotencyKey = Annotated[str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH)]
 ExchangeId = Annotated[UUID, AfterValidator(_check_exchange_id)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
 
 
@@ -84,6 +95,7 @@ class RunRequest(_Request):
     user_id: Id | None = None
     document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
+    metadata: Metadata | None = None
 
 
 class InvokingRequest(_Request):
@@ -102,6 +114,7 @@ class InvokedRequest(_Request):
     assistant_message: Text
     document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
+    metadata: Metadata | None = None
 
 
 class RenameRequest(_Request):

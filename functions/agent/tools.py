@@ -13,7 +13,8 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from shared.errors import StoreUnavailable
-from shared.models import SearchHit, text_fault
+from shared.models import SearchHit
+from shared.texts import text_fault
 
 _logger = logging.getLogger(__name__)
 

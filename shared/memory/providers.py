@@ -38,9 +38,10 @@ class ThreadMemoryProvider:
         assistant_message: str,
         document_ids: Sequence[str] = (),
         exchange_id: UUID | None = None,
+        metadata: str | None = None,
     ) -> Receipt:
         """Keep the exchange, and say where it is."""
-        return self._turn.keep(user_message, assistant_message, document_ids, exchange_id)
+        return self._turn.keep(user_message, assistant_message, document_ids, exchange_id, metadata)
 
 
 class UserPreferencesProvider:

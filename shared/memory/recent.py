@@ -47,4 +47,4 @@ class RecentExchanges:
 
 
 def _size(exchange: Exchange) -> int:
-    return len(exchange.user_message) + len(exchange.assistant_message)
+    return len(exchange.user_message) + len(exchange.assistant_message) + len(exchange.metadata or "")

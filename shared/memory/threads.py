@@ -194,6 +194,7 @@ class Threads:
                 user_message=pair["user"].content,
                 assistant_message=pair["assistant"].content,
                 created_at=(pair["user"].created_at or datetime.now(UTC)).astimezone(UTC),
+                metadata=pair["user"].metadata,
             )
             for exchange_id, pair in sides.items()
             if pair.keys() >= {"user", "assistant"}
@@ -215,7 +216,7 @@ def _fitting(messages: list[Message]) -> list[Message]:
     """Return as many from the front as fit an answer, at least one."""
     total = 0
     for count, message in enumerate(messages):
-        total += len(message.content)
+        total += len(message.content) + len(message.metadata or "")
         if count and total > _MOST_PAGE_CHARACTERS:
             return messages[:count]
     return messages

@@ -58,10 +58,12 @@ class Turn:
         assistant_message: str,
         document_ids: Sequence[str] = (),
         exchange_id: UUID | None = None,
+        metadata: str | None = None,
     ) -> Receipt:
         """Keep the exchange: on the queue, else in L2, else in L1's outbox; and in L1's list.
 
         `exchange_id` is the caller's name for it: the same one twice is one exchange. A new one unless given.
+        `metadata` is JSON text as `encode_metadata` writes it.
         """
         if self.thread_id is None:
             return Receipt(None, "none", cached=False)
@@ -77,6 +79,7 @@ class Turn:
             assistant_message=assistant_message,
             created_at=datetime.fromtimestamp(self._memory.now(), UTC),
             document_ids=tuple(dict.fromkeys(document_ids)),
+            metadata=metadata,
         )
         if exchange_id is None:
             exchange = self._memory.name(unnamed)

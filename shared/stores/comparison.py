@@ -22,8 +22,9 @@ class Difference:
     """One thing that is not the same.
 
     Attributes:
-        kind: `not_stored` (Redis has it, PostgreSQL lacks it), `missing` (the other way round), `content` (role or
-            text), `order`, `duplicate` (twice in the list), `unreadable` (an entry that no exchange can be).
+        kind: `not_stored` (Redis has it, PostgreSQL lacks it), `missing` (the other way round), `content` (role,
+            text or metadata), `order`, `duplicate` (twice in the list), `unreadable` (an entry that no exchange can
+            be).
         detail: A few words, never message text.
     """
 
@@ -140,7 +141,8 @@ def _fault(cached: Sequence[Message], stored: Sequence[Message]) -> tuple[Kind, 
     shown = [(message.role, message.content) for message in cached]
     kept = [(message.role, message.content) for message in stored]
     if shown == kept:
-        return None
+        beside = [message.metadata for message in cached], [message.metadata for message in stored]
+        return None if beside[0] == beside[1] else ("content", "its metadata is not the same")
     if len(shown) > len(kept) and set(shown) == set(kept):
         return "duplicate", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL"
     if sorted(shown) == sorted(kept):

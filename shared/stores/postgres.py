@@ -166,7 +166,14 @@ class PostgresArchive:
             lambda c: c.execute(_MESSAGES[descending], wanted).fetchall(), is_one_statement=True
         )
         return [
-            Message(row["role"], row["content"], row["exchange_id"], row["created_at"], row["order_key"])
+            Message(
+                row["role"],
+                row["content"],
+                row["exchange_id"],
+                row["created_at"],
+                row["order_key"],
+                metadata=row["metadata"],
+            )
             for row in rows
         ]
 
@@ -287,6 +294,8 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         "assistant_message": exchange.assistant_message,
         "created_at": format_time(exchange.created_at),
         "document_ids": list(exchange.document_ids),
+        # As text: the batch is jsonb, which would write it in another form.
+        "metadata": exchange.metadata,
     }
 
 
@@ -341,6 +350,7 @@ def _exchanges(thread_id: str, rows: Any) -> list[Exchange]:
             user_message=sides[0]["content"] if 0 in sides else "",
             assistant_message=sides[1]["content"] if 1 in sides else "",
             created_at=next(iter(sides.values()))["created_at"].astimezone(UTC),
+            metadata=sides[0]["metadata"] if 0 in sides else None,
         )
         for exchange_id, sides in found.items()
     ]

@@ -31,6 +31,7 @@ class PostgresVerify:
                     row["exchange_id"],
                     row["created_at"].astimezone(UTC),
                     row["order_key"],
+                    metadata=row["metadata"],
                 )
             )
         return found

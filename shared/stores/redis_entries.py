@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 
 from shared.errors import InvalidRecord
+from shared.metadata import encode_metadata
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
@@ -28,9 +29,11 @@ def encode(exchange: Exchange) -> tuple[bytes, bytes]:
         "order": str(exchange.order),
         "created_at": format_time(exchange.created_at),
     }
-    user = {**head, "role": "user", "content": exchange.user_message}
+    user: dict[str, object] = {**head, "role": "user", "content": exchange.user_message}
     if exchange.user_id is not None:
         user["user_id"] = exchange.user_id
+    if exchange.metadata is not None:
+        user["metadata"] = orjson.Fragment(exchange.metadata)
     return orjson.dumps(user), orjson.dumps({**head, "role": "assistant", "content": exchange.assistant_message})
 
 
@@ -66,6 +69,7 @@ def decode(entry: bytes) -> Message | None:
             created_at=datetime.fromisoformat(fields["created_at"]).astimezone(UTC),
             order=UUID(fields["order"]),
             user_id=_text(fields["user_id"]) if "user_id" in fields else None,
+            metadata=_metadata(fields["metadata"]) if "metadata" in fields else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         # Somebody else wrote it. The list is not whole without it, so the caller asks L2.
@@ -86,6 +90,12 @@ def is_whole(entries: Sequence[bytes], most: int) -> bool:
 def forms(entry: bytes) -> list[bytes]:
     """Return an entry as it may stand in a list: without a mark, and with each that `merge.lua` makes."""
     return [entry, entry[:-1] + _FIRST, entry[:-1] + _WHOLE]
+
+
+def _metadata(value: object) -> str | None:
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    return encode_metadata(value)
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from hybrid_memory_client import AsyncMemoryClient, InvalidRequest, MemoryClient, NotFound
 from tests.e2e.deployment import Deployment
+from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
 
@@ -60,6 +61,23 @@ def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
     again = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
     assert again.is_replayed
     assert again.exchange_id == first.exchange_id
+
+
+def test_what_is_kept_beside_the_texts(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
+    """It is the same from Redis, from PostgreSQL, and in both."""
+    beside: dict[str, object] = {
+        "tool_calls": [{"name": "weather", "arguments": {"city": "Köln 🎉", "days": 3.0}}],
+        "b": None,
+        "a": {},
+    }
+    client.run("Hello", thread_id=thread_id, user_id=user_id, metadata=beside)
+    client.invoked("And?", "Nothing.", thread_id=thread_id)
+    eventually(lambda: client.read_layers(thread_id).undrained == 0)
+    for _ in range(2):
+        found = client.invoking(thread_id=thread_id).messages
+        assert [each.metadata for each in found] == [beside, None, None, None]
+        assert [each.metadata for each in client.iter_messages(thread_id)] == [beside, None, None, None]
+        layers.forget_cached(f"thread:{thread_id}:messages", f"thread:{thread_id}:pending")
 
 
 def test_a_fault_names_its_field(client: MemoryClient) -> None:

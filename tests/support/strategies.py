@@ -7,12 +7,27 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from shared.metadata import encode_metadata
 from shared.models import Exchange, id_fault
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Everything that JSON and PostgreSQL can hold, SQS's forbidden noncharacters and control characters included.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
+# What may be kept beside texts.
+objects = st.dictionaries(
+    texts,
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
 names = st.text(min_size=1, max_size=255).filter(lambda text: id_fault(text) is None)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is the third argument's
 # Any 128 bits: versions and variants that RFC 9562 does not know are UUIDs to PostgreSQL, too.
@@ -54,4 +69,5 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         assistant_message=draw(texts),
         created_at=draw(moments),
         document_ids=tuple(draw(st.lists(names, max_size=3))),
+        metadata=draw(st.none() | objects.map(encode_metadata)),
     )

@@ -4,7 +4,8 @@ with input as materialized (
     select r.*
     from jsonb_to_recordset(%(batch)s::jsonb) as r (
         number int, exchange_id uuid, order_key uuid, thread_id text, user_id text, title text,
-        user_message text, assistant_message text, created_at timestamptz, document_ids jsonb
+        user_message text, assistant_message text, created_at timestamptz, document_ids jsonb,
+        metadata text
     )
 ),
 alive as (
@@ -42,15 +43,17 @@ conversation as (
     returning c.id, c.thread_id
 ),
 written as (
-    insert into messages as m (conversation_id, exchange_id, position, role, content, created_at)
-    select c.id, s.exchange_id, side.position, side.role, side.content, s.created_at
+    insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at)
+    select c.id, s.exchange_id, side.position, side.role, side.content, side.metadata, s.created_at
     from single s
     join conversation c on c.thread_id = s.thread_id
     cross join lateral (
-        values (0::smallint, 'user', s.user_message), (1::smallint, 'assistant', s.assistant_message)
-    ) as side (position, role, content)
+        values
+            (0::smallint, 'user', s.user_message, s.metadata::json),
+            (1::smallint, 'assistant', s.assistant_message, null)
+    ) as side (position, role, content, metadata)
     on conflict (conversation_id, exchange_id, position) do update
-        set content = excluded.content, created_at = excluded.created_at
+        set content = excluded.content, metadata = excluded.metadata, created_at = excluded.created_at
         where excluded.created_at < m.created_at
     returning m.conversation_id, m.exchange_id, m.position, m.xmax = 0 as is_new
 ),

@@ -1,7 +1,7 @@
 -- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
 -- A row comes in any case, for the thread's last deletion. Limited within, where the conversation is known: the index
 -- then gives the order, however long the thread is.
-select t.cutoff, m.exchange_id, m.position, m.content, m.created_at, m.user_id
+select t.cutoff, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.user_id
 from (select (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff) as t
 left join lateral (
     select newest.*, c.user_id

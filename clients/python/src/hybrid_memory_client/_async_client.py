@@ -120,6 +120,7 @@ class AsyncMemoryClient:
         user_id: str | None = None,
         document_ids: Sequence[str] = (),
         exchange_id: UUID | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> RunResult:
         """Run a turn with the service's own agent: recall, answer, keep.
@@ -135,12 +136,22 @@ class AsyncMemoryClient:
             user_id: Without it there are no preferences.
             document_ids: Attached to the thread.
             exchange_id: Names the exchange, so that it can be found without the answer.
+            metadata: A JSON object kept beside the texts, at most 100,000 bytes.
             idempotency_key: Names this turn also beyond this call: the same one within a day is one run and one answer.
                 Made for the call when left out.
         """
         return await self._send(
             calls.run(
-                prompt, agent_name, instructions, tools, thread_id, user_id, document_ids, exchange_id, idempotency_key
+                prompt,
+                agent_name,
+                instructions,
+                tools,
+                thread_id,
+                user_id,
+                document_ids,
+                exchange_id,
+                metadata,
+                idempotency_key,
             )
         )
 
@@ -157,6 +168,7 @@ class AsyncMemoryClient:
         user_id: str | None = None,
         document_ids: Sequence[str] = (),
         exchange_id: UUID | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Kept:
         """Keep an exchange: after an agent of one's own has run.
 
@@ -168,9 +180,10 @@ class AsyncMemoryClient:
             document_ids: Attached to the thread.
             exchange_id: Names the exchange also beyond this call: the same one twice is one exchange. Made for the call
                 when left out.
+            metadata: A JSON object kept beside the texts, at most 100,000 bytes: tool calls, say.
         """
         return await self._send(
-            calls.invoked(user_message, assistant_message, thread_id, user_id, document_ids, exchange_id)
+            calls.invoked(user_message, assistant_message, thread_id, user_id, document_ids, exchange_id, metadata)
         )
 
     # --- threads ---

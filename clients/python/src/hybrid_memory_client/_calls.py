@@ -117,10 +117,12 @@ def run(
     user_id: str | None,
     document_ids: Sequence[str],
     exchange_id: UUID | str | None,
+    metadata: Mapping[str, Any] | None,
     idempotency_key: str | None,
 ) -> Call[RunResult]:
     """`POST /run`, under one key however often it is sent."""
-    body = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
+    body: dict[str, Any] = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
+    body |= {"metadata": metadata}
     body |= {"thread_id": thread_id, "user_id": user_id, "exchange_id": str(exchange_id) if exchange_id else None}
     lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
     key = str(uuid4()) if idempotency_key is None else idempotency_key
@@ -140,15 +142,16 @@ def invoked(
     user_id: str | None,
     document_ids: Sequence[str],
     exchange_id: UUID | str | None,
+    metadata: Mapping[str, Any] | None,
 ) -> Call[Kept]:
     """`POST /invoked`, under one exchange id however often it is sent.
 
     The id made here is random, not time-ordered: so the service's clock, which knows how far the thread has got, gives
     the exchange its place, and not the caller's, which may be wrong.
     """
-    body = {"user_message": user_message, "assistant_message": assistant_message, "document_ids": _texts(document_ids)}
-    body |= {"exchange_id": str(exchange_id or uuid4())}
-    body |= _given({"thread_id": thread_id, "user_id": user_id})
+    body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
+    body |= {"document_ids": _texts(document_ids), "exchange_id": str(exchange_id or uuid4())}
+    body |= _given({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
 

@@ -23,12 +23,14 @@ class Message:
         content: The text.
         exchange_id: None for a message that another program put into the cache; `created_at` likewise.
         created_at: When the exchange was accepted; aware.
+        metadata: What was kept beside the exchange's texts; with the user's message, None where there is none.
     """
 
     role: str
     content: str
     exchange_id: UUID | None
     created_at: datetime | None
+    metadata: dict[str, Any] | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
@@ -38,6 +40,7 @@ class Message:
             content=body["content"],
             exchange_id=to_uuid(body["exchange_id"]),
             created_at=to_time(body["created_at"]),
+            metadata=body.get("metadata"),
         )
 
 

@@ -1,0 +1,115 @@
+"""Metadata on its way through real servers: queue, drain, list, rows, refill and repair, byte by byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import redis
+from hypothesis import HealthCheck, given, settings
+
+from functions.sync.drain import Drain
+from functions.sync.queues import SqsQueues
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.metadata import encode_metadata
+from shared.models import Exchange
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue import SqsQueue
+from shared.stores.redis import RedisCache
+from shared.stores.redis_entries import decode
+from tests.support import strategies
+from tests.support.exchanges import exchange
+from tests.support.queues import Queues
+
+MakeProcess = Callable[..., Memory]
+LIST = "thread:t:messages"
+# Orders, numbers and escapes that PostgreSQL's jsonb would write in another way.
+TEXT = '{"b":1.0,"a":[1e+22,5e-324,"\\u0001\\n\\"",null],"B":{"":18446744073709551615},"ü":"🎉\ufffe"}'
+
+
+def _stored(database: psycopg.Connection) -> list[str | None]:
+    rows = database.execute("select metadata::text from messages order by order_key, position").fetchall()
+    return [text for (text,) in rows]
+
+
+def _listed(client: redis.Redis) -> list[str | None]:
+    entries = [decode(str(entry).encode()) for entry in client.lrange(LIST, 0, -1)]
+    return [entry.metadata if entry else "unreadable" for entry in entries]
+
+
+def test_through_queue_drain_and_refill(
+    process: MakeProcess,
+    real_queue: SqsQueue,
+    queues: Queues,
+    redis_client: redis.Redis,
+    database: psycopg.Connection,
+) -> None:
+    """The same bytes in the list as it was told, in the rows, and in the list that the rows refilled."""
+    memory = process(real_queue)
+    for metadata in (TEXT, None):
+        memory.turn("t", "ana").keep("q", "a", metadata=metadata)
+    expected = [TEXT, None, None, None]
+    assert _listed(redis_client) == expected
+    outcome = Drain(memory.archive, memory.cache, SqsQueues(queues.settings())).run(queues.receive())
+    assert (outcome.stored, outcome.dead) == (2, {})
+    assert _stored(database) == _listed(redis_client) == expected
+    told = redis_client.lrange(LIST, 0, -1)
+    redis_client.flushall()
+    assert [each.metadata for each in process().turn("t", None).recall().messages] == expected
+    refilled = redis_client.lrange(LIST, 0, -1)
+    assert [json.loads(entry) for entry in refilled] == [json.loads(entry) for entry in told]
+    assert _listed(redis_client) == expected
+
+
+def test_a_repair_and_a_page(
+    process: MakeProcess, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]
+) -> None:
+    """A list that missed an exchange gets its metadata with it; pages show it from either layer."""
+    memory, archive = process(), real_archive()
+    memory.turn("t", None).keep("q0", "a0", metadata=TEXT)
+    missed = exchange(1)
+    archive.store([Exchange(missed.exchange_id, "t", None, "q1", "a1", missed.created_at, (), TEXT)])
+    memory.cache.repair_thread("t", archive.window("t", 50))
+    assert _listed(redis_client) == [TEXT, None, TEXT, None]
+    for descending in (False, True):
+        page = Threads(memory).messages("t", 10, None, descending=descending)
+        assert [each.metadata for each in page.items if each.role == "user"] == [TEXT, TEXT]
+
+
+def test_the_earliest_of_two_wins_whole(
+    real_archive: Callable[..., PostgresArchive],
+    real_cache: Callable[..., RedisCache],
+    redis_client: redis.Redis,
+    database: psycopg.Connection,
+) -> None:
+    """The metadata goes with the texts, in both layers, also when the first had none."""
+    archive, cache = real_archive(), real_cache()
+    late, other = exchange(), exchange()
+    for made, first, second in ((late, None, TEXT), (other, TEXT, None)):
+        pair = [
+            Exchange(made.exchange_id, "t", None, "q", "a", made.created_at - timedelta(seconds=ago), (), text)
+            for ago, text in ((0, second), (9, first))
+        ]
+        for each in pair:
+            archive.store([each])
+            cache.append(each, is_drained=True)
+    assert _stored(database) == _listed(redis_client) == [None, None, TEXT, None]
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(strategies.objects)
+def test_any_object_comes_back(
+    real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, value: dict[str, object]
+) -> None:
+    """In the same bytes."""
+    database.execute("truncate conversations cascade")
+    made = exchange()
+    kept = Exchange(made.exchange_id, "t", None, "q", "a", made.created_at, (), encode_metadata(value))
+    archive = real_archive()
+    archive.store([kept])
+    assert archive.window("t", 1).exchanges == [kept]
+    assert archive.exchange("t", kept.exchange_id) == kept
+    assert archive.store([kept]).effective == [kept]

@@ -1,0 +1,181 @@
+"""What a caller may keep beside an exchange's texts, and where it is then seen."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given
+
+from shared.errors import InvalidRecord
+from shared.metadata import decode_metadata, encode_metadata
+from shared.models import Exchange
+from shared.stores.comparison import compare
+from shared.stores.in_memory_cache import InMemoryCache
+from shared.stores.redis_entries import decode, encode, forms, is_first, is_whole
+from tests.support import strategies
+from tests.support.api import Api, problem
+from tests.support.exchanges import MOMENT, exchange
+
+TOOL_CALL: dict[str, Any] = {
+    "tool_calls": [{"id": "c1", "arguments": {"city": "Köln 🎉", "days": 3, "at": 1.5}}],
+    "n": None,
+}
+KEPT = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
+@given(strategies.objects)
+def test_it_has_one_form(value: dict[str, Any]) -> None:
+    """Read and written again it is the same bytes."""
+    text = encode_metadata(value)
+    assert text is not None
+    assert decode_metadata(text) == value
+    assert encode_metadata(decode_metadata(text)) == text
+
+
+@pytest.mark.parametrize("route", ["/invoked", "/run"])
+def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
+    """By both routes that read; without it there is no such key."""
+    body = KEPT if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
+    api.ask("POST", route, {**body, "metadata": TOOL_CALL})
+    api.ask("POST", route, body)
+    for shown in (
+        api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"],
+        api.ask("GET", "/threads/t/messages").json()["items"],
+    ):
+        assert [each.get("metadata", "none") for each in shown] == [TOOL_CALL, "none", "none", "none"]
+
+
+def test_it_is_no_part_of_the_context(api: Api) -> None:
+    """The text for the instructions is made of texts."""
+    api.ask("POST", "/invoked", {**KEPT, "metadata": TOOL_CALL})
+    assert (
+        api.ask("POST", "/invoking", {"thread_id": "t"}).json()["context"]
+        == "Previous conversation:\nuser: q\nassistant: a"
+    )
+
+
+def test_null_is_none_and_empty_is_empty(api: Api) -> None:
+    """An empty object is one."""
+    api.ask("POST", "/invoked", {**KEPT, "metadata": None})
+    api.ask("POST", "/invoked", {**KEPT, "metadata": {}})
+    shown = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
+    assert [each.get("metadata") for each in shown] == [None, None, {}, None]
+    assert "metadata" not in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "status"),
+    [
+        ('"text"', 422),
+        ("[1]", 422),
+        ("1", 422),
+        (r'{"a": "\u0000"}', 422),
+        (r'{"a\u0000": 1}', 422),
+        (r'{"a": ["\ud800"]}', 422),
+        (r'{"\udc00": 1}', 422),
+        ('{"a": 18446744073709551616}', 422),
+        ('{"a": -9223372036854775809}', 422),
+        ('{"a": 1e999}', 422),
+        ('{"a": NaN}', 422),
+        (orjson.dumps(_nested(65)).decode(), 422),
+        (json.dumps({"a": "x" * 100_000}), 413),
+    ],
+)
+def test_what_it_may_not_be(api: Api, metadata: str, status: int) -> None:
+    """A problem names the field, and nothing is kept."""
+    body = json.dumps(KEPT)[:-1] + f', "metadata": {metadata}}}'
+    answer = api.ask("POST", "/invoked", content=body.encode())
+    assert answer.json()["errors"][0]["field"].startswith("metadata")
+    problem(answer, status, *[each["field"] for each in answer.json()["errors"]])
+    assert api.is_untouched()
+
+
+@pytest.mark.parametrize("metadata", [_nested(64), {"a": "x" * 99_991}, {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324}])
+def test_what_it_may_just_be(api: Api, metadata: dict[str, Any]) -> None:
+    """The limits themselves."""
+    api.ask("POST", "/invoked", {**KEPT, "metadata": metadata})
+    assert api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"][0]["metadata"] == metadata
+
+
+def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
+    """A repetition without it is compared as it was before there was such a field; with it, it is another request."""
+    body, key = {"prompt": "q", "thread_id": "t"}, {"Idempotency-Key": "k"}
+    first = api.ask("POST", "/run", body, headers=key)
+    again = api.ask("POST", "/run", {**body, "metadata": None}, headers=key)
+    assert again.json() == first.json()
+    problem(api.ask("POST", "/run", {**body, "metadata": {}}, headers=key), 422)
+
+
+# --- on the wire ---
+
+
+def test_a_body_without_it_is_what_it_was() -> None:
+    """No field for nothing."""
+    assert "metadata" not in json.loads(exchange().to_wire())
+
+
+@pytest.mark.parametrize("metadata", ["x", [1], {"a": "\x00"}, _nested(65), {"a": "x" * 100_001}])
+def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
+    """For the dead-letter queue, with the reason."""
+    body = {**json.loads(exchange().to_wire()), "metadata": metadata}
+    with pytest.raises(InvalidRecord) as caught:
+        Exchange.from_wire(json.dumps(body))
+    assert caught.value.reason == "invalid_field"
+    assert "metadata" in caught.value.detail
+
+
+# --- in the list ---
+
+
+@pytest.mark.parametrize("user_id", [None, "ana"])
+@pytest.mark.parametrize(
+    "metadata", ["{}", '{"x":1,"first":true}', '{"whole":true}', '{"a":{"b":[",\\"first\\":true}"]}}']
+)
+def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> None:
+    """Whatever its end looks like; and a marked entry is still read as what it is."""
+    made = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
+    entry = encode(made)[0]
+    assert not is_first(entry)
+    assert not is_whole([entry], 1)
+    for form in forms(entry):
+        read = decode(form)
+        assert read is not None
+        assert (read.metadata, read.user_id, read.content) == (metadata, user_id, "q")
+
+
+@pytest.mark.parametrize("metadata", ["1", "null", '"x"', "[]"])
+def test_an_entry_with_something_else_in_its_place_is_not_read(metadata: str) -> None:
+    """It is not this project's, so PostgreSQL is asked."""
+    entry = encode(exchange())[0]
+    assert decode(entry[:-1] + f',"metadata":{metadata}}}'.encode()) is None
+
+
+def test_lists_that_differ_in_it_are_found() -> None:
+    """`verify` compares it too, without showing it."""
+    made = exchange(created_at=MOMENT)
+    one, other = (Exchange(made.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}'))
+    now = datetime.now(UTC)
+    for stored in (other, Exchange(made.exchange_id, "t", None, "q", "a", MOMENT)):
+        (found,) = compare("t", encode(one), stored.messages, now=now, grace=timedelta(0)).differences
+        assert (found.kind, found.detail) == ("content", "its metadata is not the same")
+    assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0)).differences == []
+
+
+def test_the_list_holds_it_as_json(api: Api, cache: InMemoryCache) -> None:
+    """Another program that reads Redis sees an object."""
+    api.ask("POST", "/invoked", {**KEPT, "user_id": "u", "metadata": TOOL_CALL})
+    (entries,) = cache.lists.values()
+    assert json.loads(entries[0])["metadata"] == TOOL_CALL
+    assert "metadata" not in json.loads(entries[1])
