@@ -329,6 +329,10 @@ export interface components {
             document_ids?: string[];
             /** Exchange Id */
             exchange_id?: string | null;
+            /** Metadata */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * InvokingAnswer
@@ -432,7 +436,7 @@ export interface components {
         };
         /**
          * MessageAnswer
-         * @description A message.
+         * @description A message; the user's has the exchange's `metadata`, where there is one.
          */
         MessageAnswer: {
             /** Role */
@@ -443,6 +447,13 @@ export interface components {
             exchange_id: string | null;
             /** Created At */
             created_at: string | null;
+            /**
+             * Metadata
+             * @default {}
+             */
+            metadata?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * MessagesAnswer
@@ -560,6 +571,10 @@ export interface components {
             document_ids?: string[];
             /** Exchange Id */
             exchange_id?: string | null;
+            /** Metadata */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * StatusAnswer

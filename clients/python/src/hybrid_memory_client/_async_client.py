@@ -188,11 +188,13 @@ class AsyncMemoryClient:
 
     # --- threads ---
 
-    async def list_threads(self, user_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Thread]:
-        """Return a page of a user's threads, newest first."""
+    async def list_threads(
+        self, user_id: str | None = None, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Thread]:
+        """Return a page of a user's threads, newest first; with a token, its own user's unless another is named."""
         return await self._send(calls.list_threads(user_id, limit, cursor))
 
-    async def iter_threads(self, user_id: str, *, page_size: int | None = None) -> AsyncIterator[Thread]:
+    async def iter_threads(self, user_id: str | None = None, *, page_size: int | None = None) -> AsyncIterator[Thread]:
         """Yield all of a user's threads, newest first, page by page."""
         cursor: str | None = None
         while True:

@@ -155,7 +155,7 @@ def invoked(
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
 
-def list_threads(user_id: str, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
+def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
     """`GET /threads`."""
     query = _given({"user_id": user_id, "limit": limit, "cursor": cursor})
     return Call("GET", "/threads", lambda response: threads_page(response.json()), query=query)
