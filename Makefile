@@ -12,7 +12,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-localstack test-localstack-core test-react clients-types lint bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -45,6 +45,9 @@ lint: $(VENV)/.stamp-dev ## Check style, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml $(wildcard infra/*.yaml)
+
+docs: $(VENV)/.stamp-dev ## Write docs/api.md anew from the API's own description
+	@$(BIN)/python -m infra.api_reference
 
 bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,136 @@
+"""Every command in the README and in `docs/` is typed, page by page, by somebody who follows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.client import StackProcess
+from tests.e2e.conftest import DEFAULTS
+from tests.e2e.deployment import connect, from_stack
+from tests.e2e.memory_api import MemoryApi
+from tests.e2e.queues import Queues
+from tests.e2e.waiting import eventually
+from tests.support.commands import Block, Command, blocks
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Why a command is not run, and in how many blocks at most.
+REASONS = {
+    "starts the stack that this page is tested against": 1,
+    "starts or tests a stack itself, as CI does": 3,
+    "needs Docker": 2,
+    "needs the AWS CLI": 1,
+    "needs redis-cli": 1,
+    "needs redis-cli, psql and jq": 1,
+    "needs an AWS account": 2,
+    "needs a deployment that asks for tokens": 1,
+}
+SECONDS = 60
+_LOOKS_TYPED = re.compile(r"^(\$ |(make|curl|hybrid-memory|docker|sam|aws|pip|python|npm|export) )", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
+    """Run a stack of its own: pages use plain names such as `demo` and `ada`."""
+    with StackProcess(tmp_path_factory.mktemp("docs") / "state", env=DEFAULTS) as running:
+        yield running
+
+
+@pytest.fixture
+def directory(stack: StackProcess, tmp_path: Path) -> Path:
+    """Return a copy of the project's directory in which this stack runs."""
+    for path in ROOT.iterdir():
+        if path.name not in {".local", ".git", ".env"}:
+            (tmp_path / path.name).symlink_to(path)
+    (tmp_path / ".local").symlink_to(stack.state_dir)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def api(stack: StackProcess) -> Iterator[MemoryApi]:
+    """Return a client of that stack."""
+    made = MemoryApi(stack.info["api_url"])
+    yield made
+    made.http.close()
+
+
+@pytest.fixture
+def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
+    """Return the queues; nobody has said anything, and the sample batch of what cannot be stored has just come."""
+    deployment = from_stack(stack.info)
+    aws = connect(deployment.endpoint_url, deployment.region)
+    made = Queues(aws, deployment)
+    made.wait_empty()
+    assert api.send("DELETE", "/users/ada").is_success
+    aws.sqs.purge_queue(QueueUrl=deployment.dlq_url)
+    records = json.loads((ROOT / "tests" / "events" / "sync-poison.json").read_text())["Records"]
+    made.put(*(record["body"] for record in records))
+    made.wait_empty()
+    yield made
+    aws.close()
+
+
+@pytest.mark.skipif(
+    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="the pages are followed on a stack that is started for them"
+)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_can_be_followed(stack: StackProcess, queues: Queues, directory: Path, page: Path) -> None:
+    """Each command succeeds, in one shell, and prints what the page says."""
+    commands = [command for block in blocks(page) if _is_run(block) for command in block.commands]
+    out = directory / "out"
+    out.mkdir()
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HYBRID_MEMORY_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
+    environment = {**own, "PATH": path, "API": stack.info["api_url"], "NO_PROXY": "*", "OUT": str(out)}
+    shell = ["bash", "-o", "pipefail"]
+    with subprocess.Popen(shell, cwd=directory, env=environment, stdin=subprocess.PIPE, text=True) as typist:
+        assert typist.stdin is not None
+        for number, command in enumerate(commands):
+            place = f"{page.name}, line {command.line}: {command.text}"
+            typist.stdin.write(_step(number, command))
+            typist.stdin.flush()
+            code, printed = _wait(out / f"{number}.code"), (out / f"{number}.out").read_text()
+            assert code == "0", f"{place}: {code}\n{printed[-2000:]}"
+            assert command.expects(printed), f"{place}:\n{printed}\nis not\n{command.shown}"
+            # Nobody types faster than the drain is.
+            queues.wait_empty()
+
+
+def _wait(code: Path) -> str:
+    return eventually(lambda: code.read_text().strip(), SECONDS)
+
+
+def _is_run(block: Block) -> bool:
+    return block.kind in {"sh", "console"} and block.reason is None
+
+
+def _step(number: int, command: Command) -> str:
+    # In braces, so that what a command exports is there for the next one.
+    return f'{{ {command.text}\n}} >"$OUT/{number}.out" 2>&1 </dev/null\necho $? >"$OUT/{number}.code"\n'
+
+
+def test_what_is_not_run_is_little_and_has_a_reason() -> None:
+    """The reasons are known ones, and none of them spreads."""
+    given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
+    assert set(given) <= REASONS.keys()
+    for reason in set(given):
+        assert given.count(reason) <= REASONS[reason], reason
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_hides(page: Path) -> None:
+    """What looks as if it were typed stands in a block that is run, or that says why not."""
+    for block in blocks(page):
+        if block.kind not in {"sh", "console"}:
+            assert block.reason is None, f"{page.name}, line {block.line}: a reason without a command"
+            assert not _LOOKS_TYPED.search(block.body), f"{page.name}, line {block.line}: {block.body}"
+        else:
+            assert block.commands, f"{page.name}, line {block.line}"

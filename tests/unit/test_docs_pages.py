@@ -1,0 +1,168 @@
+"""What the pages in `docs/` list is what the code has."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+from cli.options import Named
+from infra.api_reference import FILE, describe, reference
+from shared import settings
+from shared.stores import redis_keys, redis_names
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+_LAYERS = ("Redis", "Postgres", "Queue")
+_FAMILIES = {
+    "Durability": ("Queue", "Postgres", "Redis", "None"),
+    "Degraded": _LAYERS,
+    "CircuitOpen": _LAYERS,
+}
+
+
+def _page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def _first_cells(text: str, heading: str) -> set[str]:
+    """Return what stands in code in the first cells of the first table under a heading."""
+    found = re.search(rf"^## {heading}$.*?(^\|.*?)(?:^[^|\n]|\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, heading
+    rows = [row.split("|")[1] for row in found.group(1).splitlines() if row.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_api_reference_is_the_apis() -> None:
+    """`make docs` would change nothing."""
+    assert FILE.read_text() == reference(describe()), "docs/api.md is not what the API says: run `make docs`"
+
+
+def test_every_route_and_shape_stands_in_the_api_reference() -> None:
+    """Each with a heading of its own, and each field with its type."""
+    document, page = describe(), FILE.read_text()
+    for path, operations in document["paths"].items():
+        for method in operations:
+            assert f"\n## `{method.upper()} {path}`\n" in page
+    for name, schema in document["components"]["schemas"].items():
+        part = page.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
+        assert part
+        for field in schema.get("properties", {}):
+            (row,) = re.findall(rf"^\| `{field}` \| (.+) \| (.+) \|$", part, re.MULTILINE)
+            assert all(row)
+    assert "anything" not in page
+
+
+def test_every_key_in_redis_stands_on_its_page() -> None:
+    """The table has each key that the code names, and no other."""
+    names = {value for name, value in vars(redis_names).items() if name.isupper()}
+    for name, function in inspect.getmembers(redis_names, inspect.isfunction):
+        assert name.endswith("_key")
+        (argument,) = inspect.signature(function).parameters
+        names.add(function(f"{{{argument}}}"))
+    names.add(redis_keys._name("{key}"))
+    assert _first_cells(_page("redis-keys.md"), "All of them") == names
+
+
+def test_every_field_of_the_epoch_stands_on_its_page() -> None:
+    """What is read and written of `memory:epoch`."""
+    code = "\n".join((ROOT / "shared" / "stores" / name).read_text() for name in ("redis.py", "redis_keys.py"))
+    named = re.findall(r"EPOCH, \[([^\]]+)\]|EPOCH, (\"\w+\")", code)
+    used = {word for pair in named for word in re.findall(r'"(\w+)"', "".join(pair))}
+    assert _first_cells(_page("redis-keys.md"), "The epoch") == used
+
+
+def _metrics(file: str) -> set[str]:
+    """Return the names of the metrics that a file writes."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {
+            "add_metric",
+            "single_metric",
+            "_count",
+        }:
+            found |= _names(node.args[0])
+    return found
+
+
+def _names(node: ast.expr) -> set[str]:
+    if isinstance(node, ast.Constant):
+        return {str(node.value)}
+    if isinstance(node, ast.IfExp):
+        return _names(node.body) | _names(node.orelse)
+    if isinstance(node, ast.JoinedStr):
+        prefix = node.values[0]
+        assert isinstance(prefix, ast.Constant)
+        name = str(prefix.value)
+        return {f"{name}{kind}" for kind in _FAMILIES[name]}
+    return set()  # a name that was handed over by another call, which is seen itself
+
+
+def test_every_metric_stands_in_the_operating_guide() -> None:
+    """The table has each metric that the functions write, and no other."""
+    written = _metrics("functions/agent/measures.py") | _metrics("functions/sync/handler.py")
+    assert len(written) > 15
+    listed = _first_cells(_page("operating.md"), "Metrics")
+    assert {name for name in listed if name[0].isupper()} == written
+
+
+class _Template(yaml.SafeLoader):
+    """Reads a template without knowing what its functions do."""
+
+
+_Template.add_multi_constructor("!", lambda loader, _, node: f"{node.tag} {loader.name}")
+
+
+def _alarms() -> set[str]:
+    """Return the alarms of all templates; one for each node of a cache counts once."""
+    found = set()
+    for file in (ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))):
+        template: Any = yaml.load(file.read_text(), _Template)  # noqa: S506 - a safe loader
+        for name, resource in template["Resources"].items():
+            if resource["Type"] == "AWS::CloudWatch::Alarm":
+                found.add(re.sub(r"\d{3}$", "", name))
+    return found
+
+
+def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
+    """Whoever is woken by one finds what to do under its name; and no section is of an alarm that there is not."""
+    page = _page("operating.md").partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^### `(\w+)`$", page, re.MULTILINE)) == _alarms()
+    for section in page.split("\n### ")[1:]:
+        assert len(section.partition("\n")[2].split()) > 15, section
+
+
+def test_every_setting_stands_in_the_configuration() -> None:
+    """Each variable that the functions read, and each option that the command line takes."""
+    page = _page("configuration.md")
+    for _, kind in inspect.getmembers(settings, inspect.isclass):
+        if issubclass(kind, BaseSettings) and kind is not BaseSettings:
+            for name in kind.model_fields:
+                assert f"`{kind.model_config.get('env_prefix', '')}{name.upper()}`" in page
+    options = {f"--{field.name.replace('_', '-')}" for field in fields(Named)}
+    assert {name for name in _first_cells(page, "The command line") if name.startswith("--")} == options
+
+
+def test_every_page_is_in_the_index() -> None:
+    """Somebody who begins at `docs/README.md` finds each page, and so does who begins at the README."""
+    links = set(re.findall(r"\]\(([\w-]+\.md)\)", _page("README.md")))
+    assert links == {path.name for path in DOCS.glob("*.md")} - {"README.md"}
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
+    """Each Mermaid block begins with a kind of diagram, and its brackets are closed."""
+    for block in re.findall(r"^```mermaid\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
+        assert re.match(r"(flowchart (LR|TD)|sequenceDiagram|stateDiagram-v2)\n", block)
+        assert ";" not in block, "it ends a statement, also in the middle of a text"
+        bare = re.sub(r'"[^"]*"', "", block)
+        for opening, closing in ("()", "[]", "{}"):
+            assert bare.count(opening) == bare.count(closing), block
