@@ -5,14 +5,20 @@ STATE_DIR ?= .local
 VENV := .venv
 BIN := $(VENV)/bin
 REACT := clients/react
-# The function build also runs where there is no virtual environment; then any uv will do.
+# The function build also runs where there is no virtual environment; then any uv and any Python will do.
 UV := $(firstword $(wildcard $(CURDIR)/$(BIN)/uv) uv)
+HOST_PYTHON := $(firstword $(wildcard $(CURDIR)/$(BIN)/python) $(PYTHON))
+HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
+# What the functions run on: the template's own values.
+RUNTIME := $(shell sed -n 's/^ *Runtime: python//p' template.yaml)
+ARCH ?= x86_64
+ARTIFACT = $(HOST_PYTHON) -m infra.artifact --architecture $(ARCH) --uv "$(UV)"
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
 # The project itself, for its command line; what builds it came with the requirements.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-artifacts test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -21,7 +27,11 @@ run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
 test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/python -m pytest --ignore=tests/artifacts --cov --cov-report=term
+
+test-artifacts: ARCH := $(HOST_ARCH)
+test-artifacts: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Build for this machine, and run what was built as Lambda does
+	@$(BIN)/python -m pytest tests/artifacts
 
 # Only these name the target: the tests are the ones that `make test` runs against the embedded stack.
 test-localstack: export AWS_ENDPOINT_URL ?= http://localhost:4566
@@ -56,8 +66,11 @@ chaos: $(VENV)/.stamp-dev ## Break the stack at random under load (SECONDS=600 E
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \
 	  $(if $(SEED),--seed $(SEED))
 
-build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam
-	SAM_CLI_TELEMETRY=0 .venv-build/bin/sam build --build-in-source
+build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam (ARCH=arm64 for ARM)
+	SAM_CLI_TELEMETRY=0 ARCH=$(ARCH) .venv-build/bin/sam build --parameter-overrides Architecture=$(ARCH)
+	@# What deploys or starts the artifacts finds there what they were built for.
+	@sed '/^  Architecture:/,/Default:/s/Default: .*/Default: $(ARCH)/' .aws-sam/build/template.yaml >.aws-sam/template.yaml
+	@mv .aws-sam/template.yaml .aws-sam/build/template.yaml
 
 # --- environments: made when missing, brought up to date when the requirements change --------------------------
 
@@ -90,7 +103,15 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 .venv-build/.stamp: $(VENV)/.stamp-venv requirements/build.txt
 	@echo "Installing the SAM CLI ..."
 	@$(PYTHON) -m venv .venv-build
-	@$(BIN)/uv pip install --python .venv-build/bin/python --require-hashes -r requirements/build.txt
+	@$(BIN)/uv pip install --quiet --python .venv-build/bin/python --require-hashes -r requirements/build.txt
+	@touch $@
+
+# What the Lambda runtime brings, for the functions' Python version and this machine.
+.venv-build/.stamp-runtime: .venv-build/.stamp requirements/runtime.txt
+	@echo "Installing Lambda's runtime interface ..."
+	@rm -rf .venv-build/runtime
+	@$(BIN)/uv pip install --quiet --require-hashes --only-binary :all: --python-version $(RUNTIME) \
+	  --python-platform $(shell uname -m)-manylinux_2_28 --target .venv-build/runtime -r requirements/runtime.txt
 	@touch $@
 
 # Apart, because this LocalStack needs Python 3.13, and libraries of its time.
@@ -115,26 +136,11 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 
 # --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
 
-RUNTIME := 3.13
-ARCH ?= x86_64
-PLATFORM := $(subst arm64,aarch64,$(ARCH))-manylinux_2_28
-
-define artifact
-	$(UV) pip install --quiet --require-hashes --only-binary :all: --link-mode copy --python-version $(RUNTIME) \
-	  --python-platform $(PLATFORM) --target "$(ARTIFACTS_DIR)" -r requirements/$(1).txt
-	cp -R functions shared "$(ARTIFACTS_DIR)"
-	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
-	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/.lock"
-	@# Bytecode cuts a cold start to a third. Only the runtime's own Python version makes it; without one it is left out.
-	if python=$$($(UV) python find --no-python-downloads $(RUNTIME) 2>/dev/null); then \
-	  "$$python" -m compileall -q --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" "$(ARTIFACTS_DIR)"; fi
-endef
-
 build-AgentFunction:
-	$(call artifact,agent)
+	$(ARTIFACT) agent --to "$(ARTIFACTS_DIR)"
 
 build-SyncFunction:
-	$(call artifact,sync)
+	$(ARTIFACT) sync --to "$(ARTIFACTS_DIR)"
 
 # --- upkeep -----------------------------------------------------------------------------------------------------
 
@@ -144,7 +150,7 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	for name in local agent sync deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
-	for name in build bootstrap; do \
+	for name in build runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	$(subst --universal --python-version 3.11,--python-version $(RUNTIME),$(COMPILE)) --exclude-newer 2026-03-10 --upgrade \
 	  requirements/localstack.in -o requirements/localstack.txt

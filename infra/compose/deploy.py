@@ -60,8 +60,9 @@ def build(function: str, directory: Path) -> bytes:
     """Return a function's artifact as a zip, with the wheels of the runtime, for this machine's architecture."""
     print(f"Building {function} ...", flush=True)
     architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-    # UV by name: the project is mounted from the host, whose own virtual environment does not run here.
-    command = ["make", "--no-print-directory", f"build-{function}", "UV=uv", f"ARCH={architecture}"]
+    # By name: the project is mounted from the host, whose own virtual environment does not run here.
+    tools = ["UV=uv", f"HOST_PYTHON={sys.executable}"]
+    command = ["make", "--no-print-directory", f"build-{function}", *tools, f"ARCH={architecture}"]
     subprocess.run([*command, f"ARTIFACTS_DIR={directory}"], cwd=PROJECT_ROOT, check=True)
     return zipped(directory)
 

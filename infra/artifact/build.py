@@ -1,0 +1,95 @@
+"""Builds one function's artifact: pinned wheels, the function's own modules, bytecode; nothing else, and no times."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from infra.artifact.bytecode import READ_THEIR_SOURCE, compile_modules
+from infra.artifact.contents import prune
+from infra.artifact.interpreter import find_python
+from infra.artifact.libraries import cut_symbols
+from infra.artifact.size import check
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FUNCTIONS: Final = ("agent", "sync")
+PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
+"""The wheels' platform for each architecture of the template. Lambda's own system has glibc 2.34."""
+
+# The first time that a zip can hold.
+EPOCH: Final = 315532800
+_OWN: Final = ("functions", "shared")
+
+
+def runtime_version(template: Path = ROOT / "template.yaml") -> str:
+    """Return the Python version that the template names, such as `3.13`.
+
+    Raises:
+        ValueError: It names none, or more than one.
+    """
+    versions = set(re.findall(r"^\s+Runtime: python(3\.\d+)$", template.read_text(), re.MULTILINE))
+    if len(versions) != 1:
+        raise ValueError(f"{template} names {len(versions)} Python runtimes instead of one.")
+    return str(versions.pop())
+
+
+def build(function: str, directory: Path, architecture: str, uv: str) -> bool:
+    """Build the artifact of `function` into `directory`, which is emptied first.
+
+    Args:
+        function: One of `FUNCTIONS`.
+        directory: Where to.
+        architecture: One of `PLATFORMS`, as the template writes it.
+        uv: The uv to install with.
+
+    Returns:
+        Whether it holds bytecode: only a Python of the runtime's version can make it.
+
+    Raises:
+        subprocess.CalledProcessError: A package cannot be installed, or a module not compiled.
+        ValueError: The artifact is too large.
+    """
+    version = runtime_version()
+    _empty(directory)
+    _install(function, directory, version, PLATFORMS[architecture], uv)
+    prune(directory)
+    cut_symbols(directory)
+    _copy_own(function, directory)
+    python = find_python(version)
+    if python:
+        compile_modules(directory, python, {*_OWN, *READ_THEIR_SOURCE})
+    _normalise(directory)
+    check(function, directory)
+    return python is not None
+
+
+def _empty(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _install(function: str, directory: Path, version: str, platform: str, uv: str) -> None:
+    command = [uv, "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
+    command += ["--python-version", version, "--python-platform", platform, "--target", str(directory)]
+    subprocess.run([*command, "-r", str(ROOT / "requirements" / f"{function}.txt")], check=True)
+
+
+def _copy_own(function: str, directory: Path) -> None:
+    """Copy the modules of the function and what they share, without what editors and interpreters leave there."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*~")
+    shutil.copytree(ROOT / "shared", directory / "shared", ignore=ignore)
+    shutil.copytree(ROOT / "functions" / function, directory / "functions" / function, ignore=ignore)
+    shutil.copyfile(ROOT / "functions" / "__init__.py", directory / "functions" / "__init__.py")
+
+
+def _normalise(directory: Path) -> None:
+    """Give everything the same time and mode: a zip holds both, and the time and umask of a build are no content."""
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (EPOCH, EPOCH))

@@ -1,0 +1,133 @@
+"""What of the installed packages goes into an artifact, and what stays out.
+
+A function needs modules, data and licences. What is dropped here is either no part of a running function (tests, types,
+documents) or a large part of a package that no function can reach; the tests run the built artifacts with every kind of
+model, so that a part that is needed after all is missed there first.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_DIRECTORIES: Final = frozenset({"__pycache__", ".agents", "test", "tests"})
+_FILES: Final = ("*.pyi", "*.md", "*.pyx", "*.pxd", "*.h", "py.typed", "test_*.py", "*_test.py", "conftest.py")
+
+# Of an installed package's own record, functions read the version and the entry points; the licences go with the code.
+# The rest tells an installer what it did, which is no longer so here, or when and from where, which differs.
+_RECORDS: Final = (
+    "RECORD",
+    "INSTALLER",
+    "REQUESTED",
+    "WHEEL",
+    "direct_url.json",
+    "uv_*.json",
+    "top_level.txt",
+    "sboms",
+)
+
+_UNREACHED: Final = (
+    # Console scripts, and the lock of the installation.
+    "bin",
+    ".lock",
+    # The second of two pages; `/docs` is the first.
+    "fastapi_offline/static/redoc.standalone.js",
+    # Another way to make an API, with a page of its own, and tools that nothing here uses.
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/utilities/auth_alpha",
+    "aws_lambda_powertools/utilities/circuit_breaker",
+    "aws_lambda_powertools/utilities/data_classes",
+    "aws_lambda_powertools/utilities/data_masking",
+    "aws_lambda_powertools/utilities/feature_flags",
+    "aws_lambda_powertools/utilities/idempotency",
+    "aws_lambda_powertools/utilities/kafka",
+    "aws_lambda_powertools/utilities/parser",
+    # It makes bindings; what was made with it needs `_cffi_backend` only.
+    "cffi",
+    "pycparser",
+    # What checks and tests a program.
+    "pydantic/mypy.py",
+    "pydantic/v1/mypy.py",
+    "pydantic_ai/models/test.py",
+    "starlette/testclient.py",
+    # Commands of Redis' modules, where none but core commands are used, and failover by the client.
+    "redis/asyncio/multidb",
+    "redis/commands/bf",
+    "redis/commands/json",
+    "redis/commands/search",
+    "redis/commands/timeseries",
+    "redis/commands/vectorset",
+    "redis/multidb",
+    # Voice, other front ends, engines for long runs, and providers that `AGENT__MODEL` does not name.
+    "pydantic_ai/_cli",
+    "pydantic_ai/common_tools",
+    "pydantic_ai/durable_exec/dbos",
+    "pydantic_ai/durable_exec/prefect",
+    "pydantic_ai/durable_exec/temporal",
+    "pydantic_ai/models/anthropic",
+    "pydantic_ai/models/cohere.py",
+    "pydantic_ai/models/google*.py",
+    "pydantic_ai/models/groq.py",
+    "pydantic_ai/models/huggingface.py",
+    "pydantic_ai/models/mistral.py",
+    "pydantic_ai/models/openrouter.py",
+    "pydantic_ai/models/xai.py",
+    "pydantic_ai/realtime",
+    "pydantic_ai/ui",
+    # All but Chat Completions, which is how models are asked: assistants, voice, training, an account's administration.
+    "openai/lib/beta",
+    "openai/lib/browser.py",
+    "openai/lib/computer.py",
+    "openai/lib/live",
+    "openai/lib/responses_websocket",
+    "openai/resources/admin",
+    "openai/resources/audio",
+    "openai/resources/beta",
+    "openai/resources/containers",
+    "openai/resources/conversations",
+    "openai/resources/evals",
+    "openai/resources/fine_tuning",
+    "openai/resources/live",
+    "openai/resources/realtime",
+    "openai/resources/skills",
+    "openai/resources/vector_stores",
+    "openai/resources/webhooks",
+    "openai/types/admin",
+    "openai/types/audio",
+    "openai/types/beta",
+    "openai/types/conversations",
+    "openai/types/evals",
+    "openai/types/fine_tuning",
+    "openai/types/live",
+    "openai/types/realtime",
+    "openai/types/skills",
+    "openai/types/vector_stores",
+    "openai/types/webhooks",
+)
+
+
+def prune(directory: Path) -> None:
+    """Remove from installed packages what no function needs."""
+    for pattern in _UNREACHED:
+        _remove(directory.glob(pattern))
+    for record in directory.glob("*.dist-info"):
+        for pattern in _RECORDS:
+            _remove(record.glob(pattern))
+        _without_description(record / "METADATA")
+    _remove(path for path in directory.rglob("*") if path.is_dir() and path.name in _DIRECTORIES)
+    for pattern in _FILES:
+        _remove(path for path in directory.rglob(pattern) if ".dist-info" not in path.parent.as_posix())
+
+
+def _remove(paths: Iterator[Path]) -> None:
+    for path in sorted(paths):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _without_description(metadata: Path) -> None:
+    """Leave the fields, and drop the README that follows them."""
+    fields, _, _ = metadata.read_text().partition("\n\n")
+    metadata.write_text(f"{fields}\n")

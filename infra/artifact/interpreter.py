@@ -1,0 +1,49 @@
+"""Finds a Python of the functions' runtime version. Nothing is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+OVERRIDE: Final = "RUNTIME_PYTHON"
+"""The environment variable that names the interpreter."""
+
+_PROBE: Final = "import sys; print('{}.{}'.format(*sys.version_info))"
+
+
+def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return an interpreter that runs and is of `version` (such as `3.13`), or None.
+
+    Looked at in this order: what `RUNTIME_PYTHON` names, the running one, `python3.13` on the path, pyenv's versions.
+
+    Raises:
+        ValueError: `RUNTIME_PYTHON` names something else.
+    """
+    if named := environment.get(OVERRIDE):
+        if not _is(version, Path(named)):
+            raise ValueError(f"{OVERRIDE} names {named}, which is no Python {version}.")
+        return Path(named)
+    return next((candidate for candidate in _candidates(version, environment) if _is(version, candidate)), None)
+
+
+def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
+    yield Path(sys.executable)
+    if found := shutil.which(f"python{version}", path=environment.get("PATH")):
+        yield Path(found)
+    root = Path(environment.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    # The newest patch release first; as numbers, because 3.13.10 is newer than 3.13.9.
+    installed = [path for path in root.glob(f"versions/{version}.*") if path.name.rpartition(".")[2].isdigit()]
+    for path in sorted(installed, key=lambda path: int(path.name.rpartition(".")[2]), reverse=True):
+        yield path / "bin" / f"python{version}"
+
+
+def _is(version: str, python: Path) -> bool:
+    """Run it to see: what pyenv puts on the path is there for versions, too, that it then does not start."""
+    try:
+        probe = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=60)
+    except OSError:
+        return False
+    return probe.returncode == 0 and probe.stdout.strip() == version

@@ -1,0 +1,41 @@
+"""How large an artifact is, and how large it may be."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+MEGABYTE: Final = 1_000_000
+LIMITS: Final = {"agent": 60 * MEGABYTE, "sync": 30 * MEGABYTE}
+"""Bytes, unzipped, a function."""
+
+_SHOWN: Final = 15
+
+
+def size(directory: Path) -> int:
+    """Return the bytes of all files in a directory, which is what Lambda counts."""
+    return sum(packages(directory).values())
+
+
+def packages(directory: Path) -> Counter[str]:
+    """Return the bytes of each entry of `directory`; its largest packages are `most_common()`."""
+    found: Counter[str] = Counter()
+    for path in directory.rglob("*"):
+        if path.is_file():
+            found[path.relative_to(directory).parts[0]] += path.stat().st_size
+    return found
+
+
+def check(function: str, directory: Path) -> None:
+    """Check an artifact's size.
+
+    Raises:
+        ValueError: It is over the limit; the text lists its largest packages.
+    """
+    found = packages(directory)
+    if (total := sum(found.values())) > LIMITS[function]:
+        lines = [f"  {bytes_ / MEGABYTE:6.1f} MB  {name}" for name, bytes_ in found.most_common(_SHOWN)]
+        limit = LIMITS[function] // MEGABYTE
+        raise ValueError(
+            f"The {function} artifact has {total / MEGABYTE:.1f} MB, {limit} MB are allowed. Its largest parts:\n"
+            + "\n".join(lines)
+        )

@@ -1,0 +1,150 @@
+"""What was built, an interpreter that can run it, and a stack whose servers the built functions use."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from infra.artifact.build import ROOT, runtime_version
+from infra.artifact.interpreter import OVERRIDE, find_python
+from infra.local.client import StackProcess
+from infra.local.environment import ACCESS_KEY
+from tests.artifacts.runtime_interface import Invocable
+from tests.e2e.conftest import DEFAULTS
+from tests.e2e.deployment import Aws, Deployment, connect, from_stack
+from tests.e2e.queues import Queues
+from tests.e2e.stores import Layers
+
+BUILD = ROOT / ".aws-sam" / "build"
+BUILD_ENVIRONMENT = ROOT / ".venv-build"
+FUNCTIONS = {"agent": "AgentFunction", "sync": "SyncFunction"}
+
+
+@pytest.fixture(scope="session")
+def built_template() -> dict[str, Any]:
+    """Return the template that `sam build` wrote."""
+    path = BUILD / "template.yaml"
+    assert path.exists(), "nothing is built: `make test-artifacts` does it before"
+    return dict(yaml_parse(path.read_text()))
+
+
+@pytest.fixture(scope="session")
+def artifacts(built_template: dict[str, Any]) -> dict[str, Path]:
+    """Return each function's artifact, which is for this machine."""
+    machine = platform.machine().replace("aarch64", "arm64")
+    built_for = built_template["Parameters"]["Architecture"]["Default"]
+    assert built_for == machine, f"the artifacts are for {built_for}: `make test-artifacts` builds them for {machine}"
+    resources = built_template["Resources"]
+    return {name: (BUILD / resources[logical]["Properties"]["CodeUri"]) for name, logical in FUNCTIONS.items()}
+
+
+@pytest.fixture(scope="session")
+def runtime_python() -> Path:
+    """Return an interpreter of the runtime's version; without one nothing can be said of the artifacts."""
+    version = runtime_version()
+    if python := find_python(version):
+        return python
+    message = f"no Python {version} here to run the artifacts with: install one, or name it with {OVERRIDE}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Return a running stack, with queues of the tests' own: its own are drained by its own function."""
+    with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULTS) as stack:
+        running = from_stack(stack.info)
+        aws = connect(running.endpoint_url, running.region)
+        urls = [aws.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("built", "built-dead")]
+        aws.close()
+        yield replace(running, queue_url=urls[0], dlq_url=urls[1])
+
+
+@pytest.fixture(scope="session")
+def aws(deployment: Deployment) -> Iterator[Aws]:
+    """Return clients of the stack's AWS."""
+    made = connect(deployment.endpoint_url, deployment.region)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def layers(deployment: Deployment) -> Layers:
+    """Return both stores, to look into directly."""
+    return Layers(deployment.redis_url, deployment.database_url)
+
+
+@pytest.fixture(scope="session")
+def queues(aws: Aws, deployment: Deployment) -> Queues:
+    """Return the tests' own queues."""
+    return Queues(aws, deployment)
+
+
+@pytest.fixture(scope="session")
+def function_environment(deployment: Deployment) -> dict[str, str]:
+    """Return what the template gives the functions, with the stack's addresses."""
+    return function_settings(deployment) | {
+        "AWS_ENDPOINT_URL": deployment.endpoint_url,
+        "AWS_REGION": deployment.region,
+        "AWS_DEFAULT_REGION": deployment.region,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def function_settings(deployment: Deployment, host: str = "127.0.0.1") -> dict[str, str]:
+    """Return the project's settings, as seen by a function to which this machine is `host`."""
+    redis_host, _, redis_port = deployment.redis_url.removeprefix("redis://").removesuffix("/0").partition(":")
+    seen = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULTS}
+    seen |= {"DATABASE__URL": deployment.database_url}
+    seen |= {"SYNC__QUEUE_URL": deployment.queue_url, "SYNC__DLQ_URL": deployment.dlq_url}
+    return {name: value.replace("127.0.0.1", host) for name, value in seen.items()}
+
+
+@pytest.fixture(scope="session")
+def run(
+    artifacts: dict[str, Path],
+    built_template: dict[str, Any],
+    runtime_python: Path,
+    function_environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Invocable]]:
+    """Start a built function; keyword arguments are environment variables of its own."""
+    directory = tmp_path_factory.mktemp("functions")
+    with ExitStack() as running:
+
+        def start(name: str, **environment: str) -> Invocable:
+            function = Invocable(
+                python=runtime_python,
+                artifact=artifacts[name],
+                build_environment=BUILD_ENVIRONMENT,
+                handler=built_template["Resources"][FUNCTIONS[name]]["Properties"]["Handler"],
+                environment=function_environment | {"POWERTOOLS_SERVICE_NAME": name} | environment,
+                log=directory / f"{name}-{len(list(directory.iterdir()))}.log",
+            )
+            return running.enter_context(function)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def agent(run: Callable[..., Invocable]) -> Invocable:
+    """The built agent function, running."""
+    return run("agent")
+
+
+@pytest.fixture(scope="session")
+def sync(run: Callable[..., Invocable]) -> Invocable:
+    """The built sync function, running."""
+    return run("sync")

@@ -1,0 +1,134 @@
+"""What is in an artifact, what is not, how large it is, and that it is the same bytes when nothing changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.artifact.build import EPOCH, FUNCTIONS, PLATFORMS, ROOT, runtime_version
+from infra.artifact.bytecode import READ_THEIR_SOURCE
+from infra.artifact.size import LIMITS, MEGABYTE, check, packages, size
+
+_UV = ROOT / ".venv" / "bin" / "uv"
+_MACHINES = {"x86_64": 62, "arm64": 183}
+_UNWANTED = re.compile(
+    r"(^|/)(tests?|boto3|botocore|pip|pytest|mypy|moto|\.agents)(/|$)|(^|/)(test_\w+|conftest)\.pyc?$"
+)
+
+
+def _build(function: str, directory: Path, architecture: str, umask: int = 0o022, **environment: str) -> None:
+    command = [sys.executable, "-m", "infra.artifact", function, "--to", str(directory), "--uv", str(_UV)]
+    subprocess.run(
+        [*command, "--architecture", architecture],
+        cwd=ROOT,
+        env=os.environ | environment,
+        umask=umask,
+        check=True,
+        capture_output=True,
+    )
+
+
+def _files(directory: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Return every file's content, time and mode, by its path."""
+    return {
+        path.relative_to(directory).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode)
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nothing_changed_so_nothing_differs(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
+    """A second build, elsewhere, later, by somebody with another umask, time zone and hash seed, is the same."""
+    built = artifacts[function]
+    architecture = "arm64" if _machine(built) == _MACHINES["arm64"] else "x86_64"
+    _build(function, tmp_path / "again", architecture, umask=0o077, TZ="Asia/Kathmandu", PYTHONHASHSEED="7")
+
+    first, again = _files(built), _files(tmp_path / "again")
+    assert first.keys() == again.keys()
+    assert [path for path in first if first[path] != again[path]] == []
+    assert {path.stat().st_mtime for path in built.rglob("*")} == {EPOCH}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
+    """Every library in it is for that architecture, and it is not too large either."""
+    other = next(name for name in PLATFORMS if _MACHINES[name] != _machine(artifacts[function]))
+    _build(function, tmp_path, other)
+
+    libraries = [path for path in tmp_path.rglob("*") if ".so" in path.suffixes]
+    assert libraries
+    assert {_machine_of(library) for library in libraries} == {_MACHINES[other]}
+    assert size(tmp_path) <= LIMITS[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_is_not_in_it(artifacts: dict[str, Path], function: str) -> None:
+    """No tests, no documents, no types, nothing of the build, nothing that the runtime brings."""
+    paths = sorted(path.relative_to(artifacts[function]).as_posix() for path in artifacts[function].rglob("*"))
+
+    assert [path for path in paths if _UNWANTED.search(path)] == []
+    assert [
+        path for path in paths if path.endswith((".pyi", ".md", "/RECORD")) and "dist-info/licenses" not in path
+    ] == []
+    assert {path for path in paths if path.startswith("functions/") and path.count("/") == 1} >= {
+        f"functions/{function}"
+    }
+    others = set(FUNCTIONS) - {function}
+    assert not [path for path in paths for other in others if path.startswith(f"functions/{other}")]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_everything_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
+    """Each module is there once as bytecode of the runtime's version, which is never checked against a source."""
+    magic = subprocess.run(
+        [runtime_python, "-c", "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    compiled = list(artifacts[function].rglob("*.pyc"))
+    unchecked = magic + struct.pack("<I", 0b01)
+    assert compiled
+    assert [path for path in compiled if not path.read_bytes().startswith(unchecked)] == []
+
+    tag = f"cpython-{runtime_version().replace('.', '')}"
+    for source in artifacts[function].rglob("*.py"):
+        assert (source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc").exists(), source
+        assert source.relative_to(artifacts[function]).parts[0] in {"functions", "shared", *READ_THEIR_SOURCE}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_it_is_not_too_large(artifacts: dict[str, Path], function: str) -> None:
+    """The agent function's 60 MB and the sync function's 30 MB hold; a failure lists the largest packages."""
+    check(function, artifacts[function])
+
+
+def test_a_too_large_artifact_is_refused(tmp_path: Path) -> None:
+    """The error says by how much, and where it comes from."""
+    for name, megabytes in (("small", 1), ("large", 35)):
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "data").open("wb") as file:
+            file.truncate(megabytes * MEGABYTE)
+
+    with pytest.raises(ValueError, match=r"sync artifact has 36\.0 MB, 30 MB are allowed") as refused:
+        check("sync", tmp_path)
+    lines = str(refused.value).splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == ["large", "small"]
+    assert packages(tmp_path)["large"] == 35 * MEGABYTE
+
+
+def _machine(artifact: Path) -> int:
+    """Return for what an artifact was built, as its first library says."""
+    return _machine_of(next(iter(sorted(artifact.rglob("*.so")))))
+
+
+def _machine_of(library: Path) -> int:
+    header = library.read_bytes()[:20]
+    assert header.startswith(b"\x7fELF")
+    return int(struct.unpack_from("<H", header, 18)[0])

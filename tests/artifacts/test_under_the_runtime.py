@@ -1,0 +1,159 @@
+"""The built artifacts, run as Lambda runs them, against real servers: the sample events do what they are samples of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.artifacts.runtime_interface import Invocable
+from tests.e2e.deployment import Aws, Deployment
+from tests.e2e.fake_openai import ANSWER, fake_openai
+from tests.e2e.queues import Queues
+from tests.e2e.stores import Layers
+from tests.events.content import BATCH, DIRECT, POISON, RUN, THREAD
+from tests.support.issuer import Issuer
+
+_EVENTS = Path(__file__).parents[1] / "events"
+
+
+def _event(name: str) -> dict[str, Any]:
+    return dict(json.loads((_EVENTS / name).read_text()))
+
+
+def _batch(*bodies: str) -> dict[str, Any]:
+    """Return the captured SQS event, made to carry other messages."""
+    record = _event("sync-batch.json")["Records"][0]
+    return {"Records": [record | {"messageId": f"m-{number}", "body": body} for number, body in enumerate(bodies)]}
+
+
+def _take(aws: Aws, queue_url: str) -> list[str]:
+    taken = []
+    while messages := aws.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            aws.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            taken.append(message["Body"])
+    return taken
+
+
+def test_a_turn_goes_from_the_api_to_postgresql(
+    agent: Invocable, sync: Invocable, aws: Aws, deployment: Deployment, layers: Layers
+) -> None:
+    """An API event is answered, its exchange is in Redis and on the queue, and the batch of it becomes rows."""
+    answer = agent.invoke(_event("api-run.json"))
+    body = json.loads(answer["body"])
+    queued = _take(aws, deployment.queue_url)
+
+    assert answer["statusCode"] == 200
+    assert body["thread_id"] == THREAD
+    assert RUN["prompt"] in body["response"]
+    assert body["memory"] == {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    assert [json.loads(message)["exchange_id"] for message in queued] == [body["exchange_id"]]
+    assert layers.cached_contents(THREAD) == [RUN["prompt"], body["response"]]
+
+    assert sync.invoke(_batch(*queued)) == {"batchItemFailures": []}
+    assert [row[:3] for row in layers.stored(THREAD)] == [
+        ("user", RUN["prompt"], body["exchange_id"]),
+        ("assistant", body["response"], body["exchange_id"]),
+    ]
+
+
+def test_the_direct_events(agent: Invocable, aws: Aws, deployment: Deployment) -> None:
+    """Each direct sample event is answered with its route's object, and what it keeps is on the queue."""
+    kept = agent.invoke(_event("agent-invoked.json"))
+    recalled = agent.invoke(_event("agent-invoking.json"))
+    answer = agent.invoke(_event("agent-run.json"))
+    queued = [json.loads(message)["exchange_id"] for message in _take(aws, deployment.queue_url)]
+
+    assert kept == {"exchange_id": DIRECT["invoked"]["exchange_id"], "durability": "queue", "cached": True}
+    assert "user: Hello" in recalled["context"]
+    assert "- user: Hello" in answer["response"]
+    assert sorted(queued) == sorted([kept["exchange_id"], answer["exchange_id"]])
+
+
+def test_the_description_and_its_page(agent: Invocable) -> None:
+    """What the page loads is in the artifact."""
+    event = _event("api-run.json") | {"httpMethod": "GET", "body": None}
+    page = agent.invoke(event | {"path": "/docs", "pathParameters": {"proxy": "docs"}})
+    found = [
+        agent.invoke(event | {"path": f"/docs/{name}", "pathParameters": {"proxy": f"docs/{name}"}})
+        for name in ("swagger-ui-bundle.js", "swagger-ui.css")
+    ]
+
+    assert page["statusCode"] == 200
+    assert "docs/swagger-ui-bundle.js" in page["body"]
+    assert [answer["statusCode"] for answer in found] == [200, 200]
+
+
+def test_a_tool_is_called(agent: Invocable) -> None:
+    """The agent library's tools work without its source."""
+    answer = agent.invoke({"action": "run", "prompt": "What time is it in Europe/Paris?", "tools": ["current_time"]})
+
+    assert "Europe/Paris" in answer["response"]
+
+
+def test_an_openai_model_is_asked(run: Callable[..., Invocable]) -> None:
+    """The OpenAI client in the artifact is whole enough to ask a model."""
+    with fake_openai() as (base_url, asked):
+        agent = run("agent", AGENT__MODEL="openai:some-model", OPENAI_BASE_URL=base_url, OPENAI_API_KEY="none")
+        answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_openai"})
+
+    assert answer["response"] == ANSWER
+    assert [request["model"] for request in asked] == ["some-model"]
+
+
+def test_a_bedrock_model_is_asked(run: Callable[..., Invocable]) -> None:
+    """Bedrock is asked with the runtime's own boto3; the emulator answers for it."""
+    agent = run("agent", AGENT__MODEL="bedrock:anthropic.claude-3-haiku-20240307-v1:0")
+    answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_bedrock"})
+
+    assert answer["response"]
+    assert answer["memory"]["durability"] == "queue"
+
+
+def test_a_token_is_checked(run: Callable[..., Invocable]) -> None:
+    """The cryptography in the artifact is whole enough for both algorithms."""
+    with Issuer() as issuer:
+        agent = run("agent", **issuer.environment())
+        event = _event("api-run.json") | {"httpMethod": "GET", "body": None, "path": "/threads/none"}
+        event["pathParameters"] = {"proxy": "threads/none"}
+        tokens = ("no.such.token", issuer.token(kid="one"), issuer.token(kid="two"))
+        answers = [agent.invoke(_sent_by(event, token)) for token in tokens]
+
+    assert [answer["statusCode"] for answer in answers] == [401, 404, 404]
+
+
+def _sent_by(event: dict[str, Any], token: str) -> dict[str, Any]:
+    value = f"Bearer {token}"
+    headers = {"Authorization": value}, {"Authorization": [value]}
+    return event | {"headers": headers[0], "multiValueHeaders": headers[1]}
+
+
+def test_a_batch_is_stored(sync: Invocable, layers: Layers) -> None:
+    """Every message of the sample batch becomes two rows."""
+    assert sync.invoke(_event("sync-batch.json")) == {"batchItemFailures": []}
+
+    for body in map(json.loads, BATCH):
+        stored = {row[1] for row in layers.stored(body["thread_id"]) if row[2] == body["exchange_id"]}
+        assert stored == {body["user_message"], body["assistant_message"]}
+
+
+def test_poison_goes_to_the_dead_letter_queue(sync: Invocable, layers: Layers, queues: Queues) -> None:
+    """What can never be stored is a dead letter with its reason; the rest of its batch is stored."""
+    *bad, good = POISON
+    assert sync.invoke(_event("sync-poison.json")) == {"batchItemFailures": []}
+
+    dead = queues.wait_dead(lambda body: body in bad, len(bad))
+    reasons = {letter.body: letter.attributes["reason"] for letter in dead}
+    assert reasons == dict(zip(bad, ("not_json", "unknown_version", "missing_field"), strict=True))
+    survivor = json.loads(good)
+    assert layers.stored_contents(survivor["thread_id"]) == [survivor["user_message"], survivor["assistant_message"]]
+
+
+@pytest.mark.parametrize("event", [{}, {"source": "aws.events"}], ids=["empty", "scheduled"])
+def test_the_sweep_runs(sync: Invocable, event: dict[str, Any]) -> None:
+    """The schedule's event is answered."""
+    assert sync.invoke(event).keys() >= {"stored", "repaired"}
