@@ -11,7 +11,9 @@ const alias = isOlder
   : [];
 
 export default defineConfig({
-  resolve: { alias },
+  resolve: {
+    alias: [...alias, { find: '@hybrid-memory/react', replacement: new URL('src/index.ts', import.meta.url).pathname }],
+  },
   test: {
     environment: 'happy-dom',
     include: ['tests/*.test.{ts,tsx}'],

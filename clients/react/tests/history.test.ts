@@ -25,6 +25,8 @@ test('the history is the newest page, oldest first, and loadMore puts older page
   expect(shown.now.hasMore).toBe(false);
   await act(() => shown.now.loadMore());
   expect(memory.reads).toHaveLength(3);
+  await refreshed(shown);
+  expect(shown.now.hasMore).toBe(false);
 });
 
 test('loadMore twice at once is one request', async () => {
@@ -66,6 +68,63 @@ test('what is sent while the history loads stays behind it, also when the histor
   await shown.until(({ status }) => status === 'ready');
   expect(shown.texts).toEqual([...numbered(0, 2), 'Hello', 'You said: Hello']);
   expect(shown.now.messages.at(-1)?.context?.source).toBe('redis');
+});
+
+test('a turn that the history told of is sent, also if its own answer is lost', async () => {
+  const lost = gate();
+  const memory = serve({
+    run: async ({ body }) => {
+      store(memory, 't', body.exchange_id ?? '', body.prompt, 'You said: Hello');
+      await lost.opened;
+      return problem(504, 'No answer in time.');
+    },
+  });
+  const onError = vi.fn();
+  const shown = chat({ threadId: 't', onError });
+  let answer: ChatMessage | undefined;
+  shown.do(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
+  await memory.arrived(1);
+  await refreshed(shown);
+  lost.open(undefined);
+  await shown.until(({ status }) => status === 'ready');
+  expect(shown.now.messages).toMatchObject([
+    { content: 'Hello', status: 'sent' },
+    { content: 'You said: Hello', status: 'sent' },
+  ]);
+  expect(shown.now.error).toBeUndefined();
+  expect(onError).not.toHaveBeenCalled();
+  expect(answer).toBe(shown.now.messages[1]);
+});
+
+test('back in a thread, one page is read, however much was said meanwhile', async () => {
+  const memory = serve();
+  tell(memory, 'a', 4);
+  const shown = chat({ threadId: 'a', pageSize: 4 });
+  await shown.until(({ messages }) => messages.length === 4);
+  shown.set({ threadId: 'b', pageSize: 4 });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  memory.threads.clear();
+  tell(memory, 'a', 12);
+  shown.set({ threadId: 'a', pageSize: 4 });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  expect(shown.texts).toEqual(numbered(10, 12));
+  expect(memory.reads).toHaveLength(3);
+});
+
+test('a thread that is left while it loads has no error of that when it is shown again', async () => {
+  const memory = serve({ run: () => problem(502, 'no'), read: (count) => (count === 2 ? gate().opened : undefined) });
+  const shown = chat({ threadId: 'a' });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  await shown.say('Hello');
+  shown.do(({ refresh }) => void refresh());
+  await vi.waitFor(() => {
+    expect(memory.reads).toHaveLength(2);
+  });
+  shown.set({ threadId: 'b' });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  shown.set({ threadId: 'a' });
+  expect(shown.texts).toEqual(['Hello']);
+  expect(shown.now).toMatchObject({ error: undefined, historyStatus: 'loading' });
 });
 
 test('loadMore during a turn leaves the turn alone', async () => {

@@ -4,9 +4,9 @@ import { hydrateRoot, type Root } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { expect, test, vi } from 'vitest';
 import type * as Package from '../src/index.js';
-import type { ChatMessage, UseAgentChatOptions } from '../src/index.js';
+import { useAgentChat, type ChatMessage, type UseAgentChatOptions } from '../src/index.js';
 import { chat } from './chat.js';
-import { API, serve, tell } from './server.js';
+import { API, gate, serve, tell } from './server.js';
 
 const INITIAL: ChatMessage = {
   id: 'x',
@@ -89,9 +89,10 @@ test('StrictMode sends once, loads once, and tells of the thread once', async ()
   expect(memory.runs[1]?.body.thread_id).toBe(made.now.threadId);
 });
 
-test('in StrictMode, what an effect sends once is sent once, and not aborted by the second mount', async () => {
-  const memory = serve();
-  const { useAgentChat } = await import('../src/index.js');
+test('a turn that is under way when StrictMode mounts again goes on', async () => {
+  const { opened, open } = gate();
+  const memory = serve({ run: () => opened });
+  const statuses: string[] = [];
   function Greeting(): ReactElement {
     const { messages, sendMessage } = useAgentChat({ baseUrl: API });
     const isSent = useRef(false);
@@ -100,16 +101,38 @@ test('in StrictMode, what an effect sends once is sent once, and not aborted by 
       isSent.current = true;
       void sendMessage('Hello');
     }, [sendMessage]);
-    return <p>{messages.map(({ content, status }) => `${content} (${status})`).join(', ')}</p>;
+    statuses.push(...messages.map(({ status }) => status));
+    return <p>{messages.length}</p>;
   }
   render(<Greeting />, { wrapper: StrictMode });
-  await screen.findByText('Hello (sent), You said: Hello (sent)');
+  await memory.arrived(1);
+  await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
+  expect(new Set(statuses)).toEqual(new Set(['pending']));
+  open(undefined);
+  await screen.findByText('2');
   expect(memory.runs).toHaveLength(1);
+});
+
+test('two hooks that appear together agree on the thread', () => {
+  serve();
+  const ids = new Map<string, string | null>();
+  function Part({ name }: { name: string }): null {
+    ids.set(name, useAgentChat({ baseUrl: API }).threadId);
+    return null;
+  }
+  render(
+    <>
+      <Part name="one" />
+      <Part name="two" />
+    </>,
+  );
+  expect(ids.get('one')).toBe(ids.get('two'));
+  const [key] = Object.keys(sessionStorage);
+  expect(JSON.parse(sessionStorage.getItem(key ?? '') ?? '')).toEqual({ threadId: ids.get('one') });
 });
 
 test('the list of messages does not remount a message that is sent', async () => {
   serve();
-  const { useAgentChat } = await import('../src/index.js');
   let mounts = 0;
   function Item({ content }: { content: string }): ReactElement {
     useEffect(() => {
@@ -137,7 +160,6 @@ test('the list of messages does not remount a message that is sent', async () =>
 
 test('a parent that keeps the id in its own state is told, and nothing is loaded twice', async () => {
   const memory = serve();
-  const { useAgentChat } = await import('../src/index.js');
   function Parent(): ReactElement {
     const [id, setId] = useState<string>();
     const { threadId, messages, sendMessage } = useAgentChat({ baseUrl: API, threadId: id, onThreadId: setId });

@@ -235,6 +235,39 @@ test('stop ends the waiting here and says that the server may go on; refresh sho
   expect(shown.now.error).toBeUndefined();
 });
 
+test.each(Array.from({ length: 16 }, (_, n) => n))(
+  'a stop at the very moment of the answer is the one or the other, never both: %i',
+  async (later) => {
+    serve();
+    const shown = chat({
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        const text = await response.text();
+        const stopLater = (rest: number): void => {
+          queueMicrotask(
+            rest > 0
+              ? () => {
+                  stopLater(rest - 1);
+                }
+              : shown.now.stop,
+          );
+        };
+        response.text = () => {
+          stopLater(later);
+          return Promise.resolve(text);
+        };
+        return response;
+      },
+    });
+    const answer = await shown.say('Hello');
+    expect(shown.now.status).toBe('ready');
+    const [question, ...answers] = shown.now.messages;
+    expect(question?.status).toBe(answer ? 'sent' : 'failed');
+    expect(answers).toEqual(answer ? [answer] : []);
+    expect(shown.now.error?.isAbort).toBe(answer ? undefined : true);
+  },
+);
+
 test('stop also stops what waits, and keeps every text', async () => {
   const memory = serve({ run: () => gate().opened });
   const shown = chat();

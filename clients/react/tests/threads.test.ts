@@ -1,7 +1,7 @@
 import { act } from '@testing-library/react';
 import { expect, test, vi } from 'vitest';
-import { chat } from './chat.js';
-import { answerTo, API, gate, problem, serve, tell } from './server.js';
+import { chat, refreshed } from './chat.js';
+import { answerTo, API, gate, problem, serve, store, tell } from './server.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -209,10 +209,11 @@ test('a failed send survives a switch, and can be sent again', async () => {
 });
 
 test('a change of users leaves nothing of the one before', async () => {
-  const memory = serve();
+  const memory = serve({ run: () => problem(502, 'no') });
   tell(memory, 'a', 1);
   const shown = chat({ threadId: 'a', userId: 'ada' });
   await shown.until(({ messages }) => messages.length === 2);
+  await shown.say('Hello');
   memory.threads.clear();
   shown.set({ threadId: 'a', userId: 'bob' });
   expect(shown.now).toMatchObject({ userId: 'bob', messages: [] });
@@ -238,12 +239,15 @@ test('newThread starts an empty thread, keeps it, tells of it, and aborts what w
   expect(chat().now.threadId).toBe(second);
 });
 
-test('newThread twice is two threads, and the second one is shown', () => {
+test('newThread twice is two threads; the second one is shown, and the only one told of', async () => {
   serve();
-  const shown = chat();
+  const onThreadId = vi.fn();
+  const shown = chat({ threadId: 't', onThreadId });
   const [one, two] = shown.do(({ newThread }) => [newThread(), newThread()]);
   expect(one).not.toBe(two);
   expect(shown.now.threadId).toBe(two);
+  await shown.say('Hello');
+  expect(onThreadId.mock.calls).toEqual([[two]]);
 });
 
 test('newThread with a given id moves on by itself, and follows the next id that is given', async () => {
@@ -275,6 +279,21 @@ test('two hooks on one page agree on the thread, and each sees what the other is
   await second.until(({ messages }) => messages.length === 4);
   expect(second.texts).toEqual(both);
   expect(memory.runs).toHaveLength(2);
+});
+
+test('a turn that the other hook has read already is not shown twice', async () => {
+  const memory = serve({
+    run: async ({ body }) => {
+      store(memory, 't', body.exchange_id ?? '', body.prompt, `You said: ${body.prompt}`);
+      await refreshed(second);
+      return Response.json(answerTo(body));
+    },
+  });
+  const first = chat({ threadId: 't' });
+  const second = chat({ threadId: 't' });
+  await first.say('Hello');
+  expect(first.texts).toEqual(['Hello', 'You said: Hello']);
+  expect(second.texts).toEqual(['Hello', 'You said: Hello']);
 });
 
 test('after the end of the component nothing is called, nothing goes on, and nothing is shown elsewhere', async () => {
