@@ -7,8 +7,9 @@ import { messageOf } from './unite.js';
 export { AgentChatError } from './errors.js';
 export type { TurnContext } from './types.js';
 
-/** What an answer's `metadata` holds. */
+/** What a message's `metadata` holds: of an answer these two, of a question what it was sent with. */
 export interface HybridMemoryMetadata {
+  [name: string]: unknown;
   exchangeId?: string | null;
   context?: Omit<TurnContext, 'latencyMs' | 'timings'>;
 }
@@ -53,12 +54,14 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
       ...(this.#options.userId !== undefined && { user_id: this.#options.userId }),
       exchange_id: exchangeId,
     };
+    const { exchangeId: _, context: __, ...metadata } = message.metadata ?? {};
+    if (Object.keys(metadata).length > 0) request.metadata = metadata;
     const signal = abortSignal ?? new AbortController().signal;
     const { answer } = await postRun(this.#connection(headers), request, exchangeId, signal);
     this.#attempts.delete(`${chatId}/${message.id}`);
     const { source, degraded, durability, cached } = answer.memory;
-    const metadata = { exchangeId: answer.exchange_id, context: { source, degraded, durability, cached } };
-    return streamOf(`${exchangeId}:assistant`, answer.response, metadata);
+    const told = { exchangeId: answer.exchange_id, context: { source, degraded, durability, cached } };
+    return streamOf(`${exchangeId}:assistant`, answer.response, told);
   };
 
   /** There is never a stream to go on with: an answer comes in one piece, and `history` has it afterwards. */
@@ -72,8 +75,8 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
     const stopping = signal ?? new AbortController().signal;
     const page = await getMessages(this.#options, threadId, { limit, cursor: null }, stopping);
     return page.items.reverse().map((told) => {
-      const { id, role, content, exchangeId } = messageOf(told);
-      return { id, role, parts: [{ type: 'text', text: content }], metadata: { exchangeId } };
+      const { id, role, content, exchangeId, metadata } = messageOf(told);
+      return { id, role, parts: [{ type: 'text', text: content }], metadata: { ...metadata, exchangeId } };
     });
   }
 

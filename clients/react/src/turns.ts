@@ -34,6 +34,7 @@ export class Turns {
     const out = this.#enqueue(thread, exchangeId, {
       ...this.#host.options.request,
       ...(documentIds && { document_ids: [...documentIds] }),
+      ...(metadata && { metadata }),
       prompt: text,
       thread_id: thread.id,
       ...(thread.userId !== null && { user_id: thread.userId }),

@@ -32,7 +32,7 @@ export interface ChatMessage {
   readonly createdAt: string;
   /** `pending` until the answer came, `failed` until it is sent again. */
   readonly status: 'pending' | 'sent' | 'failed';
-  /** What `sendMessage` was given with the text; stays in this page. */
+  /** What `sendMessage` was given with the text; the memory keeps it. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Why it failed. */
   readonly error?: AgentChatError;
@@ -97,6 +97,7 @@ export interface ChatSnapshot {
 
 export interface OutgoingText {
   readonly text: string;
+  /** Kept beside the exchange: anything that is JSON. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /** Attached to the thread with this turn. */
   readonly documentIds?: readonly string[] | undefined;

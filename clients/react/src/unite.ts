@@ -12,7 +12,9 @@ export function messageOf(told: MessageAnswer): ChatMessage {
   // Both layers name the exchange; what somebody else wrote into Redis has only its time.
   const id = `${told.exchange_id ?? told.created_at ?? ''}:${role}`;
   const createdAt = told.created_at ?? '';
-  return { id, exchangeId: told.exchange_id, role, content: told.content, createdAt, status: 'sent' };
+  const { exchange_id: exchangeId, content, metadata = {} } = told;
+  const isEmpty = Object.keys(metadata).length === 0;
+  return { id, exchangeId, role, content, createdAt, status: 'sent', ...(!isEmpty && { metadata }) };
 }
 
 /**
@@ -90,8 +92,10 @@ function interleave(
 
 /** Returns the message as the server holds it; the same object if that is what it was. */
 function confirm(mine: ChatMessage, told: ChatMessage): ChatMessage {
-  const isSame = mine.status === 'sent' && mine.content === told.content && mine.createdAt === told.createdAt;
-  if (isSame) return mine;
+  const { content, createdAt } = told;
+  const metadata = mine.metadata ?? told.metadata;
+  const isKnown = mine.content === content && mine.createdAt === createdAt && mine.metadata === metadata;
+  if (mine.status === 'sent' && isKnown) return mine;
   const { error: _, ...rest } = mine;
-  return { ...rest, content: told.content, createdAt: told.createdAt, status: 'sent' };
+  return { ...rest, content, createdAt, status: 'sent', ...(metadata && { metadata }) };
 }

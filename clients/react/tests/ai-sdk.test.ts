@@ -49,6 +49,18 @@ test('the history begins a chat', async () => {
   expect(await transport.history('unknown')).toEqual([]);
 });
 
+test('metadata goes with the message, and comes back with the history', async () => {
+  const memory = serve();
+  const transport = new HybridMemoryChatTransport({ baseUrl: API });
+  const result = rendered(transport);
+  await act(() => result.current.sendMessage({ text: 'one', metadata: { draft: 1 } }));
+  expect(memory.runs[0]?.body.metadata).toEqual({ draft: 1 });
+  const again = rendered(transport, await transport.history('t'));
+  expect(again.current.messages[0]?.metadata).toEqual({ draft: 1, exchangeId: memory.runs[0]?.key });
+  await act(() => again.current.regenerate());
+  expect(memory.runs[1]?.body.metadata).toEqual({ draft: 1 });
+});
+
 test('a failure is an error with the words of the problem, and sending again cannot double the turn', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'The model failed.') : undefined) });
   const result = rendered(new HybridMemoryChatTransport({ baseUrl: API }));

@@ -326,11 +326,15 @@ test('nothing but space is not sent', async () => {
   expect(memory.runs).toEqual([]);
 });
 
-test('metadata stays with the message', async () => {
+test('metadata goes with the message, and comes back with the history', async () => {
   const memory = serve();
-  const shown = chat();
+  const shown = chat({ threadId: 't' });
   shown.do(({ sendMessage }) => void sendMessage({ text: 'Hello', metadata: { draft: 1 }, documentIds: ['d'] }));
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.now.messages[0]?.metadata).toEqual({ draft: 1 });
-  expect(memory.runs[0]?.body).toMatchObject({ prompt: 'Hello', document_ids: ['d'] });
+  await shown.until(({ messages }) => messages.length === 2);
+  expect(shown.now.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
+  expect(memory.runs[0]?.body).toMatchObject({ prompt: 'Hello', document_ids: ['d'], metadata: { draft: 1 } });
+  shown.unmount();
+  const again = chat({ threadId: 't' });
+  await again.until(({ messages }) => messages.length === 2);
+  expect(again.now.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
 });

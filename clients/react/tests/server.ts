@@ -75,7 +75,7 @@ function keep(
   if (known) return HttpResponse.json(known.answer, { headers: { 'Idempotent-Replayed': 'true' } });
   const answer = answerTo(body);
   answers.set(key ?? '', { body: JSON.stringify(body), answer });
-  store(memory, body.thread_id ?? '', body.exchange_id ?? '', body.prompt, answer.response);
+  store(memory, body.thread_id ?? '', body.exchange_id ?? '', body.prompt, answer.response, body.metadata ?? undefined);
   return HttpResponse.json(answer);
 }
 
@@ -89,10 +89,17 @@ export function answerTo(body: RunRequest, memory: Partial<RunAnswer['memory']> 
 }
 
 /** Stores an exchange as if it had been said, also from elsewhere. */
-export function store(memory: Memory, thread: string, exchangeId: string, question: string, answer: string): void {
+export function store(
+  memory: Memory,
+  thread: string,
+  exchangeId: string,
+  question: string,
+  answer: string,
+  metadata?: Record<string, unknown>,
+): void {
   const stored = memory.threads.get(thread) ?? [];
   const created_at = new Date(Date.UTC(2026, 0, 1) + stored.length * 1000).toISOString();
-  stored.push({ role: 'user', content: question, exchange_id: exchangeId, created_at });
+  stored.push({ role: 'user', content: question, exchange_id: exchangeId, created_at, ...(metadata && { metadata }) });
   stored.push({ role: 'assistant', content: answer, exchange_id: exchangeId, created_at });
   memory.threads.set(thread, stored);
 }
