@@ -18,7 +18,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-artifacts test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-artifacts audit test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -58,6 +58,9 @@ lint: $(VENV)/.stamp-dev ## Check style, types and templates
 
 docs: $(VENV)/.stamp-dev ## Write docs/api.md anew from the API's own description
 	@$(BIN)/python -m infra.api_reference
+
+audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Look for known vulnerabilities in what is pinned
+	@$(BIN)/python -m infra.audit
 
 bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,64 @@
+"""`make audit`: looks for known vulnerabilities in everything that the requirement files pin.
+
+pip-audit asks the package index for the vulnerabilities of each release. An index that does not offer them answers as if
+it did not know the packages, which pip-audit takes for a success unless told otherwise, so it is asked first for a
+release that is known to have one.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from infra.local.project import PROJECT_ROOT
+
+# CVE-2024-3651, a denial of service.
+_KNOWN: Final = "idna==3.6"
+# LocalStack with the libraries of its time: for tests, on this machine only, and not ours to renew.
+_NOT_AUDITED: Final = frozenset({"localstack.txt"})
+_PIP_AUDIT: Final = PROJECT_ROOT / ".venv-build" / "bin" / "pip-audit"
+
+
+def main(pip_audit: Path = _PIP_AUDIT, requirements: Path = PROJECT_ROOT / "requirements") -> int:
+    """Audit the requirement files; returns the exit code: 0 also when the index has no vulnerabilities to tell.
+
+    Args:
+        pip_audit: The program.
+        requirements: The directory with the hashed requirement files.
+    """
+    if not _index_knows_vulnerabilities(pip_audit):
+        print(
+            "NOT AUDITED: the package index that is set up here tells no vulnerabilities, not even those of "
+            f"{_KNOWN}. Run `make audit` where it does.",
+            file=sys.stderr,
+        )
+        return 0
+    files = sorted(path for path in requirements.glob("*.txt") if path.name not in _NOT_AUDITED)
+    # Strict: what cannot be audited is a failure too.
+    code = _run(pip_audit, "--strict", *(option for path in files for option in ("-r", str(path)))).returncode
+    if code == 0:
+        print(f"Audited {', '.join(path.name for path in files)}: no known vulnerability.")
+    return code
+
+
+def _index_knows_vulnerabilities(pip_audit: Path) -> bool:
+    with tempfile.TemporaryDirectory() as directory:
+        known = Path(directory) / "known.txt"
+        known.write_text(f"{_KNOWN}\n")
+        answer = _run(pip_audit, "--no-deps", "--format", "json", "-r", str(known), capture_output=True)
+    try:
+        found = json.loads(answer.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        return False  # it could not be asked at all
+    return any(dependency.get("vulns") for dependency in found)
+
+
+def _run(pip_audit: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [str(pip_audit), "--disable-pip", "--progress-spinner", "off", *arguments]
+    return subprocess.run(command, check=False, text=True, **options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

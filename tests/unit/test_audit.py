@@ -1,0 +1,76 @@
+"""`make audit` fails on findings, and does not take an index that knows nothing for one that finds nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.audit import main
+
+_UNKNOWN = {"name": "idna", "skip_reason": "Dependency not found"}
+_KNOWN = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"}]}
+
+
+@pytest.fixture
+def pip_audit(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Make a program that answers as pip-audit does, and writes what it was asked to a file."""
+
+    def make(probe: dict[str, Any] | None, code: int) -> tuple[Path, Path]:
+        program, asked = tmp_path / "pip-audit", tmp_path / "asked"
+        answer = "" if probe is None else json.dumps({"dependencies": [probe]})
+        program.write_text(
+            f"#!{sys.executable}\n"
+            "import sys\n"
+            f"open({str(asked)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))\n"
+            "if '--strict' in sys.argv:\n"
+            f"    sys.exit({code})\n"
+            f"print({answer!r})\n"
+        )
+        program.chmod(0o755)
+        return program, asked
+
+    return make
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    """Return a directory with requirement files."""
+    directory = tmp_path / "requirements"
+    directory.mkdir()
+    for name in ("agent.txt", "sync.txt", "localstack.txt", "agent.in"):
+        (directory / name).write_text("")
+    return directory
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_findings_are_the_exit_code(
+    pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
+) -> None:
+    """Where the known vulnerability is known, every pinned file is audited, strictly, and a finding fails."""
+    program, asked = pip_audit(_KNOWN, code)
+
+    assert main(program, requirements) == code
+    audit = asked.read_text().splitlines()[-1]
+    assert "--strict" in audit
+    assert [Path(word).name for word in audit.split() if word.endswith(".txt")] == ["agent.txt", "sync.txt"]
+    assert ("no known vulnerability" in capfd.readouterr().out) == (code == 0)
+
+
+@pytest.mark.parametrize("probe", [_UNKNOWN, None], ids=["unknown", "unreachable"])
+def test_an_index_that_tells_nothing_is_said_to(
+    pip_audit: Callable[..., tuple[Path, Path]],
+    requirements: Path,
+    capfd: pytest.CaptureFixture[str],
+    probe: dict[str, Any] | None,
+) -> None:
+    """Nothing is audited, and that is what is said."""
+    program, asked = pip_audit(probe, 1)
+
+    assert main(program, requirements) == 0
+    assert "--strict" not in asked.read_text()
+    assert "NOT AUDITED" in capfd.readouterr().err
