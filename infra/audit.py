@@ -1,7 +1,7 @@
 """`make audit`: looks for known vulnerabilities in everything that the requirement files pin.
 
-pip-audit asks the package index for the vulnerabilities of each release. An index that does not offer them answers as if
-it did not know the packages, which pip-audit takes for a success unless told otherwise, so it is asked first for a
+pip-audit asks the package index for the vulnerabilities of each release. An index that does not offer them answers as
+if it did not know the packages, which pip-audit takes for a success unless told otherwise, so it is asked first for a
 release that is known to have one.
 """
 
