@@ -18,12 +18,13 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-artifacts audit test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
 run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
+	@$(BIN)/python -m infra.page
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
 test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
@@ -50,6 +51,10 @@ clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Bring the Reac
 	@$(BIN)/python $(REACT)/scripts/openapi.py
 	@cd $(REACT) && npm run --silent types
 
+test-page: $(VENV)/.stamp-dev ## Use the page in Chromium, against the embedded stack (IMAGES=docs/images takes the pictures anew)
+	@$(BIN)/python -m infra.page --required
+	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
+
 lint: $(VENV)/.stamp-dev ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,6 +75,7 @@ chaos: $(VENV)/.stamp-dev ## Break the stack at random under load (SECONDS=600 E
 	  $(if $(SEED),--seed $(SEED))
 
 build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam (ARCH=arm64 for ARM)
+	@$(BIN)/python -m infra.page
 	SAM_CLI_TELEMETRY=0 ARCH=$(ARCH) .venv-build/bin/sam build --parameter-overrides Architecture=$(ARCH)
 	@# What deploys or starts the artifacts finds there what they were built for.
 	@sed '/^  Architecture:/,/Default:/s/Default: .*/Default: $(ARCH)/' .aws-sam/build/template.yaml >.aws-sam/template.yaml
@@ -161,4 +167,5 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 clean: ## Remove what was installed and built; the data in .local stays
 	rm -rf $(VENV) .venv-build .venv-localstack .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
+	rm -rf clients/page/node_modules functions/agent/static/built
 	find . -name __pycache__ -prune -exec rm -rf {} +

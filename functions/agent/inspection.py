@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, HTTPException, Query, Response
 
 from functions.agent.answers import LayersAnswer, StatusAnswer
+from functions.agent.auth import OPERATOR_SCOPE, CallerOf
 from functions.agent.operations import Operations
 from functions.agent.schemas import LayersQuery, ThreadPath
 from shared.memory.inspection import OnItsWay, ThreadLayers
@@ -27,8 +28,11 @@ def add_inspection_routes(app: FastAPI, operations: Operations) -> None:
         return _json({"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit))})
 
     @app.get("/status", response_model=StatusAnswer)
-    async def read_status() -> Response:
+    async def read_status(caller: CallerOf) -> Response:
         """Count what was accepted and is not in PostgreSQL yet, and the dead letters."""
+        if not caller.may_act_for_others:
+            # How much others say, and when, is nobody's business but an operator's.
+            raise HTTPException(403, f"This is for operators: it needs the scope {OPERATOR_SCOPE}.")
         return _json(status_json(operations.inspection.on_its_way()))
 
 

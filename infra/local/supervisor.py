@@ -160,6 +160,7 @@ class Supervisor:
         post = f"curl -s -X POST {api}/run -H 'Content-Type: application/json' -d"
         self.say(
             f"""
+The page: {api}/
 The API:  {api}
 Try it:
   {post} '{{"prompt": "My name is Ada.", "thread_id": "demo", "user_id": "ada"}}'

@@ -10,6 +10,7 @@ import pytest
 from shared.memory.inspection import OnItsWay
 from shared.stores.look import Waiting
 from tests.support.api import Api, problem
+from tests.support.issuer import Issuer
 
 DAY = 86_400
 
@@ -202,3 +203,17 @@ def test_lag_is_unknown_where_the_queue_hides_it() -> None:
     assert OnItsWay(empty, hidden, empty, as_of=now).lag_seconds == 0
     outbox = Waiting(1, oldest=now - timedelta(seconds=7))
     assert OnItsWay(empty, empty, outbox, as_of=now).lag_seconds == pytest.approx(7)
+
+
+def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
+    """How much others say is nobody else's business."""
+    problem(guarded_api.ask("GET", "/status"), 401)
+    for scope, status in {"": 403, "memory:read": 403, "memory:operator": 200}.items():
+        token = issuer.token("ana", scope=scope)
+        assert guarded_api.ask("GET", "/status", headers={"Authorization": f"Bearer {token}"}).status_code == status
+
+
+def test_the_page_itself_is_open(guarded_api: Api) -> None:
+    """It holds no data, and asks for the token."""
+    assert guarded_api.ask("GET", "/").status_code == 200
+    problem(guarded_api.ask("GET", "/assets/none.js"), 404)

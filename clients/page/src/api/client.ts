@@ -1,0 +1,139 @@
+import type { components } from '@hybrid-memory/react/api-types';
+
+type Schemas = components['schemas'];
+export type Layers = Schemas['LayersAnswer'];
+export type Status = Schemas['StatusAnswer'];
+export type Waiting = Schemas['WaitingAnswer'];
+export type Health = Schemas['HealthAnswer'];
+export type ThreadItem = Schemas['ThreadItem'];
+export type Preferences = Record<string, string>;
+
+const MOST_THREADS = 1_000;
+const THREADS_A_PAGE = 200;
+
+/** What the API said is wrong, in its own words. */
+export class ApiError extends Error {
+  constructor(
+    /** The HTTP status; 0 if there was no answer. */
+    readonly status: number,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+interface Options {
+  baseUrl: string;
+  token: string | null;
+  onUnauthorized: () => void;
+}
+
+let made = 0;
+
+/** The API as this page asks it: with the token, if there is one. */
+export class Api {
+  readonly baseUrl: string;
+  /** Another one is another way to ask, so that what was refused before may be answered now. */
+  readonly version = ++made;
+  readonly #token: string | null;
+  readonly #onUnauthorized: () => void;
+
+  constructor({ baseUrl, token, onUnauthorized }: Options) {
+    this.baseUrl = baseUrl;
+    this.#token = token;
+    this.#onUnauthorized = onUnauthorized;
+  }
+
+  /** What the chat's hook is given as `fetch`, too. */
+  readonly fetch: typeof fetch = async (input, init) => {
+    const headers = new Headers(init?.headers);
+    if (this.#token !== null) headers.set('Authorization', `Bearer ${this.#token}`);
+    const response = await globalThis.fetch(input, { ...init, headers });
+    if (response.status === 401) this.#onUnauthorized();
+    return response;
+  };
+
+  health(signal?: AbortSignal): Promise<Health> {
+    return this.#ask<Health>('/health', signal && { signal });
+  }
+
+  status(signal?: AbortSignal): Promise<Status> {
+    return this.#ask<Status>('/status', signal && { signal });
+  }
+
+  /** Null if there is no such thread yet. */
+  async layers(threadId: string, limit: number, signal?: AbortSignal): Promise<Layers | null> {
+    try {
+      return await this.#ask<Layers>(`${threadPath(threadId)}/layers?limit=${limit}`, signal && { signal });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** The user's threads, newest first: all of them, or the newest thousand. */
+  async threads(userId: string, signal?: AbortSignal): Promise<ThreadItem[]> {
+    const items: ThreadItem[] = [];
+    let cursor: string | null = null;
+    do {
+      const query = new URLSearchParams({ user_id: userId, limit: String(THREADS_A_PAGE) });
+      if (cursor !== null) query.set('cursor', cursor);
+      const page: Schemas['ThreadsAnswer'] = await this.#ask(`/threads?${query.toString()}`, signal && { signal });
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null && items.length < MOST_THREADS);
+    return items;
+  }
+
+  rename(threadId: string, title: string): Promise<ThreadItem> {
+    return this.#send('PATCH', threadPath(threadId), { title });
+  }
+
+  async delete(threadId: string): Promise<void> {
+    await this.#send('DELETE', threadPath(threadId));
+  }
+
+  preferences(userId: string, signal?: AbortSignal): Promise<Preferences> {
+    return this.#ask(preferencesPath(userId), signal && { signal });
+  }
+
+  /** Sets preferences, or with null removes them, and returns all. */
+  changePreferences(userId: string, changes: Record<string, string | null>): Promise<Preferences> {
+    return this.#send('PATCH', preferencesPath(userId), changes);
+  }
+
+  #send<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const init: RequestInit = { method };
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+      init.headers = { 'Content-Type': 'application/json' };
+    }
+    return this.#ask(path, init);
+  }
+
+  async #ask<T>(path: string, init?: RequestInit): Promise<T> {
+    let response: Response;
+    try {
+      response = await this.fetch(this.baseUrl + path, init);
+    } catch (error) {
+      if (init?.signal?.aborted) throw error;
+      throw new ApiError(0, 'The server could not be reached.');
+    }
+    if (!response.ok) throw new ApiError(response.status, await detailOf(response));
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+}
+
+async function detailOf(response: Response): Promise<string> {
+  const body: unknown = await response.json().catch(() => null);
+  const detail = typeof body === 'object' && body !== null && 'detail' in body ? body.detail : undefined;
+  return typeof detail === 'string' ? detail : `The server answered with status ${response.status}.`;
+}
+
+function threadPath(threadId: string): string {
+  return `/threads/${encodeURIComponent(threadId)}`;
+}
+
+function preferencesPath(userId: string): string {
+  return `/users/${encodeURIComponent(userId)}/preferences`;
+}

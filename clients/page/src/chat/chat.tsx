@@ -1,0 +1,147 @@
+import { useEffect, useRef, useState, type RefObject } from 'react';
+import type { UseAgentChatResult } from '@hybrid-memory/react';
+import type { ThreadItem } from '../api/client.ts';
+import type { Turn } from '../hooks/use-turns.ts';
+import { listed, servedBy } from '../parts/badge.tsx';
+import { milliseconds } from '../format.ts';
+import { Composer } from './composer.tsx';
+import { Message } from './message.tsx';
+import { ThreadHeader } from './thread-header.tsx';
+
+interface Props {
+  chat: UseAgentChatResult;
+  /** Undefined until it is drained. */
+  thread: ThreadItem | undefined;
+  turns: ReadonlyMap<string, Turn>;
+  composer: RefObject<HTMLTextAreaElement | null>;
+  onRename: (title: string) => Promise<void>;
+  onDelete: () => Promise<void>;
+  /** Asks for what the server holds now. */
+  onLooked: () => void;
+}
+
+/** The conversation, and what is said next. */
+export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLooked }: Props) {
+  const { messages, historyStatus, hasMore, error, status } = chat;
+  const log = useRef<HTMLDivElement>(null);
+  const last = messages.at(-1);
+  useEffect(() => {
+    const box = log.current;
+    if (box) box.scrollTop = box.scrollHeight;
+  }, [last?.id, last?.status, chat.threadId]);
+
+  const isLoading = historyStatus === 'loading' && messages.length === 0;
+  return (
+    <section className="chat" aria-label="Chat">
+      <ThreadHeader
+        key={chat.threadId ?? ''}
+        threadId={chat.threadId}
+        title={thread?.title ?? messages.find(({ role }) => role === 'user')?.content ?? 'New thread'}
+        isKept={messages.some((message) => message.status === 'sent')}
+        onRename={onRename}
+        onDelete={onDelete}
+        onDone={() => composer.current?.focus()}
+      />
+      <div className="log" role="log" aria-label="Conversation" aria-busy={isLoading} tabIndex={0} ref={log}>
+        {hasMore && (
+          <button type="button" className="button more" onClick={() => void chat.loadMore()}>
+            Earlier messages
+          </button>
+        )}
+        {isLoading && <p className="hint loading">Loading the conversation …</p>}
+        {!isLoading && messages.length === 0 && <Welcome />}
+        {messages.map((message) => (
+          <Message
+            key={message.id}
+            message={message}
+            turn={message.role === 'assistant' ? turns.get(message.exchangeId ?? '') : undefined}
+            onRetry={() => {
+              void chat.retry(message.id);
+              composer.current?.focus();
+            }}
+          />
+        ))}
+        {status === 'submitted' && (
+          // The status line says it.
+          <p className="waiting" aria-hidden="true">
+            The agent is answering …
+          </p>
+        )}
+      </div>
+      {chat.historyDegraded.length > 0 && (
+        <p className="note">
+          {listed(chat.historyDegraded)} did not answer: messages that only it holds are missing here.
+        </p>
+      )}
+      {error && !error.isAbort && (
+        <div role="alert" className="alert">
+          <p>
+            <strong>{error.title}.</strong> {error.detail}
+            {error.requestId !== undefined && <span className="hint"> Request {error.requestId}</span>}
+          </p>
+          <span className="actions">
+            {historyStatus === 'error' && (
+              <button type="button" className="button" onClick={onLooked}>
+                Load again
+              </button>
+            )}
+            <button
+              type="button"
+              className="button"
+              onClick={() => {
+                chat.clearError();
+                composer.current?.focus();
+              }}
+            >
+              Dismiss
+            </button>
+          </span>
+        </div>
+      )}
+      <Composer
+        isBusy={status === 'submitted'}
+        field={composer}
+        onSend={(text) => void chat.sendMessage(text)}
+        onStop={() => {
+          chat.stop();
+          composer.current?.focus();
+        }}
+      />
+      <StatusLine chat={chat} turns={turns} />
+    </section>
+  );
+}
+
+function Welcome() {
+  return (
+    <div className="welcome">
+      <p>Say something about yourself, then ask for it.</p>
+      <p className="hint">
+        Every answer shows which layer of the memory served it. The offline agent, which needs no key, says what it was
+        given to remember.
+      </p>
+    </div>
+  );
+}
+
+/** The one line that a screen reader is told of what happens, beside the conversation itself. */
+function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {
+  const { status, historyStatus, messages } = chat;
+  const [text, setText] = useState('');
+  const answer = messages.findLast(({ role, context }) => role === 'assistant' && context !== undefined);
+  const turn = turns.get(answer?.exchangeId ?? '');
+  const last = messages.at(-1);
+
+  let now = '';
+  if (status === 'submitted') now = 'Sent. The agent is answering.';
+  else if (last?.status === 'failed') now = 'Not sent. The message is kept and can be sent again.';
+  else if (historyStatus === 'loading') now = 'Loading the conversation.';
+  else if (turn && last === answer) now = `Answered in ${milliseconds(turn.latencyMs)}. Memory: ${servedBy(turn)}.`;
+  // Set afterwards: what a live region holds from its beginning is not announced.
+  useEffect(() => setText(now), [now]);
+  return (
+    <p role="status" className="visually-hidden">
+      {text}
+    </p>
+  );
+}

@@ -1,0 +1,63 @@
+import { useId, type FormEvent, type KeyboardEvent, type RefObject } from 'react';
+
+interface Props {
+  isBusy: boolean;
+  field: RefObject<HTMLTextAreaElement | null>;
+  onSend: (text: string) => void;
+  onStop: () => void;
+}
+
+/** Where the next message is written. Enter sends, Shift and Enter begin a new line. */
+export function Composer({ isBusy, field, onSend, onStop }: Props) {
+  const id = useId();
+
+  function send(): void {
+    const text = field.current?.value ?? '';
+    if (!field.current || text.trim() === '') return;
+    field.current.value = '';
+    field.current.focus();
+    onSend(text);
+  }
+
+  function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>): void {
+    // While an input method composes, Enter chooses what it offers.
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  }
+
+  return (
+    <form
+      className="composer"
+      onSubmit={(event: FormEvent<HTMLFormElement>) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <label htmlFor={id} className="visually-hidden">
+        Message
+      </label>
+      <textarea
+        id={id}
+        ref={field}
+        rows={1}
+        placeholder="Write a message"
+        maxLength={200_000}
+        autoFocus
+        onKeyDown={onKeyDown}
+        aria-describedby={`${id}-keys`}
+      />
+      {isBusy && (
+        <button type="button" className="button" onClick={onStop}>
+          Stop
+        </button>
+      )}
+      <button type="submit" className="button primary">
+        Send
+      </button>
+      <p id={`${id}-keys`} className="hint keys">
+        Enter sends, Shift+Enter begins a new line.
+      </p>
+    </form>
+  );
+}

@@ -1,0 +1,47 @@
+import type { UseAgentChatResult } from '@hybrid-memory/react';
+import type { Api, Layers } from '../api/client.ts';
+import { usePoll, type Polled } from '../hooks/use-poll.ts';
+import type { Turn } from '../hooks/use-turns.ts';
+import { Degrade } from './degrade.tsx';
+import { LastTurn } from './last-turn.tsx';
+import { OnItsWay } from './on-its-way.tsx';
+import { Preferences } from './preferences.tsx';
+import { Stores } from './stores.tsx';
+import { ThreadLayers } from './thread-layers.tsx';
+
+const EVERY_MS = 4_000;
+
+interface Props {
+  api: Api;
+  userId: string;
+  chat: UseAgentChatResult;
+  turns: ReadonlyMap<string, Turn>;
+  layers: Polled<Layers | null>;
+}
+
+/** What the memory holds, and where. */
+export function Inspector({ api, userId, chat, turns, layers }: Props) {
+  const health = usePoll(
+    `health ${api.version}`,
+    (signal) => api.health(signal),
+    () => EVERY_MS,
+  );
+  const status = usePoll(
+    `status ${api.version}`,
+    (signal) => api.status(signal),
+    () => EVERY_MS,
+  );
+  const newest = chat.messages.findLast(({ exchangeId }) => exchangeId !== null && turns.has(exchangeId));
+
+  return (
+    <section className="inspector" aria-label="Memory">
+      <h2>Memory</h2>
+      <Stores health={health} />
+      <LastTurn turn={turns.get(newest?.exchangeId ?? '')} />
+      <ThreadLayers layers={layers} />
+      <OnItsWay status={status} />
+      <Preferences api={api} userId={userId} />
+      <Degrade />
+    </section>
+  );
+}

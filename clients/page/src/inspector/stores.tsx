@@ -1,0 +1,28 @@
+import type { Health } from '../api/client.ts';
+import type { Polled } from '../hooks/use-poll.ts';
+import { Loading } from '../parts/panel.tsx';
+
+const STORES = [
+  ['redis', 'Redis'],
+  ['postgres', 'PostgreSQL'],
+  ['queue', 'Queue'],
+] as const;
+
+/** Whether each store answers. */
+export function Stores({ health }: { health: Polled<Health> }) {
+  const { data, error } = health;
+  if (data === undefined && !error) return <Loading what="the stores’ state" />;
+  return (
+    <ul className="stores" aria-label="Stores">
+      {STORES.map(([name, label]) => {
+        const state = error ? 'unknown' : (data?.[name] ?? 'unknown');
+        return (
+          <li key={name} data-state={state}>
+            <span className="name">{label}</span>
+            <span className="state">{state}</span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

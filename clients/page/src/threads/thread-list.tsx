@@ -1,0 +1,66 @@
+import { useId, useState } from 'react';
+import type { ThreadItem } from '../api/client.ts';
+import { counted, dayAndTime } from '../format.ts';
+import type { Polled } from '../hooks/use-poll.ts';
+import { Loading } from '../parts/panel.tsx';
+
+interface Props {
+  threads: Polled<ThreadItem[]>;
+  current: string | null;
+  onSelect: (threadId: string) => void;
+  onNew: () => void;
+}
+
+/** The user's threads, newest first, and a search in their titles. */
+export function ThreadList({ threads, current, onSelect, onNew }: Props) {
+  const [query, setQuery] = useState('');
+  const id = useId();
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = threads.data?.filter(({ title, thread_id }) => {
+    const text = `${title ?? ''} ${thread_id}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  const now = new Date();
+
+  return (
+    <nav className="threads" aria-label="Threads">
+      <div className="threads-head">
+        <h2>Threads</h2>
+        <button type="button" className="button" onClick={onNew}>
+          New thread
+        </button>
+      </div>
+      <label htmlFor={id} className="visually-hidden">
+        Search titles
+      </label>
+      <input
+        id={id}
+        type="search"
+        placeholder="Search titles"
+        value={query}
+        onChange={(event) => setQuery(event.target.value)}
+      />
+      {threads.error && <p className="fault">{threads.error.message}</p>}
+      {found === undefined && !threads.error && <Loading what="threads" />}
+      {found?.length === 0 && (
+        <p className="hint">{words.length > 0 ? 'No title has these words.' : 'No threads yet. Say something.'}</p>
+      )}
+      <ul>
+        {found?.map((thread) => (
+          <li key={thread.thread_id}>
+            <button
+              type="button"
+              aria-current={thread.thread_id === current ? 'true' : undefined}
+              onClick={() => onSelect(thread.thread_id)}
+            >
+              <span className="title">{thread.title ?? thread.thread_id}</span>
+              <span className="detail">
+                {dayAndTime(thread.updated_at, now)} · {counted(thread.message_count, 'message')}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}

@@ -1,0 +1,65 @@
+import { useId, type FormEvent } from 'react';
+
+export type View = 'threads' | 'chat' | 'memory';
+const VIEWS: readonly [View, string][] = [
+  ['threads', 'Threads'],
+  ['chat', 'Chat'],
+  ['memory', 'Memory'],
+];
+
+interface Props {
+  userId: string;
+  isFixed: boolean;
+  onUserId: (userId: string) => void;
+  view: View;
+  onView: (view: View) => void;
+}
+
+/** The title, who chats, and on a narrow screen which part is shown. */
+export function TopBar({ userId, isFixed, onUserId, view, onView }: Props) {
+  const id = useId();
+
+  function change(form: HTMLFormElement): void {
+    const given = new FormData(form).get('user');
+    const name = typeof given === 'string' ? given.trim() : '';
+    if (name !== '' && name !== userId) onUserId(name);
+  }
+
+  return (
+    <header className="top-bar">
+      <h1>
+        <span className="mark" aria-hidden="true" />
+        Hybrid agent memory
+      </h1>
+      <form
+        className="who"
+        onSubmit={(event: FormEvent<HTMLFormElement>) => {
+          event.preventDefault();
+          change(event.currentTarget);
+        }}
+        onBlur={(event) => change(event.currentTarget)}
+      >
+        <label htmlFor={id}>User</label>
+        <input
+          id={id}
+          name="user"
+          defaultValue={userId}
+          readOnly={isFixed}
+          maxLength={255}
+          autoComplete="off"
+          spellCheck={false}
+        />
+      </form>
+      <a className="docs" href="docs">
+        API
+      </a>
+      <nav className="views" aria-label="Parts of the page">
+        {VIEWS.map(([name, label]) => (
+          <button key={name} type="button" aria-pressed={view === name} onClick={() => onView(name)}>
+            {label}
+          </button>
+        ))}
+      </nav>
+    </header>
+  );
+}

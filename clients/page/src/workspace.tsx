@@ -1,0 +1,114 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { useAgentChat, type FinishedTurn } from '@hybrid-memory/react';
+import type { Api } from './api/client.ts';
+import { Chat } from './chat/chat.tsx';
+import { usePoll } from './hooks/use-poll.ts';
+import { useThreadAddress } from './hooks/use-thread-address.ts';
+import { useTurns } from './hooks/use-turns.ts';
+import { Inspector } from './inspector/inspector.tsx';
+import { TopBar, type View } from './top-bar.tsx';
+import { ThreadList } from './threads/thread-list.tsx';
+
+const LAYERS_SHOWN = 24;
+const BUSY_MS = 1_000;
+const CALM_MS = 4_000;
+const THREADS_MS = 15_000;
+
+interface Props {
+  api: Api;
+  userId: string;
+  /** Whether a token says who it is. */
+  isFixed: boolean;
+  onUserId: (userId: string) => void;
+}
+
+/** Threads, chat and inspector, side by side where there is room. */
+export function Workspace({ api, userId, isFixed, onUserId }: Props) {
+  const [address, goTo] = useThreadAddress();
+  const [turns, noteTurn] = useTurns();
+  const [view, setView] = useState<View>('chat');
+  const composer = useRef<HTMLTextAreaElement>(null);
+  const onFinish = useRef<() => void>(() => undefined);
+
+  const chat = useAgentChat({
+    threadId: address ?? undefined,
+    userId,
+    baseUrl: api.baseUrl,
+    fetch: api.fetch,
+    onThreadId: (id) => goTo(id, address === null ? 'replace' : 'push'),
+    onFinish: ({ message }: FinishedTurn) => {
+      if (message) noteTurn(message);
+      onFinish.current();
+    },
+  });
+  const { threadId, refresh: refreshChat } = chat;
+
+  const layers = usePoll(
+    threadId === null ? null : `${api.version} ${threadId}`,
+    (signal) => api.layers(threadId ?? '', LAYERS_SHOWN, signal),
+    (found) => (found && found.undrained > 0 ? BUSY_MS : CALM_MS),
+  );
+  const threads = usePoll(
+    `${api.version} ${userId}`,
+    (signal) => api.threads(userId, signal),
+    () => THREADS_MS,
+  );
+  const refreshThreads = threads.refresh;
+  // A thread is in the list once it is drained, and its place there changes with every drain.
+  const stored = layers.data?.postgres.message_count;
+  useEffect(() => {
+    if (stored !== undefined) refreshThreads();
+  }, [stored, refreshThreads]);
+  useEffect(() => {
+    onFinish.current = layers.refresh;
+  }, [layers.refresh]);
+
+  // With another token, what was refused before is asked for again.
+  const version = useRef(api.version);
+  useEffect(() => {
+    if (version.current === api.version) return;
+    version.current = api.version;
+    void refreshChat();
+  }, [api.version, refreshChat]);
+
+  const focusComposer = useCallback(() => {
+    setView('chat');
+    // After the view is shown: what is hidden takes no focus.
+    requestAnimationFrame(() => composer.current?.focus());
+  }, []);
+  const select = (id: string): void => {
+    if (id !== threadId) goTo(id);
+    focusComposer();
+  };
+  const startThread = (): void => {
+    chat.newThread();
+    focusComposer();
+  };
+
+  const thread = threads.data?.find((each) => each.thread_id === threadId);
+  return (
+    <div className="workspace" data-view={view}>
+      <TopBar userId={userId} isFixed={isFixed} onUserId={onUserId} view={view} onView={setView} />
+      <main>
+        <ThreadList threads={threads} current={threadId} onSelect={select} onNew={startThread} />
+        <Chat
+          chat={chat}
+          thread={thread}
+          turns={turns}
+          composer={composer}
+          onRename={async (title) => {
+            if (threadId !== null) await api.rename(threadId, title);
+            refreshThreads();
+          }}
+          onDelete={async () => {
+            if (threadId !== null) await api.delete(threadId);
+            refreshThreads();
+            startThread();
+          }}
+          onLooked={() => void refreshChat()}
+        />
+        <Inspector api={api} userId={userId} chat={chat} turns={turns} layers={layers} />
+      </main>
+    </div>
+  );
+}

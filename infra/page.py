@@ -1,0 +1,124 @@
+"""Builds the page in clients/page with Node.js, when its sources changed; without Node.js everything else still works.
+
+`python -m infra.page` never fails, because nothing but the page needs the page; with `--required` it does.
+Imports the standard library only: it also runs before anything is installed.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "clients" / "page"
+BUILT = ROOT / "functions" / "agent" / "static" / "built"
+# The hook is built into the page from its sources.
+SOURCES = (PAGE / "src", ROOT / "clients" / "react" / "src")
+FILES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+OLDEST_NODE = (20, 19)
+INSTALL_SECONDS = 180
+BUILD_SECONDS = 90
+
+
+class PageError(Exception):
+    """The page cannot be built; the sentence says why."""
+
+
+def build() -> bool:
+    """Build the page unless it is up to date; return whether there was anything to do.
+
+    Raises:
+        PageError: There is no Node.js, or one of its tools failed.
+    """
+    with _alone():
+        now, stamp = _fingerprint(), BUILT / "sources"
+        if stamp.is_file() and stamp.read_text() == now:
+            return False
+        node, npm = _tools()
+        lock = hashlib.sha256((PAGE / "package-lock.json").read_bytes()).hexdigest()
+        installed = PAGE / "node_modules" / ".installed"
+        if not installed.is_file() or installed.read_text() != lock:
+            _run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS)
+            installed.write_text(lock)
+        _run([node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"], BUILD_SECONDS)
+        stamp.write_text(now)
+    return True
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep others out: two stacks may start at once."""
+    folder = os.open(PAGE, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    found = [path for folder in SOURCES for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in [*(PAGE / name for name in FILES), *found]:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _tools() -> tuple[str, str]:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    wanted = ".".join(map(str, OLDEST_NODE))
+    if node is None or npm is None:
+        raise PageError(f"Node.js was not found: install {wanted} or newer, with npm")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_NODE:
+        raise PageError(f"Node.js {version} is too old: install {wanted} or newer")
+    return node, npm
+
+
+def _run(command: list[str], seconds: float) -> None:
+    name = " ".join(Path(part).name for part in command[:2])
+    try:
+        done = subprocess.run(
+            command,
+            cwd=PAGE,
+            env={**os.environ, "CI": "1", "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PageError(f"{name} took longer than {seconds:.0f} s") from error
+    if done.returncode != 0:
+        tail = "\n".join(done.stdout.strip().splitlines()[-15:])
+        raise PageError(f"{name} failed:\n{tail}\n")
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.page", description="Builds the page, when it changed.")
+    parser.add_argument("--required", action="store_true", help="fail when the page cannot be built")
+    arguments = parser.parse_args()
+    try:
+        if build():
+            print("The page is built.", flush=True)
+    except PageError as error:
+        instead = "The page stays as it was built before" if BUILT.is_dir() else "There is no page"
+        print(f"{error}. {instead}; the API needs none.", file=sys.stderr, flush=True)
+        return int(arguments.required)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

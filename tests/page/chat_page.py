@@ -1,0 +1,130 @@
+"""The page as a person uses it: found by what is read and spoken, never by how it is built."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import quote
+
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Route, expect
+
+# What the browser itself reports of a request that a test lets fail.
+_EXPECTED = re.compile(r"Failed to load resource")
+
+
+class ChatPage:
+    """One tab.
+
+    Attributes:
+        faults: What scripts threw, and what the console calls an error.
+    """
+
+    def __init__(self, page: Page, url: str, user_id: str) -> None:
+        self.page = page
+        self.user_id = user_id
+        self.faults: list[str] = []
+        self._url = url
+        page.on("pageerror", self._threw)
+        page.on("console", self._said)
+        page.add_init_script(f"localStorage.setItem('hybrid-memory:page:user', {json.dumps(user_id)})")
+
+    def _threw(self, error: Error) -> None:
+        self.faults.append(str(error))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not _EXPECTED.search(message.text):
+            self.faults.append(message.text)
+
+    def open(self, thread_id: str | None = None) -> None:
+        """Go to the page, to a thread if one is named."""
+        self.page.goto(self._url + (f"#thread={quote(thread_id, safe='')}" if thread_id else ""))
+        expect(self.composer).to_be_focused()
+
+    @property
+    def composer(self) -> Locator:
+        """Where the next message is written."""
+        return self.page.get_by_label("Message", exact=True)
+
+    @property
+    def log(self) -> Locator:
+        """The conversation."""
+        return self.page.get_by_role("log", name="Conversation")
+
+    @property
+    def messages(self) -> Locator:
+        """Its messages."""
+        return self.log.get_by_role("article")
+
+    @property
+    def threads(self) -> Locator:
+        """The list of threads."""
+        return self.page.get_by_role("navigation", name="Threads", exact=True)
+
+    @property
+    def memory(self) -> Locator:
+        """The inspector."""
+        return self.page.get_by_role("region", name="Memory", exact=True)
+
+    @property
+    def status(self) -> Locator:
+        """The line that screen readers are told."""
+        return self.page.get_by_role("status")
+
+    @property
+    def alert(self) -> Locator:
+        """What went wrong."""
+        return self.page.get_by_role("alert")
+
+    @property
+    def thread_id(self) -> str:
+        """The thread in the address."""
+        found = re.search(r"#thread=(.+)$", self.page.url)
+        assert found, self.page.url
+        return found[1]
+
+    def panel(self, title: str | re.Pattern[str]) -> Locator:
+        """Return a part of the inspector."""
+        return self.memory.get_by_role("region", name=title).first
+
+    def fact(self, panel: str, name: str) -> Locator:
+        """Return what a panel says under a name."""
+        term = self.page.get_by_role("term").filter(has_text=re.compile(f"^{re.escape(name)}$"))
+        return self.panel(panel).locator("div").filter(has=term).get_by_role("definition")
+
+    def say(self, text: str) -> Locator:
+        """Send a message, wait for the answer, and return it."""
+        before = self.messages.count()
+        self.composer.fill(text)
+        self.composer.press("Enter")
+        expect(self.messages).to_have_count(before + 2)
+        answer = self.messages.last
+        expect(answer).to_contain_text(f"You said: {text}")
+        return answer
+
+    def hold_turns(self) -> list[Route]:
+        """Keep from now on every turn from the server, in the list that is returned."""
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        self.page.route("**/run", hold)
+        return held
+
+    def rows(self) -> list[list[str]]:
+        """Return the table of the layers: message, Redis, PostgreSQL."""
+        table = self.panel("This thread in both layers").get_by_role("table")
+        cells = "rows => rows.slice(1).map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+        return [list(map(str, row)) for row in table.get_by_role("row").evaluate_all(cells)]
+
+    def wait_drained(self) -> None:
+        """Wait until PostgreSQL has everything that was said."""
+        expect(self.fact("This thread in both layers", "Not drained")).to_have_text("nothing")
+
+    def view(self, name: str) -> None:
+        """On a narrow screen, choose which part is shown."""
+        self.page.get_by_role("navigation", name="Parts of the page").get_by_role("button", name=name).click()
+
+    def settle(self) -> None:
+        """Wait until nothing is loading any more."""
+        expect(self.page.get_by_text(re.compile(r"^Loading .* …$"))).to_have_count(0)

@@ -1,0 +1,124 @@
+"""Fixtures of the tests in a real browser: one stack and one Chromium a session, a fresh user for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
+
+from functions.agent.page import _FOLDER
+from tests.e2e.conftest import (  # noqa: F401 - the same stack, and the same ways to look into it and to break it
+    api,
+    aws,
+    deployment,
+    endpoint_url,
+    layers,
+    queues,
+    servers,
+    stack,
+)
+from tests.e2e.deployment import Deployment
+from tests.page.chat_page import ChatPage
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# In a container, as root, without a screen; and no word to anybody but the page's own server.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP: ViewportSize = {"width": 1360, "height": 860}
+Open = Callable[..., ChatPage]
+# Not how long anything may take, but after how long it will never come.
+expect.set_options(timeout=45_000)
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Leave these tests to `make test-page`: they need a browser and the built page."""
+    return None if any("tests/page" in argument for argument in config.args) else True
+
+
+def _missing(what: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return a headless Chromium."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        _missing("There is no Chromium (on Debian: apt install chromium).")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def page_url(deployment: Deployment) -> str:  # noqa: F811 - a fixture is asked for by its name
+    """Return the page's address."""
+    if not (_FOLDER / "built" / "index.html").is_file():
+        _missing("The page is not built (python -m infra.page).")
+    return f"{deployment.api_url}/"
+
+
+@pytest.fixture
+def user_id() -> str:
+    """Return the id of a user that nobody has been."""
+    return f"user_{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Return a browser profile of its own, in English and UTC."""
+    made = browser.new_context(viewport=DESKTOP, locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
+    made.set_default_timeout(30_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_page(context: BrowserContext, page_url: str, user_id: str) -> Iterator[Open]:
+    """Open the page as that user; whatever a script throws, or the content security policy refuses, fails the test."""
+    made: list[ChatPage] = []
+
+    def opened(*, thread_id: str | None = None, **more: str) -> ChatPage:
+        made.append(ChatPage(context.new_page(), page_url, more.get("user_id", user_id)))
+        made[-1].open(thread_id)
+        return made[-1]
+
+    yield opened
+    for each in made:
+        assert not each.faults
+
+
+@pytest.fixture
+def chat(open_page: Open) -> ChatPage:
+    """Return the page, open."""
+    return open_page()
+
+
+@pytest.fixture
+def picture() -> Callable[[ChatPage, str], None]:
+    """Take pictures for the documents, where `IMAGES` asks for them: each shows other times and ids than before."""
+    folder = os.environ.get("IMAGES")
+
+    def take(page: ChatPage, name: str) -> None:
+        if folder:
+            page.settle()
+            (ROOT / folder).mkdir(parents=True, exist_ok=True)
+            page.page.screenshot(path=ROOT / folder / f"{name}.png")
+
+    return take

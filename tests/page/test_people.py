@@ -1,0 +1,232 @@
+"""The page for everybody: by keyboard, by screen reader, on a phone, in the dark, and when something goes wrong."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Route, expect
+
+from tests.e2e.memory_api import MemoryApi
+from tests.page.chat_page import ChatPage
+from tests.page.conftest import Open
+
+PHONE = 390
+SIZES = {"desktop": (1360, 860), "tablet": (900, 800), "phone": (PHONE, 844)}
+TABS = 60
+
+
+def _violations(chat: ChatPage) -> list[str]:
+    found = Axe().run(chat.page).response["violations"]
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
+
+def _is_too_wide(chat: ChatPage) -> bool:
+    return bool(chat.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
+    """In every part, in both colour schemes, at every width, with the dialog open and with an error shown."""
+    chat.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    chat.say("My name is Ada Lovelace.")
+    chat.say("What is my name?")
+    chat.wait_drained()
+    width, height = SIZES[size]
+    chat.page.set_viewport_size({"width": width, "height": height})
+    chat.settle()
+    assert not _violations(chat)
+    assert not _is_too_wide(chat)
+    for view in [] if size == "desktop" else ["Threads"] if size == "tablet" else ["Threads", "Memory"]:
+        chat.view(view)
+        assert not _violations(chat), view
+        assert not _is_too_wide(chat), view
+    if size != "desktop":
+        chat.view("Chat")
+    chat.page.get_by_role("button", name="Delete", exact=True).click()
+    assert not _violations(chat)
+    chat.page.keyboard.press("Escape")
+    chat.page.route("**/run", lambda route: route.abort())
+    chat.composer.fill("Into the void.")
+    chat.composer.press("Enter")
+    expect(chat.alert).to_be_visible()
+    assert not _violations(chat)
+    assert not _is_too_wide(chat)
+
+
+@pytest.mark.parametrize("width", [320, PHONE])
+def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, str], None]) -> None:
+    """One part at a time, none wider than the screen; a thread that is chosen is shown, with the composer in reach."""
+    chat = open_page(user_id="lin", thread_id=f"lighthouse-{uuid4().hex[:4]}")
+    chat.page.set_viewport_size({"width": width, "height": 844})
+    chat.say("I keep a lighthouse.")
+    chat.say("What do I keep?")
+    assert not _is_too_wide(chat)
+    if width == PHONE:
+        picture(chat, "page-phone")
+    chat.view("Memory")
+    expect(chat.memory).to_be_in_viewport()
+    expect(chat.composer).to_be_hidden()
+    assert not _is_too_wide(chat)
+    if width == PHONE:
+        picture(chat, "page-phone-memory")
+    chat.view("Threads")
+    expect(chat.memory).to_be_hidden()
+    assert not _is_too_wide(chat)
+    chat.threads.get_by_role("listitem").first.get_by_role("button").click()
+    expect(chat.composer).to_be_in_viewport()
+    expect(chat.composer).to_be_focused()
+
+
+def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
+    """Write, send, begin a thread, rename it, delete it, set a preference: without a pointer."""
+    keyboard = chat.page.keyboard
+
+    def go_to(name: str, role: str = "button") -> None:
+        wanted = chat.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]  # a role is a literal
+        for _ in range(TABS):
+            if wanted.evaluate("element => element === document.activeElement"):
+                return
+            keyboard.press("Tab")
+        pytest.fail(f"{name} cannot be reached")
+
+    keyboard.type("First line")
+    keyboard.press("Shift+Enter")
+    keyboard.type("second line")
+    keyboard.press("Enter")
+    expect(chat.messages).to_have_count(2)
+    expect(chat.messages.first.locator(".text")).to_have_text("First line\nsecond line")
+    expect(chat.composer).to_be_focused()
+    chat.wait_drained()
+
+    go_to("Rename")
+    keyboard.press("Enter")
+    keyboard.press("Control+A")
+    keyboard.type("By keyboard")
+    keyboard.press("Enter")
+    expect(chat.page.get_by_role("heading", name="By keyboard")).to_be_visible()
+    expect(chat.composer).to_be_focused()
+
+    go_to("New preference", "textbox")
+    keyboard.type("tone")
+    keyboard.press("Tab")
+    keyboard.type("brief")
+    keyboard.press("Enter")
+    expect(chat.memory.get_by_label("tone", exact=True)).to_have_value("brief")
+
+    go_to("New thread")
+    keyboard.press("Enter")
+    expect(chat.messages).to_have_count(0)
+    expect(chat.composer).to_be_focused()
+    go_to_list = chat.threads.get_by_role("button", name=re.compile("^By keyboard"))
+    for _ in range(TABS):
+        if go_to_list.evaluate("element => element === document.activeElement"):
+            break
+        keyboard.press("Shift+Tab")
+    keyboard.press("Enter")
+    expect(chat.messages).to_have_count(2)
+
+    gone = chat.thread_id
+    go_to("Delete")
+    keyboard.press("Enter")
+    expect(chat.page.get_by_role("dialog")).to_be_visible()
+    keyboard.type("delete")
+    keyboard.press("Enter")
+    expect(chat.page.get_by_role("dialog")).to_be_hidden()
+    expect(chat.composer).to_be_focused()
+    assert api.send("GET", f"/threads/{gone}").status_code == 404
+
+
+def test_what_screen_readers_are_told(chat: ChatPage) -> None:
+    """The conversation is a log, one line says what happens, and nothing else speaks."""
+    expect(chat.page.get_by_role("log")).to_have_count(1)
+    expect(chat.page.get_by_role("status")).to_have_count(1)
+    expect(chat.page.get_by_role("main")).to_have_count(1)
+    assert chat.page.locator("[aria-live]").count() == 0
+    chat.hold_turns()
+    chat.composer.fill("Hello")
+    chat.composer.press("Enter")
+    expect(chat.status).to_have_text("Sent. The agent is answering.")
+    chat.page.get_by_role("button", name="Stop").click()
+    expect(chat.status).to_have_text("Not sent. The message is kept and can be sent again.")
+    expect(chat.composer).to_be_focused()
+
+
+def test_what_is_not_sent_is_kept(chat: ChatPage) -> None:
+    """The reason stands there, as an alert; the text too, and goes out with one key."""
+    chat.page.route("**/run", lambda route: route.abort())
+    chat.composer.fill("Do not lose this.")
+    chat.composer.press("Enter")
+    expect(chat.alert).to_contain_text("The server could not be reached.")
+    expect(chat.messages).to_have_count(1)
+    expect(chat.messages.first).to_contain_text("Do not lose this.")
+    chat.page.unroute("**/run")
+    chat.messages.first.get_by_role("button", name="Send again").click()
+    expect(chat.messages).to_have_count(2)
+    expect(chat.alert).to_have_count(0)
+    expect(chat.composer).to_be_focused()
+
+
+def test_without_a_server(chat: ChatPage) -> None:
+    """What was shown stays, and says that it may be old."""
+    chat.say("Still here?")
+    chat.wait_drained()
+    chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
+    expect(chat.panel("This thread in both layers")).to_contain_text("The server could not be reached.")
+    expect(chat.memory.get_by_role("list", name="Stores")).to_contain_text("unknown")
+    expect(chat.panel("This thread in both layers").get_by_role("table")).to_be_visible()
+    expect(chat.messages).to_have_count(2)
+
+
+def test_markup_stays_text(chat: ChatPage) -> None:
+    """Whatever somebody says, nothing of it is run or drawn."""
+    chat.say("<img src=x onerror=alert(1)><b>bold</b>")
+    expect(chat.log).to_contain_text("<img src=x onerror=alert(1)><b>bold</b>")
+    assert chat.log.locator("img, b").count() == 0
+
+
+def test_a_token_is_asked_for(context: BrowserContext, page_url: str) -> None:
+    """It goes with every request, and into no storage; what could not be sent without one is kept."""
+    claims = b64encode(b'{"sub": "ada"}').decode()
+    good = f"a.{claims}.c"
+    accepted, seen = {f"Bearer {good}"}, [""]
+
+    def guard(route: Route) -> None:
+        seen.append(route.request.headers.get("authorization", ""))
+        if seen[-1] in accepted:
+            route.continue_()
+        else:
+            route.fulfill(status=401, content_type="application/problem+json", body='{"detail": "Who are you?"}')
+
+    context.route(re.compile(r"/(run|status|layers|threads|users)\b"), guard)
+    chat = ChatPage(context.new_page(), page_url, "nobody")
+    chat.page.goto(page_url)
+    token = chat.page.get_by_label("Bearer token")
+    expect(token).to_be_focused()
+    assert not _violations(chat)
+    chat.page.keyboard.press("Escape")
+    token.fill("wrong")
+    token.press("Enter")
+    expect(chat.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("refused")
+    token.fill(f"Bearer {good}")
+    token.press("Enter")
+    expect(chat.composer).to_be_focused()
+    expect(chat.page.get_by_label("User", exact=True)).to_have_value("ada")
+    expect(chat.fact("On its way to PostgreSQL", "Sync lag")).to_be_visible()
+    assert good not in chat.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+
+    accepted.clear()
+    chat.composer.fill("Said with a token that has expired.")
+    chat.composer.press("Enter")
+    expect(token).to_be_focused()
+    accepted.add(f"Bearer {good}")
+    token.fill(good)
+    token.press("Enter")
+    chat.messages.first.get_by_role("button", name="Send again").click()
+    expect(chat.messages).to_have_count(2)
+    assert seen[-1] == f"Bearer {good}"

@@ -1,0 +1,144 @@
+"""Threads on the page: the list, titles, switching, deleting."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.e2e.memory_api import MemoryApi
+from tests.page.chat_page import ChatPage
+from tests.page.conftest import Open
+
+
+def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) -> None:
+    """A late answer appears in its own thread, and in no other."""
+    chat.say("This is the first thread.")
+    first = chat.thread_id
+    chat.wait_drained()
+    chat.page.get_by_role("button", name="New thread").click()
+    expect(chat.messages).to_have_count(0)
+    chat.say("This is the second thread.")
+    second = chat.thread_id
+    assert second != first
+    chat.wait_drained()
+
+    held = chat.hold_turns()
+    chat.composer.fill("Asked in the second thread.")
+    chat.composer.press("Enter")
+    expect(chat.messages).to_have_count(3)
+    chat.threads.get_by_role("button", name=re.compile("^This is the first thread")).click()
+    expect(chat.messages).to_have_count(2)
+    expect(chat.messages.first).to_contain_text("This is the first thread.")
+    chat.page.unroute("**/run")
+    # The server gets the request and answers it, though nobody here waits for it any more.
+    sent = held[0].request
+    api.call("POST", "/run", content=sent.post_data, headers={"Idempotency-Key": sent.headers["idempotency-key"]})
+    chat.say("Asked in the first thread.")
+    expect(chat.log).not_to_contain_text("second thread")
+
+    chat.threads.get_by_role("button", name=re.compile("^This is the second thread")).click()
+    expect(chat.messages).to_have_count(4)
+    expect(chat.messages.last).to_contain_text("You said: Asked in the second thread.")
+    expect(chat.log).not_to_contain_text("Asked in the first thread.")
+    assert chat.thread_id == second
+
+
+def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
+    """Titles are found by their words; a new title stays."""
+    for number, text in enumerate(["Analytical engines", "Notes on a translation", "Bernoulli numbers"]):
+        api.invoked(text, "Yes.", thread_id=f"{chat.user_id}-{number}", user_id=chat.user_id)
+    chat.say("Punched cards")
+    items = chat.threads.get_by_role("listitem")
+    expect(items).to_have_count(4, timeout=40_000)
+    chat.threads.get_by_role("searchbox").fill("notes TRANSL")
+    expect(items).to_have_count(1)
+    expect(items).to_contain_text("Notes on a translation")
+    chat.threads.get_by_role("searchbox").fill("nowhere")
+    expect(chat.threads).to_contain_text("No title has these words.")
+    chat.threads.get_by_role("searchbox").fill("")
+
+    items.filter(has_text="Bernoulli numbers").get_by_role("button").click()
+    expect(chat.page.get_by_role("heading", name="Bernoulli numbers")).to_be_visible()
+    chat.page.get_by_role("button", name="Rename").click()
+    title = chat.page.get_by_label("Title", exact=True)
+    expect(title).to_be_focused()
+    title.fill("The first program")
+    title.press("Enter")
+    expect(items.filter(has_text="The first program")).to_have_count(1)
+    expect(chat.composer).to_be_focused()
+    assert api.thread(f"{chat.user_id}-2")["title"] == "The first program"
+
+
+def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) -> None:
+    """Nothing happens until the word is there; then the thread is gone, and a new one is open."""
+    chat.say("Forget me.")
+    chat.wait_drained()
+    gone = chat.thread_id
+    chat.page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = chat.page.get_by_role("dialog", name="Delete this thread?")
+    confirm = dialog.get_by_role("button", name="Delete for good")
+    expect(confirm).to_be_disabled()
+    dialog.get_by_label(re.compile("Type delete")).fill("del")
+    expect(confirm).to_be_disabled()
+    chat.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(chat.composer).to_be_focused()
+    assert api.thread(gone)["title"] == "Forget me."
+
+    chat.page.get_by_role("button", name="Delete", exact=True).click()
+    dialog.get_by_label(re.compile("Type delete")).fill("delete")
+    confirm.click()
+    expect(dialog).to_be_hidden()
+    expect(chat.messages).to_have_count(0)
+    expect(chat.composer).to_be_focused()
+    assert chat.thread_id != gone
+    assert api.send("GET", f"/threads/{gone}").status_code == 404
+    expect(chat.threads.get_by_role("listitem")).to_have_count(0)
+
+
+def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
+    """It can be kept and opened elsewhere; the way back leads back."""
+    thread_id = f"{user_id} / % ü"
+    first = open_page(thread_id=thread_id)
+    first.say("Remember this address.")
+    second = open_page(thread_id=thread_id)
+    expect(second.messages).to_have_count(2)
+    second.page.get_by_role("button", name="New thread").click()
+    expect(second.messages).to_have_count(0)
+    second.page.go_back()
+    expect(second.messages).to_have_count(2)
+
+
+def test_another_user_has_other_threads(chat: ChatPage) -> None:
+    """A change of the name leaves nothing of the one before."""
+    chat.say("I am somebody.")
+    chat.wait_drained()
+    expect(chat.threads.get_by_role("listitem")).to_have_count(1)
+    name = chat.page.get_by_label("User", exact=True)
+    name.fill(f"{chat.user_id}_other")
+    name.press("Enter")
+    expect(chat.messages).to_have_count(0)
+    expect(chat.threads).to_contain_text("No threads yet.")
+    expect(chat.panel(re.compile("^What is known of"))).to_contain_text(f"{chat.user_id}_other")
+
+
+def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None:
+    """Added, changed, taken back, removed; the next turn is given what there is."""
+    panel = chat.panel(re.compile("^What is known of"))
+    panel.get_by_label("New preference").fill("tone")
+    panel.get_by_label("Its value").fill("brief")
+    panel.get_by_label("Its value").press("Enter")
+    tone = panel.get_by_label("tone", exact=True)
+    expect(tone).to_have_value("brief")
+    expect(panel.get_by_label("New preference")).to_be_focused()
+    tone.fill("dry")
+    tone.press("Escape")
+    expect(tone).to_have_value("brief")
+    tone.fill("warm")
+    tone.press("Enter")
+    expect(chat.say("How do I like it?")).to_contain_text("- tone: warm")
+    assert api.preferences(chat.user_id) == {"tone": "warm"}
+    panel.get_by_role("button", name="Remove tone").click()
+    expect(panel).to_contain_text("No preferences yet.")
+    assert api.preferences(chat.user_id) == {}

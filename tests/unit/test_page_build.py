@@ -1,0 +1,112 @@
+"""`python -m infra.page`: builds when something changed, and never stands in the way of the stack."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import page
+
+FAKES = {
+    "node": """#!/bin/sh
+[ "$1" = --version ] && echo {version} && exit
+echo build >> {log}
+/bin/mkdir -p {built}
+exit {code}
+""",
+    "npm": """#!/bin/sh
+echo install >> {log}
+/bin/mkdir -p node_modules
+""",
+}
+
+
+class Machine:
+    """A machine with a project and, once installed, a Node.js that only notes what it is asked for."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sources = root / "clients" / "page" / "src"
+        self.built = root / "built"
+        self._root = root
+        self._log = root / "log"
+        self._patch = monkeypatch
+        self.sources.mkdir(parents=True)
+        (root / "clients" / "react" / "src").mkdir(parents=True)
+        (self.sources / "main.tsx").write_text("one")
+        for name in page.FILES:
+            (self.sources.parent / name).write_text(name)
+        monkeypatch.setattr(page, "ROOT", root)
+        monkeypatch.setattr(page, "PAGE", self.sources.parent)
+        monkeypatch.setattr(page, "BUILT", self.built)
+        monkeypatch.setattr(page, "SOURCES", (self.sources, root / "clients" / "react" / "src"))
+        monkeypatch.setenv("PATH", str(root / "bin"))
+
+    def install_node(self, version: str = "v20.19.0", code: int = 0) -> None:
+        """Put Node.js and npm on the path; building ends with this code."""
+        folder = self._root / "bin"
+        folder.mkdir(exist_ok=True)
+        for name, script in FAKES.items():
+            file = folder / name
+            file.write_text(script.format(version=version, log=self._log, built=self.built, code=code))
+            file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+    def done(self) -> list[str]:
+        """Return what the tools were asked for."""
+        return self._log.read_text().split() if self._log.exists() else []
+
+    def run(self, *arguments: str) -> int:
+        """Run the command line."""
+        self._patch.setattr(sys, "argv", ["page", *arguments])
+        return page.main()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine without Node.js."""
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_built_when_something_changed(machine: Machine) -> None:
+    """Installed once, built at every change of a source, and not otherwise."""
+    machine.install_node()
+    assert machine.run("--required") == 0
+    assert machine.run("--required") == 0
+    assert machine.done() == ["install", "build"]
+    (machine.sources / "main.tsx").write_text("two")
+    assert machine.run() == 0
+    (machine.sources / "more.tsx").write_text("")
+    assert machine.run() == 0
+    assert machine.done() == ["install", "build", "build", "build"]
+    (machine.sources.parent / "package-lock.json").write_text("other packages")
+    assert machine.run() == 0
+    assert machine.done()[4:] == ["install", "build"]
+
+
+def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence, and no failure unless the page is what is wanted."""
+    assert machine.run() == 0
+    assert "Node.js was not found: install 20.19 or newer, with npm. There is no page" in capsys.readouterr().err
+    assert machine.run("--required") == 1
+
+
+@pytest.mark.parametrize(("version", "is_enough"), [("v18.20.8", False), ("v20.9.0", False), ("v24.0.1", True)])
+def test_versions(machine: Machine, capsys: pytest.CaptureFixture[str], version: str, *, is_enough: bool) -> None:
+    """Numbers are compared as numbers."""
+    machine.install_node(version)
+    assert machine.run("--required") == int(not is_enough)
+    assert (f"{version} is too old" in capsys.readouterr().err) is not is_enough
+
+
+def test_a_build_that_fails(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is tried again the next time; until then the page is the one before."""
+    machine.install_node()
+    machine.run()
+    (machine.sources / "main.tsx").write_text("broken")
+    machine.install_node(code=1)
+    assert machine.run() == 0
+    assert "The page stays as it was built before" in capsys.readouterr().err
+    machine.install_node()
+    assert machine.run("--required") == 0
