@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
+import sys
 from collections.abc import Callable
 from typing import Any, Final, get_type_hints
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ FOUND_SOMETHING: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130  # what a shell says of a program that Ctrl-C ended
+UNHEARD: Final = 141  # likewise, of one whose reader has gone, such as `head` when it has enough
 
 _LAYERS: Final = {
     "api": ("The API", "api_url"),
@@ -61,6 +64,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except StoreUnavailable as error:
             complain(f"Error: {sentence(error, deployment)}")
             raise typer.Exit(UNREACHABLE) from None
+        except KeyboardInterrupt:
+            complain("Stopped.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # What is still in the buffer has nowhere to go, and the interpreter's end would complain of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(UNHEARD) from None
 
     hints = get_type_hints(Named, include_extras=True)
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]

@@ -119,19 +119,21 @@ class Deployment:
 
     def is_named(self, name: str) -> bool:
         """Return whether anybody says where `name` is."""
-        return self._source_of(name) is not None
+        return self.source_of(name) is not None
 
     def is_beside(self, name: str, other: str) -> bool:
         """Return whether anybody says where `name` is, and means the deployment in which `other` is.
 
-        A local stack that is merely found has nothing to do with an API that an option names.
+        A local stack that is merely found has nothing to do with an API that an option names, nor with settings in the
+        environment. What an option names is meant.
         """
-        source, others = self._source_of(name), self._source_of(other)
+        source, others = self.source_of(name), self.source_of(other)
         if source is None:
             return False
-        return others in (None, source) or not source.endswith("stack.json")
+        return source == "option" or others in {None, source} or (others == "option" and source == "environment")
 
-    def _source_of(self, name: str) -> str | None:
+    def source_of(self, name: str) -> str | None:
+        """Return who says where `name` is: `option`, `environment`, or a stack's file; None if nobody does."""
         return next((source for source, values in self._sources if values.get(name)), None)
 
     def token(self) -> str | None:

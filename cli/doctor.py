@@ -74,14 +74,20 @@ def _examine(deployment: Deployment) -> Iterator[Finding]:
     )
     for name, place, check in checks:
         if deployment.is_named(place) and not deployment.is_beside(place, "api_url"):
-            yield Finding(
-                name, "skipped", "The local stack found here is another deployment than the API that is named."
-            )
+            yield _of_another(deployment, name, place)
             continue
         port = check_port(deployment, place)
         yield port
         if port.state == "ok":
             yield from _run(deployment, name, check)
+
+
+def _of_another(deployment: Deployment, name: str, place: str) -> Finding:
+    source, others = deployment.source_of(place), deployment.source_of("api_url")
+    if source != "environment":
+        return Finding(name, "skipped", f"{source} is of another deployment than the API that is named.")
+    advice = "Name both in the same way, or the local stack with --state-dir."
+    return Finding(name, "warning", f"It is named by the environment (or .env), the API by {others}.", advice)
 
 
 def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterator[Finding]]) -> Iterator[Finding]:

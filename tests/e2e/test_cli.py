@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import stat
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.e2e.deployment import Aws, Deployment
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
+from tests.e2e.waiting import eventually
 from tests.support.exchanges import exchanges
 
 
@@ -124,6 +127,32 @@ def test_an_export_of_thousands_while_more_is_said(
     layers.wait_stored(thread_id, 4_000 + 2 * len(added))
 
 
+def test_an_export_that_is_interrupted(
+    cli: CommandLine, deployment: Deployment, thread_id: str, tmp_path: Path
+) -> None:
+    """Ctrl-C ends it with a word and leaves no half of a file."""
+    _store(deployment, exchanges(2_000, thread_id))
+    command = cli.command("threads", "export", thread_id, "--output", str(tmp_path / "file"))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=cli.environment(), encoding="utf-8") as process:
+        eventually(lambda: (part := tmp_path / "file.part").exists() and part.stat().st_size > 0)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=30)[1]
+    assert (process.returncode, errors) == (130, "Stopped.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_enough(cli: CommandLine, deployment: Deployment, thread_id: str) -> None:
+    """Its end is the export's, without a complaint, and not to be taken for success."""
+    _store(deployment, exchanges(1_000, thread_id))
+    command = cli.command("threads", "export", thread_id)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=cli.environment(), **pipes) as process:  # type: ignore[call-overload]
+        assert b'"kind": "thread"' in process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (141, b"")
+
+
 def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str) -> None:
     """Preferences and every thread; a file that cannot be written is a usage error."""
     api.put_preferences(user_id, {"tone": "brief"})
@@ -181,6 +210,7 @@ def test_dead_letters_of_who_is_forgotten_are_told(
 ) -> None:
     """A text that lies in the dead-letter queue is left, which is exit code 1; looking for it changes nothing."""
     (letter,) = exchanges(1, uuid4().hex, user_id)
+    cli.run("dlq", "purge", "--yes")
     aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=letter.to_wire())
     # Only the embedded emulator lets one look into a queue without receiving from it.
     is_seen = stack is not None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command_line import CommandLine
 from tests.e2e.deployment import Deployment
+from tests.e2e.memory_api import MemoryApi
 from tests.e2e.servers import Servers
+from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
 
@@ -41,10 +44,15 @@ def test_the_schema_is_the_newest(cli: CommandLine) -> None:
     assert cli.json("migrate", "up")["applied"] == []
 
 
-def test_redis_is_gone(cli: CommandLine, servers: Servers) -> None:
-    """The port, and the API that cannot reach it either."""
+def test_redis_is_gone(cli: CommandLine, servers: Servers, api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """The port, and the API that cannot reach it either; an export has PostgreSQL's, and says so."""
+    api.invoked("q", "a", thread_id=thread_id)
+    layers.wait_stored(thread_id, 2)
     with servers.killed("valkey"):
         answer = cli.json("doctor", code=3)
+        export = cli.run("threads", "export", thread_id, code=3)
+    assert [json.loads(line)["kind"] for line in export.stdout.splitlines()] == ["thread", "message", "message"]
+    assert "redis did not answer" in export.stderr
     states = {each["check"]: each["state"] for each in answer["findings"] if each["state"] != "ok"}
     assert (states["port of redis"], states["api"]) == ("unreachable", "fault")
     assert "postgres" not in states

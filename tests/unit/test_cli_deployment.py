@@ -153,3 +153,26 @@ def test_passwords_are_not_shown() -> None:
     assert without_password("postgresql://me:s:e@c@host:5/db?x=1") == "postgresql://me:***@host:5/db?x=1"
     assert without_password("redis://:pw@host/0") == "redis://:***@host/0"
     assert without_password("redis://host/0") == "redis://host/0"
+
+
+def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found or set belongs to an API of the same source; what an option names is meant."""
+    file = stack(tmp_path / ".local")
+    file.write_text(json.dumps({**STACK, "api_url": "http://127.0.0.1:4566/local"}))
+    assert Deployment(Named(), tmp_path).is_beside("redis_url", "api_url")
+    assert not Deployment(Named(api_url="https://x"), tmp_path).is_beside("redis_url", "api_url")
+    assert Deployment(Named(redis_url="redis://x"), tmp_path).is_beside("redis_url", "api_url")
+    monkeypatch.setenv("REDIS__HOST", "cache.example")
+    assert not Deployment(Named(), tmp_path).is_beside("redis_url", "api_url")
+    assert Deployment(Named(state_dir=file.parent), tmp_path).is_beside("redis_url", "api_url")
+    assert Deployment(Named(api_url="https://x"), tmp_path).is_beside("redis_url", "api_url")
+    assert not Deployment(Named(), tmp_path / "nowhere").is_beside("api_url", "redis_url")
+
+
+def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option beats the environment; without either there is none."""
+    monkeypatch.delenv("HYBRID_MEMORY_TOKEN", raising=False)
+    assert Deployment(Named()).token() is None
+    monkeypatch.setenv("HYBRID_MEMORY_TOKEN", "set")
+    assert Deployment(Named()).token() == "set"
+    assert Deployment(Named(token="named")).token() == "named"

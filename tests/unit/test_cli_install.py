@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,3 +65,15 @@ def test_what_the_command_imports_comes_with_it() -> None:
 def test_the_command_leads_into_no_function() -> None:
     """The command line imports no function's code: it looks at a deployment from outside."""
     assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
+
+
+def test_what_is_installed_has_what_it_reads(tmp_path: Path) -> None:
+    """The wheel holds the scripts, statements and migrations beside the code, and nothing of the tests."""
+    script = Path(sys.executable).with_name("hatchling")
+    subprocess.run([script, "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        names = set(files.namelist())
+    here = [*(ROOT / "shared").rglob("*.lua"), *(ROOT / "shared").rglob("*.sql"), *(ROOT / "infra").rglob("*.py")]
+    assert {str(file.relative_to(ROOT)) for file in here if "__pycache__" not in file.parts} <= names
+    assert not [name for name in names if name.startswith(("tests", "docs", "clients", ".local", ".venv"))]
