@@ -119,6 +119,18 @@ class UserTombstone(Base):
     deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
+class ThreadOwner(Base):
+    """Whose a thread is, from before its first exchange is stored; nobody's where `user_id` is null."""
+
+    __tablename__ = "thread_owners"
+
+    thread_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index("ix_thread_owners_user_id", "user_id"),)
+
+
 class IdempotencyKey(Base):
     """A key of a caller's, hashed: who has it, and once it is answered, the answer."""
 

@@ -129,19 +129,19 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
     ) -> Response:
         """Run a turn with the agent: recall, answer, keep."""
-        result = await operations.run(_acting(request, caller), idempotency_key)
+        result = await operations.run(_acting(request, caller), idempotency_key, caller.access(request.user_id))
         headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
         return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
 
     @app.post("/invoking", response_model=InvokingAnswer)
     async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
         """Say what the memory holds for a turn."""
-        return _json(await operations.invoking(_acting(request, caller)))
+        return _json(await operations.invoking(_acting(request, caller), caller.access(request.user_id)))
 
     @app.post("/invoked", response_model=InvokedAnswer, status_code=202)
     async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
         """Keep an exchange."""
-        return _json(await operations.invoked(_acting(request, caller)), 202)
+        return _json(await operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
 
     @app.get("/threads", response_model=ThreadsAnswer)
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:
@@ -156,26 +156,30 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     add_inspection_routes(app, operations)
 
     @app.get("/threads/{thread_id:path}/messages", response_model=MessagesAnswer)
-    async def read_messages(thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()]) -> Response:
+    async def read_messages(
+        thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()], caller: CallerOf
+    ) -> Response:
         """Read a thread's messages, also those that are not drained yet."""
-        page = operations.threads.messages(thread_id, query.limit, query.cursor, descending=query.order == "desc")
+        page = operations.threads.messages(
+            thread_id, query.limit, query.cursor, descending=query.order == "desc", owner=caller.owner
+        )
         items = [message.to_json() for message in page.items]
         return _json({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
 
     @app.get("/threads/{thread_id:path}", response_model=ThreadAnswer)
-    async def read_thread(thread_id: ThreadPath) -> Response:
+    async def read_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
         """Read a thread."""
-        return _json(thread_json(operations.threads.get(thread_id)))
+        return _json(thread_json(operations.threads.get(thread_id, caller.owner)))
 
     @app.patch("/threads/{thread_id:path}", response_model=ThreadAnswer)
-    async def rename_thread(thread_id: ThreadPath, request: RenameRequest) -> Response:
+    async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: CallerOf) -> Response:
         """Title a thread for good."""
-        return _json(thread_json(operations.threads.rename(thread_id, request.title)))
+        return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
 
     @app.delete("/threads/{thread_id:path}", status_code=204)
-    async def delete_thread(thread_id: ThreadPath) -> Response:
+    async def delete_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
         """Delete a thread, and whatever of it is on its way."""
-        operations.threads.delete(thread_id)
+        operations.threads.delete(thread_id, caller.owner)
         return Response(status_code=204)
 
     @app.get("/users/{user_id:path}/preferences", response_model=dict[str, str])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -19,17 +19,35 @@ OPEN_BELOW: Final = ("/docs/", "/assets/")
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
+# Whose a turn's thread may be: anybody's where nobody is asked who they are; the user's; or, for a trusted caller who
+# names no user, its owner's, and then the turn is the owner's too.
+Access = Literal["open", "own", "trusted"]
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks.
 
     Attributes:
-        user_id: None where nobody is asked for a token.
+        user_id: None where nobody is asked for a token, and for a direct invocation.
         may_act_for_others: Whether they may name another user.
+        is_asked: Whether anybody is asked who they are.
     """
 
     user_id: str | None
     may_act_for_others: bool = False
+    is_asked: bool = True
+
+    @property
+    def owner(self) -> str | None:
+        """Whose a thread has to be that this caller looks up by its id; None for anybody's."""
+        return None if self.may_act_for_others else self.user_id
+
+    def access(self, named: str | None) -> Access:
+        """Return whose the thread of a turn may be, in which this user is named."""
+        if not self.is_asked:
+            return "open"
+        return "trusted" if self.may_act_for_others and named is None else "own"
 
     def acting_for(self, named: str | None, place: str) -> str | None:
         """Return the user that the request is about: the one it names, else the caller.
@@ -44,7 +62,9 @@ class Caller:
         return named
 
 
-ANYBODY: Final = Caller(None, may_act_for_others=True)
+ANYBODY: Final = Caller(None, may_act_for_others=True, is_asked=False)
+# Who invokes the function directly: IAM has let them in.
+TRUSTED: Final = Caller(None, may_act_for_others=True)
 
 
 class Guard:
@@ -61,6 +81,11 @@ class Guard:
     def asks_for_tokens(self) -> bool:
         """Whether a request needs one."""
         return self._verify is not None
+
+    @property
+    def direct_caller(self) -> Caller:
+        """Who invokes the function directly; no token is asked for, because IAM has let them in."""
+        return ANYBODY if self._verify is None else TRUSTED
 
     def caller_of(self, request: Request) -> Caller | None:
         """Return who asks; None for what is open to everybody.

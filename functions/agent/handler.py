@@ -10,10 +10,9 @@ from typing import Any, Final, cast
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
 from mangum.types import ASGI, Receive, Scope, Send
-from pydantic import BaseModel
 
 from functions.agent.api import create_app, problem_response
-from functions.agent.auth import Guard
+from functions.agent.auth import Access, Guard
 from functions.agent.measures import Measures
 from functions.agent.operations import Operations
 from functions.agent.problems import Problem, field_problem, problem_of
@@ -46,6 +45,8 @@ from shared.stores.redis_look import RedisLook
 # Two messages of 200,000 characters, each escaped to its longest.
 _MOST_BODY_BYTES: Final = 5_000_000
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
+
+_TurnRequest = RunRequest | InvokingRequest | InvokedRequest
 
 logger = function_logger()
 
@@ -133,12 +134,12 @@ asyncio.set_event_loop(loop)
 _http = Mangum(gateway(create_app(operations, guard)), lifespan="off", text_mime_types=_TEXT_TYPES)
 
 
-async def run_once(request: RunRequest) -> dict[str, Any]:
+async def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
     """Run a turn and return the answer alone."""
-    return (await operations.run(request)).answer
+    return (await operations.run(request, access=access)).answer
 
 
-_actions: dict[str, tuple[type[BaseModel], Callable[[Any], Awaitable[dict[str, Any]]]]] = {
+_actions: dict[str, tuple[type[_TurnRequest], Callable[[Any, Access], Awaitable[dict[str, Any]]]]] = {
     "run": (RunRequest, run_once),
     "invoking": (InvokingRequest, operations.invoking),
     "invoked": (InvokedRequest, operations.invoked),
@@ -153,7 +154,9 @@ def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
         return field_problem(422, "action", f"must be one of {', '.join(_actions)}").to_json(request_id)
     request_type, operation = _actions[action]
     try:
-        return loop.run_until_complete(_awaited(operation(request_type.model_validate(fields))))
+        request = request_type.model_validate(fields)
+        access = guard.direct_caller.access(request.user_id)
+        return loop.run_until_complete(_awaited(operation(request, access)))
     except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
         return problem_of(error).to_json(request_id)
 

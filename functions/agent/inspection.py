@@ -23,8 +23,10 @@ def add_inspection_routes(app: FastAPI, operations: Operations) -> None:
     """Add the routes."""
 
     @app.get("/threads/{thread_id:path}/layers", response_model=LayersAnswer)
-    async def read_layers(thread_id: ThreadPath, query: Annotated[LayersQuery, Query()]) -> Response:
+    async def read_layers(thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: CallerOf) -> Response:
         """Show the newest of a thread as Redis and PostgreSQL hold it."""
+        if caller.owner is not None:
+            operations.threads.require(thread_id, caller.owner)
         return _json({"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit))})
 
     @app.get("/status", response_model=StatusAnswer)

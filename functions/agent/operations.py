@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from functions.agent.auth import Access
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import StoreUnavailable
@@ -86,7 +87,12 @@ class Operations:
         self.threads = Threads(memory)
         self.users = Users(memory)
 
-    async def run(self, request: RunRequest, idempotency_key: str | None = None) -> RunResult:
+    def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
+        if access == "open":
+            return self._memory.turn(request.thread_id, request.user_id)
+        return self._memory.owned_turn(request.thread_id, request.user_id, joins_owner=access == "trusted")
+
+    async def run(self, request: RunRequest, idempotency_key: str | None = None, access: Access = "open") -> RunResult:
         """Run a turn: recall, enhance the instructions, run the agent, keep the exchange.
 
         Raises:
@@ -95,9 +101,10 @@ class Operations:
             AgentRunError: The model failed; nothing was kept.
             AgentTimeoutError: The model gave no answer in time; nothing was kept.
             IdempotencyConflict: The key's first request is still running, or had another body.
+            ThreadNotFound: The thread is another user's.
         """
         self._runner.check(request.agent_name, request.tools)
-        watch, turn = _Stopwatch(), self._memory.turn(request.thread_id, request.user_id)
+        watch, turn = _Stopwatch(), self._turn(request, access)
         if idempotency_key is None:
             return await self._run(request, turn, request.exchange_id, watch)
         # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
@@ -173,9 +180,13 @@ class Operations:
         }
         return RunResult(answer, seconds=watch.seconds)
 
-    async def invoking(self, request: InvokingRequest) -> dict[str, Any]:
-        """Return what the memory holds for a turn."""
-        recall = self._memory.turn(request.thread_id, request.user_id).recall()
+    async def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
+        """Return what the memory holds for a turn.
+
+        Raises:
+            ThreadNotFound: The thread is another user's.
+        """
+        recall = self._turn(request, access).recall()
         self._measure(recall, None)
         return {
             "context": recall.context,
@@ -185,9 +196,13 @@ class Operations:
             "degraded": recall.degraded,
         }
 
-    async def invoked(self, request: InvokedRequest) -> dict[str, Any]:
-        """Keep an exchange."""
-        receipt = self._memory.turn(request.thread_id, request.user_id).keep(
+    async def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
+        """Keep an exchange.
+
+        Raises:
+            ThreadNotFound: The thread is another user's.
+        """
+        receipt = self._turn(request, access).keep(
             request.user_message,
             request.assistant_message,
             request.document_ids,

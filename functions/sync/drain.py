@@ -22,6 +22,10 @@ _RENEW_AT: Final = 8
 _MOST_AHEAD: Final = 86_400.0
 
 
+# Its sender was told that there is no such thread: it lost a race that could not be told before the queue had taken it.
+NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another user's")
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message as the event source mapping hands it over."""
@@ -126,9 +130,13 @@ class Drain:
             self._store(batch[middle:], outcome)
         else:
             self._count(result, outcome)
+            refused = {id(exchange) for exchange in result.foreign}
+            for message, exchange in batch:
+                if id(exchange) in refused:
+                    self._bury(message, NOT_THE_OWNER, outcome)
             if not self._tell_cache(result, outcome):
                 # Stored, but nobody would tell L1: it comes again, and is then a duplicate that is told.
-                self._wait(batch, outcome)
+                self._wait([each for each in batch if id(each[1]) not in refused], outcome)
 
     def _count(self, result: StoreResult, outcome: Outcome) -> None:
         outcome.stored += result.stored

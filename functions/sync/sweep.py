@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from functions.sync.drain import NOT_THE_OWNER
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, Repair
@@ -104,6 +105,9 @@ class Sweep:
             self._store(exchanges[middle:], swept)
             return
         swept.stored += result.stored
+        for exchange in result.foreign:
+            self._bury(exchange.to_wire(), NOT_THE_OWNER)
+            swept.refused += 1
         self._cache.merge_stored(result.effective)
 
     def _repair(self, swept: Swept) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from shared.errors import StoreUnavailable
 from shared.ids import is_time_ordered
 from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.ownership import Ownership
 from shared.memory.sandbox import Sandbox
 from shared.models import Exchange, Message, Source
 from shared.settings import MemorySettings
@@ -54,14 +55,22 @@ class Recaller:
         cutoff: How far the thread is deleted, as far as this turn was told.
     """
 
-    def __init__(self, sandbox: Sandbox, thread_id: str | None, user_id: str | None) -> None:
+    def __init__(
+        self, sandbox: Sandbox, thread_id: str | None, user_id: str | None, ownership: Ownership | None = None
+    ) -> None:
         self.thread_id = thread_id
         self.user_id = user_id
         self.cutoff: UUID | None = None
         self._memory = sandbox
+        self._ownership = ownership
 
     def recall(self) -> Recall:
-        """Return history and preferences."""
+        """Return history and preferences.
+
+        Raises:
+            ThreadNotFound: The thread has to be this user's, and is another's.
+            StoreUnavailable: It has to be, and nobody can say whose it is.
+        """
         degraded: list[str] = []
         # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
         self._memory.pay(self._memory.queue.send)
@@ -92,6 +101,8 @@ class Recaller:
     ) -> tuple[list[Message], Source]:
         if self.thread_id is None:
             return [], "none"
+        if self._ownership is not None:
+            cached = self._ownership.admit(cached, has_cache=has_cache)
         self.cutoff = cached.cutoff
         self._memory.observe(self.thread_id, cached.cutoff)
         messages, source = cached.messages, _source("redis", cached.messages)
@@ -120,6 +131,8 @@ class Recaller:
             # Not what this process remembers: it may be deleted, and L1 may have forgotten that.
             messages = unite(cached.messages, cached.pending, cached.cutoff, settings)
             return messages, _source("redis", messages)
+        if self._ownership is not None:
+            self._ownership.check(window)
         self.cutoff = window.cutoff
         self._memory.observe(thread_id, window.cutoff)
         undrained = self._undrained(thread_id, cached, window, degraded)
@@ -145,7 +158,8 @@ class Recaller:
         """
         known = {exchange.exchange_id for exchange in window.exchanges}
         found: dict[UUID, Exchange] = {}
-        for exchange in [*cached.pending, *self._memory.recent(thread_id)]:
+        accepted = [*cached.pending, *self._memory.recent(thread_id)]
+        for exchange in accepted if self._ownership is None else self._ownership.only(accepted):
             if exchange.exchange_id not in known and (window.cutoff is None or exchange.order > window.cutoff):
                 found.setdefault(exchange.exchange_id, exchange)
         # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.

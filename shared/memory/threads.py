@@ -9,6 +9,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.cursors import decode, encode
+from shared.memory.ownership import owned
 from shared.memory.recall import unite
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
@@ -39,17 +40,19 @@ class Threads:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def get(self, thread_id: str) -> Thread:
-        """Return a thread, also one whose first exchange is not drained yet.
+    def get(self, thread_id: str, owner: str | None = None) -> Thread:
+        """Return a thread, also one whose first exchange is not drained yet; with `owner`, one of theirs.
 
         Raises:
-            ThreadNotFound: Neither layer knows it.
+            ThreadNotFound: Neither layer knows it, or it is another's.
             StoreUnavailable: A layer that would have to know did not answer.
         """
         found = self._memory.archive.thread(thread_id)
-        if found is not None:
+        if found is not None and owner in {None, found.user_id}:
             return found
-        exchanges = self._cached_exchanges(thread_id, self._memory.cache.read(thread_id, None))
+        # For another's thread as for one that is not stored: it takes as long, and finds as little.
+        cached = self._read(thread_id, owner)
+        exchanges = self._cached_exchanges(thread_id, cached, owner) if found is None else []
         if not exchanges:
             raise ThreadNotFound(thread_id)
         return Thread(
@@ -82,13 +85,15 @@ class Threads:
             next_cursor = encode(listing, [format_time(last_time), str(last_id)])
         return Page([thread for thread, _ in page], next_cursor)
 
-    def messages(self, thread_id: str, limit: int, cursor: str | None, *, descending: bool) -> Page[Message]:
-        """Return a page of a thread's messages, from L2 plus what is still only in L1.
+    def messages(
+        self, thread_id: str, limit: int, cursor: str | None, *, descending: bool, owner: str | None = None
+    ) -> Page[Message]:
+        """Return a page of a thread's messages, from L2 plus what is still only in L1; with `owner`, of one of theirs.
 
         Raises:
             InvalidCursor: The cursor is not one of this list.
-            ThreadNotFound: Neither layer knows the thread.
-            StoreUnavailable: PostgreSQL did not answer, and L1 does not hold the whole thread.
+            ThreadNotFound: Neither layer knows the thread, or it is another's.
+            StoreUnavailable: PostgreSQL did not answer, and L1 does not hold the whole thread, or say whose it is.
         """
         listing = f"messages:{'desc' if descending else 'asc'}:{thread_id}"
         after = None
@@ -102,8 +107,10 @@ class Threads:
             cached = CacheRead()
             degraded.append(error.layer)
         try:
-            stored = self._memory.archive.messages(thread_id, limit + 1, after, descending=descending)
+            stored = self._memory.archive.messages(thread_id, limit + 1, after, descending=descending, owner=owner)
         except StoreUnavailable as error:
+            if owner is not None:
+                _require_remembered(owner, cached, error)
             if not cached.is_whole or len(cached.messages) >= 2 * self._memory.settings.max_thread_messages:
                 raise
             stored = []
@@ -111,14 +118,14 @@ class Threads:
         known = {(message.exchange_id, message.role) for message in stored}
         only_cached = [
             message
-            for message in self._cached_messages(thread_id, cached)
+            for message in self._cached_messages(thread_id, cached, owner)
             if message.order is not None
             and (message.exchange_id, message.role) not in known
             and _is_beyond(message, after, descending=descending)
         ]
         united = sorted([*stored, *only_cached], key=_key, reverse=descending)
-        if not united and after is None:
-            self._require(thread_id, degraded)
+        if not united and (after is None or owner is not None):
+            self._require(thread_id, degraded, owner)
         items = _fitting(united[:limit])
         next_cursor = None
         if len(united) > len(items):
@@ -126,36 +133,43 @@ class Threads:
             next_cursor = encode(listing, [str(order_key), position])
         return Page(items, next_cursor, degraded)
 
-    def _require(self, thread_id: str, degraded: list[str]) -> None:
-        if self._memory.archive.thread(thread_id) is not None:
+    def _require(self, thread_id: str, degraded: list[str], owner: str | None) -> None:
+        found = self._memory.archive.thread(thread_id)
+        if found is not None and owner in {None, found.user_id}:
             return
         if degraded:
+            self._require_claimed(thread_id, owner)
             # It may be a thread that only the layer knows that did not answer.
             raise StoreUnavailable(degraded[0])
         raise ThreadNotFound(thread_id)
 
-    def rename(self, thread_id: str, title: str) -> Thread:
-        """Title a thread for good; one that is not drained yet is drained for it.
+    def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread:
+        """Title a thread for good; one that is not drained yet is drained for it; with `owner`, one of theirs.
 
         Raises:
-            ThreadNotFound: Neither layer knows it.
+            ThreadNotFound: Neither layer knows it, or it is another's.
             StoreUnavailable: A layer that would have to know did not answer.
         """
-        renamed = self._memory.archive.rename(thread_id, title)
+        try:
+            renamed = self._memory.archive.rename(thread_id, title, owner)
+        except ThreadNotFound:
+            # As for a thread that does not exist, so that it takes as long.
+            self._read(thread_id, owner)
+            raise
         if renamed is None:
-            exchanges = self._cached_exchanges(thread_id, self._memory.cache.read(thread_id, None))
+            exchanges = self._cached_exchanges(thread_id, self._read(thread_id, owner), owner)
             if exchanges:
                 self._memory.archive.store(exchanges)
-                renamed = self._memory.archive.rename(thread_id, title)
+                renamed = self._memory.archive.rename(thread_id, title, owner)
         if renamed is None:
             raise ThreadNotFound(thread_id)
         return renamed
 
-    def delete(self, thread_id: str) -> None:
-        """Delete a thread from both layers, and whatever of it is on its way.
+    def delete(self, thread_id: str, owner: str | None = None) -> None:
+        """Delete a thread from both layers, and whatever of it is on its way; with `owner`, one of theirs.
 
         Raises:
-            ThreadNotFound: Neither layer knew it.
+            ThreadNotFound: Neither layer knew it, or it is another's; nothing is deleted then.
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         try:
@@ -163,9 +177,11 @@ class Threads:
             missing = None
         except StoreUnavailable as error:
             cached, missing = CacheRead(), error
-        held = self._cached_messages(thread_id, cached)
+        held = self._cached_messages(thread_id, cached, owner)
+        if owner is not None:
+            self._require_own(thread_id, owner, held)
         self._memory.observe_all(thread_id, cached)
-        existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id))
+        existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
         self._memory.forget([thread_id])
         # Without L1 the caller is told to ask again; should that never come, the next sweep removes the list.
@@ -175,15 +191,53 @@ class Threads:
         if not existed and not held:
             raise ThreadNotFound(thread_id)
 
-    def _cached_messages(self, thread_id: str, cached: CacheRead) -> list[Message]:
-        """Return what L1 and this process hold of a thread."""
-        undrained = [*cached.pending, *self._memory.recent(thread_id)]
-        return unite(cached.messages, undrained, cached.cutoff, self._memory.settings)
+    def require(self, thread_id: str, owner: str) -> None:
+        """Return if the thread is theirs.
 
-    def _cached_exchanges(self, thread_id: str, cached: CacheRead) -> list[Exchange]:
+        Raises:
+            ThreadNotFound: Nobody knows it, or it is another's.
+            StoreUnavailable: Nobody can say.
+        """
+        try:
+            cached = self._memory.cache.read(thread_id, None)
+        except StoreUnavailable:
+            cached = CacheRead()
+        if cached.knows_owner and cached.owner == owner:
+            return
+        self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
+
+    def _read(self, thread_id: str, owner: str | None) -> CacheRead:
+        """Return what L1 holds; without it, that is an outage only to whom the thread may be."""
+        try:
+            return self._memory.cache.read(thread_id, None)
+        except StoreUnavailable:
+            self._require_claimed(thread_id, owner)
+            raise
+
+    def _require_claimed(self, thread_id: str, owner: str | None) -> None:
+        """Return unless L2 says that the thread is nobody's or another's: it knows of all, also of what is queued."""
+        if owner is None:
+            return
+        known = self._memory.archive.owner(thread_id)
+        if not known.is_known or known.user_id != owner:
+            raise ThreadNotFound(thread_id)
+
+    def _require_own(self, thread_id: str, owner: str, held: list[Message]) -> None:
+        """Return if L2 says that the thread is theirs, or nobody has it and L1 holds something of theirs."""
+        known = self._memory.archive.owner(thread_id)
+        if known.user_id != owner if known.is_known else not held:
+            raise ThreadNotFound(thread_id)
+
+    def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Message]:
+        """Return what L1 and this process hold of a thread; with `owner`, what is theirs."""
+        undrained = [*cached.pending, *self._memory.recent(thread_id)]
+        held = unite(cached.messages, undrained, cached.cutoff, self._memory.settings)
+        return held if owner is None else owned(held, owner)
+
+    def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
         """Return the same as exchanges; entries that somebody else wrote make none."""
         sides: dict[UUID, dict[str, Message]] = {}
-        for message in self._cached_messages(thread_id, cached):
+        for message in self._cached_messages(thread_id, cached, owner):
             if message.exchange_id is not None:
                 sides.setdefault(message.exchange_id, {})[message.role] = message
         return [
@@ -199,6 +253,12 @@ class Threads:
             for exchange_id, pair in sides.items()
             if pair.keys() >= {"user", "assistant"}
         ]
+
+
+def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
+    """Return if L1 says that the thread is theirs; L2 cannot be asked."""
+    if not cached.knows_owner or cached.owner != owner:
+        raise error
 
 
 def _key(message: Message) -> tuple[UUID, int]:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, TooLargeForQueue
+from shared.errors import StoreUnavailable, ThreadNotFound, TooLargeForQueue
 from shared.ids import is_time_ordered
+from shared.memory.ownership import Ownership
 from shared.memory.recall import Recall, Recaller, add_layer
 from shared.memory.sandbox import Sandbox
 from shared.models import Durability, Exchange
+from shared.stores.base import Fence
 
 __all__ = ["Memory", "Recall", "Receipt", "Turn"]
 _logger = logging.getLogger(__name__)
@@ -39,15 +41,23 @@ class Receipt:
 class Turn:
     """One question and its answer. `recall` reads at most once, so that both providers share the round trip."""
 
-    def __init__(self, sandbox: Sandbox, thread_id: str | None, user_id: str | None) -> None:
+    def __init__(
+        self, sandbox: Sandbox, thread_id: str | None, user_id: str | None, ownership: Ownership | None = None
+    ) -> None:
         self.thread_id = thread_id
         self.user_id = user_id
         self._memory = sandbox
-        self._recaller = Recaller(sandbox, thread_id, user_id)
+        self._ownership = ownership
+        self._recaller = Recaller(sandbox, thread_id, user_id, ownership)
         self._recalled: Recall | None = None
 
     def recall(self) -> Recall:
-        """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all."""
+        """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all.
+
+        Raises:
+            ThreadNotFound: The thread has to be this user's, and is another's.
+            StoreUnavailable: It has to be, and nobody can say whose it is.
+        """
         if self._recalled is None:
             self._recalled = self._recaller.recall()
         return self._recalled
@@ -64,6 +74,10 @@ class Turn:
 
         `exchange_id` is the caller's name for it: the same one twice is one exchange. A new one unless given.
         `metadata` is JSON text as `encode_metadata` writes it.
+
+        Raises:
+            ThreadNotFound: The thread has to be this user's, and is another's.
+            StoreUnavailable: It has to be, and nobody can say whose it is.
         """
         if self.thread_id is None:
             return Receipt(None, "none", cached=False)
@@ -71,10 +85,11 @@ class Turn:
             # Another sandbox may have told the caller more of the thread than this one has seen, and what is added has
             # to sort after all of it; nor does a list then begin in the middle of its thread.
             self._recaller.catch_up()
+        fence = self._fence()
         unnamed = Exchange(
             exchange_id=exchange_id or UUID(int=0),
             thread_id=self.thread_id,
-            user_id=self.user_id,
+            user_id=self.user_id if self._ownership is None else self._ownership.user_id,
             user_message=user_message,
             assistant_message=assistant_message,
             created_at=datetime.fromtimestamp(self._memory.now(), UTC),
@@ -88,9 +103,9 @@ class Turn:
             if self._recaller.cutoff is not None and exchange.order <= self._recaller.cutoff:
                 # By its own id it belongs to what was deleted, and no drain would store it.
                 return Receipt(exchange_id, "none", cached=False)
-        return self._keep(exchange, is_named=exchange_id is not None)
+        return self._keep(exchange, fence, is_named=exchange_id is not None)
 
-    def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> Receipt:
+    def _keep(self, exchange: Exchange, fence: Fence | None, *, is_named: bool, is_second: bool = False) -> Receipt:
         degraded: list[str] = []
         durability = self._make_durable(exchange, degraded)
         cached, cutoff = False, None
@@ -99,9 +114,7 @@ class Turn:
                 cutoff = self._erased_to(exchange)
             else:
                 # What nothing else took L1 takes whole, its outbox included, or shows nothing of it.
-                cutoff = self._memory.cache.append(
-                    exchange, is_drained=durability == "postgres", in_outbox=durability == "none"
-                )
+                cutoff = self._append(exchange, fence, durability)
                 cached = cutoff is None
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
@@ -118,19 +131,36 @@ class Turn:
             # The thread was deleted up to a time that this process's clock has not reached. What is told after a
             # deletion is a new thread's, so it is kept under an id that says so; the drain drops the first one.
             self._memory.observe(exchange.thread_id, cutoff)
+            fence = self._fence()
             if not is_named:
-                return self._keep(self._memory.name(exchange), is_named=False, is_second=True)
+                return self._keep(self._memory.name(exchange), fence, is_named=False, is_second=True)
             if not is_time_ordered(exchange.exchange_id):
                 dated = exchange.with_id(
                     exchange.exchange_id, self._memory.date(exchange.thread_id, exchange.exchange_id)
                 )
-                return self._keep(dated, is_named=True, is_second=True)
+                return self._keep(dated, fence, is_named=True, is_second=True)
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         if durability == "erased" or cutoff is not None:
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         self._memory.observe(exchange.thread_id, exchange.order)
         self._memory.remember(exchange)
         return Receipt(exchange.exchange_id, durability, cached, degraded)
+
+    def _fence(self) -> Fence | None:
+        return None if self._ownership is None else self._ownership.fence()
+
+    def _append(self, exchange: Exchange, fence: Fence | None, durability: Durability) -> UUID | None:
+        """Put the exchange into L1; return the deletion that overtook it, if one did."""
+        is_drained, in_outbox = durability == "postgres", durability == "none"
+        if self._ownership is None or fence is None:
+            return self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox)
+        try:
+            cutoff = self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, fence=fence)
+        except StoreUnavailable:
+            self._ownership.confirm(fence, exchange, has_cache=False)
+            raise
+        self._ownership.confirm(fence, exchange, has_cache=True)
+        return cutoff
 
     def _erased_to(self, exchange: Exchange) -> UUID | None:
         """Return L2's word on the deletion that overtook the exchange."""
@@ -165,6 +195,8 @@ class Turn:
             add_layer(degraded, error.layer)
         else:
             self._memory.pay(lambda owed: self._memory.archive.store([owed]))
+            if stored.foreign:
+                raise ThreadNotFound(exchange.thread_id)
             return "erased" if stored.erased else "postgres"
         return "none"
 
@@ -175,3 +207,9 @@ class Memory(Sandbox):
     def turn(self, thread_id: str | None, user_id: str | None) -> Turn:
         """Begin a turn; without a thread or a user it does without that memory."""
         return Turn(self, thread_id, user_id)
+
+    def owned_turn(self, thread_id: str | None, user_id: str | None, *, joins_owner: bool = False) -> Turn:
+        """Begin a turn on a thread of this user's own; `joins_owner`: of whoever has it, if anybody has."""
+        if thread_id is None:
+            return Turn(self, None, user_id)
+        return Turn(self, thread_id, user_id, Ownership(self, thread_id, user_id, joins_owner=joins_owner))

@@ -19,6 +19,35 @@ ANSWER_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadOwner:
+    """Whose a thread is, as L2 says.
+
+    Attributes:
+        is_known: Whether anybody has it; if so, and `user_id` is None, it is nobody's who has a name.
+        cutoff: Order key of the thread's last deletion, after which this holds; None if it never was deleted.
+    """
+
+    is_known: bool
+    user_id: str | None
+    cutoff: UUID | None
+
+
+@dataclass(slots=True)
+class Fence:
+    """What an append is made on condition of: that the thread is still whose it was when its turn began.
+
+    Attributes:
+        owner: Whose it was.
+        told: What L2 has just said, for L1 to remember; None if L1 itself said it.
+        holds: After the append: whether L1 says so still.
+    """
+
+    owner: str | None
+    told: ThreadOwner | None = None
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CacheRead:
     """What L1 holds, read in one round trip.
 
@@ -29,6 +58,7 @@ class CacheRead:
         preferences: What the user's hash holds.
         knows_preferences: Whether `preferences` is all there is, also when it is empty.
         pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
+        owner: Whose the thread is, where `knows_owner`.
         is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
             empty since. Evictions are looked for when the list is not whole.
         is_emptied: Nobody has called `settle` since then.
@@ -50,6 +80,8 @@ class CacheRead:
     age: float | None = None
     clock: float | None = None
     lease: str | None = None
+    owner: str | None = None
+    knows_owner: bool = False
     evictions: int | None = None
     has_outbox: bool = False
 
@@ -78,12 +110,14 @@ class StoreResult:
         duplicates: Exchanges that were there already.
         erased: Exchanges that a deletion had overtaken, so that they were dropped.
         effective: Every exchange of the batch that L2 now holds, as L2 holds it.
+        foreign: Exchanges that were refused, because another user has the thread.
     """
 
     stored: int
     duplicates: int
     erased: int
     effective: list[Exchange]
+    foreign: list[Exchange] = field(default_factory=list)
 
 
 RepairKind = Literal["thread", "user"]
@@ -113,13 +147,23 @@ class Cache(Protocol):
         """Read a thread's window and a user's preferences in one round trip."""
         ...
 
-    def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
+    def append(
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+    ) -> UUID | None:
         """Merge one new exchange in one round trip; until it is drained, L1 holds it in a second place too.
 
         `in_outbox`, it holds it in a third, for the time when the queue or PostgreSQL is back, or not at all.
         Returns the order key of the thread's (or user's) last deletion if that is not older than the exchange, which
-        then is not in the list; else None.
+        then is not in the list; else None. A `fence` is told whether it holds.
         """
+        ...
+
+    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
+        """Remember what L2 said of whose the thread is."""
+        ...
+
+    def take_back(self, exchange: Exchange) -> None:
+        """Remove what an append has added."""
         ...
 
     def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
@@ -229,19 +273,42 @@ class Archive(Protocol):
         """Return threads newest first, each with its place in that order."""
         ...
 
-    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
-        """Return a page of messages in thread order."""
+    def messages(
+        self,
+        thread_id: str,
+        limit: int,
+        after: MessagePosition | None,
+        *,
+        descending: bool,
+        owner: str | None = None,
+    ) -> list[Message]:
+        """Return a page of messages in thread order; with `owner`, only of a thread of theirs."""
         ...
 
-    def rename(self, thread_id: str, title: str) -> Thread | None:
-        """Title the thread for good."""
+    def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
+        """Title the thread for good.
+
+        Raises:
+            ThreadNotFound: It is not the `owner`'s.
+        """
         ...
 
-    def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
         """Delete the thread, remember it, and note that L1 has to be told.
 
         Returns whether there was one, and up to which order key it is gone.
+
+        Raises:
+            ThreadNotFound: It is not the `owner`'s; nothing is deleted.
         """
+        ...
+
+    def owner(self, thread_id: str) -> ThreadOwner:
+        """Return whose the thread is."""
+        ...
+
+    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.errors import TooManyPreferences
+from shared.errors import ThreadNotFound, TooManyPreferences
 from shared.models import Exchange, Message, SearchHit, Thread, preferences_fault, title_of
-from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, Window
+from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, ThreadOwner, Window
 from shared.stores.in_memory_twin import Twin
 
 
@@ -41,6 +41,7 @@ class InMemoryArchive(Twin):
     def __init__(self) -> None:
         super().__init__()
         self._conversations: dict[str, _Conversation] = {}
+        self.owners: dict[str, str | None] = {}
         self._preferences: dict[str, dict[str, str]] = {}
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
@@ -69,6 +70,7 @@ class InMemoryArchive(Twin):
         """Store a batch, idempotently."""
         self.begin("store")
         stored, erased = 0, 0
+        foreign: list[Exchange] = []
         effective: dict[tuple[str, UUID], Exchange] = {}
         for exchange in exchanges:
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
@@ -76,10 +78,14 @@ class InMemoryArchive(Twin):
                 erased += 1
                 self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
+            if self.owners.get(exchange.thread_id, exchange.user_id) != exchange.user_id:
+                foreign.append(exchange)
+                continue
             stored += self._store(exchange)
             thread = self._conversations[exchange.thread_id]
             effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
-        return StoreResult(stored, len(exchanges) - erased - stored, erased, list(effective.values()))
+        duplicates = len(exchanges) - erased - stored - len(foreign)
+        return StoreResult(stored, duplicates, erased, list(effective.values()), foreign)
 
     def _store(self, exchange: Exchange) -> bool:
         """Store an exchange and return whether it is new."""
@@ -170,9 +176,20 @@ class InMemoryArchive(Twin):
         found.sort(key=lambda item: item[1], reverse=True)
         return [item for item in found if before is None or item[1] < before][:limit]
 
-    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
+    def messages(
+        self,
+        thread_id: str,
+        limit: int,
+        after: MessagePosition | None,
+        *,
+        descending: bool,
+        owner: str | None = None,
+    ) -> list[Message]:
         """Return a page of messages in thread order, or in reverse."""
         self.begin("messages")
+        found = self._conversations.get(thread_id)
+        if found is not None and owner is not None and found.user_id != owner:
+            return []
         placed = [
             ((exchange.order, position), message)
             for exchange in self.exchanges(thread_id)
@@ -185,17 +202,19 @@ class InMemoryArchive(Twin):
             placed = [item for item in placed if (item[0] < start if descending else item[0] > start)]
         return [message for _, message in placed[:limit]]
 
-    def rename(self, thread_id: str, title: str) -> Thread | None:
+    def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
         """Title the thread for good."""
         self.begin("rename")
+        self._require(thread_id, owner)
         if thread_id in self._conversations:
             self._conversations[thread_id].title = title
             self._conversations[thread_id].title_is_fixed = True
         return self._thread(thread_id)
 
-    def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
         """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
         self.begin("forget_thread")
+        self._require(thread_id, owner)
         return self._forget_thread(thread_id, cutoff)
 
     def _forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
@@ -203,19 +222,48 @@ class InMemoryArchive(Twin):
         cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *orders])
         self.deleted_threads[thread_id] = cutoff
         self._repairs["thread", thread_id] = datetime.now(UTC)
+        self.owners.pop(thread_id, None)
         return self._conversations.pop(thread_id, None) is not None, cutoff
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also` that are nobody else's, and the preferences."""
         self.begin("forget_user")
         owned = [name for name, kept in self._conversations.items() if kept.user_id == user_id]
-        strays = [name for name in also if name not in self._conversations]
+        claimed = [name for name, owner in self.owners.items() if owner == user_id]
+        strays = [
+            name
+            for name in dict.fromkeys([*also, *claimed])
+            if name not in self._conversations and self.owners.get(name, user_id) == user_id
+        ]
         gone = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *strays]}
         self._preferences.pop(user_id, None)
         cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(gone[name] for name in owned)])
         self.deleted_users[user_id] = cutoff
         self._repairs["user", user_id] = datetime.now(UTC)
         return cutoff, gone
+
+    def owner(self, thread_id: str) -> ThreadOwner:
+        """Return whose the thread is."""
+        self.begin("owner")
+        return self._owner(thread_id)
+
+    def _owner(self, thread_id: str) -> ThreadOwner:
+        cutoff, found = self.deleted_threads.get(thread_id), self._conversations.get(thread_id)
+        if thread_id in self.owners:
+            return ThreadOwner(is_known=True, user_id=self.owners[thread_id], cutoff=cutoff)
+        return ThreadOwner(found is not None, None if found is None else found.user_id, cutoff)
+
+    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
+        self.begin("claim")
+        known = self._owner(thread_id)
+        self.owners[thread_id] = known.user_id if known.is_known else user_id
+        return self._owner(thread_id)
+
+    def _require(self, thread_id: str, owner: str | None) -> None:
+        known = self._owner(thread_id)
+        if owner is not None and known.is_known and known.user_id != owner:
+            raise ThreadNotFound(thread_id)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
         """Return, for those of the users that were deleted, up to which order key they are gone."""

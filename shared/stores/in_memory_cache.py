@@ -10,10 +10,10 @@ from uuid import UUID
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, Window
+from shared.stores.base import CacheRead, Fence, ThreadOwner, Window
 from shared.stores.in_memory_merge import merge
 from shared.stores.in_memory_twin import Twin
-from shared.stores.redis_entries import decode, is_whole
+from shared.stores.redis_entries import decode, encode, forms, is_whole
 
 
 class InMemoryCache(Twin):
@@ -39,6 +39,7 @@ class InMemoryCache(Twin):
         self.outbox_bodies: list[str] = []
         self.is_settled = False
         self._has_begun = False
+        self.owners: dict[str, ThreadOwner] = {}
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
@@ -57,6 +58,7 @@ class InMemoryCache(Twin):
             self.hashes,
             self.pending,
             self.outbox_bodies,
+            self.owners,
             self.deleted_threads,
             self.deleted_users,
             self._threads_of,
@@ -115,6 +117,8 @@ class InMemoryCache(Twin):
         entries = self.lists.get(thread_id or "", [])[-self._most :]
         decoded = [decode(entry) for entry in entries]
         messages = [message for message in decoded if message is not None]
+        is_doubted = f"thread:{thread_id}" in self._doubted
+        owner, knows_owner = (None, False) if is_doubted else self._owner(thread_id or "")
         return CacheRead(
             messages=messages,
             is_whole=len(messages) == len(entries) > 0
@@ -128,9 +132,13 @@ class InMemoryCache(Twin):
             is_emptied=not self._has_begun,
             clock=self._clock(),
             has_outbox=bool(self.outbox_bodies),
+            owner=owner,
+            knows_owner=knows_owner,
         )
 
-    def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
+    def append(
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+    ) -> UUID | None:
         """Merge one new exchange; return the deletion that overtook it, if one did."""
         try:
             self.begin("append")
@@ -140,6 +148,11 @@ class InMemoryCache(Twin):
             raise
         if in_outbox:
             self.outbox_bodies.append(exchange.to_wire())
+        if fence is not None:
+            if fence.told is not None:
+                self.owners[exchange.thread_id] = fence.told
+            found, is_known = self._owner(exchange.thread_id)
+            fence.holds = is_known and found == fence.owner
         return self._append(exchange, is_drained=is_drained)
 
     def _append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
@@ -159,6 +172,28 @@ class InMemoryCache(Twin):
         if not is_drained:
             self.pending.setdefault(thread_id, {})[exchange.exchange_id] = exchange
         return None
+
+    def _owner(self, thread_id: str) -> tuple[str | None, bool]:
+        known, tombstone = self.owners.get(thread_id), self.deleted_threads.get(thread_id)
+        if known is None or (tombstone is not None and (known.cutoff is None or known.cutoff < tombstone)):
+            return None, False
+        return known.user_id, True
+
+    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
+        """Remember what L2 said of whose the thread is."""
+        self.begin("note_owner")
+        self.owners[thread_id] = owner
+
+    def take_back(self, exchange: Exchange) -> None:
+        """Remove what an append has added."""
+        self._late = [each for each in self._late if each[0].exchange_id != exchange.exchange_id]
+        self.begin("take_back")
+        gone = {form for entry in encode(exchange) for form in forms(entry)}
+        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if entry not in gone]
+        if kept:
+            self.lists[exchange.thread_id] = kept
+        self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
+        self._threads_of.get(exchange.user_id or "", {}).pop(exchange.thread_id, None)
 
     def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
         """Merge what L2 holds; there are no others here who could write in between, so a lease always holds."""
@@ -213,6 +248,7 @@ class InMemoryCache(Twin):
         self.deleted_threads[thread_id] = cutoff
         self.lists.pop(thread_id, None)
         self.pending.pop(thread_id, None)
+        self.owners.pop(thread_id, None)
         self._claims.discard(thread_id)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:

@@ -14,8 +14,9 @@ from psycopg.rows import DictRow
 
 from shared.errors import TooManyPreferences
 from shared.models import Exchange, Message, SearchHit, Thread, format_time, preferences_fault, title_of
-from shared.stores.base import HEALTH_GAP_SECONDS, MessagePosition, Repair, RepairKind, StoreResult, Window
+from shared.stores.base import HEALTH_GAP_SECONDS, MessagePosition, Repair, RepairKind, StoreResult, ThreadOwner, Window
 from shared.stores.postgres_connection import PostgresConnection, sql
+from shared.stores.postgres_owners import claim, owner_of, require_owner
 
 _Connection = psycopg.Connection[DictRow]
 _ROWS_AN_EXCHANGE: Final = 2
@@ -63,7 +64,9 @@ class PostgresArchive:
         def work(connection: _Connection) -> StoreResult:
             connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
             rows = connection.execute(_STORE, {"batch": batch}).fetchall()
-            by_fate: dict[str, list[Exchange]] = {"stored": [], "replaced": [], "duplicate": [], "erased": []}
+            by_fate: dict[str, list[Exchange]] = {
+                fate: [] for fate in ("stored", "replaced", "duplicate", "erased", "foreign")
+            }
             for row in rows:
                 by_fate[row["fate"]].append(exchanges[row["number"]])
             if by_fate["erased"]:
@@ -75,6 +78,7 @@ class PostgresArchive:
                 duplicates=len(duplicates) + len(by_fate["replaced"]),
                 erased=len(by_fate["erased"]),
                 effective=by_fate["stored"] + by_fate["replaced"] + _stored(connection, duplicates),
+                foreign=by_fate["foreign"],
             )
 
         return self._connection.run(work)
@@ -158,10 +162,24 @@ class PostgresArchive:
         rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall(), is_one_statement=True)
         return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
 
-    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
-        """Return a page of messages in thread order, or in reverse."""
+    def messages(
+        self,
+        thread_id: str,
+        limit: int,
+        after: MessagePosition | None,
+        *,
+        descending: bool,
+        owner: str | None = None,
+    ) -> list[Message]:
+        """Return a page of messages in thread order, or in reverse; with `owner`, only of a thread of theirs."""
         start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
-        wanted = {"thread_id": thread_id, "rows": limit, "order_key": start.order, "position": start.position}
+        wanted = {
+            "thread_id": thread_id,
+            "rows": limit,
+            "order_key": start.order,
+            "position": start.position,
+            "owner": owner,
+        }
         rows = self._connection.run(
             lambda c: c.execute(_MESSAGES[descending], wanted).fetchall(), is_one_statement=True
         )
@@ -177,10 +195,16 @@ class PostgresArchive:
             for row in rows
         ]
 
-    def rename(self, thread_id: str, title: str) -> Thread | None:
-        """Title the thread for good."""
+    def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
+        """Title the thread for good.
+
+        Raises:
+            ThreadNotFound: It is not the `owner`'s.
+        """
 
         def work(connection: _Connection) -> Thread | None:
+            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            require_owner(connection, thread_id, owner)
             connection.execute(
                 "update conversations set title = %s, title_is_fixed = true where thread_id = %s", (title, thread_id)
             )
@@ -189,11 +213,16 @@ class PostgresArchive:
 
         return self._connection.run(work)
 
-    def forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
-        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
+        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone.
+
+        Raises:
+            ThreadNotFound: It is not the `owner`'s; nothing is deleted.
+        """
 
         def work(connection: _Connection) -> tuple[bool, UUID]:
             connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
+            require_owner(connection, thread_id, owner)
             row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
             # With the deletion itself: whatever becomes of this process, the sweep sees to it that L1 hears of it.
             _note_repairs(connection, "thread", [thread_id])
@@ -217,6 +246,20 @@ class PostgresArchive:
             _note_repairs(connection, "thread", list(of_threads))
             _note_repairs(connection, "user", [user_id])
             return of_user, of_threads
+
+        return self._connection.run(work)
+
+    def owner(self, thread_id: str) -> ThreadOwner:
+        """Return whose the thread is."""
+        return self._connection.run(lambda c: owner_of(c, thread_id), is_one_statement=True)
+
+    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
+
+        def work(connection: _Connection) -> ThreadOwner:
+            # After a deletion that is under way, or before it begins.
+            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            return claim(connection, thread_id, user_id)
 
         return self._connection.run(work)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, Window
+from shared.stores.base import CacheRead, Fence, ThreadOwner, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
 from shared.stores.redis_entries import decode, decode_pending, is_whole
@@ -24,12 +24,14 @@ from shared.stores.redis_names import (
     claim_key,
     messages_key,
     no_preferences_key,
+    owner_key,
     pending_key,
     preferences_key,
     tombstone_key,
     user_threads_key,
     user_tombstone_key,
 )
+from shared.stores.redis_owners import decode_owner, queue_fence, queue_owner, read_fence
 from shared.stores.redis_scripts import CONFIRM_CLAIM, REPLACE_HASH
 
 # SQS counts messages approximately, and may count none for a while when there are some.
@@ -159,6 +161,7 @@ class RedisCache:
                 pipe.lrange(messages_key(thread_id), -most, -1)
                 pipe.get(tombstone_key(thread_id))
                 pipe.hvals(pending_key(thread_id))
+                pipe.get(owner_key(thread_id))
             if user_id is not None:
                 pipe.hgetall(preferences_key(user_id))
                 pipe.exists(no_preferences_key(user_id))
@@ -175,16 +178,16 @@ class RedisCache:
             began = settled = None
         clock = seconds + microseconds / 1e6
         messages, is_all, cutoff, pending = [], False, None, []
+        owner, knows_owner = None, False
         if thread_id is not None:
             entries: list[bytes] = replies[0] or []
             cutoff = order_of(replies[1])
             decoded = [decode(entry) for entry in entries]
             messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
-            is_all = (
-                len(messages) == len(entries)
-                and is_whole(entries, most)
-                and not self._is_doubted(messages_key(thread_id), self._memory.thread_ttl_seconds)
-            )
+            is_doubted = self._is_doubted(messages_key(thread_id), self._memory.thread_ttl_seconds)
+            is_all = len(messages) == len(entries) and is_whole(entries, most) and not is_doubted
+            if not is_doubted:
+                owner, knows_owner = decode_owner(replies[3], cutoff)
             decoded_pending = [decode_pending(thread_id, body) for body in replies[2] or []]
             pending = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
         preferences, knows = {}, False
@@ -209,22 +212,34 @@ class RedisCache:
             lease=lease.decode() if lease else None,
             evictions=evictions,
             has_outbox=bool(outbox),
+            owner=owner,
+            knows_owner=knows_owner,
         )
 
-    def append(self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False) -> UUID | None:
+    def append(
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+    ) -> UUID | None:
         """Merge one new exchange in one round trip; return the deletion that overtook it, if one did.
 
         Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
         before the drain takes nothing with it; `in_outbox`, L1 is to keep it for the sweep, too.
         """
         append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox)
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_append(pipe, append)
+            if fence is not None:
+                queue_fence(pipe, exchange.thread_id, fence, self._memory.thread_ttl_seconds)
+
         try:
-            replies = self._call(lambda pipe: self._lists.queue_append(pipe, append))
+            replies = self._call(fill)
         except StoreUnavailable:
             if not in_outbox:
                 _remember(self._unmerged, exchange.exchange_id, append, most=_MOST_UNMERGED)
             raise
         appended = append.outcome(replies)
+        if fence is not None:
+            read_fence(fence, replies[-2:])
         if appended.is_new_thread:
             # Nobody wrote to the thread since it was found new, so the list is whole if it still begins with this.
             self._call(lambda pipe: self._lists.queue_mark(pipe, exchange.thread_id, str(exchange.exchange_id)))
@@ -239,6 +254,21 @@ class RedisCache:
     def _take_back(self, exchange: Exchange, appended: Appended) -> None:
         """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
         require(self._connection.call(lambda pipe: self._lists.queue_take_back(pipe, exchange, appended.of_thread)))
+
+    def take_back(self, exchange: Exchange) -> None:
+        """Remove what an append has added, the note that L1 has something of the user's there included."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_take_back(pipe, exchange, None)
+            if exchange.user_id is not None:
+                pipe.zrem(user_threads_key(exchange.user_id), exchange.thread_id)
+
+        self._unmerged.pop(exchange.exchange_id, None)
+        self._call(fill)
+
+    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
+        """Remember what L2 said of whose the thread is."""
+        self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds))
 
     def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
         """Merge what L2 holds; a thread that L2 does not know is claimed as new instead.
@@ -367,6 +397,7 @@ class RedisCache:
             pipe.delete(messages_key(thread_id))
             pipe.delete(claim_key(thread_id))
             pipe.delete(pending_key(thread_id))
+            pipe.delete(owner_key(thread_id))
 
         self._forget_local(lambda exchange: exchange.thread_id == thread_id)
         self._call(fill)

@@ -24,6 +24,11 @@ def tombstone_key(thread_id: str) -> str:
     return f"thread:{thread_id}:tombstone"
 
 
+def owner_key(thread_id: str) -> str:
+    """Whose a thread is, as PostgreSQL said."""
+    return f"thread:{thread_id}:owner"
+
+
 def pending_key(thread_id: str) -> str:
     """A hash of a thread's exchanges that are not drained yet, in their wire form."""
     return f"thread:{thread_id}:pending"

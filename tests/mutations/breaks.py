@@ -65,8 +65,8 @@ BREAKS: Final = (
         "3 Read your writes",
         "what waits for the drain is not read from its second place",
         "shared/memory/recall.py",
-        "[*cached.pending, *self._memory.recent(thread_id)]:\n            if exchange.exchange_id not in",
-        "():\n            if exchange.exchange_id not in",
+        "        accepted = [*cached.pending, *self._memory.recent(thread_id)]\n",
+        "        accepted: list[Exchange] = []\n",
         ("tests/unit/test_recall.py::test_a_key_evicted_before_the_drain_is_read_from_its_second_place",),
     ),
     Break(

@@ -24,6 +24,7 @@ class Sample:
         is_on_thread: Whether it is about a thread.
         names_user: Where it can name a user.
         success: The status of the answer to who may.
+        is_for_operators: Whether nobody else may.
     """
 
     route: str
@@ -31,6 +32,7 @@ class Sample:
     is_on_thread: bool = False
     names_user: Names = "nobody"
     success: int = 200
+    is_for_operators: bool = False
 
     @property
     def method(self) -> str:
@@ -68,7 +70,7 @@ SAMPLES: Final = (
     Sample("GET /threads/{thread_id:path}", is_on_thread=True),
     Sample("GET /threads/{thread_id:path}/messages", is_on_thread=True),
     Sample("GET /threads/{thread_id:path}/layers", is_on_thread=True),
-    Sample("GET /status"),
+    Sample("GET /status", is_for_operators=True),
     Sample("PATCH /threads/{thread_id:path}", {"title": "secret title"}, is_on_thread=True),
     Sample("GET /users/{user_id:path}/preferences", names_user="path"),
     Sample("PUT /users/{user_id:path}/preferences", {"tone": "dry"}, names_user="path"),

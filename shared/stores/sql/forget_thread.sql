@@ -9,6 +9,9 @@ with newest as (
 deleted as (
     delete from conversations where thread_id = %(thread_id)s returning id
 ),
+unclaimed as (
+    delete from thread_owners where thread_id = %(thread_id)s
+),
 remembered as (
     insert into thread_tombstones as t (thread_id, cutoff)
     values (%(thread_id)s, greatest(%(cutoff)s::uuid, (select order_key from newest)))

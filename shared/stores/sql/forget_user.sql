@@ -11,6 +11,17 @@ named as (
     select a.thread_id, null
     from unnest(%(also)s::text[]) as a (thread_id)
     where not exists (select from conversations c where c.thread_id = a.thread_id)
+        and not exists (
+            select from thread_owners o
+            where o.thread_id = a.thread_id and o.user_id is distinct from %(user_id)s
+        )
+    union
+    select o.thread_id, null
+    from thread_owners o
+    where o.user_id = %(user_id)s and not exists (select from conversations c where c.thread_id = o.thread_id)
+),
+unclaimed as (
+    delete from thread_owners o using named n where o.thread_id = n.thread_id
 ),
 preferences as (
     delete from user_preferences where user_id = %(user_id)s

@@ -1,7 +1,10 @@
 -- A page of a thread's messages in thread order, from a place in it.
 select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at
 from messages m
-where m.conversation_id = (select id from conversations where thread_id = %(thread_id)s)
+where m.conversation_id = (
+        select id from conversations
+        where thread_id = %(thread_id)s and (%(owner)s::text is null or user_id = %(owner)s::text)
+    )
     and (m.order_key, m.position) > (%(order_key)s::uuid, %(position)s::smallint)
 order by m.order_key, m.position
 limit %(rows)s

@@ -8,12 +8,19 @@ with input as materialized (
         metadata text
     )
 ),
-alive as (
+undeleted as (
     select i.*
     from input i
     left join thread_tombstones t on t.thread_id = i.thread_id
     left join user_tombstones u on u.user_id = i.user_id
     where (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
+),
+-- Where somebody has claimed the thread, nobody else's exchange gets into it.
+alive as (
+    select d.*
+    from undeleted d
+    left join thread_owners o on o.thread_id = d.thread_id
+    where o.thread_id is null or o.user_id is not distinct from d.user_id
 ),
 -- The same exchange twice in one batch: the earliest wins, as it does across batches and in Redis.
 single as (
@@ -71,12 +78,14 @@ attached as (
 select
     i.number,
     case
-        when a.number is null then 'erased'
+        when d.number is null then 'erased'
+        when a.number is null then 'foreign'
         when s.number is distinct from i.number or w.exchange_id is null then 'duplicate'
         when w.is_new then 'stored'
         else 'replaced'
     end as fate
 from input i
+left join undeleted d on d.number = i.number
 left join alive a on a.number = i.number
 left join single s on s.thread_id = i.thread_id and s.exchange_id = i.exchange_id
 left join conversation c on c.thread_id = i.thread_id

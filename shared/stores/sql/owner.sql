@@ -1,0 +1,14 @@
+-- owner
+-- Whose a thread is, and up to where it was deleted. A row comes in any case.
+select
+    (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
+    found.is_known is not null as is_known,
+    found.user_id
+from (values (1)) as always (one)
+left join lateral (
+    select o.user_id, true as is_known, 0 as rank from thread_owners o where o.thread_id = %(thread_id)s
+    union all
+    select c.user_id, true, 1 from conversations c where c.thread_id = %(thread_id)s
+    order by rank
+    limit 1
+) as found on true

@@ -1,0 +1,391 @@
+"""Nobody gets at what is another's: every route, every kind of caller, whatever is up, on real servers."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from functions.agent.api import create_app
+from functions.agent.auth import Guard
+from functions.agent.auth_tokens import TokenVerifier
+from functions.agent.operations import Operations
+from functions.agent.runner import AgentRunner
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.errors import ThreadNotFound
+from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
+from shared.memory.turn import Memory
+from shared.settings import AgentSettings
+from shared.stores.in_memory import InMemoryKeys, InMemoryQueue
+from shared.stores.in_memory_look import InMemoryQueueLook
+from shared.stores.redis import RedisCache
+from shared.stores.redis_look import RedisLook
+from tests.support.api import Api
+from tests.support.exchanges import exchange
+from tests.support.issuer import OPERATOR, Issuer, bearer, new_key, signed_with_public_key, unsigned
+from tests.support.routes import SAMPLES, Sample
+
+THREAD, SECRET = "anas-thread", "secret"
+MakeProcess = Callable[..., Memory]
+# What does not know who asks, or is not let know; each with the status of its answer.
+STRANGERS: Final[dict[str, Callable[[Issuer], dict[str, str]]]] = {
+    "no token": lambda _: {},
+    "expired": lambda i: bearer(i.token("ana", exp=int(time.time()) - 60)),
+    "wrong audience": lambda i: bearer(i.token("ana", aud="https://other.example")),
+    "wrong issuer": lambda i: bearer(i.token("ana", iss="https://other.example")),
+    "alg none": lambda i: bearer(unsigned(i.claims("ana"), kid="one")),
+    "HS256 with the public key": lambda i: bearer(signed_with_public_key(i, i.claims("ana"))),
+    "another key": lambda i: bearer(i.token("ana", key=new_key())),
+}
+SITUATIONS: Final = ("hit", "miss", "queued", "redis down", "postgres down")
+# What cannot be done for anybody without the layer.
+NEEDS_POSTGRES: Final = {
+    "GET /threads",
+    "GET /threads/{thread_id:path}",
+    "PATCH /threads/{thread_id:path}",
+    "DELETE /threads/{thread_id:path}",
+    "PUT /users/{user_id:path}/preferences",
+    "PATCH /users/{user_id:path}/preferences",
+    "DELETE /users/{user_id:path}/preferences",
+    "DELETE /users/{user_id:path}",
+}
+NEEDS_REDIS: Final = {"DELETE /threads/{thread_id:path}", "DELETE /users/{user_id:path}"}
+
+
+@dataclass
+class World:
+    """A process of the agent function on real stores, its queue, and who has tokens for it."""
+
+    app: Api
+    memory: Memory
+    queue: InMemoryQueue
+    issuer: Issuer
+
+    def ask(
+        self,
+        sample: Sample,
+        headers: dict[str, str],
+        user_id: str = "ana",
+        *,
+        thread_id: str = THREAD,
+        named: str | None = None,
+    ) -> httpx.Response:
+        """Send a route's request about a thread and a user, who is named where one can be."""
+        return self.app.ask(
+            sample.method,
+            sample.path(thread_id, user_id),
+            sample.body(thread_id, named),
+            headers=headers,
+            query=sample.query(named),
+        )
+
+    def bearer(self, user_id: str, **claims: Any) -> dict[str, str]:
+        """Return a user's header."""
+        return bearer(self.issuer.token(user_id, **claims))
+
+    def say(self, user_id: str, thread_id: str = THREAD, text: str = SECRET) -> int:
+        """Keep an exchange of a user's in a thread; return the answer's status."""
+        body = {"thread_id": thread_id, "user_message": f"{text} question", "assistant_message": f"{text} answer"}
+        return self.app.ask("POST", "/invoked", body, headers=self.bearer(user_id)).status_code
+
+    def drain(self) -> list[str]:
+        """Move what is queued into PostgreSQL; return whose was refused."""
+        return [str(each.user_id) for each in self.memory.archive.store(self.queue.take()).foreign]
+
+
+@pytest.fixture
+def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Callable[[], World]:
+    """Make one more process."""
+
+    def make() -> World:
+        memory = process()
+        cache = cast("RedisCache", memory.cache)
+        look = InMemoryQueueLook(queue)
+        inspection = Inspection(memory, RedisLook(cache._connection), look, look)
+        runner = AgentRunner(AgentSettings(model="offline"), memory.archive.search)
+        keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")])
+        guard = Guard(TokenVerifier(issuer.settings()))
+        app = create_app(Operations(memory, runner, keys, inspection), guard)
+        return World(Api(app, cast("Any", None), cast("Any", None), queue), memory, queue, issuer)
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: Callable[[], World]) -> World:
+    """A process, and Ana, who has preferences and a thread that is in both layers."""
+    made = make_world()
+    ana = made.bearer("ana")
+    assert made.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
+    for _ in range(2):
+        assert made.say("ana") == 202
+    assert made.drain() == []
+    assert made.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana).json()["source"] == "redis"
+    return made
+
+
+@pytest.fixture
+def bring_about(
+    world: World, valkey: ValkeyServer, postgres: PostgresServer, redis_client: redis.Redis
+) -> Callable[[str], str]:
+    """Bring about a situation; return the thread it is about."""
+
+    def bring(situation: str) -> str:
+        if situation == "miss":
+            redis_client.flushall()
+        elif situation == "queued":
+            assert world.say("ana", "new") == 202
+            return "new"
+        elif situation == "redis down":
+            valkey.kill()
+        elif situation == "postgres down":
+            postgres.kill()
+        return THREAD
+
+    return bring
+
+
+def _told(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
+    """Return an answer without what differs from request to request."""
+    body = answer.json() if answer.content else {}
+    return answer.status_code, {name: value for name, value in body.items() if name != "request_id"}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_strangers(world: World, bring_about: Callable[[str], str], situation: str) -> None:
+    """401 on every route, and not a word of anybody's."""
+    thread_id = bring_about(situation)
+    for name, headers in STRANGERS.items():
+        made = headers(world.issuer)
+        for sample in SAMPLES:
+            answer = world.ask(sample, made, thread_id=thread_id)
+            assert answer.status_code == 401, (name, sample.route, answer.text)
+            assert SECRET not in answer.text
+            assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_another_user(world: World, bring_about: Callable[[str], str], situation: str) -> None:
+    """404 on a thread, as for one that does not exist; 403 where another user is named; and nothing changes."""
+    thread_id = bring_about(situation)
+    bob = world.bearer("bob")
+    for sample in SAMPLES:
+        if sample.is_on_thread:
+            answer = world.ask(sample, bob, "bob", thread_id=thread_id)
+            assert answer.status_code == (503 if situation == "postgres down" else 404), (sample.route, answer.text)
+            if sample.names_user == "nobody":
+                missing = world.ask(sample, bob, "bob", thread_id="no-such-thread")
+                assert _told(answer) == _told(missing), sample.route
+        elif sample.names_user == "path" or sample.is_for_operators:
+            answer = world.ask(sample, bob)
+            assert answer.status_code == 403, (sample.route, answer.text)
+        else:
+            answer = world.ask(sample, bob)
+            assert answer.status_code == (503 if situation == "postgres down" and "threads" in sample.route else 200)
+        assert SECRET not in answer.text, sample.route
+        if sample.names_user != "nobody":
+            assert world.ask(sample, bob, thread_id=thread_id, named="ana").status_code == 403, sample.route
+    recalled = world.app.ask("POST", "/invoking", {"thread_id": thread_id}, headers=world.bearer("ana")).json()
+    assert {message["content"] for message in recalled["messages"]} == {f"{SECRET} question", f"{SECRET} answer"}
+    assert recalled["preferences"] == {"tone": SECRET}
+    assert "bob" not in {exchange.user_id for exchange in world.queue.take()}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
+def test_who_may(world: World, bring_about: Callable[[str], str], situation: str, who: str) -> None:
+    """The owner and operators, as far as the layers that are up allow."""
+    thread_id = bring_about(situation)
+    headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
+    named = "ana" if who == "operator who names the owner" else None
+    away = {"postgres down": NEEDS_POSTGRES, "redis down": NEEDS_REDIS}.get(situation, set())
+    for sample in SAMPLES:
+        answer = world.ask(sample, headers, thread_id=thread_id, named=named)
+        expected = 503 if sample.route in away else sample.success
+        if sample.is_for_operators and who == "owner":
+            expected = 403
+        assert answer.status_code == expected, (sample.route, answer.text)
+        if sample.route in {"POST /invoking", "GET /threads/{thread_id:path}/messages"}:
+            assert SECRET in answer.text, sample.route
+    # Whoever spoke, it was for the owner.
+    assert {exchange.user_id for exchange in world.queue.take()} <= {"ana"}
+
+
+def test_an_operator_acts_for_whom_they_name(world: World) -> None:
+    """With that user's rights, no more: what is kept under a name is in a thread of that name."""
+    operator = world.bearer("ops", scope=OPERATOR)
+    for sample in SAMPLES:
+        if sample.is_on_thread and sample.names_user == "body":
+            assert world.ask(sample, operator, named="bob").status_code == 404, sample.route
+
+
+@pytest.mark.parametrize("down", ["redis", "postgres", "both"])
+def test_a_thread_that_nobody_can_tell_of(
+    world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
+) -> None:
+    """With PostgreSQL down a thread that Redis does not know is refused, also to the process that has just made it."""
+    if down in {"redis", "both"}:
+        valkey.kill()
+    if down in {"postgres", "both"}:
+        postgres.kill()
+    for each in (world, make_world()):
+        status = each.say("ana", "another")
+        assert status == (202 if down == "redis" else 503)
+        known = each.say("ana")
+        assert known == (503 if down == "both" else 202)
+    assert world.say("bob", "another") == (404 if down == "redis" else 503)
+    assert world.say("bob") == (404 if down == "redis" else 503)
+
+
+def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], database: psycopg.Connection) -> None:
+    """Exactly one becomes its owner, and nothing of the other's is shown to them or stored."""
+    worlds = {user: make_world() for user in ("ana", "bob", "eve")}
+    for number in range(12):
+        thread_id = f"raced-{number}"
+        answers = _at_once({user: partial(world.say, user, thread_id, user) for user, world in worlds.items()})
+        assert sorted(answers.values()) == [202, 404, 404], answers
+        owner = next(user for user, status in answers.items() if status == 202)
+        for user, world in worlds.items():
+            body = {"thread_id": thread_id}
+            answer = world.app.ask("POST", "/invoking", body, headers=world.bearer(user))
+            assert answer.status_code == (200 if user == owner else 404)
+            if user == owner:
+                assert [each["content"] for each in answer.json()["messages"]] == [f"{user} question", f"{user} answer"]
+        assert worlds[owner].drain() == []
+        rows = database.execute(
+            "select c.user_id, m.content from conversations c join messages m on m.conversation_id = c.id"
+            " where c.thread_id = %s order by m.position",
+            (thread_id,),
+        ).fetchall()
+        assert rows == [(owner, f"{owner} question"), (owner, f"{owner} answer")]
+
+
+def _at_once(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
+    """Do things at the same time; return what they return."""
+    barrier = threading.Barrier(len(actions))
+    results: dict[str, int] = {}
+
+    def act(name: str) -> None:
+        barrier.wait()
+        results[name] = actions[name]()
+
+    racers = [threading.Thread(target=act, args=(name,)) for name in actions]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    return results
+
+
+@pytest.mark.parametrize("lost", ["nothing", "redis", "redis down"])
+def test_the_first_exchange_is_still_queued(
+    world: World,
+    make_world: Callable[[], World],
+    valkey: ValkeyServer,
+    redis_client: redis.Redis,
+    lost: str,
+) -> None:
+    """It is the thread's all the same, to every process, whatever Redis has lost."""
+    assert world.say("ana", "new") == 202
+    if lost == "redis":
+        redis_client.flushall()
+    if lost == "redis down":
+        valkey.kill()
+    other = make_world()
+    for each in (world, other):
+        assert each.say("bob", "new") == 404
+        assert each.app.ask("POST", "/invoking", {"thread_id": "new"}, headers=each.bearer("bob")).status_code == 404
+    assert other.say("ana", "new") == 202
+    assert world.drain() == []
+
+
+def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Callable[[], World]) -> None:
+    """Its user deleted the thread and another took the name: 404, and nothing of it gets in; the drain refuses it."""
+    turn = world.memory.owned_turn(THREAD, "ana")
+    assert len(turn.recall().messages) == 4
+    other = make_world()
+    assert other.app.ask("DELETE", f"/threads/{THREAD}", headers=other.bearer("ana")).status_code == 204
+    assert other.say("bob", text="bobs") == 202
+    with pytest.raises(ThreadNotFound):
+        turn.keep("anas late question", "anas late answer")
+    body = {"thread_id": THREAD}
+    recalled = other.app.ask("POST", "/invoking", body, headers=other.bearer("bob")).json()
+    assert [message["content"] for message in recalled["messages"]] == ["bobs question", "bobs answer"]
+    assert other.drain() == ["ana"]
+    assert "anas" not in other.app.ask("GET", f"/threads/{THREAD}/messages", headers=other.bearer("bob")).text
+    assert world.say("ana") == 404
+
+
+def test_a_deleted_thread_is_anybodys(world: World) -> None:
+    """Its name is free, and what was in it does not come back to whoever takes it."""
+    assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
+    assert world.say("bob", text="bobs") == 202
+    assert world.say("ana") == 404
+    recalled = world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=world.bearer("bob"))
+    assert SECRET not in recalled.text
+    assert world.drain() == []
+
+
+def test_a_deleted_users_threads_are_anybodys(world: World) -> None:
+    """Those that are stored, and those that are queued; and only theirs go with a user."""
+    assert world.say("ana", "new") == 202
+    assert world.say("bob", "bobs", "bobs") == 202
+    assert world.say("ana", "bobs") == 404
+    assert world.app.ask("DELETE", "/users/ana", headers=world.bearer("ana")).status_code == 204
+    assert world.drain() == []
+    for thread_id in (THREAD, "new"):
+        assert world.say("bob", thread_id, "bobs") == 202
+    assert world.say("bob", "bobs", "bobs") == 202
+    assert world.drain() == []
+
+
+def test_threads_from_before_there_were_owners(world: World, make_world: Callable[[], World]) -> None:
+    """They are of the user of their first exchange, drained or not; nobody's is nobody's."""
+    memory = world.memory
+    memory.archive.store([exchange(1, "drained", "ana")])
+    for thread_id, user in (("queued", "ana"), ("nobodys", None)):
+        memory.turn(thread_id, user).keep("q", "a")
+    for each in (world, make_world()):
+        for thread_id in ("drained", "queued"):
+            assert each.say("bob", thread_id) == 404
+            assert each.say("ana", thread_id) == 202
+        assert each.say("ana", "nobodys") == 404
+    assert world.drain() == []
+
+
+def test_what_a_stray_wrote_into_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
+    """An entry of another user's in a list, as a process may leave that dies too soon."""
+    stray = exchange(9, THREAD, "bob")
+    world.memory.cache.append(stray, is_drained=False)
+    ana = world.bearer("ana")
+    for answer in (
+        world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana),
+        world.app.ask("GET", f"/threads/{THREAD}/messages", headers=ana),
+    ):
+        assert answer.status_code == 200
+        told = answer.json()
+        assert stray.user_message not in {each["content"] for each in told.get("messages") or told["items"]}
+    assert json.loads(str(redis_client.get(f"thread:{THREAD}:owner")))[0] == "ana"
+
+
+def test_an_idempotency_key_is_its_users(world: World) -> None:
+    """Another's answer is not replayed to who happens to send the same key and body."""
+    key = {"Idempotency-Key": "same"}
+    answers = [
+        world.app.ask("POST", "/run", {"prompt": f"I am {SECRET}"}, headers={**world.bearer(user), **key})
+        for user in ("ana", "bob", "ana")
+    ]
+    assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, None, "true"]
+    body, other_key = {"prompt": "Hello", "thread_id": THREAD}, {"Idempotency-Key": "other"}
+    assert world.app.ask("POST", "/run", body, headers={**world.bearer("ana"), **other_key}).status_code == 200
+    assert world.app.ask("POST", "/run", body, headers={**world.bearer("bob"), **other_key}).status_code == 404
