@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -70,18 +72,27 @@ def test_a_dead_letter_may_be_anything(body: str) -> None:
     assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["dlq"], ["dlq", "list"], ["dlq", "show"], ["dlq", "redrive"], ["dlq", "purge"], ["queue", "status"]]
-)
-def test_help_is_plain(words: list[str]) -> None:
-    """Every command explains itself, with examples, without colours or boxes."""
+def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return every group and every command, each as it is typed."""
+    command = command or typer.main.get_command(app)
+    children: dict[str, Any] = getattr(command, "commands", {})
+    return [words, *(found for name, child in children.items() for found in _commands(child, (*words, name)))]
+
+
+@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+def test_help_is_plain(words: tuple[str, ...]) -> None:
+    """Every command explains itself, with examples, without colours or boxes, and takes `--json`."""
     result = CliRunner().invoke(app, [*words, "--help"])
     assert result.exit_code == 0
     assert result.output.isascii()
     assert "\x1b" not in result.output
-    if len(words) != 1:
+    is_group = "COMMAND [ARGS]" in result.output
+    if not is_group or not words:
         assert "Examples:\n    hybrid-memory " in result.output
         assert "--state-dir" in result.output
+    if not is_group:
+        assert "--json" in result.output
+        assert f"hybrid-memory {' '.join(words)}" in result.output.partition("Examples:")[2]
 
 
 def test_usage_errors() -> None:
