@@ -22,6 +22,7 @@ interface Sent {
 const LONGEST_WAIT_MS = 60_000;
 const SHORTEST_WAIT_MS = 250;
 const USUAL_WAIT_MS = 1_000;
+const LONGEST_PAUSE_MS = 10_000;
 
 /** An answer to a turn, and what its parts took on the server, in milliseconds, as far as that was told. */
 export interface Ran {
@@ -53,7 +54,8 @@ export async function postRun(
       return { answer: await read(response, signal, isRunAnswer), timings: timingsOf(response) };
     }
     const seconds = retryAfterOf(response);
-    await pause(seconds === undefined ? USUAL_WAIT_MS : Math.max(SHORTEST_WAIT_MS, seconds * 1000), signal);
+    const wait = seconds === undefined ? USUAL_WAIT_MS : Math.max(SHORTEST_WAIT_MS, seconds * 1000);
+    await pause(Math.min(wait, LONGEST_PAUSE_MS), signal);
   }
 }
 

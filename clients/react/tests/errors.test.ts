@@ -15,6 +15,7 @@ async function failedWith(response: () => Response): Promise<ReturnType<typeof c
 test.each([
   ['a page of a proxy', () => new HttpResponse(HTML, { status: 502, headers: { 'Content-Type': 'text/html' } })],
   ["API Gateway's own JSON", () => HttpResponse.json({ message: 'Internal server error' }, { status: 502 })],
+  ["another server's JSON", () => HttpResponse.json({ title: 'Oops', detail: 'Traceback …' }, { status: 502 })],
   [
     'a page that says it is a problem',
     () => new HttpResponse(HTML, { status: 502, headers: { 'Content-Type': 'application/problem+json' } }),
