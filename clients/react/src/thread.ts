@@ -116,7 +116,7 @@ export class Thread {
       if (message.exchangeId !== null && !isOnItsWay) this.outgoing.delete(message.exchangeId);
     }
     const isFailed = this.messages.some((message) => message.error !== undefined && message.error === this.error);
-    if (this.error && !this.historyFailed && !isFailed) this.clearError();
+    if (!isFailed) this.clearError();
   }
 
   /** Adds a message at the end. */

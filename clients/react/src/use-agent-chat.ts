@@ -20,10 +20,11 @@ export function useAgentChat(options: UseAgentChatOptions = {}): UseAgentChatRes
     () => store.threadFor(options).snapshot,
     () => store.serverSnapshot,
   );
-  useCommitEffect(() => store.mount(), [store]);
   useCommitEffect(() => {
     store.configure(options);
   });
+  // Not a layout effect: those end when a neighbour suspends, and a turn that is under way shall not.
+  useEffect(() => store.mount(), [store]);
   return useMemo(() => {
     const { clearError, sendMessage, stop, retry, newThread, loadMore, refresh } = store;
     return { ...snapshot, clearError, sendMessage, stop, retry, newThread, loadMore, refresh };

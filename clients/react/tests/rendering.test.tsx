@@ -1,5 +1,5 @@
 import { act, render, screen, waitFor } from '@testing-library/react';
-import { StrictMode, useEffect, useRef, useState, type ReactElement } from 'react';
+import { StrictMode, Suspense, useEffect, useRef, useState, type ReactElement } from 'react';
 import { hydrateRoot, type Root } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { expect, test, vi } from 'vitest';
@@ -111,6 +111,56 @@ test('a turn that is under way when StrictMode mounts again goes on', async () =
   open(undefined);
   await screen.findByText('2');
   expect(memory.runs).toHaveLength(1);
+});
+
+test('a turn that is under way when a neighbour suspends goes on', async () => {
+  const { opened, open } = gate();
+  const memory = serve({ run: () => opened });
+  const loaded = gate();
+  let isLoaded = false;
+  let show: (() => void) | undefined;
+  function Neighbour(): ReactElement {
+    // React takes a thrown promise as the wish to wait for it.
+    // eslint-disable-next-line @typescript-eslint/only-throw-error
+    if (!isLoaded) throw loaded.opened;
+    return <p>loaded</p>;
+  }
+  function Talk(): ReactElement {
+    const { messages, sendMessage } = useAgentChat({ baseUrl: API });
+    return (
+      <button onClick={() => void sendMessage('Hello')}>
+        {messages.map(({ content, status }) => `${content} (${status})`).join(', ')}
+      </button>
+    );
+  }
+  function Both(): ReactElement {
+    const [isShown, setShown] = useState(false);
+    show = () => {
+      setShown(true);
+    };
+    return (
+      <Suspense fallback="loading">
+        <Talk />
+        {isShown && <Neighbour />}
+      </Suspense>
+    );
+  }
+  render(<Both />);
+  act(() => {
+    screen.getByRole('button').click();
+  });
+  await memory.arrived(1);
+  act(() => show?.());
+  await screen.findByText('loading');
+  await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
+  isLoaded = true;
+  await act(async () => {
+    loaded.open(undefined);
+    await loaded.opened;
+  });
+  await screen.findByText('loaded');
+  open(undefined);
+  await screen.findByText('Hello (sent), You said: Hello (sent)');
 });
 
 test('two hooks that appear together agree on the thread', () => {
