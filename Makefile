@@ -18,7 +18,8 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react clients-types lint docs bench chaos build build-AgentFunction build-SyncFunction lock clean
+.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react clients-types lint docs bench chaos build lock clean
+.PHONY: build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -151,13 +152,21 @@ build-AgentFunction:
 build-SyncFunction:
 	$(ARTIFACT) sync --to "$(ARTIFACTS_DIR)"
 
+build-MigrateFunction:
+	$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
+
+# What a release is made of; see infra/release.yaml.
+build-ReleaseStamp:
+	find functions shared template.yaml samconfig.toml infra/*.yaml requirements/agent.txt -type f ! -name '*.pyc' | \
+	  LC_ALL=C sort | while read -r file; do cksum "$$file"; done >"$(ARTIFACTS_DIR)/release.txt"
+
 # --- upkeep -----------------------------------------------------------------------------------------------------
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with hashes, to requirements/
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
-	for name in local agent sync deploy; do \
+	for name in local agent sync migrate deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 	for name in build runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done

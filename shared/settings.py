@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import SettingsError
@@ -25,23 +25,40 @@ def _empty_is_none(value: Any) -> Any:
 
 
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+Auth = Literal["password", "iam"]
 
 
 class RedisSettings(BaseSettings):
-    """`REDIS__*`: where L1 is, and how long a request may wait for it."""
+    """`REDIS__*`: where L1 is, how to sign in, and how long a request may wait for it.
+
+    With `auth` iam the password is a token that is signed, for each new connection, for `username` and `cache_name`.
+    """
 
     model_config = _config("REDIS__")
 
     host: str = Field(default="localhost", min_length=1)
     port: int = Field(default=6379, ge=1, le=65535)
+    username: OptionalText = None
     password: OptionalText = None
     db: int = Field(default=0, ge=0)
     tls: bool = False
     timeout_ms: int = Field(default=250, ge=10, le=10_000)
+    cache_name: OptionalText = None
+    auth: Auth = "password"
+
+    @field_validator("auth")
+    @classmethod
+    def _has_what_iam_needs(cls, value: Auth, others: ValidationInfo) -> Auth:
+        if value == "iam" and not all(others.data.get(name) for name in ("username", "cache_name", "tls")):
+            message = "iam needs REDIS__USERNAME, REDIS__CACHE_NAME and REDIS__TLS"
+            raise ValueError(message)
+        return value
 
 
 class DatabaseSettings(BaseSettings):
-    """`DATABASE__*`: where L2 is, and how long a request may wait for it.
+    """`DATABASE__*`: where L2 is, how to sign in, and how long a request may wait for it.
+
+    With `auth` iam the password is a token that is signed, for each new connection, for the URL's host, port and user.
 
     `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s.
     """
@@ -50,12 +67,22 @@ class DatabaseSettings(BaseSettings):
 
     url: str = "postgresql://memory:memory@localhost:5432/memory"
     timeout_ms: int = Field(default=2_000, ge=100, le=60_000)
+    auth: Auth = "password"
 
     @field_validator("url")
     @classmethod
     def _is_postgres(cls, value: str) -> str:
         if not value.startswith(("postgresql://", "postgres://")):
             message = "must start with postgresql://"
+            raise ValueError(message)
+        return value
+
+    @field_validator("auth")
+    @classmethod
+    def _has_what_iam_needs(cls, value: Auth, others: ValidationInfo) -> Auth:
+        address = urlsplit(str(others.data.get("url", "")))
+        if value == "iam" and not (address.hostname and address.username):
+            message = "iam needs a host and a user in DATABASE__URL"
             raise ValueError(message)
         return value
 
@@ -90,12 +117,18 @@ class SyncSettings(BaseSettings):
 
 
 class AgentSettings(BaseSettings):
-    """`AGENT__*`: the model, and how long it may take."""
+    """`AGENT__*`: the model, how long it may take, and whose pages may call the API (origins, separated by commas)."""
 
     model_config = _config("AGENT__")
 
     model: str = Field(default="offline", min_length=1)
     timeout_seconds: float = Field(default=25, gt=0, le=900)
+    cors_origins: OptionalText = None
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins, one by one."""
+        return [origin.strip().rstrip("/") for origin in (self.cors_origins or "").split(",") if origin.strip()]
 
 
 @dataclass(frozen=True, slots=True)

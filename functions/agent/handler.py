@@ -13,6 +13,7 @@ from mangum.types import ASGI, Receive, Scope, Send
 
 from functions.agent.api import create_app, problem_response
 from functions.agent.auth import Access, Guard
+from functions.agent.cors import with_cors
 from functions.agent.measures import Measures
 from functions.agent.operations import Operations
 from functions.agent.problems import Problem, field_problem, problem_of
@@ -131,7 +132,8 @@ operations, measures = compose()
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
-_http = Mangum(gateway(create_app(operations, guard)), lifespan="off", text_mime_types=_TEXT_TYPES)
+_application = with_cors(gateway(create_app(operations, guard)), load(AgentSettings).origins)
+_http = Mangum(_application, lifespan="off", text_mime_types=_TEXT_TYPES)
 
 
 async def run_once(request: RunRequest, access: Access) -> dict[str, Any]:

@@ -14,13 +14,15 @@ from infra.artifact.libraries import cut_symbols
 from infra.artifact.size import check
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FUNCTIONS: Final = ("agent", "sync")
+FUNCTIONS: Final = ("agent", "migrate", "sync")
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """The wheels' platform for each architecture of the template. Lambda's own system has glibc 2.34."""
 
 # The first time that a zip can hold.
 EPOCH: Final = 315532800
-_OWN: Final = ("functions", "shared")
+_OWN: Final = ("functions", "infra", "shared")
+# The migrations lie beside the functions; Alembic reads their source.
+_MIGRATION: Final = ("__init__.py", "schema.py", "migrations")
 
 
 def runtime_version(template: Path = ROOT / "template.yaml") -> str:
@@ -84,6 +86,15 @@ def _copy_own(function: str, directory: Path) -> None:
     """Copy the modules of the function and what they share, without what editors and interpreters leave there."""
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*~")
     shutil.copytree(ROOT / "shared", directory / "shared", ignore=ignore)
+    if function == "migrate":
+        (directory / "infra").mkdir()
+        for name in _MIGRATION:
+            source, target = ROOT / "infra" / name, directory / "infra" / name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=ignore)
+            else:
+                shutil.copyfile(source, target)
+        return
     shutil.copytree(ROOT / "functions" / function, directory / "functions" / function, ignore=ignore)
     shutil.copyfile(ROOT / "functions" / "__init__.py", directory / "functions" / "__init__.py")
 

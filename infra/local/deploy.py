@@ -33,6 +33,7 @@ PARAMETERS = {
     "MEMORY__USER_TTL_DAYS": "UserTtlDays",
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",
     "AGENT__MODEL": "AgentModel",
+    "AGENT__CORS_ORIGINS": "CorsOrigins",
     "AUTH__MODE": "AuthMode",
     "AUTH__JWKS_URL": "AuthJwksUrl",
     "AUTH__ISSUER": "AuthIssuer",

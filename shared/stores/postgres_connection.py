@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.settings import DatabaseSettings
+from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
 
 _logger = logging.getLogger(__name__)
 _OUTAGES: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+_PORT: Final = 5432
 _RV = TypeVar("_RV")
 _T = TypeVar("_T")
 
@@ -24,6 +27,21 @@ _T = TypeVar("_T")
 def sql(name: str) -> bytes:
     """Return a statement from the `sql` folder."""
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_bytes()
+
+
+def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
+    """Return what takes a password's place where IAM is asked instead; good for one connection attempt.
+
+    Raises:
+        StoreUnavailable: There is nothing to sign with.
+    """
+    if settings.auth == "password":
+        return {}
+    given = conninfo_to_dict(settings.url)
+    host, port, user = str(given["host"]), int(given.get("port") or _PORT), str(given["user"])
+    # Without a list of its own, libpq looks for one in a home directory that a function does not have.
+    roots = {"sslrootcert": public_certificates()} if given.get("sslmode") == "verify-full" else {}
+    return roots | {"password": database_token(host, port, user)}
 
 
 class _BoundedConnection(psycopg.Connection[DictRow]):
@@ -65,6 +83,7 @@ class PostgresConnection:
             # A pooler in front (RDS Proxy, PgBouncer) hands each transaction another server connection.
             prepare_threshold=None,
             row_factory=dict_row,
+            **signed_in(self._settings),
         )
         made.limit_seconds = seconds
         return made

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
 from shared.errors import StoreUnavailable
 from shared.settings import RedisSettings
+from shared.stores.aws_tokens import cache_token
 from shared.stores.breaker import CircuitBreaker
 
 _logger = logging.getLogger(__name__)
@@ -19,11 +21,22 @@ _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
 Pipeline = redis.client.Pipeline
 
 
+class _Tokens(CredentialProvider):
+    """A token for each new connection, which ElastiCache ends after twelve hours."""
+
+    def __init__(self, cache_name: str, user: str) -> None:
+        self._cache_name, self._user = cache_name, user
+
+    def get_credentials(self) -> tuple[str, str]:
+        return self._user, cache_token(self._cache_name, self._user)
+
+
 class RedisConnection:
     """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
+        self._tokens = _Tokens(settings.cache_name or "", settings.username or "") if settings.auth == "iam" else None
         # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
         self.breaker = CircuitBreaker("redis", self._probe)
@@ -33,7 +46,9 @@ class RedisConnection:
         return redis.Redis(
             host=self._settings.host,
             port=self._settings.port,
-            password=self._settings.password,
+            username=None if self._tokens else self._settings.username,
+            password=None if self._tokens else self._settings.password,
+            credential_provider=self._tokens,
             db=self._settings.db,
             ssl=self._settings.tls,
             socket_timeout=seconds,

@@ -1,0 +1,61 @@
+"""Sign-in tokens for stores that ask IAM instead of a password: signed here, without a call, valid for 15 minutes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+from urllib.parse import urlencode
+
+import boto3
+import botocore.httpsession
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+
+from shared.errors import StoreUnavailable
+
+_SECONDS: Final = 900
+
+
+def database_token(host: str, port: int, user: str) -> str:
+    """Return what PostgreSQL on RDS, or RDS Proxy, takes as the user's password for a new connection.
+
+    Raises:
+        StoreUnavailable: The process has no AWS credentials or no region.
+    """
+    query = {"Action": "connect", "DBUser": user}
+    return _signed("rds-db", f"{host}:{port}", query, layer="postgres")
+
+
+def cache_token(cache_name: str, user: str) -> str:
+    """Return what ElastiCache takes as the user's password for a new connection.
+
+    Args:
+        cache_name: The replication group, not its address.
+        user: Its id, which is its name too.
+
+    Raises:
+        StoreUnavailable: The process has no AWS credentials or no region.
+    """
+    return _signed("elasticache", cache_name, {"Action": "connect", "User": user}, layer="redis")
+
+
+def public_certificates() -> str:
+    """Return the path of the certificate authorities that everybody trusts: boto3's, which the Lambda runtime has."""
+    return str(botocore.httpsession.get_cert_path(verify=True))
+
+
+@cache
+def _session() -> boto3.Session:
+    # Made at the first connection, not at the start: a snapshot of the process must not keep credentials.
+    return boto3.Session()
+
+
+def _signed(service: str, host: str, query: dict[str, str], *, layer: str) -> str:
+    session = _session()
+    credentials = session.get_credentials()
+    if credentials is None or session.region_name is None:
+        raise StoreUnavailable(layer, "no AWS credentials or no region to sign with")
+    # The host is what is signed for; nothing is sent to it, and the scheme is not part of a token.
+    request = AWSRequest("GET", f"http://{host}/?{urlencode(query)}")
+    SigV4QueryAuth(credentials.get_frozen_credentials(), service, session.region_name, _SECONDS).add_auth(request)
+    return str(request.url).removeprefix("http://")

@@ -1,0 +1,190 @@
+"""Signing in by IAM: what a token is, that each connection has a new one, and that real servers take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+import redis
+from botocore.model import ServiceId
+from botocore.session import Session
+from botocore.signers import RequestSigner
+from psycopg import sql
+
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.errors import SettingsError, StoreUnavailable
+from shared.settings import DatabaseSettings, RedisSettings, load
+from shared.stores import aws_tokens, postgres_connection, redis_connection
+from shared.stores.postgres_connection import PostgresConnection, signed_in
+from shared.stores.redis_connection import RedisConnection
+from tests.support.servers import admin
+
+_HOST = "db.cluster-1.eu-west-1.rds.amazonaws.com"
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the process what Lambda gives it."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "of a role",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    aws_tokens._session.cache_clear()
+    yield
+    aws_tokens._session.cache_clear()
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock that signatures read."""
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("credentials", "frozen")
+def test_the_database_token_is_botos_own() -> None:
+    """Byte for byte, at the same second."""
+    theirs = boto3.client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
+    assert aws_tokens.database_token(_HOST, 5432, "memory") == theirs
+
+
+@pytest.mark.usefixtures("credentials", "frozen")
+def test_the_cache_token_is_a_presigned_request() -> None:
+    """Signed for the replication group and the user, for a quarter of an hour, by another part of botocore alike."""
+    session = Session()
+    credentials = session.get_credentials()
+    assert credentials is not None
+    signer = RequestSigner(
+        ServiceId("elasticache"),
+        "eu-west-1",
+        "elasticache",
+        "v4",
+        credentials,
+        session.get_component("event_emitter"),
+    )
+    request = {
+        "method": "GET",
+        "url": "http://the-group/?Action=connect&User=functions",
+        "body": {},
+        "headers": {},
+        "context": {},
+    }
+    theirs = signer.generate_presigned_url(request, operation_name="connect", expires_in=900, region_name="eu-west-1")
+    assert aws_tokens.cache_token("the-group", "functions") == theirs.removeprefix("http://")
+
+
+def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that cannot be signed in to is a layer that does not answer."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    aws_tokens._session.cache_clear()
+    with pytest.raises(StoreUnavailable, match="redis did not answer: no AWS credentials"):
+        aws_tokens.cache_token("group", "user")
+    aws_tokens._session.cache_clear()
+
+
+@pytest.mark.usefixtures("credentials")
+def test_who_the_server_is_is_checked_where_it_can_be() -> None:
+    """Against everybody's certificate authorities, unless the URL names others; there is a file of them."""
+    url = f"postgresql://memory@{_HOST}:5432/memory"
+    given = signed_in(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
+    assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text()
+    assert "sslrootcert" not in signed_in(DatabaseSettings(url=f"{url}?sslmode=require", auth="iam"))
+    assert signed_in(DatabaseSettings(url=url)) == {}
+
+
+def test_each_connection_to_postgres_has_a_token_of_its_own(
+    new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes it as the password; when it has changed, the next connection knows."""
+    tokens = iter(["first", "second"])
+    asked: list[tuple[str, int, str]] = []
+
+    def token(host: str, port: int, user: str) -> str:
+        asked.append((host, port, user))
+        current = next(tokens)
+        _set_password(postgres, current)
+        return current
+
+    monkeypatch.setattr(postgres_connection, "database_token", token)
+    address = urlsplit(new_database())
+    url = f"postgresql://functions@127.0.0.1:{postgres.port}{address.path}"
+    connection = PostgresConnection(DatabaseSettings(url=url, auth="iam"))
+    try:
+        for _ in range(2):
+            for _ in range(2):
+                found = connection.run(lambda c: c.execute("select current_user as name").fetchone())
+                assert found == {"name": "functions"}
+            with admin(postgres) as operator:
+                operator.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'functions'"
+                )
+    finally:
+        connection.close()
+    assert asked == [("127.0.0.1", postgres.port, "functions")] * 2
+
+
+def _set_password(postgres: PostgresServer, password: str) -> None:
+    with admin(postgres) as operator:
+        if operator.execute("select 1 from pg_roles where rolname = 'functions'").fetchone() is None:
+            operator.execute("create role functions login")
+        operator.execute(sql.SQL("alter role functions password {}").format(password))
+
+
+def test_each_connection_to_redis_has_a_token_of_its_own(
+    valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one that is made when ElastiCache has ended the last one, as it does after twelve hours."""
+    tokens = iter(["first", "second"])
+
+    def token(_cache_name: str, user: str) -> str:
+        current = next(tokens)
+        redis_client.acl_setuser(
+            user, enabled=True, passwords=[f"+{current}"], keys=["*"], categories=["+@all"], reset=True
+        )
+        return current
+
+    monkeypatch.setattr(redis_connection, "cache_token", token)
+    # The certificate is the one thing that the embedded server does not have.
+    settings = RedisSettings(
+        host="127.0.0.1", port=valkey.port, auth="iam", username="functions", cache_name="group", tls=True
+    ).model_copy(update={"tls": False})
+    connection = RedisConnection(settings)
+    try:
+        for _ in range(2):
+            assert connection.call(lambda pipe: pipe.acl_whoami()) == ["functions"]
+            redis_client.client_kill_filter(_type="normal", skipme=True)
+    finally:
+        connection.close()
+        redis_client.acl_deluser("functions")
+    assert next(tokens, None) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "sentence"),
+    [
+        (RedisSettings, {"REDIS__AUTH": "iam"}, "REDIS__AUTH .*REDIS__USERNAME, REDIS__CACHE_NAME and REDIS__TLS"),
+        (DatabaseSettings, {"DATABASE__AUTH": "iam", "DATABASE__URL": "postgresql:///d"}, "DATABASE__AUTH .*a user in"),
+        (DatabaseSettings, {"DATABASE__AUTH": "trust"}, "DATABASE__AUTH "),
+    ],
+)
+def test_what_iam_needs(
+    kind: type[RedisSettings | DatabaseSettings],
+    given: dict[str, str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Is asked for by its name at the start."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=sentence):
+        load(kind)

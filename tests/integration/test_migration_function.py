@@ -1,0 +1,190 @@
+"""The migration function as CloudFormation calls it, on a real PostgreSQL with RDS' own roles: an owner, `rds_iam`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from infra.local.servers import PostgresServer
+from infra.migrations import config, handler
+from tests.support.servers import admin
+
+_OWNER = "memory_owner"
+_CONTEXT = SimpleNamespace(log_stream_name="the-stream")
+_NEWEST = str(ScriptDirectory.from_config(config("postgresql://")).get_current_head())
+
+
+class CloudFormation:
+    """What waits for the answer of a custom resource."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.content_types: list[str | None] = []
+        outer = self
+
+        class Bucket(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                outer.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                outer.content_types.append(self.headers["Content-Type"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Bucket)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?signed"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def ask(self, kind: str, revision: str = _NEWEST) -> dict[str, Any]:
+        """Send an event and return what came back."""
+        event = {
+            "RequestType": kind,
+            "ResponseURL": self.url,
+            "StackId": "stack",
+            "RequestId": "request",
+            "LogicalResourceId": "Schema",
+            "ResourceProperties": {"Revision": revision},
+        }
+        handler.handler(event, _CONTEXT)
+        return self.told[-1]
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[CloudFormation]:
+    """Return what is told."""
+    made = CloudFormation()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def url(new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the owner's URL of an empty database, which the function's environment names too."""
+    address = urlsplit(new_database())
+    name = address.path.removeprefix("/")
+    with admin(postgres) as operator:
+        for role in (_OWNER, "rds_iam"):
+            operator.execute(sql.SQL("create role {} login createrole password 'secret'").format(sql.Identifier(role)))
+        # Whoever makes roles on RDS may grant this one.
+        operator.execute("grant rds_iam to memory_owner with admin option")
+        operator.execute(sql.SQL("alter database {} owner to {}").format(sql.Identifier(name), sql.Identifier(_OWNER)))
+        # Here the functions' user is there from the start; on RDS the function makes it.
+        operator.execute("alter role memory_owner superuser")
+    owned = address._replace(netloc=f"{_OWNER}:secret@127.0.0.1:{postgres.port}").geturl()
+    monkeypatch.setenv("DATABASE__URL", owned)
+    yield owned
+    with admin(postgres) as operator:
+        operator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        operator.execute("create database " + name)
+        for role in ("rds_iam", _OWNER):
+            operator.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+def _asked(url: str, query: str, user: str = _OWNER) -> Any:
+    with psycopg.connect(url, autocommit=True) as connection:
+        if user != _OWNER:
+            connection.execute(sql.SQL("set role {}").format(sql.Identifier(user)))
+        row = connection.execute(query).fetchone()
+        return row and row[0]
+
+
+def test_the_template_asks_for_the_newest_schema() -> None:
+    """Else CloudFormation would not notice that there is something to migrate."""
+    path = Path(__file__).parents[2] / "infra" / "migration.yaml"
+    template = yaml_parse(path.read_text())
+    assert template["Parameters"]["SchemaRevision"]["Default"] == _NEWEST, "write it there"
+
+
+def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
+    """Gets the schema, and a user who may change rows, and only rows; once more changes nothing."""
+    for kind in ("Create", "Update"):
+        assert cloudformation.ask(kind) == {
+            "StackId": "stack",
+            "RequestId": "request",
+            "LogicalResourceId": "Schema",
+            "PhysicalResourceId": "schema",
+            "Status": "SUCCESS",
+            "Data": {"Revision": _NEWEST},
+        }
+    assert cloudformation.content_types == ["", ""]
+    assert _asked(url, "select version_num from alembic_version") == _NEWEST
+    assert _asked(url, "select pg_has_role('memory', 'rds_iam', 'member')") is True
+    assert _asked(url, "select count(*) from messages", "memory") == 0
+    thread = "insert into conversations (id, thread_id) values (gen_random_uuid(), 't') returning thread_id"
+    assert _asked(url, thread, "memory") == "t"
+    assert _asked(url, "with gone as (delete from conversations returning 1) select count(*) from gone", "memory") == 1
+    for forbidden in ("create table mine (id int)", "drop table messages", "select * from alembic_version"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            _asked(url, forbidden, "memory")
+
+
+def test_every_table_is_the_functions_to_use(url: str, cloudformation: CloudFormation) -> None:
+    """Also the ones that a later migration adds."""
+    cloudformation.ask("Create")
+    closed = _asked(
+        url,
+        "select array_agg(relname::text) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+        " and not has_table_privilege('memory', oid, 'select, insert, update, delete')",
+    )
+    assert closed == ["alembic_version"]
+
+
+def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> None:
+    """A release that is rolled back finds the newer schema, leaves it, and goes on."""
+    cloudformation.ask("Create")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    answer = cloudformation.ask("Update")
+    assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Revision": "9999"})
+
+
+def test_another_release_than_the_templates(url: str, cloudformation: CloudFormation) -> None:
+    """Fails, and changes nothing: what was built is not what is deployed."""
+    answer = cloudformation.ask("Create", "0000")
+    assert answer["Status"] == "FAILED"
+    assert f"the template asks for schema 0000, this code has {_NEWEST}" in answer["Reason"]
+    assert "the-stream" in answer["Reason"]
+    assert _asked(url, "select to_regclass('messages')") is None
+
+
+def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told with its reason and without the password, so that the stack fails at once and not after an hour."""
+    monkeypatch.setattr(handler, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setenv("DATABASE__URL", "postgresql://memory_owner:hunter2@127.0.0.1:1/memory")
+    answer = cloudformation.ask("Create")
+    assert answer["Status"] == "FAILED"
+    assert "OperationalError" in answer["Reason"]
+    assert "hunter2" not in answer["Reason"]
+
+
+def test_deleting_undoes_nothing(url: str, cloudformation: CloudFormation) -> None:
+    """The snapshot that is made then has everything."""
+    cloudformation.ask("Create")
+    assert cloudformation.ask("Delete")["Status"] == "SUCCESS"
+    assert _asked(url, "select to_regclass('messages')::text") == "messages"
+
+
+@pytest.mark.usefixtures("url")
+def test_by_hand() -> None:
+    """Somebody who invokes the function is told the revision."""
+    assert handler.handler({}, _CONTEXT) == {"revision": _NEWEST}
