@@ -137,8 +137,9 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 
 # Only what is for the browser needs Node; nothing else here does.
 $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.json tests/react-18/package-lock.json)
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || \
-	  { echo "Node 20 or newer with npm was not found: install it (its own installers, nvm, or your system's packages)." >&2; exit 1; }
+	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)' \
+	  2>/dev/null && command -v npm >/dev/null || \
+	  { echo "Node 20.19 or newer with npm was not found: install it (its own installers, nvm, or your system's packages)." >&2; exit 1; }
 	@echo "Installing what the React client is checked with ..."
 	@cd $(REACT) && npm ci --silent
 	@cd $(REACT)/tests/react-18 && npm ci --silent
