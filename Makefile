@@ -5,6 +5,8 @@ STATE_DIR ?= .local
 VENV := .venv
 BIN := $(VENV)/bin
 REACT := clients/react
+# What the Python client is tested with: nothing else, and each framework it has a provider for.
+CLIENTS := core agent-framework langgraph openai-agents pydantic-ai strands
 # The function build also runs where there is no virtual environment; then any uv and any Python will do.
 UV := $(firstword $(wildcard $(CURDIR)/$(BIN)/uv) uv)
 HOST_PYTHON := $(firstword $(wildcard $(CURDIR)/$(BIN)/python) $(PYTHON))
@@ -18,7 +20,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react clients-types lint docs bench chaos build lock clean
+.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench chaos build lock clean
 .PHONY: build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
 
 help: ## List the targets
@@ -47,6 +49,9 @@ test-localstack-core: $(VENV)/.stamp-dev .venv-localstack/.stamp ## Run them aga
 test-react: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Check and test the React client, on React 19 and 18 (needs Node)
 	@$(BIN)/python $(REACT)/scripts/openapi.py --check
 	@cd $(REACT) && npm run --silent verify
+
+test-clients: $(VENV)/.stamp-dev $(CLIENTS:%=.venv-clients/%/.stamp) ## Test the Python client's wheel, with the real frameworks
+	@$(BIN)/python -m tests.clients
 
 clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Bring the React client's types up to the API's description
 	@$(BIN)/python $(REACT)/scripts/openapi.py
@@ -135,6 +140,13 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	  -r requirements/localstack.txt
 	@touch $@
 
+# One for each framework: they need not agree on the versions of anything.
+.venv-clients/%/.stamp: $(VENV)/.stamp-venv clients/python/requirements/%.txt
+	@echo "Installing what the Python client is tested with: $* ..."
+	@$(PYTHON) -m venv .venv-clients/$*
+	@$(BIN)/uv pip install --quiet --python .venv-clients/$*/bin/python --require-hashes -r clients/python/requirements/$*.txt
+	@touch $@
+
 # Only what is for the browser needs Node; nothing else here does.
 $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.json tests/react-18/package-lock.json)
 	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)' \
@@ -171,11 +183,13 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 	for name in build runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in $(CLIENTS); do $(COMPILE) --upgrade clients/python/requirements/$$name.in \
+	  -o clients/python/requirements/$$name.txt || exit 1; done
 	$(subst --universal --python-version 3.11,--python-version $(RUNTIME),$(COMPILE)) --exclude-newer 2026-03-10 --upgrade \
 	  requirements/localstack.in -o requirements/localstack.txt
 
 clean: ## Remove what was installed and built; the data in .local stays
-	rm -rf $(VENV) .venv-build .venv-localstack .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(VENV) .venv-build .venv-localstack .venv-clients .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	rm -rf clients/page/node_modules functions/agent/static/built
 	find . -name __pycache__ -prune -exec rm -rf {} +

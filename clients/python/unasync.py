@@ -1,4 +1,4 @@
-"""Makes the synchronous client from the asynchronous one: `python clients/python/unasync.py`. A test compares."""
+"""Makes the synchronous modules from the asynchronous ones: `python clients/python/unasync.py`. A test compares."""
 
 from __future__ import annotations
 
@@ -7,30 +7,38 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parent / "src" / "hybrid_memory_client"
-HEADING: Final = "The synchronous client. Made from `_async_client.py` by `clients/python/unasync.py`: edit that one."
+MODULES: Final = ("client", "journal")
 WORDS: Final = (
-    (r"(?<=\A\"\"\")[^\"]*", HEADING),
-    (r"(?<=annotations\n)\n", "\nimport time\n"),
+    (r"(?<=\A\"\"\")The asynchronous client", "The synchronous client"),
+    (
+        r"\. `_sync_(\w+)\.py` is made from this file: see (`[^`]*`)\.",
+        r". Made from `_async_\1.py` by \2: edit that one.",
+    ),
+    (r"(?<=annotations\n)\n(?=[\s\S]*import anyio)", "\nimport time\n"),
     (r"import anyio\n", ""),
     (r"anyio\.sleep", "time.sleep"),
     (r"__aenter__", "__enter__"),
     (r"__aexit__", "__exit__"),
     (r"\baclose\b", "close"),
+    (r"_async_client import", "_sync_client import"),
     (r"AsyncMemoryClient", "MemoryClient"),
+    (r"AsyncJournal", "Journal"),
     (r"AsyncClient", "Client"),
     (r"AsyncIterator", "Iterator"),
     (r" \(awaited if need be; asked again", " (asked again"),
-    (r"\basync def\b", "def"),
+    (r"\basync (?=def|for)", ""),
     (r"\bawait ", ""),
 )
 
 
 def synchronous(text: str) -> str:
-    """Return the synchronous form of the asynchronous client's source."""
+    """Return the synchronous form of an asynchronous module's source."""
     for pattern, replacement in WORDS:
         text = re.sub(pattern, replacement, text)
     return text
 
 
 if __name__ == "__main__":
-    (SOURCE / "_sync_client.py").write_text(synchronous((SOURCE / "_async_client.py").read_text()))
+    for module in MODULES:
+        made = synchronous((SOURCE / f"_async_{module}.py").read_text())
+        (SOURCE / f"_sync_{module}.py").write_text(made)

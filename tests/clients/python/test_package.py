@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "clients" / "python"
 
 
-def test_the_synchronous_client_is_what_the_script_makes() -> None:
+@pytest.mark.parametrize("name", ["client", "journal"])
+def test_the_synchronous_module_is_what_the_script_makes(name: str) -> None:
     """An edit of one of the two files alone fails here."""
     spec = importlib.util.spec_from_file_location("unasync", PACKAGE / "unasync.py")
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    assert name in script.MODULES
     source = PACKAGE / "src" / "hybrid_memory_client"
-    made = script.synchronous((source / "_async_client.py").read_text())
-    ruff = ROOT / ".venv" / "bin" / "ruff"
+    made = script.synchronous((source / f"_async_{name}.py").read_text())
+    words = ["format", "--stdin-filename", "module.py", "-"]
     formatted = subprocess.run(
-        [ruff, "format", "--stdin-filename", "client.py", "-"], input=made, capture_output=True, text=True, check=True
+        [ROOT / ".venv" / "bin" / "ruff", *words], input=made, capture_output=True, text=True, check=True
     ).stdout
-    assert (source / "_sync_client.py").read_text() == formatted
+    assert (source / f"_sync_{name}.py").read_text() == formatted
+    assert "async" not in re.sub(r"_async_\w+\.py|AsyncMemoryClient|asynchronous|unasync", "", formatted)

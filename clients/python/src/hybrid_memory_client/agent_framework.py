@@ -1,0 +1,182 @@
+"""Microsoft Agent Framework's history and context providers: `hybrid-memory-client[agent-framework]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent_framework import (
+    AgentSession,
+    Content,
+    ContextProvider,
+    HistoryProvider,
+    Message,
+    SessionContext,
+    SupportsAgentRun,
+)
+
+from hybrid_memory_client._async_client import AsyncMemoryClient
+from hybrid_memory_client._async_journal import AsyncJournal
+from hybrid_memory_client._items import Texts
+from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded
+
+__all__ = ["HybridContextProvider", "HybridHistoryProvider"]
+_KIND = "agent_framework"
+
+
+class HybridHistoryProvider(HistoryProvider):
+    """Keeps a session's messages in the thread of the session's id, tool calls and their results included.
+
+    One exchange a run, whose texts are what the user and the agent have said: that is what other readers of the thread
+    see. What others have written to the thread comes as text messages.
+
+    Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing; storing raises `NotKept`
+    when no store took them, and `CannotBeKept` for a message that is too large or would come back changed.
+
+    Args:
+        client: Of the deployment.
+        user_id: Who the threads belong to.
+        source_id: The provider's name in the framework.
+        limit: How many of the newest messages are loaded; all when left out.
+        allow_degraded: Go on without what may be missing.
+        options: The framework's own: `load_messages`, `store_inputs`, `store_outputs`, …
+    """
+
+    def __init__(
+        self,
+        client: AsyncMemoryClient,
+        *,
+        user_id: str | None = None,
+        source_id: str = "hybrid_memory",
+        limit: int | None = None,
+        allow_degraded: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(source_id, **options)
+        self._client = client
+        self._user_id = user_id
+        self._limit = limit
+        self._allow_degraded = allow_degraded
+
+    def _journal(self, session_id: str | None) -> AsyncJournal:
+        return _journal(self._client, session_id, self._user_id, allow_degraded=self._allow_degraded)
+
+    async def get_messages(
+        self,
+        session_id: str | None,
+        *,
+        state: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> list[Message]:
+        """Return the session's messages, oldest first."""
+        return [Message.from_dict(item) for item in await self._journal(session_id).read(self._limit)]
+
+    async def save_messages(
+        self,
+        session_id: str | None,
+        messages: Sequence[Message],
+        *,
+        state: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Store messages as one exchange, or as several when they are too large for one."""
+        await self._journal(session_id).append([(_item(message), _texts(message)) for message in messages])
+
+
+class HybridContextProvider(ContextProvider):
+    """Tells an agent before each run what the memory holds: the user's preferences, and the conversation as text.
+
+    Args:
+        client: Of the deployment.
+        user_id: Whose preferences.
+        history: Whether the conversation in the session's thread is told too, and the run kept as its next exchange:
+            for an agent without a history provider. Tool calls are kept too, and a `HybridHistoryProvider` finds them.
+        source_id: The provider's name in the framework.
+        allow_degraded: Go on when a layer that the history may be in did not answer, rather than raise
+            `HistoryDegraded`.
+    """
+
+    def __init__(
+        self,
+        client: AsyncMemoryClient,
+        *,
+        user_id: str | None = None,
+        history: bool = False,
+        source_id: str = "hybrid_memory_context",
+        allow_degraded: bool = False,
+    ) -> None:
+        super().__init__(source_id)
+        self._client = client
+        self._user_id = user_id
+        self._history = history
+        self._allow_degraded = allow_degraded
+
+    def _journal(self, session_id: str | None) -> AsyncJournal:
+        return _journal(self._client, session_id, self._user_id, allow_degraded=self._allow_degraded)
+
+    async def before_run(
+        self,
+        *,
+        agent: SupportsAgentRun,
+        session: AgentSession,
+        context: SessionContext,
+        state: dict[str, Any],
+    ) -> None:
+        """Add what the memory holds to the instructions."""
+        thread_id = context.session_id if self._history else None
+        found = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
+        if found.degraded and not self._allow_degraded:
+            raise HistoryDegraded(found.degraded)
+        if found.context:
+            context.extend_instructions(self.source_id, found.context)
+
+    async def after_run(
+        self,
+        *,
+        agent: SupportsAgentRun,
+        session: AgentSession,
+        context: SessionContext,
+        state: dict[str, Any],
+    ) -> None:
+        """Keep the exchange, if this provider is the history."""
+        if not self._history or context.response is None:
+            return
+        messages = [*context.input_messages, *context.response.messages]
+        await self._journal(context.session_id).append([(_item(message), _texts(message)) for message in messages])
+
+
+def _journal(
+    client: AsyncMemoryClient, session_id: str | None, user_id: str | None, *, allow_degraded: bool
+) -> AsyncJournal:
+    if not session_id:
+        raise CannotBeKept("a session without an id has no thread")
+    return AsyncJournal(client, _KIND, session_id, user_id, _messages, allow_degraded=allow_degraded)
+
+
+def _item(message: Message) -> dict[str, Any]:
+    item: dict[str, Any] = message.to_dict()
+    # The framework leaves out what it cannot serialise, without a word.
+    if _state(Message.from_dict(item)) != _state(message):
+        raise CannotBeKept("a message would come back changed: it holds what is no JSON")
+    return item
+
+
+def _state(value: Any) -> Any:
+    """Return all that a message holds, but for the provider's own object that it was made of."""
+    if isinstance(value, (Message, Content)):
+        held = {
+            key: each for key, each in vars(value).items() if key != "raw_representation" and each not in (None, {})
+        }
+        return {key: _state(each) for key, each in held.items()}
+    return [_state(each) for each in value] if isinstance(value, list) else value
+
+
+def _texts(message: Message) -> Texts:
+    if message.role == "user":
+        return Texts(user=message.text)
+    return Texts(assistant=message.text) if message.role == "assistant" else Texts()
+
+
+def _messages(texts: Texts) -> list[Any]:
+    sides = (("user", texts.user), ("assistant", texts.assistant))
+    return [Message(role, [text]).to_dict() for role, text in sides if text]

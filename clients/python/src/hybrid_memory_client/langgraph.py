@@ -1,0 +1,206 @@
+"""LangGraph's store for preferences, and a message history: `hybrid-memory-client[langgraph]`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, messages_from_dict, messages_to_dict
+from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchItem, SearchOp
+
+from hybrid_memory_client._items import Texts
+from hybrid_memory_client._sync_client import MemoryClient
+from hybrid_memory_client._sync_journal import Journal
+from hybrid_memory_client.errors import CannotBeKept
+
+__all__ = ["PreferencesStore", "ThreadMessageHistory"]
+_KIND: Final = "langgraph"
+_VALUE: Final = "value"
+# The memory does not tell when a preference was set.
+_UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_COMPARISONS: Final = {
+    "$eq": lambda one, other: one == other,
+    "$ne": lambda one, other: one != other,
+    "$gt": lambda one, other: one > other,
+    "$gte": lambda one, other: one >= other,
+    "$lt": lambda one, other: one < other,
+    "$lte": lambda one, other: one <= other,
+}
+
+
+class PreferencesStore(BaseStore):
+    """The users' preferences as a LangGraph store: `("preferences", user_id)` is the namespace of a user's.
+
+    `{"value": "brief"}` is the preference `brief`, as everybody else sees it; any other JSON object is kept as its
+    JSON text. Both come back as they were put. The times of items are unknown, and are 1970.
+
+    What a store may be asked and this one cannot do is refused: other namespaces, values that are no JSON
+    (`CannotBeKept`); lists of namespaces, searches by meaning or over all users (`NotImplementedError`). Without
+    PostgreSQL and Redis, reading raises `Unavailable`: an outage is no empty store.
+
+    Args:
+        client: Of the deployment.
+        root: What stands before the user's id in a namespace.
+    """
+
+    __slots__ = ("_client", "_root")
+
+    def __init__(self, client: MemoryClient, *, root: Sequence[str] = ("preferences",)) -> None:
+        self._client = client
+        self._root = tuple(root)
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Execute operations: what is read is read before what is put, as in the framework's own stores."""
+        given = list(ops)
+        asked = [self._user(op.namespace) for op in given if isinstance(op, GetOp)]
+        asked += [self._searched(op) for op in given if isinstance(op, SearchOp)]
+        changes = self._changes(given)
+        found = {user: self._client.read_preferences(user) for user in dict.fromkeys(asked)}
+        results = [self._result(op, found) for op in given]
+        for user, changed in changes.items():
+            self._client.merge_preferences(user, changed)
+        return results
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Do the same in a thread of its own."""
+        return await asyncio.to_thread(self.batch, list(ops))
+
+    def _user(self, namespace: tuple[str, ...]) -> str:
+        if namespace[:-1] != self._root or not namespace:
+            raise CannotBeKept(f"a user's preferences are in {(*self._root, 'user_id')}, and nothing is in {namespace}")
+        return namespace[-1]
+
+    def _searched(self, op: SearchOp) -> str:
+        if op.query is not None:
+            raise NotImplementedError("preferences are not searched by meaning: leave the query out")
+        if op.namespace_prefix == self._root or len(op.namespace_prefix) <= len(self._root):
+            raise NotImplementedError(f"preferences are searched user by user: in {(*self._root, 'user_id')}")
+        return self._user(op.namespace_prefix)
+
+    def _changes(self, ops: Sequence[Op]) -> dict[str, dict[str, str | None]]:
+        changes: dict[str, dict[str, str | None]] = {}
+        for op in ops:
+            if isinstance(op, PutOp):
+                text = None if op.value is None else _to_text(op.value)
+                changes.setdefault(self._user(op.namespace), {})[op.key] = text
+        return changes
+
+    def _result(self, op: Op, found: Mapping[str, Mapping[str, str]]) -> Result:
+        if isinstance(op, PutOp):
+            return None
+        if isinstance(op, GetOp):
+            text = found[self._user(op.namespace)].get(op.key)
+            return None if text is None else Item(**_item(op.namespace, op.key, text))
+        if isinstance(op, SearchOp):
+            items = [
+                SearchItem(**_item(op.namespace_prefix, key, text))
+                for key, text in sorted(found[self._searched(op)].items())
+            ]
+            matching = [item for item in items if _matches(item.value, op.filter or {})]
+            return matching[op.offset : op.offset + op.limit]
+        raise NotImplementedError("the memory does not list its users")
+
+
+class ThreadMessageHistory(BaseChatMessageHistory):
+    """A thread as LangChain's message history, tool calls included: for the nodes of a graph.
+
+    One exchange for each `add_messages`, whose texts are what the user and the model have said. `clear` deletes the
+    thread. Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing.
+
+    Args:
+        client: Of the deployment.
+        thread_id: The thread.
+        user_id: Who it belongs to.
+        limit: How many of the newest messages are read; all when left out.
+        allow_degraded: Go on without what may be missing.
+    """
+
+    def __init__(
+        self,
+        client: MemoryClient,
+        thread_id: str,
+        *,
+        user_id: str | None = None,
+        limit: int | None = None,
+        allow_degraded: bool = False,
+    ) -> None:
+        self._limit = limit
+        self._journal = Journal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override] # a property where the base class has a field
+        """The thread's messages, oldest first."""
+        return messages_from_dict(self._journal.read(self._limit))
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Store messages as one exchange, or as several when they are too large for one.
+
+        Raises:
+            CannotBeKept: A message is too large, or would come back changed.
+            NotKept: No store took them.
+        """
+        dumped = messages_to_dict(messages)
+        if messages_to_dict(messages_from_dict(dumped)) != dumped:
+            raise CannotBeKept("a message would come back changed")
+        self._journal.append([(item, _texts(message)) for item, message in zip(dumped, messages, strict=True)])
+
+    def clear(self) -> None:
+        """Delete the thread."""
+        self._journal.clear()
+
+
+def _to_text(value: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise CannotBeKept(f"a preference's value is no JSON: {error}") from error
+    if json.loads(text) != value:
+        raise CannotBeKept("a preference's value would come back changed: JSON has no tuples, and only texts for keys")
+    plain = value.get(_VALUE)
+    is_plain = len(value) == 1 and isinstance(plain, str) and _to_value(plain) == value
+    return plain if is_plain and isinstance(plain, str) else text
+
+
+def _to_value(text: str) -> dict[str, Any]:
+    if text.startswith("{"):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return {_VALUE: text}
+        if isinstance(found, dict):
+            return found
+    return {_VALUE: text}
+
+
+def _item(namespace: tuple[str, ...], key: str, text: str) -> dict[str, Any]:
+    times = {"created_at": _UNKNOWN_TIME, "updated_at": _UNKNOWN_TIME}
+    return {"namespace": namespace, "key": key, "value": _to_value(text), **times}
+
+
+def _matches(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    for key, expected in wanted.items():
+        tests = (
+            expected if isinstance(expected, dict) and all(op in _COMPARISONS for op in expected) else {"$eq": expected}
+        )
+        if key not in value or not all(_COMPARISONS[op](value[key], other) for op, other in tests.items()):
+            return False
+    return True
+
+
+def _texts(message: BaseMessage) -> Texts:
+    if isinstance(message, HumanMessage):
+        return Texts(user=str(message.text))
+    return Texts(assistant=str(message.text)) if isinstance(message, AIMessage) else Texts()
+
+
+def _messages(texts: Texts) -> list[Any]:
+    made: list[BaseMessage] = []
+    if texts.user:
+        made.append(HumanMessage(texts.user))
+    if texts.assistant:
+        made.append(AIMessage(texts.assistant))
+    return messages_to_dict(made)

@@ -1,0 +1,150 @@
+"""Microsoft Agent Framework's agents on providers in the memory, beside its own history in the process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from agent_framework import Agent, Content, InMemoryHistoryProvider, Message, tool
+from offline.agent_framework_model import OfflineChatClient
+from offline.script import ToolCall
+
+from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, HistoryDegraded, MemoryClient, NotKept
+from hybrid_memory_client.agent_framework import HybridContextProvider, HybridHistoryProvider
+
+
+@tool(approval_mode="never_require")
+def weather(city: str) -> str:
+    """Return the weather."""
+    return f"Sun in {city} 🎉."
+
+
+def _plain(messages: list[Message]) -> list[Any]:
+    """Return messages without the ids that the framework makes up, and its notes of where they came from."""
+    shown = []
+    for each in (message.to_dict() for message in messages):
+        contents = [{key: value for key, value in content.items() if key != "id"} for content in each["contents"]]
+        shown.append({"role": each["role"], "author_name": each.get("author_name"), "contents": contents})
+    return shown
+
+
+def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """The model is shown what it is shown with the framework's own history, tool calls and results included."""
+
+    async def check() -> None:
+        async with async_client as client:
+            shown = []
+            for make in (lambda: HybridHistoryProvider(client), InMemoryHistoryProvider):
+                model = OfflineChatClient(ToolCall("weather", {"city": "Köln"}), "Sunny.", "You are welcome.")
+                provider = make()
+                session = Agent(model).create_session(session_id=thread_id)
+                for prompt in ("How is the weather?", "Thank you."):
+                    agent = Agent(model, tools=[weather], context_providers=[provider])
+                    if isinstance(provider, HybridHistoryProvider):
+                        # Nothing of the process stays between the runs.
+                        session = agent.create_session(session_id=thread_id)
+                        provider = HybridHistoryProvider(client)
+                        agent = Agent(model, tools=[weather], context_providers=[provider])
+                    await agent.run(prompt, session=session)
+                shown.append(_plain(model.shown))
+            assert shown[0] == shown[1]
+            kinds = [content["type"] for message in shown[0] for content in message["contents"]]
+            assert kinds == ["text", "function_call", "function_result", "text", "text"]
+
+    asyncio.run(check())
+
+
+def test_what_other_readers_see(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
+    """One exchange a run; and what others write is shown to the agent."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            model = OfflineChatClient(ToolCall("weather", {"city": "Köln"}), "Sunny.")
+            agent = Agent(model, tools=[weather], context_providers=[HybridHistoryProvider(memory)])
+            await agent.run("How is the weather?", session=agent.create_session(session_id=thread_id))
+            await memory.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
+            await agent.run("Thank you.", session=agent.create_session(session_id=thread_id))
+            assert [message.text for message in model.shown][-3:] == ["My name is Ada.", "Hello, Ada.", "Thank you."]
+
+    asyncio.run(check())
+    assert [each.content for each in client.iter_messages(thread_id)][:4] == [
+        "How is the weather?",
+        "Sunny.",
+        "My name is Ada.",
+        "Hello, Ada.",
+    ]
+
+
+def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, user_id: str) -> None:
+    """Preferences alone beside a history provider; with `history` the conversation as text, and the run is kept."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            await memory.merge_preferences(user_id, {"tone": "brief"})
+            model = OfflineChatClient(ToolCall("weather", {"city": "Köln"}), "Sunny.")
+            provider = HybridContextProvider(memory, user_id=user_id, history=True)
+            agent = Agent(model, "Be kind.", tools=[weather], context_providers=[provider])
+            await agent.run("How is the weather?", session=agent.create_session(session_id=thread_id))
+            await agent.run("Thank you.", session=agent.create_session(session_id=thread_id))
+            assert model.instructions == (
+                "Be kind.\nPrevious conversation:\nuser: How is the weather?\nassistant: Sunny."
+                "\n\nUser preferences:\ntone: brief"
+            )
+            assert len(model.shown) == 1
+            other = Agent(model, context_providers=[HybridContextProvider(memory, user_id=user_id)])
+            await other.run("Hello", session=other.create_session(session_id=thread_id))
+            assert model.instructions == "User preferences:\ntone: brief"
+            # Tool calls are kept as well, for whoever reads more than text.
+            kept = await HybridHistoryProvider(memory).get_messages(thread_id)
+            assert [content.type for message in kept for content in message.contents] == [
+                "text",
+                "function_call",
+                "function_result",
+                "text",
+                "text",
+                "text",
+            ]
+
+    asyncio.run(check())
+
+
+def test_what_cannot_be_kept(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """It is refused, and nothing of it is kept."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            provider = HybridHistoryProvider(memory)
+            picture = Content.from_data(b"\x00\x01" * 10, media_type="image/png")
+            await provider.save_messages(thread_id, [Message("user", ["What is it?", picture])])
+            assert [each.to_dict() for each in await provider.get_messages(thread_id)] == [
+                Message("user", ["What is it?", picture]).to_dict()
+            ]
+            large = Content.from_data(b"\x00" * 100_000, media_type="image/png")
+            odd = Content.from_function_result("c", result="x", additional_properties={"a": (1, 2)})
+            odder = Content.from_text("x", additional_properties={"a": object()})
+            for content in (large, odd, odder):
+                with pytest.raises(CannotBeKept):
+                    await provider.save_messages(thread_id, [Message("user", ["Hello"]), Message("tool", [content])])
+            with pytest.raises(CannotBeKept, match="without an id"):
+                await provider.get_messages(None)
+            assert len(await provider.get_messages(thread_id)) == 1
+
+    asyncio.run(check())
+
+
+def test_an_outage_is_no_empty_history(async_outage: AsyncMemoryClient) -> None:
+    """Reading and writing raise."""
+
+    async def check() -> None:
+        model = OfflineChatClient("Hello.", "Hello.")
+        for provider in (HybridHistoryProvider(async_outage), HybridContextProvider(async_outage, history=True)):
+            agent = Agent(model, context_providers=[provider])
+            with pytest.raises(HistoryDegraded):
+                await agent.run("Hello", session=agent.create_session(session_id="t"))
+        lenient = HybridHistoryProvider(async_outage, allow_degraded=True)
+        assert len(await lenient.get_messages("t")) == 2
+        with pytest.raises(NotKept):
+            await lenient.save_messages("t", [Message("user", ["Hello"])])
+
+    asyncio.run(check())

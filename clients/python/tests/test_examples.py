@@ -1,0 +1,44 @@
+"""The examples of whatever framework is installed here, run as a person would."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+OUTPUT = {
+    (
+        "client.py",
+        "httpx",
+    ): "Previous conversation:\nuser: My name is Ada.\nassistant: Hello, Ada.\n\nUser preferences:",
+    ("agent_framework_history.py", "agent_framework"): "I was shown 1 messages.\nI was shown 3 messages.",
+    ("langgraph_preferences.py", "langgraph"): "Shown 1, in a brief tone.",
+    ("openai_agents_session.py", "agents"): "I was shown 1 messages.\nI was shown 3 messages.",
+    ("pydantic_ai_history.py", "pydantic_ai"): "Hello, Ada. of 2 messages\nHello, Ada. of 4 messages",
+    ("strands_session.py", "strands"): "I was shown 1 messages.\n\nI was shown 3 messages.",
+}
+HERE = [(name, text) for (name, needs), text in OUTPUT.items() if importlib.util.find_spec(needs)]
+
+
+@pytest.mark.parametrize(("name", "expected"), HERE, ids=[name for name, _ in HERE])
+def test_an_example_runs(name: str, expected: str) -> None:
+    """And says what its framework's memory holds."""
+    ran = subprocess.run(
+        [sys.executable, EXAMPLES / name],
+        env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert expected in ran.stdout
+
+
+def test_every_example_is_run() -> None:
+    """Somewhere; that of the client alone, where nothing but the client is."""
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", *(name for name, _ in OUTPUT)}

@@ -1,0 +1,166 @@
+"""LangGraph's graphs on the user's preferences as their store, and on a thread as their message history."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.store.base import BaseStore, GetOp, Op, PutOp, SearchOp
+from langgraph.store.memory import InMemoryStore
+
+from hybrid_memory_client import CannotBeKept, HistoryDegraded, MemoryClient, NotKept
+from hybrid_memory_client.langgraph import PreferencesStore, ThreadMessageHistory
+
+VALUES: list[dict[str, Any]] = [
+    {"value": "brief"},
+    {"value": ""},
+    {"value": '{"value": "x"}'},
+    {"value": "{not json"},
+    {"value": '{"a": 1}'},
+    {"value": 5},
+    {"value": None},
+    {},
+    {"theme": "dark", "sizes": [1, 2.5], "nested": {"ü": "🎉"}},
+]
+
+
+def test_every_value_comes_back(client: MemoryClient, user_id: str) -> None:
+    """As it does from the framework's own store."""
+    store, own = PreferencesStore(client), InMemoryStore()
+    place = ("preferences", user_id)
+    for each in (store, own):
+        for number, value in enumerate(VALUES):
+            each.put(place, f"key{number}", value)
+    for number, value in enumerate(VALUES):
+        for each in (store, own):
+            item = each.get(place, f"key{number}")
+            assert item is not None
+            assert (item.value, item.key, item.namespace) == (value, f"key{number}", place)
+    for options in ({}, {"limit": 3}, {"limit": 3, "offset": 7}, {"filter": {"value": "brief"}}):
+        found = [{item.key: item.value for item in each.search(place, **options)} for each in (store, own)]
+        assert found[0] == found[1], options
+    for each in (store, own):
+        each.delete(place, "key0")
+        each.delete(place, "nothing")
+        assert each.get(place, "key0") is None
+        assert each.get(place, "nothing") is None
+
+
+def test_a_preference_is_what_everybody_sees(client: MemoryClient, user_id: str) -> None:
+    """Both ways."""
+    store, place = PreferencesStore(client), ("preferences", user_id)
+    store.put(place, "tone", {"value": "brief"})
+    assert client.read_preferences(user_id) == {"tone": "brief"}
+    client.merge_preferences(user_id, {"language": "Python"})
+    found = store.get(place, "language")
+    assert found is not None
+    assert found.value == {"value": "Python"}
+    assert "tone: brief" in client.invoking(user_id=user_id).context
+
+
+def test_filters(client: MemoryClient, user_id: str) -> None:
+    """Those that the framework describes."""
+    store, place = PreferencesStore(client), ("preferences", user_id)
+    for number in range(4):
+        store.put(place, f"k{number}", {"score": number})
+    for wanted, keys in (
+        ({"score": {"$gt": 1}}, ["k2", "k3"]),
+        ({"score": {"$gte": 1, "$lt": 3}}, ["k1", "k2"]),
+        ({"score": {"$lte": 0}}, ["k0"]),
+        ({"score": {"$ne": 0}}, ["k1", "k2", "k3"]),
+        ({"score": {"$eq": 3}}, ["k3"]),
+        ({"other": 1}, []),
+    ):
+        assert [item.key for item in store.search(place, filter=wanted)] == keys
+
+
+def test_a_batch_and_without_waiting(client: MemoryClient, user_id: str) -> None:
+    """Reads come before writes, and the last write of a key stays, as in the framework's own store."""
+    place = ("preferences", user_id)
+    ops: list[Op] = [
+        PutOp(place, "a", {"value": "1"}),
+        GetOp(place, "a"),
+        PutOp(place, "a", {"value": "2"}),
+        PutOp(place, "b", {"value": "3"}),
+        SearchOp(place),
+    ]
+    for store in (PreferencesStore(client), InMemoryStore()):
+        assert store.batch(ops)[:4] == [None, None, None, None]
+        found = asyncio.run(store.aget(place, "a"))
+        assert found is not None
+        assert found.value == {"value": "2"}
+        assert len(store.search(place)) == 2
+
+
+def test_in_a_graph(client: MemoryClient, user_id: str) -> None:
+    """A node is given the store and uses it."""
+
+    def answer(state: MessagesState, *, store: BaseStore) -> dict[str, list[BaseMessage]]:
+        tone = store.get(("preferences", user_id), "tone")
+        store.put(("preferences", user_id), "seen", {"count": len(state["messages"])})
+        return {"messages": [AIMessage(str(tone and tone.value["value"]))]}
+
+    client.merge_preferences(user_id, {"tone": "brief"})
+    graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer").compile(store=PreferencesStore(client))
+    after = graph.invoke({"messages": [HumanMessage("Hello")]})
+    assert after["messages"][-1].text == "brief"
+    assert client.read_preferences(user_id)["seen"] == '{"count":1}'
+
+
+@pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": object()}, {"a": (1, 2)}, {"a": {1: 2}}])
+def test_a_value_that_would_not_come_back_is_refused(client: MemoryClient, user_id: str, value: dict[str, Any]) -> None:
+    """And nothing of its batch is put."""
+    store, place = PreferencesStore(client), ("preferences", user_id)
+    with pytest.raises(CannotBeKept):
+        store.batch([PutOp(place, "good", {"value": "x"}), PutOp(place, "bad", value)])
+    assert store.search(place) == []
+
+
+def test_what_it_cannot_do_is_said(client: MemoryClient, user_id: str) -> None:
+    """Rather than answered by nothing."""
+    store = PreferencesStore(client)
+    with pytest.raises(CannotBeKept, match="preferences"):
+        store.put(("memories", user_id), "a", {"value": "x"})
+    with pytest.raises(NotImplementedError, match="meaning"):
+        store.search(("preferences", user_id), query="tone")
+    with pytest.raises(NotImplementedError, match="user by user"):
+        store.search(("preferences",))
+    with pytest.raises(NotImplementedError, match="users"):
+        store.list_namespaces()
+
+
+def test_a_thread_as_history(client: MemoryClient, thread_id: str) -> None:
+    """Every message, tool calls included, for the next process; and the texts for other readers."""
+    messages: list[BaseMessage] = [
+        SystemMessage("Be kind."),
+        HumanMessage([{"type": "text", "text": "How is"}, {"type": "text", "text": " the weather?"}], id="h1"),
+        AIMessage("", tool_calls=[{"name": "weather", "args": {"city": "Köln"}, "id": "c1", "type": "tool_call"}]),
+        ToolMessage("Sun 🎉", tool_call_id="c1", artifact={"raw": [1, 2]}),
+        AIMessage("Sunny.", usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}),
+    ]
+    history = ThreadMessageHistory(client, thread_id)
+    assert history.messages == []
+    history.add_messages(messages)
+    asyncio.run(history.aadd_messages([HumanMessage("Thank you.")]))
+    client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
+    found = ThreadMessageHistory(client, thread_id).messages
+    assert found == [*messages, HumanMessage("Thank you."), HumanMessage("My name is Ada."), AIMessage("Hello, Ada.")]
+    assert ThreadMessageHistory(client, thread_id, limit=2).messages == found[-2:]
+    assert [each.content for each in client.iter_messages(thread_id)][:2] == ["How is the weather?", "Sunny."]
+    history.clear()
+    assert history.messages == []
+
+
+def test_an_outage_is_no_empty_history(outage: MemoryClient) -> None:
+    """Reading and writing raise, and a message that would come back changed is refused."""
+    history = ThreadMessageHistory(outage, "t")
+    with pytest.raises(HistoryDegraded):
+        assert history.messages
+    with pytest.raises(NotKept):
+        history.add_messages([HumanMessage("Hello")])
+    with pytest.raises(CannotBeKept):
+        history.add_messages([ToolMessage("x", tool_call_id="c", artifact=object())])
+    assert len(ThreadMessageHistory(outage, "t", allow_degraded=True).messages) == 2

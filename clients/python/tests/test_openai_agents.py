@@ -1,0 +1,208 @@
+"""The OpenAI Agents SDK's runner on a session in the memory, beside its own session in SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from agents import Agent, Runner, Session, SessionSettings, SQLiteSession, function_tool, set_tracing_disabled
+from offline.openai_agents_model import OfflineModel
+from offline.script import ToolCall
+
+from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, HistoryDegraded, MemoryClient, NotKept
+from hybrid_memory_client.openai_agents import HybridMemorySession
+
+set_tracing_disabled(disabled=True)
+
+
+@function_tool
+def weather(city: str) -> str:
+    """Return the weather."""
+    return f"Sun in {city}."
+
+
+def user(text: str) -> Any:
+    """Return a user's item."""
+    return {"role": "user", "content": text}
+
+
+CALL: Any = {"type": "function_call", "name": "weather", "arguments": '{"city": "Köln"}', "call_id": "c1"}
+OUTPUT: Any = {"type": "function_call_output", "call_id": "c1", "output": "Sun 🎉"}
+
+
+def output(value: object) -> Any:
+    """Return the same with another value."""
+    return {**OUTPUT, "output": value}
+
+
+async def _same(session: Session, other: Session) -> list[Any]:
+    """Check that two sessions hold the same, the ids that a model makes up apart, and return it."""
+    shown = [[{**item, "id": ""} for item in await each.get_items()] for each in (session, other)]
+    assert shown[0] == shown[1]
+    return shown[0]
+
+
+def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """Every item is there, as the SDK's own session has it, and the model is shown all of them."""
+
+    async def check() -> None:
+        async with async_client as client:
+            own = SQLiteSession("s")
+            sessions: list[Callable[[], Session]] = [lambda: HybridMemorySession(thread_id, client), lambda: own]
+            for make in sessions:
+                model = OfflineModel(ToolCall("weather", {"city": "Köln"}), "Sunny.", "You are welcome.")
+                agent = Agent(name="assistant", model=model, tools=[weather])
+                for prompt, shown in (("How is the weather?", 3), ("Thank you.", 5)):
+                    await Runner.run(agent, prompt, session=make())
+                    assert len(model.shown) == shown
+            items = await _same(sessions[0](), own)
+            assert [item.get("type") or item["role"] for item in items] == [
+                "user",
+                "function_call",
+                "function_call_output",
+                "message",
+                "user",
+                "message",
+            ]
+            said = [(m.role, m.content) async for m in client.iter_messages(thread_id) if m.content]
+            assert said == [
+                ("user", "How is the weather?"),
+                ("assistant", "Sunny."),
+                ("user", "Thank you."),
+                ("assistant", "You are welcome."),
+            ]
+
+    asyncio.run(check())
+
+
+def test_a_run_that_fails_loses_nothing(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """What was said and called before is there for the next process."""
+
+    async def check() -> None:
+        async with async_client as client:
+            model = OfflineModel(ToolCall("weather", {"city": "Köln"}), RuntimeError("gone"))
+            agent = Agent(name="assistant", model=model, tools=[weather])
+            with pytest.raises(RuntimeError, match="gone"):
+                await Runner.run(agent, "How is the weather?", session=HybridMemorySession(thread_id, client))
+            kept = await HybridMemorySession(thread_id, client).get_items()
+            assert [item.get("type") or item.get("role") for item in kept] == [
+                "user",
+                "function_call",
+                "function_call_output",
+            ]
+
+    asyncio.run(check())
+
+
+def test_every_way_to_read_and_take_back(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """Limits and pops, in any order, are those of the SDK's own session."""
+
+    async def check() -> None:
+        async with async_client as client:
+            session, own = HybridMemorySession(thread_id, client), SQLiteSession("s")
+            for each in (session, own):
+                await each.add_items([user("one"), CALL])
+                await each.add_items([OUTPUT])
+                await each.add_items([])
+                await each.add_items([{"role": "assistant", "content": "two"}, user("three")])
+            for limit in (None, 0, 1, 3, 4, 9):
+                assert await session.get_items(limit) == await own.get_items(limit), limit
+            for _ in range(3):
+                assert await session.pop_item() == await own.pop_item()
+            for each in (session, own):
+                await each.add_items([user("four")])
+            for limit in (None, 1, 2):
+                assert await session.get_items(limit) == await own.get_items(limit), limit
+            for _ in range(4):
+                assert await HybridMemorySession(thread_id, client).pop_item() == await own.pop_item()
+            assert await session.get_items() == []
+
+    asyncio.run(check())
+
+
+def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """It is a session to the SDK, and heeds its settings."""
+
+    async def check() -> None:
+        async with async_client as client:
+            session = HybridMemorySession(thread_id, client, session_settings=SessionSettings(limit=1))
+            assert isinstance(session, Session)
+            await session.add_items([user("one"), user("two")])
+            assert await session.get_items() == [user("two")]
+
+    asyncio.run(check())
+
+
+def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
+    """Also one that is not there; and it can be used again."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            session = HybridMemorySession(thread_id, memory)
+            await session.clear_session()
+            await session.add_items([user("one")])
+            await session.clear_session()
+            assert await session.get_items() == []
+            await session.add_items([user("two")])
+            assert await session.get_items() == [user("two")]
+
+    asyncio.run(check())
+    assert [each.content for each in client.read_messages(thread_id).items] == ["two", ""]
+
+
+def test_what_others_have_written_comes_as_messages(
+    async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str
+) -> None:
+    """The service's own agent, say; and it can be taken back like any item."""
+    client.run("My name is Ada.", thread_id=thread_id)
+
+    async def check() -> None:
+        async with async_client as memory:
+            session = HybridMemorySession(thread_id, memory)
+            await session.add_items([CALL])
+            first, second, call = await session.get_items()
+            assert (first, call) == (user("My name is Ada."), CALL)
+            assert second["role"] == "assistant"  # type: ignore[typeddict-item] # of the many kinds of items
+            assert [await session.pop_item(), await session.pop_item()] == [CALL, second]
+            assert await session.get_items() == [first]
+
+    asyncio.run(check())
+
+
+def test_large_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """Many go into several exchanges; a long message is kept once; what is too large is refused, and nothing kept."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            session = HybridMemorySession(thread_id, memory)
+            outputs: list[Any] = [{**OUTPUT, "output": f"{number}" * 40_000} for number in range(5)]
+            await session.add_items([user("x" * 190_000), *outputs])
+            assert await session.get_items() == [user("x" * 190_000), *outputs]
+            with pytest.raises(CannotBeKept, match="larger"):
+                await session.add_items([user("small"), output("x" * 100_000)])
+            for bad in (float("nan"), object(), ("a", "tuple"), {1: 2}, {"$exchange": "user"}):
+                with pytest.raises(CannotBeKept):
+                    await session.add_items([output(bad)])
+            assert len(await session.get_items()) == 6
+
+    asyncio.run(check())
+
+
+def test_an_outage_is_no_empty_history(async_outage: AsyncMemoryClient) -> None:
+    """Reading and writing raise; who goes on all the same is told."""
+
+    async def check() -> None:
+        session = HybridMemorySession("t", async_outage)
+        with pytest.raises(HistoryDegraded):
+            await session.get_items()
+        with pytest.raises(HistoryDegraded):
+            await session.pop_item()
+        with pytest.raises(NotKept):
+            await session.add_items([user("one")])
+        lenient = HybridMemorySession("t", async_outage, allow_degraded=True)
+        assert len(await lenient.get_items()) == 2
+        assert lenient.degraded == ("redis",)
+
+    asyncio.run(check())

@@ -1,0 +1,100 @@
+"""pydantic-ai's messages in the memory, from runs with its test model."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from pydantic_ai import Agent, BinaryContent
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ThinkingPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models.test import TestModel
+
+from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, HistoryDegraded, MemoryClient, NotKept
+from hybrid_memory_client.pydantic_ai import AsyncMessageHistory, MessageHistory
+
+agent = Agent(TestModel())
+
+
+@agent.tool_plain
+def weather(city: str) -> str:
+    """Return the weather."""
+    return f"Sun in {city} 🎉."
+
+
+def test_runs_with_tools(client: MemoryClient, thread_id: str, user_id: str) -> None:
+    """The next process is given every message of the runs before, as pydantic-ai has them."""
+    messages: list[ModelMessage] = []
+    for prompt in ("How is the weather?", "Thank you."):
+        history = MessageHistory(client, thread_id, user_id=user_id)
+        assert history.load() == messages
+        result = agent.run_sync(prompt, message_history=history.load())
+        history.save(result.new_messages())
+        messages = result.all_messages()
+    assert len(messages) == 6
+    assert MessageHistory(client, thread_id).load() == messages
+    assert MessageHistory(client, thread_id).load(2) == messages[-2:]
+    said = [each.content for each in client.iter_messages(thread_id)]
+    assert said[::2] == ["How is the weather?", "Thank you."]
+    assert "Sun in a" in said[1]
+
+
+def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """The same with an `AsyncMemoryClient`."""
+
+    async def check() -> None:
+        async with async_client as client:
+            history = AsyncMessageHistory(client, thread_id)
+            result = await agent.run("How is the weather?", message_history=await history.load())
+            await history.save(result.new_messages())
+            assert await history.load() == result.all_messages()
+
+    asyncio.run(check())
+
+
+def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
+    """Thinking, files and metadata come back; a picture that is too large is refused, and nothing is kept."""
+    history = MessageHistory(client, thread_id)
+    paper = BinaryContent(b"\x00\x01\xff" * 1000, media_type="application/pdf")
+    messages: list[ModelMessage] = [
+        ModelRequest(parts=[UserPromptPart(["What is it?", paper])], metadata={"a": 1}),
+        ModelResponse(parts=[ThinkingPart("Hm.", signature="s"), TextPart("Noise.")]),
+    ]
+    history.save(messages)
+    assert history.load() == messages
+    large = BinaryContent(b"\x00" * 100_000, media_type="image/png")
+    with pytest.raises(CannotBeKept):
+        history.save([ModelRequest(parts=[UserPromptPart(["And this?", large])])])
+    with pytest.raises(CannotBeKept):
+        history.save([ModelRequest(parts=[ToolReturnPart("t", "x", "c", metadata=object())])])
+    assert len(history.load()) == 2
+    assert [each.content for each in client.iter_messages(thread_id)] == ["What is it?", "Noise."]
+
+
+def test_what_others_have_written(client: MemoryClient, thread_id: str) -> None:
+    """It comes as text messages, and a run goes on from there."""
+    client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
+    loaded = MessageHistory(client, thread_id).load()
+    assert [
+        part.content for message in loaded for part in message.parts if isinstance(part, (UserPromptPart, TextPart))
+    ] == [
+        "My name is Ada.",
+        "Hello, Ada.",
+    ]
+    assert len(agent.run_sync("Thank you.", message_history=loaded).all_messages()) == 4
+
+
+def test_an_outage_is_no_empty_history(outage: MemoryClient) -> None:
+    """Reading and writing raise."""
+    with pytest.raises(HistoryDegraded):
+        MessageHistory(outage, "t").load()
+    with pytest.raises(NotKept):
+        MessageHistory(outage, "t").save([ModelRequest(parts=[UserPromptPart("Hello")])])
+    assert len(MessageHistory(outage, "t", allow_degraded=True).load()) == 2

@@ -1,0 +1,134 @@
+"""Strands' agents on sessions in the memory, beside its own sessions in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offline.script import ToolCall
+from offline.strands_model import OfflineModel
+from strands import Agent, tool
+from strands.session import FileSessionManager, RepositorySessionManager
+from strands.types.exceptions import SessionException
+from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
+
+from hybrid_memory_client import CannotBeKept, HistoryDegraded, MemoryClient, NotKept
+from hybrid_memory_client.strands import HybridSessionRepository
+
+
+@tool
+def weather(city: str) -> str:
+    """Return the weather."""
+    return f"Sun in {city} 🎉."
+
+
+def _plain(messages: Any) -> list[Any]:
+    """Return messages without the ids that Strands makes up for them."""
+    return [{"role": each["role"], "content": each["content"]} for each in messages]
+
+
+def test_runs_with_tools_go_on_in_another_process(client: MemoryClient, thread_id: str, tmp_path: Path) -> None:
+    """The model is shown what it is shown with Strands' own sessions in files; the agent's state is there again."""
+    shown = []
+    makes: list[Callable[[], RepositorySessionManager]] = [
+        lambda: RepositorySessionManager(thread_id, HybridSessionRepository(client)),
+        lambda: FileSessionManager(thread_id, storage_dir=str(tmp_path)),
+    ]
+    for make in makes:
+        model = OfflineModel(ToolCall("weather", {"city": "Köln"}), "Sunny.", "You are welcome.")
+        for number, prompt in enumerate(("How is the weather?", "Thank you.")):
+            agent = Agent(model=model, tools=[weather], session_manager=make(), callback_handler=None)
+            assert agent.state.get("asked") == (number or None)
+            agent.state.set("asked", number + 1)
+            agent(prompt)
+        shown.append(_plain(model.shown))
+    assert shown[0] == shown[1]
+    assert [next(iter(content)) for each in shown[0] for content in each["content"]] == [
+        "text",
+        "toolUse",
+        "toolResult",
+        "text",
+        "text",
+    ]
+    said = [(each.role, each.content) for each in client.iter_messages(thread_id) if each.content]
+    assert said == [
+        ("user", "How is the weather?"),
+        ("assistant", "Sunny."),
+        ("user", "Thank you."),
+        ("assistant", "You are welcome."),
+    ]
+
+
+@pytest.fixture
+def repository(client: MemoryClient) -> HybridSessionRepository:
+    """A repository."""
+    return HybridSessionRepository(client)
+
+
+def _message(number: int, *content: Any, role: str = "user") -> SessionMessage:
+    return SessionMessage({"role": role, "content": list(content)}, number)  # type: ignore[typeddict-item] # any role
+
+
+def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str) -> None:
+    """What is not there is None, what is there twice is an error, the newest state counts."""
+    assert repository.read_session(thread_id) is None
+    assert repository.read_agent(thread_id, "a") is None
+    session = Session(thread_id, SessionType.AGENT)
+    repository.create_session(session)
+    assert repository.read_session(thread_id) == session
+    with pytest.raises(SessionException):
+        repository.create_session(session)
+    with pytest.raises(SessionException):
+        repository.update_agent(thread_id, SessionAgent("a", {}, {}))
+    for agent_id in ("a", "b"):
+        repository.create_agent(thread_id, SessionAgent(agent_id, {"of": agent_id}, {}))
+    repository.update_agent(thread_id, SessionAgent("a", {"n": 2, "raw": b"\x00\xff"}, {"m": 1}))
+    found = repository.read_agent(thread_id, "a")
+    assert found is not None
+    assert (found.state, found.conversation_manager_state) == ({"n": 2, "raw": b"\x00\xff"}, {"m": 1})
+    other = repository.read_agent(thread_id, "b")
+    assert other is not None
+    assert other.state == {"of": "b"}
+    repository.delete_session(thread_id)
+    assert repository.read_session(thread_id) is None
+
+
+def test_messages(repository: HybridSessionRepository, client: MemoryClient, thread_id: str) -> None:
+    """In the order of their numbers, page by page, each agent's apart, bytes included."""
+    picture = {"image": {"format": "png", "source": {"bytes": b"\x00\x01\xff"}}}
+    made = [_message(0, {"text": "What is it?"}, picture), _message(1, {"text": "Noise."}, role="assistant")]
+    for each in made:
+        repository.create_message(thread_id, "a", each)
+    repository.create_message(thread_id, "b", _message(0, {"text": "Other."}))
+    assert repository.list_messages(thread_id, "a") == made
+    assert repository.list_messages(thread_id, "a", limit=1) == made[:1]
+    assert repository.list_messages(thread_id, "a", limit=5, offset=1) == made[1:]
+    assert repository.read_message(thread_id, "a", 1) == made[1]
+    assert repository.read_message(thread_id, "a", 7) is None
+    assert repository.list_messages(thread_id, "nobody") == []
+    # A guardrail's redaction: the newer form counts here, the older one stays for other readers.
+    made[0].redact_message = {"role": "user", "content": [{"text": "[redacted]"}]}
+    repository.update_message(thread_id, "a", made[0])
+    assert next(each.to_message()["content"] for each in repository.list_messages(thread_id, "a")) == [
+        {"text": "[redacted]"}
+    ]
+    assert next(client.iter_messages(thread_id)).content == "What is it?"
+    with pytest.raises(SessionException):
+        repository.update_message(thread_id, "a", _message(9, {"text": "x"}))
+
+
+def test_what_cannot_be_kept(repository: HybridSessionRepository, outage: MemoryClient, thread_id: str) -> None:
+    """It is refused; and an outage is no session that is not there."""
+    large = {"image": {"format": "png", "source": {"bytes": b"\x00" * 100_000}}}
+    with pytest.raises(CannotBeKept):
+        repository.create_message(thread_id, "a", _message(0, large))
+    assert repository.list_messages(thread_id, "a") == []
+    down = HybridSessionRepository(outage)
+    with pytest.raises(HistoryDegraded):
+        down.read_session(thread_id)
+    with pytest.raises(HistoryDegraded):
+        down.list_messages(thread_id, "a")
+    with pytest.raises(NotKept):
+        down.create_message(thread_id, "a", _message(0, {"text": "x"}))

@@ -1,0 +1,12 @@
+"""The client alone: what an agent of one's own is told before a turn, and what is kept after it."""
+
+import os
+
+from hybrid_memory_client import MemoryClient
+
+with MemoryClient(os.environ["HYBRID_MEMORY_URL"]) as memory:
+    memory.merge_preferences("ada", {"tone": "brief"})
+    memory.invoked("My name is Ada.", "Hello, Ada.", thread_id="example-client", user_id="ada")
+    found = memory.invoking(thread_id="example-client", user_id="ada")
+    print(found.context)
+    print("from", found.source, "without", found.degraded)

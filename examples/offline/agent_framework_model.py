@@ -1,0 +1,41 @@
+"""A chat client of Microsoft Agent Framework's kind that needs no key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+from agent_framework import BaseChatClient, ChatResponse, Content, FunctionInvocationLayer, Message
+
+from offline.script import Script, ToolCall
+
+
+class OfflineChatClient(FunctionInvocationLayer, BaseChatClient):
+    """Says what it was given; see `Script`.
+
+    Attributes:
+        shown: What it was shown last.
+        instructions: The instructions it was given last.
+    """
+
+    def __init__(self, *says: str | ToolCall | Exception) -> None:
+        super().__init__()
+        self._script = Script(says)
+        self.shown: list[Message] = []
+        self.instructions = ""
+
+    def _inner_get_response(
+        self, *, messages: Sequence[Message], stream: bool, options: Mapping[str, Any], **_: Any
+    ) -> Awaitable[ChatResponse]:
+        if stream:
+            raise NotImplementedError("nothing here streams")
+        self.shown = list(messages)
+        self.instructions = str(options.get("instructions") or "")
+        return self._answer()
+
+    async def _answer(self) -> ChatResponse:
+        said = self._script.next(len(self.shown))
+        if isinstance(said, ToolCall):
+            content = Content.from_function_call(said.id, said.name, arguments=said.arguments)
+            return ChatResponse(messages=[Message("assistant", [content])])
+        return ChatResponse(messages=[Message("assistant", [said])])

@@ -1,0 +1,45 @@
+"""A model of the OpenAI Agents SDK's kind that needs no key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+from agents import Model, ModelResponse, Usage
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+
+from offline.script import Script, ToolCall
+
+
+class OfflineModel(Model):
+    """Says what it was given; see `Script`.
+
+    Attributes:
+        shown: What it was shown last.
+    """
+
+    def __init__(self, *says: str | ToolCall | Exception) -> None:
+        self._script = Script(says)
+        self.shown: list[Any] = []
+
+    async def get_response(self, system_instructions: str | None, input: Any, *_: Any, **__: Any) -> ModelResponse:  # noqa: A002 - the SDK's name
+        """Answer."""
+        self.shown = [input] if isinstance(input, str) else list(input)
+        said = self._script.next(len(self.shown))
+        return ModelResponse(output=[_output(said)], usage=Usage(), response_id=None)
+
+    def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
+        """Refuse: nothing here streams."""
+        raise NotImplementedError
+
+
+def _output(said: str | ToolCall) -> ResponseFunctionToolCall | ResponseOutputMessage:
+    if isinstance(said, ToolCall):
+        arguments = json.dumps(said.arguments)
+        return ResponseFunctionToolCall(type="function_call", name=said.name, arguments=arguments, call_id=said.id)
+    text = ResponseOutputText(text=said, type="output_text", annotations=[])
+    return ResponseOutputMessage(
+        id=f"msg_{uuid4().hex}", type="message", role="assistant", status="completed", content=[text]
+    )

@@ -1,0 +1,16 @@
+"""Strands: a session that goes on in any process. `OfflineModel` needs no key; leave it out for Bedrock's."""
+
+import os
+
+from offline.strands_model import OfflineModel
+from strands import Agent
+from strands.session import RepositorySessionManager
+
+from hybrid_memory_client import MemoryClient
+from hybrid_memory_client.strands import HybridSessionRepository
+
+with MemoryClient(os.environ["HYBRID_MEMORY_URL"]) as memory:
+    for prompt in ("My name is Ada.", "What is my name?"):
+        manager = RepositorySessionManager("example-strands", HybridSessionRepository(memory, user_id="ada"))
+        agent = Agent(model=OfflineModel(), session_manager=manager, callback_handler=None)
+        print(agent(prompt))

@@ -1,0 +1,89 @@
+"""Builds the Python client's wheel and tests it on the embedded stack: alone, and beside each framework.
+
+Usage: python -m tests.clients [a framework's name …]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from infra.local.client import StackProcess
+from infra.local.project import PROJECT_ROOT
+
+PACKAGE: Final = PROJECT_ROOT / "clients" / "python"
+FRAMEWORKS: Final = ("agent-framework", "langgraph", "openai-agents", "pydantic-ai", "strands")
+_CONTEXT: Final = "user: My name is Ada.\nassistant: Hello, Ada.\n\nUser preferences:\ntone: brief\nfrom redis"
+_UV: Final = Path(sys.executable).parent / "uv"
+
+
+def main(names: list[str]) -> int:
+    """Return how many of the environments have failing tests."""
+    with tempfile.TemporaryDirectory(prefix="hybrid-memory-clients-") as scratch:
+        wheel = _build(Path(scratch))
+        for name in ("core", *FRAMEWORKS):
+            _install(wheel, name)
+        with StackProcess(Path(scratch) / "stack", env={"AGENT__MODEL": "offline", "AUTH__MODE": "none"}) as stack:
+            environment = {**os.environ, "HYBRID_MEMORY_URL": stack.info["api_url"]}
+            failed = [] if names else _alone(environment)
+            failed += [name for name in names or FRAMEWORKS if not _passes(name, environment)]
+    print("Failed:" if failed else "All passed.", *failed)  # noqa: T201 - for the person who typed the command
+    return len(failed)
+
+
+def _python(name: str) -> Path:
+    return PROJECT_ROOT / ".venv-clients" / name / "bin" / "python"
+
+
+def _build(folder: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=PACKAGE, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def _install(wheel: Path, name: str) -> None:
+    """Install the wheel over what is there, and check that its requirements are met."""
+    options = ["--quiet", "--offline", "--no-deps", "--reinstall", "--python", str(_python(name))]
+    subprocess.run([str(_UV), "pip", "install", *options, str(wheel)], check=True)
+    subprocess.run([str(_UV), "pip", "check", "--quiet", "--python", str(_python(name))], check=True)
+
+
+def _alone(environment: dict[str, str]) -> list[str]:
+    """Use the client where nothing but httpx is, and return what fails."""
+    example = PROJECT_ROOT / "examples" / "client.py"
+    ran = subprocess.run([_python("core"), example], env=environment, check=False, stdout=subprocess.PIPE, text=True)
+    return [] if ran.returncode == 0 and _CONTEXT in ran.stdout else ["core"]
+
+
+def _passes(name: str, environment: dict[str, str]) -> bool:
+    """Check types and run the tests that need this framework."""
+    module = name.replace("-", "_")
+    print(f"--- {name}", flush=True)  # noqa: T201 - for the person who typed the command
+    tests = ["-m", "pytest", "-q", f"tests/test_{module}.py", "tests/test_examples.py"]
+    files = [f"src/hybrid_memory_client/{module}.py", f"tests/test_{module}.py"]
+    examples = [str(path) for path in (PROJECT_ROOT / "examples").glob(f"{module}_*.py")]
+    types = [
+        "-m",
+        "mypy",
+        "--cache-dir",
+        f".mypy_cache/{name}",
+        *(f"clients/python/{file}" for file in files),
+        *examples,
+    ]
+    # Both, whatever the first says.
+    codes = [
+        subprocess.run([_python(name), *tests], cwd=PACKAGE, env=environment, check=False).returncode,
+        subprocess.run(
+            [_python(name), *types], cwd=PROJECT_ROOT, env=environment | {"MYPYPATH": "examples"}, check=False
+        ).returncode,
+    ]
+    return not any(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
