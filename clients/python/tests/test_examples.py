@@ -12,10 +12,6 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 OUTPUT = {
-    (
-        "client.py",
-        "httpx",
-    ): "Previous conversation:\nuser: My name is Ada.\nassistant: Hello, Ada.\n\nUser preferences:",
     ("agent_framework_history.py", "agent_framework"): "I was shown 1 messages.\nI was shown 3 messages.",
     ("langgraph_preferences.py", "langgraph"): "Shown 1, in a brief tone.",
     ("openai_agents_session.py", "agents"): "I was shown 1 messages.\nI was shown 3 messages.",

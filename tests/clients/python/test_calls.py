@@ -118,6 +118,12 @@ def test_waiting_for_a_run_ends(make: Make) -> None:
     assert caught.value.retry_after == 7
 
 
+def test_an_answer_that_cannot_be_decoded_is_unexpected(make: Make) -> None:
+    """Every error of the transport is one of this package's."""
+    with pytest.raises(UnexpectedAnswer, match="zlib"):
+        make(httpx.DecodingError("zlib")).health()
+
+
 def test_other_conflicts_are_raised(make: Make) -> None:
     """Only a run says by 409 that it is still running."""
     with pytest.raises(Conflict):

@@ -13,7 +13,7 @@ import httpx
 from hybrid_memory_client import _calls as calls
 from hybrid_memory_client._calls import Call, Order, base_of
 from hybrid_memory_client.auth import Authentication, authentication
-from hybrid_memory_client.errors import ApiError, ConnectionFailed, HistoryDegraded, MemoryClientError
+from hybrid_memory_client.errors import ApiError, ConnectionFailed, HistoryDegraded, MemoryClientError, UnexpectedAnswer
 from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
 from hybrid_memory_client.retries import Retries, RetryPolicy
@@ -106,6 +106,8 @@ class MemoryClient:
             return self._http.send(request, auth=self._auth)
         except httpx.TransportError as error:
             raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
+        except httpx.RequestError as error:
+            raise UnexpectedAnswer(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
 
     # --- turns ---
 

@@ -125,7 +125,9 @@ class HybridContextProvider(ContextProvider):
         """Add what the memory holds to the instructions."""
         thread_id = context.session_id if self._history else None
         found = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
-        if found.degraded and not self._allow_degraded:
+        # PostgreSQL alone knows all preferences; the newest exchanges may be anywhere.
+        missing = [layer for layer in found.degraded if self._history or layer == "postgres"]
+        if missing and not self._allow_degraded:
             raise HistoryDegraded(found.degraded)
         if found.context:
             context.extend_instructions(self.source_id, found.context)
