@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from hybrid_memory_client._items import Draft, Entry, NewestFirst, Texts, drafts
 
 KIND = "kind"
 LONG = "a text that is long enough to be kept once only, and more"
-texts = st.sampled_from(["", "short", LONG, LONG + "!", "x" * 30_000])
+texts = st.sampled_from(["", "short", LONG, LONG + "!", LONG + LONG])
 items = st.fixed_dictionaries(
     {"text": texts}, optional={"more": st.lists(texts, max_size=3), "nested": st.dictionaries(texts, texts, max_size=2)}
 )
@@ -44,12 +45,13 @@ def _read(messages: list[Message], limit: int | None = None) -> list[Any]:
 
 @given(st.lists(st.one_of(added, taken_back), max_size=6))
 def test_what_was_added_and_not_taken_back_is_read(doings: list[list[tuple[Any, Texts]] | None]) -> None:
-    """In its order, as it was."""
+    """In its order, as it was, though an exchange may carry little."""
     kept: list[Draft] = []
     expected: list[Any] = []
     for doing in doings:
         if doing is not None:
-            kept += drafts(KIND, doing)
+            with patch("hybrid_memory_client._items._MOST_BYTES", 2_000):
+                kept += drafts(KIND, doing)
             expected += [item for item, _ in doing]
         elif expected:
             kept.append(retraction(KIND, 1))
