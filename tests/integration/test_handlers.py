@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import importlib
 import json
-import logging
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from infra.local.servers import ValkeyServer
 from shared.errors import SettingsError
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
@@ -32,48 +27,6 @@ class Context:
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
     aws_request_id: str = "request-1"
-
-
-@pytest.fixture
-def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Import]:
-    """Import a function anew, as a cold start does, and close what it opened."""
-    for name, value in {
-        "REDIS__HOST": "127.0.0.1",
-        "REDIS__PORT": str(valkey.port),
-        "DATABASE__URL": database_url,
-        "SYNC__QUEUE_URL": queues.url,
-        "SYNC__DLQ_URL": queues.dlq_url,
-        "AGENT__MODEL": "offline",
-        "POWERTOOLS_SERVICE_NAME": "test",
-        "POWERTOOLS_METRICS_NAMESPACE": "test",
-        "STAGE": "local",
-    }.items():
-        monkeypatch.setenv(name, value)
-    loaded: list[ModuleType] = []
-
-    def load(name: str) -> ModuleType:
-        sys.modules.pop(name, None)
-        loaded.append(importlib.import_module(name))
-        return loaded[-1]
-
-    yield load
-    for module in loaded:
-        _close(module)
-        sys.modules.pop(module.__name__, None)
-    for name in ("shared", "functions"):
-        # A function's logger is the whole process's; the next test's is pytest's again.
-        logging.getLogger(name).handlers = []
-        logging.getLogger(name).propagate = True
-
-
-def _close(module: ModuleType) -> None:
-    archive = module.operations._memory.archive if hasattr(module, "operations") else module.drain._archive
-    archive._connection.close()
-    cache = module.operations._memory.cache if hasattr(module, "operations") else module.drain._cache
-    cache._connection.close()
-    if hasattr(module, "loop"):
-        module.loop.close()
-        asyncio.set_event_loop(None)
 
 
 def _rest(method: str, path: str, body: object = None, **more: Any) -> dict[str, Any]:

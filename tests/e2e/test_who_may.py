@@ -1,0 +1,103 @@
+"""Who may, through the gateway and both functions: tokens of an issuer on this machine, two users, an operator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.e2e.deployment import connect, from_stack
+from tests.e2e.invocation import Functions
+from tests.e2e.other_stack import OtherStack, running
+from tests.e2e.waiting import eventually
+from tests.support.issuer import OPERATOR, Issuer, bearer, signed_with_public_key, unsigned
+from tests.support.routes import SAMPLES
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """An issuer of tokens."""
+    with Issuer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def guarded(endpoint_url: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStack]:
+    """A stack that asks for its tokens."""
+    if endpoint_url:
+        pytest.skip("a deployment that runs elsewhere has an issuer of its own")
+    with running(tmp_path_factory.mktemp("guarded"), issuer.environment()) as made:
+        yield made
+
+
+def _invoke(guarded: OtherStack, text: str, thread_id: str, headers: dict[str, str]) -> httpx.Response:
+    body = {"thread_id": thread_id, "user_message": text, "assistant_message": text}
+    return guarded.api.send("POST", "/invoked", json=body, headers=headers)
+
+
+def test_nobody_gets_in(guarded: OtherStack, issuer: Issuer) -> None:
+    """401 on every route; what is open is open."""
+    for headers in (
+        {},
+        bearer(issuer.token(exp=1)),
+        bearer(issuer.token(aud="other")),
+        bearer(unsigned(issuer.claims(), kid="one")),
+        bearer(signed_with_public_key(issuer, issuer.claims())),
+    ):
+        for sample in SAMPLES:
+            answer = guarded.api.send(
+                sample.method, sample.path("t", "ana"), json=sample.body("t"), headers=headers, params=sample.query()
+            )
+            assert answer.status_code == httpx.codes.UNAUTHORIZED, (sample.route, answer.text)
+            assert answer.headers["www-authenticate"].startswith("Bearer ")
+            assert answer.headers["content-type"] == "application/problem+json"
+    for path in ("/health", "/openapi.json", "/docs"):
+        assert guarded.api.send("GET", path).status_code == httpx.codes.OK
+    assert guarded.api.send("OPTIONS", "/run").status_code != httpx.codes.UNAUTHORIZED
+
+
+def test_a_thread_is_its_owners(guarded: OtherStack, issuer: Issuer) -> None:
+    """Queued, drained, with Redis away, and after it came back empty."""
+    thread_id = f"conv_{uuid4().hex}"
+    ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
+    operator = bearer(issuer.token("ops", scp=[OPERATOR]))
+    assert _invoke(guarded, "secret", thread_id, ana).status_code == httpx.codes.ACCEPTED
+
+    def is_anas() -> None:
+        assert _invoke(guarded, "intruder", thread_id, bob).status_code == httpx.codes.NOT_FOUND
+        for path in (f"/threads/{thread_id}", f"/threads/{thread_id}/messages"):
+            assert guarded.api.send("GET", path, headers=bob).status_code == httpx.codes.NOT_FOUND
+        for headers in (ana, operator):
+            recalled = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=headers)
+            assert {message["content"] for message in recalled["messages"]} == {"secret"}
+
+    is_anas()
+    guarded.layers.wait_stored(thread_id, 2)
+    is_anas()
+    with guarded.servers.killed("valkey"):
+        is_anas()
+    eventually(is_anas)
+    assert guarded.layers.stored_contents(thread_id) == ["secret", "secret"]
+    assert guarded.api.send("DELETE", f"/threads/{thread_id}", headers=bob).status_code == httpx.codes.NOT_FOUND
+    assert guarded.api.send("DELETE", f"/threads/{thread_id}", headers=ana).status_code == httpx.codes.NO_CONTENT
+    assert _invoke(guarded, "bobs", thread_id, bob).status_code == httpx.codes.ACCEPTED
+    assert _invoke(guarded, "late", thread_id, ana).status_code == httpx.codes.NOT_FOUND
+
+
+def test_direct_invocation_is_trusted(guarded: OtherStack, issuer: Issuer) -> None:
+    """It acts for the user it names, and on a thread that exists for its owner, if it names none."""
+    deployment = from_stack(guarded.process.info)
+    aws = connect(deployment.endpoint_url, deployment.region)
+    functions = Functions(aws, deployment)
+    thread_id = f"conv_{uuid4().hex}"
+    event = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
+    assert functions.agent({"action": "invoked", "user_id": "ana", **event})["durability"] == "queue"
+    assert functions.agent({"action": "invoked", "user_id": "bob", **event})["status"] == httpx.codes.NOT_FOUND
+    assert functions.agent({"action": "invoked", **event})["durability"] == "queue"
+    aws.close()
+    listed = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=bearer(issuer.token("ana")))
+    assert len(json.dumps(listed["messages"])) > 0
+    assert [message["content"] for message in listed["messages"]] == ["q", "a", "q", "a"]
