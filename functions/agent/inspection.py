@@ -27,7 +27,9 @@ def add_inspection_routes(app: FastAPI, operations: Operations) -> None:
         """Show the newest of a thread as Redis and PostgreSQL hold it."""
         if caller.owner is not None:
             operations.threads.require(thread_id, caller.owner)
-        return _json({"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit))})
+        return _json(
+            {"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit, caller.owner))}
+        )
 
     @app.get("/status", response_model=StatusAnswer)
     async def read_status(caller: CallerOf) -> Response:

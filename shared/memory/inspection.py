@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.ownership import owned
 from shared.memory.turn import Memory
 from shared.models import Message
 from shared.stores.look import CacheLook, ListLook, QueueLook, Waiting
@@ -94,8 +95,8 @@ class Inspection:
         self._queue = queue
         self._dead_letters = dead_letters
 
-    def thread(self, thread_id: str, limit: int) -> ThreadLayers:
-        """Return the newest `limit` messages of a thread as each layer holds them.
+    def thread(self, thread_id: str, limit: int, owner: str | None = None) -> ThreadLayers:
+        """Return the newest `limit` messages of a thread as each layer holds them; with `owner`, what is theirs.
 
         Raises:
             ThreadNotFound: Neither layer knows the thread.
@@ -104,10 +105,15 @@ class Inspection:
         missing: list[StoreUnavailable] = []
         # L1 first: what is drained in between is then in L2.
         looked = _asked(lambda: self._cache.thread(thread_id, limit), missing)
+        if looked is not None and owner is not None:
+            pending = [exchange for exchange in looked.pending if exchange.user_id == owner]
+            looked = replace(looked, messages=owned(looked.messages, owner), pending=pending)
         thread = _asked(lambda: self._memory.archive.thread(thread_id), missing)
         rows: list[Message] | None = None
         if thread is not None:
-            rows = _asked(lambda: self._memory.archive.messages(thread_id, limit, None, descending=True), missing)
+            rows = _asked(
+                lambda: self._memory.archive.messages(thread_id, limit, None, descending=True, owner=owner), missing
+            )
         elif all(error.layer != "postgres" for error in missing):
             rows = []
         if not rows and (looked is None or not (looked.messages or looked.pending)):

@@ -74,8 +74,7 @@ class Ownership:
 
     def _own(self, cached: CacheRead) -> CacheRead:
         """Return what of L1's is this user's; what is not says that something went by L1, so it is not whole."""
-        own = {each.exchange_id for each in cached.messages if each.role == "user" and each.user_id == self.user_id}
-        messages = [each for each in cached.messages if each.exchange_id is None or each.exchange_id in own]
+        messages = owned(cached.messages, self.user_id)
         is_whole = cached.is_whole and len(messages) == len(cached.messages)
         return replace(cached, messages=messages, is_whole=is_whole, pending=self.only(cached.pending))
 
@@ -128,8 +127,8 @@ class Ownership:
         return told
 
 
-def owned(messages: Iterable[Message], user_id: str) -> list[Message]:
-    """Return the messages of this user's exchanges."""
+def owned(messages: Iterable[Message], user_id: str | None) -> list[Message]:
+    """Return the messages of this user's exchanges; not what somebody put into a list without saying whose it is."""
     found = list(messages)
-    own = {each.exchange_id for each in found if each.role == "user" and each.user_id == user_id}
+    own = {each.exchange_id for each in found if each.role == "user" and each.user_id == user_id} - {None}
     return [each for each in found if each.exchange_id in own]

@@ -276,3 +276,15 @@ def test_logs_hold_no_text(run: Callable[..., Outcome], caplog: pytest.LogCaptur
     assert "secret" not in caplog.text
     (buried,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert (buried.__dict__["message_id"], buried.__dict__["reason"]) == ("m0", "not_json")
+
+
+def test_an_exchange_of_another_user_in_a_claimed_thread(
+    run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+) -> None:
+    """It goes to the dead-letter queue, with the reason; the owner's beside it is stored."""
+    archive.claim("t", "ana")
+    outcome = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
+    assert (outcome.stored, outcome.failed, outcome.dead) == (1, [], {"not_the_owner": 1})
+    assert [(message, reason) for message, reason, _ in sqs_queue.dead] == [("m0", "not_the_owner")]
+    assert [each.user_id for each in archive.exchanges("t")] == ["ana"]
+    assert run(_records([exchange(1, "free", "bob"), exchange(2, "free", "ana")])).stored == 2

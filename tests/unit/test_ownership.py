@@ -1,0 +1,56 @@
+"""What it costs to keep threads to their owners, and what an answer's time could tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.memory.turn import Memory
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from tests.support.api import Api
+from tests.support.exchanges import exchange
+from tests.support.issuer import Issuer, bearer
+from tests.support.routes import SAMPLES, Sample
+
+LOOKUPS = [sample for sample in SAMPLES if sample.is_on_thread and sample.names_user == "nobody"]
+
+
+def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) -> list[list[str]]:
+    for store in (api.cache, api.archive):
+        store.calls.clear()
+    assert api.ask(sample.method, sample.path(thread_id, ""), sample.fields, headers=headers).status_code == 404
+    return [list(store.calls) for store in (api.cache, api.archive)]
+
+
+@pytest.mark.parametrize("sample", LOOKUPS, ids=lambda sample: sample.route)
+def test_another_users_thread_takes_as_long_as_none(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+    """The same questions to the same stores, whether it is cached, drained, both, or does not exist."""
+    ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
+    for thread_id in ("cached", "both"):
+        body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
+        assert guarded_api.ask("POST", "/invoked", body, headers=ana).status_code == 202
+    kept = guarded_api.queue.take()
+    guarded_api.archive.store([each for each in kept if each.thread_id == "both"])
+    guarded_api.archive.store([exchange(1, "drained", "ana")])
+    for store in (guarded_api.cache, guarded_api.archive):
+        store.calls.clear()
+    nothing = _calls(guarded_api, sample, bob, "nothing")
+    assert any(nothing)
+    for thread_id in ("cached", "drained", "both"):
+        assert _calls(guarded_api, sample, bob, thread_id) == nothing, thread_id
+
+
+def test_a_usual_turn_costs_what_it_did(
+    memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """On a hit L1 is read once and appended to once, and L2 is not asked at all."""
+    process = memory()
+    process.owned_turn("t", "ana").keep("q", "a")
+    process.owned_turn("t", "ana").recall()
+    for store in (cache, archive):
+        store.calls.clear()
+    turn = process.owned_turn("t", "ana")
+    assert len(turn.recall().messages) == 2
+    assert turn.keep("q", "a").durability == "queue"
+    assert (cache.calls, archive.calls) == (["read", "append"], [])
