@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import is_time_ordered, milliseconds_of
@@ -37,14 +39,35 @@ class Received:
     exchange: Exchange | None = None
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Received:
-        """Read an SQS event's record."""
+    def from_record(cls, record: object) -> Received:
+        """Read an SQS event's record.
+
+        Raises:
+            InvalidRecord: It is none that SQS makes.
+        """
+        fields = record if isinstance(record, Mapping) else {}
+        for name in ("messageId", "receiptHandle", "body"):
+            if not isinstance(fields.get(name), str) or (name != "body" and not fields[name]):
+                raise InvalidRecord("no_record", f"{name} is no text, or empty")
         return cls(
-            message_id=record["messageId"],
-            receipt_handle=record["receiptHandle"],
-            body=record["body"],
-            receive_count=int(record.get("attributes", {}).get("ApproximateReceiveCount", "1")),
+            message_id=fields["messageId"],
+            receipt_handle=fields["receiptHandle"],
+            body=fields["body"],
+            receive_count=_receive_count(fields.get("attributes")),
         )
+
+    @classmethod
+    def unreadable(cls, record: object) -> Received:
+        """Return a record that is none as a message whose body is all of it, so that it can be kept."""
+        name = record.get("messageId") if isinstance(record, Mapping) else None
+        # An answer that names a message nobody knows fails the batch: should this one not be kept, it comes again.
+        return cls(name if isinstance(name, str) and name else "-", "", json.dumps(record, default=repr), 1)
+
+
+def _receive_count(attributes: object) -> int:
+    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
+    # Its digits only: the number is an exponent later.
+    return int(count) if isinstance(count, str) and re.fullmatch("[0-9]{1,4}", count) else 1
 
 
 class DrainedQueue(Protocol):
@@ -100,12 +123,16 @@ class Drain:
         self._cache = cache
         self._queue = queue
 
-    def run(self, records: Sequence[Mapping[str, Any]]) -> Outcome:
+    def run(self, records: Sequence[object]) -> Outcome:
         """Store what can be stored, and say what stays on the queue."""
         outcome = Outcome()
         good: list[tuple[Received, Exchange]] = []
         for record in records:
-            message = Received.from_record(record)
+            try:
+                message = Received.from_record(record)
+            except InvalidRecord as error:
+                self._bury(Received.unreadable(record), error, outcome)
+                continue
             try:
                 good.append((message, _current(Exchange.from_wire(message.body))))
             except InvalidRecord as error:

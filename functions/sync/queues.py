@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,6 +20,7 @@ _BATCH: Final = 10
 _BATCH_BYTES: Final = 1_000_000
 # SQS refuses an attribute with a control character, and a long one makes a message that fits the queue too large.
 _MOST_DETAIL: Final = 200
+_REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _T = TypeVar("_T")
 
 
@@ -37,8 +39,11 @@ class SqsQueues:
         )
 
     def bury(self, body: str, error: InvalidRecord) -> None:
-        """Put a body from elsewhere than the queue on the dead-letter queue, with `reason` and `detail`."""
-        self._dead_letter(body, reason=error.reason, detail=_printable(error.detail))
+        """Put a body from elsewhere than the queue on the dead-letter queue, with `reason` and `detail`.
+
+        Of what SQS takes in no body (SendMessage, "Unicode characters") a question mark is left.
+        """
+        self._dead_letter(_REFUSED.sub("?", body) or "?", reason=error.reason, detail=_printable(error.detail))
 
     def _dead_letter(self, body: str, **attributes: str) -> None:
         if self._dlq_url is None:

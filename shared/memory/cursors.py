@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import orjson
 
@@ -25,8 +26,13 @@ def encode(listing: str, place: list[str | int]) -> str:
     return base64.urlsafe_b64encode(_check(listing, content) + content).decode().rstrip("=")
 
 
-def decode(listing: str, cursor: str) -> list[str | int]:
+def decode(listing: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]:
     """Return the place in a cursor.
+
+    Args:
+        listing: What the cursor has to be made for.
+        cursor: What the caller sent.
+        parts: Reads one part of the place each, and raises for what is none; without them the parts stay what they are.
 
     Raises:
         InvalidCursor: It was not made for this listing.
@@ -38,8 +44,12 @@ def decode(listing: str, cursor: str) -> list[str | int]:
     check, content = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
     if check != _check(listing, content):
         raise InvalidCursor("no cursor of this list")
-    place: list[str | int] = orjson.loads(content)
-    return place
+    try:
+        place: list[Any] = orjson.loads(content)
+        return [read(part) for read, part in zip(parts, place, strict=True)] if parts else place
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        # Anybody can compute the check, and put it before what was never a place.
+        raise InvalidCursor("no cursor of this list") from error
 
 
 def _check(listing: str, content: bytes) -> bytes:

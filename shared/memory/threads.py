@@ -75,8 +75,7 @@ class Threads:
         listing = f"threads:{user_id}"
         before = None
         if cursor is not None:
-            time, row_id = decode(listing, cursor)
-            before = (datetime.fromisoformat(str(time)), UUID(str(row_id)))
+            before = tuple(decode(listing, cursor, _moment, UUID))
         found = self._memory.archive.threads(user_id, limit + 1, before)
         page = found[:limit]
         next_cursor = None
@@ -98,8 +97,7 @@ class Threads:
         listing = f"messages:{'desc' if descending else 'asc'}:{thread_id}"
         after = None
         if cursor is not None:
-            order, position = decode(listing, cursor)
-            after = MessagePosition(UUID(str(order)), int(position))
+            after = MessagePosition(*decode(listing, cursor, UUID, (0, 1).index))
         degraded: list[str] = []
         try:
             cached = self._memory.cache.read(thread_id, None)
@@ -259,6 +257,10 @@ def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) 
     """Return if L1 says that the thread is theirs; L2 cannot be asked."""
     if not cached.knows_owner or cached.owner != owner:
         raise error
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _key(message: Message) -> tuple[UUID, int]:

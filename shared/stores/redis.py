@@ -16,7 +16,7 @@ from shared.stores.base import CacheRead, Fence, ThreadOwner, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
 from shared.stores.redis_entries import decode, decode_pending, is_whole
-from shared.stores.redis_lists import IS_NEW, Append, Appended, ThreadLists, order_of
+from shared.stores.redis_lists import IS_NEW, Append, Appended, ThreadLists, ids_of, number_of, order_of
 from shared.stores.redis_names import (
     BEGUN,
     EPOCH,
@@ -119,7 +119,8 @@ class RedisCache:
 
     def _is_doubted(self, key: str, ttl: int) -> bool:
         """Return whether the key may have missed a change during an outage, and was not compared with L2 since."""
-        if self._doubt is None or time.time() - float(self._doubt) > ttl:
+        since = number_of(self._doubt)
+        if since is None or time.time() - since > ttl:
             return False
         return self._verified.get(key) != self._doubt
 
@@ -172,10 +173,11 @@ class RedisCache:
             _, lease, outbox, stats, *replies = replies
         (seconds, microseconds), epoch, *replies = replies
         began, settled, self._doubt, noted = epoch or (None, None, None, None)
+        since = number_of(began)
         evictions = None if stats is None else int(stats["evicted_keys"])
-        if evictions is not None and evictions != int(noted or 0):
+        if evictions is not None and evictions != (number_of(noted) or 0):
             # What was evicted since may have been a list together with what lay beside it.
-            began = settled = None
+            since = settled = None
         clock = seconds + microseconds / 1e6
         messages, is_all, cutoff, pending = [], False, None, []
         owner, knows_owner = None, False
@@ -206,10 +208,10 @@ class RedisCache:
             knows,
             pending,
             is_new=settled is None,
-            is_emptied=began is None,
-            age=None if began is None else clock - float(began),
+            is_emptied=since is None,
+            age=None if since is None else clock - since,
             clock=clock,
-            lease=lease.decode() if lease else None,
+            lease=lease.decode("utf-8", "replace") if lease else None,
             evictions=evictions,
             has_outbox=bool(outbox),
             owner=owner,
@@ -342,7 +344,7 @@ class RedisCache:
         leave a gap in it.
         """
         (members,) = self._call(lambda pipe: pipe.srandmember(BEGUN, limit))
-        return [member.decode() for member in members]
+        return ids_of(members)
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
         """Merge what L2 just took into the lists that exist, all threads in one round trip."""
@@ -414,7 +416,7 @@ class RedisCache:
 
         self._forget_local(lambda exchange: exchange.user_id == user_id)
         replies = self._call(fill)
-        return [member.decode() for member in replies[1]]
+        return ids_of(replies[1])
 
     def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
         for name in [name for name, append in self._unmerged.items() if is_erased(append.exchange)]:
@@ -423,19 +425,19 @@ class RedisCache:
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads the user wrote to within the list's life."""
         replies = self._call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
-        return [member.decode() for member in replies[0]]
+        return ids_of(replies[0])
 
     def outbox(self, limit: int) -> list[str]:
-        """Return the oldest wire bodies in the outbox."""
+        """Return the oldest wire bodies in the outbox; bytes that are no text as lone surrogates, which none holds."""
         replies = self._call(lambda pipe: pipe.lrange(OUTBOX, 0, limit - 1))
-        return [body.decode() for body in replies[0]]
+        return [body.decode("utf-8", "surrogateescape") for body in replies[0]]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
         """Remove bodies that are kept elsewhere now: by value, because others add and remove meanwhile."""
 
         def fill(pipe: Pipeline) -> None:
             for body in bodies:
-                pipe.lrem(OUTBOX, 1, body)
+                pipe.lrem(OUTBOX, 1, body.encode("utf-8", "surrogateescape"))  # type: ignore[arg-type]
 
         self._call(fill)
 
@@ -446,11 +448,12 @@ class RedisCache:
         `evictions` are those known when the queue was asked; a later one begins anew.
         """
         (seconds, _), (began, noted) = self._call(lambda p: (p.time(), p.hmget(EPOCH, ["began", "evictions"])))
-        is_begun = began is not None and (evictions is None or evictions == int(noted or 0))
+        since = number_of(began)
+        is_begun = since is not None and (evictions is None or evictions == (number_of(noted) or 0))
         state: dict[Any, Any] = {}
         if not is_begun:
             state |= {"began": seconds, "evictions": evictions or 0}
-        if at_once or (is_begun and seconds - float(began) > _SETTLING_SECONDS):
+        if at_once or (is_begun and since is not None and seconds - since > _SETTLING_SECONDS):
             state |= {"settled": 1}
 
         def fill(pipe: Pipeline) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.models import Exchange
+from shared.models import Exchange, id_fault
 from shared.settings import MemorySettings
 from shared.stores.redis_connection import Pipeline
 from shared.stores.redis_entries import encode, forms, script_arguments
@@ -27,11 +28,26 @@ from shared.stores.redis_scripts import MERGE
 # What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
 IS_NEW: Final = "new"
 _ONE_EXCHANGE: Final = 2
+_NUMBER: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 
 
 def order_of(reply: bytes | None) -> UUID | None:
-    """Return the order key that a tombstone holds."""
-    return UUID(reply.decode()) if reply else None
+    """Return the order key that a tombstone holds, None for what somebody else put there."""
+    try:
+        return UUID(reply.decode()) if reply else None
+    except ValueError:
+        return None
+
+
+def number_of(reply: bytes | None) -> float | None:
+    """Return the number that a field of the project's own holds, None for what somebody else put there."""
+    return float(reply) if reply and _NUMBER.fullmatch(reply) else None
+
+
+def ids_of(members: Iterable[bytes]) -> list[str]:
+    """Return the ids among a set's members; there are no others unless somebody else put them there."""
+    texts = (member.decode("utf-8", "surrogateescape") for member in members)
+    return [text for text in texts if id_fault(text) is None]
 
 
 @dataclass(frozen=True, slots=True)

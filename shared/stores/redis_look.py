@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.look import ListLook, Waiting
 from shared.stores.redis_connection import RedisConnection, require, without_strangers
 from shared.stores.redis_entries import decode, decode_pending
+from shared.stores.redis_lists import order_of
 from shared.stores.redis_names import OUTBOX, messages_key, pending_key, tombstone_key
 
 
@@ -34,7 +33,7 @@ class RedisLook:
                 )
             )
         )
-        cutoff = UUID(tombstone.decode()) if tombstone else None
+        cutoff = order_of(tombstone)
         messages = [message for message in map(decode, entries or []) if message is not None]
         waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
         return ListLook(

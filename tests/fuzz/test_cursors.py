@@ -1,0 +1,84 @@
+"""Pagination cursors: whatever comes is a page or a refusal, also from somebody who knows how a cursor is made."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import InvalidCursor
+from shared.memory.cursors import _check, decode, encode
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.settings import MemorySettings
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support import rubbish
+from tests.support.exchanges import exchange
+
+_GOOD: list[str | int] = ["019a0000-0000-7def-8123-456789abcdef", 0]
+_places = st.lists(rubbish.values, max_size=3) | st.tuples(rubbish.values, rubbish.values).map(list)
+
+
+def _threads() -> Threads:
+    archive = InMemoryArchive()
+    archive.store([exchange(number, "t", "u") for number in range(3)])
+    return Threads(Memory(InMemoryCache(), archive, InMemoryQueue(), MemorySettings()))
+
+
+_THREADS = _threads()
+
+
+def _read(cursor: str) -> None:
+    """Ask for a page of each list with the cursor."""
+    for page in (
+        lambda: _THREADS.messages("t", 2, cursor, descending=False),
+        lambda: _THREADS.messages("t", 2, cursor, descending=True),
+        lambda: _THREADS.list_for("u", 2, cursor),
+    ):
+        try:
+            items: Any = page().items
+        except InvalidCursor:
+            continue
+        assert len(items) <= 2
+
+
+@rubbish.fuzz
+@given(rubbish.any_text | rubbish.damaged_text(encode("messages:asc:t", _GOOD)))
+def test_any_text(cursor: str) -> None:
+    """Noise, and cursors of this list with a stretch of them changed."""
+    _read(cursor)
+
+
+@rubbish.fuzz
+@given(_places)
+def test_cursors_that_somebody_forged(place: list[Any]) -> None:
+    """The check in a cursor is against mistakes: one that is right around a wrong place is refused all the same."""
+    for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
+        try:
+            cursor = encode(listing, place)
+        except TypeError:  # what no JSON holds cannot be sent
+            continue
+        _read(cursor)
+
+
+@rubbish.fuzz
+@given(st.binary(max_size=40))
+def test_checked_noise(content: bytes) -> None:
+    """A right check around what is no JSON."""
+    raw = _check("messages:asc:t", content) + content
+    _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+
+
+@rubbish.fuzz
+@given(rubbish.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3))
+def test_what_was_encoded_is_decoded(listing: str, place: list[str | int]) -> None:
+    """Any listing and any place come back as they were; for another listing the cursor is none."""
+    if any("\ud800" <= character <= "\udfff" for character in listing):
+        return
+    cursor = encode(listing, place)
+    assert decode(listing, cursor) == place
+    with pytest.raises(InvalidCursor):
+        decode(f"{listing}.", cursor)

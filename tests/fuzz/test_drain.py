@@ -1,0 +1,91 @@
+"""The sync function on rubbish records: no batch fails because of one record, and none is dropped unread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.sync.drain import Drain, Received
+from shared.errors import InvalidRecord, StoreUnavailable
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from tests.support import rubbish
+from tests.support.exchanges import exchange
+
+_GOOD = exchange(1, "survivor")
+_RECORD = {"messageId": "good", "receiptHandle": "good", "body": _GOOD.to_wire(), "attributes": {}}
+
+
+class _Queue:
+    """Notes dead letters; nothing else is asked of it while L2 answers."""
+
+    def __init__(self, *, is_away: bool = False) -> None:
+        self.dead: list[tuple[str, str, str]] = []
+        self._is_away = is_away
+
+    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+        """Note it."""
+        if self._is_away:
+            raise StoreUnavailable("queue")
+        assert reason
+        assert detail
+        self.dead.append((message.body, reason, detail))
+
+    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
+        """Do nothing of it."""
+        raise AssertionError((messages, delay_seconds))
+
+    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+        """Do nothing of it."""
+        raise AssertionError((messages, seconds))
+
+
+def _drained(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str, str, str]]]:
+    archive, queue = InMemoryArchive(), _Queue()
+    outcome = Drain(archive, InMemoryCache(), queue).run(records)
+    assert outcome.failed == []
+    assert outcome.stored + outcome.duplicates + len(queue.dead) == len(records)
+    return archive, queue.dead
+
+
+@rubbish.fuzz
+@given(st.data(), st.integers(0, 5))
+def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
+    """Every record has the fate that it has alone: stored, or a dead letter with a reason; the good one is stored."""
+    others = [data.draw(rubbish.records(number)) for number in range(many)]
+    at = data.draw(st.integers(0, many))
+
+    archive, dead = _drained([*others[:at], _RECORD, *others[at:]])
+
+    assert dead == [letter for record in others for letter in _drained([record])[1]]
+    stored = [message.content for message in archive.messages("survivor", 10, None, descending=False)]
+    assert stored[:2] == [_GOOD.user_message, _GOOD.assistant_message]
+
+
+@rubbish.fuzz
+@given(rubbish.values | rubbish.damaged_fields(_RECORD))
+def test_what_is_no_record(record: Any) -> None:
+    """It is read, or refused by name; its count is small enough to be an exponent."""
+    try:
+        message, reason = Received.from_record(record), ""
+    except InvalidRecord as refused:
+        message, reason = Received.unreadable(record), refused.reason
+
+    assert reason in {"", "no_record"}
+    assert message.message_id
+    assert message.body or not reason
+    assert 0 <= message.receive_count < 10_000
+
+
+@pytest.mark.parametrize(
+    ("record", "name"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
+)
+def test_what_cannot_be_buried_stays(record: Any, name: str) -> None:
+    """With the dead-letter queue away the answer names it; one without a name fails the batch, and comes again."""
+    outcome = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_away=True)).run([record, _RECORD])
+
+    assert outcome.failed == [name]
+    assert outcome.stored == 1

@@ -1,0 +1,118 @@
+"""The parser of queue records: a body is an exchange, exactly, or refused with a reason, and never anything else."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import InvalidRecord
+from shared.models import Exchange
+from shared.stores import redis_entries
+from tests.support import rubbish, strategies
+
+_REASONS = {"not_json", "unknown_version", "missing_field", "invalid_field"}
+_MOST_BYTES = 1 << 20
+# What takes a millisecond or a few; a hundred times as long would be a way to stop the drain.
+_SECONDS = 5.0
+
+
+def _parsed(body: Any) -> Exchange | InvalidRecord:
+    try:
+        return Exchange.from_wire(body)
+    except InvalidRecord as refused:
+        return refused
+
+
+def _check(body: Any) -> None:
+    parsed = _parsed(body)
+    if isinstance(parsed, InvalidRecord):
+        assert parsed.reason in _REASONS
+        # A detail goes to logs and attributes: never with all that somebody said.
+        assert 0 < len(parsed.detail) < 200
+        return
+    wire = parsed.to_wire()
+    again = Exchange.from_wire(wire)
+    assert again == parsed
+    assert again.to_wire() == wire
+    assert 0 <= parsed.order.int < 1 << 128
+    # What was accepted can be kept in the list, too, and be read back from it.
+    assert tuple(redis_entries.decode(entry) for entry in redis_entries.encode(parsed)) == parsed.messages
+
+
+@rubbish.fuzz
+@given(rubbish.bodies())
+def test_any_body(body: str) -> None:
+    """As text, and as bytes where it has any."""
+    _check(body)
+    _check(body.encode(errors="surrogatepass"))
+
+
+@rubbish.fuzz
+@given(strategies.exchanges(), st.data())
+def test_damaged_bytes(made: Exchange, data: st.DataObject) -> None:
+    """Bytes of a good body, some of them others: also what is no UTF-8."""
+    _check(data.draw(rubbish.damaged_bytes(made.to_wire().encode())))
+
+
+@rubbish.fuzz
+@given(st.binary(max_size=200))
+def test_noise(body: bytes) -> None:
+    """Any bytes."""
+    _check(body)
+
+
+@rubbish.fuzz
+@given(strategies.exchanges(), rubbish.any_text, rubbish.values)
+def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) -> None:
+    """A later version's field, whatever it holds that JSON can, is passed over."""
+    record = json.loads(made.to_wire())
+    if name in record:
+        return
+    parsed = _parsed(rubbish.as_json({**record, name: value}))
+    assert parsed == made or (isinstance(parsed, InvalidRecord) and parsed.reason == "not_json")
+
+
+@pytest.mark.parametrize("body", [None, 17, 1.5, True, [], {}, {"version": 1}, object(), memoryview(b"[]")])
+def test_what_is_no_body(body: Any) -> None:
+    """A record may hold anything where its body should be."""
+    _check(body)
+
+
+_GOOD = {
+    "version": 1,
+    "exchange_id": "019a0000-0000-7def-8123-456789abcdef",
+    "thread_id": "t",
+    "user_id": None,
+    "user_message": "q",
+    "assistant_message": "a",
+    "document_ids": [],
+    "created_at": "2026-01-01T00:00:00Z",
+}
+_HUGE = {
+    "nested lists": "[" * (_MOST_BYTES // 2) + "]" * (_MOST_BYTES // 2),
+    "nested objects": '{"a":' * (_MOST_BYTES // 6) + "1" + "}" * (_MOST_BYTES // 6),
+    "open lists": "[" * _MOST_BYTES,
+    "one number": "9" * _MOST_BYTES,
+    "an exponent": "1e" + "9" * (_MOST_BYTES - 2),
+    "a version of a million digits": json.dumps(_GOOD).replace('"version": 1', '"version": ' + "1" * _MOST_BYTES),
+    "one name a million times": '{"a":1' + ',"a":1' * (_MOST_BYTES // 6) + "}",
+    "an id of a megabyte": json.dumps(_GOOD | {"thread_id": "x" * _MOST_BYTES}),
+    "a time of a megabyte": json.dumps(_GOOD | {"created_at": "2" * _MOST_BYTES}),
+    "an exchange id of a megabyte": json.dumps(_GOOD | {"exchange_id": "{" * _MOST_BYTES}),
+    "as many documents as fit": json.dumps(_GOOD | {"document_ids": ["x"] * (_MOST_BYTES // 5)}),
+    "escapes": json.dumps(_GOOD | {"user_message": "\x01" * (_MOST_BYTES // 6)}),
+    "backslashes": '"' + "\\" * _MOST_BYTES,
+}
+
+
+@pytest.mark.parametrize("body", _HUGE.values(), ids=_HUGE.keys())
+def test_the_largest_messages_cost_no_more_than_their_size(body: str) -> None:
+    """A message of SQS's full size that was made to be slow is read, or refused, in bounded time."""
+    begin = time.monotonic()
+    _check(body)
+    assert time.monotonic() - begin < _SECONDS

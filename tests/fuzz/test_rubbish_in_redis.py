@@ -1,0 +1,175 @@
+"""Whatever stands in Redis, reading answers: with what can be read, and never with an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.sync.queues import SqsQueues
+from functions.sync.sweep import Sweep
+from infra.local.servers import ValkeyServer
+from shared.errors import InvalidRecord
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.settings import MemorySettings
+from shared.stores.in_memory import InMemoryArchive, InMemoryQueue
+from shared.stores.redis import RedisCache
+from shared.stores.redis_entries import decode, decode_pending, encode, is_whole
+from shared.stores.redis_names import (
+    BEGUN,
+    EPOCH,
+    OUTBOX,
+    claim_key,
+    messages_key,
+    no_preferences_key,
+    pending_key,
+    preferences_key,
+    tombstone_key,
+    user_threads_key,
+)
+from tests.support import rubbish, strategies
+from tests.support.exchanges import exchange
+from tests.support.queues import Queues
+
+_KNOWN = exchange(1, "t", "u")
+_OWN = encode(_KNOWN)
+_noise = st.binary(max_size=20) | rubbish.values.map(lambda value: rubbish.as_json(value).encode())
+
+
+@st.composite
+def _entries(draw: st.DrawFn) -> bytes:
+    """Return an entry of a list: the project's own, damaged in its fields or its bytes, marked, or noise."""
+    good = draw(st.sampled_from(_OWN) | strategies.exchanges().map(lambda made: encode(made)[0]))
+    mark = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}']))
+    return draw(
+        st.just(good[:-1] + mark if mark else good)
+        | rubbish.damaged_fields(json.loads(good)).map(lambda fields: rubbish.as_json(fields).encode())
+        | rubbish.damaged_bytes(good)
+        | _noise
+    )
+
+
+@rubbish.fuzz
+@given(st.lists(_entries(), max_size=4))
+def test_any_entry(entries: list[bytes]) -> None:
+    """An entry is a message that the API can show, or None."""
+    for entry in entries:
+        message = decode(entry)
+        if message is not None:
+            json.dumps(message.to_json()).encode()
+        decode_pending("t", entry)
+    assert is_whole(entries, 4) in {True, False}
+
+
+# --- in a real server ---
+
+
+@pytest.fixture
+def cache(real_cache: Callable[..., RedisCache]) -> RedisCache:
+    """L1 as one process has it, which keeps what it learned from one example to the next, as a sandbox does."""
+    return real_cache(max_thread_messages=3)
+
+
+def _put(client: redis.Redis, key: str, kind: str, contents: list[bytes]) -> None:
+    client.delete(key)
+    match kind:
+        case "list" if contents:
+            client.rpush(key, *contents)
+        case "hash" if contents:
+            client.hset(key, mapping={content: content for content in contents})
+        case "set" if contents:
+            client.sadd(key, *contents)
+        case "sorted set" if contents:
+            client.zadd(key, dict.fromkeys(contents, 1.0))
+        case "string":
+            client.set(key, b"".join(contents))
+        case _:
+            pass
+
+
+_KEYS = {
+    messages_key("t"): "list",
+    pending_key("t"): "hash",
+    tombstone_key("t"): "string",
+    claim_key("t"): "string",
+    preferences_key("u"): "hash",
+    no_preferences_key("u"): "string",
+    user_threads_key("u"): "sorted set",
+    EPOCH: "hash",
+}
+_KINDS = ["list", "hash", "set", "sorted set", "string", "nothing"]
+
+
+@rubbish.fuzz
+@given(st.data())
+def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data: st.DataObject) -> None:
+    """Turns and people read on, whatever one or two of the project's keys hold."""
+    archive = InMemoryArchive()
+    archive.store([_KNOWN])
+    memory = Memory(cache, archive, InMemoryQueue(), MemorySettings(max_thread_messages=3))
+    with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
+        client.flushall()
+        for key in data.draw(st.lists(st.sampled_from(sorted(_KEYS)), min_size=1, max_size=2, unique=True)):
+            kind = data.draw(st.just(_KEYS[key]) | st.sampled_from(_KINDS))
+            contents = data.draw(st.lists(_entries() | _noise, max_size=4))
+            _put(client, key, kind, contents)
+            if key == EPOCH and kind == "hash":
+                for name in data.draw(st.lists(st.sampled_from(["began", "settled", "doubt"]), unique=True)):
+                    client.hset(key, name, data.draw(_noise))
+
+        answers: list[Any] = [
+            cache.read("t", "u"),
+            Threads(memory).get("t"),
+            Threads(memory).messages("t", 10, None, descending=False),
+            Threads(memory).list_for("u", 10, None),
+            Users(memory).preferences("u"),
+        ]
+        recalled = memory.turn("t", "u").recall()
+
+    assert all(answer is not None for answer in answers)
+    json.dumps([message.to_json() for message in recalled.messages]).encode()
+    # A key of another type takes no writes, which is told as an outage of Redis, and as no other.
+    assert set(recalled.degraded) <= {"redis"}
+
+
+@rubbish.fuzz
+@given(
+    waiting=st.lists(strategies.exchanges().map(lambda made: made.to_wire().encode()) | _noise, max_size=5),
+    begun=st.lists(_noise | st.just(b"t"), max_size=3),
+)
+def test_the_sweep_gets_past_anything(
+    cache: RedisCache, valkey: ValkeyServer, waiting: list[bytes], begun: list[bytes]
+) -> None:
+    """What waits in the outbox is stored or buried, whatever it is; strangers among the threads stop nothing."""
+    buried: list[str] = []
+
+    def bury(body: str, error: InvalidRecord) -> None:
+        assert error.reason
+        buried.append(body)
+
+    with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
+        client.flushall()
+        if waiting:
+            client.rpush(OUTBOX, *waiting)
+        if begun:
+            client.sadd(BEGUN, *begun)
+        swept = Sweep(InMemoryArchive(), cache, 3, bury=bury, purge=lambda: 0).run()
+        left = client.llen(OUTBOX)
+
+    assert (left, swept.skipped) == (0, [])
+    assert swept.refused == len(buried)
+    assert swept.stored + swept.refused <= len(waiting)
+
+
+def test_a_buried_body_is_one_that_sqs_takes(queues: Queues) -> None:
+    """What SQS refuses in a body is left out of it, so that it does not stay in the outbox for ever."""
+    SqsQueues(queues.settings()).bury("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
+
+    assert queues.dead()[0][0] == "a?b?c?d\n🧠"

@@ -1,0 +1,130 @@
+"""Hypothesis strategies of what nobody should send: good things that were damaged, and noise.
+
+`FUZZ_EXAMPLES=100000 pytest tests/fuzz` looks longer, and elsewhere each time; without it the examples are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from tests.support import strategies
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
+fuzz = settings(
+    max_examples=EXAMPLES,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+_SURROGATES = st.characters(categories=["Cs"])
+_NUMBERS = st.integers() | st.integers(-(1 << 80), 1 << 80) | st.floats() | st.sampled_from([10**400, -0.0, 1e308])
+any_text = st.text(st.characters() | _SURROGATES, max_size=30)
+_ODD_TEXTS = st.sampled_from(
+    [
+        "",
+        "\x00",
+        "\ud800",
+        "\ufeff",
+        "x" * 256,
+        "9" * 5_000,
+        "1970-01-01T00:00:00Z",
+        "9999-12-31T24:00:00Z",
+        "9999-12-31T23:59:59.999999-23:59",
+        "2026-W01-1T00Z",
+        "20260101T000000,5Z",
+        "2026-01-01T00:00:00+23:59:59.999999",
+        "{00000000-0000-0000-0000-000000000000}",
+        "urn:uuid:00000000-0000-0000-0000-000000000000",
+        "0_0000000-0000-0000-0000-000000000000",
+        "+0000000-0000-0000-0000-0000000000000",
+        "-".join("\u0660" * length for length in (8, 4, 4, 4, 12)),
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+    ]
+)
+scalars = st.none() | st.booleans() | _NUMBERS | any_text | _ODD_TEXTS
+# Anything that a JSON parser may return, and some that none does.
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON, also one that strict parsers refuse: lone surrogates, infinities, huge numbers."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+@st.composite
+def damaged_fields(draw: st.DrawFn, good: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with one to three of its fields lost, replaced, renamed or put beside strange ones."""
+    fields = dict(good)
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(st.sampled_from([*fields, "extra"]))
+        match draw(st.sampled_from(["lose", "replace", "rename", "wrap", "add"])):
+            case "lose":
+                fields.pop(name, None)
+            case "replace":
+                fields[name] = draw(values)
+            case "rename":
+                fields[draw(any_text)] = fields.pop(name, None)
+            case "wrap":
+                fields[name] = [fields.get(name)]
+            case _:
+                fields[draw(any_text)] = draw(values)
+    return fields
+
+
+@st.composite
+def damaged_text(draw: st.DrawFn, good: str) -> str:
+    """Return a text with a stretch of it cut out, doubled, or replaced by noise."""
+    start = draw(st.integers(0, len(good)))
+    end = draw(st.integers(start, min(len(good), start + 40)))
+    stretch = draw(
+        st.sampled_from(["", good[start:end] * 2, "\\u0000", "\\ud83d", '"', "}", "]", "1e999", "NaN", "-"]) | any_text
+    )
+    return good[:start] + stretch + good[end:]
+
+
+@st.composite
+def damaged_bytes(draw: st.DrawFn, good: bytes) -> bytes:
+    """Return bytes with a stretch of them cut out, doubled, or replaced by noise."""
+    start = draw(st.integers(0, len(good)))
+    end = draw(st.integers(start, min(len(good), start + 40)))
+    return good[:start] + draw(st.just(good[start:end] * 2) | st.binary(max_size=12)) + good[end:]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> str:
+    """Return a message body: good, damaged in its fields or in its text, any JSON, or noise."""
+    good = draw(strategies.exchanges()).to_wire()
+    return draw(
+        st.just(good)
+        | damaged_fields(json.loads(good)).map(as_json)
+        | damaged_text(good)
+        | values.map(as_json)
+        | any_text
+    )
+
+
+@st.composite
+def records(draw: st.DrawFn, number: int) -> Any:
+    """Return one record of an event: good around any body, damaged, or nothing like a record."""
+    good = {
+        "messageId": f"message-{number}",
+        "receiptHandle": f"receipt-{number}",
+        "body": draw(bodies()),
+        "attributes": {"ApproximateReceiveCount": str(draw(st.integers(1, 12)))},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+    }
+    odd_count = st.fixed_dictionaries({"ApproximateReceiveCount": scalars}).map(
+        lambda found: {**good, "attributes": found}
+    )
+    return draw(st.just(good) | damaged_fields(good) | odd_count | values)
