@@ -132,10 +132,9 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 # Apart, because this LocalStack needs Python 3.13, and libraries of its time.
 .venv-localstack/.stamp: $(VENV)/.stamp-venv requirements/localstack.txt
 	@echo "Installing LocalStack ..."
-	@# What pyenv puts on the path is there for versions, too, that it then does not start.
-	@for python in python$(RUNTIME) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(RUNTIME).*/bin/python$(RUNTIME); do \
-	  if "$$python" -c '' 2>/dev/null; then exec "$$python" -m venv --clear .venv-localstack; fi; done; \
-	  echo "LocalStack needs Python $(RUNTIME), which was not found: install it, on the path or by pyenv." >&2; exit 1
+	@python=$$($(BIN)/python -c 'from infra.artifact.interpreter import find_python; print(find_python("$(RUNTIME)") or "")'); \
+	[ -n "$$python" ] || { echo "LocalStack needs Python $(RUNTIME), which was not found: install it." >&2; exit 1; }; \
+	"$$python" -m venv --clear .venv-localstack
 	@$(BIN)/uv pip install --python .venv-localstack/bin/python --require-hashes --compile-bytecode \
 	  -r requirements/localstack.txt
 	@touch $@
