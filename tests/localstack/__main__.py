@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.local.environment import ACCESS_KEY, LOCAL, REGION
+from infra.local.environment import ACCESS_KEY, HANDED_ON, LOCAL, REGION
 from infra.local.project import PROJECT_ROOT
 from infra.local.servers import PostgresServer, ValkeyServer
 from tests.localstack.server import LocalStackServer
@@ -25,7 +25,9 @@ def main(arguments: list[str]) -> int:
         ValkeyServer(Path(scratch) / "valkey") as valkey,
         LocalStackServer(Path(scratch) / "localstack") as localstack,
     ):
-        environment = os.environ | {
+        # Whatever the person who runs the tests has set: what the tests expect are the defaults.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(HANDED_ON)}
+        environment = inherited | {
             # The deployment calls make and uv by name.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "AWS_ENDPOINT_URL": localstack.url,
