@@ -21,7 +21,7 @@ INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench chaos build lock clean
-.PHONY: build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
+.PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -72,6 +72,12 @@ docs: $(VENV)/.stamp-dev ## Write docs/api.md anew from the API's own descriptio
 
 audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Look for known vulnerabilities in what is pinned
 	@$(BIN)/python -m infra.audit
+
+check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates with sam validate and checkov
+	SAM_CLI_TELEMETRY=0 .venv-build/bin/sam validate --lint --region us-east-1
+	@# Offline: its own policies, nothing asked for or sent.
+	for where in "--file template.yaml" "--directory infra"; do \
+	  LOG_LEVEL=ERROR .venv-check/bin/checkov --framework cloudformation --skip-download --quiet --compact $$where || exit 1; done
 
 bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
 	@$(BIN)/python -m tests.bench
@@ -156,6 +162,13 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 	@cd $(REACT)/tests/react-18 && npm ci --silent
 	@touch $@
 
+# Apart too: checkov pins what others pin otherwise.
+.venv-check/.stamp: $(VENV)/.stamp-venv requirements/check.txt
+	@echo "Installing checkov ..."
+	@$(PYTHON) -m venv .venv-check
+	@$(BIN)/uv pip install --quiet --python .venv-check/bin/python --require-hashes -r requirements/check.txt
+	@touch $@
+
 # --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
 
 build-AgentFunction:
@@ -180,7 +193,7 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	for name in local agent sync migrate deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
-	for name in build runtime bootstrap; do \
+	for name in build check runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	for name in $(CLIENTS); do $(COMPILE) --upgrade clients/python/requirements/$$name.in \
 	  -o clients/python/requirements/$$name.txt || exit 1; done
@@ -188,7 +201,7 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 	  requirements/localstack.in -o requirements/localstack.txt
 
 clean: ## Remove what was installed and built; the data in .local stays
-	rm -rf $(VENV) .venv-build .venv-localstack .venv-clients .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	rm -rf clients/page/node_modules functions/agent/static/built
 	find . -name __pycache__ -prune -exec rm -rf {} +

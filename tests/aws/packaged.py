@@ -1,0 +1,70 @@
+"""The template and its nested stacks as `sam package` leaves them: each local path is uploaded, and an address then."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from infra.local.bundle import make_bundle
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT: Final = Path(__file__).parents[2]
+BUCKET: Final = "packages"
+_CODE: Final = "code.zip"
+
+
+class Package:
+    """What is in the bucket.
+
+    Args:
+        s3: The emulator's.
+        endpoint_url: Where it is.
+        changes: Texts of the templates and what takes their place: what the emulator cannot be.
+    """
+
+    def __init__(self, s3: S3Client, endpoint_url: str, changes: dict[str, str]) -> None:
+        self._s3, self._endpoint_url, self._changes = s3, endpoint_url, changes
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key=_CODE, Body=_code())
+
+    def upload(self, path: Path = ROOT / "template.yaml") -> str:
+        """Upload a template, and what it names, and return its URL."""
+        text = path.read_text()
+        for given, taken in self._changes.items():
+            text = text.replace(given, taken)
+        template = yaml_parse(text)
+        sections = [template.get("Globals", {}).get("Function", {})]
+        sections += [resource.get("Properties", {}) for resource in template["Resources"].values()]
+        for section in sections:
+            self._replace(section)
+        key = f"{path.stem}.json"
+        self._s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(template, default=str).encode())
+        return f"{self._endpoint_url}/{BUCKET}/{key}"
+
+    def _replace(self, section: dict[str, Any]) -> None:
+        address = {"S3Bucket": BUCKET, "S3Key": _CODE}
+        if section.get("CodeUri") == ".":
+            section["CodeUri"] = f"s3://{BUCKET}/{_CODE}"
+        for name in ("Code", "Content"):
+            if section.get(name) == "..":
+                section[name] = address
+        if "TemplateURL" in section:
+            section["TemplateURL"] = self.upload(ROOT / section["TemplateURL"])
+
+
+def _code() -> bytes:
+    """Return the functions' code and the migrations' as one zip."""
+    buffer = io.BytesIO(make_bundle().content)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        folder = ROOT / "infra"
+        for path in [folder / "__init__.py", folder / "schema.py", *sorted((folder / "migrations").rglob("*"))]:
+            if path.is_file() and path.suffix != ".pyc":
+                archive.write(path, path.relative_to(ROOT).as_posix())
+    return buffer.getvalue()

@@ -1,0 +1,89 @@
+"""What the roles of the transformed templates may do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # ships no types
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+ROOT: Final = Path(__file__).parents[2]
+_MANAGED: Final = ("AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSLambdaVPCAccessExecutionRole")
+_NOTHING: Final = {"Ref": "AWS::NoValue"}
+
+
+class _Managed:
+    """The managed policies that SAM would attach, so that a test sees them if it does."""
+
+    def load(self) -> dict[str, str]:
+        return {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in _MANAGED}
+
+
+def transformed() -> dict[str, Any]:
+    """Return template.yaml as CloudFormation gets it from SAM, for a stage on AWS with everything on."""
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+    values = {"Stage": "prod", "BedrockModelId": "a.model", "AWS::Region": "eu-west-1", "AWS::Partition": "aws"}
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": "eu-west-1"}):
+        return dict(_with_everything_on(transform(template, values, _Managed())))
+
+
+def nested(name: str) -> dict[str, Any]:
+    """Return a nested stack's template."""
+    return dict(_with_everything_on(yaml_parse((ROOT / "infra" / f"{name}.yaml").read_text())))
+
+
+def _with_everything_on(value: Any) -> Any:
+    """Return the value with every condition true."""
+    if isinstance(value, dict):
+        if set(value) == {"Fn::If"}:
+            return _with_everything_on(value["Fn::If"][1])
+        return {key: _with_everything_on(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [one for one in map(_with_everything_on, value) if one != _NOTHING]
+    return value
+
+
+def role_of(template: dict[str, Any], function: str) -> dict[str, Any]:
+    """Return the role of a function, by what the function refers to."""
+    name = template["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"]
+    return dict(template["Resources"][name[0] if isinstance(name, list) else name.split(".")[0]])
+
+
+def statements(role: dict[str, Any], effect: str = "Allow") -> list[dict[str, Any]]:
+    """Return the statements of a role's policies, actions and resources as lists."""
+    found = [
+        statement
+        for policy in role["Properties"].get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == effect
+    ]
+    return [{**one, "Action": _listed(one["Action"]), "Resource": _listed(one["Resource"])} for one in found]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(role: dict[str, Any]) -> dict[str, set[str]]:
+    """Return each action with the resources it is allowed on, as the templates write them."""
+    found: dict[str, set[str]] = {}
+    for statement in statements(role):
+        for action in statement["Action"]:
+            found.setdefault(action, set()).update(_name(resource) for resource in statement["Resource"])
+    return found
+
+
+def _name(resource: Any) -> str:
+    if isinstance(resource, str):
+        return resource
+    if "Ref" in resource:
+        return str(resource["Ref"])
+    if "Fn::Sub" in resource:
+        given = resource["Fn::Sub"]
+        return str(given[0] if isinstance(given, list) else given)
+    path = resource["Fn::GetAtt"]
+    return ".".join(path) if isinstance(path, list) else str(path)

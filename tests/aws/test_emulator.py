@@ -1,0 +1,233 @@
+"""The whole system as it is deployed to AWS, nested stacks and all, on the emulator, as far as that goes.
+
+The emulator makes the network, the cluster, the cache, the roles, the alarms; it has no RDS Proxy, no NAT gateway, no
+flow logs, and behind the cluster's name there is no PostgreSQL. So the stage is `dev` without a way out, and the name
+leads to the embedded PostgreSQL, which the migration function, invoked by the emulator's CloudFormation, really
+migrates. It has no TLS, and takes whoever comes for signed in: that a token is good is what only AWS can say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import psycopg
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.local.emulator_server import EmulatorServer
+from infra.local.environment import ACCESS_KEY, REGION
+from infra.local.servers import PostgresServer
+from tests.aws.packaged import Package
+from tests.support.servers import admin
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+STACK = "hybrid-memory-dev"
+PARAMETERS = {
+    "Stage": "dev",
+    "AuthJwksUrl": "https://issuer.example.com/keys",
+    "AuthIssuer": "https://issuer.example.com",
+    "AuthAudience": "memory",
+    "NatGateways": "0",
+    "DatabaseMinCapacity": "0",
+    "DatabaseProxy": "false",
+    "AgentConcurrency": "20",
+    "ApiKeyRequired": "true",
+    "ApiAccessLogs": "true",
+    "AlarmEmail": "operator@example.com",
+}
+NESTED = {
+    "NetworkStack",
+    "DatabaseStack",
+    "CacheStack",
+    "MigrationStack",
+    "ReleaseStack",
+    "AlarmStack",
+    "StoreAlarmStack",
+    "DashboardStack",
+}
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """Where the stacks are deployed to."""
+
+    endpoint_url: str
+    database_url: str
+    template_url: str
+
+    def client(self, service: str) -> Any:
+        """Return a client."""
+        session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+        config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, proxies={})
+        return session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Run the emulator and a PostgreSQL that has the roles that RDS has, and nothing else."""
+    state = tmp_path_factory.mktemp("aws")
+    with PostgresServer(state / "postgres") as postgres:
+        _make_it_aurora(postgres)
+        # psycopg's own way to send a name elsewhere.
+        settings = {"PGHOSTADDR": "127.0.0.1"}
+        with EmulatorServer(state / "emulator", settings) as server:
+            made = Emulator(server.url, f"postgresql://memory_owner@127.0.0.1:{postgres.port}/memory", "")
+            changes = {":5432/memory": f":{postgres.port}/memory", "sslmode=require": "sslmode=disable"}
+            changes["sslmode=${SslMode}"] = "sslmode=disable"
+            url = Package(made.client("s3"), server.url, changes).upload()
+            yield Emulator(made.endpoint_url, made.database_url, url)
+
+
+def _make_it_aurora(postgres: PostgresServer) -> None:
+    with admin(postgres) as operator:
+        operator.execute("create role rds_iam")
+        operator.execute("create role memory_owner login superuser")
+        row = operator.execute("show hba_file").fetchone()
+        assert row is not None
+        rules = Path(str(row[0]))
+        rules.write_text("host memory memory_owner,memory 127.0.0.1/32 trust\n" + rules.read_text())
+        operator.execute("select pg_reload_conf()")
+
+
+def _create(emulator: Emulator, name: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """Create the stack and return it; on failure, with the reasons of all the stacks in it."""
+    cloudformation: CloudFormationClient = emulator.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateURL=emulator.template_url,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    try:
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 90})
+    except Exception as error:
+        raise AssertionError("\n".join(_reasons(cloudformation))) from error
+    return dict(cloudformation.describe_stacks(StackName=name)["Stacks"][0])
+
+
+def _reasons(cloudformation: CloudFormationClient) -> list[str]:
+    found = []
+    for stack in cloudformation.describe_stacks()["Stacks"]:
+        events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+        found += [
+            f"{stack['StackName']}/{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in events
+            if event.get("ResourceStatus", "").endswith("FAILED")
+        ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(emulator: Emulator) -> dict[str, Any]:
+    """Deploy the system."""
+    return _create(emulator, STACK, PARAMETERS)
+
+
+@pytest.fixture(scope="module")
+def outputs(stack: dict[str, Any]) -> dict[str, str]:
+    """Return what the stack says of itself."""
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def test_every_stack_is_complete(emulator: Emulator, stack: dict[str, Any]) -> None:
+    """The root and all the nested ones."""
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    cloudformation = emulator.client("cloudformation")
+    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    nested = {one["LogicalResourceId"]: one for one in resources if one["ResourceType"] == "AWS::CloudFormation::Stack"}
+    assert set(nested) == NESTED
+    assert {one["ResourceStatus"] for one in nested.values()} == {"CREATE_COMPLETE"}
+
+
+def test_the_contracts_outputs(outputs: dict[str, str]) -> None:
+    """Are there on AWS as anywhere else, and with them what only AWS has."""
+    contract = {"ApiUrl", "ExchangeQueueUrl", "ExchangeDeadLetterQueueUrl", "AgentFunctionName", "SyncFunctionName"}
+    assert contract | {"AgentAliasArn", "AlarmTopicArn", "DashboardName", "DatabaseHost", "RedisAddress"} <= set(
+        outputs
+    )
+
+
+def test_the_database_is_migrated_before_the_functions_are_there(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """By the migration function, which CloudFormation invoked; the functions carry what it answered."""
+    with psycopg.connect(emulator.database_url) as connection:
+        row = connection.execute("select version_num from alembic_version").fetchone()
+        assert connection.execute("select pg_has_role('memory', 'rds_iam', 'member')").fetchone() == (True,)
+    assert row is not None
+    for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"]):
+        assert _environment(emulator, name)["SCHEMA_REVISION"] == row[0]
+
+
+def _environment(emulator: Emulator, function: str) -> dict[str, str]:
+    configuration = emulator.client("lambda").get_function_configuration(FunctionName=function)
+    return dict(configuration["Environment"]["Variables"])
+
+
+def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """Both stores are signed in to by IAM, with TLS."""
+    for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"]):
+        environment = _environment(emulator, name)
+        assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")
+        assert environment["DATABASE__URL"].startswith("postgresql://memory@")
+        assert (environment["REDIS__TLS"], environment["REDIS__PASSWORD"]) == ("true", "")
+
+
+def test_the_functions_sign_in(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """The function behind the alias reaches PostgreSQL as `memory`, and says of Valkey that it is not there."""
+    functions = emulator.client("lambda")
+    functions.get_waiter("published_version_active").wait(
+        FunctionName=outputs["AgentFunctionName"], Qualifier="live", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    answer = json.loads(functions.invoke(FunctionName=outputs["AgentAliasArn"], Payload=_health())["Payload"].read())
+    health = json.loads(answer["body"])
+    assert health == {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"}
+
+
+def _health() -> bytes:
+    event = {
+        "resource": "/{proxy+}",
+        "path": "/health",
+        "httpMethod": "GET",
+        "headers": {},
+        "queryStringParameters": None,
+        "requestContext": {"requestId": "r", "stage": "dev", "identity": {"sourceIp": "127.0.0.1"}},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+    return json.dumps(event).encode()
+
+
+def test_the_api_calls_the_alias(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """Every method of it, and only the ones that the function knows."""
+    gateway = emulator.client("apigateway")
+    api = outputs["ApiUrl"].split("//")[1].split(".")[0]
+    called = set()
+    for resource in gateway.get_resources(restApiId=api, embed=["methods"])["items"]:
+        for method in resource.get("resourceMethods", {}):
+            integration = gateway.get_integration(restApiId=api, resourceId=resource["id"], httpMethod=method)
+            called.add(integration["uri"].split("functions/")[1].removesuffix("/invocations"))
+    assert called == {outputs["AgentAliasArn"]}
+
+
+def test_alarms_have_somebody_to_tell(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """Each of them, and the mailbox that was named."""
+    cloudwatch = emulator.client("cloudwatch")
+    alarms = cloudwatch.describe_alarms(MaxRecords=100)["MetricAlarms"]
+    assert len(alarms) > 20
+    assert {action for alarm in alarms for action in alarm["AlarmActions"]} == {outputs["AlarmTopicArn"]}
+    topic = emulator.client("sns").list_subscriptions_by_topic(TopicArn=outputs["AlarmTopicArn"])
+    assert [one["Endpoint"] for one in topic["Subscriptions"]] == ["operator@example.com"]
+
+
+def test_a_stage_without_tokens_is_refused(emulator: Emulator) -> None:
+    """Before anything is made, with a sentence that names what is missing."""
+    with pytest.raises(ClientError, match="give AuthJwksUrl, AuthIssuer and AuthAudience"):
+        _create(emulator, "open", {"Stage": "prod"})
