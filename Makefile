@@ -59,6 +59,7 @@ clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Bring the Reac
 
 test-page: $(VENV)/.stamp-dev ## Use the page in Chromium, against the embedded stack (IMAGES=docs/images takes the pictures anew)
 	@$(BIN)/python -m infra.page --required
+	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
 
 lint: $(VENV)/.stamp-dev ## Check style, types and templates

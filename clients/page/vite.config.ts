@@ -26,5 +26,7 @@ export default defineConfig({
   },
   server: {
     host: '127.0.0.1',
+    // `npm run dev` shows the page on an address of its own; what it asks for goes to the API.
+    proxy: process.env.API ? { '^/(run|threads|users|health|status|docs|openapi)': { target: process.env.API } } : {},
   },
 });

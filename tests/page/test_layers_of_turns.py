@@ -109,3 +109,53 @@ def test_every_store_has_its_state(chat: ChatPage) -> None:
     """In words."""
     stores = chat.memory.get_by_role("list", name="Stores").get_by_role("listitem")
     expect(stores).to_have_text([re.compile(f"^{name}.*ok$") for name in ("Redis", "PostgreSQL", "Queue")])
+
+
+def _message(number: int, role: str, **more: object) -> dict[str, object]:
+    """Return a message of an exchange as a layer shows it."""
+    exchange_id = f"00000000-0000-4000-8000-{number:012}"
+    created_at = f"2026-01-01T00:00:{number:02}.000000Z"
+    return {"role": role, "preview": f"{role} {number}", "exchange_id": exchange_id, "created_at": created_at, **more}
+
+
+def _exchange(number: int, **more: object) -> list[dict[str, object]]:
+    return [_message(number, "user", **more), _message(number, "assistant", **more)]
+
+
+FOREIGN = {"role": "user", "preview": "by hand", "exchange_id": None, "created_at": None, "is_drained": None}
+LISTED = [*_exchange(2, is_drained=True), FOREIGN, *_exchange(3, is_drained=False)]
+STORED = [*_exchange(1), *_exchange(2)]
+THREE = [["agent assistant 3", "in list", "not drained"], ["user user 3", "in list", "not drained"]]
+HAND = [["user by hand", "in list", "no row"]]
+TWO = [["agent assistant 2", "in list", "row"], ["user user 2", "in list", "row"]]
+TWO_UNKNOWN = [[message, "in list", "unknown"] for message, *_ in TWO]
+ONE = [["agent assistant 1", "not in list", "row"], ["user user 1", "not in list", "row"]]
+
+
+@pytest.mark.parametrize(
+    ("redis", "postgres", "rows"),
+    [
+        ({"message_count": 5}, {}, [*THREE, *HAND, *TWO, *ONE]),
+        # Of a list that is longer than what was looked at, nobody knows whether it has the first exchange.
+        ({"message_count": 9}, {}, [*THREE, *HAND, *TWO]),
+        ({"message_count": 5}, {"state": "unavailable", "messages": []}, [*THREE, *HAND, *TWO_UNKNOWN]),
+        ({"message_count": 0, "messages": []}, {}, [[row[0], "not in list", "row"] for row in [*TWO, *ONE]]),
+        ({"state": "unavailable", "messages": []}, {}, [[row[0], "unknown", "row"] for row in [*TWO, *ONE]]),
+    ],
+    ids=["whole", "cut", "without PostgreSQL", "no list", "without Redis"],
+)
+def test_both_layers_side_by_side(
+    chat: ChatPage, redis: dict[str, object], postgres: dict[str, object], rows: list[list[str]]
+) -> None:
+    """Each message once, newest first, with what either layer has of it."""
+    answer = {
+        "thread_id": "t",
+        "redis": {"state": "ok", "message_count": 5, "ttl_seconds": 86_400, "messages": LISTED, **redis},
+        "postgres": {"state": "ok", "message_count": 4, "messages": STORED, **postgres},
+        "undrained": 1,
+        "lag_seconds": 2.5,
+        "as_of": "2026-01-01T00:01:00.000000Z",
+    }
+    chat.page.route("**/layers?*", lambda route: route.fulfill(json=answer))
+    expect(chat.panel(BOTH).get_by_role("row")).to_have_count(len(rows) + 1)
+    assert chat.rows() == rows

@@ -69,6 +69,9 @@ def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, st
     assert not _is_too_wide(chat)
     if width == PHONE:
         picture(chat, "page-phone")
+    chat.page.get_by_role("button", name="Rename").click()
+    expect(chat.page.get_by_role("button", name="Cancel")).to_be_in_viewport(ratio=1)
+    chat.page.keyboard.press("Escape")
     chat.view("Memory")
     expect(chat.memory).to_be_in_viewport()
     expect(chat.composer).to_be_hidden()

@@ -8,11 +8,11 @@ export function Degrade() {
     <details className="degrade">
       <summary>See it degrade</summary>
       <p>Freeze Redis, send a message, and watch its badge turn:</p>
-      <pre tabIndex={0}>kill -STOP {PID}</pre>
+      <pre>kill -STOP {PID}</pre>
       <p>
         Wake it up again, or kill it, which empties it: the next turn is served by PostgreSQL, the one after by Redis.
       </p>
-      <pre tabIndex={0}>
+      <pre>
         kill -CONT {PID}
         {'\n'}kill -KILL {PID}
       </pre>

@@ -39,7 +39,7 @@ function explained({ source, degraded, cached, durability }: Turn): string {
       source === 'none' ? 'so there was nothing to remember' : `${layerName(source)} served the context alone`;
     return `${listed(degraded)} did not answer; ${rest}.${durability === 'none' ? '' : ' Nothing is lost.'}`;
   }
-  if (source === 'redis') return 'Redis held the whole window: one round trip.';
+  if (source === 'redis') return 'Redis knew all there is to know: one round trip.';
   if (source === 'postgres')
     return `Redis did not know all of the window; PostgreSQL did${cached ? ', and Redis was refilled' : ''}.`;
   return 'Nothing was said in this thread before.';

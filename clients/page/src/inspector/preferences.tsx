@@ -97,7 +97,9 @@ function Preference({ name, value, onChange, onRemove }: PreferenceProps) {
 
   return (
     <li className="preference">
-      <label htmlFor={id}>{name}</label>
+      <label htmlFor={id} title={name}>
+        {name}
+      </label>
       <input
         id={id}
         value={draft ?? value}
