@@ -54,6 +54,12 @@ def _missing(what: str) -> None:
     pytest.skip(what)
 
 
+def require_built_page() -> None:
+    """Say so where there is no page to use."""
+    if not (_FOLDER / "built" / "index.html").is_file():
+        _missing("The page is not built (python -m infra.page).")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return a headless Chromium."""
@@ -69,8 +75,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def page_url(deployment: Deployment) -> str:  # noqa: F811 - a fixture is asked for by its name
     """Return the page's address."""
-    if not (_FOLDER / "built" / "index.html").is_file():
-        _missing("The page is not built (python -m infra.page).")
+    require_built_page()
     return f"{deployment.api_url}/"
 
 

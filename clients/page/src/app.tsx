@@ -27,9 +27,12 @@ export function App() {
     setUserId(name);
   };
   const onToken = (given: string): void => {
+    const named = subjectOf(given) ?? userId;
     setRefused(undefined);
     setToken(given);
-    onUserId(subjectOf(given) ?? userId);
+    // Nobody was shown anything without a token, so the thread in the address may well be theirs.
+    if (token === null) setUserId(named);
+    else onUserId(named);
   };
 
   return (

@@ -1,0 +1,73 @@
+"""The page of a deployment that asks for tokens: whose threads it shows, and to whom the queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from infra.local.client import StackProcess
+from tests.e2e.conftest import DEFAULTS
+from tests.page.chat_page import ChatPage
+from tests.page.conftest import require_built_page
+from tests.support.issuer import Issuer
+
+pytestmark = pytest.mark.embedded(reason="starts a stack of its own")
+WAY = "On its way to PostgreSQL"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """Return who makes the tokens."""
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the page's address in a stack that asks for them."""
+    require_built_page()
+    with StackProcess(tmp_path_factory.mktemp("guarded"), env={**DEFAULTS, **issuer.environment()}) as stack:
+        yield f"{stack.info['api_url']}/"
+
+
+def _sign_in(context: BrowserContext, page_url: str, token: str, thread_id: str) -> ChatPage:
+    chat = ChatPage(context.new_page(), page_url, "nobody")
+    chat.page.goto(f"{page_url}#thread={thread_id}")
+    _give(chat, token)
+    return chat
+
+
+def _give(chat: ChatPage, token: str) -> None:
+    chat.page.get_by_label("Bearer token").fill(token)
+    chat.page.get_by_label("Bearer token").press("Enter")
+    expect(chat.page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_everybody_sees_their_own(context: BrowserContext, page_url: str, issuer: Issuer) -> None:
+    """The token says who it is; a thread is its owner's; the queues are for operators."""
+    thread_id, ana = f"diary-{uuid4().hex[:6]}", f"ana-{uuid4().hex[:6]}"
+    chat = _sign_in(context, page_url, issuer.token(ana), thread_id)
+    expect(chat.page.get_by_label("User", exact=True)).to_have_value(ana)
+    expect(chat.page.get_by_label("User", exact=True)).not_to_be_editable()
+    chat.say("Dear diary, nobody may read this.")
+    expect(chat.panel(WAY)).to_contain_text("Only operators may see the queues")
+    chat.wait_drained()
+
+    chat.page.reload()
+    _give(chat, issuer.token(ana))
+    expect(chat.messages).to_have_count(2)
+
+    other = _sign_in(context, page_url, issuer.token("bob"), thread_id)
+    expect(other.panel("This thread in both layers")).to_contain_text("Neither layer knows this thread yet.")
+    other.composer.fill("Let me in.")
+    other.composer.press("Enter")
+    expect(other.alert).to_contain_text("There is no such thread.")
+    expect(other.log).not_to_contain_text("Dear diary")
+    expect(other.threads).to_contain_text("No threads yet.")
+
+    operator = _sign_in(context, page_url, issuer.token("root", scope="memory:operator"), thread_id)
+    expect(operator.messages).to_have_count(2)
+    expect(operator.fact(WAY, "Sync lag")).to_be_visible()
