@@ -14,6 +14,7 @@ import pytest
 
 from shared.errors import SettingsError
 from tests.support.exchanges import exchange
+from tests.support.issuer import Issuer
 from tests.support.queues import Queues
 
 Import = Callable[[str], ModuleType]
@@ -221,3 +222,51 @@ def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixtu
     assert "secret" not in written.out + written.err
     for line in written.out.splitlines():
         json.loads(line)
+
+
+@pytest.fixture
+def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The agent function of a stage that is not local: it asks for tokens without being told to."""
+    for name, value in {**issuer.environment(), "AUTH__MODE": "", "STAGE": "prod"}.items():
+        monkeypatch.setenv(name, value)
+    return load("functions.agent.handler")
+
+
+@pytest.mark.parametrize("make", [_rest, _http])
+def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer) -> None:
+    """Of each kind of gateway; without one 401 with a challenge."""
+    refused = guarded.handler(make("GET", "/threads"), Context())
+    headers = {name.lower(): value for name, value in refused["headers"].items()}
+    assert (refused["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
+    event = make("GET", "/threads")
+    event["headers"] |= {"authorization": f"Bearer {issuer.token('ana')}"}
+    assert guarded.handler(event, Context())["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"multiValueHeaders": {"Authorization": ["Bearer {good}", "Bearer {good}"]}},
+        {"multiValueHeaders": {"Authorization": ["Bearer {good}", "Bearer {bad}"]}},
+        {"headers": {"Authorization": "Bearer {good},Bearer {good}"}},
+        {"headers": {"Authorization": "Bearer {bad}", "X-Authorization": "Bearer {good}"}},
+        {"headers": {}, "queryStringParameters": {"access_token": "{good}"}},
+        {"headers": {"Cookie": "Authorization=Bearer {good}"}},
+    ],
+)
+def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
+    """Two of them, however a gateway hands them over, or one in another place."""
+    good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
+    text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
+    answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), Context())
+    assert answer["statusCode"] == 401
+
+
+def test_a_direct_invocation_needs_no_token(guarded: ModuleType) -> None:
+    """It acts for the user that it names, and for a thread's owner if it names none."""
+    event = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
+    assert guarded.handler({**event, "user_id": "ana"}, Context())["durability"] == "queue"
+    assert guarded.handler(event, Context())["durability"] == "queue"
+    assert guarded.handler({**event, "user_id": "bob"}, Context())["status"] == 404
+    recalled = guarded.handler({"action": "invoking", "thread_id": "t", "user_id": "ana"}, Context())
+    assert len(recalled["messages"]) == 4
