@@ -68,8 +68,9 @@ lint: $(VENV)/.stamp-dev ## Check style, types and templates
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml $(wildcard infra/*.yaml)
 
-docs: $(VENV)/.stamp-dev ## Write docs/api.md anew from the API's own description
+docs: $(VENV)/.stamp-dev ## Write the references in docs/ anew from the API and the command line
 	@$(BIN)/python -m infra.api_reference
+	@$(BIN)/python -m infra.command_reference
 
 audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Look for known vulnerabilities in what is pinned
 	@$(BIN)/python -m infra.audit

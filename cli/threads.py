@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,6 +96,8 @@ def show(
             say()
             say(f"{message['created_at'] or '-'} {printable(message['role'])}:")
             say(printable(message["content"]))
+            if message.get("metadata"):
+                say(f"metadata: {printable(json.dumps(message['metadata'], ensure_ascii=False))}")
     end_if_degraded(degraded)
 
 

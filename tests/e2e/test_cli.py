@@ -41,7 +41,9 @@ IDS = ["a/b/messages", "..", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"]
 def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
     """Listed, shown, exported, previewed, deleted; a preview changes nothing, and what is gone is exit code 2."""
     thread_id = kind if kind == ".." else f"{uuid4().hex}{kind}"
-    api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, document_ids=["a.pdf"])
+    metadata = {"tool": "\x1b[1m", "größe": [1]}
+    said = {"document_ids": ["a.pdf"], "metadata": metadata}
+    api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, **said)
     layers.wait_stored(thread_id, 2)
 
     listed = cli.json("threads", "list", "--user", user_id)
@@ -51,7 +53,9 @@ def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, us
     plain = cli.run("threads", "show", thread_id).stdout
     assert f"thread_id: {thread_id}\n" in plain
     assert "\x1b" not in plain
+    assert '"größe": [1]' in plain
     lines = cli.lines("threads", "export", thread_id)
+    assert lines[1]["metadata"] == metadata
     assert [line["kind"] for line in lines] == ["thread", "message", "message"]
     assert {line["thread_id"] for line in lines} == {thread_id}
     assert cli.json("threads", "delete", thread_id) | {"items": 0, "sources": 0} == {

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from pydantic_settings import BaseSettings
 
+from cli.main import app as cli
 from cli.options import Named
+from infra import command_reference
 from infra.api_reference import FILE, describe, reference
 from shared import settings
 from shared.stores import redis_keys, redis_names
@@ -58,6 +62,28 @@ def test_every_route_and_shape_stands_in_the_api_reference() -> None:
             (row,) = re.findall(rf"^\| `{field}` \| (.+) \| (.+) \|$", part, re.MULTILINE)
             assert all(row)
     assert "anything" not in page
+
+
+def test_the_command_reference_is_the_commands() -> None:
+    """`make docs` would change nothing."""
+    kept = command_reference.FILE.read_text()
+    assert kept == command_reference.reference(), "docs/commands.md is not what the commands say: run `make docs`"
+
+
+def test_every_example_in_a_commands_help_can_be_meant() -> None:
+    """Its words are a command's, its options are there, and its values can be."""
+    page = command_reference.FILE.read_text()
+    examples = re.findall(r"^    (hybrid-memory .+)$", page, re.MULTILINE)
+    assert len(examples) > 30
+    for example in examples:
+        _parse(typer.main.get_command(cli), shlex.split(re.split(r" [|>] ", example)[0])[1:])
+
+
+def _parse(command: Any, words: list[str]) -> None:
+    context = command.make_context(command.name, words)
+    if hasattr(command, "commands"):
+        _, child, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        _parse(child, rest)
 
 
 def test_every_key_in_redis_stands_on_its_page() -> None:
