@@ -28,19 +28,29 @@ class Api:
     Args:
         url: Where it is, the stage included.
         token: For the `Authorization` header; None where the deployment asks for none.
+        api_key: For the `x-api-key` header; likewise.
         transport: For tests.
 
     Raises:
-        SettingsError: The token cannot be one.
+        SettingsError: The token or the key cannot be one.
     """
 
-    def __init__(self, url: str, token: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
-        if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-            raise SettingsError("The token has to be one word of ASCII characters, without the word Bearer.")
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        api_key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        for name, value in (("token", token), ("API key", api_key)):
+            if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+                raise SettingsError(f"The {name} has to be one word of ASCII characters, without the word Bearer.")
         self._url = url.rstrip("/")
         self._http = httpx.Client(
             timeout=_TIMEOUT,
-            headers={"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
+            headers={"Accept": "application/json"}
+            | ({"Authorization": f"Bearer {token}"} if token else {})
+            | ({"x-api-key": api_key} if api_key else {}),
             # No proxy knows the way to this machine's own servers.
             trust_env=urlsplit(url).hostname not in _LOOPBACK,
             transport=transport,

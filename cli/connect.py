@@ -34,7 +34,7 @@ def api(deployment: Deployment) -> Api:
     """
     from cli.api import Api
 
-    api = Api(deployment.require("api_url").url, deployment.token())
+    api = Api(deployment.require("api_url").url, deployment.token(), deployment.api_key())
     deployment.opened.callback(api.close)
     return api
 

@@ -45,6 +45,7 @@ class _Api(BaseSettings):
 
     api_url: OptionalText = None
     token: OptionalText = None
+    api_key: OptionalText = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,10 @@ class Deployment:
     def token(self) -> str | None:
         """Return the bearer token for the API, None where nobody names one."""
         return self._named.token or load(_Api).token
+
+    def api_key(self) -> str | None:
+        """Return the key of a usage plan, None where nobody names one."""
+        return self._named.api_key or load(_Api).api_key
 
     def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
         """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's own choice).

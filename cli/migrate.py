@@ -62,7 +62,7 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
         raise typer.Exit(FOUND_SOMETHING)
     if found.pending:
         with _asking():
-            upgrade(deployment.database().url)
+            upgrade(_url(deployment))
     after = read_status(deployment)
     _print(deployment, after, {"applied": _as_json(found.pending)}, as_json=as_json)
 
@@ -76,9 +76,22 @@ def read_status(deployment: Deployment) -> SchemaStatus:
     """
     from infra.migrations import status as schema_status
 
-    url = deployment.database().url
     with _asking():
-        return schema_status(url)
+        return schema_status(_url(deployment))
+
+
+def _url(deployment: Deployment) -> str:
+    """Return where the database is, with a token for a password where IAM is asked (`DATABASE__AUTH`)."""
+    from sqlalchemy import make_url
+
+    from shared.stores.postgres_connection import signed_in
+
+    settings = deployment.database()
+    signed = signed_in(settings)
+    if not signed:
+        return settings.url
+    url = make_url(settings.url).set(drivername="postgresql+psycopg", password=signed.pop("password"))
+    return url.update_query_dict(signed).render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -24,6 +24,9 @@ class Named:
         str | None,
         typer.Option(help="Bearer token for the API; in HYBRID_MEMORY_TOKEN nobody sees it in a list of processes."),
     ] = None
+    api_key: Annotated[
+        str | None, typer.Option(help="Key of a usage plan, where the API asks for one; see HYBRID_MEMORY_API_KEY.")
+    ] = None
     endpoint_url: Annotated[str | None, typer.Option(help="AWS endpoint, where it is not AWS itself.")] = None
     queue_url: Annotated[str | None, typer.Option(help="The exchange queue.")] = None
     dlq_url: Annotated[str | None, typer.Option(help="Its dead-letter queue.")] = None

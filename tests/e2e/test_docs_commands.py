@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,19 +21,7 @@ from tests.support.commands import Block, Command, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Why a command is not run, and in how many blocks at most.
-REASONS = {
-    "starts the stack that this page is tested against": 1,
-    "starts or tests a stack itself, as CI does": 3,
-    "needs Docker": 2,
-    "needs the AWS CLI": 1,
-    "needs redis-cli": 1,
-    "needs redis-cli, psql and jq": 1,
-    "needs an AWS account": 2,
-    "needs a deployment that asks for tokens": 1,
-}
 SECONDS = 60
-_LOOKS_TYPED = re.compile(r"^(\$ |(make|curl|hybrid-memory|docker|sam|aws|pip|python|npm|export) )", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -115,22 +102,3 @@ def _is_run(block: Block) -> bool:
 def _step(number: int, command: Command) -> str:
     # In braces, so that what a command exports is there for the next one.
     return f'{{ {command.text}\n}} >"$OUT/{number}.out" 2>&1 </dev/null\necho $? >"$OUT/{number}.code"\n'
-
-
-def test_what_is_not_run_is_little_and_has_a_reason() -> None:
-    """The reasons are known ones, and none of them spreads."""
-    given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
-    assert set(given) <= REASONS.keys()
-    for reason in set(given):
-        assert given.count(reason) <= REASONS[reason], reason
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_command_hides(page: Path) -> None:
-    """What looks as if it were typed stands in a block that is run, or that says why not."""
-    for block in blocks(page):
-        if block.kind not in {"sh", "console"}:
-            assert block.reason is None, f"{page.name}, line {block.line}: a reason without a command"
-            assert not _LOOKS_TYPED.search(block.body), f"{page.name}, line {block.line}: {block.body}"
-        else:
-            assert block.commands, f"{page.name}, line {block.line}"

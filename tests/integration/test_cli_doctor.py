@@ -168,6 +168,8 @@ def test_postgres(
     real_archive().beat()
     assert _states(_doctor(tmp_path, 0, database_url=database_url)) == {}
     database.execute("update drain_health set beat_at = now() - interval '1 hour'")
+    assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
+    database.execute("update drain_health set beat_at = now() - interval '7 hours'")
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "fault"}
     found = _doctor(tmp_path, 1, database_url=new_database())
     assert _states(found) == {"migrations": "fault"}

@@ -3,12 +3,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 from typer.testing import CliRunner, Result
 
+from cli.deployment import Deployment
 from cli.main import app
+from cli.migrate import _url
+from cli.options import Named
+from infra.local.servers import PostgresServer
 
 
 def _run(*words: str) -> Result:
@@ -63,3 +69,15 @@ def test_a_database_that_refuses(database_url: str) -> None:
     result = _run("status", "--database-url", f"{database_url}_not_there")
     assert result.exit_code == 3
     assert result.stderr.count("\n") == 1
+
+
+def test_a_database_that_asks_iam(postgres: PostgresServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL is given a token, signed for this user at this host, in the place of a password."""
+    monkeypatch.setenv("DATABASE__AUTH", "iam")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    asked = f"{urlsplit(database_url)._replace(netloc=f'somebody@127.0.0.1:{postgres.port}').geturl()}"
+    url = make_url(_url(Deployment(Named(database_url=asked))))
+    assert (url.drivername, url.username, url.host) == ("postgresql+psycopg", "somebody", "127.0.0.1")
+    assert "Action=connect&DBUser=somebody" in str(url.password)

@@ -21,8 +21,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-def _api(handler: Handler, token: str | None = None) -> Api:
-    return Api(URL, token, httpx.MockTransport(handler))
+def _api(handler: Handler, token: str | None = None, api_key: str | None = None) -> Api:
+    return Api(URL, token, api_key, httpx.MockTransport(handler))
 
 
 def _answers(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:
@@ -48,6 +48,15 @@ def test_an_id_is_one_segment(name: str, path: bytes) -> None:
     handle, asked = _answers(httpx.Response(200, json={}))
     _api(handle).get("threads", name)
     assert asked[0].url.raw_path == b"/prod/threads/" + path
+
+
+def test_the_key_of_a_usage_plan_is_sent() -> None:
+    """In API Gateway's own header."""
+    handle, asked = _answers(httpx.Response(200, json={}))
+    _api(handle, api_key="k1").get("health")
+    assert asked[0].headers["x-api-key"] == "k1"
+    with pytest.raises(SettingsError):
+        Api(URL, api_key="k 1")
 
 
 def test_the_token_is_sent() -> None:

@@ -21,9 +21,23 @@ from infra import command_reference
 from infra.api_reference import FILE, describe, reference
 from shared import settings
 from shared.stores import redis_keys, redis_names
+from tests.support.commands import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+# Why a command is not run, and in how many blocks at most.
+REASONS = {
+    "starts the stack that this page is tested against": 1,
+    "starts or tests a stack itself, as CI does": 3,
+    "needs Docker": 2,
+    "needs the AWS CLI": 1,
+    "needs redis-cli": 1,
+    "needs redis-cli, psql and jq": 1,
+    "needs an AWS account": 2,
+    "needs a deployment that asks for tokens": 1,
+}
+_LOOKS_TYPED = re.compile(r"^(\$ |(make|curl|hybrid-memory|docker|sam|aws|pip|python|npm|export) )", re.MULTILINE)
 _LAYERS = ("Redis", "Postgres", "Queue")
 _FAMILIES = {
     "Durability": ("Queue", "Postgres", "Redis", "None"),
@@ -158,9 +172,9 @@ def _alarms() -> set[str]:
 
 
 def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
-    """Whoever is woken by one finds what to do under its name."""
+    """Whoever is woken by one finds what to do under its name; and no section is of an alarm that there is not."""
     page = _page("operating.md").partition("\n## Alarms\n")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^### `(\w+)`$", page, re.MULTILINE)) >= _alarms()
+    assert set(re.findall(r"^### `(\w+)`$", page, re.MULTILINE)) == _alarms()
     for section in page.split("\n### ")[1:]:
         assert len(section.partition("\n")[2].split()) > 15, section
 
@@ -192,3 +206,22 @@ def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
         bare = re.sub(r'"[^"]*"', "", block)
         for opening, closing in ("()", "[]", "{}"):
             assert bare.count(opening) == bare.count(closing), block
+
+
+def test_what_is_not_run_is_little_and_has_a_reason() -> None:
+    """The reasons are known ones, and none of them spreads."""
+    given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
+    assert set(given) <= REASONS.keys()
+    for reason in set(given):
+        assert given.count(reason) <= REASONS[reason], reason
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_hides(page: Path) -> None:
+    """What looks as if it were typed stands in a block that is run, or that says why not."""
+    for block in blocks(page):
+        if block.kind not in {"sh", "console"}:
+            assert block.reason is None, f"{page.name}, line {block.line}: a reason without a command"
+            assert not _LOOKS_TYPED.search(block.body), f"{page.name}, line {block.line}: {block.body}"
+        else:
+            assert block.commands, f"{page.name}, line {block.line}"
