@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, InvalidRequest, MemoryClient, NotFound
+from hybrid_memory_client import AsyncMemoryClient, HistoryDegraded, InvalidRequest, MemoryClient, NotFound
 from tests.e2e.deployment import Deployment
+from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
@@ -95,6 +96,22 @@ def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> N
     client.invoked("q", "a", thread_id=named)
     assert client.read_messages(named, limit=1).items[0].content == "q"
     client.delete_thread(named)
+
+
+def test_an_outage_is_no_empty_history(client: MemoryClient, servers: Servers, thread_id: str) -> None:
+    """Without Redis the pages say so, and who reads them all is stopped; what is kept meanwhile is kept."""
+    client.invoked("q1", "a1", thread_id=thread_id)
+    eventually(lambda: client.read_layers(thread_id).undrained == 0)
+    with servers.killed("valkey"):
+        with pytest.raises(HistoryDegraded) as caught:
+            list(client.iter_messages(thread_id))
+        assert caught.value.degraded == ("redis",)
+        assert [each.content for each in client.iter_messages(thread_id, allow_degraded=True)] == ["q1", "a1"]
+        found = client.invoking(thread_id=thread_id)
+        assert (found.source, found.degraded) == ("postgres", ("redis",))
+        kept = client.invoked("q2", "a2", thread_id=thread_id)
+        assert (kept.durability, kept.degraded) == ("queue", ("redis",))
+    eventually(lambda: len(list(client.iter_messages(thread_id, allow_degraded=True))) == 4)
 
 
 def test_ten_at_once(deployment: Deployment, thread_id: str) -> None:
