@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from functions.agent.answers import (
     HealthAnswer,
@@ -68,6 +71,17 @@ def server_timing(seconds: dict[str, float]) -> str:
     return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
 
 
+def _allowed(app: FastAPI, request: Request) -> str:
+    """Return the methods that a path has: each is a route of its own, and the router names the first one's alone."""
+    found = {
+        method
+        for route in app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.scope["path"])
+        for method in route.methods or ()
+    }
+    return ", ".join(sorted(found))
+
+
 def _acting(request: _Turn, caller: Caller) -> _Turn:
     """Return the request with the user that it is about."""
     return request.model_copy(update={"user_id": caller.acting_for(request.user_id, "body")})
@@ -106,7 +120,10 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     )
 
     async def on_error(request: Request, error: Exception) -> Response:
-        return problem_response(problem_of(error), request_id_of(request))
+        problem = problem_of(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem = replace(problem, headers={"Allow": _allowed(app, request)})
+        return problem_response(problem, request_id_of(request))
 
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_error)

@@ -14,12 +14,22 @@ from functions.agent.answers import ProblemAnswer
 from functions.agent.auth import is_open
 from functions.agent.problems import CONTENT_TYPE
 
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"model": ProblemAnswer, "description": "What is wrong with the request"},
-    "5XX": {"model": ProblemAnswer, "description": "What went wrong here"},
+# What every route is declared with; the description says in its place which statuses a route may answer.
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": ProblemAnswer}}
+_STATUSES: Final = {
+    "400": "The body is not JSON",
+    "401": "There is no token, or it cannot be believed",
+    "403": "The token is of another user",
+    "404": "There is no such thread",
+    "409": "The first request with this key is still running",
+    "413": "The request or the answer is too large",
+    "422": "What `errors` names cannot be what it is",
+    "500": "Something unforeseen, which is in the log",
+    "502": "The model failed",
+    "503": "A layer without which this cannot be done did not answer",
+    "504": "The model gave no answer in time",
 }
 _SCHEME: Final = "bearer"
-_REFUSALS: Final = {"401": "There is no token, or it cannot be believed", "403": "The token is of another user"}
 _CHALLENGE: Final = {
     "WWW-Authenticate": {"description": "`Bearer`, and why a token was refused", "schema": {"type": "string"}}
 }
@@ -58,20 +68,31 @@ def _describe(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
     )
     for path, operations in described["paths"].items():
         for operation in operations.values():
-            for status in PROBLEMS:
-                content = operation["responses"][status]["content"]
-                content[CONTENT_TYPE] = content.pop("application/json")
-            if asks_for_tokens and not is_open(path):
-                _secure(operation)
+            is_secured = asks_for_tokens and not is_open(path)
+            problem = {CONTENT_TYPE: operation["responses"].pop("default")["content"]["application/json"]}
+            for status in sorted(_problems(path, operation, is_secured=is_secured)):
+                operation["responses"][status] = {"description": _STATUSES[status], "content": problem}
+            if is_secured:
+                operation["security"] = [{_SCHEME: []}]
+                operation["responses"]["401"]["headers"] = _CHALLENGE
     if asks_for_tokens:
         schemes = described["components"].setdefault("securitySchemes", {})
         schemes[_SCHEME] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     return described
 
 
-def _secure(operation: dict[str, Any]) -> None:
-    operation["security"] = [{_SCHEME: []}]
-    content = operation["responses"]["4XX"]["content"]
-    for status, description in _REFUSALS.items():
-        operation["responses"][status] = {"description": description, "content": content}
-    operation["responses"]["401"]["headers"] = _CHALLENGE
+def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:
+    """Return the statuses of the problems that a route may answer."""
+    found = {"413", "500"}
+    if not is_open(path):
+        found |= {"503"}
+    if "requestBody" in operation:
+        found |= {"400"}
+    if "requestBody" in operation or "parameters" in operation:
+        found |= {"422"}
+    if "{thread_id}" in path or (is_secured and "requestBody" in operation and "{" not in path):
+        # To who may not have it, a thread is not there: also when a turn names it.
+        found |= {"404"}
+    if path == "/run":
+        found |= {"409", "502", "504"}
+    return found | {"401", "403"} if is_secured else found

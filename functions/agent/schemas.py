@@ -64,16 +64,20 @@ def _check_exchange_id(value: UUID) -> UUID:
     return value
 
 
+# In words: no pattern says it that every reader of a description knows, and what prints changes with Unicode.
+_PRINTABLE: Final = "1 to 255 printable characters."
 Id = Annotated[
     str,
     AfterValidator(_check_id),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH}),
+    Field(description=_PRINTABLE, json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH}),
 ]
 ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
 Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
-IdempotencyKey = Annotated[str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH)]
+IdempotencyKey = Annotated[
+    str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE)
+]
 ExchangeId = Annotated[UUID, AfterValidator(_check_exchange_id)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
@@ -87,7 +91,7 @@ class _Request(BaseModel):
 class RunRequest(_Request):
     """`POST /run`: a turn with the agent."""
 
-    prompt: Annotated[str, Field(min_length=1), AfterValidator(_check_text)]
+    prompt: Annotated[Text, Field(min_length=1)]
     agent_name: Name = "assistant"
     instructions: Text = "You are a helpful assistant."
     tools: list[Name] = Field(default=[], max_length=_MAX_LIST)

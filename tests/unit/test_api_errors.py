@@ -183,11 +183,20 @@ def test_no_such_route(method: str, path: str, api: Api) -> None:
     assert api.ask(method, path).status_code in {404, 405}
 
 
-def test_a_method_that_a_route_has_not(api: Api) -> None:
-    """405 says which there are."""
-    response = api.ask("GET", "/run")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/run", "POST"),
+        ("PUT", "/threads/t", "DELETE, GET, PATCH"),
+        ("POST", "/users/u/preferences", "DELETE, GET, PATCH, PUT"),
+        ("GET", "/users/u", "DELETE"),
+    ],
+)
+def test_a_method_that_a_route_has_not(method: str, path: str, allowed: str, api: Api) -> None:
+    """405 says which there are, all of them."""
+    response = api.ask(method, path)
     problem(response, 405)
-    assert response.headers["allow"] == "POST"
+    assert response.headers["allow"] == allowed
 
 
 # --- bad luck ---

@@ -700,8 +700,8 @@ export interface operations {
                     "application/json": components["schemas"]["RunAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The body is not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -709,8 +709,62 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The first request with this key is still running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The model failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The model gave no answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -742,8 +796,8 @@ export interface operations {
                     "application/json": components["schemas"]["InvokingAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The body is not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -751,8 +805,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -784,8 +865,8 @@ export interface operations {
                     "application/json": components["schemas"]["InvokedAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The body is not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -793,8 +874,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -826,8 +934,8 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadsAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The request or the answer is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -835,8 +943,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -853,6 +979,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 thread_id: string;
             };
             cookie?: never;
@@ -868,8 +995,8 @@ export interface operations {
                     "application/json": components["schemas"]["LayersAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description There is no such thread */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -877,8 +1004,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -906,8 +1060,8 @@ export interface operations {
                     "application/json": components["schemas"]["StatusAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The request or the answer is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -915,8 +1069,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -935,6 +1098,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 thread_id: string;
             };
             cookie?: never;
@@ -950,8 +1114,8 @@ export interface operations {
                     "application/json": components["schemas"]["MessagesAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description There is no such thread */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -959,8 +1123,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -975,6 +1166,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 thread_id: string;
             };
             cookie?: never;
@@ -990,8 +1182,8 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description There is no such thread */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -999,8 +1191,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1015,6 +1234,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1028,8 +1248,8 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description There is no such thread */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1037,8 +1257,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1053,6 +1300,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1072,8 +1320,8 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The body is not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1081,8 +1329,44 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description There is no such thread */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1097,6 +1381,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 user_id: string;
             };
             cookie?: never;
@@ -1114,8 +1399,8 @@ export interface operations {
                     };
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The request or the answer is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1123,8 +1408,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1139,6 +1442,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 user_id: string;
             };
             cookie?: never;
@@ -1160,8 +1464,8 @@ export interface operations {
                     };
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The body is not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1169,8 +1473,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1185,6 +1516,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 user_id: string;
             };
             cookie?: never;
@@ -1198,8 +1530,8 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The request or the answer is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1207,8 +1539,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1223,6 +1573,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 user_id: string;
             };
             cookie?: never;
@@ -1244,8 +1595,8 @@ export interface operations {
                     };
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The body is not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1253,8 +1604,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1269,6 +1647,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description 1 to 255 printable characters. */
                 user_id: string;
             };
             cookie?: never;
@@ -1282,8 +1661,8 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The request or the answer is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1291,8 +1670,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1320,8 +1717,8 @@ export interface operations {
                     "application/json": components["schemas"]["HealthAnswer"];
                 };
             };
-            /** @description What is wrong with the request */
-            "4XX": {
+            /** @description The request or the answer is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1329,8 +1726,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description What went wrong here */
-            "5XX": {
+            /** @description Something unforeseen, which is in the log */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

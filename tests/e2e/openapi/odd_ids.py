@@ -1,0 +1,29 @@
+"""Ids that paths, keys and patterns have a meaning for."""
+
+from typing import Final
+
+ODD_IDS: Final = (
+    "conv_12345",
+    "a/b",
+    "a//b/",
+    "/",
+    "messages",
+    "a/messages",
+    "a/preferences",
+    "../threads",
+    "%",
+    "%2F",
+    "100%25",
+    "a+b&c=d?e#f;g",
+    "with space",
+    "\\",
+    '"quoted"',
+    "'; drop table messages; --",
+    "{thread_id}",
+    "*[a-z]?",
+    "Zoë-名前-🧠",
+    "שלום",
+    "e\u0301",
+    "x" * 255,
+    "🧠" * 255,
+)
