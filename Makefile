@@ -20,7 +20,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench chaos build lock clean
+.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench cost chaos build lock clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
 
 help: ## List the targets
@@ -83,6 +83,9 @@ check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates wi
 
 bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
 	@$(BIN)/python -m tests.bench
+
+cost: $(VENV)/.stamp-dev ## Measure what a turn uses, and write docs/cost.md anew
+	@$(BIN)/python -m tests.cost
 
 chaos: $(VENV)/.stamp-dev ## Break the stack at random under load (SECONDS=600 EXCHANGES= SEED=) and count what was lost
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \

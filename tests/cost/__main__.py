@@ -1,0 +1,67 @@
+"""`python -m tests.cost`: measures, and writes the measured part of docs/cost.md anew."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from tests.cost.measure import Units, measure, to_json
+from tests.cost.report import per_million, per_month, table
+
+ROOT: Final = Path(__file__).parents[2]
+_PAGE: Final = ROOT / "docs" / "cost.md"
+_BEGIN, _END = "<!-- measured -->", "<!-- end of what is measured -->"
+
+
+def main() -> int:
+    """Measure and write; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cost", description=__doc__)
+    parser.add_argument("--turns", type=int, default=1000)
+    options = parser.parse_args()
+    assumed = tomllib.loads((Path(__file__).parent / "assumptions.toml").read_text())
+    with tempfile.TemporaryDirectory() as state:
+        units = measure(Path(state), options.turns, assumed["turn"])
+    sys.stdout.write(f"{to_json(units)}\n")
+    page = _PAGE.read_text()
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    _PAGE.write_text(f"{before}{_BEGIN}\n\n{written(units, assumed)}\n\n{_END}{after}")
+    sys.stdout.write(f"{_PAGE.relative_to(ROOT)} is written.\n")
+    return 0
+
+
+def written(units: Units, assumed: dict[str, Any]) -> str:
+    """Return what of the page depends on figures."""
+    python = f"Python {platform.python_version()}"
+    facts = [
+        ("requests' bodies, a turn", f"{units.request_bytes:,.0f} bytes"),
+        ("answers' bodies, a turn", f"{units.response_bytes:,.0f} bytes"),
+        ("agent function, a turn, without a model", f"{units.agent_ms:.0f} ms"),
+        ("sync function, a turn", f"{units.drain_ms:.0f} ms, {units.batch:.1f} exchanges a batch"),
+        ("loading the agent function", f"{units.import_ms:,.0f} ms"),
+        ("memory of the agent function's process", f"{units.agent_megabytes:,.0f} MB"),
+        ("Redis, a thread of that length and its user", f"{units.redis_bytes_per_thread:,.0f} bytes"),
+        ("PostgreSQL, an exchange, tables and indexes", f"{units.postgres_bytes:,.0f} bytes"),
+        ("logs, a turn, metrics included", f"{units.log_bytes:,.0f} bytes"),
+    ]
+    day, region = assumed["day"], assumed["region"]
+    parts = [
+        f"### What a turn uses\n\nMeasured over {units.turns:,} turns, one after the other, {python}.\n",
+        "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]),
+        f"\n### What a million turns cost\n\nPrices of {region}, {day}.\n",
+        table(per_million(units, assumed), "a million turns"),
+        "\n### What a month costs in which nobody says anything\n\n`prod`, as in samconfig.toml:\n",
+        table(per_month(assumed, production=True), "prod, a month"),
+        "\n`dev`, as in samconfig.toml:\n",
+        table(per_month(assumed, production=False), "dev, a month"),
+    ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""Measures what a turn uses, in the embedded stack: bytes, requests, seconds, memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import httpx
+import psutil
+import psycopg
+import redis
+from botocore.config import Config
+
+from infra.local.client import StackProcess
+from infra.local.environment import ACCESS_KEY
+
+_DRAIN_SECONDS: Final = 120
+_MEGABYTE: Final = 1_000_000
+_REPORTED: Final = re.compile(r"\tDuration: ([\d.]+) ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What one turn uses (two requests: /invoking and /invoked), unless a name says otherwise.
+
+    Attributes:
+        request_bytes: Bodies sent.
+        response_bytes: Bodies answered.
+        agent_ms: Of the agent function, both invocations, warm (median), without the model.
+        drain_ms: Of the sync function, its share of a (median) batch.
+        batch: Exchanges a batch, on average.
+        import_ms: What a cold start loads.
+        agent_megabytes: The agent function's process.
+        redis_bytes_per_thread: Everything Redis keeps for a thread and its user.
+        postgres_bytes: Tables and indexes.
+        log_bytes: What both functions print, metrics included.
+    """
+
+    turns: int
+    request_bytes: float
+    response_bytes: float
+    agent_ms: float
+    drain_ms: float
+    batch: float
+    import_ms: float
+    agent_megabytes: float
+    redis_bytes_per_thread: float
+    postgres_bytes: float
+    log_bytes: float
+
+
+def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
+    """Run a stack and turns on it, a thread after the other, as fast as one caller can."""
+    with StackProcess(state, env={"AUTH__MODE": "none", "AGENT__MODEL": "offline"}) as stack:
+        info = stack.info
+        cache, before = redis.Redis.from_url(info["redis_url"]), _table_bytes(info)
+        memory_before = _memory(cache)
+        with httpx.Client(base_url=info["api_url"], trust_env=False, timeout=30) as api:
+            _turn(api, "warm-up", turn)
+            sent = [_turn(api, f"thread-{number // turn['turns_per_thread']}", turn) for number in range(turns)]
+        _wait_drained(info, turns + 1)
+        threads = -(-turns // turn["turns_per_thread"]) + 1
+        logged = (state / "functions.log").stat().st_size
+        agent, drain = (_milliseconds(info, info[name]) for name in ("agent_function", "sync_function"))
+        return Units(
+            turns=turns,
+            request_bytes=statistics.mean(one[0] for one in sent),
+            response_bytes=statistics.mean(one[1] for one in sent),
+            agent_ms=2 * statistics.median(agent),
+            drain_ms=statistics.median(drain) * _batches(state) / turns,
+            batch=turns / max(1, _batches(state)),
+            import_ms=_import_ms(info),
+            agent_megabytes=_largest_worker(info),
+            redis_bytes_per_thread=(_memory(cache) - memory_before) / threads,
+            postgres_bytes=(_table_bytes(info) - before) / turns,
+            log_bytes=logged / turns,
+        )
+
+
+def _turn(api: httpx.Client, thread: str, turn: dict[str, Any]) -> tuple[int, int]:
+    who = {"thread_id": thread, "user_id": f"user-of-{thread}"}
+    said = {"user_message": "q" * turn["prompt_characters"], "assistant_message": "a" * turn["answer_characters"]}
+    answers = [api.post("/invoking", json=who), api.post("/invoked", json={**who, **said})]
+    for answer in answers:
+        answer.raise_for_status()
+    return sum(len(one.request.content) for one in answers), sum(len(one.content) for one in answers)
+
+
+def _wait_drained(info: dict[str, Any], exchanges: int) -> None:
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    with psycopg.connect(info["database_url"], autocommit=True) as connection:
+        while True:
+            row = connection.execute("select count(*) / 2 from messages").fetchone()
+            if row is not None and row[0] >= exchanges:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{exchanges} exchanges were not drained within {_DRAIN_SECONDS} s")
+            time.sleep(0.2)
+
+
+def _table_bytes(info: dict[str, Any]) -> int:
+    with psycopg.connect(info["database_url"], autocommit=True) as connection:
+        row = connection.execute(
+            "select sum(pg_total_relation_size(oid)) from pg_class"
+            " where relkind = 'r' and relnamespace = 'public'::regnamespace"
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _memory(cache: redis.Redis) -> int:
+    info: Any = cache.info("memory")
+    return int(info["used_memory_dataset"])
+
+
+def _milliseconds(info: dict[str, Any], function: str) -> list[float]:
+    """Return how long a function's latest invocations took, as the emulator reports them in its logs."""
+    config = Config(proxies={}, retries={"total_max_attempts": 1})
+    client = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=info["region"]).client(
+        "logs", endpoint_url=info["endpoint_url"], config=config
+    )
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=f"/aws/lambda/{function}", filterPattern="REPORT"
+    )
+    messages = "\n".join(event["message"] for page in pages for event in page["events"])
+    return [float(found) for found in _REPORTED.findall(messages)]
+
+
+def _batches(state: Path) -> int:
+    return (state / "functions.log").read_text(errors="replace").count('"message":"batch drained"')
+
+
+def _import_ms(info: dict[str, Any]) -> float:
+    """Return how long a fresh process takes to load the agent function, the median of three."""
+    program = (
+        "import time; began = time.perf_counter(); import functions.agent.handler; print(time.perf_counter() - began)"
+    )
+    environment = {
+        "SYNC__QUEUE_URL": info["queue_url"],
+        "SYNC__DLQ_URL": info["dlq_url"],
+        "STAGE": "local",
+        "AWS_DEFAULT_REGION": info["region"],
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "POWERTOOLS_SERVICE_NAME": "agent",
+    }
+    times = [
+        float(subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True).stdout)
+        for _ in range(3)
+    ]
+    return 1000 * statistics.median(times)
+
+
+def _largest_worker(info: dict[str, Any]) -> float:
+    """Return the memory of the largest process that serves a function: the agent function's."""
+    children = psutil.Process(info["pids"]["emulator"]).children(recursive=True)
+    return max((child.memory_info().rss for child in children), default=0) / _MEGABYTE
+
+
+def to_json(units: Units) -> str:
+    """Return the units as one line."""
+    return json.dumps({name: round(getattr(units, name), 1) for name in Units.__slots__})

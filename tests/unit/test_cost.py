@@ -1,0 +1,62 @@
+"""The cost page: sums that are right, and tables that `make cost` can write anew."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cost.__main__ import written
+from tests.cost.measure import Units
+from tests.cost.report import Line, per_million, per_month, table
+
+_ROOT = Path(__file__).parents[2]
+_ASSUMED = tomllib.loads((_ROOT / "tests" / "cost" / "assumptions.toml").read_text())
+_UNITS = Units(
+    turns=100,
+    request_bytes=1000,
+    response_bytes=10_000,
+    agent_ms=20,
+    drain_ms=5,
+    batch=4,
+    import_ms=800,
+    agent_megabytes=90,
+    redis_bytes_per_thread=30_000,
+    postgres_bytes=2000,
+    log_bytes=1000,
+)
+
+
+def test_a_million_turns() -> None:
+    """Each line is its unit times its price, a million times."""
+    lines = {line.name: line.dollars for line in per_million(_UNITS, _ASSUMED)}
+    price = _ASSUMED["prices"]
+    assert lines["API Gateway"] == pytest.approx(2e6 * price["api_request"])
+    assert lines["SQS"] == pytest.approx(1e6 * 1.5 * price["queue_request"])
+    assert lines["Sync function"] == pytest.approx(5000 * price["function_gigabyte_second"])
+    assert lines["Agent function, its work"] == pytest.approx(20_000 * price["function_gigabyte_second"])
+    assert lines["Answers to the internet"] == pytest.approx(10 * price["transfer_out_gigabyte"])
+    assert lines["PostgreSQL, keeping it"] == pytest.approx(2 * price["database_gigabyte_month"])
+
+
+def test_a_month_of_silence() -> None:
+    """Production pays for what it has twice; what sleeps is there for nothing."""
+    prod, dev = ({line.name: line for line in per_month(_ASSUMED, production=which)} for which in (True, False))
+    assert prod["NAT gateways"].dollars == 2 * dev["NAT gateways"].dollars
+    assert (dev["PostgreSQL"].dollars, "RDS Proxy" in dev) == (0, False)
+    assert prod["Alarms, dashboard"].dollars > dev["Alarms, dashboard"].dollars
+
+
+def test_the_sum_stands_below() -> None:
+    """Rounded to what it is worth."""
+    made = table([Line("a", "b", 0.123), Line("c", "d", 1234.4)], "all")
+    assert made.splitlines()[2:] == ["| a | b | 0.12 |", "| c | d | 1,234 |", "| **all** | | **1,235** |"]
+
+
+def test_the_page_has_what_is_written() -> None:
+    """The same tables, with the same lines, as `make cost` writes."""
+    page = (_ROOT / "docs" / "cost.md").read_text()
+    measured = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]
+    first = [line.split("|")[1] for line in written(_UNITS, _ASSUMED).splitlines() if line.startswith("| ")]
+    assert [line.split("|")[1] for line in measured.splitlines() if line.startswith("| ")] == first
