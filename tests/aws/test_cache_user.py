@@ -1,0 +1,94 @@
+"""The functions' user in ElastiCache: it may send every command that the code sends, and none that is dangerous."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import redis
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from infra.local.servers import ValkeyServer
+from shared.settings import MemorySettings, RedisSettings
+from shared.stores import redis_connection
+from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
+from tests.support.exchanges import exchange
+
+_ROOT: Final = Path(__file__).parents[2]
+_STORES: Final = _ROOT / "shared" / "stores"
+# The command line's own, which an operator sends as somebody else.
+_OPERATORS: Final = {"redis_footprint.py", "redis_scan.py"}
+_NAMES: Final = {"delete": "del"}
+# What the client sends for itself at each connection and probe.
+_CLIENT: Final = {"ping", "hello", "auth", "select"}
+
+
+def _access() -> str:
+    template = yaml_parse((_ROOT / "infra" / "cache.yaml").read_text())
+    return str(template["Resources"]["FunctionUser"]["Properties"]["AccessString"])
+
+
+def _sent() -> set[str]:
+    """Return the commands in the code: of its pipelines, and of its scripts."""
+    found = set(_CLIENT)
+    for path in _STORES.glob("redis*.py"):
+        if path.name not in _OPERATORS:
+            found |= {_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", path.read_text())}
+    for path in _STORES.glob("*.lua"):
+        found |= {name.lower() for name in re.findall(r"redis\.call\('([A-Za-z]+)'", path.read_text())}
+    return found - {"execute"}
+
+
+@pytest.fixture
+def user(redis_client: redis.Redis) -> Any:
+    """Make the template's user on a real server, with a password where ElastiCache takes a token."""
+    redis_client.execute_command("ACL", "SETUSER", "functions", "reset", ">token", *_access().split())  # type: ignore[no-untyped-call]
+    yield "functions"
+    redis_client.acl_deluser("functions")
+
+
+def _may(client: redis.Redis, user: str, command: str) -> bool:
+    """Ask the server whether a user may, with as many arguments as the command takes at least."""
+    name, *rest = command.split("|")
+    (described,) = client.execute_command("COMMAND", "INFO", command).values()  # type: ignore[no-untyped-call]
+    arguments = [*rest, *["1"] * (abs(int(described["arity"])) - 1 - len(rest))]
+    return bool(client.execute_command("ACL", "DRYRUN", user, name, *arguments) == "OK")  # type: ignore[no-untyped-call]
+
+
+def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str) -> None:
+    """Those of its scripts too, which the server checks one by one."""
+    sent = _sent()
+    assert {"eval", "lrange", "hgetall", "rpush", "time", "getdel", "zadd"} <= sent
+    assert [command for command in sorted(sent) if not _may(redis_client, user, command)] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["flushall", "flushdb", "keys", "config get", "shutdown", "acl list", "debug", "monitor", "replicaof", "blpop"],
+)
+def test_none_that_it_does_not_need(redis_client: redis.Redis, user: str, command: str) -> None:
+    """Nothing that empties the server, looks at everything, or changes who may."""
+    assert not _may(redis_client, user, command)
+
+
+def test_a_turn_as_this_user(
+    valkey: ValkeyServer, redis_client: redis.Redis, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exchange is kept and read again, and the server has refused nothing."""
+    monkeypatch.setattr(redis_connection, "cache_token", lambda *_: "token")
+    settings = RedisSettings(
+        host="127.0.0.1", port=valkey.port, auth="iam", username=user, cache_name="group", tls=True
+    ).model_copy(update={"tls": False})
+    connection = RedisConnection(settings)
+    cache = RedisCache(connection, MemorySettings())
+    try:
+        kept = exchange(1, thread_id="t")
+        cache.merge_stored([kept])
+        cache.read("t", "ana")
+        cache.ping()
+    finally:
+        connection.close()
+    assert redis_client.execute_command("ACL", "LOG") == []  # type: ignore[no-untyped-call]
