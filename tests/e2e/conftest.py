@@ -37,17 +37,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what needs the embedded stack where the tests run against another deployment."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return
-    left_out = [item for item in items if item.path.is_relative_to(_HERE) and item.get_closest_marker("embedded")]
+    ours = (item for item in items if item.path.is_relative_to(_HERE))
+    left_out = {item: reason for item in ours if (reason := _needs_embedded(item))}
     if left_out:
-        config.stash[_NOT_SELECTED] = Counter(_reason(item) for item in left_out)
-        config.hook.pytest_deselected(items=left_out)
+        config.stash[_NOT_SELECTED] = Counter(left_out.values())
+        config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
 
 
-def _reason(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("embedded")
-    assert marker is not None
-    return str(marker.args[0])
+def _needs_embedded(item: pytest.Item) -> str | None:
+    """Return why a test runs against the embedded stack only: it is marked so, or asks for the servers' processes."""
+    if (marker := item.get_closest_marker("embedded")) is not None:
+        return str(marker.args[0])
+    return "which kill or freeze servers" if "servers" in getattr(item, "fixturenames", ()) else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -123,7 +125,7 @@ def functions(aws: Aws, deployment: Deployment) -> Functions:
 @pytest.fixture
 def servers(stack: StackProcess | None) -> Servers:
     """Return the servers' processes, which only the embedded stack has within reach."""
-    assert stack is not None, "a test that asks for the servers is marked `embedded`"
+    assert stack is not None, "no test that asks for the servers is selected without the embedded stack"
     return Servers(stack)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -205,7 +206,7 @@ def test_forget_reports_each_store(
     assert layers.cached(thread_id) == []
     assert len(layers.stored(other)) == 2
     plain = cli.run("users", "forget", other).stdout
-    assert "PostgreSQL           documents     1       -" in plain
+    assert re.search("PostgreSQL +documents +1 +-", plain)  # a column is as wide as what stands in it
     assert "Nothing was changed." in plain
 
 

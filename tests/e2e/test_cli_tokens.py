@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,7 @@ from tests.e2e.conftest import DEFAULTS
 from tests.e2e.deployment import from_stack
 from tests.support.issuer import OPERATOR, Issuer
 
-pytestmark = pytest.mark.skipif(
-    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="a deployment that runs elsewhere is not started from here"
-)
+pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
 
 
 @pytest.fixture(scope="module")

@@ -65,9 +65,7 @@ def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
     aws.close()
 
 
-@pytest.mark.skipif(
-    bool(os.environ.get("AWS_ENDPOINT_URL")), reason="the pages are followed on a stack that is started for them"
-)
+@pytest.mark.embedded("which start and stop stacks of their own")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_can_be_followed(stack: StackProcess, queues: Queues, directory: Path, page: Path) -> None:
     """Each command succeeds, in one shell, and prints what the page says."""

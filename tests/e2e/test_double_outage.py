@@ -7,8 +7,6 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
-pytestmark = pytest.mark.embedded("which kill or freeze servers")
-
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 def test_the_agent_runs_without_memory_and_nothing_is_lost(

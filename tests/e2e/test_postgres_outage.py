@@ -11,8 +11,6 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
-pytestmark = pytest.mark.embedded("which kill or freeze servers")
-
 # The driver gives a connection attempt at least two seconds, and a turn may need two answers.
 _TIMEOUT = 2.0
 

@@ -10,8 +10,6 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
-pytestmark = pytest.mark.embedded("which kill or freeze servers")
-
 _TIMEOUT = 0.25
 
 

@@ -15,6 +15,8 @@ from tests.e2e.waiting import eventually
 from tests.support.issuer import OPERATOR, Issuer, bearer, signed_with_public_key, unsigned
 from tests.support.routes import SAMPLES
 
+pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
+
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
@@ -24,10 +26,8 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="module")
-def guarded(endpoint_url: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStack]:
+def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStack]:
     """A stack that asks for its tokens."""
-    if endpoint_url:
-        pytest.skip("a deployment that runs elsewhere has an issuer of its own")
     with running(tmp_path_factory.mktemp("guarded"), issuer.environment()) as made:
         yield made
 
