@@ -28,6 +28,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 # Why a command is not run, and in how many blocks at most.
 REASONS = {
+    "Redis would be away for every command after it": 1,
     "starts the stack that this page is tested against": 1,
     "starts or tests a stack itself, as CI does": 3,
     "needs Docker": 2,
