@@ -20,7 +20,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-page test-artifacts audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench cost chaos build lock clean
+.PHONY: help run test test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench cost chaos build lock clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
 
 help: ## List the targets
@@ -31,11 +31,15 @@ run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
 test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
-	@$(BIN)/python -m pytest --ignore=tests/artifacts --cov --cov-report=term
+	@$(BIN)/python -m pytest --ignore=tests/artifacts --ignore=tests/sam_local --cov --cov-report=term
 
 test-artifacts: ARCH := $(HOST_ARCH)
 test-artifacts: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Build for this machine, and run what was built as Lambda does
 	@$(BIN)/python -m pytest tests/artifacts
+
+test-sam-local: ARCH := $(HOST_ARCH)
+test-sam-local: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Run what was built with `sam local`, where there is a Docker engine
+	@$(BIN)/python -m pytest tests/sam_local
 
 # Only these name the target: the tests are the ones that `make test` runs against the embedded stack.
 test-localstack: export AWS_ENDPOINT_URL ?= http://localhost:4566

@@ -1,0 +1,111 @@
+"""Puts together an image that stands in for Lambda's own Python image, which is in a registry that tests may not reach.
+
+It is made of what this machine has: an interpreter of the runtime's version, the libraries that it and the artifacts
+load, the few programs that the SAM CLI's own layer needs, and the runtime interface client and boto3 from PyPI. Where
+things lie, how a function is started and what its environment says are as in Lambda's image.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tests.sam_local.engine import Engine
+
+# What wheels leave to the system: the C library's parts, and the compiler's.
+_SYSTEM_LIBRARIES: Final = (
+    *("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libutil.so.1"),
+    *("libgcc_s.so.1", "libstdc++.so.6"),
+)
+_PROGRAMS: Final = ("sh", "mv", "cp", "chmod", "rm")
+_LANG: Final = "var/lang"
+_RUNTIME: Final = "var/runtime"
+_BOOTSTRAP: Final = """#!/bin/sh
+exec /var/lang/bin/python{version} -m awslambdaric "$_HANDLER"
+"""
+_CHANGES: Final = (
+    "ENV PATH=/var/lang/bin:/bin",
+    "ENV LD_LIBRARY_PATH=/var/lang/lib",
+    "ENV PYTHONPATH=/var/runtime",
+    "ENV LAMBDA_TASK_ROOT=/var/task",
+    "ENV LAMBDA_RUNTIME_DIR=/var/runtime",
+    "ENV TZ=:UTC",
+    "WORKDIR /var/task",
+)
+
+
+def make(engine: Engine, tag: str, *, python: Path, version: str, runtime: Path) -> None:
+    """Make the image.
+
+    Args:
+        engine: Where to.
+        tag: What to call it.
+        python: An interpreter of `version`.
+        version: The runtime's, such as `3.13`.
+        runtime: The runtime interface client and boto3, installed for that version and this machine.
+    """
+    changes = [word for change in _CHANGES for word in ("--change", change)]
+    engine.run("import", *changes, "-", tag, data=_archive(python, version, runtime))
+
+
+def _archive(python: Path, version: str, runtime: Path) -> bytes:
+    script = "import sys, sysconfig as s; print(sys.base_prefix, s.get_path('stdlib'), s.get_config_var('LIBDIR'))"
+    found = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    prefix, standard_library, library_directory = map(Path, found)
+    interpreter = (prefix / "bin" / f"python{version}").resolve()
+    extensions = sorted((standard_library / "lib-dynload").glob("*.so"))
+    programs = [Path(path) for name in _PROGRAMS if (path := shutil.which(name, path="/bin:/usr/bin"))]
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for directory in ("tmp", "var/task", "opt", "etc"):
+            _directory(archive, directory, 0o1777 if directory == "tmp" else 0o755)
+        _text(archive, "etc/passwd", "root:x:0:0:root:/tmp:/bin/sh\n")
+        _text(archive, f"{_RUNTIME}/bootstrap", _BOOTSTRAP.format(version=version), 0o755)
+        for program in programs:
+            archive.add(program.resolve(), f"bin/{program.name}", recursive=False)
+        archive.add(interpreter, f"{_LANG}/bin/python{version}", recursive=False)
+        archive.add(standard_library, f"{_LANG}/lib/python{version}", filter=_needed)
+        archive.add(runtime, _RUNTIME, filter=_needed)
+        for library in _libraries([interpreter, *extensions, *programs]):
+            # A Python of its own prefix brings its library; the system's are where the loader looks anyway.
+            own = library.is_relative_to(library_directory) and not library.is_relative_to("/lib")
+            name = f"{_LANG}/lib/{library.name}" if own else library.as_posix().removeprefix("/")
+            archive.add(library.resolve(), name, recursive=False)
+    return buffer.getvalue()
+
+
+def _libraries(programs: Iterable[Path]) -> list[Path]:
+    """Return what the loader loads with the programs, and what wheels expect of the system, as absolute paths."""
+    cache = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
+    listed = re.findall(r"^\s+(\S+) .*=> (\S+)$", cache, re.MULTILINE)
+    wanted = [Path(path) for name, path in listed if name in _SYSTEM_LIBRARIES]
+    found = set(wanted)
+    for program in [*programs, *wanted]:
+        # Not an error: a static program has none.
+        loaded = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
+        found |= {Path(path) for path in re.findall(r"(/\S+) \(0x", loaded)}
+    return sorted(found)
+
+
+def _needed(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    parts = entry.name.split("/")
+    return None if {"__pycache__", "test", "site-packages", "idlelib", "tkinter", "ensurepip"} & set(parts) else entry
+
+
+def _directory(archive: tarfile.TarFile, name: str, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, mode
+    archive.addfile(entry)
+
+
+def _text(archive: tarfile.TarFile, name: str, text: str, mode: int = 0o644) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(text.encode()), mode
+    archive.addfile(entry, io.BytesIO(text.encode()))

@@ -1,0 +1,111 @@
+"""A Docker engine: the one that runs, or one of the tests' own where dockerd is installed and may be started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+_START_SECONDS: Final = 60
+_STOP_SECONDS: Final = 30
+
+
+class NoEngineError(Exception):
+    """There is none, and none can be started."""
+
+
+class Engine:
+    """An engine that answers.
+
+    Args:
+        directory: Where an engine of the tests' own keeps everything.
+
+    Attributes:
+        docker: The docker command for it.
+        host: Its address, as DOCKER_HOST has it; '' is the usual one.
+
+    Raises:
+        NoEngineError: There is none; the text says what was tried.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self.host = os.environ.get("DOCKER_HOST", "")
+        self.docker = ["docker"]
+
+    def __enter__(self) -> Self:
+        if sys.platform != "linux":
+            raise NoEngineError("the image is made of this machine's own programs, which run on Linux")
+        if not shutil.which("docker"):
+            raise NoEngineError("no docker command")
+        if self._answers():
+            return self
+        if not shutil.which("dockerd") or os.geteuid() != 0:
+            raise NoEngineError("no Docker engine runs here, and dockerd is not installed or may not be started")
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        self.host = f"unix://{self._directory}/docker.sock"
+        self.docker = ["docker", "--host", self.host]
+        log = self._directory / "dockerd.log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [
+                    *("dockerd", "--host", self.host, "--pidfile", str(self._directory / "dockerd.pid")),
+                    *("--data-root", str(self._directory / "data"), "--exec-root", str(self._directory / "exec")),
+                    # Ports are published by its proxy, and containers talk to this machine only.
+                    "--iptables=false",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._stop()
+                raise NoEngineError(f"dockerd does not start here: {log.read_text()[-2000:]}")
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        return subprocess.run([*self.docker, "info"], check=False, capture_output=True).returncode == 0
+
+    @contextmanager
+    def network(self, name: str) -> Iterator[str]:
+        """Make a network, and yield this machine's address as the containers in it see it."""
+        self.run("network", "create", name)
+        try:
+            yield self.run("network", "inspect", name, "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
+        finally:
+            self.run("network", "rm", name)
+
+    def run(self, *arguments: str, data: bytes | None = None) -> str:
+        """Return what a docker command prints."""
+        ran = subprocess.run([*self.docker, *arguments], input=data, check=False, capture_output=True)
+        assert ran.returncode == 0, f"docker {' '.join(arguments)}: {ran.stderr.decode()}"
+        return ran.stdout.decode()
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()

@@ -1,0 +1,56 @@
+"""Lets containers reach servers that listen on 127.0.0.1, under the ports that they have in the compose network."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 1 << 16
+
+
+class Relay(ThreadingTCPServer):
+    """Listens on `address` and passes everything on to 127.0.0.1:`target`."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], target: int) -> None:
+        super().__init__(address, _Connection)
+        self.target = target
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="relay")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+class _Connection(BaseRequestHandler):
+    server: Relay
+
+    def handle(self) -> None:
+        client: socket.socket = self.request
+        with socket.create_connection(("127.0.0.1", self.server.target)) as server:
+            back = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
+            back.start()
+            _pass_on(client, server)
+            back.join()
+
+
+def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    # Either side may hang up at any time, and then the other is told.
+    with suppress(OSError):
+        while data := source.recv(_CHUNK):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,34 @@
+"""`sam local invoke`, as the README says, with the environment file that it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.stores import Layers
+from tests.events.content import BATCH, RUN, THREAD
+from tests.support.sqs_server import SqsServer
+
+
+def test_a_turn(
+    invoke: Callable[[str, str], Any], layers: Layers, running_sqs: SqsServer, sqs_queues: dict[str, str]
+) -> None:
+    """The agent function answers an API event from its container, and reaches Redis and the queue."""
+    answer = invoke("AgentFunction", "api-run.json")
+    body = json.loads(answer["body"])
+
+    assert answer["statusCode"] == 200
+    assert body["memory"] == {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    assert layers.cached_contents(THREAD) == [RUN["prompt"], body["response"]]
+    queued = running_sqs.client().receive_message(QueueUrl=sqs_queues["SYNC__QUEUE_URL"])["Messages"]
+    assert [json.loads(message["Body"])["exchange_id"] for message in queued] == [body["exchange_id"]]
+
+
+def test_a_batch(invoke: Callable[[str, str], Any], layers: Layers) -> None:
+    """The sync function stores the sample batch in PostgreSQL from its container."""
+    assert invoke("SyncFunction", "sync-batch.json") == {"batchItemFailures": []}
+
+    for body in map(json.loads, BATCH):
+        stored = {row[1] for row in layers.stored(body["thread_id"]) if row[2] == body["exchange_id"]}
+        assert stored == {body["user_message"], body["assistant_message"]}
