@@ -26,15 +26,29 @@ def variables() -> dict[str, str]:
     return dict(json.loads((_ROOT / "tests" / "events" / "env.json").read_text())["Parameters"])
 
 
-def test_every_variable_is_one_that_sam_hands_on(template: dict[str, Any], variables: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def given(template: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template gives the functions, as it stands there."""
+    agent = template["Resources"]["AgentFunction"]["Properties"]["Environment"]["Variables"]
+    return {**template["Globals"]["Function"]["Environment"]["Variables"], **agent}
+
+
+def test_every_variable_is_one_that_sam_hands_on(given: dict[str, Any], variables: dict[str, str]) -> None:
     """Others would be left out without a word."""
-    assert variables.keys() <= template["Globals"]["Function"]["Environment"]["Variables"].keys()
+    assert variables.keys() <= given.keys()
+
+
+def test_no_condition_is_left_to_sam(given: dict[str, Any], variables: dict[str, str]) -> None:
+    """`sam local` does not evaluate the template's conditions: what depends on one has its value here."""
+    conditional = {name for name, value in given.items() if isinstance(value, dict) and "Fn::If" in value}
+
+    assert conditional - {"POWERTOOLS_SERVICE_NAME"} <= variables.keys()
 
 
 def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) -> None:
     """With the port that the service listens on, and PostgreSQL's user, password and database."""
     services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
-    hosts = {urlsplit(value).hostname if "://" in value else value for value in variables.values()}
+    hosts = {urlsplit(value).hostname for value in variables.values() if "://" in value} | {variables["REDIS__HOST"]}
     postgres = services["postgres"]["environment"]
 
     assert hosts == {"redis", "postgres", "localstack"}
