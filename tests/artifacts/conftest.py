@@ -43,7 +43,9 @@ def artifacts(built_template: dict[str, Any]) -> dict[str, Path]:
     built_for = built_template["Parameters"]["Architecture"]["Default"]
     assert built_for == machine, f"the artifacts are for {built_for}: `make test-artifacts` builds them for {machine}"
     resources = built_template["Resources"]
-    return {name: (BUILD / resources[logical]["Properties"]["CodeUri"]) for name, logical in FUNCTIONS.items()}
+    found = {name: (BUILD / resources[logical]["Properties"]["CodeUri"]) for name, logical in FUNCTIONS.items()}
+    # Of a nested stack, into whose directory it is built.
+    return {**found, "migrate": BUILD / "MigrationStack" / "MigrateFunction"}
 
 
 @pytest.fixture(scope="session")
