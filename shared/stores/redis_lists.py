@@ -28,7 +28,7 @@ from shared.stores.redis_scripts import MERGE
 # What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
 IS_NEW: Final = "new"
 _ONE_EXCHANGE: Final = 2
-_NUMBER: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
+_NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 
 
 def order_of(reply: bytes | None) -> UUID | None:
