@@ -17,6 +17,7 @@ from shared.models import Exchange, Message, Source
 from shared.settings import MemorySettings
 from shared.stores.base import CacheRead, Window
 
+_MOST_DRAIN_SECONDS: Final = 0.5
 _DRAIN_POLL_SECONDS: Final = 0.05
 # The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
 _MOST_DRAIN_AGE: Final = 150.0
@@ -204,11 +205,10 @@ class Recaller:
         if cached.has_outbox:
             add_layer(degraded, "queue")
             return False
-        deadline = time.monotonic() + self._memory.patience()
+        deadline = time.monotonic() + _MOST_DRAIN_SECONDS
         try:
             while self._memory.queue.depth() > 0:
                 if time.monotonic() > deadline:
-                    self._memory.lose_patience()
                     add_layer(degraded, "queue")
                     return False
                 time.sleep(_DRAIN_POLL_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,8 +19,6 @@ from shared.settings import MemorySettings
 from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
 
 _MOST_FLOORS: Final = 10_000
-_MOST_DRAIN_SECONDS: Final = 0.5
-_IMPATIENT_SECONDS: Final = 5.0
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
 _MOST_SKEW: Final = timedelta(days=1)
 
@@ -51,7 +48,6 @@ class Sandbox:
         self._owed = OwedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
-        self._waited_in_vain_at = -math.inf
 
     def observe(self, thread_id: str, order: UUID | None) -> None:
         """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
@@ -111,14 +107,6 @@ class Sandbox:
         """Drop what this process still holds of deleted threads or a deleted user."""
         self._recent.drop(set(thread_ids), user_id)
         self._owed.drop(set(thread_ids), user_id)
-
-    def patience(self) -> float:
-        """Return how many seconds a recall may wait for the drain: none just after one has waited in vain."""
-        return 0.0 if time.monotonic() - self._waited_in_vain_at < _IMPATIENT_SECONDS else _MOST_DRAIN_SECONDS
-
-    def lose_patience(self) -> None:
-        """Take note that the drain is busy."""
-        self._waited_in_vain_at = time.monotonic()
 
     def owe(self, exchange: Exchange) -> None:
         """Keep an exchange that only L1's outbox took."""

@@ -116,6 +116,12 @@ def queues(aws: Aws, deployment: Deployment) -> Queues:
     return Queues(aws, deployment)
 
 
+@pytest.fixture
+def drained(queues: Queues) -> None:
+    """Wait for what earlier tests left on the queue: if Redis was emptied lately, a turn would say that it waits."""
+    queues.wait_empty()
+
+
 @pytest.fixture(scope="session")
 def functions(aws: Aws, deployment: Deployment) -> Functions:
     """Return both functions, to invoke directly."""

@@ -53,7 +53,7 @@ def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, th
     exchange_id = "3f0a6a5e-8a4e-4a43-9a35-0d7c1d6a6f11"
     for _ in range(2):
         kept = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
-        assert kept == {"exchange_id": exchange_id, "durability": "postgres", "cached": True}
+        assert kept == {"exchange_id": exchange_id, "durability": "postgres", "cached": True, "degraded": ["queue"]}
 
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == ["Hello", "Hi"]
 

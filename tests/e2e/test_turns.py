@@ -7,6 +7,8 @@ import pytest
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.stores import Layers
 
+pytestmark = pytest.mark.usefixtures("drained")
+
 
 def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, thread_id: str, user_id: str) -> None:
     """What was said first is in the third answer, word for word."""

@@ -50,7 +50,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_database_token_is_botos_own() -> None:
     """Byte for byte, at the same second."""
-    theirs = boto3.client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
+    theirs = boto3.Session().client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
     assert aws_tokens.database_token(_HOST, 5432, "memory") == theirs
 
 

@@ -48,7 +48,7 @@ STEPS = 50
 @pytest.fixture
 def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The system under test."""
-    monkeypatch.setattr("shared.memory.sandbox._MOST_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", -1.0)
     logging.disable()
     made = World(valkey, database_url)
     yield made
