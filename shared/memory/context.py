@@ -8,10 +8,9 @@ from shared.models import Message
 
 
 def conversation_text(messages: Sequence[Message]) -> str:
-    """Return `Previous conversation:` and a line a message, or '' for none."""
-    if not messages:
-        return ""
-    return "\n".join(["Previous conversation:", *(f"{message.role}: {message.content}" for message in messages)])
+    """Return `Previous conversation:` and a line a message that says something, or '' for none."""
+    lines = [f"{message.role}: {message.content}" for message in messages if message.content]
+    return "\n".join(["Previous conversation:", *lines]) if lines else ""
 
 
 def preferences_text(preferences: Mapping[str, str]) -> str:

@@ -42,6 +42,8 @@ def test_absent_parts_leave_no_blank_lines() -> None:
 def test_nothing_is_no_text() -> None:
     """Neither a heading without lines nor a blank."""
     assert conversation_text([]) == ""
+    assert conversation_text([Message("user", ""), Message("assistant", "")]) == ""
+    assert conversation_text([Message("user", ""), MESSAGES[1]]).count("\n") == 1
     assert preferences_text({}) == ""
 
 
