@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 from uuid import UUID
@@ -41,7 +43,7 @@ class Threads:
         self._memory = memory
 
     def get(self, thread_id: str, owner: str | None = None) -> Thread:
-        """Return a thread, also one whose first exchange is not drained yet; with `owner`, one of theirs.
+        """Return a thread with what is not drained yet, as far as L1 answers; with `owner`, one of theirs.
 
         Raises:
             ThreadNotFound: Neither layer knows it, or it is another's.
@@ -49,6 +51,8 @@ class Threads:
         """
         found = self._memory.archive.thread(thread_id)
         if found is not None and owner in {None, found.user_id}:
+            with suppress(StoreUnavailable):
+                return _with(found, self._undrained(thread_id, owner))
             return found
         # For another's thread as for one that is not stored: it takes as long, and finds as little.
         cached = self._read(thread_id, owner)
@@ -62,7 +66,7 @@ class Threads:
             created_at=exchanges[0].created_at,
             updated_at=exchanges[-1].created_at,
             message_count=2 * len(exchanges),
-            document_ids=(),
+            document_ids=_documents(cached.pending, owner),
         )
 
     def list_for(self, user_id: str, limit: int, cursor: str | None) -> Page[Thread]:
@@ -204,6 +208,13 @@ class Threads:
             return
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
+    def _undrained(self, thread_id: str, owner: str | None) -> list[Exchange]:
+        """Return what L1 says is not drained yet and L2 does not hold either: it may have been drained just now."""
+        pending = self._memory.cache.read(thread_id, None).pending
+        waiting = [exchange for exchange in pending if owner in {None, exchange.user_id}]
+        stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
+        return [exchange for exchange in waiting if exchange.exchange_id not in stored]
+
     def _read(self, thread_id: str, owner: str | None) -> CacheRead:
         """Return what L1 holds; without it, that is an outage only to whom the thread may be."""
         try:
@@ -251,6 +262,22 @@ class Threads:
             for exchange_id, pair in sides.items()
             if pair.keys() >= {"user", "assistant"}
         ]
+
+
+def _with(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
+    """Return a thread as it will be when these are drained."""
+    return replace(
+        thread,
+        updated_at=max([thread.updated_at, *(exchange.created_at for exchange in undrained)]),
+        message_count=thread.message_count + 2 * len(undrained),
+        document_ids=tuple(dict.fromkeys([*(thread.document_ids or ()), *_documents(undrained, None)])),
+    )
+
+
+def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, ...]:
+    """Return the documents that exchanges attach, with `owner` those of theirs, in the order of the attachment."""
+    own = sorted((each for each in exchanges if owner in {None, each.user_id}), key=lambda each: each.order)
+    return tuple(dict.fromkeys(name for exchange in own for name in exchange.document_ids))
 
 
 def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:

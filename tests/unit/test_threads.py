@@ -73,6 +73,26 @@ def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache,
     assert (early.title, early.user_id, early.message_count, early.document_ids) == ("q0", "ana", 4, ())
 
 
+def test_a_thread_counts_what_is_not_drained_yet(
+    threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
+    """Once, also in the moment in which both layers have it; without L1 it is what L2 knows."""
+    made = [
+        exchange(0, document_ids=("d2", "d1")),
+        exchange(1, document_ids=("d1",)),
+        exchange(2, document_ids=("d3",)),
+    ]
+    for each in made:
+        cache.append(each, is_drained=False)
+    assert threads.get("t").document_ids == ("d2", "d1", "d3")
+    archive.store(made[:2])
+    shown = threads.get("t")
+    assert (shown.message_count, shown.updated_at) == (6, made[2].created_at)
+    assert shown.document_ids == ("d2", "d1", "d3")
+    cache.is_down = True
+    assert (threads.get("t").message_count, threads.get("t").document_ids) == (4, ("d2", "d1"))
+
+
 def test_a_thread_that_nobody_knows(threads: Threads) -> None:
     """Each use case says so."""
     for use in (
