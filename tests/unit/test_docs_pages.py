@@ -31,7 +31,7 @@ REASONS = {
     "Redis would be away for every command after it": 1,
     "starts the stack that this page is tested against": 1,
     "starts or tests a stack itself, as CI does": 3,
-    "needs Docker": 2,
+    "needs Docker": 3,
     "needs the AWS CLI": 1,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
