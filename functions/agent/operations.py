@@ -14,7 +14,7 @@ from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import StoreUnavailable
 from shared.memory.context import join_parts
-from shared.memory.idempotency import Idempotency
+from shared.memory.idempotency import Claim, Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.threads import Threads
@@ -116,7 +116,7 @@ class Operations:
         named = self._memory.new_id(request.thread_id or "")
         claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
         if claim.replayed is not None:
-            return RunResult(claim.replayed, is_replayed=True)
+            return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
         is_taken_over = claim.exchange_id != named
         exchange_id = request.exchange_id or claim.exchange_id
         try:
@@ -130,6 +130,24 @@ class Operations:
             raise
         claim.complete(result.answer)
         return result
+
+    async def _replay(self, claim: Claim, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
+        """Return the first request's answer; an exchange that no store took then is kept now, under the same id."""
+        memory = answer["memory"]
+        if memory["durability"] != "none" or answer["exchange_id"] is None:
+            return answer
+        metadata = encode_metadata(request.metadata)
+        receipt = await ThreadMemoryProvider(turn).invoked(
+            request.prompt, answer["response"], request.document_ids, UUID(answer["exchange_id"]), metadata
+        )
+        if receipt.durability == "none":
+            return answer
+        self._measure(None, receipt)
+        degraded = list(dict.fromkeys(turn.recall().degraded + receipt.degraded))
+        kept = {**memory, "degraded": degraded, "durability": receipt.durability, "cached": receipt.cached}
+        answer = {**answer, "memory": kept}
+        claim.complete(answer)
+        return answer
 
     def _kept_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
         """Return the answer that a request which died had kept, however much was said since."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings
-from shared.stores.in_memory import InMemoryArchive, InMemoryKeys
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges
 
 
@@ -116,3 +117,31 @@ def test_the_kept_answer_is_told_under_an_id_of_the_caller(
     clock.now += 60
     answer = asyncio.run(operations.run(request, "k")).answer
     assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
+
+
+def test_a_repetition_keeps_what_no_store_took(
+    operations: Operations,
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The stores went away while the agent ran: the same answer is told again, and its exchange is kept, once."""
+    answering = operations._runner.run
+
+    async def answer_and_fall(**asked: Any) -> str:
+        answer = await answering(**asked)
+        cache.is_down = archive.is_down = queue.is_down = True
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operations._runner, "run", answer_and_fall)
+        first = asyncio.run(operations.run(REQUEST, "k")).answer
+    assert (first["memory"]["durability"], first["memory"]["cached"]) == ("none", False)
+    cache.is_down = archive.is_down = queue.is_down = False
+    for _ in range(2):
+        again = asyncio.run(operations.run(REQUEST, "k"))
+        assert again.is_replayed
+        assert (again.answer["response"], again.answer["exchange_id"]) == (first["response"], first["exchange_id"])
+        assert again.answer["memory"] == {**first["memory"], "degraded": [], "durability": "queue", "cached": True}
+    assert len(queue.bodies) == 1
