@@ -47,6 +47,8 @@ async function read(host: Host, thread: Thread, side: 'newest' | 'older'): Promi
   try {
     do {
       const page = await getMessages(host.options, thread.id, { limit, cursor }, signal);
+      // Left in the moment between the answer and here: what came is no longer this thread's to show.
+      if (signal.aborted) return;
       told.unshift(...page.items.map(messageOf).reverse());
       for (const layer of page.degraded) degraded.add(layer);
       cursor = page.next_cursor;

@@ -46,7 +46,7 @@ export class ChatStore implements ChatActions, Host {
     this.serverSnapshot = {
       threadId: options.threadId ?? null,
       userId: options.userId ?? null,
-      messages: this.#initial,
+      messages: [...this.#initial],
       status: 'ready',
       historyStatus: 'idle',
       historyDegraded: [],

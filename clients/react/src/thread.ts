@@ -15,7 +15,7 @@ export interface Outgoing {
 
 /** One thread as this page knows it: its messages, what is on its way, how much of its history is loaded. */
 export class Thread {
-  messages: readonly ChatMessage[];
+  messages: ChatMessage[];
   /** By exchange id: what is on its way or failed, and may be sent again. */
   readonly outgoing = new Map<string, Outgoing>();
   queue: Outgoing[] = [];
@@ -29,7 +29,7 @@ export class Thread {
   /** Whether the newest page was read, or there is none yet. */
   isLoaded: boolean;
   historyFailed = false;
-  historyDegraded: readonly string[] = [];
+  historyDegraded: string[] = [];
   /** The reads under way: of the newest page, of one more of them asked for meanwhile, of an older page. */
   newest: Promise<void> | undefined;
   another: Promise<void> | undefined;
@@ -49,7 +49,7 @@ export class Thread {
     initial: readonly ChatMessage[] = [],
   ) {
     this.isLoaded = isNew;
-    this.messages = initial;
+    this.messages = [...initial];
     this.#told = new Set(initial.map(keyOf));
   }
 

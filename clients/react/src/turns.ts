@@ -20,7 +20,8 @@ export class Turns {
 
   /** Resolves with the answer, or with undefined if there is none; never rejects. */
   async send(thread: Thread, said: OutgoingText, signal?: AbortSignal): Promise<ChatMessage | undefined> {
-    const { text, metadata, documentIds } = said;
+    const { text, documentIds } = said;
+    const metadata = said.metadata && { ...said.metadata };
     const exchangeId = newId();
     thread.add({
       id: `${exchangeId}:user`,
@@ -130,7 +131,8 @@ export class Turns {
     if (question?.status === 'sent') {
       // The history told that the server has the turn; only its answer to us is lost.
       thread.outgoing.delete(out.exchangeId);
-      this.#end(thread, out, { message: thread.find(`${out.exchangeId}:assistant`), aborted: false }, silently);
+      const message = thread.find(`${out.exchangeId}:assistant`);
+      this.#end(thread, out, { ...(message && { message }), aborted: false }, silently);
     } else {
       if (question) thread.update(question, { status: 'failed', error });
       thread.error = error;

@@ -10,7 +10,7 @@ export interface TurnContext {
   /** The layer that served the context. */
   readonly source: MemoryReport['source'];
   /** Layers that were asked and did not answer. */
-  readonly degraded: readonly string[];
+  readonly degraded: string[];
   /** The store that holds the exchange for good. */
   readonly durability: MemoryReport['durability'];
   /** Whether Redis has the exchange. */
@@ -41,9 +41,9 @@ export interface ChatMessage {
 }
 
 export interface FinishedTurn {
-  readonly message?: ChatMessage | undefined;
+  readonly message?: ChatMessage;
   readonly aborted: boolean;
-  readonly error?: AgentChatError | undefined;
+  readonly error?: AgentChatError;
 }
 
 export interface UseAgentChatOptions {
@@ -81,13 +81,13 @@ export interface ChatSnapshot {
   /** Null only while rendering on a server and in the first render of a hydration. */
   readonly threadId: string | null;
   readonly userId: string | null;
-  readonly messages: readonly ChatMessage[];
+  readonly messages: ChatMessage[];
   /** `submitted` while a turn is under way or waits for one. */
   readonly status: 'ready' | 'submitted' | 'error';
   /** `idle` while nothing was asked for. */
   readonly historyStatus: 'idle' | 'loading' | 'ready' | 'error';
   /** Layers that did not answer when the history was read: what only they hold is missing. */
-  readonly historyDegraded: readonly string[];
+  readonly historyDegraded: string[];
   readonly error: AgentChatError | undefined;
   /** Whether `loadMore` would find older messages. */
   readonly hasMore: boolean;
@@ -97,8 +97,8 @@ export interface ChatSnapshot {
 
 export interface OutgoingText {
   readonly text: string;
-  /** Kept beside the exchange: anything that is JSON. */
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Kept beside the exchange: any object that is JSON. */
+  readonly metadata?: object | undefined;
   /** Attached to the thread with this turn. */
   readonly documentIds?: readonly string[] | undefined;
 }

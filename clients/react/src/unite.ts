@@ -30,7 +30,7 @@ export function unite(
   mine: readonly ChatMessage[],
   told: readonly ChatMessage[],
   isLocal: (message: ChatMessage) => boolean,
-): readonly ChatMessage[] {
+): ChatMessage[] {
   const own = new Map(mine.map((message) => [keyOf(message), message]));
   const shared = new Set(told.map(keyOf).filter((key) => own.has(key)));
   // What only this side has, by the shared message it follows.
@@ -64,7 +64,7 @@ export function unite(
 }
 
 /** Returns the messages with an older page before them, each once. */
-export function prepend(mine: readonly ChatMessage[], older: readonly ChatMessage[]): readonly ChatMessage[] {
+export function prepend(mine: readonly ChatMessage[], older: readonly ChatMessage[]): ChatMessage[] {
   const own = new Set(mine.map(keyOf));
   const told = new Map(older.map((message) => [keyOf(message), message]));
   const confirmed = mine.map((message) => {

@@ -270,3 +270,48 @@ test('an id with slashes and signs finds its messages', async () => {
   const shown = chat({ threadId: 'a/b?c#d %' });
   await shown.until(({ messages }) => messages.length === 2);
 });
+
+test.each(Array.from({ length: 16 }, (_, n) => n))(
+  'a switch at the very moment of the answer leaves nothing of it behind: %i',
+  async (later) => {
+    const memory = serve({ run: () => problem(503, 'Not now.') });
+    tell(memory, 't', 2);
+    let isFirst = true;
+    const shown = chat({ threadId: 't' });
+    await shown.until(({ historyStatus }) => historyStatus === 'ready');
+    // A thread with a text that was not sent is kept when it is left.
+    await shown.say('Unsent');
+    shown.set({ threadId: 'u' });
+    await shown.until(({ historyStatus }) => historyStatus === 'ready');
+    const slow: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      if (!isFirst) return response;
+      isFirst = false;
+      const text = await response.text();
+      const leaveLater = (rest: number): void => {
+        queueMicrotask(() => {
+          if (rest > 0) leaveLater(rest - 1);
+          else shown.now.newThread();
+        });
+      };
+      response.text = () => {
+        leaveLater(later);
+        return Promise.resolve(text);
+      };
+      return response;
+    };
+    await act(async () => {
+      shown.set({ threadId: 't', fetch: slow });
+      await vi.waitFor(() => {
+        expect(shown.now.threadId).not.toBe('t');
+      });
+    });
+    expect(shown.texts).toEqual([]);
+    store(memory, 't', 't-2', 'q2', 'a2');
+    shown.set({ threadId: 'u' });
+    shown.set({ threadId: 't' });
+    await shown.until(({ historyStatus }) => historyStatus === 'ready');
+    expect(shown.texts).toEqual([...numbered(0, 3), 'Unsent']);
+    expect(memory.reads).toHaveLength(5);
+  },
+);

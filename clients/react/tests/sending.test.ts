@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { AgentChatError } from '../src/index.js';
 import { chat, refreshed } from './chat.js';
-import { answerTo, gate, problem, serve } from './server.js';
+import { answerTo, gate, problem, serve, tell } from './server.js';
 import { HttpResponse } from 'msw';
 
 test('a message is pending until the answer comes, then both are sent', async () => {
@@ -337,4 +337,20 @@ test('metadata goes with the message, and comes back with the history', async ()
   const again = chat({ threadId: 't' });
   await again.until(({ messages }) => messages.length === 2);
   expect(again.now.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
+});
+
+test('credentials go with every request', async () => {
+  const memory = serve();
+  tell(memory, 't', 1);
+  const seen: (RequestCredentials | undefined)[] = [];
+  const spy: typeof fetch = (input, init) => {
+    seen.push(init?.credentials);
+    return fetch(input, init);
+  };
+  const shown = chat({ threadId: 't', credentials: 'include', fetch: spy });
+  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  await shown.say('Hello');
+  shown.set({ threadId: 't', fetch: spy });
+  await shown.say('Hello again');
+  expect(seen).toEqual(['include', 'include', undefined]);
 });

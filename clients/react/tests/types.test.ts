@@ -1,0 +1,68 @@
+import { expectTypeOf, test } from 'vitest';
+import type {
+  AgentChatError,
+  ChatMessage,
+  FinishedTurn,
+  UseAgentChatOptions,
+  UseAgentChatResult,
+} from '../src/index.js';
+
+/** The result as it is described to people: what they write for it has to compile. */
+interface Described {
+  threadId: string | null;
+  userId: string | null;
+  messages: ChatMessage[];
+  status: 'ready' | 'submitted' | 'error';
+  historyStatus: 'idle' | 'loading' | 'ready' | 'error';
+  error?: AgentChatError | undefined;
+  clearError(): void;
+  sendMessage(
+    text: string | { text: string; metadata?: object },
+    options?: { signal?: AbortSignal },
+  ): Promise<ChatMessage | undefined>;
+  stop(): void;
+  retry(messageId?: string): Promise<void>;
+  newThread(): string;
+  loadMore(): Promise<void>;
+  hasMore: boolean;
+  refresh(): Promise<void>;
+  lastContext?: { source: 'redis' | 'postgres' | 'none'; degraded: string[]; durability: string } | undefined;
+}
+
+interface DescribedOptions {
+  threadId?: string | null;
+  userId?: string;
+  baseUrl?: string;
+  headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
+  credentials?: RequestCredentials;
+  fetch?: typeof fetch;
+  persist?: 'session' | 'local' | false;
+  initialMessages?: ChatMessage[];
+  loadHistory?: boolean;
+  pageSize?: number;
+  generateId?: () => string;
+  onThreadId?(id: string): void;
+  onFinish?(turn: { message?: ChatMessage; aborted: boolean; error?: AgentChatError }): void;
+  onError?(error: AgentChatError): void;
+}
+
+interface Place {
+  city: string;
+}
+
+test('the result is what is described, and its lists are plain ones', () => {
+  expectTypeOf<UseAgentChatResult>().toExtend<Described>();
+  expectTypeOf<UseAgentChatResult['messages']>().toEqualTypeOf<ChatMessage[]>();
+  expectTypeOf<NonNullable<UseAgentChatResult['lastContext']>['degraded']>().toEqualTypeOf<string[]>();
+});
+
+test('the options take what is described', () => {
+  expectTypeOf<DescribedOptions>().toExtend<UseAgentChatOptions>();
+  expectTypeOf<(turn: { message?: ChatMessage; error?: AgentChatError }) => void>().toBeCallableWith(
+    {} as FinishedTurn,
+  );
+});
+
+test('metadata may have the type of an interface', () => {
+  expectTypeOf<UseAgentChatResult['sendMessage']>().toBeCallableWith({ text: 'Hello', metadata: {} as Place });
+});
