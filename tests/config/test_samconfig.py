@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 _ROOT = Path(__file__).parents[2]
+# As SAM reads one override: quoted, or without a blank; it cuts an unquoted one at its first blank without a word.
+_OVERRIDE = re.compile(r"""([A-Za-z0-9]+)=(?:"([^"\\]+)"|([^\s"'\\]+))""")
 _STAGES = {"localstack": "local", "dev": "dev", "prod": "prod"}
 
 
@@ -17,11 +19,30 @@ def samconfig() -> dict[str, Any]:
     return tomllib.loads((_ROOT / "samconfig.toml").read_text())
 
 
+def _read(override: str) -> tuple[str, str]:
+    """Return an override's name and value as SAM reads them.
+
+    Raises:
+        AssertionError: SAM would read something else than what stands there.
+    """
+    match = _OVERRIDE.fullmatch(override)
+    assert match is not None, f"SAM does not read {override!r} as a whole; quote its value"
+    return match[1], match[2] or match[3]
+
+
+def test_a_blank_has_to_be_quoted() -> None:
+    """What SAM would cut is refused here; what it would not, is read as it reads it."""
+    with pytest.raises(AssertionError, match="quote its value"):
+        _read("SweepSchedule=rate(6 hours)")
+    assert _read('SweepSchedule="rate(6 hours)"') == ("SweepSchedule", "rate(6 hours)")
+    assert _read("DatabaseMinCapacity=0.5") == ("DatabaseMinCapacity", "0.5")
+
+
 @pytest.mark.parametrize("name", _STAGES)
 def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str) -> None:
     """Every override is a parameter of the template, the stage among them, and no secret."""
     parameters = samconfig[name]["deploy"]["parameters"]
-    overrides = dict(override.split("=", 1) for override in parameters["parameter_overrides"])
+    overrides = dict(_read(override) for override in parameters["parameter_overrides"])
     template = (_ROOT / "template.yaml").read_text()
 
     assert overrides["Stage"] == _STAGES[name]
