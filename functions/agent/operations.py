@@ -176,7 +176,8 @@ class Operations:
             instructions=instructions,
             prompt=request.prompt,
             thread_id=request.thread_id,
-            user_id=request.user_id,
+            # Known since the recall: not the caller where they are trusted and joined the thread's owner.
+            user_id=turn.user_id,
         )
         watch.lap("agent")
         metadata = encode_metadata(request.metadata)

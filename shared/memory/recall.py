@@ -60,10 +60,15 @@ class Recaller:
         self, sandbox: Sandbox, thread_id: str | None, user_id: str | None, ownership: Ownership | None = None
     ) -> None:
         self.thread_id = thread_id
-        self.user_id = user_id
         self.cutoff: UUID | None = None
         self._memory = sandbox
+        self._user_id = user_id
         self._ownership = ownership
+
+    @property
+    def user_id(self) -> str | None:
+        """Who the turn is of; where a trusted caller joins a thread's owner, the owner from the first look on."""
+        return self._user_id if self._ownership is None else self._ownership.user_id
 
     def recall(self) -> Recall:
         """Return history and preferences.
@@ -75,8 +80,12 @@ class Recaller:
         degraded: list[str] = []
         # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
         self._memory.pay(self._memory.queue.send)
-        cached, has_cache = self._read(self.user_id, degraded)
+        asked_of = self.user_id
+        cached, has_cache = self._read(self.thread_id, asked_of, degraded)
         messages, source = self._recall_thread(cached, degraded, has_cache=has_cache)
+        if self.user_id != asked_of:
+            # The thread is another's, whose turn this is: nothing of who asks may stand in it.
+            cached, has_cache = self._read(None, self.user_id, degraded)
         preferences, preferences_source = self._recall_user(cached, degraded, has_cache=has_cache)
         if not messages and preferences:
             source = preferences_source
@@ -84,13 +93,13 @@ class Recaller:
 
     def catch_up(self) -> None:
         """Learn how far the thread has got, without the user's preferences, and have its list refilled."""
-        cached, has_cache = self._read(None, [])
+        cached, has_cache = self._read(self.thread_id, None, [])
         self._recall_thread(cached, [], has_cache=has_cache)
 
-    def _read(self, user_id: str | None, degraded: list[str]) -> tuple[CacheRead, bool]:
+    def _read(self, thread_id: str | None, user_id: str | None, degraded: list[str]) -> tuple[CacheRead, bool]:
         """Return what L1 holds, and whether it answered."""
         try:
-            cached = self._memory.cache.read(self.thread_id, user_id)
+            cached = self._memory.cache.read(thread_id, user_id)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return CacheRead(), False

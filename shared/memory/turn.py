@@ -45,11 +45,15 @@ class Turn:
         self, sandbox: Sandbox, thread_id: str | None, user_id: str | None, ownership: Ownership | None = None
     ) -> None:
         self.thread_id = thread_id
-        self.user_id = user_id
         self._memory = sandbox
         self._ownership = ownership
         self._recaller = Recaller(sandbox, thread_id, user_id, ownership)
         self._recalled: Recall | None = None
+
+    @property
+    def user_id(self) -> str | None:
+        """Who the turn is of; where a trusted caller joins a thread's owner, the owner once `recall` was called."""
+        return self._recaller.user_id
 
     def recall(self) -> Recall:
         """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all.
@@ -89,7 +93,7 @@ class Turn:
         unnamed = Exchange(
             exchange_id=exchange_id or UUID(int=0),
             thread_id=self.thread_id,
-            user_id=self.user_id if self._ownership is None else self._ownership.user_id,
+            user_id=self.user_id,
             user_message=user_message,
             assistant_message=assistant_message,
             created_at=datetime.fromtimestamp(self._memory.now(), UTC),

@@ -230,6 +230,38 @@ def test_an_operator_acts_for_whom_they_name(world: World) -> None:
             assert world.ask(sample, operator, named="bob").status_code == 404, sample.route
 
 
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_an_operator_in_anothers_thread(
+    world: World, bring_about: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn is its owner's: nothing that is known of the operator stands in it, and tools search for the owner."""
+    operator, private = world.bearer("ops", scope=OPERATOR), "operators-own"
+    assert world.app.ask("PUT", "/users/ops/preferences", {"tone": private}, headers=operator).status_code == 200
+    assert world.say("ops", "ops-own", private) == 202
+    thread_id = bring_about(situation)
+    searched: list[str | None] = []
+    answering = AgentRunner.run
+
+    async def answer(self: AgentRunner, **asked: Any) -> str:
+        searched.append(asked["user_id"])
+        return await answering(self, **asked)
+
+    monkeypatch.setattr(AgentRunner, "run", answer)
+    body = {"thread_id": thread_id}
+    recalled = world.app.ask("POST", "/invoking", body, headers=operator).json()
+    assert private not in str(recalled)
+    assert recalled["preferences"] == {"tone": SECRET}
+    for key in ({}, {"Idempotency-Key": "one"}):
+        prompt = {**body, "prompt": "What do you know of me?"}
+        answered = world.app.ask("POST", "/run", prompt, headers={**operator, **key})
+        assert answered.status_code == 200
+        assert private not in answered.text
+    assert searched == ["ana", "ana"]
+    kept = world.queue.take()
+    assert private not in str([each for each in kept if each.thread_id == thread_id])
+    assert {each.user_id for each in kept if each.thread_id == thread_id} == {"ana"}
+
+
 @pytest.mark.parametrize("down", ["redis", "postgres", "both"])
 def test_a_thread_that_nobody_can_tell_of(
     world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
