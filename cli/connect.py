@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.stores.redis_connection import RedisConnection
     from shared.stores.redis_facts import RedisFacts
     from shared.stores.redis_footprint import RedisFootprint
+    from shared.stores.redis_look import RedisLook
     from shared.stores.redis_scan import RedisScan
 
 
@@ -111,6 +112,17 @@ def redis(deployment: Deployment) -> RedisScan:
     from shared.stores.redis_scan import RedisScan
 
     return RedisScan(_redis(deployment))
+
+
+def redis_look(deployment: Deployment) -> RedisLook:
+    """Return L1, for what waits in its outbox.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.redis_look import RedisLook
+
+    return RedisLook(_redis(deployment))
 
 
 def redis_footprint(deployment: Deployment) -> RedisFootprint:

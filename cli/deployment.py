@@ -133,6 +133,23 @@ class Deployment:
             return False
         return source == "option" or others in {None, source} or (others == "option" and source == "environment")
 
+    def are_together(self, name: str, other: str) -> bool:
+        """Return whether both are named, and each means the deployment in which the other is."""
+        return self.is_beside(name, other) and self.is_beside(other, name)
+
+    def require_together(self, name: str, other: str) -> None:
+        """Refuse two places of two deployments, before anything is moved from, or compared with, the wrong one.
+
+        Raises:
+            SettingsError: Nobody says where one of them is, or they are not of one deployment.
+        """
+        place, others = self.require(name), self.require(other)
+        if not self.are_together(name, other):
+            raise SettingsError(
+                f"{name} is from {place.source}, {other} from {others.source}, which may be two deployments: "
+                f"give both, {_SETTINGS[name]} and {_SETTINGS[other]}, or only --state-dir of a running local stack."
+            )
+
     def source_of(self, name: str) -> str | None:
         """Return who says where `name` is: `option`, `environment`, or a stack's file; None if nobody does."""
         return next((source for source, values in self._sources if values.get(name)), None)

@@ -132,13 +132,16 @@ def redrive(
     Without --yes nothing is changed. SQS's own move is used where the endpoint has it; it keeps the messages'
     attributes, so that the old reason travels along. Elsewhere, and with --copy, each message's body is sent first, and
     the message deleted after that: whatever interrupts it, none is lost, and one that is then in both queues is stored
-    once. Each message is moved once: one that fails again is not moved in a circle.
+    once. Each message is moved once: one that fails again is not moved in a circle. Two queues of which one is named
+    and the other only found in a local stack are refused: they may be of two deployments. The exit code is 1 if fewer
+    were moved than were counted.
 
     \b
     Examples:
       hybrid-memory dlq redrive
       hybrid-memory dlq redrive --yes --rate 50
     """
+    deployment.require_together("dlq_url", "queue_url")
     dead, live = connect.queue(deployment, "dlq_url"), connect.queue(deployment, "queue_url")
     total = dead.depth().visible
     answer: dict[str, Any] = {"preview": not yes, "total": total, "moved": 0, "refused": []}
@@ -166,6 +169,14 @@ def redrive(
     _finish(deployment, answer, f"Moved {done.moved} of {total} dead letters.", as_json=as_json)
     if done.refused:
         complain(f"The exchange queue refused {len(done.refused)}, which stay: {', '.join(done.refused)}.")
+    missed = total - done.moved - len(done.refused)
+    if missed > 0:
+        complain(
+            f"{missed} fewer were moved than were counted: somebody else may have received or deleted them meanwhile, "
+            "they may have expired, or SQS, which counts approximately, may have counted too many. "
+            "See hybrid-memory dlq list, and repeat if they are there."
+        )
+    if done.refused or missed > 0:
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -174,7 +185,8 @@ def redrive(
 def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Delete every dead letter, for good.
 
-    Without --yes nothing is changed. AWS takes up to a minute for it.
+    Without --yes nothing is changed. AWS takes up to a minute for it. How many there are is counted before, and
+    approximate: SQS counts so, does not tell how many it deletes, and what arrives meanwhile may be deleted too.
 
     \b
     Examples:
@@ -186,8 +198,8 @@ def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) 
     if yes:
         queue.purge()
     what = "Deleted" if yes else "Would delete"
-    answer = {"preview": not yes, "total": total, "deleted": total if yes else 0}
-    _finish(deployment, answer, f"{what} {total} dead letters, for good.", as_json=as_json)
+    answer = {"preview": not yes, "total": total, "deleted": total if yes else 0, "is_approximate": True}
+    _finish(deployment, answer, f"{what} about {total} dead letters, for good.", as_json=as_json)
     if not yes and not as_json:
         say("Nothing was changed. Repeat with --yes to do it.")
 

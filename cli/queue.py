@@ -46,10 +46,14 @@ def status(
 ) -> None:
     """Show what waits in the queues, and the sync lag: newest accepted exchange minus newest stored one.
 
-    Newest accepted is the newest that Redis knows of (its lists, its users' thread indexes, its outbox; of a very large
-    one a part is looked at, and "at least" said). Newest stored is PostgreSQL's. The oldest message's age is known from
-    the local emulator, and on AWS from CloudWatch, some minutes late. Each value has the time it was asked for. A layer
-    that does not answer is named, the others are shown, and the exit code is 3.
+    While anything waits, in the queue or the outbox, the sync lag is how long the oldest has waited, as in the API's
+    GET /status, and unknown where nobody tells: the difference alone would be nothing while old exchanges are stuck
+    and newer ones drained, and an hour for the first exchange after an hour of silence. The difference is shown beside
+    it. Newest accepted is the newest that Redis knows of (its lists, its users' thread indexes, its outbox; of a very
+    large one a part is looked at, and "at least" said). Newest stored is PostgreSQL's. The oldest message's age is
+    known from the local emulator, and on AWS from CloudWatch, some minutes late. Each value has the time it was asked
+    for. A layer that does not answer is named, the others are shown, and the exit code is 3. A layer that may be of
+    another deployment than the exchange queue is skipped, and said to be.
 
     \b
     Examples:
@@ -69,6 +73,8 @@ def status(
     else:
         print_places(deployment.used)
         _print(found)
+    for reason in found.skipped:
+        complain(reason)
     for fault in found.faults:
         complain(f"Error: {fault}")
     if found.faults:
@@ -88,7 +94,8 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
     with Live(console=Console(), auto_refresh=False) as live:
         while True:
             found = reader.read()
-            live.update(Group(rich_table(_COLUMNS, _rows(found)), *map(Text, [*_lines(found), *found.faults])))
+            told = [*_lines(found), *found.skipped, *found.faults]
+            live.update(Group(rich_table(_COLUMNS, _rows(found)), *map(Text, told)))
             live.refresh()
             time.sleep(interval)
 
@@ -130,6 +137,9 @@ def _lines(found: Status) -> list[str]:
             continue
         mark = at_least if name == "newest_accepted" and answer["created_at"] else ""
         lines.append(f"{shown}: {mark}{answer['created_at'] or 'none'} (as of {answer['as_of']})")
-    lag = found.lag_seconds
-    lines.append(f"sync lag: {UNKNOWN if lag is None else at_least + duration(lag)}")
+    difference, lag = found.accepted_minus_stored, found.lag_seconds
+    lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + duration(difference)}")
+    mark = "" if found.is_anything_waiting else at_least
+    how = " (how long the oldest has waited)" if found.is_anything_waiting else ""
+    lines.append(f"sync lag: {UNKNOWN if lag is None else mark + duration(lag) + how}")
     return lines

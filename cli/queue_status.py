@@ -23,17 +23,45 @@ class Status:
     Attributes:
         answers: By the field's name in JSON.
         faults: A sentence for each layer that did not answer.
+        skipped: A sentence for each layer that is known and not asked, since it is of another deployment.
     """
 
     answers: dict[str, Any] = field(default_factory=dict)
     unreachable: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def accepted_minus_stored(self) -> float | None:
+        """Newest accepted minus newest stored, in seconds; None while either is unknown."""
+        accepted, stored = self.time("newest_accepted"), self.time("newest_stored")
+        return max(0.0, (accepted - stored).total_seconds()) if accepted and stored else None
+
+    @property
+    def is_anything_waiting(self) -> bool | None:
+        """Whether the queue or the outbox holds anything; None where neither does and one did not tell."""
+        depths = [answer["depth"] if answer else None for answer in (self.answers["queue"], self.answers["outbox"])]
+        return True if any(depths) else None if None in depths else False
+
+    @property
+    def oldest_waiting_seconds(self) -> float | None:
+        """How long the oldest that waits has waited; None where nothing waits, or not everybody tells."""
+        answers = self.answers["queue"], self.answers["outbox"]
+        if None in answers:
+            return None
+        ages = [answer["oldest_age_seconds"] for answer in answers if answer["depth"]]
+        return None if None in ages else max(ages, default=None)
 
     @property
     def lag_seconds(self) -> float | None:
-        """Newest accepted minus newest stored; None while either is unknown."""
-        accepted, stored = self.time("newest_accepted"), self.time("newest_stored")
-        return max(0.0, (accepted - stored).total_seconds()) if accepted and stored else None
+        """Newest accepted minus newest stored where nothing waits, else how long the oldest has waited; None: unknown.
+
+        The difference alone would be nothing while old exchanges are stuck and newer ones drained, and an hour for the
+        first exchange after an hour of silence.
+        """
+        if self.is_anything_waiting is None:
+            return None
+        return self.oldest_waiting_seconds if self.is_anything_waiting else self.accepted_minus_stored
 
     def time(self, name: str) -> datetime | None:
         """Return the time in an answer."""
@@ -42,11 +70,13 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, for a program."""
-        lag = self.lag_seconds
         return {
             **self.answers,
-            "sync_lag_seconds": None if lag is None else round(lag, 3),
+            "sync_lag_seconds": _rounded(self.lag_seconds),
+            "accepted_minus_stored_seconds": _rounded(self.accepted_minus_stored),
+            "oldest_waiting_seconds": _rounded(self.oldest_waiting_seconds),
             "unreachable": self.unreachable,
+            "skipped": self.skipped,
         }
 
 
@@ -60,18 +90,35 @@ class StatusReader:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self._queue = connect.queue(deployment, "queue_url")
-        self._dlq = connect.queue(deployment, "dlq_url") if deployment.is_named("dlq_url") else None
-        self._redis = connect.redis(deployment) if deployment.is_named("redis_url") else None
-        self._postgres = connect.postgres(deployment) if deployment.is_named("database_url") else None
+        self._skipped: list[str] = []
+        self._dlq = connect.queue(deployment, "dlq_url") if self._is_mine("dlq_url") else None
+        is_redis_mine = self._is_mine("redis_url")
+        self._redis = connect.redis(deployment) if is_redis_mine else None
+        self._outbox = connect.redis_look(deployment) if is_redis_mine else None
+        self._postgres = connect.postgres(deployment) if self._is_mine("database_url") else None
 
     def read(self) -> Status:
         """Ask every layer that is known."""
-        status = Status()
+        status = Status(skipped=self._skipped)
+        # In the order of an exchange's way: what is accepted later is not counted, and what moves on meanwhile is seen
+        # where it comes to, so that it does not look like lag.
+        self._ask(status, ("outbox", "newest_accepted"), self._accepted)
         self._ask(status, ("queue",), lambda: [_count(self._queue)])
         self._ask(status, ("dlq",), lambda: [_count(self._dlq)] if self._dlq else None)
-        self._ask(status, ("outbox", "newest_accepted"), self._accepted)
         self._ask(status, ("newest_stored",), self._stored)
         return status
+
+    def _is_mine(self, name: str) -> bool:
+        """Return whether a layer is known, and of the queue's deployment; say so if it is of another."""
+        if not self._deployment.is_named(name):
+            return False
+        if self._deployment.are_together(name, "queue_url"):
+            return True
+        source, queues = self._deployment.source_of(name), self._deployment.source_of("queue_url")
+        self._skipped.append(
+            f"{name} (from {source}) is skipped: it may be of another deployment than queue_url (from {queues})."
+        )
+        return False
 
     def _ask(self, status: Status, names: tuple[str, ...], question: Callable[[], list[Any] | None]) -> None:
         try:
@@ -84,16 +131,22 @@ class StatusReader:
         status.answers.update(zip(names, answers or [None] * len(names), strict=True))
 
     def _accepted(self) -> list[Any] | None:
-        if self._redis is None:
+        if self._redis is None or self._outbox is None:
             return None
         found, as_of = self._redis.accepted(), moment(datetime.now(UTC))
         newest = {"created_at": _exact(found.newest), "is_partial": found.is_partial, "as_of": as_of}
-        return [{"depth": found.outbox, "as_of": as_of}, newest]
+        waiting, now = self._outbox.outbox(), datetime.now(UTC)
+        age = None if waiting.oldest is None else max(0.0, (now - waiting.oldest).total_seconds())
+        return [{"depth": waiting.total, "oldest_age_seconds": _rounded(age), "as_of": moment(now)}, newest]
 
     def _stored(self) -> list[Any] | None:
         if self._postgres is None:
             return None
         return [{"created_at": _exact(self._postgres.newest()), "as_of": moment(datetime.now(UTC))}]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _exact(value: datetime | None) -> str | None:

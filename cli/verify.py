@@ -58,7 +58,8 @@ def verify(
     bytes. An exchange that only one of them has is pending while it is younger than --grace (it waits in the queue), a
     difference after that. While a drain is known to be behind, give a longer --grace. What differs is read a second
     time before it is reported, since both layers change meanwhile. Nothing is changed, no message text is shown. The
-    exit code is 1 if anything differs.
+    exit code is 1 if anything differs. Two layers of which one is named and the other only found in a local stack are
+    refused: they may be of two deployments.
 
     \b
     Examples:
@@ -66,6 +67,7 @@ def verify(
       hybrid-memory verify --grace 900
       hybrid-memory verify --json | jq '.differences[] | .thread_id'
     """
+    deployment.require_together("redis_url", "database_url")
     redis, postgres = connect.redis(deployment), connect.postgres(deployment)
     window = load(MemorySettings).max_thread_messages
     verdict = Verdict()

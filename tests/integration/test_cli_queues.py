@@ -21,6 +21,7 @@ from cli.main import app
 from cli.redrive import Redriven, copy
 from infra.local.emulator_server import EmulatorServer
 from infra.local.servers import ValkeyServer
+from shared.models import Exchange
 from shared.stores.postgres import PostgresArchive
 from shared.stores.queue_admin import QueueAccess, QueueAdmin
 from shared.stores.queue_messages import QueuedMessage
@@ -136,6 +137,25 @@ def test_redrive_without_a_move_of_its_own(queues: tuple[QueueAdmin, QueueAdmin]
     assert all(message.attributes == {} for message in _everything(live))
 
 
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_redrive_into_another_deployment(
+    queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A dead-letter queue that is named is not emptied into the exchange queue of a stack that merely runs here."""
+    dead, live = queues
+    other = dead.client.create_queue(QueueName=f"other-{next(_numbers)}")["QueueUrl"]
+    named = QueueAdmin(other, dead.access)
+    _fill(named, 2)
+    words = ["--dlq-url", other] if how == "option" else []
+    if how == "environment":
+        monkeypatch.setenv("SYNC__DLQ_URL", other)
+    for more in ([], ["--yes"], ["--yes", "--copy"]):
+        result = _run("dlq", "redrive", *words, *more)
+        assert result.exit_code == 2
+        assert "two deployments" in result.stderr
+    assert (len(_everything(named)), len(_everything(live))) == (2, 0)
+
+
 class _Killed(BaseException):
     """What `kill -9` is to a test in one process: from here on nothing happens any more."""
 
@@ -217,7 +237,13 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     dead, live = queues
     _fill(dead, 3)
     _fill(live, 2)
-    assert _answer("dlq", "purge") | {"sources": 0} == {"preview": True, "total": 3, "deleted": 0, "sources": 0}
+    assert _answer("dlq", "purge") | {"sources": 0} == {
+        "preview": True,
+        "total": 3,
+        "deleted": 0,
+        "is_approximate": True,
+        "sources": 0,
+    }
     assert len(_everything(dead)) == 3
     assert _answer("dlq", "purge", "--yes")["deleted"] == 3
     assert (len(_everything(dead)), len(_everything(live))) == (0, 2)
@@ -270,19 +296,73 @@ def test_sync_lag(
     assert _answer("queue", "status")["sync_lag_seconds"] == 0.0
 
 
+def _accept(live: QueueAdmin, number: int, *, seconds_ago: float) -> Exchange:
+    made = exchange(number, "a", "u", created_at=datetime.now(UTC) - timedelta(seconds=seconds_ago))
+    live.client.send_message(QueueUrl=live.url, MessageBody=made.to_wire())
+    return made
+
+
+def test_lag_while_something_waits(
+    queues: tuple[QueueAdmin, QueueAdmin],
+    state: dict[str, Any],
+    valkey: ValkeyServer,
+    database_url: str,
+    real_cache: Callable[..., RedisCache],
+    real_archive: Callable[..., PostgresArchive],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lag is then how long the oldest waits: neither nothing when newer ones drained, nor how long it was quiet."""
+    _, live = queues
+    _publish(Path.cwd(), {**state, "redis_url": valkey.url, "database_url": database_url})
+    cache = real_cache()
+    old = exchange(1, "a", "u", created_at=datetime.now(UTC) - timedelta(hours=1))
+    real_archive().store([old])
+    cache.append(old, is_drained=True)
+    cache.append(_accept(live, 2, seconds_ago=0), is_drained=False)
+    answer = _answer("queue", "status")
+    assert answer["accepted_minus_stored_seconds"] > 3000
+    assert 0 <= answer["sync_lag_seconds"] < 600
+    assert "(how long the oldest has waited)" in _run("queue", "status").stdout
+
+    real_archive().store([exchange(3, "b", "u", created_at=datetime.now(UTC) + timedelta(seconds=1))])
+    monkeypatch.setattr("cli.connect.oldest_age", lambda *_: (500.0, datetime.now(UTC)))
+    answer = _answer("queue", "status")
+    assert (answer["accepted_minus_stored_seconds"], answer["sync_lag_seconds"]) == (0.0, 500.0)
+
+    monkeypatch.setattr("cli.connect.oldest_age", lambda *_: None)
+    answer = _answer("queue", "status")
+    assert (answer["accepted_minus_stored_seconds"], answer["sync_lag_seconds"]) == (0.0, None)
+    assert "sync lag: unknown" in _run("queue", "status").stdout
+
+
+def test_status_of_two_deployments(
+    queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any], valkey: ValkeyServer, database_url: str
+) -> None:
+    """A layer that is named is not measured against the others of a stack that merely runs here."""
+    assert queues
+    _publish(Path.cwd(), {**state, "database_url": database_url})
+    result = _run("queue", "status", "--redis-url", valkey.url, "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["newest_accepted"], answer["sync_lag_seconds"]) == (0, None, None)
+    assert answer["newest_stored"] is not None
+    assert answer["skipped"] == result.stderr.splitlines()
+    assert "redis_url (from option) is skipped" in result.stderr
+
+
 def test_status_while_a_store_is_away(
     queues: tuple[QueueAdmin, QueueAdmin], valkey: ValkeyServer, database_url: str
 ) -> None:
     """A layer that does not answer is named, in one sentence and with code 3; the others are shown."""
-    assert queues
     away = ["--redis-url", valkey.url, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory"]
-    result = _run("queue", "status", "--json", *away)
+    dead, live = queues
+    queue = ["--queue-url", live.url, "--dlq-url", dead.url, "--endpoint-url", str(live.access.endpoint_url)]
+    result = _run("queue", "status", "--json", *queue, *away)
     assert result.exit_code == 3
     answer = json.loads(result.stdout)
     assert (answer["unreachable"], answer["newest_stored"], answer["outbox"]["depth"]) == (["postgres"], None, 0)
     assert result.stderr == "Error: PostgreSQL cannot be reached at 127.0.0.1:1 (OperationalError).\n"
     away = ["--redis-url", "redis://127.0.0.1:1", "--database-url", database_url]
-    result = _run("queue", "status", *away)
+    result = _run("queue", "status", *queue, *away)
     assert (result.exit_code, result.stderr) == (
         3,
         "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n",

@@ -65,6 +65,17 @@ def test_nothing_cached(verify: Verify) -> None:
     assert _answer(verify("--json"), 0)["threads"] == 0
 
 
+def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer) -> None:
+    """A Redis that is named is not compared with the PostgreSQL of a stack that merely runs here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATABASE__URL", raising=False)
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "stack.json").write_text(json.dumps({"database_url": "postgresql://me@127.0.0.1:1/memory"}))
+    result = CliRunner().invoke(app, ["verify", "--redis-url", valkey.url])
+    assert result.exit_code == 2
+    assert "two deployments" in result.stderr
+
+
 def test_the_same(verify: Verify, both: list[Exchange]) -> None:
     """Both layers hold the same."""
     answer = _answer(verify("--json"), 0)

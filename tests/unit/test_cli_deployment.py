@@ -169,6 +169,23 @@ def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch
     assert not Deployment(Named(), tmp_path / "nowhere").is_beside("api_url", "redis_url")
 
 
+def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is named is not used together with what is merely found, whichever of the two it is."""
+    stack(tmp_path / ".local")
+    names = "dlq_url", "queue_url"
+    Deployment(Named(), tmp_path).require_together(*names)
+    Deployment(Named(queue_url="https://x/live", dlq_url="https://x/dead"), tmp_path).require_together(*names)
+    for named in (Named(dlq_url="https://x/dead"), Named(queue_url="https://x/live")):
+        with pytest.raises(SettingsError, match=r"two deployments.*--dlq-url or SYNC__DLQ_URL.*--queue-url"):
+            Deployment(named, tmp_path).require_together(*names)
+    monkeypatch.setenv("SYNC__DLQ_URL", "https://x/dead")
+    with pytest.raises(SettingsError, match="two deployments"):
+        Deployment(Named(), tmp_path).require_together(*names)
+    Deployment(Named(queue_url="https://x/live"), tmp_path).require_together(*names)
+    with pytest.raises(SettingsError, match="is not known"):
+        Deployment(Named(), tmp_path.parent).require_together(*names)
+
+
 def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The option beats the environment; without either there is none."""
     monkeypatch.delenv("HYBRID_MEMORY_TOKEN", raising=False)
