@@ -101,20 +101,24 @@ def test_what_is_redriven_is_stored(
 
 
 def test_sqs_gives_up_after_ten_receives(aws: Aws, deployment: Deployment, queues: Queues, thread_id: str) -> None:
-    """A message that nobody deletes goes to the dead-letter queue by the redrive policy, unchanged."""
+    """A message that nobody deletes goes to the dead-letter queue by the queue's redrive policy, unchanged."""
     body = _body(f"{thread_id}_{uuid4().hex}", "never deleted")
-    with queues.paused_drain():
-        queues.put(body)
+    asked = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["RedrivePolicy"])
+    # In a queue beside it: a drain that was only just paused may still take a message from the exchange queue.
+    url = aws.sqs.create_queue(QueueName=f"policy-{uuid4().hex}", Attributes=asked["Attributes"])["QueueUrl"]
+    try:
+        aws.sqs.send_message(QueueUrl=url, MessageBody=body)
         received = 0
 
         def given_up() -> bool:
             nonlocal received
-            answer = aws.sqs.receive_message(QueueUrl=deployment.queue_url, VisibilityTimeout=0, WaitTimeSeconds=0)
+            answer = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, WaitTimeSeconds=0)
             received += len(answer.get("Messages", []))
             return received >= _RECEIVES and not answer.get("Messages")
 
         eventually(given_up)
-
         assert received == _RECEIVES
         letters = queues.wait_dead(lambda found: found == body, 1)
+    finally:
+        aws.sqs.delete_queue(QueueUrl=url)
     assert letters[0].attributes == {}
