@@ -73,6 +73,22 @@ def test_the_badge_tells_which_layer_served(
     assert "degraded" not in _badges(chat)[-1]
 
 
+@pytest.mark.embedded(reason="kills Valkey")
+def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers: Servers) -> None:
+    """With the server dead, not only silent: the next answer still remembers, and says who remembered."""
+    chat.say("My name is Ada Lovelace.")
+    chat.wait_drained()
+    with servers.killed("valkey"):
+        answer = chat.say("What is my name?")
+        expect(answer).to_contain_text("user: My name is Ada Lovelace.")
+        assert _badges(chat)[-1] == "PostgreSQL degraded: no Redis"
+        expect(chat.status).to_contain_text("degraded: Redis did not answer")
+        chat.page.reload()
+        expect(chat.messages).to_have_count(4)
+        expect(chat.messages.last).to_contain_text("You said: What is my name?")
+    chat.wait_drained()
+
+
 def test_what_is_not_drained_is_marked(open_page: Open, queues: Queues, picture: Picture) -> None:
     """In Redis at once; in PostgreSQL marked as missing until the drain brings it; the queue is counted meanwhile."""
     chat = open_page(user_id="grace", thread_id=f"first-compiler-{uuid4().hex[:4]}")
