@@ -72,8 +72,8 @@ class ChatPage:
 
     @property
     def alert(self) -> Locator:
-        """What went wrong."""
-        return self.page.get_by_role("alert")
+        """What went wrong in the conversation."""
+        return self.page.get_by_role("region", name="Chat", exact=True).get_by_role("alert")
 
     @property
     def thread_id(self) -> str:

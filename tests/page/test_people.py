@@ -186,6 +186,82 @@ def test_without_a_server(chat: ChatPage) -> None:
     expect(chat.messages).to_have_count(2)
 
 
+def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
+    """As an alert, in the panel it belongs to; the polls after the first one touch nothing."""
+    chat.settle()
+    polls: list[Route] = []
+
+    def fail(route: Route) -> None:
+        polls.append(route)
+        route.abort()
+
+    # The user's own answers fail too: the list of threads speaks for itself.
+    chat.page.route(re.compile(r"/(status|layers|threads)\b"), fail)
+    alert = chat.panel("On its way to PostgreSQL").get_by_role("alert")
+    expect(alert).to_have_text("The server could not be reached.")
+    chat.page.evaluate("""
+        window.changes = 0;
+        const observer = new MutationObserver(() => { window.changes += 1; });
+        for (const alert of document.querySelectorAll("[role=alert]")) {
+          observer.observe(alert.parentElement, { childList: true });
+          observer.observe(alert, { childList: true, characterData: true, subtree: true, attributes: true });
+        }
+    """)
+    seen = sum("/status" in route.request.url for route in polls)
+    with chat.page.expect_request("**/status"):
+        pass
+    with chat.page.expect_request("**/status"):
+        pass
+    assert sum("/status" in route.request.url for route in polls) >= seen + 1
+    assert chat.page.evaluate("window.changes") == 0
+    chat.page.unroute(re.compile(r"/(status|layers|threads)\b"))
+    expect(alert).to_have_count(0)
+
+
+def test_the_list_of_threads_says_what_went_wrong(chat: ChatPage) -> None:
+    """As an alert."""
+    chat.page.route("**/threads?*", lambda route: route.abort())
+    chat.page.reload()
+    expect(chat.threads.get_by_role("alert")).to_have_text("The server could not be reached.")
+
+
+def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
+    """It goes out whole, the server says what is wrong with it, and it is kept."""
+    text = "x" * 200_001
+    chat.page.keyboard.insert_text(text)
+    chat.composer.press("Enter")
+    expect(chat.alert).to_contain_text("prompt")
+    expect(chat.messages).to_have_count(1)
+    assert len(chat.messages.first.locator(".text").inner_text()) == len(text)
+
+
+def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: MemoryApi, user_id: str) -> None:
+    """What was read stays in its place; when there are no earlier ones left, the conversation has the focus."""
+    thread_id = f"{user_id}-long"
+    for number in range(30):
+        api.invoked(f"Question {number}.", f"Answer {number}.", thread_id=thread_id, user_id=user_id)
+    chat = open_page(thread_id=thread_id)
+    chat.wait_drained()
+    chat.page.reload()
+    expect(chat.messages).to_have_count(50)
+    expect(chat.messages.last).to_be_in_viewport()
+    earlier = chat.log.get_by_role("button", name="Earlier messages")
+    earlier.focus()
+    earlier.scroll_into_view_if_needed()
+    first = chat.log.get_by_text("Question 5.", exact=True)
+    expect(first).to_be_in_viewport()
+    place = first.bounding_box()
+    chat.page.keyboard.press("Enter")
+    expect(chat.messages).to_have_count(60)
+    expect(earlier).to_have_count(0)
+    expect(first).to_be_in_viewport()
+    now = first.bounding_box()
+    assert place
+    assert now
+    assert abs(now["y"] - place["y"]) < 2
+    expect(chat.log).to_be_focused()
+
+
 def test_markup_stays_text(chat: ChatPage) -> None:
     """Whatever somebody says, nothing of it is run or drawn."""
     chat.say("<img src=x onerror=alert(1)><b>bold</b>")

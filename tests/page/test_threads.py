@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.memory_api import MemoryApi
 from tests.page.chat_page import ChatPage
@@ -97,6 +97,21 @@ def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) 
     expect(chat.threads.get_by_role("listitem")).to_have_count(0)
 
 
+def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
+    """The turn's answer would bring it back; once it is there, the thread can go."""
+    delete = chat.page.get_by_role("button", name="Delete", exact=True)
+    chat.say("Forget me.")
+    expect(delete).to_be_enabled()
+    held = chat.hold_turns()
+    chat.composer.fill("And this.")
+    chat.composer.press("Enter")
+    expect(chat.messages).to_have_count(3)
+    expect(delete).to_be_disabled()
+    held[0].continue_()
+    expect(chat.messages).to_have_count(4)
+    expect(delete).to_be_enabled()
+
+
 def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
     """It can be kept and opened elsewhere; the way back leads back."""
     thread_id = f"{user_id} / % ü"
@@ -142,3 +157,60 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
     panel.get_by_role("button", name="Remove tone").click()
     expect(panel).to_contain_text("No preferences yet.")
     assert api.preferences(chat.user_id) == {}
+
+
+def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
+    """What was asked for before the change, and answered after it, is old; the change is asked for at once."""
+    api.put_preferences(chat.user_id, {"tone": "brief"})
+    chat.page.reload()
+    tone = chat.panel(re.compile("^What is known of")).get_by_label("tone", exact=True)
+    expect(tone).to_have_value("brief")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "GET":
+            held.append(route)
+        else:
+            route.continue_()
+
+    chat.page.route("**/preferences", hold)
+    # Somebody comes back to the page: it asks anew.
+    with chat.page.expect_request("**/preferences"):
+        chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    tone.fill("warm")
+    with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
+        tone.press("Enter")
+    expect(tone).to_have_value("warm")
+    with chat.page.expect_request("**/preferences", timeout=10_000):
+        held[0].fulfill(json={"tone": "brief"})
+    chat.page.evaluate("new Promise(requestAnimationFrame)")
+    expect(tone).to_have_value("warm", timeout=1)
+    held[1].fulfill(json={"tone": "changed elsewhere"})
+    expect(tone).to_have_value("changed elsewhere")
+
+
+def test_what_is_typed_while_a_preference_is_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
+    """The field keeps it, and it is saved next."""
+    api.put_preferences(chat.user_id, {"tone": "brief"})
+    chat.page.reload()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PATCH" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    chat.page.route("**/preferences", hold)
+    tone = chat.panel(re.compile("^What is known of")).get_by_label("tone", exact=True)
+    tone.fill("warm")
+    with chat.page.expect_request(lambda request: request.method == "PATCH"):
+        tone.press("Enter")
+    tone.fill("warm and dry")
+    with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
+        held[0].continue_()
+    expect(chat.panel(re.compile("^What is known of")).get_by_label("tone", exact=True)).to_have_value("warm and dry")
+    with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
+        tone.press("Enter")
+    expect(tone).to_have_value("warm and dry")
+    assert api.preferences(chat.user_id) == {"tone": "warm and dry"}

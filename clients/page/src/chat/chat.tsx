@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type RefObject } from 'react';
 import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
+import { useReadersPlace } from '../hooks/use-readers-place.ts';
 import type { Turn } from '../hooks/use-turns.ts';
 import { listed, servedBy } from '../parts/badge.tsx';
 import { milliseconds } from '../format.ts';
@@ -25,6 +26,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLook
   const { messages, historyStatus, hasMore, error, status } = chat;
   const log = useRef<HTMLDivElement>(null);
   const last = messages.at(-1);
+  const onEarlier = useReadersPlace(log, chat.threadId, messages[0]?.id, hasMore);
   useEffect(() => {
     const box = log.current;
     if (box) box.scrollTop = box.scrollHeight;
@@ -38,13 +40,21 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLook
         threadId={chat.threadId}
         title={thread?.title ?? messages.find(({ role }) => role === 'user')?.content ?? 'New thread'}
         isKept={messages.some((message) => message.status === 'sent')}
+        isBusy={status === 'submitted'}
         onRename={onRename}
         onDelete={onDelete}
         onDone={() => composer.current?.focus()}
       />
       <div className="log" role="log" aria-label="Conversation" aria-busy={isLoading} tabIndex={0} ref={log}>
         {hasMore && (
-          <button type="button" className="button more" onClick={() => void chat.loadMore()}>
+          <button
+            type="button"
+            className="button more"
+            onClick={() => {
+              onEarlier();
+              void chat.loadMore();
+            }}
+          >
             Earlier messages
           </button>
         )}

@@ -42,7 +42,6 @@ export function Composer({ isBusy, field, onSend, onStop }: Props) {
         ref={field}
         rows={1}
         placeholder="Write a message"
-        maxLength={200_000}
         autoFocus
         onKeyDown={onKeyDown}
         aria-describedby={`${id}-keys`}

@@ -6,6 +6,8 @@ interface Props {
   title: string;
   /** Whether the server has anything of the thread. */
   isKept: boolean;
+  /** Whether a turn is under way: its answer would bring a deleted thread back. */
+  isBusy: boolean;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
   /** Something was finished here: the focus goes on. */
@@ -13,7 +15,7 @@ interface Props {
 }
 
 /** The thread's title, and what can be done with it. */
-export function ThreadHeader({ threadId, title, isKept, onRename, onDelete, onDone }: Props) {
+export function ThreadHeader({ threadId, title, isKept, isBusy, onRename, onDelete, onDone }: Props) {
   const [isRenaming, setIsRenaming] = useState(false);
   const [fault, setFault] = useState<string>();
   const dialog = useRef<HTMLDialogElement>(null);
@@ -70,7 +72,8 @@ export function ThreadHeader({ threadId, title, isKept, onRename, onDelete, onDo
           <button
             type="button"
             className="button danger"
-            disabled={!isKept}
+            disabled={!isKept || isBusy}
+            title={isKept && isBusy ? 'While a turn is under way, a thread cannot be deleted.' : undefined}
             onClick={() => dialog.current?.showModal()}
           >
             Delete

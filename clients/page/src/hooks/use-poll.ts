@@ -7,6 +7,8 @@ export interface Polled<T> {
   readonly error: Error | undefined;
   /** When `data` came, by `performance.now()`. */
   readonly at: number;
+  /** When `data` was asked for: what changed since may not be in it. */
+  readonly askedAt: number;
   /** Asks now. */
   readonly refresh: () => void;
 }
@@ -16,6 +18,7 @@ interface State<T> {
   readonly data: T | undefined;
   readonly error: Error | undefined;
   readonly at: number;
+  readonly askedAt: number;
 }
 
 /**
@@ -52,10 +55,11 @@ export function usePoll<T>(
       if (document.hidden) return;
       isAsking = true;
       isWanted = false;
+      const askedAt = performance.now();
       try {
         known = await asked.current.ask(controller.signal);
         if (controller.signal.aborted) return;
-        setState({ key, data: known, error: undefined, at: performance.now() });
+        setState({ key, data: known, error: undefined, at: performance.now(), askedAt });
       } catch (caught) {
         if (controller.signal.aborted) return;
         const error = caught instanceof Error ? caught : new Error(String(caught));
@@ -64,6 +68,7 @@ export function usePoll<T>(
           data: before?.key === key ? before.data : undefined,
           error,
           at: before?.key === key ? before.at : performance.now(),
+          askedAt: before?.key === key ? before.askedAt : askedAt,
         }));
       } finally {
         isAsking = false;
@@ -90,5 +95,5 @@ export function usePoll<T>(
     again.current();
   }, []);
   const current = state?.key === key ? state : undefined;
-  return { data: current?.data, error: current?.error, at: current?.at ?? 0, refresh };
+  return { data: current?.data, error: current?.error, at: current?.at ?? 0, askedAt: current?.askedAt ?? 0, refresh };
 }

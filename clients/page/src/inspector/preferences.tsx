@@ -1,4 +1,4 @@
-import { useId, useState, type FormEvent } from 'react';
+import { useId, useRef, useState, type FormEvent } from 'react';
 import type { Api } from '../api/client.ts';
 import { usePoll } from '../hooks/use-poll.ts';
 import { Loading, Panel } from '../parts/panel.tsx';
@@ -15,15 +15,22 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
   const [saved, setSaved] = useState<{ at: number; all: Record<string, string> }>();
   const [fault, setFault] = useState<string>();
   const id = useId();
-  // Whatever is newer: what a change answered, or what was asked for since.
-  const all = saved && saved.at >= found.at ? saved.all : found.data;
+  // Whatever is newer: what a change answered, or what was asked for since then.
+  const all = saved && saved.at >= found.askedAt ? saved.all : found.data;
   const entries = Object.entries(all ?? {}).sort(([one], [other]) => one.localeCompare(other));
 
-  async function change(changes: Record<string, string | null>): Promise<boolean> {
+  // One after the other, so that the last one made is the last one kept.
+  const newest = useRef<Promise<boolean>>(Promise.resolve(true));
+  function change(changes: Record<string, string | null>): Promise<boolean> {
+    return (newest.current = newest.current.then(() => save(changes)));
+  }
+
+  async function save(changes: Record<string, string | null>): Promise<boolean> {
     try {
       const changed = await api.changePreferences(userId, changes);
       setSaved({ at: performance.now(), all: changed });
       setFault(undefined);
+      found.refresh();
       return true;
     } catch (error) {
       setFault(error instanceof Error ? error.message : String(error));
@@ -37,8 +44,12 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
     const given = new FormData(form);
     const name = String(given.get('name') ?? '').trim();
     if (name !== '' && (await change({ [name]: String(given.get('value') ?? '') }))) {
+      // What was typed meanwhile is the next one.
+      const fields = [...form.querySelectorAll('input')];
+      const isUntouched = fields.every((field) => field.value === given.get(field.name));
+      if (!isUntouched) return;
       form.reset();
-      form.querySelector('input')?.focus();
+      fields[0]?.focus();
     }
   }
 
@@ -92,7 +103,8 @@ function Preference({ name, value, onChange, onRemove }: PreferenceProps) {
 
   async function save(): Promise<void> {
     if (draft === undefined) return;
-    if (draft === value || (await onChange(draft))) setDraft(undefined);
+    // What was typed while it was saved stays.
+    if (draft === value || (await onChange(draft))) setDraft((now) => (now === draft ? undefined : now));
   }
 
   return (

@@ -19,7 +19,12 @@ export function Panel({ title, asOf, error, className = '', children }: Props) {
         <h3 id={id}>{title}</h3>
         {asOf !== undefined && <span className="as-of">as of {asOf}</span>}
       </header>
-      {error && <p className="fault">{error.message}</p>}
+      {error && (
+        // Announced once: while the same error stands, a poll changes nothing here.
+        <p className="fault" role="alert">
+          {error.message}
+        </p>
+      )}
       {children}
     </section>
   );

@@ -40,7 +40,11 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
         value={query}
         onChange={(event) => setQuery(event.target.value)}
       />
-      {threads.error && <p className="fault">{threads.error.message}</p>}
+      {threads.error && (
+        <p className="fault" role="alert">
+          {threads.error.message}
+        </p>
+      )}
       {found === undefined && !threads.error && <Loading what="threads" />}
       {found?.length === 0 && (
         <p className="hint">{words.length > 0 ? 'No title has these words.' : 'No threads yet. Say something.'}</p>
