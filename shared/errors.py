@@ -51,7 +51,7 @@ class TooManyPreferences(HybridMemoryError):  # noqa: N818 - reads as the answer
 
 
 class IdempotencyConflict(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The same idempotency key is still running (409), or came with another body (422).
+    """The same idempotency key is still running (409), came with another body, or its answer was deleted (422).
 
     Attributes:
         status: The HTTP status it becomes.

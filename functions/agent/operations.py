@@ -12,7 +12,8 @@ import orjson
 from functions.agent.auth import Access
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
-from shared.errors import StoreUnavailable
+from shared.errors import IdempotencyConflict, StoreUnavailable
+from shared.ids import is_time_ordered
 from shared.memory.context import join_parts
 from shared.memory.idempotency import Claim, Idempotency
 from shared.memory.inspection import Inspection
@@ -100,7 +101,7 @@ class Operations:
             UnknownToolError: No such tool.
             AgentRunError: The model failed; nothing was kept.
             AgentTimeoutError: The model gave no answer in time; nothing was kept.
-            IdempotencyConflict: The key's first request is still running, or had another body.
+            IdempotencyConflict: The key's first request is still running, had another body, or its answer was deleted.
             ThreadNotFound: The thread is another user's.
         """
         self._runner.check(request.agent_name, request.tools)
@@ -132,7 +133,15 @@ class Operations:
         return result
 
     async def _replay(self, claim: Claim, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
-        """Return the first request's answer; an exchange that no store took then is kept now, under the same id."""
+        """Return the first request's answer; an exchange that no store took then is kept now, under the same id.
+
+        Raises:
+            IdempotencyConflict: The thread or the user was deleted since.
+        """
+        if not answer or turn.is_deleted(_order(claim, answer)):
+            # Not run anew: a client that only repeats itself must not bring back what its user deleted.
+            claim.complete({})
+            raise IdempotencyConflict(422, "What this Idempotency-Key answered was deleted.")
         memory = answer["memory"]
         if memory["durability"] != "none" or answer["exchange_id"] is None:
             return answer
@@ -261,6 +270,13 @@ class Operations:
                 layers[name] = "ok"
         is_well = all(state == "ok" for state in layers.values())
         return {"status": "ok" if is_well else "degraded", **layers}
+
+
+def _order(claim: Claim, answer: dict[str, Any]) -> UUID:
+    """Return what says whether an answer is older than a deletion."""
+    named = UUID(answer["exchange_id"] or str(claim.exchange_id))
+    # A name without a time has the place of its telling, before which the key was claimed.
+    return named if is_time_ordered(named) else claim.exchange_id
 
 
 def thread_json(thread: Thread) -> dict[str, Any]:

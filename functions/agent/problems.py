@@ -80,7 +80,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case TooManyPreferences():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
         case IdempotencyConflict():
-            return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS})
+            waits = error.status == HTTPStatus.CONFLICT
+            return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS} if waits else {})
         case StoreUnavailable():
             detail = f"{error.layer} did not answer, and this cannot be done without it. Nothing was lost; try again."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _RETRY_SECONDS})

@@ -60,7 +60,7 @@ class Claim:
 
     Attributes:
         exchange_id: The id that the exchange has to take.
-        replayed: The answer of the request that came first; None if this is it.
+        replayed: The answer of the request that came first, {} if it was deleted; None if this is it.
     """
 
     def __init__(

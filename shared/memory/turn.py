@@ -66,6 +66,21 @@ class Turn:
             self._recalled = self._recaller.recall()
         return self._recalled
 
+    def is_deleted(self, order: UUID) -> bool:
+        """Return whether a deletion of the thread or the user reached what has this order key; call `recall` before.
+
+        While PostgreSQL is away, Redis's word on the thread has to do.
+        """
+        cutoffs = [self._recaller.cutoff]
+        try:
+            if self.thread_id is not None:
+                cutoffs.append(self._memory.archive.owner(self.thread_id).cutoff)
+            if self.user_id is not None:
+                cutoffs.append(self._memory.archive.user_cutoffs([self.user_id]).get(self.user_id))
+        except StoreUnavailable:
+            _logger.info("what a deletion reached is told by redis alone")
+        return any(cutoff is not None and order <= cutoff for cutoff in cutoffs)
+
     def keep(
         self,
         user_message: str,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -26,9 +27,11 @@ from shared.errors import ThreadNotFound
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
-from shared.settings import AgentSettings
+from shared.settings import AgentSettings, DatabaseSettings
 from shared.stores.in_memory import InMemoryKeys, InMemoryQueue
 from shared.stores.in_memory_look import InMemoryQueueLook
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
 from shared.stores.redis_look import RedisLook
 from tests.support.api import Api
@@ -410,6 +413,57 @@ def test_what_a_stray_wrote_into_redis_is_not_shown(world: World, redis_client: 
         assert SECRET in answer.text
         assert stray.user_message not in re.findall(r'"(?:content|text|preview)":"([^"]*)"', answer.text)
     assert json.loads(str(redis_client.get(f"thread:{THREAD}:owner")))[0] == "ana"
+
+
+@pytest.mark.parametrize("exchange_id", [None, str(uuid4())], ids=["unnamed", "named"])
+@pytest.mark.parametrize(
+    ("deleted", "thread_id"),
+    [("thread", THREAD), ("thread", "only-queued"), ("user", THREAD), ("user", "only-queued"), ("user", None)],
+)
+def test_a_deleted_answer_is_not_replayed(
+    world: World, redis_client: redis.Redis, deleted: str, thread_id: str | None, exchange_id: str | None
+) -> None:
+    """Whoever repeats the request is told so; a request under another key is answered as ever."""
+    ana, key = world.bearer("ana"), {"Idempotency-Key": "one"}
+    body = {"prompt": f"I am {SECRET}", "thread_id": thread_id, "exchange_id": exchange_id}
+    assert world.app.ask("POST", "/run", body, headers=ana | key).status_code == 200
+    assert world.app.ask("POST", "/run", body, headers=ana | key).headers["idempotent-replayed"] == "true"
+    if thread_id == THREAD:
+        assert world.drain() == []
+    gone = "/users/ana" if deleted == "user" else f"/threads/{thread_id}"
+    assert world.app.ask("DELETE", gone, headers=ana).status_code == 204
+    for lost in (False, False, True):
+        if lost:
+            redis_client.flushall()
+        answer = world.app.ask("POST", "/run", body, headers=ana | key)
+        assert (answer.status_code, SECRET in answer.text) == (422, False), answer.text
+        assert "deleted" in answer.json()["detail"]
+        assert "retry-after" not in answer.headers
+    anew = {"prompt": "Hello", "thread_id": thread_id}
+    other = {"Idempotency-Key": "two"}
+    for replayed in (None, "true"):
+        answer = world.app.ask("POST", "/run", anew, headers=ana | other)
+        assert (answer.status_code, answer.headers.get("idempotent-replayed")) == (200, replayed)
+
+
+@pytest.mark.parametrize("deleted", ["thread", "user"])
+def test_a_deleted_answer_leaves_postgresql(
+    world: World, database_url: str, database: psycopg.Connection, deleted: str
+) -> None:
+    """With the thread's messages, and no other thread's."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url))
+    keys = PostgresKeys(connection)
+    for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
+        exchange_id = world.memory.owned_turn(thread_id, user).keep("q", "a").exchange_id
+        assert exchange_id is not None
+        assert keys.claim(user, "hash", exchange_id).is_claimed
+        keys.answer(user, "hash", exchange_id, f'{{"response": "{SECRET}"}}')
+    connection.close()
+    assert world.drain() == []
+    gone = "/users/ana" if deleted == "user" else f"/threads/{THREAD}"
+    assert world.app.ask("DELETE", gone, headers=world.bearer("ana")).status_code == 204
+    rows = database.execute("select key, answer from idempotency_keys order by key").fetchall()
+    assert rows == [("ana", "{}"), ("bob", f'{{"response": "{SECRET}"}}')]
 
 
 def test_an_idempotency_key_is_its_users(world: World) -> None:

@@ -9,6 +9,12 @@ with newest as (
 deleted as (
     delete from conversations where thread_id = %(thread_id)s returning id
 ),
+answered as (
+    -- The key stays, so that a repetition is told of the deletion; what it answered does not.
+    update idempotency_keys k set answer = '{}'
+    from conversations c join messages m on m.conversation_id = c.id
+    where c.thread_id = %(thread_id)s and k.exchange_id = m.exchange_id and k.answer is not null
+),
 unclaimed as (
     delete from thread_owners where thread_id = %(thread_id)s
 ),

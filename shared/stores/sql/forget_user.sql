@@ -20,6 +20,12 @@ named as (
     from thread_owners o
     where o.user_id = %(user_id)s and not exists (select from conversations c where c.thread_id = o.thread_id)
 ),
+answered as (
+    -- The keys stay, so that a repetition is told of the deletion; what they answered does not.
+    update idempotency_keys k set answer = '{}'
+    from owned o join messages m on m.conversation_id = o.id
+    where k.exchange_id = m.exchange_id and k.answer is not null
+),
 unclaimed as (
     delete from thread_owners o using named n where o.thread_id = n.thread_id
 ),
