@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic_ai import Agent, BinaryContent
@@ -76,6 +80,46 @@ def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
         history.save([ModelRequest(parts=[ToolReturnPart("t", "x", "c", metadata=object())])])
     assert len(history.load()) == 2
     assert [each.content for each in client.iter_messages(thread_id)] == ["What is it?", "Noise."]
+
+
+def _agent_whose_tool_returns(returned: Any) -> Agent:
+    def look() -> Any:
+        return returned
+
+    return Agent(TestModel(), tools=[look])
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        (datetime(2026, 11, 22, 20, 0, tzinfo=UTC), "2026-11-22T20:00:00Z"),
+        (date(2026, 11, 22), "2026-11-22"),
+        (Decimal("1.50"), "1.50"),
+        (UUID(int=7), str(UUID(int=7))),
+        (b"\x00abc", "AGFiYw=="),
+        ((1, 2), [1, 2]),
+        ({"at": date(2026, 11, 22)}, {"at": "2026-11-22"}),
+    ],
+)
+def test_what_a_tool_returns_is_kept_as_json(client: MemoryClient, thread_id: str, returned: Any, shown: Any) -> None:
+    """By pydantic-ai's own conversions; and a run goes on from there."""
+    clock = _agent_whose_tool_returns(returned)
+    history = MessageHistory(client, thread_id)
+    history.save(clock.run_sync("What time is it?").new_messages())
+    loaded = history.load()
+    contents = [part.content for message in loaded for part in message.parts if isinstance(part, ToolReturnPart)]
+    assert contents == [shown]
+    history.save(clock.run_sync("And now?", message_history=loaded).new_messages())
+    assert history.load()[: len(loaded)] == loaded
+
+
+@pytest.mark.parametrize("returned", [float("nan"), [1, float("inf")], {"a": (float("-inf"),)}])
+def test_what_is_no_number_is_refused(client: MemoryClient, thread_id: str, returned: Any) -> None:
+    """Rather than kept as None."""
+    result = _agent_whose_tool_returns(returned).run_sync("How much is it?")
+    with pytest.raises(CannotBeKept, match="NaN"):
+        MessageHistory(client, thread_id).save(result.new_messages())
+    assert MessageHistory(client, thread_id).load() == []
 
 
 def test_what_others_have_written(client: MemoryClient, thread_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,10 @@ _KIND = "pydantic_ai"
 
 class MessageHistory:
     """A thread as pydantic-ai's message history, tool calls and thinking included.
+
+    Messages are kept in pydantic-ai's own JSON form, with its conversions: what a tool returned as a time, a `Decimal`,
+    a UUID, bytes or a tuple comes back as a text or a list. NaN and infinity, of which JSON would make null, are
+    refused.
 
     `agent.run_sync(prompt, message_history=history.load())`, then `history.save(result.new_messages())`: one exchange
     a run, whose texts are what the user and the model have said. What others have written to the thread comes as text
@@ -57,7 +62,7 @@ class MessageHistory:
         """Store a run's new messages.
 
         Raises:
-            CannotBeKept: A message is larger than an exchange can carry, or would come back changed.
+            CannotBeKept: A message is larger than an exchange can carry, has no JSON form, or holds NaN or infinity.
             NotKept: No store took them.
         """
         self._journal.append(_items(messages))
@@ -85,9 +90,28 @@ def _items(messages: Sequence[ModelMessage]) -> list[tuple[Any, Texts]]:
         dumped = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
     except PydanticSerializationError as error:
         raise CannotBeKept(f"a message is no JSON: {error}") from error
-    if ModelMessagesTypeAdapter.dump_python(ModelMessagesTypeAdapter.validate_python(dumped), mode="json") != dumped:
+    if not _is_finite(ModelMessagesTypeAdapter.dump_python(list(messages))):
+        raise CannotBeKept("a message holds NaN or infinity, which JSON does not have")
+    # The first form may say more than what is read from it has to say; from then on it has to stay the same.
+    kept = _again(dumped)
+    if _again(kept) != kept:
         raise CannotBeKept("a message would come back changed")
-    return [(item, _texts(message)) for item, message in zip(dumped, messages, strict=True)]
+    return [(item, _texts(message)) for item, message in zip(kept, messages, strict=True)]
+
+
+def _again(dumped: list[Any]) -> list[Any]:
+    found: list[Any] = ModelMessagesTypeAdapter.dump_python(
+        ModelMessagesTypeAdapter.validate_python(dumped), mode="json"
+    )
+    return found
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(_is_finite(each) for pair in value.items() for each in pair)
+    return not isinstance(value, (list, tuple, set, frozenset)) or all(_is_finite(each) for each in value)
 
 
 def _texts(message: ModelMessage) -> Texts:
