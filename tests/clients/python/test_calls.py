@@ -152,6 +152,16 @@ def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None
     assert getattr(make(refusal(503, "0"), refusal(404)), name)("t") is None
 
 
+@pytest.mark.parametrize(
+    "fault", [httpx.ConnectError("refused"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x"), refusal(429, "0")]
+)
+def test_a_deletion_that_was_never_there_is_not_done(make: Make, fault: Answer) -> None:
+    """Without a connection nothing can have been deleted, unless another try had one."""
+    with pytest.raises(NotFound):
+        make(fault, refusal(404)).delete_thread("t")
+    assert make(httpx.ReadTimeout("x"), fault, refusal(404)).delete_thread("t") is None
+
+
 def test_deleting_what_is_not_there_is_not_found(make: Make) -> None:
     """When no earlier try can have done it."""
     with pytest.raises(NotFound):

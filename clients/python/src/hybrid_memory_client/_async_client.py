@@ -76,18 +76,18 @@ class AsyncMemoryClient:
 
     async def _send(self, call: Call[_Answer]) -> _Answer:
         retries = Retries(self._retry, call.waits_for_first)
-        is_repetition = False
+        may_be_done = False
         while True:
             try:
                 return call.answer(await self._once(call))
             except MemoryClientError as error:
-                if isinstance(error, ApiError) and call.is_done_by(error, is_repetition=is_repetition):
+                if call.is_done_by(error, may_be_done=may_be_done):
                     return call.read(httpx.Response(204))
                 delay = retries.delay(error) if isinstance(error, (ApiError, ConnectionFailed)) else None
                 if delay is None:
                     raise
+                may_be_done = may_be_done or calls.may_have_worked(error)
             await anyio.sleep(delay)
-            is_repetition = True
 
     async def _once(self, call: Call[Any]) -> httpx.Response:
         content = call.content()

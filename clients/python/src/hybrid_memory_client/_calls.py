@@ -11,7 +11,14 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from hybrid_memory_client.errors import ApiError, NotFound, UnexpectedAnswer, api_error
+from hybrid_memory_client.errors import (
+    ApiError,
+    MemoryClientError,
+    NotFound,
+    TooManyRequests,
+    UnexpectedAnswer,
+    api_error,
+)
 from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import (
     Context,
@@ -39,7 +46,7 @@ class Call(Generic[_Answer]):
     Attributes:
         read: Turns a success into the answer.
         waits_for_first: Whether a 409 says that this same call is still running.
-        is_deletion: Whether a 404 on a repetition says that an earlier try did it.
+        is_deletion: Whether a 404 says that an earlier try did it, if one can have got there.
     """
 
     method: str
@@ -80,9 +87,18 @@ class Call(Generic[_Answer]):
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UnexpectedAnswer(_shown(self, response)) from error
 
-    def is_done_by(self, error: ApiError, *, is_repetition: bool) -> bool:
+    def is_done_by(self, error: MemoryClientError, *, may_be_done: bool) -> bool:
         """Return whether the error says that an earlier try, whose answer was lost, has done the work."""
-        return self.is_deletion and is_repetition and isinstance(error, NotFound)
+        return self.is_deletion and may_be_done and isinstance(error, NotFound)
+
+
+# Before a byte of the request was sent.
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+def may_have_worked(error: MemoryClientError) -> bool:
+    """Return whether a try that failed so can have had its effect: not without a connection, nor when turned away."""
+    return not isinstance(error, TooManyRequests) and not isinstance(error.__cause__, _NOT_SENT)
 
 
 def problem(response: httpx.Response) -> ApiError:
