@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from offline.script import ToolCall
 from offline.strands_model import OfflineModel
@@ -93,6 +94,27 @@ def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str
     assert other.state == {"of": "b"}
     repository.delete_session(thread_id)
     assert repository.read_session(thread_id) is None
+
+
+def test_a_session_is_one_request_however_long_it_is(url: str, thread_id: str) -> None:
+    """It is the first that its thread holds, and the agents' states come after it."""
+    asked: list[httpx.Request] = []
+    with httpx.Client(event_hooks={"request": [asked.append]}) as http, MemoryClient(url, http_client=http) as client:
+        repository = HybridSessionRepository(client)
+        session = Session(thread_id, SessionType.AGENT)
+        repository.create_session(session)
+        repository.create_agent(thread_id, SessionAgent("a", {}, {}))
+        for number in range(120):
+            repository.create_agent(thread_id, SessionAgent("a", {"n": number}, {}))
+        asked.clear()
+        assert repository.read_session(thread_id) == session
+        found = repository.read_agent(thread_id, "a")
+        assert found is not None
+        assert found.state == {"n": 119}
+        assert len(asked) == 2
+        # Another program's exchanges are none of Strands'.
+        client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
+        assert repository.list_messages(thread_id, "a") == []
 
 
 def test_messages(repository: HybridSessionRepository, client: MemoryClient, thread_id: str) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Callable, Sequence
 from typing import Any
 
 from hybrid_memory_client._sync_client import MemoryClient
-from hybrid_memory_client._items import Draft, Entry, NewestFirst, Texts, drafts, require_whole, retraction
-from hybrid_memory_client.errors import NotFound, NotKept
+from hybrid_memory_client._calls import Order
+from hybrid_memory_client._items import ITEMS, Draft, Entry, NewestFirst, Texts, drafts, require_whole, retraction
+from hybrid_memory_client.errors import MemoryClientError, NotFound, NotKept
 
 _PAGE = 200
 
@@ -47,12 +48,23 @@ class Journal:
     def append(self, items: Sequence[tuple[Any, Texts]]) -> None:
         """Keep items, each with what it says to other readers of the thread.
 
+        A repeated call adds them again: each has new exchanges.
+
         Raises:
             CannotBeKept: An item has no place in the memory; none was kept.
-            NotKept: No store took them, or not all of them.
+            NotKept: No store took them, or only the first `items_kept`, in exchanges of their own. What stopped the
+                others is the cause then, of whatever kind.
         """
+        count = 0
         for draft in drafts(self._kind, items):
-            self._keep(draft)
+            try:
+                self._keep(draft)
+            except MemoryClientError as error:
+                if count == 0:
+                    raise
+                kept = f"the first {count} of {len(items)} items are stored, repeat the call without them: {error}"
+                raise NotKept(kept, items_kept=count) from error
+            count += len(draft.metadata[self._kind][ITEMS])
 
     def retract(self) -> Any | None:
         """Take the newest item back and return it; None if there is none."""
@@ -91,13 +103,21 @@ class Journal:
                 break
         return found[::-1]
 
-    def entries(self, reader: NewestFirst | None = None) -> Iterator[Entry]:
-        """Yield the thread's exchanges, newest first; none for a thread that is not there."""
+    def entries(
+        self, reader: NewestFirst | None = None, *, order: Order = "desc", page_size: int = _PAGE
+    ) -> Iterator[Entry]:
+        """Yield the thread's exchanges, newest first; none for a thread that is not there.
+
+        Args:
+            reader: Applies retractions, which needs the newest first.
+            order: `asc` for the oldest first.
+            page_size: How many messages are asked for at a time.
+        """
         reader = reader or NewestFirst(self._kind)
         cursor: str | None = None
         while True:
             try:
-                page = self._client.read_messages(self.thread_id, limit=_PAGE, cursor=cursor, order="desc")
+                page = self._client.read_messages(self.thread_id, limit=page_size, cursor=cursor, order=order)
             except NotFound:
                 return
             self.degraded = page.degraded

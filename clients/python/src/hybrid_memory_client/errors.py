@@ -106,7 +106,16 @@ class HistoryDegraded(MemoryClientError):
 
 
 class NotKept(MemoryClientError):
-    """No store took the exchange (`durability` is `none`): it would be lost silently if this were not raised."""
+    """No store took the exchange (`durability` is `none`): it would be lost silently if this were not raised.
+
+    Attributes:
+        items_kept: How many of the items that a framework added in one call are stored all the same, the first of them:
+            those were too many for one exchange. To repeat the call, leave them out, or they are there twice.
+    """
+
+    def __init__(self, message: str, *, items_kept: int = 0) -> None:
+        self.items_kept = items_kept
+        super().__init__(message)
 
 
 class CannotBeKept(MemoryClientError):

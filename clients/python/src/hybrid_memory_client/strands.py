@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["HybridSessionRepository"]
 _KIND: Final = "strands"
 _STATE: Final = "#strands"
+# Messages: a session is the first exchange of its second thread.
+_FIRST_PAGE: Final = 10
 
 
 class HybridSessionRepository(SessionRepository):
@@ -28,7 +30,7 @@ class HybridSessionRepository(SessionRepository):
     for other readers. What else Strands keeps (the session, the agents' states) lies in a second thread,
     `<session_id>#strands`. Both are only added to: a changed message (a guardrail's redaction) and a changed state are
     stored as the newer one, and the newest counts. **The text that was redacted stays in the memory** for other
-    readers; delete the thread to be rid of it.
+    readers; delete the thread to be rid of it. What others have written to the thread is not shown to the agents.
 
     Methods raise the client's errors; an outage is never a session that is not there.
 
@@ -71,8 +73,12 @@ class HybridSessionRepository(SessionRepository):
 
     def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
         """Return a session, or None."""
-        found = self._newest(session_id, "session", session_id)
-        return Session.from_dict(found) if found else None
+        # It never changes, while the agents' states that follow it are many.
+        for entry in self._journal(session_id + _STATE).entries(order="asc", page_size=_FIRST_PAGE):
+            for item in entry.items():
+                if item["of"] == "session" and item["id"] == session_id:
+                    return Session.from_dict(item["state"])
+        return None
 
     def delete_session(self, session_id: str) -> None:
         """Delete a session with everything in it."""
