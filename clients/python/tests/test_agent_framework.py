@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 from agent_framework import Agent, Content, InMemoryHistoryProvider, Message, tool
 from offline.agent_framework_model import OfflineChatClient
 from offline.script import ToolCall
 
-from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, HistoryDegraded, MemoryClient, NotKept
+from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, HistoryDegraded, MemoryClient, NotKept, RetryPolicy
 from hybrid_memory_client.agent_framework import HybridContextProvider, HybridHistoryProvider
 
 
@@ -105,6 +109,60 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
                 "text",
                 "text",
             ]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("make", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
+def test_a_replayed_conversation_is_kept_once(
+    async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
+) -> None:
+    """Though the caller passes it from its beginning at each run, and says the same more than once."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            agent = Agent(OfflineChatClient(*["Hello."] * 5), context_providers=[make(memory)])
+            told: list[Message] = []
+            for number, prompt in enumerate(("Hi", "Hi", "Who am I?", "Hi"), start=1):
+                told.append(Message("user", [prompt]))
+                answer = await agent.run(told, session=agent.create_session(session_id=thread_id))
+                told += answer.messages
+                kept = await HybridHistoryProvider(memory).get_messages(thread_id)
+                assert len(kept) == 2 * number
+            assert [message.text for message in kept] == [message.text for message in told]
+            # The end of it alone, and the same once more without any of it.
+            told = [*told[-2:], Message("user", ["Bye"])]
+            await agent.run(told, session=agent.create_session(session_id=thread_id))
+            for _ in range(2):
+                pair = [Message("user", ["Hi"]), Message("assistant", ["Hello."])]
+                await HybridHistoryProvider(memory).save_messages(thread_id, pair)
+            kept = await HybridHistoryProvider(memory).get_messages(thread_id)
+            assert [message.text for message in kept[8:]] == ["Bye", "Hello.", "Hi", "Hello.", "Hi", "Hello."]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_what_cannot_be_compared_is_kept_whole(status: int) -> None:
+    """An outage costs a repetition, not a run; and what is no replay is not looked up."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        if request.method == "POST":
+            body = {"exchange_id": str(UUID(int=1)), "durability": "queue", "cached": False}
+            return httpx.Response(202, json=body)
+        return httpx.Response(status, json={"items": [], "next_cursor": None, "degraded": ["redis"]})
+
+    async def check() -> None:
+        http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        memory = AsyncMemoryClient("http://memory", http_client=http, retry=RetryPolicy(attempts=1))
+        told = [Message(role, ["x"]) for role in ("user", "assistant", "user", "assistant")]
+        await HybridHistoryProvider(memory).save_messages("t", told[:2])
+        assert [request.method for request in sent] == ["POST"]
+        await HybridHistoryProvider(memory).save_messages("t", told)
+        assert [request.method for request in sent] == ["POST", "GET", "POST"]
+        assert len(json.loads(sent[-1].content)["metadata"]["agent_framework"]["items"]) == 4
 
     asyncio.run(check())
 

@@ -18,7 +18,7 @@ from agent_framework import (
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
 from hybrid_memory_client._items import Texts
-from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded
+from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded, Unavailable
 
 __all__ = ["HybridContextProvider", "HybridHistoryProvider"]
 _KIND = "agent_framework"
@@ -29,6 +29,9 @@ class HybridHistoryProvider(HistoryProvider):
 
     One exchange a run, whose texts are what the user and the agent have said: that is what other readers of the thread
     see. What others have written to the thread comes as text messages.
+
+    A caller may pass the conversation so far at each run: what the thread ends with already is not stored again. If
+    that cannot be looked up because a layer does not answer, messages may be stored twice rather than not at all.
 
     Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing; storing raises `NotKept`
     when no store took them, and `CannotBeKept` for a message that is too large or would come back changed.
@@ -80,7 +83,7 @@ class HybridHistoryProvider(HistoryProvider):
         **kwargs: Any,
     ) -> None:
         """Store messages as one exchange, or as several when they are too large for one."""
-        await self._journal(session_id).append([(_item(message), _texts(message)) for message in messages])
+        await _keep(self._client, session_id, self._user_id, messages)
 
 
 class HybridContextProvider(ContextProvider):
@@ -111,9 +114,6 @@ class HybridContextProvider(ContextProvider):
         self._history = history
         self._allow_degraded = allow_degraded
 
-    def _journal(self, session_id: str | None) -> AsyncJournal:
-        return _journal(self._client, session_id, self._user_id, allow_degraded=self._allow_degraded)
-
     async def before_run(
         self,
         *,
@@ -140,11 +140,11 @@ class HybridContextProvider(ContextProvider):
         context: SessionContext,
         state: dict[str, Any],
     ) -> None:
-        """Keep the exchange, if this provider is the history."""
+        """Keep the exchange, if this provider is the history; not what the caller has passed of it once more."""
         if not self._history or context.response is None:
             return
         messages = [*context.input_messages, *context.response.messages]
-        await self._journal(context.session_id).append([(_item(message), _texts(message)) for message in messages])
+        await _keep(self._client, context.session_id, self._user_id, messages)
 
 
 def _journal(
@@ -153,6 +153,56 @@ def _journal(
     if not session_id:
         raise CannotBeKept("a session without an id has no thread")
     return AsyncJournal(client, _KIND, session_id, user_id, _messages, allow_degraded=allow_degraded)
+
+
+async def _keep(
+    client: AsyncMemoryClient, session_id: str | None, user_id: str | None, messages: Sequence[Message]
+) -> None:
+    # What stops a look at what is kept must not stop the keeping.
+    journal = _journal(client, session_id, user_id, allow_degraded=True)
+    new = list(messages)
+    if _may_be_replayed(new):
+        try:
+            kept = [Message.from_dict(item) for item in await journal.read(len(new))]
+        except Unavailable:
+            kept = []
+        new = _new_of(new, kept)
+    await journal.append([(_item(message), _texts(message)) for message in new])
+
+
+def _may_be_replayed(messages: Sequence[Message]) -> bool:
+    """Return whether the agent has spoken before the user's last message: a run alone is asked, then answers."""
+    roles = [message.role for message in messages]
+    return "assistant" in roles and "user" in roles[roles.index("assistant") :]
+
+
+def _new_of(messages: list[Message], kept: list[Message]) -> list[Message]:
+    """Return what follows, in a conversation that may be told from its beginning, the newest of what is kept of it.
+
+    Args:
+        messages: The conversation, or its end.
+        kept: The newest messages of the thread, as many as there are of the others, or all.
+    """
+    for start in range(len(messages) - len(kept) + 1):
+        if _is_overlap(kept, messages[start : start + len(kept)]):
+            return messages[start + len(kept) :]
+    for count in range(min(len(messages), len(kept)), 0, -1):
+        if _is_overlap(kept[-count:], messages[:count]):
+            return messages[count:]
+    return messages
+
+
+def _is_overlap(kept: Sequence[Message], told: Sequence[Message]) -> bool:
+    if not kept or not all(map(_is_same, kept, told)):
+        return False
+    # That a user says the same once more shows nothing by itself.
+    return len(kept) > 1 or kept[0].role != "user" or kept[0].message_id is not None
+
+
+def _is_same(one: Message, other: Message) -> bool:
+    if one.message_id is not None and other.message_id is not None:
+        return one.message_id == other.message_id
+    return one.role == other.role and _state(one.contents) == _state(other.contents)
 
 
 def _item(message: Message) -> dict[str, Any]:
