@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import logging
 import os
 import sys
@@ -56,14 +57,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             with deployment.opened:
                 function(deployment, **given)
         except SettingsError as error:
-            complain(f"Error: {error}")
-            raise typer.Exit(USAGE) from None
+            raise _failed(str(error), USAGE, given) from None
         except ApiRefused as error:
-            complain(f"Error: {printable(str(error))}")
-            raise typer.Exit(UNREACHABLE if error.is_outage else USAGE) from None
+            raise _failed(printable(str(error)), UNREACHABLE if error.is_outage else USAGE, given) from None
         except StoreUnavailable as error:
-            complain(f"Error: {sentence(error, deployment)}")
-            raise typer.Exit(UNREACHABLE) from None
+            raise _failed(sentence(error, deployment), UNREACHABLE, given) from None
         except KeyboardInterrupt:
             complain("Stopped.")
             raise typer.Exit(INTERRUPTED) from None
@@ -86,6 +84,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _failed(text: str, code: int, given: dict[str, Any]) -> typer.Exit:
+    """Print what ended a command, as JSON where the command was to print JSON, and return the end."""
+    complain(json.dumps({"error": text}, ensure_ascii=False) if given.get("as_json") else f"Error: {text}")
+    return typer.Exit(code)
 
 
 def sentence(error: StoreUnavailable, deployment: Deployment) -> str:

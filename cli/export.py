@@ -27,12 +27,15 @@ class Exported:
     Attributes:
         degraded: Layers that were asked and did not answer: what only they hold is not in the export.
         gone: Threads of a user that were deleted while the export ran.
+        waiting: How many exchanges, of anybody, were not drained when the threads were last listed: a thread of which
+            none was drained yet is in no list. None where the API does not tell, or was not asked.
     """
 
     threads: int = 0
     messages: int = 0
     degraded: set[str] = field(default_factory=set)
     gone: int = 0
+    waiting: int | None = None
 
 
 def export_threads(api: Api, thread_ids: Sequence[str], output: Path | None) -> Exported:
@@ -43,10 +46,9 @@ def export_threads(api: Api, thread_ids: Sequence[str], output: Path | None) -> 
         ApiRefused: There is no such thread, or the API cannot say; likewise.
     """
     done = Exported()
-    with _writer(output) as write, progress("Export", 0) as advance:
-        expected = 0
+    with _writer(output) as write, progress("Export", None) as advance:
         for thread_id in thread_ids:
-            expected = _write_thread(api, thread_id, write, advance, done, expected)
+            _write_thread(api, thread_id, write, advance, done)
     return done
 
 
@@ -58,12 +60,11 @@ def export_user(api: Api, user_id: str, output: Path | None) -> Exported:
         ApiRefused: The API cannot say; likewise.
     """
     done = Exported()
-    with _writer(output) as write, progress("Export", 0) as advance:
+    with _writer(output) as write, progress("Export", None) as advance:
         write({"kind": "preferences", "user_id": user_id, "preferences": api.get("users", user_id, "preferences")})
-        expected = 0
-        for thread_id in _threads_of(api, user_id):
+        for thread_id in _threads_of(api, user_id, done):
             try:
-                expected = _write_thread(api, thread_id, write, advance, done, expected)
+                _write_thread(api, thread_id, write, advance, done)
             except ApiRefused as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
@@ -71,15 +72,16 @@ def export_user(api: Api, user_id: str, output: Path | None) -> Exported:
     return done
 
 
-def _threads_of(api: Api, user_id: str) -> Iterator[str]:
+def _threads_of(api: Api, user_id: str, done: Exported) -> Iterator[str]:
     """Yield the ids of all threads, each once.
 
     The list is newest first: a thread that is written to while it is read jumps ahead of the reader. So the list is
-    read again until it has nothing new.
+    read again until it has nothing new. What waits is asked for first, every time: what is drained by then is listed.
     """
     seen: set[str] = set()
     while True:
         found = len(seen)
+        done.waiting = _waiting(api)
         for page in api.pages("threads", user_id=user_id):
             for item in page["items"]:
                 if item["thread_id"] not in seen:
@@ -89,19 +91,29 @@ def _threads_of(api: Api, user_id: str) -> Iterator[str]:
             return
 
 
-def _write_thread(api: Api, thread_id: str, write: Any, advance: Any, done: Exported, expected: int) -> int:
-    """Write one thread and return how many messages all threads so far were expected to have."""
+def _waiting(api: Api) -> int | None:
+    """Return how many exchanges are on their way to L2, None where the API does not tell this caller."""
+    try:
+        status = api.get("status")
+    except ApiRefused:
+        return None  # only operators may ask where tokens are checked
+    places = [status["queue"], status["outbox"]]
+    if None in places:
+        return None
+    return sum(int(place[name]) for place in places for name in ("visible", "in_flight", "delayed"))
+
+
+def _write_thread(api: Api, thread_id: str, write: Any, advance: Any, done: Exported) -> None:
+    """Write one thread with its messages."""
     thread = api.get("threads", thread_id)
     write({"kind": "thread", **thread})
     done.threads += 1
-    expected += thread["message_count"]
     for page in api.pages("threads", thread_id, "messages", order="asc"):
         done.degraded.update(page["degraded"])
         for item in page["items"]:
             write({"kind": "message", "thread_id": thread_id, **item})
             done.messages += 1
-        advance(done.messages, max(expected, done.messages))
-    return expected
+        advance(done.messages, None)
 
 
 @contextmanager

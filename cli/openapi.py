@@ -10,7 +10,7 @@ from cli import connect
 from cli.command import command
 from cli.deployment import Deployment
 from cli.options import AsJson, Output
-from cli.output import complain, say
+from cli.output import complain, places_as_json, print_json, say
 from shared.errors import SettingsError
 
 
@@ -18,13 +18,15 @@ from shared.errors import SettingsError
 def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = False) -> None:
     """Print the deployment's OpenAPI description, which is JSON with and without --json.
 
+    With --output, --json prints a summary instead.
+
     \b
     Examples:
       hybrid-memory openapi --output openapi.json
       hybrid-memory openapi | jq '.paths | keys'
     """
-    del as_json
-    text = json.dumps(connect.api(deployment).get("openapi.json"), indent=2)
+    described = connect.api(deployment).get("openapi.json")
+    text = json.dumps(described, indent=2)
     if output is None:
         say(text)
         return
@@ -32,4 +34,15 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
         output.write_text(f"{text}\n")
     except OSError as error:
         raise SettingsError(f"{output} cannot be written: {error.strerror}.") from None
-    complain(f"Wrote {output}.")
+    if as_json:
+        summary = {"title": described["info"]["title"], "version": described["info"]["version"]}
+        print_json(
+            {
+                **summary,
+                "paths": len(described["paths"]),
+                "output": str(output),
+                "sources": places_as_json(deployment.used),
+            }
+        )
+    else:
+        complain(f"Wrote {output}.")

@@ -69,8 +69,11 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar on a terminal; what this yields is called with how many are done, of how many."""
+def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar on a terminal; what this yields is called with how many are done, of how many.
+
+    Where `total` is None nobody knows it: the bar then moves without an end, and counts.
+    """
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

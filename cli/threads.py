@@ -121,7 +121,8 @@ def export(
 
     Each line has a `kind`: `thread` or `message`. However long a thread is, a page of it is in memory at a time. What
     was said before the export began is in it exactly once, whatever is added meanwhile. A file appears when all of it
-    is written, and only its owner reads it. The exit code is 3, and the export not whole, if a layer did not answer.
+    is written, and only its owner reads it. With --output, --json prints a summary; without, the lines are JSON
+    already, and --json changes nothing. The exit code is 3, and the export not whole, if a layer did not answer.
 
     \b
     Examples:
@@ -134,9 +135,11 @@ def export(
     finish_export(deployment, export_threads(connect.api(deployment), threads, output), output, as_json=as_json)
 
 
-def finish_export(deployment: Deployment, done: Any, output: Path | None, *, as_json: bool) -> None:
+def finish_export(
+    deployment: Deployment, done: Any, output: Path | None, more: dict[str, Any] | None = None, *, as_json: bool
+) -> None:
     """Say what was exported where the lines themselves do not go, and end with code 3 if something is missing."""
-    summary = {"threads": done.threads, "messages": done.messages, "degraded": sorted(done.degraded)}
+    summary = {"threads": done.threads, "messages": done.messages, "degraded": sorted(done.degraded), **(more or {})}
     if output is not None and as_json:
         print_json({**summary, "output": str(output), "sources": places_as_json(deployment.used)})
     else:

@@ -69,7 +69,10 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     """Export everything of a user as NDJSON: the preferences, then each thread with its messages.
 
     Each line has a `kind`: `preferences`, `thread` or `message`. What `threads export --help` says of threads holds
-    here too. A thread comes into the list of threads, and so into this, when its first exchange is drained.
+    here too. A thread comes into the list of threads, and so into this, when its first exchange is drained. The exit
+    code is 1, and a thread may be missing, if exchanges of anybody were not drained when the threads were listed: ask
+    again. Where tokens are checked, the API tells only an operator whether any wait; others are told that it is not
+    known.
 
     \b
     Examples:
@@ -78,7 +81,15 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     """
     from cli.export import export_user  # noqa: PLC0415 - the bar and its needs are loaded when there is an export
 
-    finish_export(deployment, export_user(connect.api(deployment), user, output), output, as_json=as_json)
+    done = export_user(connect.api(deployment), user, output)
+    finish_export(deployment, done, output, {"waiting": done.waiting}, as_json=as_json)
+    if done.waiting is None:
+        complain(
+            "Whether anything waits to be drained is not known: a thread that is not drained yet would be missing."
+        )
+    elif done.waiting:
+        complain(f"{done.waiting} exchanges are not drained yet: a thread of which none is may be missing. Ask again.")
+        raise typer.Exit(FOUND_SOMETHING)
 
 
 @app.command()

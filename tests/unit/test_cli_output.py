@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli.letters import describe, is_named
 from cli.main import app
-from cli.output import duration, moment, plain_table, printable, rich_table
+from cli.output import duration, moment, plain_table, printable, progress, rich_table
 from shared.stores.queue_messages import QueuedMessage
 from tests.support.exchanges import exchange
 
@@ -93,6 +94,22 @@ def test_help_is_plain(words: tuple[str, ...]) -> None:
     if not is_group:
         assert "--json" in result.output
         assert f"hybrid-memory {' '.join(words)}" in result.output.partition("Examples:")[2]
+
+
+def test_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody knows how many there are, the bar counts and shows no total."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress("Export", None) as advance:
+        advance(7, None)
+    assert "7/?" in capsys.readouterr().err
+
+
+def test_errors_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--json` an error is JSON too, with the same exit code."""
+    monkeypatch.setenv("HYBRID_MEMORY_API_URL", "ftp://x")
+    plain, as_json = (CliRunner().invoke(app, ["users", "show", "u", *more]) for more in ([], ["--json"]))
+    assert (plain.exit_code, as_json.exit_code, as_json.stdout) == (2, 2, "")
+    assert f"Error: {json.loads(as_json.stderr)['error']}\n" == plain.stderr
 
 
 def test_usage_errors() -> None:

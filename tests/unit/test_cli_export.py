@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.api import Api
+from cli.main import app
+
+URL = "https://api.example/prod"
+STATUS: dict[str, Any] = {
+    "queue": {"visible": 0, "in_flight": 0, "delayed": 0},
+    "outbox": {"visible": 0, "in_flight": 0, "delayed": 0},
+}
+THREAD = {"thread_id": "t", "message_count": 1}
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def status() -> list[httpx.Response]:
+    """What `GET /status` answers, the last one again and again."""
+    return [httpx.Response(200, json=STATUS)]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Response]) -> Run:
+    """Run a command over an API with one thread of one message."""
+    pages: dict[str, Any] = {
+        "/prod/users/u/preferences": {"tone": "brief"},
+        "/prod/threads": {"items": [THREAD], "next_cursor": None},
+        "/prod/threads/t": THREAD,
+        "/prod/threads/t/messages": {"items": [{"content": "q"}], "next_cursor": None, "degraded": []},
+        "/prod/openapi.json": {"info": {"title": "Memory", "version": "1"}, "paths": {"/run": {}}},
+    }
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/prod/status":
+            return status.pop(0) if len(status) > 1 else status[0]
+        return httpx.Response(200, json=pages[request.url.path])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cli.connect.api", lambda _: Api(URL, None, None, httpx.MockTransport(handle)))
+    return lambda *words: CliRunner().invoke(app, words)
+
+
+def _waiting(place: str, **counts: int) -> httpx.Response:
+    return httpx.Response(200, json={**STATUS, place: {**STATUS[place], **counts}})
+
+
+def test_nothing_waits(run: Run) -> None:
+    """Everything is in the export."""
+    result = run("users", "export", "u")
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["preferences", "thread", "message"]
+    assert result.stderr == "Exported 1 threads with 1 messages.\n"
+
+
+@pytest.mark.parametrize("waiting", [{"place": "queue", "in_flight": 2}, {"place": "outbox", "visible": 2}])
+def test_something_waits(run: Run, status: list[httpx.Response], waiting: dict[str, Any]) -> None:
+    """What is not drained may be a thread that no list has: said, and exit code 1, after all there is was written."""
+    status[:] = [_waiting(**waiting)]
+    result = run("users", "export", "u", "--output", "u.ndjson", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["waiting"]) == (1, 2)
+    assert "2 exchanges are not drained yet" in result.stderr
+    assert len(Path("u.ndjson").read_text().splitlines()) == 3
+
+
+def test_what_waited_at_first(run: Run, status: list[httpx.Response]) -> None:
+    """What is drained before the list is read for the last time is in it."""
+    status[:] = [_waiting("queue", visible=1), httpx.Response(200, json=STATUS)]
+    assert run("users", "export", "u").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(403, json={"detail": "for operators"}), httpx.Response(200, json={**STATUS, "queue": None})],
+)
+def test_nobody_tells_what_waits(run: Run, status: list[httpx.Response], answer: httpx.Response) -> None:
+    """The export is what it would have been; that nobody knows is said."""
+    status[:] = [answer]
+    result = run("users", "export", "u")
+    assert (result.exit_code, "is not known" in result.stderr) == (0, True)
+
+
+def test_the_description_in_a_file(run: Run) -> None:
+    """With `--json` a summary is printed."""
+    answer = json.loads(run("openapi", "--output", "api.json", "--json").stdout)
+    assert answer == {"title": "Memory", "version": "1", "paths": 1, "output": "api.json", "sources": {}}
+    assert json.loads(Path("api.json").read_text())["paths"] == {"/run": {}}
