@@ -21,7 +21,7 @@ INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench cost chaos build lock clean
-.PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp
+.PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -189,8 +189,8 @@ build-SyncFunction:
 build-MigrateFunction:
 	$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
 
-# What a release is made of; see infra/release.yaml.
-build-ReleaseStamp:
+# What a release is made of; see infra/stamp.yaml.
+build-ReleaseStamp build-PlacesStamp build-OriginsStamp:
 	find functions shared template.yaml samconfig.toml infra/*.yaml requirements/agent.txt -type f ! -name '*.pyc' | \
 	  LC_ALL=C sort | while read -r file; do cksum "$$file"; done >"$(ARTIFACTS_DIR)/release.txt"
 

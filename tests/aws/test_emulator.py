@@ -9,6 +9,7 @@ migrates. It has no TLS, and takes whoever comes for signed in: that a token is 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ NESTED = {
     "DatabaseStack",
     "CacheStack",
     "MigrationStack",
+    "StampStack",
     "ReleaseStack",
     "AlarmStack",
     "StoreAlarmStack",
@@ -169,6 +171,16 @@ def test_the_database_is_migrated_before_the_functions_are_there(emulator: Emula
 def _environment(emulator: Emulator, function: str) -> dict[str, str]:
     configuration = emulator.client("lambda").get_function_configuration(FunctionName=function)
     return dict(configuration["Environment"]["Variables"])
+
+
+def test_the_stamp_is_published(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """The version behind the alias has it as its description and among its variables, each layer's name and number."""
+    live = emulator.client("lambda").get_function_configuration(
+        FunctionName=outputs["AgentFunctionName"], Qualifier="live"
+    )
+    stamp = _environment(emulator, outputs["AgentFunctionName"])["RELEASE"]
+    assert len([layer for layer in stamp.split() if re.fullmatch(r"[\w-]+:\d+", layer)]) == 3
+    assert live["Description"] == stamp
 
 
 def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, str]) -> None:

@@ -1,0 +1,138 @@
+"""What the template makes of its parameters, without a deployment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from tests.aws.conditions import Evaluated
+from tests.aws.policies import statements
+
+_AWS: Final = "111122223333"
+_EMULATORS: Final = ("000000000000", "123456789012", "AWS::AccountId")
+_SUBNETS: Final = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+# Taken along by SecretsRevision: what is secret may not stand in a stamp.
+_SECRET: Final = {"RedisPassword", "DatabaseUrl"}
+# The function's and not a version's.
+_NOT_OF_A_VERSION: Final = {"AgentConcurrency"}
+
+
+@pytest.mark.parametrize("given", ["", "none", "jwt"])
+def test_a_local_stage_on_aws_asks_for_tokens(given: str) -> None:
+    """The default stage, deployed to an account by mistake, does not answer just anybody."""
+    assert Evaluated(_AWS, AuthMode=given).environment()["AUTH__MODE"] == "jwt"
+
+
+@pytest.mark.parametrize("account", _EMULATORS)
+def test_a_local_stage_on_an_emulator_does_as_it_is_told(account: str) -> None:
+    """None there, unless the parameter says jwt."""
+    assert Evaluated(account).environment()["AUTH__MODE"] == {"Ref": "AuthMode"}
+    assert Evaluated(account, Stage="prod").environment()["AUTH__MODE"] == "jwt"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "inside"),
+    [
+        ({"Stage": "local", **_SUBNETS}, False),
+        ({"Stage": "prod", "DataStores": "create"}, True),
+        ({"Stage": "prod", "DataStores": "existing"}, False),
+        ({"Stage": "prod", "DataStores": "existing", **_SUBNETS}, True),
+    ],
+)
+def test_functions_are_in_a_network_with_what_that_needs(parameters: dict[str, str], *, inside: bool) -> None:
+    """A network made here or your own; the permission for its interfaces then, and only then."""
+    evaluated = Evaluated(_AWS, **parameters)
+    network = evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"])
+    assert (network != {"Ref": "AWS::NoValue"}) == inside
+    for role in ("AgentRole", "SyncRole"):
+        chosen = evaluated.chosen(evaluated.template["Resources"][role])
+        named = {statement["Sid"] for effect in ("Allow", "Deny") for statement in statements(chosen, effect)}
+        assert ({"BeInTheNetwork", "TheServiceNotTheCode"} <= named) == inside
+
+
+def test_your_network_is_the_functions_own() -> None:
+    """Both lists, split at the commas."""
+    evaluated = Evaluated(_AWS, Stage="prod", DataStores="existing", **_SUBNETS)
+    assert evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"]) == {
+        name: {"Fn::Split": [",", {"Ref": name}]} for name in ("SubnetIds", "SecurityGroupIds")
+    }
+
+
+def _names(value: Any, template: dict[str, Any]) -> set[str]:
+    """Return the parameters that a value is made of, in the end, and the outputs of other stacks."""
+    if isinstance(value, list):
+        return {name for one in value for name in _names(one, template)}
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set()
+    for key, inner in value.items():
+        if key == "Ref":
+            found.add(inner)
+        elif key == "Fn::GetAtt":
+            found.add(inner if isinstance(inner, str) else ".".join(inner))
+        elif key == "Fn::Sub":
+            text, given = inner if isinstance(inner, list) else (inner, {})
+            found |= set(re.findall(r"\$\{(\w+)\}", text)) - set(given) | _names(given, template)
+        elif key == "Fn::If":
+            found |= _names(inner[1:], template)
+        else:
+            found |= _names(inner, template)
+    return found
+
+
+def test_every_setting_of_the_agent_function_is_in_the_stamp() -> None:
+    """A version keeps what it was published with: what changes the function has to make another one."""
+    template = Evaluated(_AWS).template
+    globals_, resources = template["Globals"]["Function"], template["Resources"]
+    agent = resources["AgentFunction"]["Properties"]
+    made_of = _names([globals_, {key: value for key, value in agent.items() if key != "Role"}], template)
+    stamped = _names(resources["StampStack"]["Properties"]["Parameters"], template)
+
+    settings = {name for name in made_of if name in template["Parameters"]}
+    assert {"CorsOrigins", "AuthJwksUrl", "RedisHost", "SubnetIds", "Architecture"} <= settings
+    assert settings - stamped == _SECRET | _NOT_OF_A_VERSION
+    hosts = {name for name in made_of if re.fullmatch(r"(Cache|Database)Stack\.Outputs\.(Host|Port|SslMode)", name)}
+    assert len(hosts) == 4
+    assert hosts <= stamped
+    assert "SecretsRevision" in stamped
+
+
+def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
+    """Lambda publishes no version of an unchanged function, and CloudFormation none of an unchanged description."""
+    template = Evaluated(_AWS).template
+    release = template["Resources"]["ReleaseStack"]["Properties"]["Parameters"]["Stamp"]
+    assert Evaluated(_AWS, Stage="prod").environment()["RELEASE"] == release
+    assert _names(release, template) == {"StampStack.Outputs.Stamp"}
+    # The stamp does not wait for the function, which waits for it.
+    assert "AgentFunction" not in str(template["Resources"]["StampStack"])
+
+
+def test_whatever_is_in_a_stamp_replaces_its_layer() -> None:
+    """Each parameter of the stack stands in a property that a layer cannot change in place."""
+    stack = yaml_parse((Path(__file__).parents[2] / "infra" / "stamp.yaml").read_text())
+    layers = [resource["Properties"] for resource in stack["Resources"].values()]
+    given = {layer[name]["Ref"] for layer in layers for name in ("Description", "LicenseInfo") if name in layer}
+    assert given == set(stack["Parameters"])
+    limits = {"Description": 256, "LicenseInfo": 512}
+    for layer in layers:
+        for name, limit in limits.items():
+            if name in layer:
+                assert stack["Parameters"][layer[name]["Ref"]]["MaxLength"] <= limit
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("hybrid-memory-prod", True), ("m", True), ("Hybrid", False), ("a--b", False), ("a-", False), ("1a", False)],
+)
+def test_a_stack_s_name_has_to_fit_elasticache(name: str, *, fits: bool) -> None:
+    """Its user's id is made of it; the first stack that is made says so."""
+    for stack in ("network", "cache"):
+        parameter = yaml_parse((Path(__file__).parents[2] / "infra" / f"{stack}.yaml").read_text())["Parameters"][
+            "Name"
+        ]
+        assert (re.fullmatch(parameter["AllowedPattern"], name) is not None) == fits
+        assert parameter["MaxLength"] + len("-functions") <= 40
