@@ -19,15 +19,16 @@ _KNOWN: Final = "idna==3.6"
 # LocalStack with the libraries of its time, and checkov, which pins its own: for tests and checks only, and not
 # ours to renew.
 _NOT_AUDITED: Final = frozenset({"check.txt", "localstack.txt"})
+_REQUIREMENTS: Final = (PROJECT_ROOT / "requirements", PROJECT_ROOT / "clients" / "python" / "requirements")
 _PIP_AUDIT: Final = PROJECT_ROOT / ".venv-build" / "bin" / "pip-audit"
 
 
-def main(pip_audit: Path = _PIP_AUDIT, requirements: Path = PROJECT_ROOT / "requirements") -> int:
+def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
     """Audit the requirement files; returns the exit code: 0 also when the index has no vulnerabilities to tell.
 
     Args:
         pip_audit: The program.
-        requirements: The directory with the hashed requirement files.
+        requirements: The directories with the hashed requirement files; the project's and its client's by default.
     """
     if not _index_knows_vulnerabilities(pip_audit):
         print(
@@ -36,7 +37,9 @@ def main(pip_audit: Path = _PIP_AUDIT, requirements: Path = PROJECT_ROOT / "requ
             file=sys.stderr,
         )
         return 0
-    files = sorted(path for path in requirements.glob("*.txt") if path.name not in _NOT_AUDITED)
+    directories = requirements or _REQUIREMENTS
+    found = (path for directory in directories for path in sorted(directory.glob("*.txt")))
+    files = [path for path in found if path.name not in _NOT_AUDITED]
     # Strict: what cannot be audited is a failure too.
     code = _run(pip_audit, "--strict", *(option for path in files for option in ("-r", str(path)))).returncode
     if code == 0:

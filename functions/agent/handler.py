@@ -19,6 +19,7 @@ from functions.agent.operations import Operations
 from functions.agent.problems import Problem, field_problem, problem_of
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
+from shared.errors import SettingsError
 from shared.logs import function_logger
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
@@ -58,12 +59,20 @@ def make_guard() -> Guard:
     Raises:
         SettingsError: They cannot work, or let everybody in where that must not be.
     """
-    settings = load(AuthSettings).tokens(os.environ.get("STAGE") or LOCAL_STAGE)
+    settings = load(AuthSettings).tokens(_stage())
     if settings is None:
         return Guard()
     from functions.agent.auth_tokens import TokenVerifier  # noqa: PLC0415 - cryptography, which only this needs
 
     return Guard(TokenVerifier(settings))
+
+
+def _stage() -> str:
+    stage = os.environ.get("STAGE")
+    if not stage and (os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or os.environ.get("LAMBDA_TASK_ROOT")):
+        # A variable that somebody removed must not open the function to everybody.
+        raise SettingsError(f"STAGE is not set, which a Lambda function needs: only {LOCAL_STAGE} may be open.")
+    return stage or LOCAL_STAGE
 
 
 def compose() -> tuple[Operations, Measures]:

@@ -22,7 +22,14 @@ from functions.agent.errors import (
     UnknownToolError,
 )
 from functions.agent.schemas import TOO_LONG
-from shared.errors import IdempotencyConflict, InvalidCursor, StoreUnavailable, ThreadNotFound, TooManyPreferences
+from shared.errors import (
+    IdempotencyConflict,
+    InvalidCursor,
+    InvalidRecord,
+    StoreUnavailable,
+    ThreadNotFound,
+    TooManyPreferences,
+)
 
 _logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
@@ -79,6 +86,9 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             return Problem(HTTPStatus.NOT_FOUND, "There is no such thread.")
         case TooManyPreferences():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
+        case InvalidRecord():
+            # Not its detail, which may quote what PostgreSQL was given.
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"This can never be stored: {error.reason}.")
         case IdempotencyConflict():
             waits = error.status == HTTPStatus.CONFLICT
             return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS} if waits else {})

@@ -107,12 +107,14 @@ class PostgresConnection:
             try:
                 return self._attempt(work if is_one_statement else _in_transaction(work))
             except (psycopg.errors.DataError, psycopg.errors.IntegrityError) as error:
-                raise InvalidRecord("refused_by_postgres", _describe(error)) from error
+                # Without the cause, here and below: whoever logs the chain would log its detail, which quotes rows.
+                raise InvalidRecord("refused_by_postgres", _describe(error)) from None
             except psycopg.Error as error:
                 if isinstance(error, _OUTAGES):
                     raise
-                _logger.exception("postgres refused a statement")
-                raise StoreUnavailable("postgres", _describe(error)) from error
+                reason = _describe(error)
+                _logger.error("postgres refused a statement", extra={"reason": reason})  # noqa: TRY400 - see above
+                raise StoreUnavailable("postgres", reason) from None
 
     def _attempt(self, work: Callable[[psycopg.Connection[DictRow]], _T]) -> _T:
         old = self._connection

@@ -189,6 +189,21 @@ def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch)
             load(name)
 
 
+@pytest.mark.parametrize("variable", ["AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT"])
+@pytest.mark.parametrize("stage", [None, ""])
+def test_a_function_without_a_stage(
+    load: Import, monkeypatch: pytest.MonkeyPatch, stage: str | None, variable: str
+) -> None:
+    """It does not start in Lambda, where it would be open; outside it is this machine's."""
+    monkeypatch.delenv("STAGE")
+    if stage is not None:
+        monkeypatch.setenv("STAGE", stage)
+    assert not load("functions.agent.handler").guard.asks_for_tokens
+    monkeypatch.setenv(variable, "f")
+    with pytest.raises(SettingsError, match="STAGE is not set"):
+        load("functions.agent.handler")
+
+
 def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function starts, and answers, without any of its servers."""
     monkeypatch.setenv("REDIS__PORT", "1")

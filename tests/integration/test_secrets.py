@@ -211,3 +211,29 @@ def test_no_text_and_no_secret_is_written(
         assert MARKER not in body, body[:500]
         assert PASSWORD not in body, body[:500]
     assert problems
+
+
+@pytest.mark.parametrize(("sqlstate", "status"), [("23514", 422), ("P0001", 202)])
+def test_rows_that_postgresql_quotes(
+    caplog: pytest.LogCaptureFixture,
+    agent: ModuleType,
+    issuer: Issuer,
+    take_away: Callable[[str], None],
+    database: psycopg.Connection,
+    sqlstate: str,
+    status: int,
+) -> None:
+    """While SQS is away exchanges go there directly: what it refuses is told without what it quotes."""
+    with database.transaction():
+        database.execute(
+            "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'"
+            f" using errcode = '{sqlstate}', detail = 'Failing row contains (' || new.content || ')'; end $$"
+        )
+        database.execute("create trigger refuse before insert on messages for each row execute function refuse()")
+    take_away("sqs")
+    kept = {"thread_id": "t", "user_message": MARKER, "assistant_message": MARKER}
+    answer = _ask(agent, "POST", "/invoked", kept, bearer(issuer.token("ana")))
+    assert answer["statusCode"] == status, answer["body"]
+    assert MARKER not in answer["body"]
+    assert MARKER not in caplog.text
+    assert ("postgres refused a statement" in caplog.text) == (status == 202)

@@ -61,6 +61,16 @@ def test_findings_are_the_exit_code(
     assert ("no known vulnerability" in capfd.readouterr().out) == (code == 0)
 
 
+def test_the_clients_files_too(pip_audit: Callable[..., tuple[Path, Path]]) -> None:
+    """Without being told where to look: what the project pins, and what its Python client is tested with."""
+    program, asked = pip_audit(_KNOWN, 0)
+
+    assert main(program) == 0
+    audit = asked.read_text().splitlines()[-1]
+    for name in ("requirements/agent.txt", "clients/python/requirements/core.txt"):
+        assert f"/{name}" in audit
+
+
 @pytest.mark.parametrize("probe", [_UNKNOWN, None], ids=["unknown", "unreachable"])
 def test_an_index_that_tells_nothing_is_said_to(
     pip_audit: Callable[..., tuple[Path, Path]],
