@@ -89,6 +89,11 @@ class Exchange:
     metadata: str | None = None
 
     @property
+    def key(self) -> tuple[str, UUID]:
+        """What names this exchange among all: the copy of a conversation may repeat the ids of the original."""
+        return self.thread_id, self.exchange_id
+
+    @property
     def order(self) -> UUID:
         """The key that sorts this exchange in its thread."""
         return order_key(self.exchange_id, self.created_at)

@@ -21,11 +21,11 @@ class OwedExchanges:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[UUID, Exchange] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, UUID], Exchange] = OrderedDict()
 
     def add(self, exchange: Exchange) -> None:
         """Keep an exchange until it is paid."""
-        self._kept[exchange.exchange_id] = exchange
+        self._kept[exchange.key] = exchange
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 
@@ -37,10 +37,10 @@ class OwedExchanges:
         """
         for exchange in list(self._kept.values())[:_AT_ONCE]:
             put(exchange)
-            self._kept.pop(exchange.exchange_id, None)
+            self._kept.pop(exchange.key, None)
 
     def drop(self, thread_ids: set[str], user_id: str | None) -> None:
         """Forget threads, and all of a user."""
         for exchange in list(self._kept.values()):
             if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
-                del self._kept[exchange.exchange_id]
+                del self._kept[exchange.key]

@@ -17,14 +17,14 @@ class RecentExchanges:
     """The newest exchanges, bounded in age, number and size."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[UUID, tuple[float, Exchange]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, UUID], tuple[float, Exchange]] = OrderedDict()
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float) -> None:
-        """Keep an exchange; the first of two with one id stays."""
-        if exchange.exchange_id in self._kept:
+        """Keep an exchange; the first of two with one thread and id stays."""
+        if exchange.key in self._kept:
             return
-        self._kept[exchange.exchange_id] = (now, exchange)
+        self._kept[exchange.key] = (now, exchange)
         self._characters += _size(exchange)
         while len(self._kept) > _MOST_EXCHANGES or self._characters > _MOST_CHARACTERS:
             _, (_, oldest) = self._kept.popitem(last=False)
@@ -42,7 +42,7 @@ class RecentExchanges:
         """Forget threads, and all of a user."""
         for exchange in [exchange for _, exchange in self._kept.values()]:
             if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
-                del self._kept[exchange.exchange_id]
+                del self._kept[exchange.key]
                 self._characters -= _size(exchange)
 
 

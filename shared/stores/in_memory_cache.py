@@ -186,7 +186,7 @@ class InMemoryCache(Twin):
 
     def take_back(self, exchange: Exchange) -> None:
         """Remove what an append has added."""
-        self._late = [each for each in self._late if each[0].exchange_id != exchange.exchange_id]
+        self._late = [each for each in self._late if each[0].key != exchange.key]
         self.begin("take_back")
         gone = {form for entry in encode(exchange) for form in forms(entry)}
         kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if entry not in gone]

@@ -52,7 +52,7 @@ class RedisCache:
         self._connection = connection
         self._lists = ThreadLists(memory)
         # Appends that failed: made up for ahead of the next call that gets through.
-        self._unmerged: OrderedDict[UUID, Append] = OrderedDict()
+        self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
         # Threads whose list this process began, and of which L1 is to be told; see `begun`.
         self._begun: set[str] = set()
         # What L1 says of its last outage, and the keys compared with L2 since; see `_is_doubted`.
@@ -115,7 +115,7 @@ class RedisCache:
             self._take_back(append.exchange, appended)
         elif appended.is_begun or appended.is_new_thread:
             self._begun.add(append.exchange.thread_id)
-        self._unmerged.pop(append.exchange.exchange_id, None)
+        self._unmerged.pop(append.exchange.key, None)
 
     def _is_doubted(self, key: str, ttl: int) -> bool:
         """Return whether the key may have missed a change during an outage, and was not compared with L2 since."""
@@ -237,7 +237,7 @@ class RedisCache:
             replies = self._call(fill)
         except StoreUnavailable:
             if not in_outbox:
-                _remember(self._unmerged, exchange.exchange_id, append, most=_MOST_UNMERGED)
+                _remember(self._unmerged, exchange.key, append, most=_MOST_UNMERGED)
             raise
         appended = append.outcome(replies)
         if fence is not None:
@@ -265,7 +265,7 @@ class RedisCache:
             if exchange.user_id is not None:
                 pipe.zrem(user_threads_key(exchange.user_id), exchange.thread_id)
 
-        self._unmerged.pop(exchange.exchange_id, None)
+        self._unmerged.pop(exchange.key, None)
         self._call(fill)
 
     def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:

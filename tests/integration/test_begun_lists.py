@@ -57,7 +57,7 @@ def test_a_late_merge_begins_a_list_too(
 ) -> None:
     """What could not be merged comes with the next call, perhaps to an emptied Redis."""
     cache = real_cache()
-    cache._unmerged[kept[4].exchange_id] = Append(kept[4], is_drained=False, in_outbox=False)
+    cache._unmerged[kept[4].key] = Append(kept[4], is_drained=False, in_outbox=False)
     cache.ping()
     assert redis_client.llen(LIST) == 2
     cache.ping()

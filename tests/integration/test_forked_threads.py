@@ -1,0 +1,80 @@
+"""A conversation copied under another thread id, with the ids of its exchanges: each of the two has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from shared.errors import StoreUnavailable
+from shared.memory.owed import OwedExchanges
+from shared.memory.recent import RecentExchanges
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.models import Exchange
+from shared.stores.in_memory import InMemoryCache, InMemoryQueue
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, texts, told
+
+
+def _fork() -> tuple[Exchange, Exchange]:
+    original = exchange(0, "original")
+    return original, exchange(1, "copy", exchange_id=original.exchange_id, created_at=original.created_at)
+
+
+def _away(*_: object) -> Any:
+    raise StoreUnavailable("redis", "injected")
+
+
+def test_a_process_remembers_both() -> None:
+    """What it accepted lately, and what only the outbox took."""
+    original, copy = _fork()
+    recent, waiting, sent = RecentExchanges(), OwedExchanges(), list[Exchange]()
+    for each in (original, copy):
+        recent.add(each, now=0)
+        waiting.add(each)
+    assert (recent.of("original", now=0), recent.of("copy", now=0)) == ([original], [copy])
+    waiting.pay(sent.append)
+    assert sent == [original, copy]
+
+
+def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are made up for once Redis answers."""
+    cache, forked = real_cache(), _fork()
+    with monkeypatch.context() as patch:
+        patch.setattr(cache._connection, "call", _away)
+        for each in forked:
+            with pytest.raises(StoreUnavailable):
+                cache.append(each, is_drained=False)
+    assert [texts(cache.read(each.thread_id, None).messages) for each in forked] == [told(0), told(1)]
+
+
+def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
+    """The twin makes up for both, or for the one that is not taken back."""
+    original, copy = _fork()
+    cache.is_down = True
+    for each in (original, copy):
+        with pytest.raises(StoreUnavailable):
+            cache.append(each, is_drained=False)
+    with pytest.raises(StoreUnavailable):
+        cache.take_back(copy)
+    cache.is_down = False
+    cache.ping()
+    assert (len(cache.contents("original")), cache.contents("copy")) == (2, [])
+
+
+def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+    """Each into its own thread; the deletion of one leaves the other."""
+    memory, forked = process(), _fork()
+    for each in forked:
+        turn = memory.turn(each.thread_id, None)
+        turn.keep(each.user_message, each.assistant_message, exchange_id=each.exchange_id)
+    result = memory.archive.store(queue.take())
+    assert (result.stored, len(result.effective)) == (2, 2)
+    memory.cache.merge_stored(result.effective)
+    Threads(memory).delete("original")
+    redis_client.delete("thread:copy:messages")
+    assert texts(memory.turn("copy", None).recall().messages) == told(1)
+    assert memory.turn("original", None).recall().messages == []
