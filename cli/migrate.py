@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.command import FOUND_SOMETHING, command, group
+from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson
 from cli.output import complain, places_as_json, print_json, print_places, print_table, say
@@ -46,23 +46,29 @@ def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
 def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
     """Bring the database to the newest schema.
 
-    All pending migrations are one transaction: either all of them are done, or none. Two that run at once wait for each
-    other. Where nothing is pending, nothing is changed. Migrate before new code is deployed.
+    Each migration is a transaction of its own: after a failure those before it stay, and a repetition goes on there.
+    Two that run at once run one after the other. A migration waits for a lock for a second, so that it holds up no one
+    else, and tries again for five minutes. Where nothing is pending, nothing is changed. Migrate before new code is
+    deployed.
 
     \b
     Examples:
       hybrid-memory migrate up
       hybrid-memory migrate up --database-url postgresql://user@host/name
     """
-    from infra.migrations import upgrade
+    from infra.migrations import MigrationTimeoutError, upgrade
 
     found = read_status(deployment)
     if not found.is_known:
         complain("Error: the database is ahead of this version, which knows nothing of its revision.")
         raise typer.Exit(FOUND_SOMETHING)
     if found.pending:
-        with _asking():
-            upgrade(_url(deployment))
+        try:
+            with _asking():
+                upgrade(_url(deployment))
+        except MigrationTimeoutError as error:
+            complain(f"Error: {error}")
+            raise typer.Exit(UNREACHABLE) from None
     after = read_status(deployment)
     _print(deployment, after, {"applied": _as_json(found.pending)}, as_json=as_json)
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from sqlalchemy import create_engine, pool
+from sqlalchemy.exc import OperationalError
+
+LOCK_WAIT_SECONDS: Final = 300
+"""How long a migration tries to get its locks, and waits for another runner."""
+
+_RETRY_PAUSE_SECONDS: Final = 2
+# A pause, and the second that a migration then waits for its lock.
+_NEXT_TRY_SECONDS: Final = _RETRY_PAUSE_SECONDS + 1
+
+
+class MigrationTimeoutError(Exception):
+    """A migration did not get its locks, or did not end, in the time it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,7 @@ def config(database_url: str) -> Config:
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.attributes["database_url"] = sqlalchemy_url(database_url)
+    made.attributes["lock_deadline"] = time.monotonic() + LOCK_WAIT_SECONDS
     return made
 
 
@@ -43,13 +59,40 @@ def sqlalchemy_url(database_url: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else database_url
 
 
-def upgrade(database_url: str) -> None:
-    """Bring the database to the newest schema; two at once wait for each other.
+def upgrade(database_url: str, seconds: float | None = None) -> None:
+    """Bring the database to the newest schema; two at once run one after the other.
+
+    Each migration is a transaction of its own: after a failure, those before it stay, and a repetition goes on there.
+
+    Args:
+        database_url: Where PostgreSQL is.
+        seconds: How long it may take in all. Without it only waiting for locks ends, after `LOCK_WAIT_SECONDS`.
 
     Raises:
+        MigrationTimeoutError: Another runner or a long transaction is in the way, or `seconds` have passed.
         sqlalchemy.exc.SQLAlchemyError: The database does not answer or refuses.
     """
-    command.upgrade(config(database_url), "head")
+    started = time.monotonic()
+    made = config(database_url)
+    lock_deadline = started + min(LOCK_WAIT_SECONDS, LOCK_WAIT_SECONDS if seconds is None else seconds)
+    made.attributes |= {"lock_deadline": lock_deadline, "deadline": None if seconds is None else started + seconds}
+    while True:
+        try:
+            return command.upgrade(made, "head")
+        except OperationalError as error:
+            if isinstance(error.orig, QueryCanceled) and seconds is not None:
+                raise MigrationTimeoutError(
+                    f"The migration did not end within {seconds:.0f} s. What was completed stays; run it again, or "
+                    "where there is more time: hybrid-memory migrate up."
+                ) from error
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            if time.monotonic() + _NEXT_TRY_SECONDS > lock_deadline:
+                raise MigrationTimeoutError(
+                    f"A migration did not get its locks within {lock_deadline - started:.0f} s: a long transaction "
+                    "uses the table (pg_stat_activity shows it). What was completed stays; run it again."
+                ) from error
+        time.sleep(_RETRY_PAUSE_SECONDS)
 
 
 def status(database_url: str, timeout_seconds: int = 10) -> SchemaStatus:

@@ -1,25 +1,70 @@
-"""Alembic's entry: connects and runs the migrations, one runner at a time."""
+"""Alembic's entry: connects and runs the migrations, one runner at a time, each in a transaction of its own."""
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Connection, create_engine, pool, text
 
+from infra.migrations import MigrationTimeoutError
 from infra.schema import Base
 
 _LOCK: Final = 7_215_001
+_LOCK_PAUSE_SECONDS: Final = 0.2
+
+# What a migration relies on, whatever the role or the database sets for its sessions. Everyone's statements on a table
+# queue behind a migration that waits for that table's lock, so it waits for a second, and is then tried again. A build
+# whose runner has died ends instead of running on.
+_SESSION: Final = {
+    "application_name": "hybrid-memory migrate",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "0",
+    "client_connection_check_interval": "10s",
+    "default_transaction_read_only": "off",
+}
 
 
 def run() -> None:
-    """Run the migrations in one transaction, under a lock that a second runner waits for."""
-    engine = create_engine(context.config.attributes["database_url"], poolclass=pool.NullPool)
+    """Run the pending migrations, each with its own commit, while no other runner does."""
+    attributes = context.config.attributes
+    deadline: float | None = attributes.get("deadline")
+    engine = create_engine(attributes["database_url"], poolclass=pool.NullPool)
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
+        _prepare(connection, deadline)
+        _wait_for_other_runners(connection, attributes["lock_deadline"])
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            transactional_ddl=True,
+            transaction_per_migration=True,
+        )
         with context.begin_transaction():
-            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             context.run_migrations()
+
+
+def _prepare(connection: Connection, deadline: float | None) -> None:
+    left = 0 if deadline is None else max(1, int((deadline - time.monotonic()) * 1000))
+    for name, value in {**_SESSION, "statement_timeout": str(left)}.items():
+        connection.execute(text("select set_config(:name, :value, false)"), {"name": name, "value": value})
+    connection.commit()
+
+
+def _wait_for_other_runners(connection: Connection, deadline: float) -> None:
+    """Take the session's lock, which ends with the connection.
+
+    It is tried again and again, because a statement that waits for it has a snapshot, and `create index concurrently`
+    waits for every snapshot: two runners would wait for each other.
+    """
+    while True:
+        taken = connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK})
+        connection.commit()
+        if taken:
+            return
+        if time.monotonic() > deadline:
+            raise MigrationTimeoutError("Another migration of this database is running.")
+        time.sleep(_LOCK_PAUSE_SECONDS)
 
 
 run()

@@ -26,6 +26,8 @@ from shared.stores.postgres_connection import signed_in
 _PATIENCE_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 40
 _PAUSE_SECONDS: Final = 3
+# For giving the reason of a failure: CloudFormation waits for an answer until its own time is up.
+_ANSWER_SECONDS: Final = 30
 _MOST_REASON: Final = 1000
 
 logger = logging.getLogger()
@@ -36,12 +38,17 @@ class WrongReleaseError(Exception):
     """The template asks for another schema than this code has."""
 
 
-def migrate(wanted: str | None = None) -> str:
+def migrate(wanted: str | None, deadline: float) -> str:
     """Migrate the database, let the functions' user in, and return the schema's revision.
 
     A database that is ahead, because a release is being rolled back, stays as it is: nothing is undone.
 
+    Args:
+        wanted: The revision that the template asks for, None for the newest.
+        deadline: When it has to end, by the monotonic clock.
+
     Raises:
+        MigrationTimeoutError: It did not end in time, or did not get its locks.
         WrongReleaseError: `wanted` is not the newest revision that this code knows.
         sqlalchemy.exc.SQLAlchemyError: The database does not answer or refuses.
     """
@@ -53,7 +60,7 @@ def migrate(wanted: str | None = None) -> str:
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
         logger.warning("the database has schema %s, which is newer than %s: left as it is", found, newest)
         return found
-    upgrade(_url())
+    upgrade(_url(), deadline - time.monotonic())
     with _engine().begin() as connection:
         admit(connection)
     logger.info("migrated from schema %s to %s", found, newest)
@@ -92,8 +99,9 @@ def _url() -> str:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Migrate, and tell CloudFormation if it was CloudFormation that asked. Deleting the stack undoes nothing."""
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
     if "ResponseURL" not in event:
-        return {"revision": migrate()}
+        return {"revision": migrate(None, deadline)}
     answer = {
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
@@ -103,7 +111,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     }
     if event["RequestType"] != "Delete":
         try:
-            answer["Data"] = {"Revision": migrate(event["ResourceProperties"]["Revision"])}
+            answer["Data"] = {"Revision": migrate(event["ResourceProperties"]["Revision"], deadline)}
         except Exception as error:
             logger.exception("the database was not migrated")
             log = f"(more in log stream {context.log_stream_name})"

@@ -22,7 +22,7 @@ from infra.migrations import config, handler
 from tests.support.servers import admin
 
 _OWNER = "memory_owner"
-_CONTEXT = SimpleNamespace(log_stream_name="the-stream")
+_CONTEXT = SimpleNamespace(log_stream_name="the-stream", get_remaining_time_in_millis=lambda: 900_000)
 _NEWEST = str(ScriptDirectory.from_config(config("postgresql://")).get_current_head())
 
 
@@ -182,6 +182,18 @@ def test_deleting_undoes_nothing(url: str, cloudformation: CloudFormation) -> No
     cloudformation.ask("Create")
     assert cloudformation.ask("Delete")["Status"] == "SUCCESS"
     assert _asked(url, "select to_regclass('messages')::text") == "messages"
+
+
+def test_a_migration_that_does_not_end_in_time(
+    url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation gets the reason before the function's own time is up."""
+    monkeypatch.setattr(handler, "_ANSWER_SECONDS", 899)
+    with psycopg.connect(url) as other:
+        other.execute("select pg_advisory_xact_lock(7215001)")
+        answer = cloudformation.ask("Create")
+    assert answer["Status"] == "FAILED"
+    assert "Another migration" in answer["Reason"]
 
 
 @pytest.mark.usefixtures("url")

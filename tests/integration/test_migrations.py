@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from alembic import command
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from infra import migrations
 from infra.local.servers import PostgresServer
+from infra.migrations.online import create_index_online, drop_index_online
+from tests.support.waiting import until
 
 TABLES = {
     "alembic_version",
@@ -66,29 +72,159 @@ def test_models_and_migrations_agree(database_url: str) -> None:
 
 
 def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
-    """They wait for each other, and both end well."""
+    """The second waits for the first, without a snapshot that an index build would wait for in turn."""
     url = new_database()
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            migrations.upgrade(url)
-        except BaseException as error:  # noqa: BLE001 - told to the test
-            errors.append(error)
-
     # Alembic's context is one for the process, so the second runner is what holds the lock here.
-    with psycopg.connect(url) as connection:
-        connection.execute("select pg_advisory_xact_lock(7215001)")
-        runner = threading.Thread(target=run)
-        runner.start()
-        with psycopg.connect(url, autocommit=True) as watcher:
-            waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-            while (row := watcher.execute(waiting).fetchone()) is None or row[0] == 0:
-                assert runner.is_alive()
-        assert _tables(url) == set()
-    runner.join(30)
-    assert errors == []
+    with psycopg.connect(url, autocommit=True) as first, ThreadPoolExecutor() as pool:
+        first.execute("select pg_advisory_lock(7215001)")
+        second = pool.submit(migrations.upgrade, url)
+        until(lambda: _count(first, _TRIES) > 0)
+        first.execute("create table t (n int)")
+        first.execute("create index concurrently i on t (n)")
+        assert _tables(url) == {"t"}
+        first.execute("select pg_advisory_unlock(7215001)")
+        second.result(30)
     assert _tables(url) >= TABLES
+
+
+def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
+    """The other gives up, and says why."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as first:
+        first.execute("select pg_advisory_lock(7215001)")
+        with pytest.raises(migrations.MigrationTimeoutError, match="Another migration"):
+            migrations.upgrade(url, seconds=0.1)
+    assert _tables(url) == set()
+
+
+def test_a_failure_keeps_what_was_completed(new_database: Callable[..., str]) -> None:
+    """Each migration commits by itself; the next run goes on from there."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table thread_owners (in_the_way int)")
+    with pytest.raises(ProgrammingError):
+        migrations.upgrade(url)
+    assert migrations.status(url).current == "0003"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop table thread_owners")
+    migrations.upgrade(url)
+    assert migrations.status(url).pending == []
+
+
+def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> None:
+    """The migration lets go of its place in the line, so that others are served, and gets its lock afterwards.
+
+    Its statements end by its own limits, not by the database's.
+    """
+    url = new_database()
+    command.upgrade(migrations.config(url), "0002")
+    with psycopg.connect(url) as reader, psycopg.connect(url, autocommit=True) as watcher, ThreadPoolExecutor() as pool:
+        reader.execute("select count(*) from messages")
+        watcher.execute(f"alter database {watcher.info.dbname} set statement_timeout = '300ms'".encode())
+        migration = pool.submit(migrations.upgrade, url)
+        until(lambda: _count(watcher, _WAITS) == 1)
+        until(lambda: _count(watcher, _WAITS) == 0)
+        watcher.execute("select count(*) from messages")
+        reader.rollback()
+        migration.result(60)
+        watcher.execute(f"alter database {watcher.info.dbname} reset statement_timeout".encode())
+    assert migrations.status(url).pending == []
+
+
+def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
+    """The migration ends with a sentence, not with the function's own time."""
+    url = new_database()
+    command.upgrade(migrations.config(url), "0002")
+    with psycopg.connect(url) as reader:
+        reader.execute("select count(*) from messages")
+        with pytest.raises(migrations.MigrationTimeoutError, match="long transaction"):
+            migrations.upgrade(url, seconds=3)
+    assert migrations.status(url).current == "0002"
+
+
+def test_what_the_database_sets_for_its_sessions(new_database: Callable[..., str]) -> None:
+    """A migration sets for itself what it relies on."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"alter database {connection.info.dbname} set default_transaction_read_only = on".encode())
+    migrations.upgrade(url)
+    assert _tables(url) >= TABLES
+
+
+def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> None:
+    """It waits longer than for another lock, for a transaction that is open, and holds up no insert."""
+    url = new_database()
+    insert = "insert into t select generate_series(1, 10)"
+    with psycopg.connect(url, autocommit=True) as watcher, ThreadPoolExecutor() as pool:
+        watcher.execute("create table t (n int)")
+        with psycopg.connect(url) as writer:
+            writer.execute(insert)
+            build = pool.submit(_build_index, url)
+            until(lambda: _count(watcher, _WAITS) == 1)
+            # Longer than `lock_timeout`, which would end it.
+            until(lambda: _count(watcher, f"{_WAITS} and now() - query_start > '2s'") == 1)
+            watcher.execute(insert)
+            writer.rollback()
+        build.result(30)
+        assert _count(watcher, _VALID) == 1
+
+
+def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> None:
+    """A failed build leaves an index that PostgreSQL keeps up to date and never reads."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table t (n int)")
+        connection.execute("insert into t values (1), (1)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("create unique index concurrently i on t (n)")
+        assert _count(connection, _VALID) == 0
+        _build_index(url)
+        assert _count(connection, _VALID) == 1
+        # A repetition finds it.
+        _build_index(url)
+        assert _count(connection, _VALID) == 1
+
+
+def test_a_dropped_index(new_database: Callable[..., str]) -> None:
+    """Once more is as well."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table t (n int)")
+        _build_index(url)
+        for _ in range(2):
+            _as_migration(url, lambda: drop_index_online("i"))
+        assert _count(connection, "select count(*) from pg_class where relname = 'i'") == 0
+
+
+_TRIES = (
+    "select count(*) from pg_stat_activity where datname = current_database() and application_name like '% migrate'"
+)
+_WAITS = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+_VALID = "select count(*) from pg_index where indexrelid = to_regclass('i') and indisvalid"
+
+
+def _count(connection: psycopg.Connection, query: str) -> int:
+    row = connection.execute(query.encode()).fetchone()
+    assert row
+    return int(row[0])
+
+
+def _build_index(url: str) -> None:
+    _as_migration(url, lambda: create_index_online("i", "t", ["n"]))
+
+
+def _as_migration(url: str, change: Callable[[], None]) -> None:
+    """Run a change as a migration does: in a transaction of its own, with the lock timeout of all migrations."""
+    engine = create_engine(migrations.sqlalchemy_url(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("set lock_timeout = '1s'"))
+        connection.commit()
+        made = MigrationContext.configure(
+            connection, opts={"transactional_ddl": True, "transaction_per_migration": True}
+        )
+        with made.begin_transaction(_per_migration=True), Operations.context(made):
+            change()
+            assert connection.scalar(text("show lock_timeout")) == "1s"
 
 
 def test_the_contracts_columns(database: psycopg.Connection) -> None:
