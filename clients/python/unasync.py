@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parent / "src" / "hybrid_memory_client"
-MODULES: Final = ("client", "journal")
+MODULES: Final = ("client", "journal", "sender")
 WORDS: Final = (
     (r"(?<=\A\"\"\")The asynchronous client", "The synchronous client"),
     (
@@ -20,12 +20,15 @@ WORDS: Final = (
     (r"__aenter__", "__enter__"),
     (r"__aexit__", "__exit__"),
     (r"\baclose\b", "close"),
-    (r"_async_client import", "_sync_client import"),
+    (r"_async_(client|sender) import", r"_sync_\1 import"),
     (r"AsyncMemoryClient", "MemoryClient"),
     (r"AsyncJournal", "Journal"),
+    (r"AsyncSender", "Sender"),
     (r"AsyncClient", "Client"),
+    (r"AsyncConnections", "Connections"),
     (r"AsyncIterator", "Iterator"),
     (r" \(awaited if need be; asked again", " (asked again"),
+    (r" It serves one event loop only\.", ""),
     (r"\basync (?=def|for)", ""),
     (r"\bawait ", ""),
 )

@@ -89,13 +89,14 @@ def test_a_run_takes_the_callers_key(make: Make) -> None:
 
 
 def test_an_exchange_is_repeated_under_one_id(make: Make) -> None:
-    """A lost answer and a repetition are one exchange; its id leaves the order to the service's clock."""
+    """A lost answer and a repetition are one exchange; its id rises with time."""
     caller = make(httpx.ReadError("gone"), ok(KEPT, 202), ok(KEPT, 202))
     assert caller.invoked("q", "a", thread_id="t").durability == "queue"
     caller.invoked("q", "a", thread_id="t")
     ids = [body["exchange_id"] for body in caller.bodies()]
     assert ids[0] == ids[1] != ids[2]
-    assert UUID(ids[0]).version == 4
+    assert UUID(ids[0]).version == 7
+    assert ids[0] < ids[2]
 
 
 def test_an_exchange_takes_the_callers_id(make: Make) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "clients" / "python"
 
 
-@pytest.mark.parametrize("name", ["client", "journal"])
+@pytest.mark.parametrize("name", ["client", "journal", "sender"])
 def test_the_synchronous_module_is_what_the_script_makes(name: str) -> None:
     """An edit of one of the two files alone fails here."""
     spec = importlib.util.spec_from_file_location("unasync", PACKAGE / "unasync.py")

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 from uuid import UUID
 
-import anyio
-import httpx
-
 from hybrid_memory_client import _calls as calls
-from hybrid_memory_client._calls import Call, Order, base_of
-from hybrid_memory_client.auth import Authentication, authentication
-from hybrid_memory_client.errors import ApiError, ConnectionFailed, HistoryDegraded, MemoryClientError, UnexpectedAnswer
+from hybrid_memory_client._async_sender import AsyncSender
+from hybrid_memory_client._calls import Order
+from hybrid_memory_client.errors import HistoryDegraded, InvalidRequest
 from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
-from hybrid_memory_client.retries import Retries, RetryPolicy
-
-_Answer = TypeVar("_Answer")
-# A run may take as long as API Gateway waits for it.
-_TIMEOUT = httpx.Timeout(35, connect=5)
 
 
-class AsyncMemoryClient:
+class AsyncMemoryClient(AsyncSender):
     """A client of one deployment. Methods are named like the API's operations, and return frozen dataclasses.
 
     Every call is repeated after a lost connection, 429, 502, 503 and 504: none has an effect twice, `run` by its
     `Idempotency-Key` and `invoked` by its `exchange_id`, which stay the same over all tries.
 
-    All methods raise `ApiError` (or one of its kinds) for a problem, `ConnectionFailed` when no answer came, and
-    `UnexpectedAnswer` for one that is not this API's.
+    All methods raise `ApiError` (or one of its kinds) for a problem, `ConnectionFailed` when no answer came,
+    `NotThisApi` when something else answers at the URL, and `CannotBeKept`, before anything is sent, for what the
+    memory cannot hold.
 
     Args:
         base_url: The API's URL, its stage included, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
@@ -40,74 +32,8 @@ class AsyncMemoryClient:
         retry: How often and how long.
         headers: Sent with every request.
         http_client: Used instead of one of its own, with its timeout, proxies and certificates, and not closed here.
-            The client's own does not heed proxies in the environment.
+            The client's own does not heed proxies in the environment. It serves one event loop only.
     """
-
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        auth: Authentication | None = None,
-        timeout: float | httpx.Timeout | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        http_client: httpx.AsyncClient | None = None,
-    ) -> None:
-        self.base_url = base_of(base_url)
-        self._auth = authentication(auth)
-        self._retry = retry or RetryPolicy()
-        self._headers = dict(headers or {})
-        self._timeout = timeout
-        self._is_own = http_client is None
-        self._http = http_client or httpx.AsyncClient(timeout=_TIMEOUT if timeout is None else timeout, trust_env=False)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections, unless they are another client's."""
-        if self._is_own:
-            await self._http.aclose()
-
-    async def _send(self, call: Call[_Answer]) -> _Answer:
-        retries = Retries(self._retry, call.waits_for_first)
-        may_be_done = False
-        while True:
-            try:
-                return call.answer(await self._once(call))
-            except MemoryClientError as error:
-                if call.is_done_by(error, may_be_done=may_be_done):
-                    return call.read(httpx.Response(204))
-                delay = retries.delay(error) if isinstance(error, (ApiError, ConnectionFailed)) else None
-                if delay is None:
-                    raise
-                may_be_done = may_be_done or calls.may_have_worked(error)
-            await anyio.sleep(delay)
-
-    async def _once(self, call: Call[Any]) -> httpx.Response:
-        content = call.content()
-        kind = {} if content is None else {"Content-Type": "application/json"}
-        request = self._http.build_request(
-            call.method,
-            self.base_url + call.path,
-            content=content,
-            params=call.query or None,
-            headers={**self._headers, "Accept": "application/json", **kind, **call.headers},
-            timeout=httpx.USE_CLIENT_DEFAULT if self._timeout is None else self._timeout,
-        )
-        try:
-            if self._auth is None:
-                return await self._http.send(request)
-            return await self._http.send(request, auth=self._auth)
-        except httpx.TransportError as error:
-            raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
-        except httpx.RequestError as error:
-            raise UnexpectedAnswer(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
 
     # --- turns ---
 
@@ -153,13 +79,15 @@ class AsyncMemoryClient:
                 document_ids,
                 exchange_id,
                 metadata,
-                idempotency_key,
+                str(self.new_id()) if idempotency_key is None else idempotency_key,
             )
         )
 
     async def invoking(self, *, thread_id: str | None = None, user_id: str | None = None) -> Context:
         """Return what the memory holds for a turn: before an agent of one's own runs."""
-        return await self._send(calls.invoking(thread_id, user_id))
+        found = await self._send(calls.invoking(thread_id, user_id))
+        self._ids.see(message.exchange_id for message in found.messages)
+        return found
 
     async def invoked(
         self,
@@ -184,9 +112,32 @@ class AsyncMemoryClient:
                 when left out.
             metadata: A JSON object kept beside the texts, at most 100,000 bytes: tool calls, say.
         """
+        given = user_message, assistant_message, thread_id, user_id, document_ids
+        try:
+            return await self._send(calls.invoked(*given, exchange_id or self.new_id(), metadata))
+        except InvalidRequest as error:
+            if exchange_id is not None or not calls.is_future_id(error):
+                raise
+            # The answer has corrected the clock.
+            return await self._send(calls.invoked(*given, self.new_id(), metadata))
+
+    async def replace_exchange(
+        self,
+        thread_id: str,
+        exchange_id: UUID | str,
+        user_message: str,
+        assistant_message: str,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Kept:
+        """Put other texts and metadata in an exchange's place."""
         return await self._send(
-            calls.invoked(user_message, assistant_message, thread_id, user_id, document_ids, exchange_id, metadata)
+            calls.replace_exchange(thread_id, exchange_id, user_message, assistant_message, metadata)
         )
+
+    async def delete_exchange(self, thread_id: str, exchange_id: UUID | str) -> None:
+        """Remove an exchange from its thread."""
+        await self._send(calls.delete_exchange(thread_id, exchange_id))
 
     # --- threads ---
 
@@ -215,7 +166,9 @@ class AsyncMemoryClient:
         self, thread_id: str, *, limit: int | None = None, cursor: str | None = None, order: Order = "asc"
     ) -> Page[Message]:
         """Return a page of a thread's messages, from PostgreSQL and what only Redis has yet."""
-        return await self._send(calls.read_messages(thread_id, limit, cursor, order))
+        page = await self._send(calls.read_messages(thread_id, limit, cursor, order))
+        self._ids.see(message.exchange_id for message in page.items)
+        return page
 
     async def iter_messages(
         self, thread_id: str, *, page_size: int | None = None, order: Order = "asc", allow_degraded: bool = False

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeVar
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 
+from hybrid_memory_client._call import Call
 from hybrid_memory_client.errors import (
-    ApiError,
-    MemoryClientError,
-    NotFound,
-    TooManyRequests,
-    UnexpectedAnswer,
-    api_error,
+    CannotBeKept,
+    InvalidRequest,
 )
 from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import (
@@ -31,85 +27,9 @@ from hybrid_memory_client.models import (
     messages_page,
     threads_page,
 )
-from hybrid_memory_client.retries import retry_after
 
 Order = Literal["asc", "desc"]
-_Answer = TypeVar("_Answer")
 _REPLAYED: Final = "Idempotent-Replayed"
-_SHOWN: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[_Answer]):
-    """One request, which may be sent several times.
-
-    Attributes:
-        read: Turns a success into the answer.
-        waits_for_first: Whether a 409 says that this same call is still running.
-        is_deletion: Whether a 404 says that an earlier try did it, if one can have got there.
-    """
-
-    method: str
-    path: str
-    read: Callable[[httpx.Response], _Answer]
-    body: Any = None
-    query: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    waits_for_first: bool = False
-    is_deletion: bool = False
-
-    def content(self) -> bytes | None:
-        """Return the body as JSON.
-
-        Raises:
-            ValueError: JSON cannot hold it: a NaN, an infinity, a circle.
-            TypeError: It holds what JSON has no form for.
-        """
-        if self.body is None:
-            return None
-        try:
-            return _json(self.body, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            # A lone surrogate: escaped, it gets to the service, which says in which field it is.
-            return _json(self.body, ensure_ascii=True).encode()
-
-    def answer(self, response: httpx.Response) -> _Answer:
-        """Return the answer.
-
-        Raises:
-            ApiError: The API refused, or failed.
-            UnexpectedAnswer: This is no answer of the API's.
-        """
-        if not response.is_success:
-            raise problem(response)
-        try:
-            return self.read(response)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UnexpectedAnswer(_shown(self, response)) from error
-
-    def is_done_by(self, error: MemoryClientError, *, may_be_done: bool) -> bool:
-        """Return whether the error says that an earlier try, whose answer was lost, has done the work."""
-        return self.is_deletion and may_be_done and isinstance(error, NotFound)
-
-
-# Before a byte of the request was sent.
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-
-
-def may_have_worked(error: MemoryClientError) -> bool:
-    """Return whether a try that failed so can have had its effect: not without a connection, nor when turned away."""
-    return not isinstance(error, TooManyRequests) and not isinstance(error.__cause__, _NOT_SENT)
-
-
-def problem(response: httpx.Response) -> ApiError:
-    """Return the error that an answer is; a proxy's page has no more to say than its status."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        body = {"title": response.reason_phrase}
-    return api_error(response.status_code, body, retry_after(response.headers.get("Retry-After")))
 
 
 def base_of(url: str) -> str:
@@ -118,8 +38,12 @@ def base_of(url: str) -> str:
     Raises:
         ValueError: It is no http or https URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in {"http", "https"} and bool(httpx.URL(url).host) and not re.search(r"\s", url)
+    except (ValueError, httpx.InvalidURL):
+        is_right = False
+    if not is_right or parts.query or parts.fragment:
         raise ValueError(f"the API's URL must be like https://host/stage, and is {url!r}")
     return url.rstrip("/")
 
@@ -134,15 +58,21 @@ def run(
     document_ids: Sequence[str],
     exchange_id: UUID | str | None,
     metadata: Mapping[str, Any] | None,
-    idempotency_key: str | None,
+    idempotency_key: str,
 ) -> Call[RunResult]:
-    """`POST /run`, under one key however often it is sent."""
+    """`POST /run`, under one key however often it is sent.
+
+    Raises:
+        CannotBeKept: No header can hold the key.
+    """
+    if not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        raise CannotBeKept("idempotency_key: must hold printable ASCII characters only")
     body: dict[str, Any] = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
     body |= {"metadata": metadata}
     body |= {"thread_id": thread_id, "user_id": user_id, "exchange_id": str(exchange_id) if exchange_id else None}
     lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
-    key = str(uuid4()) if idempotency_key is None else idempotency_key
-    return Call("POST", "/run", _run_result, _given(body) | lists, headers={_KEY: key}, waits_for_first=True)
+    headers = {_KEY: idempotency_key}
+    return Call("POST", "/run", _run_result, _given(body) | lists, headers=headers, waits_for_first=True)
 
 
 def invoking(thread_id: str | None, user_id: str | None) -> Call[Context]:
@@ -157,18 +87,39 @@ def invoked(
     thread_id: str | None,
     user_id: str | None,
     document_ids: Sequence[str],
-    exchange_id: UUID | str | None,
+    exchange_id: UUID | str,
     metadata: Mapping[str, Any] | None,
 ) -> Call[Kept]:
-    """`POST /invoked`, under one exchange id however often it is sent.
-
-    The id made here is random, not time-ordered: so the service's clock, which knows how far the thread has got, gives
-    the exchange its place, and not the caller's, which may be wrong.
-    """
+    """`POST /invoked`, under one exchange id however often it is sent."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
-    body |= {"document_ids": _texts(document_ids), "exchange_id": str(exchange_id or uuid4())}
+    body |= {"document_ids": _texts(document_ids), "exchange_id": str(exchange_id)}
     body |= _given({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
+
+
+def is_future_id(error: InvalidRequest) -> bool:
+    """Return whether the service refused the exchange's id, because the clock that made it runs ahead."""
+    return any(each.field == "exchange_id" for each in error.errors)
+
+
+def replace_exchange(
+    thread_id: str,
+    exchange_id: UUID | str,
+    user_message: str,
+    assistant_message: str,
+    metadata: Mapping[str, Any] | None,
+) -> Call[Kept]:
+    """`PUT /threads/{thread_id}/exchanges/{exchange_id}`."""
+    body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
+    body |= _given({"metadata": metadata})
+    path = f"{_thread(thread_id)}/exchanges/{_segment('exchange_id', str(exchange_id))}"
+    return Call("PUT", path, lambda response: Kept.from_json(response.json()), body)
+
+
+def delete_exchange(thread_id: str, exchange_id: UUID | str) -> Call[None]:
+    """`DELETE /threads/{thread_id}/exchanges/{exchange_id}`."""
+    path = f"{_thread(thread_id)}/exchanges/{_segment('exchange_id', str(exchange_id))}"
+    return Call("DELETE", path, _nothing, is_deletion=True)
 
 
 def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
@@ -247,21 +198,19 @@ def openapi() -> Call[dict[str, Any]]:
 _KEY: Final = "Idempotency-Key"
 
 
-def _json(body: object, *, ensure_ascii: bool) -> str:
-    return json.dumps(body, ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"))
-
-
-def _segment(value: str) -> str:
+def _segment(name: str, value: str) -> str:
+    if not value:
+        raise CannotBeKept(f"{name}: must have at least one character")
     # A path of one or two dots would be taken away on its way.
     return quote(value, safe="", errors="surrogatepass").replace(".", "%2E")
 
 
 def _thread(thread_id: str) -> str:
-    return f"/threads/{_segment(thread_id)}"
+    return f"/threads/{_segment('thread_id', thread_id)}"
 
 
 def _user(user_id: str) -> str:
-    return f"/users/{_segment(user_id)}"
+    return f"/users/{_segment('user_id', user_id)}"
 
 
 def _texts(values: Sequence[str]) -> list[str]:
@@ -284,10 +233,3 @@ def _preferences(response: httpx.Response) -> dict[str, str]:
 
 def _run_result(response: httpx.Response) -> RunResult:
     return RunResult.from_json(response.json(), is_replayed=response.headers.get(_REPLAYED) == "true")
-
-
-def _shown(call: Call[Any], response: httpx.Response) -> str:
-    kind = response.headers.get("Content-Type", "no content type")
-    return (
-        f"{call.method} {call.path[:_SHOWN]} was answered by {response.status_code} and {kind}, as this API never does"
-    )

@@ -19,6 +19,18 @@ class UnexpectedAnswer(MemoryClientError):
     """An answer came that is not one of this API's: a wrong URL, a proxy's page, another version."""
 
 
+class NotThisApi(UnexpectedAnswer):
+    """Something else than this API answers at the URL: the host, the stage or the path of `base_url` is wrong.
+
+    Attributes:
+        status: The HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """A faulty field of a request.
@@ -119,7 +131,7 @@ class NotKept(MemoryClientError):
 
 
 class CannotBeKept(MemoryClientError):
-    """The memory has no place for what a framework wants to store; nothing of it was stored."""
+    """The memory has no place for what was given: NUL, lone surrogates, what JSON does not have. Nothing was sent."""
 
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {

@@ -1,0 +1,97 @@
+"""How a client sends its calls. `_sync_sender.py` is made from this file: see `clients/python/unasync.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import anyio
+import httpx
+
+from hybrid_memory_client._call import Call, may_have_worked
+from hybrid_memory_client._calls import base_of
+from hybrid_memory_client._connections import AsyncConnections
+from hybrid_memory_client._ids import ids_for
+from hybrid_memory_client.auth import Authentication, authentication
+from hybrid_memory_client.errors import ApiError, ConnectionFailed, MemoryClientError, UnexpectedAnswer
+from hybrid_memory_client.retries import Retries, RetryPolicy
+
+_Answer = TypeVar("_Answer")
+# A run may take as long as API Gateway waits for it.
+_TIMEOUT = httpx.Timeout(35, connect=5)
+
+
+class AsyncSender:
+    """Sends calls to one deployment; the client adds the routes."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: Authentication | None = None,
+        timeout: float | httpx.Timeout | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.base_url = base_of(base_url)
+        self._auth = authentication(auth)
+        self._retry = retry or RetryPolicy()
+        self._headers = dict(headers or {})
+        self._timeout = timeout
+        self._ids = ids_for(self.base_url)
+        self._connections = AsyncConnections(http_client, _TIMEOUT if timeout is None else timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they are another client's."""
+        await self._connections.aclose()
+
+    def new_id(self) -> UUID:
+        """Return an id for an exchange, which sorts after all that this process has made or seen."""
+        return self._ids.new()
+
+    async def _send(self, call: Call[_Answer]) -> _Answer:
+        retries = Retries(self._retry, call.waits_for_first)
+        may_be_done = False
+        while True:
+            try:
+                return call.answer(await self._once(call))
+            except MemoryClientError as error:
+                if call.is_done_by(error, may_be_done=may_be_done):
+                    return call.read(httpx.Response(204))
+                delay = retries.delay(error) if isinstance(error, (ApiError, ConnectionFailed)) else None
+                if delay is None:
+                    raise
+                may_be_done = may_be_done or may_have_worked(error)
+            await anyio.sleep(delay)
+
+    async def _once(self, call: Call[Any]) -> httpx.Response:
+        content = call.content()
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        http, sent = await self._connections.current(), self._ids.now()
+        request = http.build_request(
+            call.method,
+            self.base_url + call.path,
+            content=content,
+            params=call.query or None,
+            headers={**self._headers, "Accept": "application/json", **kind, **call.headers},
+            timeout=httpx.USE_CLIENT_DEFAULT if self._timeout is None else self._timeout,
+        )
+        try:
+            answer = await http.send(request, auth=httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth)
+        except httpx.TransportError as error:
+            raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
+        except httpx.RequestError as error:
+            raise UnexpectedAnswer(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
+        self._ids.heed(answer.headers.get("Date"), sent)
+        return answer

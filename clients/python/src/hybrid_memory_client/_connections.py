@@ -1,0 +1,111 @@
+"""The HTTP connections of a client: one pool, or for async one pool for each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import weakref
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+
+_Lifetime = AsyncGenerator[httpx.AsyncClient, None]
+
+
+class Connections:
+    """The pool of a synchronous client."""
+
+    def __init__(self, given: httpx.Client | None, timeout: float | httpx.Timeout) -> None:
+        self._is_own = given is None
+        self._http = given or httpx.Client(timeout=timeout, trust_env=False)
+
+    def current(self) -> httpx.Client:
+        """Return the pool."""
+        return self._http
+
+    def close(self) -> None:
+        """Close it, unless the application gave it."""
+        if self._is_own:
+            self._http.close()
+
+
+class AsyncConnections:
+    """The pools of an asynchronous client.
+
+    A connection belongs to the event loop that opened it. Each `asyncio.run` has a loop of its own, so each gets a pool
+    of its own, which closes when its loop ends.
+    """
+
+    def __init__(self, given: httpx.AsyncClient | None, timeout: float | httpx.Timeout) -> None:
+        self._given = given
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._open: dict[object, tuple[httpx.AsyncClient, _Lifetime, weakref.finalize[..., Any]]] = {}
+
+    async def current(self) -> httpx.AsyncClient:
+        """Return the pool of the running loop."""
+        if self._given is not None:
+            return self._given
+        loop = _running_loop()
+        with self._lock:
+            found = self._open.get(loop)
+        if found is not None:
+            return found[0]
+        lifetime = _lifetime(httpx.AsyncClient(timeout=self._timeout, trust_env=False), weakref.ref(self), loop)
+        http = await anext(lifetime)
+        with self._lock:
+            for other in [each for each in self._open if _is_closed(each)]:
+                self._open.pop(other)[2].detach()
+            dropped = weakref.finalize(self, _close_later, loop, lifetime)
+            dropped.atexit = False
+            self._open[loop] = http, lifetime, dropped
+        return http
+
+    async def aclose(self) -> None:
+        """Close the running loop's pool, unless the application gave it; the others close with their loops."""
+        with self._lock:
+            found = self._open.get(_running_loop())
+        if found is not None:
+            await found[1].aclose()
+
+    def forget(self, loop: object) -> None:
+        """Drop a loop's pool, which is being closed."""
+        with self._lock:
+            found = self._open.pop(loop, None)
+        if found is not None:
+            found[2].detach()
+
+
+async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections], loop: object) -> _Lifetime:
+    """Yield the pool once. An event loop that ends closes the generators that it has started, and so the pool."""
+    try:
+        yield http
+    finally:
+        connections = owner()
+        if connections is not None:
+            connections.forget(loop)
+        await http.aclose()
+
+
+def _close_later(loop: object, lifetime: _Lifetime) -> None:
+    """Close the pool of a client that was dropped; its loop may run in another thread."""
+    if isinstance(loop, asyncio.AbstractEventLoop) and not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: loop.create_task(_close(lifetime)))
+
+
+async def _close(lifetime: _Lifetime) -> None:
+    await lifetime.aclose()
+
+
+def _running_loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio: Any = sys.modules["trio"]
+        return trio.lowlevel.current_trio_token()
+
+
+def _is_closed(loop: object) -> bool:
+    return isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed()

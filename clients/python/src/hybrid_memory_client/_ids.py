@@ -1,0 +1,123 @@
+"""Names for exchanges: UUIDs of version 7, which rise within a process and follow the service's clock."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+_RANDOM_BITS: Final = 74
+_VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
+_LOW_62: Final = (1 << 62) - 1
+# The service refuses ids from further ahead than 10 s.
+_MOST_AHEAD_MS: Final = 9_000
+_VERSION: Final = 7
+
+
+def compose(milliseconds: int, randomness: int) -> UUID:
+    """Return a UUID of version 7 (RFC 9562, section 5.7) of 48 and 74 bits."""
+    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | (randomness >> 62 & 0xFFF) << 64 | randomness & _LOW_62)
+
+
+def is_time_ordered(exchange_id: UUID) -> bool:
+    """Return whether the id is of version 7, by that digit alone, as the service does."""
+    return exchange_id.int >> 76 & 0xF == _VERSION
+
+
+class ExchangeIds:
+    """Makes ids for one deployment.
+
+    Each id is greater than all made before it and than all that were seen in answers, also when the clock is set back.
+    The service sorts a thread by these ids and refuses those from the future, so a wrong clock is corrected by the
+    `Date` of the service's answers.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last = 0
+        self._offset = 0.0
+
+    def new(self) -> UUID:
+        """Return a new id."""
+        randomness = secrets.randbits(_RANDOM_BITS)
+        with self._lock:
+            made = compose(self._now_ms(), randomness)
+            if made.int <= self._last:
+                made = compose((self._last >> 80) + 1, randomness)
+            self._last = made.int
+        return made
+
+    def see(self, found: Iterable[UUID | None]) -> None:
+        """Heed that these ids exist: later ones sort after them, unless they lie in the future."""
+        with self._lock:
+            most = self._now_ms() + _MOST_AHEAD_MS
+            known = [
+                each.int for each in found if each is not None and is_time_ordered(each) and each.int >> 80 <= most
+            ]
+            self._last = max([self._last, *known])
+
+    def heed(self, date: str | None, sent: float) -> None:
+        """Compare the clock with the `Date` of an answer; correct it by as little as explains the difference.
+
+        Args:
+            date: The header, in whole seconds.
+            sent: What the clock said before the request was sent.
+        """
+        try:
+            told = parsedate_to_datetime(date).timestamp() if date else None
+        except (ValueError, OverflowError):
+            told = None
+        if told is None:
+            return
+        least, most = told - self._clock(), told + 1 - sent
+        with self._lock:
+            self._offset = max(least, min(most, 0.0))
+            if self._last >> 80 > self._now_ms() + _MOST_AHEAD_MS:
+                # Made by a clock that was ahead: the service would refuse what follows.
+                self._last = 0
+
+    def now(self) -> float:
+        """Return what the uncorrected clock says."""
+        return self._clock()
+
+    def _now_ms(self) -> int:
+        return int((self._clock() + self._offset) * 1000)
+
+
+_BY_URL: WeakValueDictionary[str, ExchangeIds] = WeakValueDictionary()
+_BY_URL_LOCK: Final = threading.Lock()
+
+
+def ids_for(base_url: str) -> ExchangeIds:
+    """Return what all clients of a deployment in this process take their ids from."""
+    with _BY_URL_LOCK:
+        return _BY_URL.setdefault(base_url, ExchangeIds())
+
+
+def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUID:
+    """Return the id, always the same one, that sorts directly after an exchange in its thread.
+
+    Args:
+        exchange_id: The exchange's.
+        created_at: When it was accepted: what orders an exchange whose id is not of version 7.
+        number: Tells several such ids of one exchange apart.
+    """
+    if is_time_ordered(exchange_id):
+        key = exchange_id.int
+        following = (key & _LOW_62) + 1 + number
+        if following <= _LOW_62:
+            return UUID(int=(key & ~_LOW_62) | following)
+        return compose((key >> 80) + 1, number)
+    moment = created_at or datetime.fromtimestamp(0, UTC)
+    milliseconds = (moment - datetime.fromtimestamp(0, UTC)) // (datetime.resolution * 1000)
+    # Of the next millisecond: within its own, other exchanges may lie between.
+    digest = hashlib.sha256(exchange_id.bytes + number.to_bytes(8, "big")).digest()
+    return compose(milliseconds + 1, int.from_bytes(digest[:10], "big"))

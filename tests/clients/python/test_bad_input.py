@@ -1,0 +1,117 @@
+"""What the memory cannot hold is refused before anything is sent, by one kind of error that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, MemoryClient
+from hybrid_memory_client._faults import MOST_DEPTH, json_fault
+from shared.metadata import MAX_METADATA_DEPTH, metadata_fault
+from tests.clients.python.callers import Caller
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Return objects in objects."""
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
+circle: dict[str, Any] = {}
+circle["a"] = [circle, circle]
+BAD: list[Any] = [
+    "NUL \x00",
+    "lone \ud800",
+    2**64,
+    -(2**63) - 1,
+    10**5000,
+    float("nan"),
+    float("-inf"),
+    b"bytes",
+    {1: "x"},
+    {None: "x"},
+    {"\x00": 1},
+    {"\udfff": 1},
+    {1, 2},
+    object(),
+    nested(100),
+    nested(100_000),
+    circle,
+]
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+@pytest.mark.parametrize("value", BAD, ids=lambda value: type(value).__name__)
+def test_metadata_that_cannot_be_kept(kind: type[MemoryClient | AsyncMemoryClient], value: object) -> None:
+    """Wherever it lies."""
+    for metadata in ({"k": value}, {"k": [1, {"l": value}]}):
+        for call in ("invoked", "run"):
+            caller = Caller(kind)
+            texts = ["q", "a"] if call == "invoked" else ["q"]
+            with pytest.raises(CannotBeKept, match=r"metadata|nested"):
+                getattr(caller, call)(*texts, thread_id="t", metadata=metadata)
+            assert caller.requests == []
+
+
+CALLS: dict[str, Callable[[Caller, str], Any]] = {
+    "user_message": lambda caller, text: caller.invoked(text, "a"),
+    "assistant_message": lambda caller, text: caller.invoked("q", text),
+    "prompt": lambda caller, text: caller.run(text),
+    "instructions": lambda caller, text: caller.run("q", instructions=text),
+    "tools.0": lambda caller, text: caller.run("q", tools=[text]),
+    "document_ids.1": lambda caller, text: caller.run("q", document_ids=["d", text]),
+    "user_id": lambda caller, text: caller.invoking(user_id=text),
+    "title": lambda caller, text: caller.rename_thread("t", text),
+    "tone": lambda caller, text: caller.merge_preferences("u", {"tone": text}),
+    "cursor": lambda caller, text: caller.list_threads("u", cursor=text),
+    "idempotency_key": lambda caller, text: caller.run("q", idempotency_key=text),
+}
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+@pytest.mark.parametrize("field", CALLS)
+@pytest.mark.parametrize("text", ["a\x00b", "\ud83d"])
+def test_a_text_that_cannot_be_kept_names_its_field(
+    kind: type[MemoryClient | AsyncMemoryClient], field: str, text: str
+) -> None:
+    """In every request."""
+    caller = Caller(kind)
+    with pytest.raises(CannotBeKept, match=field):
+        CALLS[field](caller, text)
+    assert caller.requests == []
+
+
+@pytest.mark.parametrize("key", ["key\n", "ключ"])
+def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
+    """Rather than sent as something else."""
+    with pytest.raises(CannotBeKept, match="idempotency_key"):
+        Caller(MemoryClient).run("q", idempotency_key=key)
+
+
+def test_an_empty_id_is_no_path() -> None:
+    """It would be another route."""
+    with pytest.raises(CannotBeKept, match="thread_id"):
+        Caller(MemoryClient).read_thread("")
+
+
+GOOD: list[Any] = [None, True, 0, 2**64 - 1, -(2**63), 1e300, "🎉", "", [], {"a": [{}]}, nested(MOST_DEPTH)]
+
+
+@pytest.mark.parametrize("value", [*GOOD, *BAD, nested(MOST_DEPTH + 1)], ids=lambda value: type(value).__name__)
+def test_the_rules_are_the_services(value: object) -> None:
+    """What it would refuse, and nothing else."""
+    if value is circle:
+        return
+    wrapped = value if isinstance(value, dict) else {"k": value}
+    theirs = metadata_fault(wrapped)
+    ours = json_fault(wrapped)
+    if any(isinstance(key, str) is False for key in wrapped):
+        # No JSON that arrives there has such keys.
+        assert ours is not None
+        return
+    assert (ours is None) == (theirs is None), (ours, theirs)
+    assert MOST_DEPTH == MAX_METADATA_DEPTH

@@ -1,0 +1,98 @@
+"""Ids that the client makes: of version 7, rising, by the service's clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid_memory_client import AsyncMemoryClient, MemoryClient
+from hybrid_memory_client._ids import ExchangeIds, compose, id_after, ids_for
+from shared.ids import is_time_ordered, milliseconds_of, order_key
+from tests.clients.python.callers import Caller, ok, refusal
+
+NOW = 1_800_000_000.0
+KEPT = {"exchange_id": "01a20403-af8b-76fb-9bf9-0bc8b1328586", "durability": "queue", "cached": True}
+
+
+def _date(seconds: float) -> str:
+    return format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)
+
+
+def test_ids_rise_also_when_the_clock_is_set_back() -> None:
+    """By the millisecond that follows if need be."""
+    now = [NOW]
+    ids = ExchangeIds(lambda: now[0])
+    made = [ids.new() for _ in range(1000)]
+    now[0] -= 3600
+    made.append(ids.new())
+    assert made == sorted(set(made))
+    assert {each.version for each in made} == {7}
+    assert {each.variant for each in made} == {uuid4().variant}
+    assert milliseconds_of(made[0]) == NOW * 1000
+
+
+@pytest.mark.parametrize(("clock", "corrected"), [(-3600, True), (-0.4, False), (0, False), (0.9, False), (3600, True)])
+def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, corrected: bool) -> None:
+    """A header of whole seconds corrects nothing within its second."""
+    ids = ExchangeIds(lambda: NOW + 0.5 + clock)
+    ids.new()
+    ids.heed(_date(NOW), NOW + 0.5 + clock)
+    error = milliseconds_of(ids.new()) / 1000 - (NOW + 0.5)
+    assert abs(error) <= 1
+    assert corrected or abs(error - clock) < 0.01
+
+
+@pytest.mark.parametrize("date", [None, "", "soon", "Wed, 99 Oct 2015 07:28:00 GMT"])
+def test_a_date_that_is_none_corrects_nothing(date: str | None) -> None:
+    """The clock stays as it is."""
+    ids = ExchangeIds(lambda: NOW)
+    ids.heed(date, NOW)
+    assert milliseconds_of(ids.new()) == NOW * 1000
+
+
+def test_ids_follow_what_was_seen_but_not_into_the_future() -> None:
+    """An exchange of another process, whose clock is a little ahead, comes before what is added now."""
+    ids = ExchangeIds(lambda: NOW)
+    seen = compose(int((NOW + 5) * 1000), 0)
+    ids.see([None, uuid4(), seen, compose(int((NOW + 3600) * 1000), 0)])
+    assert seen < ids.new() < compose(int((NOW + 6) * 1000), 0)
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+def test_an_id_from_the_future_is_made_anew(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
+    """Once, after the refusal has told the time; not one that the caller has chosen."""
+    fault = [{"field": "exchange_id", "in": "body", "detail": "is from the future"}]
+    refused = refusal(422, errors=fault)
+    refused.headers["Date"] = _date(NOW)
+    caller = Caller(kind, refused, ok(KEPT, 202), refused)
+    assert caller.invoked("q", "a", thread_id="t").durability == "queue"
+    second = UUID(caller.bodies()[1]["exchange_id"])
+    assert abs(milliseconds_of(second) / 1000 - NOW) < 10
+    with pytest.raises(Exception, match="422"):
+        caller.invoked("q", "a", thread_id="t", exchange_id=second)
+
+
+def test_clients_of_one_deployment_share_their_ids() -> None:
+    """So that what one adds after the other sorts after it."""
+    clients = [MemoryClient("http://127.0.0.1/x", http_client=httpx.Client()) for _ in range(2)]
+    made = [clients[number % 2].new_id() for number in range(100)]
+    assert made == sorted(made)
+    assert ids_for("http://127.0.0.1/x") is ids_for("http://127.0.0.1/x")
+
+
+@given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis wants naive ones
+def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: int, moment: datetime) -> None:
+    """Always the same one, of version 7, whatever the version of the other."""
+    created_at = moment.replace(tzinfo=UTC)
+    made = id_after(exchange_id, created_at, number)
+    assert made == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)
+    assert is_time_ordered(made)
+    key = order_key(exchange_id, created_at)
+    assert key < order_key(made, created_at)
+    assert milliseconds_of(made) - milliseconds_of(key) in {0, 1}

@@ -1,0 +1,106 @@
+"""A base URL where something else answers, or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from hybrid_memory_client import (
+    AsyncMemoryClient,
+    ConnectionFailed,
+    InvalidRequest,
+    MemoryClient,
+    MemoryClientError,
+    NotFound,
+    NotThisApi,
+    RetryPolicy,
+    TooManyRequests,
+    UnexpectedAnswer,
+)
+from tests.clients.python.callers import Caller, refusal
+
+CALLS: list[Callable[[Caller], Any]] = [
+    lambda caller: caller.read_thread("t"),
+    lambda caller: caller.iter_messages("t"),
+    lambda caller: caller.invoked("q", "a", thread_id="t"),
+    lambda caller: caller.delete_thread("t"),
+    lambda caller: caller.health(),
+]
+OTHERS = {
+    "a gateway without this stage": httpx.Response(403, json={"message": "Missing Authentication Token"}),
+    "an HTTP API without this route": httpx.Response(404, json={"message": "Not Found"}),
+    "another framework": httpx.Response(404, json={"detail": "Not Found"}),
+    "another API with problems": httpx.Response(404, json={"type": "about:blank", "status": 404, "title": "Not Found"}),
+    "this API under another path": httpx.Response(
+        404, json={"title": "Not Found", "status": 404, "detail": "Not Found", "request_id": "r"}
+    ),
+    "a web server": httpx.Response(404, text="<html>", headers={"Content-Type": "text/html"}),
+    "a store of files": httpx.Response(403, text="<Error><Code>AccessDenied</Code></Error>"),
+    "a page": httpx.Response(200, text="<html>", headers={"Content-Type": "text/html"}),
+    "nothing": httpx.Response(200),
+    "a list": httpx.Response(200, json=[]),
+    "a sign-in page": httpx.Response(302, headers={"Location": "https://sso.example/login"}),
+    "another name": httpx.Response(308, headers={"Location": "https://other.example/"}),
+    "a server for GET only": httpx.Response(405, text="Method Not Allowed"),
+}
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("answer", OTHERS.values(), ids=OTHERS.keys())
+def test_what_is_not_this_api_is_said_to_be_none(
+    kind: type[MemoryClient | AsyncMemoryClient], call: Callable[[Caller], Any], answer: httpx.Response
+) -> None:
+    """Once, and not as a thread that is not there."""
+    caller = Caller(kind, answer)
+    if answer.status_code == 200 and "delete" in call.__code__.co_names[0]:
+        return
+    with pytest.raises(NotThisApi, match="base URL") as caught:
+        call(caller)
+    assert isinstance(caught.value, UnexpectedAnswer)
+    assert caught.value.status == answer.status_code
+
+
+@pytest.mark.parametrize("location", ["https://sso.example/login"])
+def test_a_redirection_names_its_target(location: str) -> None:
+    """It is not followed: a token would go there, and a POST become a GET."""
+    with pytest.raises(NotThisApi, match=location):
+        Caller(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
+
+
+def test_what_a_gateway_says_before_this_api_is_typed_as_ever() -> None:
+    """Whatever its form."""
+    once = RetryPolicy(attempts=1)
+    with pytest.raises(TooManyRequests):
+        Caller(MemoryClient, httpx.Response(429, text="slow down"), retry=once).health()
+    with pytest.raises(InvalidRequest):
+        Caller(MemoryClient, httpx.Response(413, json={"message": "Request Too Long"}), retry=once).health()
+    with pytest.raises(NotFound):
+        Caller(MemoryClient, refusal(404, detail="There is no such thread."), retry=once).read_thread("t")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/x", "https://127.0.0.1:9", "http://no-such-host.invalid"], ids=["port", "tls", "name"]
+)
+def test_no_answer_is_one_kind_of_error(url: str) -> None:
+    """Without a server, without a name."""
+    with MemoryClient(url, retry=RetryPolicy(attempts=1)) as client, pytest.raises(ConnectionFailed, match=url[:12]):
+        client.health()
+
+
+@pytest.mark.parametrize("url", ["http://a b", "http://[::1", "http://x:port", "https:///stage", ""])
+def test_a_url_that_is_none_is_refused_at_the_start(url: str) -> None:
+    """Rather than at the first call."""
+    with pytest.raises(ValueError, match="must be like"):
+        MemoryClient(url)
+
+
+def test_an_error_of_another_api_is_no_history() -> None:
+    """The journal of a framework would take a thread that is not there for an empty one."""
+    assert not issubclass(NotThisApi, NotFound)
+    assert issubclass(NotThisApi, MemoryClientError)
+    assert json.loads(OTHERS["another framework"].content)["detail"] == "Not Found"
