@@ -7,14 +7,11 @@ BIN := $(VENV)/bin
 REACT := clients/react
 # What the Python client is tested with: nothing else, and each framework it has a provider for.
 CLIENTS := core agent-framework langgraph openai-agents pydantic-ai strands
-# The function build also runs where there is no virtual environment; then any uv and any Python will do.
-UV := $(firstword $(wildcard $(CURDIR)/$(BIN)/uv) uv)
-HOST_PYTHON := $(firstword $(wildcard $(CURDIR)/$(BIN)/python) $(PYTHON))
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 # What the functions run on: the template's own values.
 RUNTIME := $(shell sed -n 's/^ *Runtime: python//p' template.yaml)
 ARCH ?= x86_64
-ARTIFACT = $(HOST_PYTHON) -m infra.artifact --architecture $(ARCH) --uv "$(UV)"
+ARTIFACT = $(CURDIR)/$(BIN)/python -m infra.artifact --architecture $(ARCH) --uv "$(CURDIR)/$(BIN)/uv"
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
 # The project itself, for its command line; what builds it came with the requirements.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
@@ -95,8 +92,10 @@ chaos: $(VENV)/.stamp-dev ## Break the stack at random under load (SECONDS=600 E
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \
 	  $(if $(SEED),--seed $(SEED))
 
+# BYTECODE and PAGE: auto, required or off. What of the two the machine cannot make is left out with a warning, or refused.
+build: export BYTECODE ?= auto
+build: export PAGE ?= auto
 build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam (ARCH=arm64 for ARM)
-	@$(BIN)/python -m infra.page
 	SAM_CLI_TELEMETRY=0 ARCH=$(ARCH) .venv-build/bin/sam build --parameter-overrides Architecture=$(ARCH)
 	@# What deploys or starts the artifacts finds there what they were built for.
 	@sed '/^  Architecture:/,/Default:/s/Default: .*/Default: $(ARCH)/' .aws-sam/build/template.yaml >.aws-sam/template.yaml
@@ -180,19 +179,20 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 
 # --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
 
-build-AgentFunction:
-	$(ARTIFACT) agent --to "$(ARTIFACTS_DIR)"
+# The virtual environment has the uv that they install with, so that nothing but Python and make has to be there.
 
-build-SyncFunction:
-	$(ARTIFACT) sync --to "$(ARTIFACTS_DIR)"
+build-AgentFunction: $(VENV)/.stamp-venv
+	@$(ARTIFACT) agent --to "$(ARTIFACTS_DIR)"
 
-build-MigrateFunction:
-	$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
+build-SyncFunction: $(VENV)/.stamp-venv
+	@$(ARTIFACT) sync --to "$(ARTIFACTS_DIR)"
+
+build-MigrateFunction: $(VENV)/.stamp-venv
+	@$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
 
 # What a release is made of; see infra/stamp.yaml.
-build-ReleaseStamp build-PlacesStamp build-OriginsStamp:
-	find functions shared template.yaml samconfig.toml infra/*.yaml requirements/agent.txt -type f ! -name '*.pyc' | \
-	  LC_ALL=C sort | while read -r file; do cksum "$$file"; done >"$(ARTIFACTS_DIR)/release.txt"
+build-ReleaseStamp build-PlacesStamp build-OriginsStamp: $(VENV)/.stamp-venv
+	@$(ARTIFACT) stamp --to "$(ARTIFACTS_DIR)"
 
 # --- upkeep -----------------------------------------------------------------------------------------------------
 

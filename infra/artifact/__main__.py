@@ -6,32 +6,34 @@ import sys
 from pathlib import Path
 
 from infra.artifact.build import FUNCTIONS, PLATFORMS, build, runtime_version
-from infra.artifact.interpreter import OVERRIDE
+from infra.artifact.ingredients import release
 from infra.artifact.size import MEGABYTE, size
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Build what the command line names; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m infra.artifact", description="Build a function's artifact.")
-    parser.add_argument("function", choices=FUNCTIONS)
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.artifact",
+        description="Build a function's artifact, or the stamp that changes with each release.",
+    )
+    parser.add_argument("what", choices=[*FUNCTIONS, "stamp"])
     parser.add_argument("--to", required=True, type=Path, metavar="DIRECTORY")
     parser.add_argument("--architecture", choices=sorted(PLATFORMS), default="x86_64")
     parser.add_argument("--uv", default="uv", help="the uv to install with")
     options = parser.parse_args(arguments)
     directory = options.to.resolve()
     try:
-        compiled = build(options.function, directory, options.architecture, options.uv)
+        if options.what == "stamp":
+            (directory / "release.txt").write_text(release(runtime_version(), options.architecture))
+            return 0
+        held = build(options.what, directory, options.architecture, options.uv)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        print(f"The {options.function} artifact was not built. {error}", file=sys.stderr)
+        print(f"The {options.what} artifact was not built. {error}", file=sys.stderr)
         return 1
-    print(f"The {options.function} artifact for {options.architecture} has {size(directory) / MEGABYTE:.1f} MB.")
-    if not compiled:
-        version = runtime_version()
-        print(
-            f"It holds no bytecode, so a cold start takes about three times as long: there is no Python {version} here "
-            f"to make it. Install one, or name it with {OVERRIDE}=path.",
-            file=sys.stderr,
-        )
+    print(f"The {options.what} artifact for {options.architecture} has {size(directory) / MEGABYTE:.1f} MB.")
+    for warning in held.warnings:
+        # Not on the standard error, of which `sam build` shows nothing when a build succeeds.
+        print(f"Warning: the {options.what} artifact. {warning}")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from infra.artifact.bytecode import READ_THEIR_SOURCE, compile_modules
 from infra.artifact.contents import prune
-from infra.artifact.interpreter import find_python
+from infra.artifact.ingredients import RECORD, Ingredients, gather
 from infra.artifact.libraries import cut_symbols
 from infra.artifact.size import check
 
@@ -37,7 +37,7 @@ def runtime_version(template: Path = ROOT / "template.yaml") -> str:
     return str(versions.pop())
 
 
-def build(function: str, directory: Path, architecture: str, uv: str) -> bool:
+def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredients:
     """Build the artifact of `function` into `directory`, which is emptied first.
 
     Args:
@@ -47,24 +47,28 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> bool:
         uv: The uv to install with.
 
     Returns:
-        Whether it holds bytecode: only a Python of the runtime's version can make it.
+        What the machine added to it: bytecode, the page.
 
     Raises:
+        MissingIngredientError: What a switch requires is not there.
         subprocess.CalledProcessError: A package cannot be installed, or a module not compiled.
-        ValueError: The artifact is too large.
+        ValueError: The artifact is too large, or a switch has a value that it cannot have.
     """
     version = runtime_version()
+    held = gather(version, with_page=function == "agent")
     _empty(directory)
     _install(function, directory, version, PLATFORMS[architecture], uv)
     prune(directory)
     cut_symbols(directory)
     _copy_own(function, directory)
-    python = find_python(version)
-    if python:
-        compile_modules(directory, python, {*_OWN, *READ_THEIR_SOURCE})
+    if not held.page:
+        shutil.rmtree(directory / "functions" / "agent" / "static" / "built", ignore_errors=True)
+    if held.python:
+        compile_modules(directory, held.python, {*_OWN, *READ_THEIR_SOURCE})
+    (directory / RECORD).write_text(held.record(function, architecture, version))
     _normalise(directory)
     check(function, directory)
-    return python is not None
+    return held
 
 
 def _empty(directory: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from shared.memory.deletion import Deletion
 from shared.models import Exchange
 
 _MOST: Final = 500
@@ -40,8 +39,8 @@ class OwedExchanges:
             put(exchange)
             self._kept.pop(exchange.key, None)
 
-    def drop(self, deletion: Deletion) -> None:
-        """Forget what a deletion reaches."""
+    def drop(self, thread_ids: set[str], user_id: str | None) -> None:
+        """Forget threads, and all of a user."""
         for exchange in list(self._kept.values()):
-            if deletion.reaches(exchange):
+            if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
                 del self._kept[exchange.key]

@@ -58,3 +58,11 @@ def test_production_is_asked_about(samconfig: dict[str, Any]) -> None:
         samconfig["prod"]["deploy"]["parameters"]["stack_name"]
         != samconfig["dev"]["deploy"]["parameters"]["stack_name"]
     )
+
+
+@pytest.mark.parametrize("name", _STAGES)
+def test_the_commands_work_as_they_are_typed(samconfig: dict[str, Any], name: str) -> None:
+    """`sam build` and `sam deploy --config-env …` need no more options: SAM reads no other environment's section."""
+    assert re.fullmatch(r"[a-z]{2}-[a-z]+-\d", samconfig[name]["deploy"]["parameters"]["region"])
+    assert samconfig[name]["build"]["parameters"] == samconfig["default"]["build"]["parameters"]
+    assert "CAPABILITY_IAM" in samconfig[name]["deploy"]["parameters"]["capabilities"]

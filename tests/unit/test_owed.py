@@ -8,7 +8,6 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
-from shared.memory.deletion import Deletion
 from shared.memory.idempotency import Idempotency
 from shared.memory.owed import OwedExchanges
 from shared.memory.turn import Memory
@@ -51,7 +50,7 @@ def test_stored_when_only_postgres_is_back(process: Memory, archive: InMemoryArc
 
 def test_forgotten_with_their_thread(process: Memory, queue: InMemoryQueue) -> None:
     """A deleted thread is not told again."""
-    process.forget(Deletion({"t": process.new_id("t")}))
+    process.forget(["t"])
     queue.is_down = False
     process.turn("other", None).keep("q", "a")
     assert [exchange.thread_id for exchange in queue.take()] == ["other"]

@@ -1,0 +1,152 @@
+"""What the machine adds to an artifact: bytecode by a Python of the runtime's version, the page by Node.js.
+
+Neither is there on every machine, and an artifact works without. So each has a switch, an artifact says in
+`artifact.json` what it holds, and a build says on the standard output, which `sam build` shows, what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from infra import page
+from infra.artifact.interpreter import OVERRIDE, find_python
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+RECORD: Final = "artifact.json"
+"""The file in an artifact that says what it holds."""
+
+Switch = Literal["auto", "required", "off"]
+BYTECODE: Final = "BYTECODE"
+PAGE: Final = "PAGE"
+
+# Everything that shapes the bytes of a release. The page's sources have a fingerprint of their own.
+_SOURCES: Final = (
+    "Makefile",
+    "clients/page",
+    "clients/react/src",
+    "functions",
+    "infra",
+    "requirements/agent.txt",
+    "requirements/bootstrap.txt",
+    "samconfig.toml",
+    "shared",
+    "template.yaml",
+)
+_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "local", "compose"})
+
+
+class MissingIngredientError(ValueError):
+    """The machine lacks what a switch requires."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """What goes into an artifact beside its sources and its packages.
+
+    Attributes:
+        python: What compiles the modules; None for no bytecode.
+        python_version: Its version, such as `3.13.2`.
+        page: Whether the page is built from the sources as they are now.
+        warnings: What is missing, what that costs, and what to do.
+    """
+
+    python: Path | None
+    python_version: str | None
+    page: bool
+    warnings: tuple[str, ...]
+
+    def record(self, function: str, architecture: str, runtime: str) -> str:
+        """Return what `artifact.json` says, as JSON."""
+        held: dict[str, object] = {"function": function, "architecture": architecture, "runtime": f"python{runtime}"}
+        held["bytecode"] = self.python_version
+        if function == "agent":
+            held["page"] = self.page
+        return json.dumps(held) + "\n"
+
+
+def gather(runtime: str, *, with_page: bool = True, environment: Mapping[str, str] = os.environ) -> Ingredients:
+    """Find, or build, what the switches `BYTECODE` and `PAGE` ask for.
+
+    Args:
+        runtime: The functions' Python version, such as `3.13`.
+        with_page: Whether this artifact has a place for the page.
+        environment: What has the switches.
+
+    Raises:
+        MissingIngredientError: It is required and is not there.
+        ValueError: A switch has another value, or `RUNTIME_PYTHON` names something else.
+    """
+    warnings: list[str] = []
+    python = _python(runtime, _switch(BYTECODE, environment), environment, warnings)
+    has_page = with_page and _page(_switch(PAGE, environment), warnings)
+    version = None
+    if python:
+        command = [str(python), "-c", "import platform; print(platform.python_version())"]
+        version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return Ingredients(python, version, has_page, tuple(warnings))
+
+
+def _switch(name: str, environment: Mapping[str, str]) -> Switch:
+    value = environment.get(name) or "auto"
+    for known in get_args(Switch):
+        if value == known:
+            return known  # type: ignore[no-any-return]  # one of Switch's own
+    raise ValueError(f"{name} is {value!r}; it can be auto, required or off.")
+
+
+def _python(runtime: str, switch: Switch, environment: Mapping[str, str], warnings: list[str]) -> Path | None:
+    if switch == "off":
+        return None
+    if python := find_python(runtime, environment):
+        return python
+    missing = (
+        f"There is no Python {runtime} here to make bytecode with; without bytecode a cold start takes about twice as "
+        f"long. Install one, or name it with {OVERRIDE}=path"
+    )
+    if switch == "required":
+        raise MissingIngredientError(f"{missing}, or build without: {BYTECODE}=off.")
+    warnings.append(f"No bytecode. {missing}. {BYTECODE}=required makes this an error, {BYTECODE}=off expects it.")
+    return None
+
+
+def _page(switch: Switch, warnings: list[str]) -> bool:
+    if switch == "off":
+        return False
+    try:
+        page.build()
+    except page.PageError as error:
+        missing = str(error).strip().rstrip(".")
+        if switch == "required":
+            raise MissingIngredientError(f"{missing}; or build without the page: {PAGE}=off.") from error
+        warnings.append(f"No page. {missing}. {PAGE}=required makes this an error, {PAGE}=off expects it.")
+        return False
+    return True
+
+
+def release(runtime: str, architecture: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a digest a line for every file that shapes a release's bytes, and what the machine adds to them.
+
+    Raises:
+        MissingIngredientError: What is required is not there.
+        ValueError: A switch has a value that it cannot have.
+    """
+    held = gather(runtime, environment=environment).record("agent", architecture, runtime)
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(ROOT)}\n" for path in _files()]
+    return "".join([held, *lines])
+
+
+def _files() -> Iterator[Path]:
+    for name in _SOURCES:
+        source = ROOT / name
+        found = [source] if source.is_file() else sorted(source.rglob("*"))
+        for path in found:
+            parts = path.relative_to(ROOT).parts
+            if path.is_file() and path.suffix != ".pyc" and not _NO_SOURCES & set(parts):
+                yield path

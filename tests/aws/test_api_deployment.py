@@ -1,0 +1,67 @@
+"""What changes the API's definition makes a deployment of it; else callers would go on with the old one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from tests.aws.transformed import ROOT, deployment, transform
+
+_TEMPLATE: Final[dict[str, Any]] = yaml_parse((ROOT / "template.yaml").read_text())
+_OTHER: Final = {"Stage": "dev", "ApiKeyRequired": "true", "CorsOrigins": "https://app.example.com"}
+
+
+def _parameters(value: Any) -> set[str]:
+    """Return the parameters that a value depends on, by conditions too."""
+    if isinstance(value, list):
+        return {name for one in value for name in _parameters(one)}
+    if not isinstance(value, dict):
+        return set()
+    found: set[str] = set()
+    for key, inner in value.items():
+        if key == "Ref":
+            found |= {inner} & set(_TEMPLATE["Parameters"])
+        elif key == "Condition" and isinstance(inner, str):
+            found |= _parameters(_TEMPLATE["Conditions"][inner])
+        elif key == "Fn::If":
+            found |= _parameters(_TEMPLATE["Conditions"][inner[0]]) | _parameters(inner[1:])
+        elif key == "Fn::Sub":
+            text = inner[0] if isinstance(inner, list) else inner
+            found |= set(re.findall(r"\$\{(\w+)\}", text)) & set(_TEMPLATE["Parameters"])
+            found |= _parameters(inner)
+        else:
+            found |= _parameters(inner)
+    return found
+
+
+_DEPENDS_ON: Final = sorted(_parameters(_TEMPLATE["Resources"]["Api"]["Properties"]["DefinitionBody"]))
+
+
+def test_what_the_definition_depends_on_is_found() -> None:
+    """By its conditions."""
+    assert {"Stage", "ApiKeyRequired"} <= set(_DEPENDS_ON)
+    assert _parameters({"Fn::If": ["NeedsApiKey", 1, 2]}) == {"Stage", "ApiKeyRequired"}
+    assert _parameters({"Fn::Sub": "${CorsOrigins}"}) == {"CorsOrigins"}
+
+
+@pytest.mark.parametrize("name", sorted({*_DEPENDS_ON, "CorsOrigins"}))
+def test_another_value_is_another_deployment(name: str) -> None:
+    """SAM hashes the definition before its conditions have values, so the values have to stand in it."""
+    before = deployment(transform(Stage="prod"))
+    assert deployment(transform(**({"Stage": "prod"} | {name: _OTHER[name]}))) != before
+
+
+def test_what_is_not_in_the_definition_deploys_nothing() -> None:
+    """The same definition is the same deployment."""
+    assert deployment(transform(Stage="prod", MaxThreadMessages="7")) == deployment(transform(Stage="prod"))
+
+
+def test_every_call_is_allowed_as_before() -> None:
+    """The policy in which the values stand refuses nothing: keys and tokens are asked for elsewhere."""
+    policy = transform(Stage="prod")["Resources"]["Api"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Allow", "*", "execute-api:Invoke")
+    assert "execute-api:/*" in statement["Resource"]

@@ -1,0 +1,28 @@
+"""The template as SAM transforms it on AWS, with the values of its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]  # ships no types
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def transform(**parameters: str) -> dict[str, Any]:
+    """Return what CloudFormation gets; parameters that are not given have their defaults."""
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # as `sam package` leaves it
+    given = {name: str(one["Default"]) for name, one in template["Parameters"].items()} | parameters
+    session = boto3.Session(region_name="us-east-1")
+    return dict(Translator({}, Parser(), boto_session=session).translate(template, given))
+
+
+def deployment(template: dict[str, Any]) -> str:
+    """Return the logical id of the API's deployment; another one is another deployment."""
+    (found,) = (name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment")
+    return str(found)

@@ -1,0 +1,136 @@
+"""What of the machine goes into an artifact: by a switch, with a warning, on the record."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from infra import page
+from infra.artifact import __main__ as command
+from infra.artifact import ingredients
+from infra.artifact.ingredients import MissingIngredientError, gather, release
+from infra.artifact.interpreter import OVERRIDE
+
+_THIS: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+_NONE: Final = "3.99"
+
+
+@pytest.fixture(autouse=True)
+def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without Node.js."""
+
+    def build() -> bool:
+        raise page.PageError("Node.js was not found: install 20.19 or newer, with npm")
+
+    monkeypatch.setattr(page, "build", build)
+
+
+def test_what_is_missing_is_said() -> None:
+    """Once for each, with what it costs, and how to have it or to do without."""
+    held = gather(_NONE, environment={})
+    assert (held.python, held.page) == (None, False)
+    bytecode, no_page = held.warnings
+    assert f"no Python {_NONE}" in bytecode
+    assert OVERRIDE in bytecode
+    assert "BYTECODE=off" in bytecode
+    assert "Node.js was not found" in no_page
+    assert "PAGE=off" in no_page
+
+
+@pytest.mark.parametrize(("switch", "way_out"), [("BYTECODE", "BYTECODE=off"), ("PAGE", "PAGE=off")])
+def test_what_is_required_is_there_or_nothing_is_built(switch: str, way_out: str) -> None:
+    """The sentence says how to do without."""
+    with pytest.raises(MissingIngredientError, match=way_out):
+        gather(_NONE, environment={switch: "required"})
+
+
+def test_what_is_off_is_left_out_though_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that two machines build the same."""
+    monkeypatch.setattr(page, "build", lambda: True)
+    there = gather(_THIS, environment={})
+    assert (there.python_version, there.page, there.warnings) == (sys.version.split()[0], True, ())
+    held = gather(_THIS, environment={"BYTECODE": "off", "PAGE": "off"})
+    assert (held.python, held.page, held.warnings) == (None, False, ())
+
+
+@pytest.mark.parametrize("switch", ["BYTECODE", "PAGE"])
+def test_another_value_is_refused(switch: str) -> None:
+    """By the switch's name."""
+    with pytest.raises(ValueError, match=f"{switch} is 'on'"):
+        gather(_THIS, environment={switch: "on"})
+
+
+def test_an_artifact_says_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the agent function's has a place for the page."""
+    monkeypatch.setattr(page, "build", lambda: True)
+    held = gather(_THIS, environment={})
+    said = json.loads(held.record("agent", "arm64", _THIS))
+    assert said == {
+        "function": "agent",
+        "architecture": "arm64",
+        "runtime": f"python{_THIS}",
+        "bytecode": sys.version.split()[0],
+        "page": True,
+    }
+    assert "page" not in json.loads(held.record("sync", "arm64", _THIS))
+
+
+def test_the_stamp_differs_with_what_the_artifact_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a build with bytecode after one without would publish nothing."""
+    stamps = {
+        release(_THIS, architecture, {"BYTECODE": bytecode, "PAGE": "off"})
+        for architecture in ("arm64", "x86_64")
+        for bytecode in ("auto", "off")
+    }
+    monkeypatch.setattr(page, "build", lambda: True)
+    stamps.add(release(_THIS, "arm64", {}))
+    assert len(stamps) == 5
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "Makefile",
+        "clients/page/src/a.tsx",
+        "functions/agent/a.py",
+        "infra/artifact/contents.py",
+        "infra/page.py",
+        "infra/alarms.yaml",
+        "requirements/agent.txt",
+        "requirements/bootstrap.txt",
+        "shared/a.py",
+        "shared/a.lua",
+        "template.yaml",
+    ],
+)
+def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """What builds an artifact is as much a part of it as what is in it."""
+    monkeypatch.setattr(ingredients, "ROOT", tmp_path)
+    file = tmp_path / changed
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("one")
+    (file.parent / "__pycache__").mkdir()
+    (file.parent / "__pycache__" / "a.pyc").write_bytes(b"not a source")
+    before = release(_THIS, "arm64", {})
+    assert changed in before
+    assert ".pyc" not in before
+    file.write_text("two")
+    assert release(_THIS, "arm64", {}) != before
+
+
+def test_a_warning_is_where_sam_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sam build` hands on the standard output; the standard error only of a build that failed."""
+    held = gather(_NONE, environment={"PAGE": "off"})
+    monkeypatch.setattr(command, "build", lambda *_: held)
+    assert command.main(["agent", "--to", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "Warning: the agent artifact. No bytecode." in printed.out
+    assert printed.err == ""
