@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from shared.memory.deletion import Deletion
 from shared.models import Exchange
 
 _MOST: Final = 500
@@ -39,8 +40,8 @@ class OwedExchanges:
             put(exchange)
             self._kept.pop(exchange.key, None)
 
-    def drop(self, thread_ids: set[str], user_id: str | None) -> None:
-        """Forget threads, and all of a user."""
+    def drop(self, deletion: Deletion) -> None:
+        """Forget what a deletion reaches."""
         for exchange in list(self._kept.values()):
-            if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
+            if deletion.reaches(exchange):
                 del self._kept[exchange.key]

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Final
 from uuid import UUID
 
+from shared.memory.deletion import Deletion
 from shared.models import Exchange
 
 _MOST_SECONDS: Final = 900
@@ -38,10 +39,10 @@ class RecentExchanges:
             if exchange.thread_id == thread_id and now - added < _MOST_SECONDS
         ]
 
-    def drop(self, thread_ids: set[str], user_id: str | None) -> None:
-        """Forget threads, and all of a user."""
+    def drop(self, deletion: Deletion) -> None:
+        """Forget what a deletion reaches."""
         for exchange in [exchange for _, exchange in self._kept.values()]:
-            if exchange.thread_id in thread_ids or (user_id is not None and exchange.user_id == user_id):
+            if deletion.reaches(exchange):
                 del self._kept[exchange.key]
                 self._characters -= _size(exchange)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, TooLargeForQueue
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
+from shared.memory.deletion import Deletion
 from shared.memory.owed import OwedExchanges
 from shared.memory.recent import RecentExchanges
 from shared.models import Exchange
@@ -103,10 +104,10 @@ class Sandbox:
         """Return the thread's exchanges that this process accepted lately."""
         return self._recent.of(thread_id, self._clock())
 
-    def forget(self, thread_ids: Sequence[str], user_id: str | None = None) -> None:
-        """Drop what this process still holds of deleted threads or a deleted user."""
-        self._recent.drop(set(thread_ids), user_id)
-        self._owed.drop(set(thread_ids), user_id)
+    def forget(self, deletion: Deletion) -> None:
+        """Drop what a deletion reaches of what this process still holds."""
+        self._recent.drop(deletion)
+        self._owed.drop(deletion)
 
     def owe(self, exchange: Exchange) -> None:
         """Keep an exchange that only L1's outbox took."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.cursors import decode, encode
+from shared.memory.deletion import Deletion
 from shared.memory.ownership import owned
 from shared.memory.recall import unite
 from shared.memory.turn import Memory
@@ -104,7 +105,7 @@ class Threads:
             after = MessagePosition(*decode(listing, cursor, UUID, (0, 1).index))
         degraded: list[str] = []
         try:
-            cached = self._memory.cache.read(thread_id, None)
+            cached = self._memory.cache.peek(thread_id)
         except StoreUnavailable as error:
             cached = CacheRead()
             degraded.append(error.layer)
@@ -175,7 +176,7 @@ class Threads:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         try:
-            cached = self._memory.cache.read(thread_id, None)
+            cached = self._memory.cache.peek(thread_id)
             missing = None
         except StoreUnavailable as error:
             cached, missing = CacheRead(), error
@@ -185,11 +186,11 @@ class Threads:
         self._memory.observe_all(thread_id, cached)
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
-        self._memory.forget([thread_id])
+        self._memory.forget(Deletion({thread_id: cutoff}))
         # Without L1 the caller is told to ask again; should that never come, the next sweep removes the list.
         if missing is not None:
             raise missing
-        self._memory.cache.forget_thread(thread_id, cutoff)
+        self._memory.cache.forget_threads({thread_id: cutoff})
         if not existed and not held:
             raise ThreadNotFound(thread_id)
 
@@ -201,7 +202,7 @@ class Threads:
             StoreUnavailable: Nobody can say.
         """
         try:
-            cached = self._memory.cache.read(thread_id, None)
+            cached = self._memory.cache.peek(thread_id)
         except StoreUnavailable:
             cached = CacheRead()
         if cached.knows_owner and cached.owner == owner:
@@ -210,7 +211,7 @@ class Threads:
 
     def _undrained(self, thread_id: str, owner: str | None) -> list[Exchange]:
         """Return what L1 says is not drained yet and L2 does not hold either: it may have been drained just now."""
-        pending = self._memory.cache.read(thread_id, None).pending
+        pending = self._memory.cache.peek(thread_id).pending
         waiting = [exchange for exchange in pending if owner in {None, exchange.user_id}]
         stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
         return [exchange for exchange in waiting if exchange.exchange_id not in stored]
@@ -218,7 +219,7 @@ class Threads:
     def _read(self, thread_id: str, owner: str | None) -> CacheRead:
         """Return what L1 holds; without it, that is an outage only to whom the thread may be."""
         try:
-            return self._memory.cache.read(thread_id, None)
+            return self._memory.cache.peek(thread_id)
         except StoreUnavailable:
             self._require_claimed(thread_id, owner)
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from shared.memory.ownership import Ownership
 from shared.memory.recall import Recall, Recaller, add_layer
 from shared.memory.sandbox import Sandbox
 from shared.models import Durability, Exchange
-from shared.stores.base import Fence
+from shared.stores.base import AppendResult, Fence
 
 __all__ = ["Memory", "Recall", "Receipt", "Turn"]
 _logger = logging.getLogger(__name__)
@@ -127,29 +127,18 @@ class Turn:
     def _keep(self, exchange: Exchange, fence: Fence | None, *, is_named: bool, is_second: bool = False) -> Receipt:
         degraded: list[str] = []
         durability = self._make_durable(exchange, degraded)
-        cached, cutoff = False, None
-        try:
-            if durability == "erased":
-                cutoff = self._erased_to(exchange)
-            else:
-                # What nothing else took L1 takes whole, its outbox included, or shows nothing of it.
-                cutoff = self._append(exchange, fence, durability)
-                cached = cutoff is None
-        except StoreUnavailable as error:
-            add_layer(degraded, error.layer)
-            if durability == "postgres":
-                self._note_repair(degraded)
-            if durability == "none":
-                lost = {"exchange_id": str(exchange.exchange_id)}
-                _logger.error("no store took an exchange", extra=lost)  # noqa: TRY400 - each store said why before
-                return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
-        if durability == "none":
+        appended = self._append(exchange, fence, durability, degraded)
+        if durability == "none" and appended.is_in_outbox:
             durability = "redis"
             self._memory.owe(exchange)
-        if cutoff is not None and not is_second:
+        if durability == "none":
+            # Each store said why before.
+            _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
+            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
+        if appended.cutoff is not None and not is_second:
             # The thread was deleted up to a time that this process's clock has not reached. What is told after a
             # deletion is a new thread's, so it is kept under an id that says so; the drain drops the first one.
-            self._memory.observe(exchange.thread_id, cutoff)
+            self._memory.observe(exchange.thread_id, appended.cutoff)
             fence = self._fence()
             if not is_named:
                 return self._keep(self._memory.name(exchange), fence, is_named=False, is_second=True)
@@ -158,28 +147,51 @@ class Turn:
                     exchange.exchange_id, self._memory.date(exchange.thread_id, exchange.exchange_id)
                 )
                 return self._keep(dated, fence, is_named=True, is_second=True)
-            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
-        if durability == "erased" or cutoff is not None:
+        if durability == "erased" or appended.cutoff is not None:
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
         self._memory.observe(exchange.thread_id, exchange.order)
         self._memory.remember(exchange)
-        return Receipt(exchange.exchange_id, durability, cached, degraded)
+        return Receipt(exchange.exchange_id, durability, appended.is_cached, degraded)
 
     def _fence(self) -> Fence | None:
         return None if self._ownership is None else self._ownership.fence()
 
-    def _append(self, exchange: Exchange, fence: Fence | None, durability: Durability) -> UUID | None:
-        """Put the exchange into L1; return the deletion that overtook it, if one did."""
+    def _append(
+        self, exchange: Exchange, fence: Fence | None, durability: Durability | Literal["erased"], degraded: list[str]
+    ) -> AppendResult:
+        """Put the exchange into Redis, where a layer that does not answer is no error: `degraded` names it."""
+        nowhere = AppendResult(is_cached=False)
+        try:
+            if durability == "erased":
+                return replace(nowhere, cutoff=self._erased_to(exchange))
+            appended = self._append_fenced(exchange, fence, durability, degraded)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            if durability == "postgres":
+                self._note_repair(degraded)
+            return nowhere
+        if not appended.is_cached and appended.cutoff is None:
+            # Redis took the outbox's part of the append, and not the list's.
+            add_layer(degraded, "redis")
+        return appended
+
+    def _append_fenced(
+        self, exchange: Exchange, fence: Fence | None, durability: Durability, degraded: list[str]
+    ) -> AppendResult:
         is_drained, in_outbox = durability == "postgres", durability == "none"
         if self._ownership is None or fence is None:
             return self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox)
         try:
-            cutoff = self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, fence=fence)
+            appended = self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, fence=fence)
         except StoreUnavailable:
             self._ownership.confirm(fence, exchange, has_cache=False)
             raise
-        self._ownership.confirm(fence, exchange, has_cache=True)
-        return cutoff
+        try:
+            self._ownership.confirm(fence, exchange, has_cache=True)
+        except StoreUnavailable as error:
+            # The queue or the outbox has the exchange; PostgreSQL checks its owner when it is stored.
+            add_layer(degraded, error.layer)
+        return appended
 
     def _erased_to(self, exchange: Exchange) -> UUID | None:
         """Return L2's word on the deletion that overtook the exchange."""

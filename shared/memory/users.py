@@ -7,6 +7,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from shared.errors import StoreUnavailable
+from shared.memory.deletion import Deletion
 from shared.memory.turn import Memory
 
 
@@ -22,19 +23,12 @@ class Users:
         Raises:
             StoreUnavailable: PostgreSQL did not answer, and L1 does not know.
         """
-        try:
+        # A read for people changes nothing: the next turn refills Redis.
+        with suppress(StoreUnavailable):
             cached = self._memory.cache.read(None, user_id)
-        except StoreUnavailable:
-            return self._memory.archive.preferences(user_id)
-        if cached.knows_preferences:
-            return cached.preferences
-
-        def publish(found: dict[str, str]) -> None:
-            # L1 going away in between costs the next reader a question to L2, and nobody anything else.
-            with suppress(StoreUnavailable):
-                self._memory.cache.set_preferences(user_id, found)
-
-        return self._memory.archive.preferences(user_id, publish)
+            if cached.knows_preferences:
+                return cached.preferences
+        return self._memory.archive.preferences(user_id)
 
     def replace(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
         """Make these all the preferences there are, in both layers.
@@ -74,22 +68,21 @@ class Users:
         late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
         if late:
             threads |= self._forget_stored(user_id, sorted(late))[1]
-        for thread_id, thread_cutoff in threads.items():
-            self._memory.cache.forget_thread(thread_id, thread_cutoff)
+        self._memory.cache.forget_threads(threads)
 
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         for thread_id in also:
             # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it.
-            cached = self._memory.cache.read(thread_id, None)
+            cached = self._memory.cache.peek(thread_id)
             for order in [m.order for m in cached.messages] + [exchange.order for exchange in cached.pending]:
                 self._memory.observe(thread_id, order)
             self._memory.new_id(thread_id)
         for thread_id in also:
-            self._memory.observe_all(thread_id, self._memory.cache.read(thread_id, None))
+            self._memory.observe_all(thread_id, self._memory.cache.peek(thread_id))
         # Ids of one process rise: the last is after everything that L1 and this process know of the threads.
         newest = [self._memory.new_id(thread_id) for thread_id in also]
         cutoff, threads = self._memory.archive.forget_user(user_id, max([*newest, self._memory.new_id()]), also)
-        self._memory.forget(list(threads), user_id)
+        self._memory.forget(Deletion(threads, user_id, cutoff))
         for thread_id, thread_cutoff in threads.items():
             self._memory.observe(thread_id, thread_cutoff)
         return cutoff, threads

@@ -87,6 +87,21 @@ class CacheRead:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What an append did.
+
+    Attributes:
+        cutoff: Order key of the newest deletion that reaches the exchange, which then is not in the list; else None.
+        is_cached: Whether the list has the exchange.
+        is_in_outbox: Whether the outbox has it. A refused list does not take that back.
+    """
+
+    cutoff: UUID | None = None
+    is_cached: bool = True
+    is_in_outbox: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The newest exchanges of a thread in L2.
 
@@ -147,14 +162,17 @@ class Cache(Protocol):
         """Read a thread's window and a user's preferences in one round trip."""
         ...
 
+    def peek(self, thread_id: str) -> CacheRead:
+        """Read a thread's window without changing anything, for people who look at it."""
+        ...
+
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
-    ) -> UUID | None:
-        """Merge one new exchange in one round trip; until it is drained, L1 holds it in a second place too.
+    ) -> AppendResult:
+        """Merge one new exchange in one round trip; until it is drained, Redis holds it in a second place too.
 
-        `in_outbox`, it holds it in a third, for the time when the queue or PostgreSQL is back, or not at all.
-        Returns the order key of the thread's (or user's) last deletion if that is not older than the exchange, which
-        then is not in the list; else None. A `fence` is told whether it holds.
+        With `in_outbox`, Redis also keeps it in the outbox, from where the sweep stores it. A `fence` is told whether
+        it holds.
         """
         ...
 
@@ -186,8 +204,8 @@ class Cache(Protocol):
         """Make the user's hash hold exactly these."""
         ...
 
-    def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
-        """Remove the thread's list and remember the deletion."""
+    def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
+        """Remember the deletion of threads, and remove what Redis holds of each up to its cutoff."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:

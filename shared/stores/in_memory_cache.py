@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, Fence, ThreadOwner, Window
+from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
 from shared.stores.in_memory_merge import merge
 from shared.stores.in_memory_twin import Twin
 from shared.stores.redis_entries import decode, encode, forms, is_whole
@@ -136,10 +136,14 @@ class InMemoryCache(Twin):
             knows_owner=knows_owner,
         )
 
+    def peek(self, thread_id: str) -> CacheRead:
+        """Read a thread's window."""
+        return self.read(thread_id, None)
+
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
-    ) -> UUID | None:
-        """Merge one new exchange; return the deletion that overtook it, if one did."""
+    ) -> AppendResult:
+        """Merge one new exchange."""
         try:
             self.begin("append")
         except StoreUnavailable:
@@ -153,7 +157,8 @@ class InMemoryCache(Twin):
                 self.owners[exchange.thread_id] = fence.told
             found, is_known = self._owner(exchange.thread_id)
             fence.holds = is_known and found == fence.owner
-        return self._append(exchange, is_drained=is_drained)
+        cutoff = self._append(exchange, is_drained=is_drained)
+        return AppendResult(cutoff, is_cached=cutoff is None, is_in_outbox=in_outbox)
 
     def _append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
         thread_id, user_id = exchange.thread_id, exchange.user_id
@@ -217,8 +222,7 @@ class InMemoryCache(Twin):
         self.begin("repair_thread")
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
-            pending = self.pending.get(thread_id, {})
-            self.pending[thread_id] = {name: e for name, e in pending.items() if e.order > window.cutoff}
+            self._forget_pending(thread_id, window.cutoff)
         self._merge(thread_id, window.exchanges, only_existing=True, cutoff=window.cutoff)
         self._begun.discard(thread_id)
 
@@ -242,14 +246,20 @@ class InMemoryCache(Twin):
         self.hashes[user_id] = dict(preferences)
         self._doubted.discard(f"user:{user_id}")
 
-    def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
-        """Remove the thread's list and remember the deletion."""
-        self.begin("forget_thread")
-        self.deleted_threads[thread_id] = cutoff
-        self.lists.pop(thread_id, None)
-        self.pending.pop(thread_id, None)
-        self.owners.pop(thread_id, None)
-        self._claims.discard(thread_id)
+    def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
+        """Remember the deletions and remove what each reaches."""
+        self.begin("forget_threads")
+        for thread_id, cutoff in cutoffs.items():
+            self.deleted_threads[thread_id] = cutoff
+            self._merge(thread_id, only_existing=True, cutoff=cutoff)
+            self._forget_pending(thread_id, cutoff)
+            self.owners.pop(thread_id, None)
+            self._claims.discard(thread_id)
+
+    def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
+        pending = self.pending.pop(thread_id, {})
+        if kept := {name: exchange for name, exchange in pending.items() if exchange.order > cutoff}:
+            self.pending[thread_id] = kept
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""

@@ -6,13 +6,15 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 from shared.errors import StoreUnavailable
+from shared.ids import milliseconds_of
 from shared.models import Exchange
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, Fence, ThreadOwner, Window
+from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
 from shared.stores.redis_entries import decode, decode_pending, is_whole
@@ -22,6 +24,7 @@ from shared.stores.redis_names import (
     EPOCH,
     OUTBOX,
     claim_key,
+    drained_key,
     messages_key,
     no_preferences_key,
     owner_key,
@@ -37,11 +40,14 @@ from shared.stores.redis_scripts import CONFIRM_CLAIM, REPLACE_HASH
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
 _CLAIM_SECONDS: Final = 900
+# Longer than an append can take after its exchange is on the queue.
+_DRAINED_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 # Among the replies to a read under a lease.
 _INFO_AT: Final = 3
 _MOST_REMEMBERED: Final = 10_000
+_THREADS_A_CALL: Final = 500
 
 
 class RedisCache:
@@ -111,6 +117,8 @@ class RedisCache:
         if any(isinstance(reply, Exception) for reply in replies):
             return
         appended = append.outcome(replies)
+        if appended.was_drained:
+            self._forget_drained(append.exchange)
         if appended.cutoff is not None:
             self._take_back(append.exchange, appended)
         elif appended.is_begun or appended.is_new_thread:
@@ -145,6 +153,10 @@ class RedisCache:
             pipe.get(claim_key(thread_id))
 
         return self._read(thread_id, user_id, take)
+
+    def peek(self, thread_id: str) -> CacheRead:
+        """Read a thread's window without changing anything: no lease is taken."""
+        return self._read(thread_id, None)
 
     def _read(
         self, thread_id: str | None, user_id: str | None, take: Callable[[Pipeline], None] | None = None
@@ -220,25 +232,23 @@ class RedisCache:
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
-    ) -> UUID | None:
-        """Merge one new exchange in one round trip; return the deletion that overtook it, if one did.
+    ) -> AppendResult:
+        """Merge one new exchange in one round trip.
 
         Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
-        before the drain takes nothing with it; `in_outbox`, L1 is to keep it for the sweep, too.
+        before the drain takes nothing with it; `in_outbox`, Redis also keeps it for the sweep.
         """
         append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox)
-
-        def fill(pipe: Pipeline) -> None:
-            self._lists.queue_append(pipe, append)
-            if fence is not None:
-                queue_fence(pipe, exchange.thread_id, fence, self._memory.thread_ttl_seconds)
-
         try:
-            replies = self._call(fill)
+            replies = self._send_append(append, fence)
         except StoreUnavailable:
             if not in_outbox:
-                _remember(self._unmerged, exchange.key, append, most=_MOST_UNMERGED)
+                self._remember_unmerged(append)
             raise
+        if replies is None:
+            # The sweep stores it; the list gets it then, or by the next call that Redis takes.
+            self._remember_unmerged(replace(append, in_outbox=False))
+            return AppendResult(is_cached=False, is_in_outbox=True)
         appended = append.outcome(replies)
         if fence is not None:
             read_fence(fence, replies[-2:])
@@ -251,7 +261,31 @@ class RedisCache:
             self._catch_up()
         if appended.cutoff is not None:
             self._take_back(exchange, appended)
-        return appended.cutoff
+        elif appended.was_drained:
+            self._forget_drained(exchange)
+        return AppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
+
+    def _send_append(self, append: Append, fence: Fence | None) -> list[Any] | None:
+        """Send an append and return the replies; None if Redis took it into the outbox only."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_append(pipe, append)
+            if fence is not None:
+                queue_fence(pipe, append.exchange.thread_id, fence, self._memory.thread_ttl_seconds)
+
+        self._catch_up()
+        replies = self._connection.call(fill)
+        if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
+            return None
+        return require(replies)
+
+    def _remember_unmerged(self, append: Append) -> None:
+        _remember(self._unmerged, append.exchange.key, append, most=_MOST_UNMERGED)
+
+    def _forget_drained(self, exchange: Exchange) -> None:
+        """Remove an exchange from its second place: the drain was faster than the append."""
+        name = str(exchange.exchange_id)
+        require(self._connection.call(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), name)))
 
     def _take_back(self, exchange: Exchange, appended: Appended) -> None:
         """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
@@ -281,7 +315,7 @@ class RedisCache:
         key = messages_key(thread_id)
         is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
         # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
-        users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
+        users = {exchange.user_id: exchange.order for exchange in window.exchanges if exchange.user_id is not None}
 
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window.cutoff)
@@ -332,10 +366,9 @@ class RedisCache:
             pipe.srem(BEGUN, thread_id)
             pipe.hvals(pending_key(thread_id))
 
-        pending = [decode_pending(thread_id, body) for body in self._call(fill)[-1]]
-        gone = [e for e in pending if e is not None and window.cutoff is not None and e.order <= window.cutoff]
-        if gone:
-            self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *(str(e.exchange_id) for e in gone)))
+        bodies = self._call(fill)[-1]
+        if window.cutoff is not None:
+            self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff})
 
     def begun(self, limit: int) -> list[str]:
         """Return threads whose list was begun by an exchange; `repair_thread` crosses them off.
@@ -356,7 +389,11 @@ class RedisCache:
             for thread_id, batch in threads.items():
                 self._lists.queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
                 pipe.get(tombstone_key(thread_id))
-                pipe.hdel(pending_key(thread_id), *(str(exchange.exchange_id) for exchange in batch))
+                names = [str(exchange.exchange_id) for exchange in batch]
+                # Before the removal: an append that comes after it finds here that its exchange is drained.
+                pipe.sadd(drained_key(thread_id), *names)
+                pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
+                pipe.hdel(pending_key(thread_id), *names)
                 pipe.delete(claim_key(thread_id))
 
         if not threads:
@@ -364,7 +401,7 @@ class RedisCache:
         replies = self._call(fill)
         overtaken = {
             thread_id: cutoff
-            for (thread_id, batch), reply in zip(threads.items(), replies[1::4], strict=True)
+            for (thread_id, batch), reply in zip(threads.items(), replies[1::6], strict=True)
             if (cutoff := order_of(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
         }
 
@@ -391,30 +428,60 @@ class RedisCache:
         self._call(fill)
         self._trust(key)
 
-    def forget_thread(self, thread_id: str, cutoff: UUID) -> None:
-        """Remember the deletion, then remove the list: a merge in between finds the one or is removed by the other."""
+    def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
+        """Remember the deletions, then remove what each reaches: a merge in between finds the one or the other.
+
+        Only what is up to the cutoff goes. Another process may have accepted an exchange after the deletion, and that
+        is the first of a new thread.
+        """
+        self._forget_local(
+            lambda exchange: exchange.thread_id in cutoffs and exchange.order <= cutoffs[exchange.thread_id]
+        )
+        names = list(cutoffs)
+        for start in range(0, len(names), _THREADS_A_CALL):
+            self._forget_some({name: cutoffs[name] for name in names[start : start + _THREADS_A_CALL]})
+
+    def _forget_some(self, cutoffs: Mapping[str, UUID]) -> None:
+        def fill(pipe: Pipeline) -> None:
+            for thread_id, cutoff in cutoffs.items():
+                pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+                self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+                pipe.delete(claim_key(thread_id))
+                pipe.delete(owner_key(thread_id))
+                pipe.hvals(pending_key(thread_id))
+
+        bodies = dict(zip(cutoffs, self._call(fill, is_read=True)[4::5], strict=True))
+        self._forget_pending(bodies, cutoffs)
+
+    def _forget_pending(self, bodies: Mapping[str, list[bytes] | None], cutoffs: Mapping[str, UUID]) -> None:
+        """Remove undrained exchanges up to each thread's cutoff; what comes later finds the tombstone."""
+        gone: dict[str, list[str]] = {}
+        for thread_id, cutoff in cutoffs.items():
+            pending = [decode_pending(thread_id, body) for body in bodies[thread_id] or []]
+            names = [str(each.exchange_id) for each in pending if each is not None and each.order <= cutoff]
+            if names:
+                gone[thread_id] = names
 
         def fill(pipe: Pipeline) -> None:
-            pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
-            pipe.delete(messages_key(thread_id))
-            pipe.delete(claim_key(thread_id))
-            pipe.delete(pending_key(thread_id))
-            pipe.delete(owner_key(thread_id))
+            for thread_id, names in gone.items():
+                pipe.hdel(pending_key(thread_id), *names)
 
-        self._forget_local(lambda exchange: exchange.thread_id == thread_id)
-        self._call(fill)
+        if gone:
+            self._call(fill)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Remember the deletion, then remove the preferences and the index of the user's threads, and return that."""
+        """Remember the deletion, remove the preferences, and return the threads the user wrote to until then."""
+        threads = user_threads_key(user_id)
 
         def fill(pipe: Pipeline) -> None:
             pipe.set(user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
-            pipe.zrange(user_threads_key(user_id), 0, -1)
+            pipe.zrange(threads, 0, -1)
             pipe.delete(preferences_key(user_id))
             pipe.delete(no_preferences_key(user_id))
-            pipe.delete(user_threads_key(user_id))
+            # A thread that the user writes to after the deletion stays in the index.
+            pipe.zremrangebyscore(threads, "-inf", f"({milliseconds_of(cutoff) / 1000}")
 
-        self._forget_local(lambda exchange: exchange.user_id == user_id)
+        self._forget_local(lambda exchange: exchange.user_id == user_id and exchange.order <= cutoff)
         replies = self._call(fill)
         return ids_of(replies[1])
 
@@ -472,6 +539,10 @@ class RedisCache:
     def ping(self) -> None:
         """Return if it answers."""
         self._call(lambda pipe: pipe.ping())
+
+
+def _is_refused(replies: Sequence[object]) -> bool:
+    return any(isinstance(reply, Exception) for reply in replies)
 
 
 def _remember(memory: OrderedDict[Any, Any], key: object, value: object, *, most: int = _MOST_REMEMBERED) -> None:

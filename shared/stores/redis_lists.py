@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from shared.ids import milliseconds_of
 from shared.models import Exchange, id_fault
 from shared.settings import MemorySettings
 from shared.stores.redis_connection import Pipeline
@@ -16,6 +16,7 @@ from shared.stores.redis_entries import encode, forms, script_arguments
 from shared.stores.redis_names import (
     OUTBOX,
     claim_key,
+    drained_key,
     messages_key,
     pending_key,
     preferences_key,
@@ -28,6 +29,8 @@ from shared.stores.redis_scripts import MERGE
 # What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
 IS_NEW: Final = "new"
 _ONE_EXCHANGE: Final = 2
+# Among the replies to an append, after those about deletions.
+_DRAINED_AT: Final = 2
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 
 
@@ -59,12 +62,14 @@ class Appended:
         is_begun: The list was begun by the exchange, and nobody knows whether there are older ones.
         cutoff: The newest deletion that overtook the exchange, None if none did.
         of_thread: The same of the thread's own deletion only.
+        was_drained: The drain had stored the exchange before the append reached Redis.
     """
 
     is_new_thread: bool
     is_begun: bool
     cutoff: UUID | None
     of_thread: UUID | None
+    was_drained: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Append:
         """Read the replies to what `ThreadLists.queue_append` queued."""
         claim, length, tombstone, *others = replies[int(self.in_outbox) :]
         of_thread = order_of(tombstone)
-        of_user = order_of(others[0]) if self.exchange.user_id is not None else None
+        of_user = order_of(others.pop(0)) if self.exchange.user_id is not None else None
         cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= self.exchange.order]
         is_new = claim == IS_NEW.encode()
         return Appended(
@@ -92,6 +97,7 @@ class Append:
             is_begun=length == _ONE_EXCHANGE and not is_new,
             cutoff=max(cutoffs, default=None),
             of_thread=of_thread if of_thread in cutoffs else None,
+            was_drained=not self.is_drained and bool(others[_DRAINED_AT]),
         )
 
 
@@ -143,13 +149,14 @@ class ThreadLists:
         if not append.is_drained:
             pipe.hset(pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
             pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
+            pipe.sismember(drained_key(thread_id), str(exchange.exchange_id))
         if user_id is not None:
-            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
+            self.queue_user(pipe, user_id, thread_id, exchange.order)
             pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
 
-    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
-        """Queue the note that L1 has a list which holds something of the user's."""
-        pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()})
+    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, order: UUID) -> None:
+        """Queue the note that Redis has a list which holds something of the user's, up to this order key."""
+        pipe.zadd(user_threads_key(user_id), {thread_id: milliseconds_of(order) / 1000}, gt=True)
         pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
 
     def queue_take_back(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:

@@ -34,6 +34,11 @@ def pending_key(thread_id: str) -> str:
     return f"thread:{thread_id}:pending"
 
 
+def drained_key(thread_id: str) -> str:
+    """A set of the ids of a thread's exchanges that were drained in the last minutes."""
+    return f"thread:{thread_id}:drained"
+
+
 def preferences_key(user_id: str) -> str:
     """A user's preferences."""
     return f"user:{user_id}:preferences"

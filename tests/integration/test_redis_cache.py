@@ -179,11 +179,11 @@ def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> Non
     old = exchanges(3)
     cache.append(old[0], is_drained=False)
     cutoff = _cutoff(old)
-    cache.forget_thread("t", cutoff)
-    assert cache.append(old[1], is_drained=False) == cutoff
+    cache.forget_threads({"t": cutoff})
+    assert cache.append(old[1], is_drained=False).cutoff == cutoff
     cache.hydrate("t", Window(old, is_all=True, cutoff=cutoff))
     new = exchange("new", exchange_id=ExchangeIds().new(after=cutoff))
-    assert cache.append(new, is_drained=False) is None
+    assert cache.append(new, is_drained=False).cutoff is None
     cache.merge_stored(old)
     cache.repair_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
     read = cache.read("t", None)
@@ -199,7 +199,7 @@ def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
         cache.append(old[0], is_drained=False)
         getattr(cache, again)("t", Window([], is_all=True, cutoff=cutoff))
         assert cache.read("t", None).messages == []
-        assert cache.append(old[0], is_drained=False) == cutoff
+        assert cache.append(old[0], is_drained=False).cutoff == cutoff
 
 
 def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -215,14 +215,14 @@ def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> Non
     assert sorted(cache.forget_user("ana", cutoff)) == ["t1", "t2"]
     assert cache.threads_of("ana") == []
     assert (redis_client.exists(HASH), cache.read(None, "ana").knows_preferences) == (0, False)
-    assert cache.append(late, is_drained=False) == cutoff
-    assert cache.append(exchange(4, "t3", "bob"), is_drained=False) is None
+    assert cache.append(late, is_drained=False).cutoff == cutoff
+    assert cache.append(exchange(4, "t3", "bob"), is_drained=False).cutoff is None
 
 
 def test_deleting_what_is_not_there(real_cache: MakeCache) -> None:
     """No error."""
     cache = real_cache()
-    cache.forget_thread("t", ExchangeIds().new())
+    cache.forget_threads({"t": ExchangeIds().new()})
     assert cache.forget_user("ana", ExchangeIds().new()) == []
 
 
@@ -265,7 +265,7 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
     redis_client.set(LIST, "x")
     cache = real_cache()
     assert _read(cache) == ([], False)
-    assert cache.append(exchange(0), is_drained=False) is None
+    assert cache.append(exchange(0), is_drained=False).cutoff is None
     assert _read(cache)[0] == told(0)
 
 

@@ -229,17 +229,29 @@ class Doings:
             is_hidden = entry.is_unheard or entry.was_flushed
             if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
                 entry.fate, entry.is_beyond = "unsure", True
+        said_before = list(self.ledger.entries)
         # While it runs, either end is right.
-        self.ledger.delete(wanted, is_complete=False, beside=beside)
+        self.ledger.delete(said_before, wanted, is_complete=False, beside=beside)
+        is_complete = True
         try:
             act()
         except ThreadNotFound:
             note("   not found")
-            self.ledger.delete(wanted, is_complete=True, beside=beside)
         except StoreUnavailable as error:
             note(f"   {error}")
-        else:
-            self.ledger.delete(wanted, is_complete=True, beside=beside)
+            is_complete = False
+        if is_complete:
+            self.ledger.delete(said_before, wanted, is_complete=True, beside=beside)
+        for entry in self.ledger.entries:
+            if entry not in said_before and entry.thread in wanted and self._is_reached(entry):
+                # It was said during the deletion, before the cutoff.
+                entry.fate = "erased" if is_complete and entry is not beside else "unsure"
+
+    def _is_reached(self, entry: Entry) -> bool:
+        """Return whether PostgreSQL's deletions reach what was said while one of them ran."""
+        cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
+        orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
+        return bool(orders) and str(orders[-1]) <= max(cutoffs.values(), default="")
 
     def redrive(self) -> None:
         """Send everything in the dead-letter queue back."""

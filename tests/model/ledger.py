@@ -88,10 +88,12 @@ class Ledger:
         """Return a thread's entries by what was said."""
         return {text: entry for entry in self.of(thread) for text in entry.texts}
 
-    def delete(self, threads: Iterable[str], *, is_complete: bool, beside: Entry | None) -> None:
-        """Take note of a deletion; `beside` is being kept at the same time."""
+    def delete(
+        self, entries: Iterable[Entry], threads: Iterable[str], *, is_complete: bool, beside: Entry | None
+    ) -> None:
+        """Take note of a deletion of threads; `beside` is being kept at the same time."""
         wanted = set(threads)
-        for entry in self.entries:
+        for entry in entries:
             if entry.thread not in wanted or entry.fate == "erased" or entry.is_beyond:
                 continue
             entry.fate = "erased" if is_complete and entry is not beside else "unsure"

@@ -123,9 +123,6 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
     def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
         """A deletion of a thread or of all of a user's, maybe half of it."""
-        if meanwhile is not None:
-            # What is said during a deletion may end on either side of it.
-            meanwhile = meanwhile[0], [doing for doing in meanwhile[1] if doing not in {"say", "delete"}]
         with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
             if is_user:
                 self.doings.delete_user(place)

@@ -289,7 +289,7 @@ def test_an_append_made_up_for_after_the_deletion(
             one.append(late, is_drained=False)
     cutoff = ExchangeIds().new(after=late.order)
     if what == "thread":
-        other.forget_thread("t", cutoff)
+        other.forget_threads({"t": cutoff})
     else:
         other.forget_user("ana", cutoff)
     one.ping()

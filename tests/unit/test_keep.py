@@ -166,7 +166,7 @@ def test_a_deletion_by_a_clock_ahead(
     """The exchange comes after it all the same: it is kept again under an id or time that says so."""
     cutoff = ExchangeIds().new(now=time.time() + 5)
     archive.forget_thread("t", cutoff)
-    cache.forget_thread("t", cutoff)
+    cache.forget_threads({"t": cutoff})
     receipt = _keep(memory(), 1, named)
     assert (receipt.durability, receipt.cached) == ("queue", True)
     assert named in (None, receipt.exchange_id)
@@ -195,7 +195,7 @@ def test_a_deleted_user_is_as_gone(
     _keep(made, 0, user_id="ana")
     cutoff = made.new_id()
     for gone in archive.forget_user("ana", cutoff, cache.threads_of("ana"))[1]:
-        cache.forget_thread(gone, cutoff)
+        cache.forget_threads({gone: cutoff})
     cache.forget_user("ana", cutoff)
     _keep(memory(), 1, user_id="ana")
     archive.store(queue.take())

@@ -8,6 +8,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.deletion import Deletion
 from shared.memory.idempotency import Idempotency
 from shared.memory.owed import OwedExchanges
 from shared.memory.turn import Memory
@@ -50,7 +51,7 @@ def test_stored_when_only_postgres_is_back(process: Memory, archive: InMemoryArc
 
 def test_forgotten_with_their_thread(process: Memory, queue: InMemoryQueue) -> None:
     """A deleted thread is not told again."""
-    process.forget(["t"])
+    process.forget(Deletion({"t": process.new_id("t")}))
     queue.is_down = False
     process.turn("other", None).keep("q", "a")
     assert [exchange.thread_id for exchange in queue.take()] == ["other"]

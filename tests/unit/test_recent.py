@@ -8,6 +8,7 @@ import pytest
 
 from shared.memory import owed as owed_module
 from shared.memory import recent as recent_module
+from shared.memory.deletion import Deletion
 from shared.memory.owed import OwedExchanges
 from shared.memory.recent import RecentExchanges
 from shared.memory.turn import Memory
@@ -44,15 +45,15 @@ def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recent_ones_are_forgotten() -> None:
-    """By thread and by user."""
+    """By thread and by user, up to the cutoff and no further."""
     recent = RecentExchanges()
-    made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob")]
+    made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
     for each in made:
         recent.add(each, now=0)
-    recent.drop({"t1"}, None)
-    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == ([], made[1:])
-    recent.drop(set(), "ana")
-    assert recent.of("t2", now=0) == made[2:]
+    recent.drop(Deletion({"t1": made[0].order}))
+    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[1:3])
+    recent.drop(Deletion(user_id="ana", user_cutoff=made[2].order))
+    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[2:3])
 
 
 def test_owed_ones_are_paid_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +82,7 @@ def test_owed_ones_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) ->
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
     for each in made:
         owed.add(each)
-    owed.drop({"t2"}, "u3")
+    owed.drop(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
     owed.pay(paid.append)
     assert paid == made[4:]
 

@@ -39,15 +39,16 @@ def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache)
         assert users.preferences("ana") == cache.hashes["ana"] == expected
 
 
-def test_preferences_are_hydrated_when_the_hash_is_gone(
+def test_a_read_for_people_leaves_the_refill_to_the_next_turn(
     users: Users, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """L2 is asked once."""
+    """PostgreSQL answers, and nothing is written to Redis."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     archive.calls.clear()
     assert users.preferences("ana") == users.preferences("ana") == {"a": "1"}
-    assert archive.calls == ["preferences"]
+    assert archive.calls == ["preferences", "preferences"]
+    assert cache.hashes == {}
 
 
 def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:

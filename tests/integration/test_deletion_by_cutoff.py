@@ -1,0 +1,179 @@
+"""A deletion removes what was accepted before it, and nothing that another process accepts after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.stores.in_memory import InMemoryQueue
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, texts, told
+
+MakeMemory = Callable[..., Memory]
+MakeCache = Callable[..., RedisCache]
+
+
+def _keep(memory: Memory, number: int) -> str:
+    return memory.turn("t", "ana").keep(f"q{number}", f"a{number}").durability
+
+
+def _shown(memory: Memory) -> tuple[list[str], list[str]]:
+    recalled = memory.turn("t", "ana").recall()
+    return texts(recalled.messages), recalled.degraded
+
+
+@pytest.mark.parametrize("what", ["thread", "user"])
+def test_an_exchange_accepted_between_the_two_layers(
+    process: MakeMemory, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """PostgreSQL has deleted, Redis has not: an exchange that comes in between stays in every place."""
+    deleter, other = process(), process()
+    _keep(other, 0)
+    forget = deleter.cache.forget_threads
+
+    def interrupted(*arguments: Any) -> None:
+        assert _keep(other, 1) == "queue"
+        forget(*arguments)
+
+    monkeypatch.setattr(deleter.cache, "forget_threads", interrupted)
+    if what == "thread":
+        Threads(deleter).delete("t")
+    else:
+        Users(deleter).forget("ana")
+    assert _shown(process()) == (told(1), [])
+    assert _shown(other) == (told(1), [])
+
+
+def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
+    """Also what one process holds of the thread goes by the cutoff."""
+    memory = process()
+    _keep(memory, 0)
+    Threads(memory).delete("t")
+    _keep(memory, 1)
+    redis_client.delete("thread:t:messages")
+    assert _shown(memory) == (told(1), [])
+    assert [each.user_message for each in memory.recent("t")] == ["q1"]
+
+
+def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process: MakeMemory) -> None:
+    """The next deletion of the user finds it, although PostgreSQL does not know it yet."""
+    memory = process()
+    _keep(memory, 0)
+    Users(memory).forget("ana")
+    assert memory.cache.threads_of("ana") == []
+    _keep(memory, 1)
+    assert memory.cache.threads_of("ana") == ["t"]
+    Users(process()).forget("ana")
+    assert _shown(process()) == ([], [])
+
+
+def test_an_append_that_redis_missed_and_a_later_deletion(
+    real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made up for later than the deletion's cutoff is shown."""
+    cache, early, late = real_cache(), exchange(0), exchange(1)
+    with monkeypatch.context() as patched:
+
+        def away(*_: object) -> Any:
+            raise StoreUnavailable("redis", "injected")
+
+        patched.setattr(cache._connection, "call", away)
+        for each in (early, late):
+            with pytest.raises(StoreUnavailable):
+                cache.append(each, is_drained=False)
+    cache.forget_threads({"t": early.order})
+    assert texts(cache.read("t", None).messages) == told(1)
+
+
+def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are deleted at once, up to the bound of one call."""
+    cache = real_cache()
+    made = [exchange(number, f"t{number}", "ana") for number in range(20)]
+    for each in made:
+        cache.append(each, is_drained=False)
+    calls: list[None] = []
+    call = cache._connection.call
+
+    def counted(fill: Any) -> list[Any]:
+        calls.append(None)
+        return call(fill)
+
+    monkeypatch.setattr(cache._connection, "call", counted)
+    cache.forget_threads({each.thread_id: each.order for each in made})
+    assert len(calls) == 2
+    assert all(cache.peek(each.thread_id).pending == [] for each in made)
+
+
+def test_a_read_for_people_writes_nothing(process: MakeMemory, redis_client: redis.Redis) -> None:
+    """Of a thread that exists nowhere, and of one that does."""
+    memory = process()
+    threads = Threads(memory)
+    _keep(memory, 0)
+    redis_client.delete("thread:t:messages")
+    before = sorted(redis_client.keys())
+    with pytest.raises(ThreadNotFound):
+        threads.get("x")
+    with pytest.raises(ThreadNotFound):
+        threads.messages("x", 10, None, descending=False)
+    threads.get("t")
+    threads.messages("t", 10, None, descending=False)
+    assert Users(memory).preferences("ana") == {}
+    assert sorted(redis_client.keys()) == before
+
+
+def test_a_drain_that_is_faster_than_the_append(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange is in PostgreSQL before Redis hears of it: it does not wait in its second place."""
+    memory, drainer = process(), process()
+    send = queue.send
+
+    def sent_and_drained(*arguments: Any) -> None:
+        send(*arguments)
+        drainer.cache.merge_stored(drainer.archive.store(queue.take()).effective)
+
+    for has_list in (False, True):
+        with monkeypatch.context() as patched:
+            patched.setattr(queue, "send", sent_and_drained)
+            assert _keep(memory, int(has_list)) == "queue"
+        assert redis_client.hgetall("thread:t:pending") == {}
+    assert _shown(process()) == (told(0, 1), [])
+
+
+def test_the_outbox_took_it_and_the_list_refused(
+    process: MakeMemory, queue: InMemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer names the store that holds the exchange."""
+    memory = process()
+    memory.turn("t", "ana").recall()
+    call = memory.cache._connection.call  # type: ignore[attr-defined]
+    queue.is_down = True
+
+    def away(*_: object) -> Any:
+        raise StoreUnavailable("postgres", "injected")
+
+    def refused_in_part(fill: Any) -> list[Any]:
+        def fill_first(pipe: Any) -> None:
+            fill(pipe)
+            if pipe.command_stack[0][0][0] == "RPUSH":
+                del pipe.command_stack[1:]
+
+        replies: list[Any] = call(fill_first)
+        return [*replies, *[redis.ResponseError("OOM injected")] * 8] if len(replies) == 1 else replies
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.archive, "store", away)
+        patched.setattr(memory.cache._connection, "call", refused_in_part)  # type: ignore[attr-defined]
+        receipt = memory.turn("t", "ana").keep("q1", "a1")
+    assert (receipt.durability, receipt.cached) == ("redis", False)
+    assert "redis" in receipt.degraded
+    assert len(memory.cache.outbox(10)) == 1
+    queue.is_down = False
+    assert _shown(memory) == (told(1), [])
