@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     SmallInteger,
     String,
@@ -63,6 +64,7 @@ class Message(Base):
     position: Mapped[int] = mapped_column(SmallInteger)
     role: Mapped[str] = mapped_column(String(50))
     content: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     order_key: Mapped[UUID] = mapped_column(Uuid, Computed(ORDER_KEY, persisted=True))
     # json, not jsonb, which would not keep the bytes; the attribute's name is another because SQLAlchemy has taken it.
@@ -109,6 +111,18 @@ class ThreadTombstone(Base):
     deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
+class ExchangeTombstone(Base):
+    """A deleted exchange: it never comes back to its thread."""
+
+    __tablename__ = "exchange_tombstones"
+
+    thread_id: Mapped[str] = mapped_column(String(255))
+    exchange_id: Mapped[UUID] = mapped_column(Uuid)
+    deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (PrimaryKeyConstraint("thread_id", "exchange_id"),)
+
+
 class UserTombstone(Base):
     """A deleted user: exchanges of theirs up to `cutoff` (an order key) never come back."""
 
@@ -139,10 +153,14 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     body_hash: Mapped[str] = mapped_column(String(64))
     exchange_id: Mapped[UUID] = mapped_column(Uuid)
+    thread_id: Mapped[str | None] = mapped_column(String(255))
     answer: Mapped[str | None] = mapped_column(Text)
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
-    __table_args__ = (Index("ix_idempotency_keys_claimed_at", "claimed_at"),)
+    __table_args__ = (
+        Index("ix_idempotency_keys_claimed_at", "claimed_at"),
+        Index("ix_idempotency_keys_thread_id", "thread_id"),
+    )
 
 
 class CacheRepair(Base):

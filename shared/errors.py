@@ -42,6 +42,10 @@ class ThreadNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it 
     """No such thread, or none that the caller may know of."""
 
 
+class ExchangeNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """The thread has no such exchange, or not any more."""
+
+
 class InvalidCursor(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
     """The pagination cursor was not made by this route for this list."""
 

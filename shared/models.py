@@ -16,6 +16,9 @@ from shared.metadata import MAX_METADATA_BYTES, decode_metadata, encode_metadata
 from shared.texts import text_fault
 
 WIRE_VERSION: Final = 1
+# An exchange whose texts were replaced: a drain of an earlier release has to refuse it, not to take it for a duplicate.
+REVISED_WIRE_VERSION: Final = 2
+MAX_REVISION: Final = 2**31 - 1
 MAX_ID_LENGTH: Final = 255
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
@@ -46,6 +49,7 @@ class Message:
         order: The order key of the exchange; None likewise.
         user_id: Who wrote it, where that is known.
         metadata: The exchange's, JSON text as `encode_metadata` writes it; with the user's message only.
+        revision: How often the exchange's texts were replaced.
     """
 
     role: str
@@ -55,9 +59,10 @@ class Message:
     order: UUID | None = None
     user_id: str | None = None
     metadata: str | None = None
+    revision: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the API's shape: `role`, `content`, `exchange_id`, `created_at`, and `metadata` where there is one."""
+        """Return the API's shape, `metadata` and `revision` only where there is one."""
         shown: dict[str, Any] = {
             "role": self.role,
             "content": self.content,
@@ -66,7 +71,24 @@ class Message:
         }
         if self.metadata is not None:
             shown["metadata"] = decode_metadata(self.metadata)
+        if self.revision:
+            shown["revision"] = self.revision
         return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What replaces an exchange's texts.
+
+    Attributes:
+        metadata: JSON text as `encode_metadata` writes it; None removes what is there.
+        document_ids: Attached to the thread in addition.
+    """
+
+    user_message: str
+    assistant_message: str
+    metadata: str | None = None
+    document_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,8 @@ class Exchange:
         exchange_id: Names the exchange: the same id twice is one exchange, and the earliest `created_at` wins.
         created_at: When the exchange was accepted; aware, UTC.
         metadata: What its caller keeps beside the texts, JSON text as `encode_metadata` writes it.
+        revision: How often its texts were replaced: of two with one id, the highest revision wins, then the earliest
+            `created_at`.
     """
 
     exchange_id: UUID
@@ -87,6 +111,7 @@ class Exchange:
     created_at: datetime
     document_ids: tuple[str, ...] = field(default=())
     metadata: str | None = None
+    revision: int = 0
 
     @property
     def key(self) -> tuple[str, UUID]:
@@ -102,13 +127,24 @@ class Exchange:
     def messages(self) -> tuple[Message, Message]:
         """The user's message and the assistant's."""
         named = self.exchange_id, self.created_at, self.order
-        return Message("user", self.user_message, *named, self.user_id, self.metadata), Message(
-            "assistant", self.assistant_message, *named
+        return Message("user", self.user_message, *named, self.user_id, self.metadata, self.revision), Message(
+            "assistant", self.assistant_message, *named, revision=self.revision
         )
 
     def with_id(self, exchange_id: UUID, created_at: datetime) -> Self:
         """Return the same texts under another id."""
         return replace(self, exchange_id=exchange_id, created_at=created_at)
+
+    def revised(self, texts: Texts, revision: int) -> Self:
+        """Return the exchange with other texts, in the same place of its thread."""
+        return replace(
+            self,
+            user_message=texts.user_message,
+            assistant_message=texts.assistant_message,
+            metadata=texts.metadata,
+            document_ids=tuple(dict.fromkeys([*self.document_ids, *texts.document_ids])),
+            revision=revision,
+        )
 
     def to_wire(self) -> str:
         """Return the SQS message body.
@@ -116,7 +152,7 @@ class Exchange:
         SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two travel escaped.
         """
         record: dict[str, Any] = {
-            "version": WIRE_VERSION,
+            "version": REVISED_WIRE_VERSION if self.revision else WIRE_VERSION,
             "exchange_id": str(self.exchange_id),
             "thread_id": self.thread_id,
             "user_id": self.user_id,
@@ -127,6 +163,8 @@ class Exchange:
         }
         if self.metadata is not None:
             record["metadata"] = orjson.Fragment(self.metadata)
+        if self.revision:
+            record["revision"] = self.revision
         body = orjson.dumps(record).decode()
         return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
@@ -144,7 +182,9 @@ class Exchange:
             raise InvalidRecord("not_json", str(error)) from error
         if not isinstance(record, dict):
             raise InvalidRecord("not_json", "the body is JSON but no object")
-        if record.get("version") != WIRE_VERSION or isinstance(record.get("version"), bool):
+        version, revision = record.get("version"), _parse_revision(record.get("revision", 0))
+        is_known = version == WIRE_VERSION or (version == REVISED_WIRE_VERSION and revision > 0)
+        if not is_known or isinstance(version, bool):
             raise InvalidRecord("unknown_version", f"version is not {WIRE_VERSION}")
         for name in _WIRE_FIELDS:
             if name not in record:
@@ -158,6 +198,7 @@ class Exchange:
             created_at=_parse_time(record["created_at"]),
             document_ids=_parse_documents(record["document_ids"]),
             metadata=_parse_metadata(record.get("metadata")),
+            revision=revision,
         )
 
 
@@ -218,6 +259,12 @@ def _parse_documents(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise InvalidRecord("invalid_field", "document_ids is no list")
     return tuple(_parse_id("document_ids", item) for item in value)
+
+
+def _parse_revision(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
+        raise InvalidRecord("invalid_field", f"revision must be 0 to {MAX_REVISION}")
+    return value
 
 
 def _parse_metadata(value: object) -> str | None:

@@ -26,13 +26,14 @@ class RunAnswer(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A message; the user's has the exchange's `metadata`, where there is one."""
+    """A message; the user's has the exchange's `metadata`, where there is one, both its `revision` if not 0."""
 
     role: str
     content: str
     exchange_id: str | None
     created_at: str | None
     metadata: dict[str, Any] = {}
+    revision: int = 0
 
 
 class InvokingAnswer(BaseModel):

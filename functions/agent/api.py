@@ -28,6 +28,7 @@ from functions.agent.operations import Operations, thread_json
 from functions.agent.page import add_page_routes
 from functions.agent.problems import CONTENT_TYPE, Problem, problem_of
 from functions.agent.schemas import (
+    ExchangePath,
     IdempotencyKey,
     InvokedRequest,
     InvokingRequest,
@@ -35,6 +36,7 @@ from functions.agent.schemas import (
     PreferenceChanges,
     Preferences,
     RenameRequest,
+    ReplaceRequest,
     RunRequest,
     ThreadPath,
     ThreadsQuery,
@@ -182,6 +184,19 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         )
         items = [message.to_json() for message in page.items]
         return _json({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
+
+    @app.put("/threads/{thread_id:path}/exchanges/{exchange_id}", response_model=InvokedAnswer, status_code=202)
+    async def replace_exchange(
+        thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: CallerOf
+    ) -> Response:
+        """Replace what an exchange says; its id and its place stay."""
+        return _json(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
+
+    @app.delete("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=204)
+    async def delete_exchange(thread_id: ThreadPath, exchange_id: ExchangePath, caller: CallerOf) -> Response:
+        """Delete an exchange, and whatever of it is on its way."""
+        operations.exchanges.delete(thread_id, exchange_id, caller.owner)
+        return Response(status_code=204)
 
     @app.get("/threads/{thread_id:path}", response_model=ThreadAnswer)
     async def read_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:

@@ -20,7 +20,7 @@ _STATUSES: Final = {
     "400": "The body is not JSON",
     "401": "There is no token, or it cannot be believed",
     "403": "The token is of another user",
-    "404": "There is no such thread",
+    "404": "There is no such thread or exchange",
     "409": "The first request with this key is still running",
     "413": "The request or the answer is too large",
     "422": "What `errors` names cannot be what it is",
@@ -94,5 +94,5 @@ def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[
         # To who may not have it, a thread is not there: also when a turn names it.
         found |= {"404"}
     if path == "/run":
-        found |= {"409", "502", "504"}
+        found |= {"404", "409", "502", "504"}
     return found | {"401", "403"} if is_secured else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,10 +12,11 @@ import orjson
 
 from functions.agent.auth import Access
 from functions.agent.runner import AgentRunner
-from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
-from shared.errors import IdempotencyConflict, StoreUnavailable
+from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
+from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable
 from shared.ids import is_time_ordered
 from shared.memory.context import join_parts
+from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Claim, Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
@@ -22,7 +24,9 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Recall, Receipt, Turn
 from shared.memory.users import Users
 from shared.metadata import encode_metadata
-from shared.models import Thread, format_time
+from shared.models import Texts, Thread, format_time
+
+_logger = logging.getLogger(__name__)
 
 
 class TurnMeasures(Protocol):
@@ -86,6 +90,7 @@ class Operations:
         self._idempotency = idempotency
         self.inspection = inspection
         self.threads = Threads(memory)
+        self.exchanges = Exchanges(memory)
         self.users = Users(memory)
 
     def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
@@ -112,7 +117,7 @@ class Operations:
         recall = turn.recall()
         watch.lap("recall")
         # What is absent is left out of what a repetition is compared by, so that keys outlive new fields.
-        absent = {"metadata"} if request.metadata is None else set()
+        absent = {name for name in ("metadata", "replaces") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         named = self._memory.new_id(request.thread_id or "")
         claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
@@ -120,8 +125,10 @@ class Operations:
             return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
         is_taken_over = claim.exchange_id != named
         exchange_id = request.exchange_id or claim.exchange_id
+        # Under the id of what is replaced there is an answer in any case: it may be the one to be replaced.
+        may_be_kept = is_taken_over and request.replaces is None
         try:
-            kept = self._kept_answer(recall, request.thread_id, exchange_id) if is_taken_over else None
+            kept = self._kept_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
             watch.lap("claim")
             result = await self._run(request, turn, exchange_id, watch, kept)
         except Exception:
@@ -138,17 +145,14 @@ class Operations:
         Raises:
             IdempotencyConflict: The thread or the user was deleted since.
         """
-        if not answer or turn.is_deleted(_order(claim, answer)):
+        if not answer or turn.is_deleted(_order(claim, answer), _named(claim, answer)):
             # Not run anew: a client that only repeats itself must not bring back what its user deleted.
             claim.complete({})
             raise IdempotencyConflict(422, "What this Idempotency-Key answered was deleted.")
         memory = answer["memory"]
         if memory["durability"] != "none" or answer["exchange_id"] is None:
             return answer
-        metadata = encode_metadata(request.metadata)
-        receipt = await ThreadMemoryProvider(turn).invoked(
-            request.prompt, answer["response"], request.document_ids, UUID(answer["exchange_id"]), metadata
-        )
+        receipt = await self._keep(request, turn, answer["response"], UUID(answer["exchange_id"]))
         if receipt.durability == "none":
             return answer
         self._measure(None, receipt)
@@ -177,6 +181,8 @@ class Operations:
     ) -> RunResult:
         """Answer; with `kept_response`, what a request that died had already kept as the answer."""
         thread, preferences = ThreadMemoryProvider(turn), UserPreferencesProvider(turn)
+        if request.replaces is not None:
+            turn.rewind(request.replaces)
         instructions = join_parts(request.instructions, await thread.invoking(), await preferences.invoking())
         watch.lap("recall")
         response = kept_response or await self._runner.run(
@@ -189,8 +195,7 @@ class Operations:
             user_id=turn.user_id,
         )
         watch.lap("agent")
-        metadata = encode_metadata(request.metadata)
-        receipt = await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
+        receipt = await self._keep(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
         watch.lap("keep")
         recall = turn.recall()
@@ -207,6 +212,35 @@ class Operations:
             },
         }
         return RunResult(answer, seconds=watch.seconds)
+
+    async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> Receipt:
+        """Keep the exchange, in the place of the one it replaces if it replaces one."""
+        metadata, thread_id, replaced = encode_metadata(request.metadata), request.thread_id, request.replaces
+        if replaced is None or thread_id is None:
+            thread = ThreadMemoryProvider(turn)
+            return await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
+        texts = Texts(request.prompt, response, metadata, tuple(request.document_ids))
+        try:
+            return self.exchanges.replace(thread_id, replaced, texts, turn.owner)
+        except ExchangeNotFound:
+            # Deleted while the agent ran.
+            return Receipt(replaced, "none", cached=False)
+        except StoreUnavailable as error:
+            _logger.error("no store took a replacement", extra={"exchange_id": str(replaced)})  # noqa: TRY400
+            return Receipt(replaced, "none", cached=False, degraded=[error.layer])
+
+    def replace_exchange(
+        self, thread_id: str, exchange_id: UUID, request: ReplaceRequest, owner: str | None
+    ) -> dict[str, Any]:
+        """Replace what an exchange says.
+
+        Raises:
+            ExchangeNotFound: There is no such exchange, or the thread is another user's.
+        """
+        texts = Texts(request.user_message, request.assistant_message, encode_metadata(request.metadata))
+        receipt = self.exchanges.replace(thread_id, exchange_id, texts, owner)
+        self._measure(None, receipt)
+        return _receipt_json(receipt)
 
     async def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
         """Return what the memory holds for a turn.
@@ -238,13 +272,7 @@ class Operations:
             encode_metadata(request.metadata),
         )
         self._measure(None, receipt)
-        answer: dict[str, Any] = {
-            "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
-            "durability": receipt.durability,
-            "cached": receipt.cached,
-        }
-        # What L1 did not take, another sandbox may not show before the drain, without knowing: the caller is told here.
-        return {**answer, "degraded": receipt.degraded} if receipt.degraded else answer
+        return _receipt_json(receipt)
 
     def _measure(self, recall: Recall | None, receipt: Receipt | None) -> None:
         if self._measures is None:
@@ -272,9 +300,24 @@ class Operations:
         return {"status": "ok" if is_well else "degraded", **layers}
 
 
+def _receipt_json(receipt: Receipt) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
+        "durability": receipt.durability,
+        "cached": receipt.cached,
+    }
+    # What L1 did not take, another sandbox may not show before the drain, without knowing: the caller is told here.
+    return {**answer, "degraded": receipt.degraded} if receipt.degraded else answer
+
+
+def _named(claim: Claim, answer: dict[str, Any]) -> UUID:
+    """Return the exchange that an answer belongs to."""
+    return UUID(answer["exchange_id"] or str(claim.exchange_id))
+
+
 def _order(claim: Claim, answer: dict[str, Any]) -> UUID:
     """Return what says whether an answer is older than a deletion."""
-    named = UUID(answer["exchange_id"] or str(claim.exchange_id))
+    named = _named(claim, answer)
     # A name without a time has the place of its telling, before which the key was claimed.
     return named if is_time_ordered(named) else claim.exchange_id
 

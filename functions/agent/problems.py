@@ -23,6 +23,7 @@ from functions.agent.errors import (
 )
 from functions.agent.schemas import TOO_LONG
 from shared.errors import (
+    ExchangeNotFound,
     IdempotencyConflict,
     InvalidCursor,
     InvalidRecord,
@@ -84,6 +85,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "is no cursor of this list", "query")
         case ThreadNotFound():
             return Problem(HTTPStatus.NOT_FOUND, "There is no such thread.")
+        case ExchangeNotFound():
+            return Problem(HTTPStatus.NOT_FOUND, "There is no such exchange in the thread.")
         case TooManyPreferences():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
         case InvalidRecord():

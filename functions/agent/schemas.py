@@ -8,7 +8,16 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.ids import is_time_ordered, timestamp_of
@@ -78,6 +87,7 @@ Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_lengt
 IdempotencyKey = Annotated[
     str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE)
 ]
+ExchangePath = Annotated[UUID, Path(description="The exchange's id.")]
 ExchangeId = Annotated[UUID, AfterValidator(_check_exchange_id)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
@@ -100,6 +110,22 @@ class RunRequest(_Request):
     document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
     metadata: Metadata | None = None
+    replaces: Annotated[
+        UUID | None,
+        Field(
+            description="An exchange of the thread. The agent gets the history before it, and the new exchange takes"
+            " its place and its id; later exchanges stay."
+        ),
+    ] = None
+
+    @field_validator("replaces")
+    @classmethod
+    def _check_replaces(cls, value: UUID | None, info: ValidationInfo) -> UUID | None:
+        if value is not None and info.data.get("thread_id") is None:
+            raise PydanticCustomError("needs_thread", "needs the thread_id of the exchange's thread")
+        if value is not None and info.data.get("exchange_id") not in {None, value}:
+            raise PydanticCustomError("other_id", "keeps its id, so that exchange_id cannot be another")
+        return value
 
 
 class InvokingRequest(_Request):
@@ -118,6 +144,14 @@ class InvokedRequest(_Request):
     assistant_message: Text
     document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
+    metadata: Metadata | None = None
+
+
+class ReplaceRequest(_Request):
+    """`PUT /threads/{thread_id}/exchanges/{exchange_id}`: what the exchange says from now on."""
+
+    user_message: Text
+    assistant_message: Text
     metadata: Metadata | None = None
 
 

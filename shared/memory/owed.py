@@ -25,8 +25,10 @@ class OwedExchanges:
         self._kept: OrderedDict[tuple[str, UUID], Exchange] = OrderedDict()
 
     def add(self, exchange: Exchange) -> None:
-        """Keep an exchange until it is paid."""
-        self._kept[exchange.key] = exchange
+        """Keep an exchange until it is paid; of two with one thread and id the higher revision."""
+        known = self._kept.get(exchange.key)
+        if known is None or exchange.revision >= known.revision:
+            self._kept[exchange.key] = exchange
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 
@@ -39,6 +41,10 @@ class OwedExchanges:
         for exchange in list(self._kept.values())[:_AT_ONCE]:
             put(exchange)
             self._kept.pop(exchange.key, None)
+
+    def drop_exchange(self, thread_id: str, exchange_id: UUID) -> None:
+        """Forget one exchange."""
+        self._kept.pop((thread_id, exchange_id), None)
 
     def drop(self, deletion: Deletion) -> None:
         """Forget what a deletion reaches."""

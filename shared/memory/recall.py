@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
-from shared.errors import StoreUnavailable
+from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.ids import is_time_ordered
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.memory.ownership import Ownership
 from shared.memory.sandbox import Sandbox
 from shared.models import Exchange, Message, Source
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, Window
+from shared.stores.base import CacheRead, MessagePosition, Window
 
 _MOST_DRAIN_SECONDS: Final = 0.5
 _DRAIN_POLL_SECONDS: Final = 0.05
@@ -54,6 +54,7 @@ class Recaller:
 
     Attributes:
         cutoff: How far the thread is deleted, as far as this turn was told.
+        deleted: Which of its exchanges are deleted, likewise.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Recaller:
     ) -> None:
         self.thread_id = thread_id
         self.cutoff: UUID | None = None
+        self.deleted: frozenset[UUID] = frozenset()
         self._memory = sandbox
         self._user_id = user_id
         self._ownership = ownership
@@ -96,6 +98,38 @@ class Recaller:
         cached, has_cache = self._read(self.thread_id, None, [])
         self._recall_thread(cached, [], has_cache=has_cache)
 
+    def before(self, exchange_id: UUID, recall: Recall) -> Recall:
+        """Return what the memory holds of the time before an exchange of the thread.
+
+        Raises:
+            ExchangeNotFound: The thread has no such exchange.
+            StoreUnavailable: PostgreSQL did not answer, and the window does not hold the exchange.
+        """
+        thread_id, most = self.thread_id or "", 2 * self._memory.settings.max_thread_messages
+        order = next((message.order for message in recall.messages if message.exchange_id == exchange_id), None)
+        is_shown = order is not None
+        if order is None:
+            found = self._memory.archive.exchange(thread_id, exchange_id)
+            if found is None:
+                raise ExchangeNotFound(str(exchange_id))
+            order = found.order
+        earlier = [message for message in recall.messages if message.order is not None and message.order < order]
+        degraded = list(recall.degraded)
+        if not is_shown or len(recall.messages) >= most:
+            # The window reaches back from the thread's end, not from this exchange.
+            try:
+                stored = self._memory.archive.messages(thread_id, most, MessagePosition(order, 0), descending=True)
+            except StoreUnavailable as error:
+                if not is_shown:
+                    raise
+                add_layer(degraded, error.layer)
+                stored = []
+            shown = {message.exchange_id for message in earlier}
+            older = [message for message in reversed(stored) if message.exchange_id not in shown]
+            earlier = sorted([*older, *earlier], key=_place)[-most:]
+        source = recall.source if earlier or recall.preferences else "none"
+        return replace(recall, messages=earlier, degraded=degraded, source=source)
+
     def _read(self, thread_id: str | None, user_id: str | None, degraded: list[str]) -> tuple[CacheRead, bool]:
         """Return what L1 holds, and whether it answered."""
         try:
@@ -113,7 +147,7 @@ class Recaller:
             return [], "none"
         if self._ownership is not None:
             cached = self._ownership.admit(cached, has_cache=has_cache)
-        self.cutoff = cached.cutoff
+        self.cutoff, self.deleted = cached.cutoff, cached.deleted
         self._memory.observe(self.thread_id, cached.cutoff)
         messages, source = cached.messages, _source("redis", cached.messages)
         if not cached.is_whole:
@@ -143,16 +177,17 @@ class Recaller:
             return messages, _source("redis", messages)
         if self._ownership is not None:
             self._ownership.check(window)
-        self.cutoff = window.cutoff
+        self.cutoff, self.deleted = window.cutoff, self.deleted | window.deleted
         self._memory.observe(thread_id, window.cutoff)
         undrained = self._undrained(thread_id, cached, window, degraded)
         if undrained is None:
             undrained, is_all_there = [], False
-        messages = unite(cached.messages, [*window.exchanges, *undrained], window.cutoff, settings)
-        source = _source("redis" if len(messages) == len(cached.messages) else "postgres", messages)
+        stored = [*window.exchanges, *undrained]
+        messages = unite(cached.messages, stored, window.cutoff, settings, window.deleted)
+        source = _source("redis" if messages == cached.messages else "postgres", messages)
         if has_cache and is_all_there:
             # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
-            refill = replace(window, exchanges=[*window.exchanges, *undrained])
+            refill = replace(window, exchanges=stored)
             try:
                 self._memory.cache.hydrate(thread_id, refill, cached.lease)
             except StoreUnavailable as error:
@@ -166,16 +201,21 @@ class Recaller:
 
         None if L2 does not say what was deleted.
         """
-        known = {exchange.exchange_id for exchange in window.exchanges}
+        known = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
         found: dict[UUID, Exchange] = {}
         accepted = [*cached.pending, *self._memory.recent(thread_id)]
         for exchange in accepted if self._ownership is None else self._ownership.only(accepted):
-            if exchange.exchange_id not in known and (window.cutoff is None or exchange.order > window.cutoff):
-                found.setdefault(exchange.exchange_id, exchange)
+            if exchange.exchange_id in window.deleted or (window.cutoff and exchange.order <= window.cutoff):
+                continue
+            if exchange.revision > known.get(exchange.exchange_id, -1):
+                known[exchange.exchange_id] = exchange.revision
+                found[exchange.exchange_id] = exchange
         # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
         users = {self.user_id, *(exchange.user_id for exchange in found.values())} - {None}
         # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
-        unplaced = [] if window.is_all else [e for e in found.values() if not is_time_ordered(e.exchange_id)]
+        # One that was replaced has kept it.
+        named = [e for e in found.values() if not is_time_ordered(e.exchange_id) and not e.revision]
+        unplaced = [] if window.is_all else named
         try:
             for exchange in self._memory.archive.stored(unplaced) if unplaced else []:
                 found.pop(exchange.exchange_id, None)
@@ -248,19 +288,37 @@ class Recaller:
 
 
 def unite(
-    cached: Sequence[Message], stored: Sequence[Exchange], cutoff: UUID | None, settings: MemorySettings
+    cached: Sequence[Message],
+    stored: Sequence[Exchange],
+    cutoff: UUID | None,
+    settings: MemorySettings,
+    deleted: Collection[UUID] = (),
 ) -> list[Message]:
-    """Return the newest messages of what L1 and L2 hold, each once, without what was deleted."""
-    known = {message.exchange_id for message in cached if message.exchange_id is not None}
-    others = {exchange.exchange_id: exchange for exchange in reversed(stored) if exchange.exchange_id not in known}
+    """Return the newest messages of what L1 and L2 hold, each once, without what was deleted or replaced."""
+    known = {message.exchange_id: message.revision for message in cached if message.exchange_id is not None}
+    others: dict[UUID, Exchange] = {}
+    for exchange in stored:
+        shown = known.get(exchange.exchange_id, -1)
+        # Of two with one revision, L2's stays: it comes first in `stored`.
+        is_newer = exchange.revision > shown or exchange.revision == shown > 0
+        if is_newer and exchange.revision > _revision_of(others.get(exchange.exchange_id)):
+            others[exchange.exchange_id] = exchange
     strangers = [message for message in cached if message.order is None]
     sorted_messages = sorted(
-        [message for message in cached if message.order is not None]
+        [message for message in cached if message.order is not None and message.exchange_id not in others]
         + [side for exchange in others.values() for side in exchange.messages],
         key=_place,
     )
-    alive = [message for message in sorted_messages if cutoff is None or (message.order and message.order > cutoff)]
+    alive = [
+        message
+        for message in sorted_messages
+        if message.exchange_id not in deleted and (cutoff is None or (message.order and message.order > cutoff))
+    ]
     return (strangers + alive)[-settings.max_thread_messages * 2 :]
+
+
+def _revision_of(exchange: Exchange | None) -> int:
+    return -1 if exchange is None else exchange.revision
 
 
 def _place(message: Message) -> tuple[int, int, bool]:

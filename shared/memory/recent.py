@@ -22,9 +22,12 @@ class RecentExchanges:
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float) -> None:
-        """Keep an exchange; the first of two with one thread and id stays."""
+        """Keep an exchange; of two with one thread and id the higher revision stays, then the first."""
         if exchange.key in self._kept:
-            return
+            known = self._kept[exchange.key][1]
+            if exchange.revision <= known.revision:
+                return
+            self._characters -= _size(known)
         self._kept[exchange.key] = (now, exchange)
         self._characters += _size(exchange)
         while len(self._kept) > _MOST_EXCHANGES or self._characters > _MOST_CHARACTERS:
@@ -38,6 +41,11 @@ class RecentExchanges:
             for added, exchange in self._kept.values()
             if exchange.thread_id == thread_id and now - added < _MOST_SECONDS
         ]
+
+    def drop_exchange(self, thread_id: str, exchange_id: UUID) -> None:
+        """Forget one exchange."""
+        _, exchange = self._kept.pop((thread_id, exchange_id), (0.0, None))
+        self._characters -= 0 if exchange is None else _size(exchange)
 
     def drop(self, deletion: Deletion) -> None:
         """Forget what a deletion reaches."""

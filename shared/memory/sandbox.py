@@ -109,6 +109,11 @@ class Sandbox:
         self._recent.drop(deletion)
         self._owed.drop(deletion)
 
+    def forget_exchange(self, thread_id: str, exchange_id: UUID) -> None:
+        """Drop what this process still holds of a deleted exchange."""
+        self._recent.drop_exchange(thread_id, exchange_id)
+        self._owed.drop_exchange(thread_id, exchange_id)
+
     def owe(self, exchange: Exchange) -> None:
         """Keep an exchange that only L1's outbox took."""
         self._owed.add(exchange)

@@ -118,15 +118,18 @@ class Threads:
                 raise
             stored = []
             degraded.append(error.layer)
-        known = {(message.exchange_id, message.role) for message in stored}
+        known = {(message.exchange_id, message.role): message.revision for message in stored}
         only_cached = [
             message
             for message in self._cached_messages(thread_id, cached, owner)
             if message.order is not None
-            and (message.exchange_id, message.role) not in known
+            and message.revision > known.get((message.exchange_id, message.role), -1)
             and _is_beyond(message, after, descending=descending)
         ]
-        united = sorted([*stored, *only_cached], key=_key, reverse=descending)
+        newer = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
+        only_cached = [message for message in only_cached if message.exchange_id in newer]
+        kept = [message for message in stored if message.exchange_id not in newer]
+        united = sorted([*kept, *only_cached], key=_key, reverse=descending)
         if not united and (after is None or owner is not None):
             self._require(thread_id, degraded, owner)
         items = _fitting(united[:limit])
@@ -135,6 +138,14 @@ class Threads:
             order_key, position = _key(items[-1])
             next_cursor = encode(listing, [str(order_key), position])
         return Page(items, next_cursor, degraded)
+
+    def _not_deleted(self, thread_id: str, messages: list[Message], degraded: list[str]) -> list[Message]:
+        """Return those of L1's messages whose exchanges L2, if it answers, does not know to be deleted."""
+        named = [message.exchange_id for message in messages if message.exchange_id is not None]
+        if not named or "postgres" in degraded:
+            return messages
+        gone = self._memory.archive.deleted_exchanges(thread_id, named)
+        return [message for message in messages if message.exchange_id not in gone]
 
     def _require(self, thread_id: str, degraded: list[str], owner: str | None) -> None:
         found = self._memory.archive.thread(thread_id)
@@ -241,7 +252,7 @@ class Threads:
     def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Message]:
         """Return what L1 and this process hold of a thread; with `owner`, what is theirs."""
         undrained = [*cached.pending, *self._memory.recent(thread_id)]
-        held = unite(cached.messages, undrained, cached.cutoff, self._memory.settings)
+        held = unite(cached.messages, undrained, cached.cutoff, self._memory.settings, cached.deleted)
         return held if owner is None else owned(held, owner)
 
     def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
@@ -259,6 +270,7 @@ class Threads:
                 assistant_message=pair["assistant"].content,
                 created_at=(pair["user"].created_at or datetime.now(UTC)).astimezone(UTC),
                 metadata=pair["user"].metadata,
+                revision=pair["user"].revision,
             )
             for exchange_id, pair in sides.items()
             if pair.keys() >= {"user", "assistant"}

@@ -66,14 +66,32 @@ class Turn:
             self._recalled = self._recaller.recall()
         return self._recalled
 
-    def is_deleted(self, order: UUID) -> bool:
-        """Return whether a deletion of the thread or the user reached what has this order key; call `recall` before.
+    @property
+    def owner(self) -> str | None:
+        """Whose the thread has to be; None for anybody's."""
+        return None if self._ownership is None else self.user_id
+
+    def rewind(self, exchange_id: UUID) -> None:
+        """Show the history as it was before an exchange of the thread.
+
+        Raises:
+            ExchangeNotFound: The thread has no such exchange.
+            StoreUnavailable: PostgreSQL did not answer, and the window does not hold the exchange.
+        """
+        self._recalled = self._recaller.before(exchange_id, self.recall())
+
+    def is_deleted(self, order: UUID, exchange_id: UUID) -> bool:
+        """Return whether the exchange, or its thread or user up to its order key, was deleted; call `recall` before.
 
         While PostgreSQL is away, Redis's word on the thread has to do.
         """
+        if exchange_id in self._recaller.deleted:
+            return True
         cutoffs = [self._recaller.cutoff]
         try:
             if self.thread_id is not None:
+                if self._memory.archive.deleted_exchanges(self.thread_id, [exchange_id]):
+                    return True
                 cutoffs.append(self._memory.archive.owner(self.thread_id).cutoff)
             if self.user_id is not None:
                 cutoffs.append(self._memory.archive.user_cutoffs([self.user_id]).get(self.user_id))
@@ -121,6 +139,8 @@ class Turn:
             exchange = unnamed.with_id(exchange_id, self._memory.date(self.thread_id, exchange_id))
             if self._recaller.cutoff is not None and exchange.order <= self._recaller.cutoff:
                 # By its own id it belongs to what was deleted, and no drain would store it.
+                return Receipt(exchange_id, "none", cached=False)
+            if exchange_id in self._recaller.deleted:
                 return Receipt(exchange_id, "none", cached=False)
         return self._keep(exchange, fence, is_named=exchange_id is not None)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
-from shared.models import Exchange, Message, SearchHit, Thread
+from shared.models import Exchange, Message, SearchHit, Texts, Thread
 
 # How long a request may hold an idempotency key without answering: longer than a function runs.
 LEASE_SECONDS: Final = 40
@@ -67,6 +67,7 @@ class CacheRead:
         lease: For `hydrate`, when the list is not whole; it ends when anybody writes to the thread.
         evictions: Keys that L1 has evicted, for `settle`; None if that was not asked or may not be known.
         has_outbox: Whether anything waits in the outbox, when the list is not whole.
+        deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -84,6 +85,7 @@ class CacheRead:
     knows_owner: bool = False
     evictions: int | None = None
     has_outbox: bool = False
+    deleted: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,13 @@ class Window:
         exchanges: Oldest first, at most as many as were asked for.
         is_all: Whether the thread has no older ones.
         cutoff: Order key of the thread's last deletion, None if it never was deleted.
+        deleted: The exchanges that were deleted from it last.
     """
 
     exchanges: list[Exchange]
     is_all: bool
     cutoff: UUID | None = None
+    deleted: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,8 @@ class StoreResult:
     foreign: list[Exchange] = field(default_factory=list)
 
 
+# What became of an exchange that was to be deleted: it was there, it was deleted before, or it is not known.
+ExchangeDeletion = Literal["deleted", "gone", "unknown"]
 RepairKind = Literal["thread", "user"]
 
 
@@ -206,6 +212,10 @@ class Cache(Protocol):
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
         """Remember the deletion of threads, and remove what Redis holds of each up to its cutoff."""
+        ...
+
+    def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        """Remember the deletion of exchanges, and remove them from the thread's list and its second place."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
@@ -319,6 +329,32 @@ class Archive(Protocol):
         Raises:
             ThreadNotFound: It is not the `owner`'s; nothing is deleted.
         """
+        ...
+
+    def replace_exchange(
+        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+    ) -> Exchange | None:
+        """Give a stored exchange other texts, and note that L1 has to be told.
+
+        Its revision is the next one, higher than `above` too. Returns the exchange as it is now, with the documents of
+        the texts; None if L2 does not hold it.
+
+        Raises:
+            ThreadNotFound: The thread is not the `owner`'s; nothing is changed.
+            InvalidRecord: PostgreSQL refuses the texts.
+        """
+        ...
+
+    def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
+        """Delete a stored exchange for good, and note that L1 has to be told.
+
+        Raises:
+            ThreadNotFound: The thread is not the `owner`'s; nothing is deleted.
+        """
+        ...
+
+    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of the exchanges were deleted from the thread."""
         ...
 
     def owner(self, thread_id: str) -> ThreadOwner:

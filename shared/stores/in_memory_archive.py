@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.errors import ThreadNotFound, TooManyPreferences
-from shared.models import Exchange, Message, SearchHit, Thread, preferences_fault, title_of
-from shared.stores.base import MessagePosition, Repair, RepairKind, StoreResult, ThreadOwner, Window
+from shared.models import Exchange, Message, SearchHit, Texts, Thread, preferences_fault, title_of
+from shared.stores.base import ExchangeDeletion, MessagePosition, Repair, RepairKind, StoreResult, ThreadOwner, Window
 from shared.stores.in_memory_twin import Twin
 
 
@@ -18,7 +18,7 @@ from shared.stores.in_memory_twin import Twin
 class _Conversation:
     row_id: UUID
     user_id: str | None
-    title: str
+    title: str | None
     created_at: datetime
     updated_at: datetime
     title_is_fixed: bool = False
@@ -45,6 +45,7 @@ class InMemoryArchive(Twin):
         self._preferences: dict[str, dict[str, str]] = {}
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
+        self.deleted_ids: dict[str, set[UUID]] = {}
         self._repairs: dict[tuple[RepairKind, str], datetime] = {}
         self._epochs = 0
         self.healthy_for = 0.0
@@ -59,7 +60,8 @@ class InMemoryArchive(Twin):
         """Return the newest `limit` exchanges."""
         self.begin("window")
         found = self.exchanges(thread_id)
-        return Window(found[-limit:], len(found) <= limit, self.deleted_threads.get(thread_id))
+        deleted = frozenset(self.deleted_ids.get(thread_id, ()))
+        return Window(found[-limit:], len(found) <= limit, self.deleted_threads.get(thread_id), deleted)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""
@@ -74,7 +76,8 @@ class InMemoryArchive(Twin):
         effective: dict[tuple[str, UUID], Exchange] = {}
         for exchange in exchanges:
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
-            if any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs):
+            is_deleted = exchange.exchange_id in self.deleted_ids.get(exchange.thread_id, ())
+            if is_deleted or any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs):
                 erased += 1
                 self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
@@ -99,13 +102,57 @@ class InMemoryArchive(Twin):
         elif exchange.created_at < thread.created_at:
             thread.user_id = exchange.user_id
             thread.title = thread.title if thread.title_is_fixed else title
+        thread.title = title if thread.title is None else thread.title
         thread.created_at = min(thread.created_at, exchange.created_at)
         thread.updated_at = max(thread.updated_at, exchange.created_at)
         thread.documents.update(dict.fromkeys(exchange.document_ids))
         known = thread.exchanges.get(exchange.exchange_id)
-        if known is None or exchange.created_at < known.created_at:
+        if known is None or (-exchange.revision, exchange.created_at) < (-known.revision, known.created_at):
             thread.exchanges[exchange.exchange_id] = exchange
         return known is None
+
+    def replace_exchange(
+        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+    ) -> Exchange | None:
+        """Give a stored exchange other texts under the next revision."""
+        self.begin("replace_exchange")
+        self._require(thread_id, owner)
+        thread = self._conversations.get(thread_id)
+        if thread is None or exchange_id not in thread.exchanges:
+            return None
+        known = thread.exchanges[exchange_id]
+        made = known.revised(texts, max(known.revision, above) + 1)
+        thread.exchanges[exchange_id] = made
+        thread.documents.update(dict.fromkeys(texts.document_ids))
+        self._retitle(thread, known, title_of(texts.user_message))
+        self._repairs["thread", thread_id] = datetime.now(UTC)
+        return made
+
+    def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
+        """Delete a stored exchange for good."""
+        self.begin("delete_exchange")
+        self._require(thread_id, owner)
+        thread = self._conversations.get(thread_id)
+        if exchange_id in self.deleted_ids.get(thread_id, ()):
+            return "gone"
+        if thread is None or exchange_id not in thread.exchanges:
+            return "unknown"
+        known = thread.exchanges.pop(exchange_id)
+        first = next(iter(thread.in_order()), None)
+        self._retitle(thread, known, None if first is None else title_of(first.user_message))
+        self.deleted_ids.setdefault(thread_id, set()).add(exchange_id)
+        self._repairs["thread", thread_id] = datetime.now(UTC)
+        return "deleted"
+
+    @staticmethod
+    def _retitle(thread: _Conversation, titled_by: Exchange, title: str | None) -> None:
+        if not thread.title_is_fixed and thread.title == title_of(titled_by.user_message):
+            thread.title = title
+
+    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of the exchanges were deleted from the thread."""
+        self.begin("deleted_exchanges")
+        return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return what is held under the ids of these."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -42,6 +42,7 @@ class InMemoryCache(Twin):
         self.owners: dict[str, ThreadOwner] = {}
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
+        self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
         # Threads that L2 was seen not to know: their first exchange makes a whole list.
         self._claims: set[str] = set()
@@ -61,6 +62,7 @@ class InMemoryCache(Twin):
             self.owners,
             self.deleted_threads,
             self.deleted_users,
+            self.deleted_exchanges,
             self._threads_of,
             self._claims,
             self._begun,
@@ -93,8 +95,10 @@ class InMemoryCache(Twin):
         exchanges: Sequence[Exchange] = (),
         *,
         only_existing: bool = False,
-        mark: Literal["whole", "unknown", ""] = "",
+        mark: Literal["whole", "whole:older", "unknown", ""] = "",
         cutoff: UUID | None = None,
+        deleted: Collection[UUID] = (),
+        is_stored: bool = False,
     ) -> None:
         merged = merge(
             self.lists.get(thread_id, []),
@@ -103,6 +107,8 @@ class InMemoryCache(Twin):
             only_existing=only_existing,
             mark=mark,
             cutoff=cutoff,
+            deleted=deleted,
+            is_stored=is_stored,
         )
         if merged:
             self.lists[thread_id] = merged
@@ -116,7 +122,8 @@ class InMemoryCache(Twin):
         self.begin("read")
         entries = self.lists.get(thread_id or "", [])[-self._most :]
         decoded = [decode(entry) for entry in entries]
-        messages = [message for message in decoded if message is not None]
+        deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
+        messages = [message for message in decoded if message is not None and message.exchange_id not in deleted]
         is_doubted = f"thread:{thread_id}" in self._doubted
         owner, knows_owner = (None, False) if is_doubted else self._owner(thread_id or "")
         return CacheRead(
@@ -134,6 +141,7 @@ class InMemoryCache(Twin):
             has_outbox=bool(self.outbox_bodies),
             owner=owner,
             knows_owner=knows_owner,
+            deleted=deleted,
         )
 
     def peek(self, thread_id: str) -> CacheRead:
@@ -171,11 +179,16 @@ class InMemoryCache(Twin):
         if overtaken:
             self._merge(thread_id, only_existing=True, cutoff=max(overtaken))
             return max(overtaken)
+        if exchange.exchange_id in self.deleted_exchanges.get(thread_id, ()):
+            return exchange.order
         if thread_id not in self.lists and not is_new:
             self._begun.add(thread_id)
         self._merge(thread_id, [exchange], mark="whole" if is_new else "")
         if not is_drained:
-            self.pending.setdefault(thread_id, {})[exchange.exchange_id] = exchange
+            waiting = self.pending.setdefault(thread_id, {})
+            known = waiting.get(exchange.exchange_id)
+            if known is None or exchange.revision >= known.revision:
+                waiting[exchange.exchange_id] = exchange
         return None
 
     def _owner(self, thread_id: str) -> tuple[str | None, bool]:
@@ -208,12 +221,16 @@ class InMemoryCache(Twin):
             self.deleted_threads[thread_id] = window.cutoff
         if not window.exchanges:
             self._claims.add(thread_id)
+        is_complete = window.is_all or 2 * len(window.exchanges) >= self._most
+        self._note_deleted(thread_id, window.deleted)
         self._merge(
             thread_id,
             window.exchanges,
             only_existing=not window.exchanges,
-            mark="whole" if window.is_all or 2 * len(window.exchanges) >= self._most else "",
+            mark=("whole" if window.is_all else "whole:older") if is_complete else "",
             cutoff=window.cutoff,
+            deleted=self.deleted_exchanges.get(thread_id, ()),
+            is_stored=True,
         )
         self._doubted.discard(f"thread:{thread_id}")
 
@@ -223,7 +240,15 @@ class InMemoryCache(Twin):
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
             self._forget_pending(thread_id, window.cutoff)
-        self._merge(thread_id, window.exchanges, only_existing=True, cutoff=window.cutoff)
+        self._note_deleted(thread_id, window.deleted)
+        self._merge(
+            thread_id,
+            window.exchanges,
+            only_existing=True,
+            cutoff=window.cutoff,
+            deleted=window.deleted,
+            is_stored=True,
+        )
         self._begun.discard(thread_id)
 
     def begun(self, limit: int) -> list[str]:
@@ -235,10 +260,13 @@ class InMemoryCache(Twin):
         """Merge what L2 just took into the lists that exist."""
         self.begin("merge_stored")
         for exchange in exchanges:
-            self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
+            waiting = self.pending.get(exchange.thread_id, {})
+            if exchange.exchange_id in waiting and waiting[exchange.exchange_id].revision <= exchange.revision:
+                del waiting[exchange.exchange_id]
             cutoff = self.deleted_threads.get(exchange.thread_id)
-            if cutoff is None or exchange.order > cutoff:
-                self._merge(exchange.thread_id, [exchange], only_existing=True)
+            is_deleted = exchange.exchange_id in self.deleted_exchanges.get(exchange.thread_id, ())
+            if not is_deleted and (cutoff is None or exchange.order > cutoff):
+                self._merge(exchange.thread_id, [exchange], only_existing=True, is_stored=True)
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these."""
@@ -260,6 +288,20 @@ class InMemoryCache(Twin):
         pending = self.pending.pop(thread_id, {})
         if kept := {name: exchange for name, exchange in pending.items() if exchange.order > cutoff}:
             self.pending[thread_id] = kept
+
+    def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        """Remove exchanges from the thread's list and remember the deletion."""
+        self._late = [each for each in self._late if each[0].key not in {(thread_id, name) for name in exchange_ids}]
+        self.begin("forget_exchanges")
+        self._note_deleted(thread_id, exchange_ids)
+        self._merge(thread_id, only_existing=True, deleted=exchange_ids)
+        self._claims.discard(thread_id)
+
+    def _note_deleted(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        if exchange_ids:
+            self.deleted_exchanges.setdefault(thread_id, set()).update(exchange_ids)
+        for name in exchange_ids:
+            self.pending.get(thread_id, {}).pop(name, None)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""

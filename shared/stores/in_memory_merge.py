@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +24,8 @@ def merge(
     only_existing: bool = False,
     mark: str = "",
     cutoff: UUID | None = None,
+    deleted: Collection[UUID] = (),
+    is_stored: bool = False,
 ) -> list[bytes]:
     """Return what `merge.lua` makes of a list: the plain model that the script is checked against.
 
@@ -32,16 +34,19 @@ def merge(
         exchanges: What to merge into it.
         most: The most messages to keep.
         only_existing: Whether to leave an empty list alone.
-        mark: As the script's: `whole`, an exchange id, `unknown` or ''.
+        mark: As the script's: `whole`, an exchange id, either followed by `:older`, `unknown` or ''.
         cutoff: Order key up to which everything is dropped.
+        deleted: Exchanges whose entries are dropped.
+        is_stored: Whether the exchanges are PostgreSQL's, which decides between two that share a revision.
     """
     if only_existing and not entries:
         return []
-    if cutoff is None and not exchanges:
+    if cutoff is None and not exchanges and not deleted:
         return _marked(list(entries), mark, most)
-    if cutoff is None and _is_newest(entries, exchanges):
+    if cutoff is None and not deleted and _is_newest(entries, exchanges):
         return _marked(_appended(entries, exchanges[0], most), mark, most)
-    return _marked(_rebuilt(entries, exchanges, most, cutoff), mark, most)
+    gone = {str(exchange_id) for exchange_id in deleted}
+    return _marked(_rebuilt(entries, exchanges, most, cutoff, gone, is_stored=is_stored), mark, most)
 
 
 def _appended(entries: Sequence[bytes], exchange: Exchange, most: int) -> list[bytes]:
@@ -51,35 +56,57 @@ def _appended(entries: Sequence[bytes], exchange: Exchange, most: int) -> list[b
     return pushed
 
 
-def _rebuilt(entries: Sequence[bytes], exchanges: Sequence[Exchange], most: int, cutoff: UUID | None) -> list[bytes]:
+def _rebuilt(
+    entries: Sequence[bytes],
+    exchanges: Sequence[Exchange],
+    most: int,
+    cutoff: UUID | None,
+    gone: Collection[str],
+    *,
+    is_stored: bool,
+) -> list[bytes]:
     strangers: list[bytes] = []
-    pairs: dict[str, tuple[str, str, list[bytes]]] = {}
+    pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
     first: tuple[str, str, bytes] | None = None
     for entry in entries:
         head = OWN.match(entry)
         if head is None:
             strangers.append(entry)
             continue
-        exchange_id, order, created_at = (part.decode() for part in head.groups())
+        exchange_id, order, created_at, revision = (part.decode() for part in head.groups(b"0"))
         if ending := _ending(entry):
             first = first or (order, exchange_id, ending)
-        pairs.setdefault(exchange_id, (order, created_at, []))[2].append(_bare(entry))
+        # The highest revision sorts first, then the earliest.
+        rank = -int(revision), created_at
+        pairs.setdefault(exchange_id, (order, rank, []))[2].append(_bare(entry))
     for exchange in exchanges:
-        exchange_id, order, created_at = _place(exchange)
-        if exchange_id not in pairs or created_at < pairs[exchange_id][1]:
-            pairs[exchange_id] = (order, created_at, list(encode(exchange)))
-    in_order = sorted((order, exchange_id, sides) for exchange_id, (order, _, sides) in pairs.items())
+        exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
+        known = pairs[exchange_id][1] if exchange_id in pairs else None
+        if known is None or rank < known or (is_stored and rank == known):
+            pairs[exchange_id] = (str(exchange.order), rank, list(encode(exchange)))
+    in_order = sorted(
+        (order, exchange_id, sides) for exchange_id, (order, _, sides) in pairs.items() if exchange_id not in gone
+    )
     if cutoff is not None:
         strangers = []
         in_order = [pair for pair in in_order if pair[0] > str(cutoff)]
-    merged = (strangers + [entry for _, _, sides in in_order for entry in sides])[-most:]
-    if first is not None and pairs[first[1]][0] == first[0] and merged:
+    untrimmed = strangers + [entry for _, _, sides in in_order for entry in sides]
+    merged = untrimmed[-most:]
+    if first is not None and first[1] in gone:
+        _inherit(merged, first, is_trimmed=len(untrimmed) > most)
+    elif first is not None and pairs[first[1]][0] == first[0] and merged:
         _pass_on(merged, first, most)
     return merged
 
 
-def _place(exchange: Exchange) -> tuple[str, str, str]:
-    return str(exchange.exchange_id), str(exchange.order), format_time(exchange.created_at)
+def _inherit(merged: list[bytes], first: tuple[str, str, bytes], *, is_trimmed: bool) -> None:
+    """Mark what follows a marked entry that was deleted."""
+    order, exchange_id, ending = first
+    for at, entry in enumerate(merged):
+        head = OWN.match(entry)
+        if head is not None and (head[2].decode(), head[1].decode()) > (order, exchange_id):
+            merged[at] = _with(entry, _WHOLE if at or is_trimmed else ending)
+            return
 
 
 def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
@@ -120,11 +147,12 @@ def _with(entry: bytes, ending: bytes) -> bytes:
 
 
 def _marked(entries: list[bytes], mark: str, most: int) -> list[bytes]:
+    has_older, mark = mark.endswith(":older"), mark.removesuffix(":older")
     head = OWN.match(entries[0]) if entries else None
     if head is not None and head[1].decode() == mark:
         mark = "whole"
     if entries and mark == "whole":
-        entries[0] = _with(entries[0], _FIRST if len(entries) < most else _WHOLE)
+        entries[0] = _with(entries[0], _FIRST if len(entries) < most and not has_older else _WHOLE)
     elif entries and mark == "unknown":
         entries[0] = _bare(entries[0])
     return entries

@@ -7,17 +7,22 @@
 -- ARGV[3]  '1': only into a list that exists
 -- ARGV[4]  'whole': nothing is missing from what the list then holds, so its first entry is marked: as the thread's
 --          first, or in a list that is full, as the one from which on nothing is missing; an exchange id: the same, if
---          the first entry is of that exchange; 'unknown': the marks are taken away; '': none of these, but a mark
---          that is there passes on to what follows when its entry leaves the list
+--          the first entry is of that exchange; either followed by ':older': the thread has older ones, so it is
+--          not marked as the first; 'unknown': the marks are taken away; '': none of these, but a mark that is there
+--          passes on to what follows when its entry leaves the list
 -- ARGV[5]  order key of a deletion; entries up to it are dropped; '' for none
--- ARGV[6…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
+-- ARGV[6]  exchanges that were deleted, whose entries are dropped: their ids between commas; '' for none
+-- ARGV[7]  '1': the exchanges are PostgreSQL's, which decides between two that share a revision
+-- ARGV[8…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
 -- Returns the number of messages in the list.
 
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
 local most = tonumber(ARGV[2])
-local mark = ARGV[4]
+local mark, has_older = string.gsub(ARGV[4], ':older$', '')
 local cutoff = ARGV[5]
+local deleted = ARGV[6]
+local is_stored = ARGV[7] == '1'
 local FIRST = ',"first":true}'
 local WHOLE = ',"whole":true}'
 
@@ -32,12 +37,12 @@ if length == 0 and ARGV[3] == '1' then
   return 0
 end
 
--- Id, order key and time of an entry in the project's own form; nil for one of another writer's making.
+-- Id, order key, time and revision of an entry in the project's own form; nil for one of another writer's making.
 local function parse(entry)
-  local id, order, created =
-    string.match(entry, '^{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([0-9TZ:.-]+)"')
+  local id, order, created, rest =
+    string.match(entry, '^{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([0-9TZ:.-]+)"()')
   if id and #id == 36 and #order == 36 and #created == 27 then
-    return id, order, created
+    return id, order, created, tonumber(string.match(entry, '^,"revision":(%d+)', rest) or 0)
   end
 end
 
@@ -61,7 +66,7 @@ local function finish()
     mark = 'whole'
   end
   if head and mark == 'whole' and can_be_marked(head) then
-    local ending = redis.call('LLEN', key) < most and FIRST or WHOLE
+    local ending = has_older == 0 and redis.call('LLEN', key) < most and FIRST or WHOLE
     redis.call('LSET', key, 0, string.sub(unmarked(head), 1, -2) .. ending)
   elseif head and mark == 'unknown' then
     redis.call('LSET', key, 0, unmarked(head))
@@ -72,20 +77,20 @@ local function finish()
   return redis.call('LLEN', key)
 end
 
-if #ARGV == 5 and cutoff == '' then
+if #ARGV == 7 and cutoff == '' and deleted == '' then
   return finish()
 end
 
 -- The usual case: one exchange, newer than all. Its order key is its id, so it cannot be in the list already.
-if #ARGV == 10 and ARGV[6] == ARGV[7] and cutoff == '' then
+if #ARGV == 12 and ARGV[8] == ARGV[9] and cutoff == '' and deleted == '' then
   local tail_order = ''
   if length > 0 then
     local _, order = parse(redis.call('LINDEX', key, -1))
     tail_order = order
   end
-  if tail_order and ARGV[6] > tail_order then
+  if tail_order and ARGV[8] > tail_order then
     local is_passed_on = length + 2 > most and is_marked(redis.call('LINDEX', key, 0) or '')
-    redis.call('RPUSH', key, ARGV[9], ARGV[10])
+    redis.call('RPUSH', key, ARGV[11], ARGV[12])
     redis.call('LTRIM', key, -most, -1)
     if is_passed_on then
       local head = unmarked(redis.call('LINDEX', key, 0))
@@ -103,7 +108,7 @@ local strangers = {}
 -- The first exchange that is marked: from there on nothing is missing, as long as it keeps its place.
 local marked
 for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
-  local id, order, created = parse(entry)
+  local id, order, created, revision = parse(entry)
   if id and is_marked(entry) then
     marked = marked or {id = id, order = order, ending = string.sub(entry, -#FIRST)}
     entry = unmarked(entry)
@@ -114,22 +119,31 @@ for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
     local known = by_id[id].entries
     known[#known + 1] = entry
   else
-    by_id[id] = {id = id, order = order, created = created, entries = {entry}}
+    by_id[id] = {id = id, order = order, created = created, revision = revision, entries = {entry}}
     all[#all + 1] = by_id[id]
   end
 end
 
-for at = 6, #ARGV, 5 do
+-- The highest revision wins, then the earliest, here as in PostgreSQL, so that both layers keep the same one of two.
+local function wins(created, revision, known)
+  if not known.created or revision ~= known.revision then
+    return not known.created or revision > known.revision
+  end
+  return created < known.created or (is_stored and created == known.created)
+end
+
+for at = 8, #ARGV, 5 do
   local order, id, created = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local _, _, _, revision = parse(ARGV[at + 3])
   local known = by_id[id]
   if not known then
     known = {id = id}
     by_id[id] = known
     all[#all + 1] = known
   end
-  -- The earliest wins, here as in PostgreSQL, so that both layers keep the same one of two.
-  if not known.created or created < known.created then
-    known.order, known.created, known.entries = order, created, {ARGV[at + 3], ARGV[at + 4]}
+  if wins(created, revision, known) then
+    known.order, known.created, known.revision = order, created, revision
+    known.entries = {ARGV[at + 3], ARGV[at + 4]}
   end
 end
 
@@ -145,8 +159,12 @@ if cutoff == '' then
   -- Entries of another writer's making have no id: they stay what they are, before everything that has one.
   list = strangers
 end
+local gone = {}
+for id in string.gmatch(deleted, '[^,]+') do
+  gone[id] = true
+end
 for _, exchange in ipairs(all) do
-  if exchange.order > cutoff then
+  if exchange.order > cutoff and not gone[exchange.id] then
     for _, entry in ipairs(exchange.entries) do
       list[#list + 1] = entry
     end
@@ -155,7 +173,20 @@ end
 
 -- Whole exchanges only: what must go is rounded up to the next user's entry by the pairs being pairs.
 local start = math.max(1, #list - most + 1)
-if marked and by_id[marked.id].order == marked.order and #list > 0 then
+if marked and gone[marked.id] then
+  -- What follows the deleted entry takes its mark.
+  local at = start
+  while list[at] do
+    local id, order = parse(list[at])
+    if id and (order > marked.order or (order == marked.order and id > marked.id)) then
+      break
+    end
+    at = at + 1
+  end
+  if list[at] and can_be_marked(list[at]) then
+    list[at] = string.sub(list[at], 1, -2) .. (at == 1 and marked.ending or WHOLE)
+  end
+elseif marked and by_id[marked.id].order == marked.order and #list > 0 then
   local at, ending = start, nil
   local id, order = parse(list[start])
   if id == marked.id then

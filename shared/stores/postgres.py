@@ -13,13 +13,26 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.errors import TooManyPreferences
-from shared.models import Exchange, Message, SearchHit, Thread, format_time, preferences_fault, title_of
-from shared.stores.base import HEALTH_GAP_SECONDS, MessagePosition, Repair, RepairKind, StoreResult, ThreadOwner, Window
+from shared.models import Exchange, Message, SearchHit, Texts, Thread, format_time, preferences_fault, title_of
+from shared.stores import postgres_exchanges
+from shared.stores.base import (
+    HEALTH_GAP_SECONDS,
+    ExchangeDeletion,
+    MessagePosition,
+    Repair,
+    RepairKind,
+    StoreResult,
+    ThreadOwner,
+    Window,
+)
 from shared.stores.postgres_connection import PostgresConnection, sql
+from shared.stores.postgres_exchanges import exchanges_of
 from shared.stores.postgres_owners import claim, owner_of, require_owner
 
 _Connection = psycopg.Connection[DictRow]
 _ROWS_AN_EXCHANGE: Final = 2
+# Of a thread's deleted exchanges, as many as its readers are told of.
+_MOST_DELETED: Final = 1_000
 # Held shared by whoever stores, alone by whoever deletes: what is on its way when a thread is deleted is either there
 # to be deleted, or stored after the tombstone can be seen. One lock for all, because deletions are rare.
 _DELETION_LOCK: Final = 7_215_002
@@ -40,18 +53,21 @@ class PostgresArchive:
 
     def window(self, thread_id: str, limit: int) -> Window:
         """Return the newest `limit` exchanges, and the thread's last deletion."""
-        wanted = {"thread_id": thread_id, "rows": limit * _ROWS_AN_EXCHANGE + 1}
+        wanted = {"thread_id": thread_id, "rows": limit * _ROWS_AN_EXCHANGE + 1, "deleted": _MOST_DELETED}
         rows = self._connection.run(lambda c: c.execute(_WINDOW, wanted).fetchall(), is_one_statement=True)
         cutoff = rows[0]["cutoff"]
-        sides = [row for row in rows if row["exchange_id"] is not None]
+        sides = [row for row in rows if row["position"] is not None]
+        named = {row["exchange_id"] for row in rows if row["position"] is None} - {None}
         is_all = len(sides) <= limit * _ROWS_AN_EXCHANGE
-        return Window(_exchanges(thread_id, reversed(sides[: limit * _ROWS_AN_EXCHANGE])), is_all, cutoff)
+        return Window(
+            exchanges_of(thread_id, reversed(sides[: limit * _ROWS_AN_EXCHANGE])), is_all, cutoff, frozenset(named)
+        )
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread, however old."""
         wanted = {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}
         rows = self._connection.run(lambda c: c.execute(_STORED, wanted).fetchall(), is_one_statement=True)
-        return next(iter(_exchanges(thread_id, rows)), None)
+        return next(iter(exchanges_of(thread_id, rows)), None)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, all or nothing, in two statements and one more if some were there already.
@@ -191,6 +207,7 @@ class PostgresArchive:
                 row["created_at"],
                 row["order_key"],
                 metadata=row["metadata"],
+                revision=row["revision"],
             )
             for row in rows
         ]
@@ -248,6 +265,41 @@ class PostgresArchive:
             return of_user, of_threads
 
         return self._connection.run(work)
+
+    def replace_exchange(
+        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+    ) -> Exchange | None:
+        """Give a stored exchange other texts under the next revision, and note that L1 has to be told."""
+
+        def work(connection: _Connection) -> Exchange | None:
+            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            require_owner(connection, thread_id, owner)
+            made = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
+            if made is not None:
+                # With the change itself, as for a deletion.
+                _note_repairs(connection, "thread", [thread_id])
+            return made
+
+        return self._connection.run(work)
+
+    def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
+        """Delete a stored exchange for good, and note that L1 has to be told."""
+
+        def work(connection: _Connection) -> ExchangeDeletion:
+            connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
+            require_owner(connection, thread_id, owner)
+            outcome = postgres_exchanges.delete(connection, thread_id, exchange_id)
+            if outcome == "deleted":
+                _note_repairs(connection, "thread", [thread_id])
+            return outcome
+
+        return self._connection.run(work)
+
+    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of the exchanges were deleted from the thread."""
+        return self._connection.run(
+            lambda c: postgres_exchanges.deleted_among(c, thread_id, exchange_ids), is_one_statement=True
+        )
 
     def owner(self, thread_id: str) -> ThreadOwner:
         """Return whose the thread is."""
@@ -339,6 +391,7 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         "document_ids": list(exchange.document_ids),
         # As text: the batch is jsonb, which would write it in another form.
         "metadata": exchange.metadata,
+        "revision": exchange.revision,
     }
 
 
@@ -377,26 +430,7 @@ def _stored(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exch
     by_thread: dict[str, list[dict[str, Any]]] = {}
     for row in connection.execute(_STORED, wanted).fetchall():
         by_thread.setdefault(row["thread_id"], []).append(row)
-    return [exchange for thread_id, rows in by_thread.items() for exchange in _exchanges(thread_id, rows)]
-
-
-def _exchanges(thread_id: str, rows: Any) -> list[Exchange]:
-    """Return exchanges from message rows that come in thread order."""
-    found: dict[UUID, dict[int, dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(row["exchange_id"], {})[row["position"]] = row
-    return [
-        Exchange(
-            exchange_id=exchange_id,
-            thread_id=thread_id,
-            user_id=next(iter(sides.values()))["user_id"],
-            user_message=sides[0]["content"] if 0 in sides else "",
-            assistant_message=sides[1]["content"] if 1 in sides else "",
-            created_at=next(iter(sides.values()))["created_at"].astimezone(UTC),
-            metadata=sides[0]["metadata"] if 0 in sides else None,
-        )
-        for exchange_id, sides in found.items()
-    ]
+    return [exchange for thread_id, rows in by_thread.items() for exchange in exchanges_of(thread_id, rows)]
 
 
 def _thread(row: DictRow) -> Thread:

@@ -32,6 +32,7 @@ class PostgresVerify:
                     row["created_at"].astimezone(UTC),
                     row["order_key"],
                     metadata=row["metadata"],
+                    revision=row["revision"],
                 )
             )
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -17,13 +17,25 @@ from shared.settings import MemorySettings
 from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
-from shared.stores.redis_entries import decode, decode_pending, is_whole
-from shared.stores.redis_lists import IS_NEW, Append, Appended, ThreadLists, ids_of, number_of, order_of
+from shared.stores.redis_entries import decode, decode_pending, is_whole, pending_field
+from shared.stores.redis_lists import (
+    IS_NEW,
+    Append,
+    Appended,
+    ThreadLists,
+    drained_fields,
+    ids_of,
+    newest_revisions,
+    number_of,
+    order_of,
+    uuids_of,
+)
 from shared.stores.redis_names import (
     BEGUN,
     EPOCH,
     OUTBOX,
     claim_key,
+    deleted_key,
     drained_key,
     messages_key,
     no_preferences_key,
@@ -175,6 +187,7 @@ class RedisCache:
                 pipe.get(tombstone_key(thread_id))
                 pipe.hvals(pending_key(thread_id))
                 pipe.get(owner_key(thread_id))
+                pipe.smembers(deleted_key(thread_id))
             if user_id is not None:
                 pipe.hgetall(preferences_key(user_id))
                 pipe.exists(no_preferences_key(user_id))
@@ -192,18 +205,20 @@ class RedisCache:
             since = settled = None
         clock = seconds + microseconds / 1e6
         messages, is_all, cutoff, pending = [], False, None, []
-        owner, knows_owner = None, False
+        owner, knows_owner, deleted = None, False, frozenset[UUID]()
         if thread_id is not None:
             entries: list[bytes] = replies[0] or []
-            cutoff = order_of(replies[1])
+            cutoff, deleted = order_of(replies[1]), uuids_of(replies[4] or ())
             decoded = [decode(entry) for entry in entries]
             messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
+            messages = [m for m in messages if m.exchange_id not in deleted]
             is_doubted = self._is_doubted(messages_key(thread_id), self._memory.thread_ttl_seconds)
             is_all = len(messages) == len(entries) and is_whole(entries, most) and not is_doubted
             if not is_doubted:
                 owner, knows_owner = decode_owner(replies[3], cutoff)
             decoded_pending = [decode_pending(thread_id, body) for body in replies[2] or []]
-            pending = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
+            alive = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
+            pending = newest_revisions(e for e in alive if e.exchange_id not in deleted)
         preferences, knows = {}, False
         if user_id is not None:
             preferences = {
@@ -228,6 +243,7 @@ class RedisCache:
             has_outbox=bool(outbox),
             owner=owner,
             knows_owner=knows_owner,
+            deleted=deleted,
         )
 
     def append(
@@ -284,8 +300,8 @@ class RedisCache:
 
     def _forget_drained(self, exchange: Exchange) -> None:
         """Remove an exchange from its second place: the drain was faster than the append."""
-        name = str(exchange.exchange_id)
-        require(self._connection.call(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), name)))
+        field = pending_field(exchange.exchange_id, exchange.revision)
+        require(self._connection.call(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
 
     def _take_back(self, exchange: Exchange, appended: Appended) -> None:
         """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
@@ -318,7 +334,7 @@ class RedisCache:
         users = {exchange.user_id: exchange.order for exchange in window.exchanges if exchange.user_id is not None}
 
         def fill(pipe: Pipeline) -> None:
-            self._restore_tombstone(pipe, thread_id, window.cutoff)
+            self._restore_tombstone(pipe, thread_id, window)
             self._lists.queue_merge(
                 pipe,
                 thread_id,
@@ -326,49 +342,69 @@ class RedisCache:
                 ttl=self._memory.thread_ttl_seconds if window.exchanges else 0,
                 only_existing=not window.exchanges,
                 cutoff=window.cutoff,
+                deleted=window.deleted,
+                is_stored=True,
             )
             for user_id, newest in users.items():
                 self._lists.queue_user(pipe, user_id, thread_id, newest)
+            pipe.smembers(deleted_key(thread_id))
             pipe.get(tombstone_key(thread_id))
             pipe.lindex(key, 0)
             pipe.get(claim_key(thread_id))
 
-        *_, tombstone, head, held = self._call(fill)
-        cutoff = order_of(tombstone)
-        if cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges):
+        *_, members, tombstone, head, held = self._call(fill)
+        cutoff, deleted = order_of(tombstone), uuids_of(members)
+        overtaken = [each.exchange_id for each in window.exchanges if each.exchange_id in deleted]
+        if overtaken or (cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges)):
             # Deleted since L2 was asked.
-            self._call(lambda p: self._lists.queue_merge(p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff))
+            self._call(
+                lambda p: self._lists.queue_merge(
+                    p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff, deleted=overtaken
+                )
+            )
         elif is_complete and (lease is None or held == lease.encode()):
-            self._call(lambda p: self._declare_whole(p, thread_id, head, lease))
+            self._call(lambda p: self._declare_whole(p, thread_id, head, lease, has_older=not window.is_all))
         self._trust(key)
 
-    def _declare_whole(self, pipe: Pipeline, thread_id: str, head: bytes | None, lease: str | None) -> None:
+    def _declare_whole(
+        self, pipe: Pipeline, thread_id: str, head: bytes | None, lease: str | None, *, has_older: bool
+    ) -> None:
         """Mark the list whole if it still begins with `head`; if there is none, the thread is new."""
         if head is not None:
             message = decode(head)
             mark = str(message.exchange_id) if message is not None and message.exchange_id else "whole"
-            self._lists.queue_mark(pipe, thread_id, mark)
+            # A list that a deletion shortens meanwhile must not be taken for the thread's beginning.
+            self._lists.queue_mark(pipe, thread_id, f"{mark}:older" if has_older else mark)
         elif lease is None:
             pipe.set(claim_key(thread_id), IS_NEW, ex=_CLAIM_SECONDS)
         else:
             pipe.eval(CONFIRM_CLAIM, 1, claim_key(thread_id), lease, IS_NEW, _CLAIM_SECONDS)
 
-    def _restore_tombstone(self, pipe: Pipeline, thread_id: str, cutoff: UUID | None) -> None:
-        if cutoff is not None:
-            pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+    def _restore_tombstone(self, pipe: Pipeline, thread_id: str, window: Window) -> None:
+        if window.cutoff is not None:
+            pipe.set(tombstone_key(thread_id), str(window.cutoff), ex=_TOMBSTONE_SECONDS)
+        self._lists.queue_deleted(pipe, thread_id, window.deleted)
 
     def repair_thread(self, thread_id: str, window: Window) -> None:
         """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
 
         def fill(pipe: Pipeline) -> None:
-            self._restore_tombstone(pipe, thread_id, window.cutoff)
-            self._lists.queue_merge(pipe, thread_id, window.exchanges, ttl=0, only_existing=True, cutoff=window.cutoff)
+            self._restore_tombstone(pipe, thread_id, window)
+            self._lists.queue_merge(
+                pipe,
+                thread_id,
+                window.exchanges,
+                ttl=0,
+                only_existing=True,
+                cutoff=window.cutoff,
+                deleted=window.deleted,
+                is_stored=True,
+            )
             pipe.srem(BEGUN, thread_id)
             pipe.hvals(pending_key(thread_id))
 
         bodies = self._call(fill)[-1]
-        if window.cutoff is not None:
-            self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff})
+        self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff}, window.deleted)
 
     def begun(self, limit: int) -> list[str]:
         """Return threads whose list was begun by an exchange; `repair_thread` crosses them off.
@@ -387,27 +423,29 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             for thread_id, batch in threads.items():
-                self._lists.queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True)
+                self._lists.queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True, is_stored=True)
                 pipe.get(tombstone_key(thread_id))
-                names = [str(exchange.exchange_id) for exchange in batch]
+                fields = drained_fields(batch)
+                pipe.smembers(deleted_key(thread_id))
                 # Before the removal: an append that comes after it finds here that its exchange is drained.
-                pipe.sadd(drained_key(thread_id), *names)
+                pipe.sadd(drained_key(thread_id), *fields)
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
-                pipe.hdel(pending_key(thread_id), *names)
+                pipe.hdel(pending_key(thread_id), *fields)
                 pipe.delete(claim_key(thread_id))
 
         if not threads:
             return
         replies = self._call(fill)
-        overtaken = {
-            thread_id: cutoff
-            for (thread_id, batch), reply in zip(threads.items(), replies[1::6], strict=True)
-            if (cutoff := order_of(reply)) is not None and any(exchange.order <= cutoff for exchange in batch)
-        }
+        overtaken: dict[str, tuple[UUID | None, list[UUID]]] = {}
+        for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::7], replies[2::7], strict=True):
+            cutoff, deleted = order_of(tombstone), uuids_of(members)
+            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
+            if gone or (cutoff is not None and any(exchange.order <= cutoff for exchange in batch)):
+                overtaken[thread_id] = cutoff, gone
 
         def clean(pipe: Pipeline) -> None:
-            for thread_id, cutoff in overtaken.items():
-                self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+            for thread_id, (cutoff, gone) in overtaken.items():
+                self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff, deleted=gone)
 
         if overtaken:
             self._call(clean)
@@ -453,21 +491,45 @@ class RedisCache:
         bodies = dict(zip(cutoffs, self._call(fill, is_read=True)[4::5], strict=True))
         self._forget_pending(bodies, cutoffs)
 
-    def _forget_pending(self, bodies: Mapping[str, list[bytes] | None], cutoffs: Mapping[str, UUID]) -> None:
-        """Remove undrained exchanges up to each thread's cutoff; what comes later finds the tombstone."""
+    def _forget_pending(
+        self,
+        bodies: Mapping[str, list[bytes] | None],
+        cutoffs: Mapping[str, UUID | None],
+        deleted: Collection[UUID] = (),
+    ) -> None:
+        """Remove undrained exchanges that a deletion reaches; what comes later finds the tombstone."""
         gone: dict[str, list[str]] = {}
         for thread_id, cutoff in cutoffs.items():
             pending = [decode_pending(thread_id, body) for body in bodies[thread_id] or []]
-            names = [str(each.exchange_id) for each in pending if each is not None and each.order <= cutoff]
-            if names:
-                gone[thread_id] = names
+            fields = [
+                pending_field(each.exchange_id, each.revision)
+                for each in pending
+                if each is not None and (each.exchange_id in deleted or (cutoff is not None and each.order <= cutoff))
+            ]
+            if fields:
+                gone[thread_id] = fields
 
         def fill(pipe: Pipeline) -> None:
-            for thread_id, names in gone.items():
-                pipe.hdel(pending_key(thread_id), *names)
+            for thread_id, fields in gone.items():
+                pipe.hdel(pending_key(thread_id), *fields)
 
         if gone:
             self._call(fill)
+
+    def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        """Remember the deletion of exchanges, then remove them: a merge in between finds the one or is removed."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_deleted(pipe, thread_id, exchange_ids)
+            self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, deleted=exchange_ids)
+            pipe.delete(claim_key(thread_id))
+            pipe.hkeys(pending_key(thread_id))
+
+        self._forget_local(lambda e: e.thread_id == thread_id and e.exchange_id in exchange_ids)
+        names = {str(exchange_id).encode() for exchange_id in exchange_ids}
+        fields = [field for field in self._call(fill)[-1] if field.partition(b":")[0] in names]
+        if fields:
+            self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *fields))
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Remember the deletion, remove the preferences, and return the threads the user wrote to until then."""

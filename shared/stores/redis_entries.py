@@ -17,18 +17,23 @@ from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
 # How an entry of this project's begins, with its id, order key and time.
-OWN: Final = re.compile(rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"')
+OWN: Final = re.compile(
+    rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
+    rb'(?:,"revision":([0-9]{1,10}))?'
+)
 _FIRST: Final = b',"first":true}'
 _WHOLE: Final = b',"whole":true}'
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
-    """Return the user's and the assistant's entry. The first three fields stand in the order the script expects."""
-    head = {
+    """Return the user's and the assistant's entry. The first fields stand in the order the script expects."""
+    head: dict[str, object] = {
         "exchange_id": str(exchange.exchange_id),
         "order": str(exchange.order),
         "created_at": format_time(exchange.created_at),
     }
+    if exchange.revision:
+        head["revision"] = exchange.revision
     user: dict[str, object] = {**head, "role": "user", "content": exchange.user_message}
     if exchange.user_id is not None:
         user["user_id"] = exchange.user_id
@@ -40,6 +45,11 @@ def encode(exchange: Exchange) -> tuple[bytes, bytes]:
 def script_arguments(exchange: Exchange) -> list[str | bytes]:
     """Return the five arguments an exchange is to `merge.lua`."""
     return [str(exchange.order), str(exchange.exchange_id), format_time(exchange.created_at), *encode(exchange)]
+
+
+def pending_field(exchange_id: UUID, revision: int) -> str:
+    """Return the field of one revision of an exchange in the thread's second place: draining one leaves the next."""
+    return f"{exchange_id}:{revision}" if revision else str(exchange_id)
 
 
 def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
@@ -60,7 +70,8 @@ def decode(entry: bytes) -> Message | None:
     try:
         fields = orjson.loads(entry)
         role, content = _text(fields["role"]), _text(fields["content"])
-        if OWN.match(entry) is None:
+        own = OWN.match(entry)
+        if own is None:
             return Message(role, content)
         return Message(
             role=role,
@@ -70,6 +81,7 @@ def decode(entry: bytes) -> Message | None:
             order=UUID(fields["order"]),
             user_id=_text(fields["user_id"]) if "user_id" in fields else None,
             metadata=_metadata(fields["metadata"]) if "metadata" in fields else None,
+            revision=int(own[4] or 0),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         # Somebody else wrote it. The list is not whole without it, so the caller asks L2.

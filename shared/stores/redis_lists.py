@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -12,10 +13,11 @@ from shared.ids import milliseconds_of
 from shared.models import Exchange, id_fault
 from shared.settings import MemorySettings
 from shared.stores.redis_connection import Pipeline
-from shared.stores.redis_entries import encode, forms, script_arguments
+from shared.stores.redis_entries import encode, forms, pending_field, script_arguments
 from shared.stores.redis_names import (
     OUTBOX,
     claim_key,
+    deleted_key,
     drained_key,
     messages_key,
     pending_key,
@@ -31,6 +33,9 @@ IS_NEW: Final = "new"
 _ONE_EXCHANGE: Final = 2
 # Among the replies to an append, after those about deletions.
 _DRAINED_AT: Final = 2
+# Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
+_DELETED_SECONDS: Final = 21 * 86_400
+_MOST_FIELDS: Final = 100
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 
 
@@ -51,6 +56,25 @@ def ids_of(members: Iterable[bytes]) -> list[str]:
     """Return the ids among a set's members; there are no others unless somebody else put them there."""
     texts = (member.decode("utf-8", "surrogateescape") for member in members)
     return [text for text in texts if id_fault(text) is None]
+
+
+def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
+    """Return the exchange ids among a set's members; there are no others unless another program put them there."""
+    found = set()
+    for member in members:
+        with suppress(ValueError):
+            found.add(UUID(member.decode("ascii", "replace")))
+    return frozenset(found)
+
+
+def newest_revisions(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Return exchanges, of each the highest revision, in the order of their first."""
+    found: dict[UUID, Exchange] = {}
+    for exchange in exchanges:
+        known = found.get(exchange.exchange_id)
+        if known is None or exchange.revision > known.revision:
+            found[exchange.exchange_id] = exchange
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +111,13 @@ class Append:
 
     def outcome(self, replies: Sequence[Any]) -> Appended:
         """Read the replies to what `ThreadLists.queue_append` queued."""
-        claim, length, tombstone, *others = replies[int(self.in_outbox) :]
+        claim, length, tombstone, is_deleted, *others = replies[int(self.in_outbox) :]
         of_thread = order_of(tombstone)
         of_user = order_of(others.pop(0)) if self.exchange.user_id is not None else None
         cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= self.exchange.order]
+        if is_deleted:
+            # The deletion of this exchange alone reaches as far as the exchange itself.
+            cutoffs.append(self.exchange.order)
         is_new = claim == IS_NEW.encode()
         return Appended(
             is_new_thread=is_new,
@@ -107,7 +134,7 @@ class ThreadLists:
     def __init__(self, memory: MemorySettings) -> None:
         self._memory = memory
 
-    def queue_merge(
+    def queue_merge(  # noqa: PLR0913 - the arguments of the script
         self,
         pipe: Pipeline,
         thread_id: str,
@@ -117,6 +144,8 @@ class ThreadLists:
         only_existing: bool = False,
         mark: str = "",
         cutoff: UUID | None = None,
+        deleted: Collection[UUID] = (),
+        is_stored: bool = False,
     ) -> None:
         """Queue `merge.lua`, which says what the arguments mean; one reply, the number of messages in the list."""
         arguments: list[str | bytes | int] = [
@@ -125,6 +154,8 @@ class ThreadLists:
             int(only_existing),
             mark,
             str(cutoff or ""),
+            ",".join(str(exchange_id) for exchange_id in deleted),
+            int(is_stored),
         ]
         for exchange in exchanges:
             arguments.extend(script_arguments(exchange))
@@ -144,12 +175,14 @@ class ThreadLists:
         pipe.getdel(claim_key(thread_id))
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         pipe.get(tombstone_key(thread_id))
+        pipe.sismember(deleted_key(thread_id), str(exchange.exchange_id))
         if user_id is not None:
             pipe.get(user_tombstone_key(user_id))
         if not append.is_drained:
-            pipe.hset(pending_key(thread_id), str(exchange.exchange_id), exchange.to_wire())
+            field = pending_field(exchange.exchange_id, exchange.revision)
+            pipe.hset(pending_key(thread_id), field, exchange.to_wire())
             pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
-            pipe.sismember(drained_key(thread_id), str(exchange.exchange_id))
+            pipe.sismember(drained_key(thread_id), field)
         if user_id is not None:
             self.queue_user(pipe, user_id, thread_id, exchange.order)
             pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
@@ -168,4 +201,19 @@ class ThreadLists:
             # Another user's exchanges in the thread stay: this one goes by its value, marked or not.
             for form in forms(entry):
                 pipe.lrem(messages_key(thread_id), 0, form.decode())
-        pipe.hdel(pending_key(thread_id), str(exchange.exchange_id))
+        pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))
+
+    def queue_deleted(self, pipe: Pipeline, thread_id: str, deleted: Collection[UUID]) -> None:
+        """Queue the note that exchanges were deleted from a thread; two replies, none where there are none."""
+        if deleted:
+            pipe.sadd(deleted_key(thread_id), *map(str, deleted))
+            pipe.expire(deleted_key(thread_id), _DELETED_SECONDS)
+
+
+def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
+    """Return the fields of what waited for the drain, now that PostgreSQL holds these exchanges."""
+    fields = []
+    for exchange in exchanges:
+        first = max(1, exchange.revision - _MOST_FIELDS)
+        fields += [pending_field(exchange.exchange_id, number) for number in (0, *range(first, exchange.revision + 1))]
+    return fields

@@ -7,8 +7,8 @@ from shared.models import Exchange
 from shared.stores.look import ListLook, Waiting
 from shared.stores.redis_connection import RedisConnection, require, without_strangers
 from shared.stores.redis_entries import decode, decode_pending
-from shared.stores.redis_lists import order_of
-from shared.stores.redis_names import OUTBOX, messages_key, pending_key, tombstone_key
+from shared.stores.redis_lists import newest_revisions, order_of, uuids_of
+from shared.stores.redis_names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
 
 
 class RedisLook:
@@ -20,7 +20,7 @@ class RedisLook:
     def thread(self, thread_id: str, most: int) -> ListLook:
         """Look at the newest `most` messages of a thread's list."""
         key = messages_key(thread_id)
-        entries, length, ttl, tombstone, pending = require(
+        entries, length, ttl, tombstone, pending, members = require(
             without_strangers(
                 self._connection.call(
                     lambda pipe: [
@@ -29,19 +29,23 @@ class RedisLook:
                         pipe.pttl(key),
                         pipe.get(tombstone_key(thread_id)),
                         pipe.hvals(pending_key(thread_id)),
+                        pipe.smembers(deleted_key(thread_id)),
                     ]
                 )
             )
         )
-        cutoff = order_of(tombstone)
-        messages = [message for message in map(decode, entries or []) if message is not None]
+        cutoff, deleted = order_of(tombstone), uuids_of(members or ())
+        decoded = [message for message in map(decode, entries or []) if message is not None]
+        messages = [message for message in decoded if message.exchange_id not in deleted]
         waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
         return ListLook(
             messages=[m for m in messages if cutoff is None or m.order is None or m.order > cutoff],
             length=length or 0,
             # Redis' own way to say that there is no key, or no end to its life: a negative number.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
-            pending=[each for each in waiting if cutoff is None or each.order > cutoff],
+            pending=newest_revisions(
+                each for each in waiting if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
+            ),
         )
 
     def outbox(self) -> Waiting:

@@ -24,6 +24,11 @@ def tombstone_key(thread_id: str) -> str:
     return f"thread:{thread_id}:tombstone"
 
 
+def deleted_key(thread_id: str) -> str:
+    """A set of the ids of exchanges that were deleted from a thread."""
+    return f"thread:{thread_id}:deleted"
+
+
 def owner_key(thread_id: str) -> str:
     """Whose a thread is, as PostgreSQL said."""
     return f"thread:{thread_id}:owner"

@@ -37,7 +37,7 @@ from shared.stores.redis_look import RedisLook
 from tests.support.api import Api
 from tests.support.exchanges import exchange
 from tests.support.issuer import OPERATOR, Issuer, bearer, new_key, signed_with_public_key, unsigned
-from tests.support.routes import SAMPLES, Sample
+from tests.support.routes import EXCHANGE, SAMPLES, Sample
 
 THREAD, SECRET = "anas-thread", "secret"
 MakeProcess = Callable[..., Memory]
@@ -58,12 +58,17 @@ NEEDS_POSTGRES: Final = {
     "GET /threads/{thread_id:path}",
     "PATCH /threads/{thread_id:path}",
     "DELETE /threads/{thread_id:path}",
+    "DELETE /threads/{thread_id:path}/exchanges/{exchange_id}",
     "PUT /users/{user_id:path}/preferences",
     "PATCH /users/{user_id:path}/preferences",
     "DELETE /users/{user_id:path}/preferences",
     "DELETE /users/{user_id:path}",
 }
-NEEDS_REDIS: Final = {"DELETE /threads/{thread_id:path}", "DELETE /users/{user_id:path}"}
+NEEDS_REDIS: Final = {
+    "DELETE /threads/{thread_id:path}",
+    "DELETE /threads/{thread_id:path}/exchanges/{exchange_id}",
+    "DELETE /users/{user_id:path}",
+}
 
 
 @dataclass
@@ -97,9 +102,10 @@ class World:
         """Return a user's header."""
         return bearer(self.issuer.token(user_id, **claims))
 
-    def say(self, user_id: str, thread_id: str = THREAD, text: str = SECRET) -> int:
+    def say(self, user_id: str, thread_id: str = THREAD, text: str = SECRET, exchange_id: str | None = None) -> int:
         """Keep an exchange of a user's in a thread; return the answer's status."""
         body = {"thread_id": thread_id, "user_message": f"{text} question", "assistant_message": f"{text} answer"}
+        body |= {} if exchange_id is None else {"exchange_id": exchange_id}
         return self.app.ask("POST", "/invoked", body, headers=self.bearer(user_id)).status_code
 
     def drain(self) -> list[str]:
@@ -131,8 +137,8 @@ def world(make_world: Callable[[], World]) -> World:
     made = make_world()
     ana = made.bearer("ana")
     assert made.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
-    for _ in range(2):
-        assert made.say("ana") == 202
+    for exchange_id in (EXCHANGE, None):
+        assert made.say("ana", exchange_id=exchange_id) == 202
     assert made.drain() == []
     assert made.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana).json()["source"] == "redis"
     return made
@@ -148,7 +154,7 @@ def bring_about(
         if situation == "miss":
             redis_client.flushall()
         elif situation == "queued":
-            assert world.say("ana", "new") == 202
+            assert world.say("ana", "new", exchange_id=EXCHANGE) == 202
             return "new"
         elif situation == "redis down":
             valkey.kill()

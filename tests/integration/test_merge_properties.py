@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 from uuid import UUID
@@ -18,7 +18,7 @@ from shared import stores
 from shared.models import Exchange, Message
 from shared.stores.in_memory import merge
 from shared.stores.redis_entries import decode, is_first, script_arguments
-from tests.support.strategies import colliding_exchanges, time_ordered
+from tests.support.strategies import colliding_exchanges, known_ids, time_ordered
 
 SCRIPT = (Path(stores.__file__).parent / "merge.lua").read_text()
 KEY = "list"
@@ -51,11 +51,14 @@ class List:
         only_existing: bool = False,
         mark: str = "",
         cutoff: UUID | None = None,
+        deleted: Collection[UUID] = (),
+        is_stored: bool = False,
         ttl: int = 0,
     ) -> None:
         """Run the script."""
         arguments = [part for exchange in exchanges for part in script_arguments(exchange)]
-        head: list[str | int] = [ttl, most, int(only_existing), mark, str(cutoff or "")]
+        gone = ",".join(str(exchange_id) for exchange_id in deleted)
+        head: list[str | int] = [ttl, most, int(only_existing), mark, str(cutoff or ""), gone, int(is_stored)]
         assert self._merge(keys=[KEY], args=[*head, *arguments]) == self._client.llen(KEY)
 
     def entries(self) -> list[bytes]:
@@ -96,19 +99,21 @@ def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
 
 
 def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
-    """Return what belongs into the list: of each id the earliest, of those the newest, in thread order."""
-    earliest: dict[UUID, Exchange] = {}
-    for exchange in sorted(exchanges, key=lambda each: each.created_at, reverse=True):
-        earliest[exchange.exchange_id] = exchange
-    in_order = sorted(earliest.values(), key=lambda each: (each.order, each.exchange_id))
+    """Return what belongs into the list: of each id the winner, of those the newest, in thread order."""
+    winners: dict[UUID, Exchange] = {}
+    for exchange in sorted(exchanges, key=lambda each: (-each.revision, each.created_at), reverse=True):
+        winners[exchange.exchange_id] = exchange
+    in_order = sorted(winners.values(), key=lambda each: (each.order, each.exchange_id))
     return [message for exchange in in_order for message in exchange.messages][-most:]
 
 
 steps = st.tuples(
     st.one_of(moving, st.lists(colliding_exchanges(), min_size=1, max_size=1)),
     st.booleans(),
-    st.sampled_from(["whole", "unknown", ""]) | time_ordered().map(str),
+    st.sampled_from(["whole", "whole:older", "unknown", ""]) | time_ordered().map(str),
     st.none() | time_ordered(),
+    st.lists(known_ids(), max_size=2),
+    st.booleans(),
 )
 
 
@@ -116,20 +121,24 @@ steps = st.tuples(
 @given(st.lists(steps, max_size=6), windows, st.lists(FOREIGN, max_size=3), st.lists(FOREIGN, max_size=1))
 def test_the_script_does_what_the_model_does(
     real: List,
-    steps: list[tuple[list[Exchange], bool, str, UUID | None]],
+    steps: list[tuple[list[Exchange], bool, str, UUID | None, list[UUID], bool]],
     most: int,
     before: list[bytes],
     between: list[bytes],
 ) -> None:
-    """Byte by byte, with any batches, marks, cutoffs, windows and foreign entries."""
+    """Byte by byte, with any batches, marks, deletions, windows and foreign entries."""
     real.begin(before)
     model = list(before)
-    for number, (batch, only_existing, mark, cutoff) in enumerate(steps):
+    for number, (batch, only_existing, mark, cutoff, deleted, is_stored) in enumerate(steps):
         if number == 1 and between and model:
             real._client.rpush(KEY, *between)
             model += between
-        real.merge(batch, most, only_existing=only_existing, mark=mark, cutoff=cutoff)
-        model = merge(model, batch, most=most, only_existing=only_existing, mark=mark, cutoff=cutoff)
+        if len({each.exchange_id for each in batch}) == len(batch):
+            # PostgreSQL holds one exchange under an id.
+            real.merge(batch, most, is_stored=is_stored)
+            model = merge(model, batch, most=most, is_stored=is_stored)
+        real.merge(batch, most, only_existing=only_existing, mark=mark, cutoff=cutoff, deleted=deleted)
+        model = merge(model, batch, most=most, only_existing=only_existing, mark=mark, cutoff=cutoff, deleted=deleted)
         assert real.entries() == model
 
 
@@ -151,7 +160,7 @@ def test_the_order_of_merges_does_not_matter(
 
 @relaxed
 @given(moving, st.randoms(use_true_random=False))
-def test_the_earliest_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
+def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
     """Also where that moves the exchange to an earlier place in the thread."""
     results = []
     for attempt in range(3):

@@ -24,7 +24,7 @@ Store = Literal["redis", "postgres", "queue"]
 Kind = Literal["before", "after", "part", "twice", "refused"]
 _READS = {
     *("TIME", "HMGET", "LRANGE", "LINDEX", "LLEN", "GET", "HGET"),
-    *("HVALS", "HGETALL", "EXISTS", "ZRANGE", "PING", "INFO"),
+    *("HVALS", "HGETALL", "HKEYS", "EXISTS", "ZRANGE", "SMEMBERS", "SISMEMBER", "PING", "INFO"),
 }
 _T = TypeVar("_T")
 

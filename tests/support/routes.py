@@ -11,6 +11,8 @@ from fastapi.routing import APIRoute
 
 from functions.agent.auth import is_open
 
+# The exchange that routes of one exchange are about; in a thread only if the test has put it there.
+EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"
 Names = Literal["nobody", "body", "query", "path"]
 
 
@@ -42,7 +44,7 @@ class Sample:
     def path(self, thread_id: str, user_id: str) -> str:
         """Return the path for a thread and a user."""
         path = self.route.split()[1].replace(":path", "")
-        return path.format(thread_id=quote(thread_id, safe=""), user_id=quote(user_id, safe=""))
+        return path.format(thread_id=quote(thread_id, safe=""), user_id=quote(user_id, safe=""), exchange_id=EXCHANGE)
 
     def body(self, thread_id: str, user_id: str | None = None) -> dict[str, Any] | None:
         """Return the body, which names this user if one is given."""
@@ -71,12 +73,19 @@ SAMPLES: Final = (
     Sample("GET /threads/{thread_id:path}/messages", is_on_thread=True),
     Sample("GET /threads/{thread_id:path}/layers", is_on_thread=True),
     Sample("GET /status", is_for_operators=True),
+    Sample(
+        "PUT /threads/{thread_id:path}/exchanges/{exchange_id}",
+        {"user_message": "secret question", "assistant_message": "secret answer"},
+        is_on_thread=True,
+        success=202,
+    ),
     Sample("PATCH /threads/{thread_id:path}", {"title": "secret title"}, is_on_thread=True),
     Sample("GET /users/{user_id:path}/preferences", names_user="path"),
     Sample("PUT /users/{user_id:path}/preferences", {"tone": "dry"}, names_user="path"),
     Sample("PATCH /users/{user_id:path}/preferences", {"tone": "kind"}, names_user="path"),
     Sample("DELETE /users/{user_id:path}/preferences", names_user="path", success=204),
     # Last, because nothing is left after them.
+    Sample("DELETE /threads/{thread_id:path}/exchanges/{exchange_id}", is_on_thread=True, success=204),
     Sample("DELETE /threads/{thread_id:path}", is_on_thread=True, success=204),
     Sample("DELETE /users/{user_id:path}", names_user="path", success=204),
 )

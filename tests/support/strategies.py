@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from shared.metadata import encode_metadata
-from shared.models import Exchange, id_fault
+from shared.models import MAX_REVISION, Exchange, id_fault
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,14 +48,24 @@ def colliding_exchanges(draw: st.DrawFn, *, is_moving: bool = False) -> Exchange
     With `is_moving`, ids that carry no time come at several times, and so at several places of the thread.
     """
     number = draw(st.integers(1, 6))
-    exchange_id = draw(st.one_of(time_ordered(), st.just(UUID(int=0x4 << 76 | 0b10 << 62 | number))))
+    exchange_id = draw(st.one_of(time_ordered(), st.just(_random_id(number))))
     created_at = START + timedelta(microseconds=draw(st.sampled_from([0, 1, 999, 1_000, 2_500, 5_000])))
     if exchange_id.version != 7 and not is_moving:
         created_at = START + timedelta(microseconds=number * 900)
-    # What happened at one time is one text, so that two of the same id and time are the same exchange.
-    text = f"{exchange_id} {created_at.microsecond}"
+    revision = draw(st.sampled_from([0, 0, 0, 1, 2]))
+    # What happened at one time is one text, so that two of the same id, time and revision are the same exchange.
+    text = f"{exchange_id} {created_at.microsecond} {revision}"
     user_id = "ana" if exchange_id.int % 2 else None
-    return Exchange(exchange_id, "t", user_id, f"q {text}", f"a {text}", created_at)
+    return Exchange(exchange_id, "t", user_id, f"q {text}", f"a {text}", created_at, revision=revision)
+
+
+def _random_id(number: int) -> UUID:
+    return UUID(int=0x4 << 76 | 0b10 << 62 | number)
+
+
+def known_ids() -> st.SearchStrategy[UUID]:
+    """Return an id that one of `colliding_exchanges` may have."""
+    return st.one_of(time_ordered(), st.integers(1, 6).map(_random_id))
 
 
 @st.composite
@@ -70,4 +80,5 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         created_at=draw(moments),
         document_ids=tuple(draw(st.lists(names, max_size=3))),
         metadata=draw(st.none() | objects.map(encode_metadata)),
+        revision=draw(st.sampled_from([0, 0, 1, MAX_REVISION])),
     )

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from tests.support.api import Api, problem
 from tests.support.issuer import OPERATOR, Issuer, bearer
-from tests.support.routes import SAMPLES, Sample, guarded_routes
+from tests.support.routes import EXCHANGE, SAMPLES, Sample, guarded_routes
 
 OPEN = ("/", "/health", "/openapi.json", "/docs", "/docs/swagger-ui.css")
 each_route = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.route)
@@ -75,7 +75,12 @@ def test_a_token_that_is_not_believed(guarded_api: Api, issuer: Issuer, sample: 
 @each_route
 def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
     """Named or not, it is the same."""
-    guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=bearer(issuer.token("ana")))
+    guarded_api.ask(
+        "POST",
+        "/run",
+        {"prompt": "Hello", "thread_id": "t", "exchange_id": EXCHANGE},
+        headers=bearer(issuer.token("ana")),
+    )
     guarded_api.archive.store(guarded_api.queue.take())
     for is_named in (False, True):
         status, text = _ask(guarded_api, sample, bearer(issuer.token("ana")), is_named=is_named)
@@ -106,7 +111,12 @@ def test_another_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
 @pytest.mark.parametrize("claim", [{"scope": f"openid {OPERATOR}"}, {"scp": [OPERATOR]}, {"scp": OPERATOR}])
 def test_an_operator(guarded_api: Api, issuer: Issuer, sample: Sample, claim: dict[str, Any]) -> None:
     """May act for anybody."""
-    guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=bearer(issuer.token("ana")))
+    guarded_api.ask(
+        "POST",
+        "/run",
+        {"prompt": "Hello", "thread_id": "t", "exchange_id": EXCHANGE},
+        headers=bearer(issuer.token("ana")),
+    )
     guarded_api.archive.store(guarded_api.queue.take())
     status, text = _ask(guarded_api, sample, bearer(issuer.token("ops", **claim)), is_named=True)
     assert status == sample.success, text

@@ -1,5 +1,5 @@
 -- A page of a thread's messages in thread order, from a place in it.
-select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at
+select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at, m.revision
 from messages m
 where m.conversation_id = (
         select id from conversations

@@ -5,7 +5,7 @@ with input as materialized (
     from jsonb_to_recordset(%(batch)s::jsonb) as r (
         number int, exchange_id uuid, order_key uuid, thread_id text, user_id text, title text,
         user_message text, assistant_message text, created_at timestamptz, document_ids jsonb,
-        metadata text
+        metadata text, revision int
     )
 ),
 undeleted as (
@@ -13,7 +13,8 @@ undeleted as (
     from input i
     left join thread_tombstones t on t.thread_id = i.thread_id
     left join user_tombstones u on u.user_id = i.user_id
-    where (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
+    left join exchange_tombstones e on e.thread_id = i.thread_id and e.exchange_id = i.exchange_id
+    where e.exchange_id is null and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
 ),
 -- Where somebody has claimed the thread, nobody else's exchange gets into it.
 alive as (
@@ -22,9 +23,11 @@ alive as (
     left join thread_owners o on o.thread_id = d.thread_id
     where o.thread_id is null or o.user_id is not distinct from d.user_id
 ),
--- The same exchange twice in one batch: the earliest wins, as it does across batches and in Redis.
+-- The same exchange twice in one batch: the highest revision wins, then the earliest, as it does across batches and in
+-- Redis.
 single as (
-    select distinct on (thread_id, exchange_id) * from alive order by thread_id, exchange_id, created_at
+    select distinct on (thread_id, exchange_id) * from alive
+    order by thread_id, exchange_id, revision desc, created_at
 ),
 -- A thread's user and title are those of the exchange accepted first: that is not for a caller's choice of id to say.
 threads as (
@@ -50,8 +53,8 @@ conversation as (
     returning c.id, c.thread_id
 ),
 written as (
-    insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at)
-    select c.id, s.exchange_id, side.position, side.role, side.content, side.metadata, s.created_at
+    insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at, revision)
+    select c.id, s.exchange_id, side.position, side.role, side.content, side.metadata, s.created_at, s.revision
     from single s
     join conversation c on c.thread_id = s.thread_id
     cross join lateral (
@@ -60,8 +63,10 @@ written as (
             (1::smallint, 'assistant', s.assistant_message, null)
     ) as side (position, role, content, metadata)
     on conflict (conversation_id, exchange_id, position) do update
-        set content = excluded.content, metadata = excluded.metadata, created_at = excluded.created_at
-        where excluded.created_at < m.created_at
+        set content = excluded.content, metadata = excluded.metadata, created_at = excluded.created_at,
+            revision = excluded.revision
+        where excluded.revision > m.revision
+            or (excluded.revision = m.revision and excluded.created_at < m.created_at)
     returning m.conversation_id, m.exchange_id, m.position, m.xmax = 0 as is_new
 ),
 attached as (

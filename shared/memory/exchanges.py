@@ -1,0 +1,197 @@
+"""What people do with one exchange of a thread: replace its texts, delete it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC
+from uuid import UUID
+
+from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue
+from shared.memory.recall import add_layer
+from shared.memory.turn import Memory, Receipt
+from shared.models import Exchange, Message, Texts
+from shared.stores.base import AppendResult, CacheRead
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Look:
+    """What Redis and this process hold of an exchange.
+
+    Attributes:
+        exchange: Its highest revision; None if neither has it.
+        missing: Why Redis did not answer; None if it did.
+    """
+
+    cached: CacheRead
+    exchange: Exchange | None
+    missing: StoreUnavailable | None
+    degraded: list[str] = field(default_factory=list)
+
+
+class Exchanges:
+    """Use cases on exchanges. PostgreSQL decides: it holds a change before the answer is given, whenever it can."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def replace(self, thread_id: str, exchange_id: UUID, texts: Texts, owner: str | None = None) -> Receipt:
+        """Replace an exchange's texts in its place; with `owner`, in a thread of theirs.
+
+        While PostgreSQL is away, an exchange that Redis knows is replaced by way of the queue.
+
+        Raises:
+            ExchangeNotFound: There is no such exchange, or the thread is another's.
+            StoreUnavailable: A layer that would have to know did not answer; nothing is changed.
+            InvalidRecord: PostgreSQL refuses the texts.
+        """
+        look = self._look(thread_id, exchange_id, owner)
+        try:
+            made = self._replace_stored(thread_id, exchange_id, texts, owner, look)
+        except StoreUnavailable as error:
+            return self._replace_undrained(exchange_id, texts, owner, look, error)
+        cached = True
+        try:
+            self._memory.cache.merge_stored([made])
+        except StoreUnavailable as error:
+            # Noted in PostgreSQL: the sweep tells Redis.
+            add_layer(look.degraded, error.layer)
+            cached = False
+        self._memory.remember(made)
+        return Receipt(exchange_id, "postgres", cached, look.degraded)
+
+    def _replace_stored(
+        self, thread_id: str, exchange_id: UUID, texts: Texts, owner: str | None, look: _Look
+    ) -> Exchange:
+        archive = self._memory.archive
+        above = 0 if look.exchange is None else look.exchange.revision
+        try:
+            made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
+            if made is None and look.exchange is not None:
+                # Not drained yet: drained for it. Its message on the queue is a duplicate then.
+                archive.store([look.exchange])
+                made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
+        except ThreadNotFound as error:
+            raise ExchangeNotFound(str(exchange_id)) from error
+        if made is None:
+            self._require_known(thread_id, owner, look)
+            raise ExchangeNotFound(str(exchange_id))
+        return made
+
+    def _replace_undrained(
+        self, exchange_id: UUID, texts: Texts, owner: str | None, look: _Look, error: StoreUnavailable
+    ) -> Receipt:
+        """Replace an exchange that Redis knows, by way of the queue or the outbox."""
+        add_layer(look.degraded, error.layer)
+        if owner is not None and not (look.cached.knows_owner and look.cached.owner == owner):
+            raise error
+        if exchange_id in look.cached.deleted:
+            raise ExchangeNotFound(str(exchange_id)) from error
+        if look.exchange is None:
+            raise error
+        made = look.exchange.revised(texts, look.exchange.revision + 1)
+        is_queued = self._send(made, look.degraded)
+        appended = AppendResult(is_cached=False)
+        try:
+            appended = self._memory.cache.append(made, is_drained=False, in_outbox=not is_queued)
+        except StoreUnavailable as missing:
+            add_layer(look.degraded, missing.layer)
+            if not is_queued:
+                raise error from missing
+        if appended.cutoff is not None:
+            raise ExchangeNotFound(str(exchange_id)) from error
+        if not appended.is_cached:
+            add_layer(look.degraded, "redis")
+        if not is_queued:
+            self._memory.owe(made)
+        self._memory.remember(made)
+        return Receipt(exchange_id, "queue" if is_queued else "redis", appended.is_cached, look.degraded)
+
+    def _send(self, made: Exchange, degraded: list[str]) -> bool:
+        try:
+            self._memory.queue.send(made)
+        except TooLargeForQueue as error:
+            _logger.info("a replacement goes to the outbox", extra={"reason": str(error)})
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+        else:
+            return True
+        return False
+
+    def delete(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> None:
+        """Delete an exchange from both layers, and whatever of it is on its way; with `owner`, from a thread of theirs.
+
+        Raises:
+            ExchangeNotFound: There is no such exchange, or the thread is another's.
+            StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
+        """
+        look = self._look(thread_id, exchange_id, owner)
+        archive = self._memory.archive
+        try:
+            outcome = archive.delete_exchange(thread_id, exchange_id, owner)
+            if outcome == "unknown" and look.exchange is not None:
+                # Not drained yet: drained for it, so that its thread stays as with any other deletion.
+                archive.store([look.exchange])
+                outcome = archive.delete_exchange(thread_id, exchange_id, owner)
+        except ThreadNotFound as error:
+            raise ExchangeNotFound(str(exchange_id)) from error
+        if outcome == "unknown":
+            self._require_known(thread_id, owner, look)
+            raise ExchangeNotFound(str(exchange_id))
+        self._memory.forget_exchange(thread_id, exchange_id)
+        if look.missing is not None:
+            raise look.missing
+        self._memory.cache.forget_exchanges(thread_id, [exchange_id])
+        if outcome == "gone" and look.exchange is None:
+            raise ExchangeNotFound(str(exchange_id))
+
+    def _require_known(self, thread_id: str, owner: str | None, look: _Look) -> None:
+        """Return unless Redis might know of an exchange of this caller's that PostgreSQL does not hold."""
+        if look.missing is None:
+            return
+        if owner is not None:
+            known = self._memory.archive.owner(thread_id)
+            if not known.is_known or known.user_id != owner:
+                return
+        raise look.missing
+
+    def _look(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Look:
+        try:
+            cached, missing = self._memory.cache.peek(thread_id), None
+        except StoreUnavailable as error:
+            cached, missing = CacheRead(), error
+        accepted = [*cached.pending, *self._memory.recent(thread_id), *_listed(thread_id, exchange_id, cached.messages)]
+        held = [
+            each
+            for each in accepted
+            if each.exchange_id == exchange_id
+            and exchange_id not in cached.deleted
+            and owner in {None, each.user_id}
+            and (cached.cutoff is None or each.order > cached.cutoff)
+        ]
+        # The first of the highest: what is whole before what lacks its documents.
+        found = max(held, key=lambda each: each.revision, default=None)
+        return _Look(cached, found, missing, [] if missing is None else [missing.layer])
+
+
+def _listed(thread_id: str, exchange_id: UUID, messages: Iterable[Message]) -> list[Exchange]:
+    """Return an exchange as a list holds it."""
+    sides = {message.role: message for message in messages if message.exchange_id == exchange_id}
+    if sides.keys() != {"user", "assistant"} or sides["user"].created_at is None:
+        return []
+    user = sides["user"]
+    return [
+        Exchange(
+            exchange_id=exchange_id,
+            thread_id=thread_id,
+            user_id=user.user_id,
+            user_message=user.content,
+            assistant_message=sides["assistant"].content,
+            created_at=sides["user"].created_at.astimezone(UTC),
+            metadata=user.metadata,
+            revision=user.revision,
+        )
+    ]

@@ -1,0 +1,20 @@
+-- Deletes an exchange for good, if it is there.
+with deleted as (
+    delete from messages m using conversations c
+    where c.thread_id = %(thread_id)s and m.conversation_id = c.id and m.exchange_id = %(exchange_id)s
+    returning m.exchange_id
+),
+remembered as (
+    insert into exchange_tombstones (thread_id, exchange_id)
+    select %(thread_id)s, exchange_id from deleted group by exchange_id
+    on conflict (thread_id, exchange_id) do nothing
+),
+answered as (
+    -- The key stays, so that a repetition is told of the deletion; what it answered does not.
+    update idempotency_keys k set answer = '{}'
+    where k.exchange_id = %(exchange_id)s and (k.thread_id is null or k.thread_id = %(thread_id)s)
+        and k.answer is not null and exists (select from deleted)
+)
+select exists (select from deleted) as was_there, exists (
+    select from exchange_tombstones where thread_id = %(thread_id)s and exchange_id = %(exchange_id)s
+) as was_deleted

@@ -1,0 +1,7 @@
+-- Gives a stored exchange other texts; its place and its time stay.
+insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at, revision)
+values
+    (%(conversation_id)s, %(exchange_id)s, 0, 'user', %(user_message)s, %(metadata)s::json, %(created_at)s, %(revision)s),
+    (%(conversation_id)s, %(exchange_id)s, 1, 'assistant', %(assistant_message)s, null, %(created_at)s, %(revision)s)
+on conflict (conversation_id, exchange_id, position) do update
+    set content = excluded.content, metadata = excluded.metadata, revision = excluded.revision

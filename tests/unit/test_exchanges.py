@@ -1,0 +1,233 @@
+"""Replacing and deleting one exchange, over HTTP on in-memory stores."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.models import Exchange
+from tests.support.api import Api, problem
+from tests.support.issuer import Issuer, bearer
+
+NEW = {"user_message": "new question", "assistant_message": "new answer"}
+
+
+def _say(api: Api, number: int, thread_id: str = "t") -> str:
+    body = {"thread_id": thread_id, "user_message": f"q{number}", "assistant_message": f"a{number}"}
+    named: str = api.ask("POST", "/invoked", body).json()["exchange_id"]
+    return named
+
+
+def _drain(api: Api) -> None:
+    api.cache.merge_stored(api.archive.store(api.queue.take()).effective)
+
+
+def _path(exchange_id: object, thread_id: str = "t") -> str:
+    return f"/threads/{thread_id}/exchanges/{exchange_id}"
+
+
+def _context(api: Api) -> list[str]:
+    messages = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
+    return [message["content"] for message in messages]
+
+
+def _messages(api: Api) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = api.ask("GET", "/threads/t/messages").json()["items"]
+    return items
+
+
+@pytest.fixture(params=["drained", "queued"])
+def said(api: Api, request: pytest.FixtureRequest) -> list[str]:
+    """Three exchanges of thread `t`, in PostgreSQL or only accepted."""
+    made = [_say(api, number) for number in range(3)]
+    if request.param == "drained":
+        _drain(api)
+    return made
+
+
+def test_replaced_in_its_place(api: Api, said: list[str]) -> None:
+    """The same id at the same time; what comes after stays; the queue's old text changes nothing."""
+    before = _messages(api)
+    answer = api.ask("PUT", _path(said[1]), {**NEW, "metadata": {"edited": True}})
+    assert (answer.status_code, answer.json()) == (
+        202,
+        {"exchange_id": said[1], "durability": "postgres", "cached": True},
+    )
+    for _ in range(2):
+        assert _context(api) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
+        after = _messages(api)
+        assert [m["exchange_id"] for m in after] == [m["exchange_id"] for m in before]
+        assert [m["created_at"] for m in after] == [m["created_at"] for m in before]
+        assert [m.get("revision", 0) for m in after] == [0, 0, 1, 1, 0, 0]
+        assert (after[2]["content"], after[2]["metadata"]) == ("new question", {"edited": True})
+        _drain(api)
+    assert api.ask("PUT", _path(said[1]), NEW).status_code == 202
+    assert [m.get("revision", 0) for m in _messages(api)] == [0, 0, 2, 2, 0, 0]
+    assert "metadata" not in _messages(api)[2]
+
+
+def test_deleted_for_good(api: Api, said: list[str]) -> None:
+    """From both layers, the queue and whatever comes again."""
+    bodies = list(api.queue.bodies)
+    answer = api.ask("DELETE", _path(said[1]))
+    assert (answer.status_code, answer.content) == (204, b"")
+    for _ in range(2):
+        assert _context(api) == ["q0", "a0", "q2", "a2"]
+        assert [m["content"] for m in _messages(api)] == ["q0", "a0", "q2", "a2"]
+        api.queue.bodies += bodies
+        _drain(api)
+    for method, body in (("PUT", NEW), ("DELETE", None)):
+        problem(api.ask(method, _path(said[1]), body), 404)
+    body = {"thread_id": "t", "exchange_id": said[1], "user_message": "again", "assistant_message": "again"}
+    answer = api.ask("POST", "/invoked", body)
+    assert (answer.status_code, answer.json()["durability"]) == (202, "none")
+    assert _context(api) == ["q0", "a0", "q2", "a2"]
+
+
+def test_the_only_exchange(api: Api) -> None:
+    """Its thread stays, empty and without a title; the next exchange titles it."""
+    first = _say(api, 0)
+    assert api.ask("DELETE", _path(first)).status_code == 204
+    found = api.ask("GET", "/threads/t").json()
+    assert (found["message_count"], found["title"]) == (0, None)
+    assert _messages(api) == []
+    _say(api, 1)
+    _drain(api)
+    assert api.ask("GET", "/threads/t").json()["title"] == "q1"
+    assert _context(api) == ["q1", "a1"]
+
+
+def test_titles(api: Api, said: list[str]) -> None:
+    """A title that is the beginning of a text goes with it; one that people gave stays."""
+    api.ask("PUT", _path(said[0]), NEW)
+    assert api.ask("GET", "/threads/t").json()["title"] == "new question"
+    _drain(api)
+    api.ask("DELETE", _path(said[0]))
+    assert api.ask("GET", "/threads/t").json()["title"] == "q1"
+    api.ask("PATCH", "/threads/t", {"title": "Mine"})
+    api.ask("DELETE", _path(said[1]))
+    assert api.ask("GET", "/threads/t").json()["title"] == "Mine"
+
+
+def test_unknown_ones(api: Api, said: list[str]) -> None:
+    """404 for an id that the thread does not have, be it another thread's; 422 for what is no id or no text."""
+    for path in (_path(uuid4()), _path(said[0], "other")):
+        problem(api.ask("PUT", path, NEW), 404)
+        problem(api.ask("DELETE", path), 404)
+    problem(api.ask("PUT", _path("no-id"), NEW), 422, "exchange_id")
+    problem(api.ask("DELETE", _path("no-id")), 422, "exchange_id")
+    problem(api.ask("PUT", _path(said[0]), {"user_message": "x"}), 422, "assistant_message")
+    problem(api.ask("PUT", _path(said[0]), {**NEW, "user_message": "\0"}), 422, "user_message")
+    problem(api.ask("PUT", _path(said[0]), {**NEW, "other": 1}), 422, "other")
+    assert _context(api) == ["q0", "a0", "q1", "a1", "q2", "a2"]
+
+
+def test_another_users_thread_is_not_there(guarded_api: Api, issuer: Issuer) -> None:
+    """The same answer as for a thread that does not exist."""
+    ana, bob = (bearer(issuer.token(name)) for name in ("ana", "bob"))
+    body = {"thread_id": "t", "user_message": "q0", "assistant_message": "a0"}
+    named = guarded_api.ask("POST", "/invoked", body, headers=ana).json()["exchange_id"]
+    for drain in (False, True):
+        if drain:
+            _drain(guarded_api)
+        for method, sent in (("PUT", NEW), ("DELETE", None)):
+            found = problem(guarded_api.ask(method, _path(named), sent, headers=bob), 404)
+            absent = problem(guarded_api.ask(method, _path(named, "absent"), sent, headers=bob), 404)
+            assert found == absent
+    assert guarded_api.ask("PUT", _path(named), NEW, headers=ana).status_code == 202
+    assert guarded_api.ask("DELETE", _path(named), headers=ana).status_code == 204
+
+
+def test_without_postgres(api: Api, said: list[str]) -> None:
+    """What Redis knows is replaced by way of the queue; nothing is deleted, and what Redis does not know waits."""
+    _context(api)
+    api.archive.is_down = True
+    answer = api.ask("PUT", _path(said[1]), NEW).json()
+    assert answer == {"exchange_id": said[1], "durability": "queue", "cached": True, "degraded": ["postgres"]}
+    assert _context(api) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
+    problem(api.ask("DELETE", _path(said[1])), 503)
+    problem(api.ask("PUT", _path(uuid4()), NEW), 503)
+    api.queue.is_down = True
+    assert api.ask("PUT", _path(said[2]), NEW).json()["durability"] == "redis"
+    api.archive.is_down = api.queue.is_down = False
+    api.cache.lose_thread("t")
+    assert _context(api)[2:] == ["new question", "new answer", "new question", "new answer"]
+    bodies = [*api.queue.bodies, *api.cache.outbox_bodies]
+    api.queue.bodies = bodies[::-1]
+    _drain(api)
+    assert [each.user_message for each in api.archive.exchanges("t")] == ["q0", "new question", "new question"]
+    assert [each.revision for each in api.archive.exchanges("t")] == [0, 1, 1]
+
+
+def test_without_redis(api: Api) -> None:
+    """PostgreSQL has the change, and notes that Redis has to be told; a deletion is complete when it is repeated."""
+    made = [_say(api, number) for number in range(3)]
+    _drain(api)
+    _context(api)
+    api.cache.is_down = True
+    answer = api.ask("PUT", _path(made[1]), NEW).json()
+    assert answer == {"exchange_id": made[1], "durability": "postgres", "cached": False, "degraded": ["redis"]}
+    problem(api.ask("DELETE", _path(made[0])), 503)
+    problem(api.ask("PUT", _path(uuid4()), NEW), 503)
+    api.cache.is_down = False
+    assert _context(api) == ["new question", "new answer", "q2", "a2"]
+    assert [(repair.kind, repair.id) for repair in api.archive.repairs(9)] == [("thread", "t")]
+    problem(api.ask("DELETE", _path(made[0])), 404)
+
+
+def test_a_turn_that_replaces(api: Api, said: list[str]) -> None:
+    """The agent is given what was said before; the answer takes the old one's place."""
+    body = {"thread_id": "t", "prompt": "better", "replaces": said[1]}
+    answer = api.ask("POST", "/run", body).json()
+    assert answer["exchange_id"] == said[1]
+    assert "q0" in answer["response"]
+    assert "q1" not in answer["response"]
+    assert "q2" not in answer["response"]
+    assert _context(api) == ["q0", "a0", "better", answer["response"], "q2", "a2"]
+    first = api.ask("POST", "/run", {**body, "replaces": said[0]}).json()
+    assert first["memory"]["source"] == "none"
+    problem(api.ask("POST", "/run", {**body, "replaces": str(uuid4())}), 404)
+    api.ask("DELETE", _path(said[1]))
+    problem(api.ask("POST", "/run", body), 404)
+
+
+def test_what_a_turn_may_replace(api: Api, said: list[str]) -> None:
+    """An exchange of its own thread, under that exchange's own id."""
+    body = {"prompt": "better", "replaces": said[0]}
+    problem(api.ask("POST", "/run", body), 422, "replaces")
+    problem(api.ask("POST", "/run", {**body, "thread_id": "t", "exchange_id": str(uuid4())}), 422, "replaces")
+    problem(api.ask("POST", "/run", {**body, "thread_id": "other"}), 404)
+    assert api.ask("POST", "/run", {**body, "thread_id": "t", "exchange_id": said[0]}).status_code == 200
+
+
+def test_a_replacing_turn_repeated(api: Api, said: list[str]) -> None:
+    """The first answer again, and one revision; 422 once the exchange is deleted."""
+    body, key = {"thread_id": "t", "prompt": "better", "replaces": said[1]}, {"idempotency-key": "k"}
+    first = api.ask("POST", "/run", body, headers=key)
+    again = api.ask("POST", "/run", body, headers=key)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    assert [m.get("revision", 0) for m in _messages(api)] == [0, 0, 1, 1, 0, 0]
+    problem(api.ask("POST", "/run", {**body, "replaces": said[0]}, headers=key), 422)
+    api.ask("DELETE", _path(said[1]))
+    problem(api.ask("POST", "/run", body, headers=key), 422)
+
+
+def test_the_key_of_a_deleted_exchange(api: Api) -> None:
+    """What it answered is not told again."""
+    body, key = {"thread_id": "t", "prompt": "hello"}, {"idempotency-key": "k"}
+    named = api.ask("POST", "/run", body, headers=key).json()["exchange_id"]
+    assert api.ask("POST", "/run", body, headers=key).status_code == 200
+    assert api.ask("DELETE", _path(named)).status_code == 204
+    problem(api.ask("POST", "/run", body, headers=key), 422)
+
+
+def test_on_the_wire() -> None:
+    """A revision has a version of its own, so that an earlier release's drain does not take it for a duplicate."""
+    made = Exchange.from_wire(
+        b'{"version":1,"exchange_id":"%s","thread_id":"t","user_id":null,"user_message":"q","assistant_message":"a",'
+        b'"document_ids":[],"created_at":"2026-01-01T00:00:00Z"}' % str(UUID(int=7)).encode()
+    )
+    assert '"version":1' in made.to_wire()
+    assert "revision" not in made.to_wire()
