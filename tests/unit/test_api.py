@@ -187,7 +187,7 @@ def test_the_description(api: Api) -> None:
     """It names every route of the contract, with the errors' own content type; the page needs no other server."""
     described = api.ask("GET", "/openapi.json").json()
     routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
-    assert len(routes) == 16
+    assert len(routes) == 18
     for path in described["paths"].values():
         for operation in path.values():
             problems = {status: answer for status, answer in operation["responses"].items() if status[0] != "2"}

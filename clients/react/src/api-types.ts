@@ -144,6 +144,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/threads/{thread_id}/exchanges/{exchange_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Replace Exchange
+         * @description Replace what an exchange says; its id and its place stay.
+         */
+        put: operations["replace_exchange"];
+        post?: never;
+        /**
+         * Delete Exchange
+         * @description Delete an exchange, and whatever of it is on its way.
+         */
+        delete: operations["delete_exchange"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/threads/{thread_id}": {
         parameters: {
             query?: never;
@@ -436,7 +460,7 @@ export interface components {
         };
         /**
          * MessageAnswer
-         * @description A message; the user's has the exchange's `metadata`, where there is one.
+         * @description A message; the user's has the exchange's `metadata`, where there is one, both its `revision` if not 0.
          */
         MessageAnswer: {
             /** Role */
@@ -454,6 +478,11 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
+            /**
+             * Revision
+             * @default 0
+             */
+            revision?: number;
         };
         /**
          * MessagesAnswer
@@ -509,6 +538,20 @@ export interface components {
         RenameRequest: {
             /** Title */
             title: string;
+        };
+        /**
+         * ReplaceRequest
+         * @description `PUT /threads/{thread_id}/exchanges/{exchange_id}`: what the exchange says from now on.
+         */
+        ReplaceRequest: {
+            /** User Message */
+            user_message: string;
+            /** Assistant Message */
+            assistant_message: string;
+            /** Metadata */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * RowsLayerAnswer
@@ -575,6 +618,11 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Replaces
+             * @description An exchange of the thread. The agent gets the history before it, and the new exchange takes its place and its id; later exchanges stay.
+             */
+            replaces?: string | null;
         };
         /**
          * StatusAnswer
@@ -702,6 +750,15 @@ export interface operations {
             };
             /** @description The body is not JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description There is no such thread or exchange */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -995,7 +1052,7 @@ export interface operations {
                     "application/json": components["schemas"]["LayersAnswer"];
                 };
             };
-            /** @description There is no such thread */
+            /** @description There is no such thread or exchange */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1114,7 +1171,158 @@ export interface operations {
                     "application/json": components["schemas"]["MessagesAnswer"];
                 };
             };
-            /** @description There is no such thread */
+            /** @description There is no such thread or exchange */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    replace_exchange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 1 to 255 printable characters. */
+                thread_id: string;
+                /** @description The exchange's id. */
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvokedAnswer"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description There is no such thread or exchange */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the answer is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description What `errors` names cannot be what it is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Something unforeseen, which is in the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A layer without which this cannot be done did not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    delete_exchange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 1 to 255 printable characters. */
+                thread_id: string;
+                /** @description The exchange's id. */
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such thread or exchange */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1182,7 +1390,7 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadAnswer"];
                 };
             };
-            /** @description There is no such thread */
+            /** @description There is no such thread or exchange */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1248,7 +1456,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no such thread */
+            /** @description There is no such thread or exchange */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1329,7 +1537,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description There is no such thread */
+            /** @description There is no such thread or exchange */
             404: {
                 headers: {
                     [name: string]: unknown;
