@@ -98,7 +98,9 @@ def test_requests_have_the_described_method_and_path(described: dict[str, Any]) 
         with pytest.raises(Exception, match="418"):
             getattr(caller, name)(*positional, **arguments)
         (request,) = caller.requests
-        expected = path.replace("{thread_id}", "a%20thread_id%2Fx").replace("{user_id}", "a%20user_id%2Fx")
+        expected = path
+        for each in ("thread_id", "user_id", "exchange_id"):
+            expected = expected.replace(f"{{{each}}}", f"a%20{each}%2Fx")
         assert (request.method, request.url.raw_path.decode().partition("?")[0]) == (verb, f"/stage{expected}")
         query = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
         assert set(dict(request.url.params)) == query, name
@@ -112,7 +114,7 @@ def test_every_field_of_an_answer_is_read(described: dict[str, Any]) -> None:
     for name in PAGES:
         assert set(schemas[name]["properties"]) <= {field.name for field in fields(models.Page)}, name
     others = {"ThreadItem", "FieldError", "ProblemAnswer", "RunRequest", "InvokingRequest", "InvokedRequest"}
-    others |= {"RenameRequest", "Preferences", "PreferenceChanges"}
+    others |= {"ReplaceRequest", "RenameRequest", "Preferences", "PreferenceChanges"}
     assert set(schemas) == set(ANSWERS) | set(PAGES) | others
 
 

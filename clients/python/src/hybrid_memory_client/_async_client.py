@@ -49,6 +49,7 @@ class AsyncMemoryClient(AsyncSender):
         document_ids: Sequence[str] = (),
         exchange_id: UUID | str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        replaces: UUID | str | None = None,
         idempotency_key: str | None = None,
     ) -> RunResult:
         """Run a turn with the service's own agent: recall, answer, keep.
@@ -65,6 +66,8 @@ class AsyncMemoryClient(AsyncSender):
             document_ids: Attached to the thread.
             exchange_id: Names the exchange, so that it can be found without the answer.
             metadata: A JSON object kept beside the texts, at most 100,000 bytes.
+            replaces: An exchange of the thread: the agent is given the history before it, and the new exchange takes
+                its place and its id.
             idempotency_key: Names this turn also beyond this call: the same one within a day is one run and one answer.
                 Made for the call when left out.
         """
@@ -79,6 +82,7 @@ class AsyncMemoryClient(AsyncSender):
                 document_ids,
                 exchange_id,
                 metadata,
+                replaces,
                 str(self.new_id()) if idempotency_key is None else idempotency_key,
             )
         )

@@ -58,6 +58,7 @@ def run(
     document_ids: Sequence[str],
     exchange_id: UUID | str | None,
     metadata: Mapping[str, Any] | None,
+    replaces: UUID | str | None,
     idempotency_key: str,
 ) -> Call[RunResult]:
     """`POST /run`, under one key however often it is sent.
@@ -68,7 +69,7 @@ def run(
     if not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise CannotBeKept("idempotency_key: must hold printable ASCII characters only")
     body: dict[str, Any] = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
-    body |= {"metadata": metadata}
+    body |= {"metadata": metadata, "replaces": str(replaces) if replaces else None}
     body |= {"thread_id": thread_id, "user_id": user_id, "exchange_id": str(exchange_id) if exchange_id else None}
     lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
     headers = {_KEY: idempotency_key}

@@ -24,6 +24,7 @@ class Message:
         exchange_id: None for a message that another program put into the cache; `created_at` likewise.
         created_at: When the exchange was accepted; aware.
         metadata: What was kept beside the exchange's texts; with the user's message, None where there is none.
+        revision: How often the exchange's texts were replaced.
     """
 
     role: str
@@ -31,6 +32,7 @@ class Message:
     exchange_id: UUID | None
     created_at: datetime | None
     metadata: dict[str, Any] | None = None
+    revision: int = 0
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
@@ -41,6 +43,7 @@ class Message:
             exchange_id=to_uuid(body["exchange_id"]),
             created_at=to_time(body["created_at"]),
             metadata=body.get("metadata"),
+            revision=body.get("revision", 0),
         )
 
 
