@@ -14,7 +14,8 @@ undeleted as (
     left join thread_tombstones t on t.thread_id = i.thread_id
     left join user_tombstones u on u.user_id = i.user_id
     left join exchange_tombstones e on e.thread_id = i.thread_id and e.exchange_id = i.exchange_id
-    where e.exchange_id is null and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
+    where e.exchange_id is null
+        and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
 ),
 -- Where somebody has claimed the thread, nobody else's exchange gets into it.
 alive as (
