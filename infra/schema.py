@@ -120,7 +120,10 @@ class ExchangeTombstone(Base):
     exchange_id: Mapped[UUID] = mapped_column(Uuid)
     deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
-    __table_args__ = (PrimaryKeyConstraint("thread_id", "exchange_id"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("thread_id", "exchange_id"),
+        Index("ix_exchange_tombstones_deleted_at", "deleted_at"),
+    )
 
 
 class UserTombstone(Base):

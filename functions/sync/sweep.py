@@ -24,12 +24,14 @@ class Swept:
     """What a sweep did.
 
     Attributes:
+        removed: Threads with an exchange that a drain of the release before stored again after its deletion.
         filled: Lists that an exchange had begun and that now hold the window.
         skipped: Layers that did not answer, so that the rest waits for the next sweep.
     """
 
     stored: int = 0
     refused: int = 0
+    removed: int = 0
     repaired: int = 0
     filled: int = 0
     purged: int = 0
@@ -62,7 +64,7 @@ class Sweep:
     def run(self) -> Swept:
         """Do what can be done, and say what."""
         swept = Swept()
-        for step in (self._beat, self._empty_outbox, self._repair, self._fill, self._forget_keys):
+        for step in (self._beat, self._empty_outbox, self._remove_deleted, self._repair, self._fill, self._forget_keys):
             try:
                 step(swept)
             except StoreUnavailable as error:
@@ -109,6 +111,9 @@ class Sweep:
             self._bury(exchange.to_wire(), NOT_THE_OWNER)
             swept.refused += 1
         self._cache.merge_stored(result.effective)
+
+    def _remove_deleted(self, swept: Swept) -> None:
+        swept.removed = self._archive.remove_deleted()
 
     def _repair(self, swept: Swept) -> None:
         for repair in self._archive.repairs(_REPAIRS):

@@ -23,11 +23,13 @@ class _Look:
 
     Attributes:
         exchange: Its highest revision; None if neither has it.
+        in_redis: The same of Redis alone, which alone knows of deletions while PostgreSQL is away.
         missing: Why Redis did not answer; None if it did.
     """
 
     cached: CacheRead
     exchange: Exchange | None
+    in_redis: Exchange | None
     missing: StoreUnavailable | None
     degraded: list[str] = field(default_factory=list)
 
@@ -52,12 +54,15 @@ class Exchanges:
         try:
             made = self._replace_stored(thread_id, exchange_id, texts, owner, look)
         except StoreUnavailable as error:
+            if error.layer != "postgres":
+                raise
             return self._replace_undrained(exchange_id, texts, owner, look, error)
         cached = True
         try:
             self._memory.cache.merge_stored([made])
         except StoreUnavailable as error:
-            # Noted in PostgreSQL: the sweep tells Redis.
+            # Noted in PostgreSQL: should this process end before, the sweep tells Redis.
+            self._memory.cache.merge_later(made)
             add_layer(look.degraded, error.layer)
             cached = False
         self._memory.remember(made)
@@ -77,7 +82,7 @@ class Exchanges:
         except ThreadNotFound as error:
             raise ExchangeNotFound(str(exchange_id)) from error
         if made is None:
-            self._require_known(thread_id, owner, look)
+            self._require_known(thread_id, exchange_id, owner, look)
             raise ExchangeNotFound(str(exchange_id))
         return made
 
@@ -90,9 +95,9 @@ class Exchanges:
             raise error
         if exchange_id in look.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error
-        if look.exchange is None:
+        if look.in_redis is None:
             raise error
-        made = look.exchange.revised(texts, look.exchange.revision + 1)
+        made = look.in_redis.revised(texts, look.in_redis.revision + 1)
         is_queued = self._send(made, look.degraded)
         appended = AppendResult(is_cached=False)
         try:
@@ -139,42 +144,52 @@ class Exchanges:
         except ThreadNotFound as error:
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":
-            self._require_known(thread_id, owner, look)
+            self._require_known(thread_id, exchange_id, owner, look)
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
         if look.missing is not None:
             raise look.missing
         self._memory.cache.forget_exchanges(thread_id, [exchange_id])
-        if outcome == "gone" and look.exchange is None:
+        if outcome == "gone" and look.in_redis is None:
             raise ExchangeNotFound(str(exchange_id))
 
-    def _require_known(self, thread_id: str, owner: str | None, look: _Look) -> None:
-        """Return unless Redis might know of an exchange of this caller's that PostgreSQL does not hold."""
-        if look.missing is None:
+    def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, look: _Look) -> None:
+        """Return unless an exchange of this caller's may be accepted and not known to PostgreSQL or this Redis."""
+        if look.missing is None and not look.cached.is_new:
             return
         if owner is not None:
             known = self._memory.archive.owner(thread_id)
             if not known.is_known or known.user_id != owner:
                 return
-        raise look.missing
+        if self._memory.archive.deleted_exchanges(thread_id, [exchange_id]):
+            return
+        if look.missing is not None:
+            raise look.missing
+        if self._memory.queue.depth():
+            raise StoreUnavailable("queue", "redis was emptied, and not all is drained since")
 
     def _look(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Look:
         try:
             cached, missing = self._memory.cache.peek(thread_id), None
         except StoreUnavailable as error:
             cached, missing = CacheRead(), error
-        accepted = [*cached.pending, *self._memory.recent(thread_id), *_listed(thread_id, exchange_id, cached.messages)]
-        held = [
-            each
-            for each in accepted
-            if each.exchange_id == exchange_id
-            and exchange_id not in cached.deleted
-            and owner in {None, each.user_id}
-            and (cached.cutoff is None or each.order > cached.cutoff)
-        ]
-        # The first of the highest: what is whole before what lacks its documents.
-        found = max(held, key=lambda each: each.revision, default=None)
-        return _Look(cached, found, missing, [] if missing is None else [missing.layer])
+
+        def highest(*accepted: Exchange) -> Exchange | None:
+            held = (
+                each
+                for each in accepted
+                if each.exchange_id == exchange_id
+                and exchange_id not in cached.deleted
+                and owner in {None, each.user_id}
+                and (cached.cutoff is None or each.order > cached.cutoff)
+            )
+            # The first of the highest: what is whole before what lacks its documents.
+            return max(held, key=lambda each: each.revision, default=None)
+
+        listed = _listed(thread_id, exchange_id, cached.messages)
+        found = highest(*cached.pending, *self._memory.recent(thread_id), *listed)
+        in_redis = highest(*cached.pending, *listed)
+        return _Look(cached, found, in_redis, missing, [] if missing is None else [missing.layer])
 
 
 def _listed(thread_id: str, exchange_id: UUID, messages: Iterable[Message]) -> list[Exchange]:

@@ -206,6 +206,10 @@ class Cache(Protocol):
         """Merge what L2 just took into the lists that exist."""
         ...
 
+    def merge_later(self, exchange: Exchange) -> None:
+        """Merge what L2 took with the next call that gets through; nothing is sent now."""
+        ...
+
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these."""
         ...
@@ -350,6 +354,13 @@ class Archive(Protocol):
 
         Raises:
             ThreadNotFound: The thread is not the `owner`'s; nothing is deleted.
+        """
+        ...
+
+    def remove_deleted(self) -> int:
+        """Remove rows of deleted exchanges that a release before this one stored again, and return how many threads.
+
+        L1 is told of each thread.
         """
         ...
 

@@ -268,6 +268,10 @@ class InMemoryCache(Twin):
             if not is_deleted and (cutoff is None or exchange.order > cutoff):
                 self._merge(exchange.thread_id, [exchange], only_existing=True, is_stored=True)
 
+    def merge_later(self, exchange: Exchange) -> None:
+        """Merge what L2 took with the next call that gets through."""
+        self._late.append((exchange, True))
+
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these."""
         self.begin("set_preferences")

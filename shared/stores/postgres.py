@@ -295,6 +295,16 @@ class PostgresArchive:
 
         return self._connection.run(work)
 
+    def remove_deleted(self) -> int:
+        """Remove rows of deleted exchanges that a release before this one stored again; return how many threads."""
+
+        def work(connection: _Connection) -> int:
+            thread_ids = postgres_exchanges.remove_deleted(connection)
+            _note_repairs(connection, "thread", thread_ids)
+            return len(thread_ids)
+
+        return self._connection.run(work)
+
     def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
         """Return which of the exchanges were deleted from the thread."""
         return self._connection.run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import orjson
+
 from shared.errors import StoreUnavailable
 from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyState
 from shared.stores.postgres_connection import PostgresConnection, sql
@@ -29,9 +31,11 @@ class PostgresKeys:
         """Remember the answer, also where the claim could not be made."""
         self._connection.run(
             lambda c: c.execute(
-                "insert into idempotency_keys as k (key, body_hash, exchange_id, answer) values (%s, %s, %s, %s)"
-                " on conflict (key) do update set answer = excluded.answer where k.body_hash = excluded.body_hash",
-                (key, body_hash, exchange_id, answer),
+                "insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id)"
+                " values (%s, %s, %s, %s, %s)"
+                " on conflict (key) do update set answer = excluded.answer, thread_id = excluded.thread_id"
+                " where k.body_hash = excluded.body_hash",
+                (key, body_hash, exchange_id, answer, _thread_of(answer)),
             )
         )
 
@@ -51,3 +55,9 @@ class PostgresKeys:
                 ).rowcount
             )
         )
+
+
+def _thread_of(answer: str) -> str | None:
+    """Return the thread that an answer is about, so that a deletion finds the answer."""
+    told = orjson.loads(answer)
+    return told.get("thread_id") if isinstance(told, dict) else None

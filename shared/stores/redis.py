@@ -450,6 +450,10 @@ class RedisCache:
         if overtaken:
             self._call(clean)
 
+    def merge_later(self, exchange: Exchange) -> None:
+        """Merge what L2 took ahead of the next call that gets through."""
+        self._remember_unmerged(Append(exchange, is_drained=True, in_outbox=False))
+
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these, and remember when there are none."""
         key = preferences_key(user_id)

@@ -54,13 +54,15 @@ class Before:
 
     required: set[Entry]
     gone: set[Entry]
+    retired: set[str]
 
     @classmethod
     def now(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Before:
         """Take note of it."""
         entries = ledger.of(thread)
         required = {entry for entry in entries if not entry.may_miss(reader)}
-        return cls(required, {entry for entry in entries if entry.fate == "erased"})
+        retired = {text for entry in entries if not entry.may_be_outdated(reader) for text in entry.retired}
+        return cls(required, {entry for entry in entries if entry.fate == "erased"}, retired)
 
 
 def check_recall(
@@ -79,6 +81,9 @@ def check_recall(
         violated("Same", f"not in order: {shown}")
     if recall.degraded:
         return shown
+    outdated = [one for one, entry in zip(shown, entries, strict=True) if not entry.may_be_outdated(reader)]
+    if found := [one for one in outdated if one.text in before.retired]:
+        violated("Replaced", f"{found} was replaced, and nothing says so")
     for entry in before.required - set(entries):
         if entry.may_miss(reader):
             continue
@@ -96,6 +101,8 @@ def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
         entry = ledger.by_text(row.thread_id).get(text)
         if entry is None or entry.fate == "erased":
             violated("Erased", f"{row} is in PostgreSQL")
+        if text in entry.retired and entry.is_stored and not entry.is_unclear:
+            violated("Replaced", f"{row} is in PostgreSQL, and was replaced")
         if (entry, row.position) in seen:
             violated("Idempotent", f"{row} is in PostgreSQL beside {seen[entry, row.position]}")
         seen[entry, row.position] = row.exchange_id
@@ -107,7 +114,7 @@ def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
         stored = [row for row in rows if row.thread_id == thread]
         contents = [row.content for row in stored]
         for entry in ledger.of(thread):
-            kept = [text for text in entry.texts if f"u {text}" in contents and f"a {text}" in contents]
+            kept = [text for text in entry.texts - entry.retired if f"u {text}" in contents and f"a {text}" in contents]
             if entry.is_accepted and entry.fate == "live" and not entry.is_lost and len(kept) != 1:
                 violated("Durable", f"{entry} was answered {entry.durability}; PostgreSQL has {contents}")
 
@@ -127,11 +134,10 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> 
 
 
 def check_erased(ledger: Ledger, cached: dict[str, str]) -> None:
-    """Check after quiet: nothing in any key of Redis is of what was deleted."""
+    """Check after quiet: nothing in any key of Redis is of what was deleted or replaced."""
     for entry in ledger.entries:
-        if entry.fate != "erased":
-            continue
+        gone = entry.texts if entry.fate == "erased" else entry.retired
         for key, value in cached.items():
-            for text in entry.texts:
+            for text in gone:
                 if f"u {text}" in value or f"a {text}" in value:
                     violated("Erased", f"{text} is still in {key}: {value}")

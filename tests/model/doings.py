@@ -10,11 +10,13 @@ from uuid import UUID
 
 from hypothesis import note
 
-from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
+from shared.memory.exchanges import Exchanges
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Turn
 from shared.memory.users import Users
+from shared.models import Texts
 from tests.model.checks import (
     Before,
     Shown,
@@ -121,6 +123,10 @@ class Doings:
             self.restart(really=False)
         elif doing == "delete":
             self.delete(place, thread)
+        elif doing == "replace":
+            self.replace(place, self.entry(thread, -1))
+        elif doing == "remove":
+            self.remove(place, self.entry(thread, -1))
         elif doing == "sweep":
             self.world.sweep.run()
 
@@ -166,6 +172,8 @@ class Doings:
             cutoffs = self.world.cutoffs([begun.thread], [self.user(begun.thread) or ""])
             if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
                 entry.fate = "unsure"
+        if entry.fate == "live" and self.world.is_removed(begun.thread, entry.exchange_id):
+            entry.fate = "unsure"
 
     def deliver(self, letters: list[Letter], *, is_killed: bool) -> None:
         """Have the sync function drain messages; a killed one has no time to say which it did."""
@@ -179,8 +187,9 @@ class Doings:
         bodies = [letter.body for letter in letters if letter.name not in outcome.failed]
         if not outcome.is_cache_behind:
             for entry in self.ledger.entries:
-                if any(f'"u {text}"' in body for body in bodies for text in entry.texts):
-                    entry.is_unheard = False
+                texts = entry.texts if entry.awaited is None else {entry.awaited}
+                if any(f'"u {text}"' in body for body in bodies for text in texts):
+                    entry.is_unheard, entry.awaited = False, None
 
     def is_ahead(self, entry: Entry) -> bool:
         """Return whether the entry sorts after now."""
@@ -196,7 +205,7 @@ class Doings:
         in_outbox = self.outbox()
         self.world.restart_valkey(really=really)
         for entry in self.lose(self.all_threads):
-            entry.is_lost = any(f'"u {text}"' in in_outbox for text in entry.texts)
+            entry.is_lost = entry.is_lost or any(f'"u {text}"' in in_outbox for text in entry.texts)
 
     def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
         """Take note that L1 holds nothing of threads any more; return what waits neither on the queue nor there."""
@@ -206,8 +215,9 @@ class Doings:
         for entry in self.ledger.entries:
             if entry.thread not in threads:
                 continue
-            entry.was_flushed = not entry.texts & stored
-            if entry.was_flushed and not any(f'"u {text}"' in waiting for text in entry.texts):
+            current = entry.texts if entry.awaited is None else {entry.awaited}
+            entry.was_flushed = not current & stored
+            if entry.was_flushed and not any(f'"u {text}"' in waiting for text in current):
                 entry.is_unheard = entry.is_forgotten = True
                 nowhere.append(entry)
         return nowhere
@@ -253,6 +263,62 @@ class Doings:
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return bool(orders) and str(orders[-1]) <= max(cutoffs.values(), default="")
 
+    def entry(self, thread: str, number: int) -> Entry | None:
+        """Return an exchange of a thread that was answered, one of the last; None if there is none."""
+        known = [entry for entry in self.ledger.of(thread) if entry.ids and entry is not self.keeping]
+        return known[number % len(known)] if known else None
+
+    def replace(self, place: int, entry: Entry | None) -> None:
+        """Replace an exchange's texts."""
+        if entry is None or entry.exchange_id is None:
+            return
+        memory, text = self.world.sandboxes[place], self.ledger.text()
+        before = set(entry.texts)
+        entry.replacements += 1
+        number = entry.replacements
+        was_known = not entry.may_miss(memory) and not entry.was_flushed
+        was_erased, was_unclear = entry.fate == "erased", entry.is_unclear
+        # While it runs, either text is right.
+        entry.is_unclear = True
+        entry.texts.add(text)
+        try:
+            receipt = Exchanges(memory).replace(entry.thread, entry.exchange_id, Texts(f"u {text}", f"a {text}"))
+        except ExchangeNotFound:
+            note("   not found")
+            entry.is_unclear = was_unclear or entry.replacements != number
+            entry.retired.add(text)
+            if was_known and entry.fate == "live" and not self.world.faults.struck:
+                violated("Replaced", f"{entry} is said not to be there")
+        except StoreUnavailable as error:
+            note(f"   {error}")
+        else:
+            note(f"   {text} {receipt}")
+            if was_erased:
+                violated("Erased", f"{entry} was replaced after its deletion: {receipt}")
+            entry.is_unclear = was_unclear or entry.replacements != number
+            entry.replaced(receipt, text, before, memory)
+
+    def remove(self, place: int, entry: Entry | None) -> None:
+        """Delete an exchange."""
+        if entry is None or entry.exchange_id is None:
+            return
+        exchanges, beside = Exchanges(self.world.sandboxes[place]), self.keeping
+        was_known = not entry.may_miss(self.world.sandboxes[place]) and not entry.was_flushed
+        was_live = entry.fate == "live"
+        if was_live:
+            entry.fate = "unsure"
+        try:
+            exchanges.delete(entry.thread, entry.exchange_id)
+        except ExchangeNotFound:
+            note("   not found")
+            # An answer that was lost on the way, and asked for again, finds the deletion done.
+            if was_live and was_known and not self.world.is_removed(entry.thread, entry.exchange_id):
+                violated("Erased", f"{entry} is said not to be there")
+        except StoreUnavailable as error:
+            note(f"   {error}")
+        else:
+            entry.fate = "erased" if entry is not beside else "unsure"
+
     def redrive(self) -> None:
         """Send everything in the dead-letter queue back."""
         for letter in list(self.world.queue.dead):
@@ -288,6 +354,7 @@ class Doings:
             if entry.fate == "unsure":
                 entry.is_beyond = False
                 entry.fate = "live" if any((entry.thread, text) in stored for text in entry.texts) else "erased"
+            entry.settle({text for text in entry.texts if (entry.thread, text) in stored})
         check_stored(self.ledger, rows)
         check_durable(self.ledger, rows)
         check_same(self.world, self.all_threads, rows)

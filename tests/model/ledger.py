@@ -28,6 +28,11 @@ class Entry:
         is_lost: Whether the only store that took it has lost it (the outbox of a Redis that was restarted empty).
         was_flushed: Whether L1 was emptied since, before the drain.
         is_beyond: Whether a deletion may not have reached it.
+        retired: Texts that were replaced: shown to nobody who can know.
+        is_stored: Whether the text that replaced them is in PostgreSQL, so that they are not.
+        awaited: The text of a replacement that is on the queue only.
+        is_unclear: Whether any of its texts may turn out to be the last, e.g. of two replacements at once.
+        replacements: How many were begun.
     """
 
     thread: str
@@ -43,6 +48,37 @@ class Entry:
     is_lost: bool = False
     was_flushed: bool = False
     is_beyond: bool = False
+    retired: set[str] = field(default_factory=set)
+    is_stored: bool = False
+    awaited: str | None = None
+    is_unclear: bool = False
+    replacements: int = 0
+
+    @property
+    def exchange_id(self) -> UUID | None:
+        """The id it was answered under last."""
+        return max(self.ids, default=None)
+
+    def may_be_outdated(self, reader: Memory | None) -> bool:
+        """Return whether a turn of this sandbox may be shown a text that was replaced, and not be told."""
+        return self.is_unclear or self.may_miss(reader)
+
+    def replaced(self, receipt: Receipt, text: str, before: set[str], keeper: Memory) -> None:
+        """Take note of the answer to a replacement."""
+        if receipt.durability == "redis" or self.awaited is not None:
+            # Lost with the outbox; or numbered without a look at what is on the queue.
+            self.is_unclear = True
+        if receipt.durability == "queue":
+            self.awaited = text
+        self.is_stored = receipt.durability == "postgres"
+        self.retired |= before - {text}
+        self.is_unheard = not receipt.cached
+        self.keeper, self.is_accepted, self.is_forgotten = keeper, True, False
+
+    def settle(self, stored: set[str]) -> None:
+        """Take note of what PostgreSQL holds in quiet."""
+        self.is_unclear, self.awaited, self.is_stored = False, None, True
+        self.retired = self.texts - stored if self.replacements else set()
 
     def may_miss(self, reader: Memory | None) -> bool:
         """Return whether a turn of this sandbox may be shown a history without it, and not be told."""
@@ -68,15 +104,22 @@ class Ledger:
         self.entries: list[Entry] = []
         self._said = 0
 
+    def text(self) -> str:
+        """Return a text that was not said before."""
+        self._said += 1
+        return f"text-{self._said}."
+
     def say(self, thread: str, name: UUID | None, keeper: Memory) -> tuple[Entry, str]:
         """Begin an exchange with a text of its own, or another one under a name that is in use."""
-        self._said += 1
-        text = f"text-{self._said}."
+        text = self.text()
         entry = next((e for e in self.of(thread) if name is not None and e.name == name and e.fate != "erased"), None)
         if entry is None:
             entry = Entry(thread, name, set(), keeper)
             self.entries.append(entry)
         entry.texts.add(text)
+        if entry.replacements:
+            # What is said again under its name does not replace what has replaced it.
+            entry.retired.add(text)
         entry.keeper = keeper
         return entry, text
 

@@ -24,7 +24,7 @@ faults = st.none() | st.builds(
     st.sampled_from(["before", "after", "part", "twice", "refused"]),
     st.integers(1, 6),
 )
-doings = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "sweep"])
+doings = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
 interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(doings, min_size=1, max_size=2)))
 # None: the product names it. Else a name from a small pool, so that it comes again.
 names = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1)))
@@ -108,7 +108,9 @@ class MemoryMachine(RuleBasedStateMachine):
         thread = self.doings.thread(number)
         self.world.client.delete(f"thread:{thread}:messages")
         if everything:
-            self.world.client.delete(*(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone")))
+            self.world.client.delete(
+                *(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone", "deleted"))
+            )
             # As if Redis had evicted it: what it counts is not what was noted any more.
             self.world.client.hincrby("memory:epoch", "evictions", -1)
             self.doings.lose([thread], self.doings.outbox())
@@ -128,6 +130,20 @@ class MemoryMachine(RuleBasedStateMachine):
                 self.doings.delete_user(place)
             else:
                 self.doings.delete(place, self.doings.thread(number))
+
+    @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
+    def replace_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """Other texts in an exchange's place, maybe half of it."""
+        thread = self.doings.thread(number)
+        with self.doings.during(place, thread, fault, meanwhile):
+            self.doings.replace(place, self.doings.entry(thread, which))
+
+    @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
+    def remove_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """A deletion of one exchange, maybe half of it."""
+        thread = self.doings.thread(number)
+        with self.doings.during(place, thread, fault, meanwhile):
+            self.doings.remove(place, self.doings.entry(thread, which))
 
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def weather(self, down: tuple[Store, ...]) -> None:
@@ -150,7 +166,8 @@ class MemoryMachine(RuleBasedStateMachine):
         letter = waiting[at]
         self.world.queue.kill(letter)
         for entry in self.ledger.entries:
-            if entry.was_flushed and any(f'"u {text}"' in letter.body for text in entry.texts):
+            texts = entry.texts if entry.awaited is None else {entry.awaited}
+            if entry.was_flushed and any(f'"u {text}"' in letter.body for text in texts):
                 entry.is_unheard = entry.is_forgotten = True
 
     @rule()

@@ -171,6 +171,14 @@ class World:
         )
         return {row["name"]: row["cutoff"] for row in found}
 
+    def is_removed(self, thread: str, exchange_id: UUID | None) -> bool:
+        """Return whether the exchange was deleted from the thread."""
+        return bool(
+            self.database.execute(
+                "select from exchange_tombstones where thread_id = %s and exchange_id = %s", (thread, exchange_id)
+            ).fetchone()
+        )
+
     def everything_cached(self) -> dict[str, str]:
         """Return the values of all keys in Redis, as text."""
         kinds = {"list": lambda key: self.client.lrange(key, 0, -1), "hash": self.client.hgetall}

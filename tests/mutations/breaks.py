@@ -7,6 +7,7 @@ from typing import Final
 
 _MINIMAL: Final = "tests/model/test_minimal.py"
 _CACHE: Final = "tests/integration/test_redis_cache.py"
+_EXCHANGES: Final = "tests/integration/test_exchanges.py"
 
 
 @dataclass(frozen=True)
@@ -164,5 +165,77 @@ BREAKS: Final = (
         "        if appended.cutoff is not None:\n            self._take_back(append.exchange, appended)\n        elif",
         "        if",
         (f"{_MINIMAL}::test_an_append_made_up_for_after_the_deletion",),
+    ),
+    Break(
+        "2 Same",
+        "the lower revision wins in Redis",
+        "shared/stores/merge.lua",
+        "revision > known.revision",
+        "revision < known.revision",
+        (f"{_EXCHANGES}::test_the_highest_revision_wins_in_redis",),
+    ),
+    Break(
+        "2 Same",
+        "the lower revision wins in PostgreSQL",
+        "shared/stores/sql/store.sql",
+        "where excluded.revision > m.revision",
+        "where excluded.revision < m.revision",
+        (f"{_EXCHANGES}::test_the_highest_revision_wins_in_postgresql[0]",),
+    ),
+    Break(
+        "2 Same",
+        "of two with one revision each layer keeps another",
+        "shared/stores/merge.lua",
+        "(is_stored and created == known.created)",
+        "false",
+        (f"{_EXCHANGES}::test_postgresqls_text_of_a_revision_stays",),
+    ),
+    Break(
+        "3 Read your writes",
+        "the drain of a text takes its replacement from the second place",
+        "shared/stores/redis_lists.py",
+        "            field = pending_field(exchange.exchange_id, exchange.revision)\n",
+        "            field = str(exchange.exchange_id)\n",
+        (f"{_EXCHANGES}::test_draining_the_first_text_leaves_the_second_waiting",),
+    ),
+    Break(
+        "4 Whole",
+        "a list that a deletion shortened is taken for the thread's beginning",
+        "shared/stores/redis.py",
+        'f"{mark}:older" if has_older else mark',
+        "mark",
+        (f"{_EXCHANGES}::test_a_deletion_while_the_list_is_declared_whole",),
+    ),
+    Break(
+        "8 Erased",
+        "the drain does not look at the tombstones of exchanges",
+        "shared/stores/sql/store.sql",
+        "    where e.exchange_id is null\n",
+        "    where true\n",
+        (f"{_EXCHANGES}::test_nothing_brings_a_deleted_exchange_back",),
+    ),
+    Break(
+        "8 Erased",
+        "an append does not look at the tombstones of exchanges",
+        "shared/stores/redis_lists.py",
+        "        if is_deleted:\n",
+        "        if False:\n",
+        (f"{_EXCHANGES}::test_a_late_append_of_a_deleted_exchange",),
+    ),
+    Break(
+        "8 Erased",
+        "a refill does not restore the tombstones of exchanges",
+        "shared/stores/redis.py",
+        "        self._lists.queue_deleted(pipe, thread_id, window.deleted)\n",
+        "",
+        (f"{_EXCHANGES}::test_redis_that_lost_its_tombstones",),
+    ),
+    Break(
+        "8 Erased",
+        "what PostgreSQL took is merged without a look at the tombstones of exchanges",
+        "shared/stores/redis.py",
+        "            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]\n",
+        "            gone: list[UUID] = []\n",
+        (f"{_EXCHANGES}::test_a_merge_beside_the_deletion",),
     ),
 )

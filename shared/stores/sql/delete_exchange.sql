@@ -12,8 +12,8 @@ remembered as (
 answered as (
     -- The key stays, so that a repetition is told of the deletion; what it answered does not.
     update idempotency_keys k set answer = '{}'
-    where k.exchange_id = %(exchange_id)s and (k.thread_id is null or k.thread_id = %(thread_id)s)
-        and k.answer is not null and exists (select from deleted)
+    where k.thread_id = %(thread_id)s and k.answer::json ->> 'exchange_id' = %(exchange_id)s::text
+        and exists (select from deleted)
 )
 select exists (select from deleted) as was_there, exists (
     select from exchange_tombstones where thread_id = %(thread_id)s and exchange_id = %(exchange_id)s

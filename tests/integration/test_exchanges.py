@@ -1,0 +1,412 @@
+"""Replacing and deleting one exchange on real servers: whatever is on its way, whoever is away, at whatever moment."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import redis
+
+from functions.sync.sweep import Sweep
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.errors import ExchangeNotFound, StoreUnavailable
+from shared.memory.exchanges import Exchanges
+from shared.memory.idempotency import Idempotency
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.models import Exchange, Texts
+from shared.settings import DatabaseSettings
+from shared.stores.base import Window
+from shared.stores.in_memory import InMemoryQueue
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, exchanges, texts, told
+
+MakeProcess = Callable[..., Memory]
+MakeCache = Callable[..., RedisCache]
+MakeArchive = Callable[..., PostgresArchive]
+LIST, PENDING, DELETED = "thread:t:messages", "thread:t:pending", "thread:t:deleted"
+NEW = Texts("new question", "new answer")
+
+
+def _say(memory: Memory, count: int = 3) -> list[UUID]:
+    made = [memory.turn("t", None).keep(f"q{number}", f"a{number}").exchange_id for number in range(count)]
+    return [each for each in made if each is not None]
+
+
+def _drain(memory: Memory, queue: InMemoryQueue) -> None:
+    result = memory.archive.store(queue.take())
+    memory.cache.merge_stored(result.effective)
+
+
+def _sweep(memory: Memory) -> None:
+    assert Sweep(memory.archive, memory.cache, 50, bury=lambda *_: None, purge=lambda: 0).run().skipped == []
+
+
+def _shown(memory: Memory) -> list[str]:
+    return texts(memory.turn("t", None).recall().messages)
+
+
+def _listed(client: redis.Redis) -> list[str]:
+    return [json.loads(entry)["content"] for entry in client.lrange(LIST, 0, -1)]
+
+
+def _rows(database: psycopg.Connection) -> list[tuple[str, int]]:
+    found = database.execute("select content, revision from messages order by order_key, position").fetchall()
+    return [(content, revision) for content, revision in found]
+
+
+def _revised(made: Exchange, revision: int) -> Exchange:
+    return made.revised(Texts(f"q r{revision}", f"a r{revision}"), revision)
+
+
+# --- the join ---
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, first: int) -> None:
+    """Across batches in any order, and within one; the exchange keeps its place and its time."""
+    archive, made = real_archive(), exchange(1)
+    revised = [made, _revised(made, 1), _revised(made, 2)]
+    archive.store(revised[first:])
+    archive.store([*revised[:first], made])
+    archive.store([made, revised[1]])
+    assert archive.window("t", 5).exchanges == [revised[2]]
+
+
+def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
+    """Whoever comes last."""
+    cache, made = real_cache(), exchange(1)
+    cache.append(_revised(made, 2), is_drained=True)
+    cache.append(made, is_drained=False)
+    cache.merge_stored([_revised(made, 1)])
+    cache.hydrate("t", Window([made], is_all=True))
+    assert texts(cache.read("t", None).messages) == ["q r2", "a r2"]
+
+
+def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Two processes took one number while PostgreSQL was away; it has kept the other's."""
+    made = exchange(1)
+    one, other = _revised(made, 1), made.revised(NEW, 1)
+    for steps in ((True, False), (False, True)):
+        cache = real_cache()
+        redis_client.flushall()
+        cache.append(made, is_drained=True)
+        for is_stored in steps:
+            if is_stored:
+                cache.merge_stored([one])
+            else:
+                cache.append(other, is_drained=False)
+        assert texts(cache.read("t", None).messages) == ["q r1", "a r1"]
+
+
+def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """The replacement is on the queue still, so Redis keeps it in its second place."""
+    cache, made = real_cache(), exchange(1)
+    cache.append(made, is_drained=False)
+    cache.append(_revised(made, 1), is_drained=False)
+    cache.merge_stored([made])
+    redis_client.delete(LIST)
+    assert cache.read("t", None).pending == [_revised(made, 1)]
+    cache.merge_stored([_revised(made, 1)])
+    assert not redis_client.exists(PENDING)
+
+
+# --- replacing ---
+
+
+def test_what_is_on_its_way_does_not_bring_the_old_text_back(
+    process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
+) -> None:
+    """Not the queue, a redriven dead letter, a refill, or another process' memory."""
+    memory, other = process(), process()
+    named = _say(memory)
+    letters = list(queue.bodies)
+    assert Exchanges(other).replace("t", named[1], NEW).durability == "postgres"
+    for _ in range(2):
+        _drain(memory, queue)
+        redis_client.delete(LIST)
+        for each in (memory, other, process()):
+            assert _shown(each) == [*told(0), "new question", "new answer", *told(2)]
+            assert _listed(redis_client) == _shown(each)
+        queue.bodies += letters
+    assert [revision for _, revision in _rows(database)] == [0, 0, 1, 1, 0, 0]
+    assert redis_client.exists(PENDING) == 0
+
+
+def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
+    """Two revisions, and the same one of them in both layers."""
+    memories = [process() for _ in range(4)]
+    named = _say(memories[0], 1)[0]
+    _shown(memories[0])
+
+    def replace(number: int) -> None:
+        for turn in range(5):
+            Exchanges(memories[number]).replace("t", named, Texts(f"q{number}.{turn}", f"a{number}.{turn}"))
+
+    workers = [threading.Thread(target=replace, args=(number,)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    stored = _rows(database)
+    assert [revision for _, revision in stored] == [20, 20]
+    assert _listed(redis_client) == [content for content, _ in stored]
+
+
+def test_a_stale_window(real_cache: MakeCache) -> None:
+    """Read before the replacement and written after it."""
+    cache, made = real_cache(), exchanges(2)
+    asked = cache.read("t", None)
+    cache.merge_stored([_revised(made[0], 1)])
+    cache.hydrate("t", Window(made, is_all=True), asked.lease)
+    assert not cache.read("t", None).is_whole
+    cache.hydrate("t", Window([_revised(made[0], 1), made[1]], is_all=True))
+    read = cache.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (["q r1", "a r1", *told(1)], True)
+
+
+def test_without_redis(
+    process: MakeProcess, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
+) -> None:
+    """It has its lists back, with the old text in one: nobody is shown that, and the sweep mends it."""
+    memory, other = process(), process()
+    named = _say(memory)
+    _drain(memory, queue)
+    assert (_shown(memory), _shown(other)) == (told(0, 1, 2), told(0, 1, 2))
+    valkey.freeze()
+    receipt = Exchanges(memory).replace("t", named[1], NEW)
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["redis"])
+    valkey.thaw()
+    while memory.turn("t", None).recall().degraded:
+        """Wait for the breaker's probe."""
+    for each in (memory, other):
+        assert _shown(each) == [*told(0), "new question", "new answer", *told(2)]
+    redis_client.delete(LIST)
+    memory.cache.hydrate("t", Window([], is_all=False))
+    _sweep(memory)
+    assert _shown(other) == [*told(0), "new question", "new answer", *told(2)]
+
+
+def test_the_sweep_mends_what_redis_missed(
+    process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, real_archive: MakeArchive
+) -> None:
+    """A process that replaced and one that deleted, and died before they told Redis."""
+    memory = process()
+    named = _say(memory)
+    _drain(memory, queue)
+    real_archive().replace_exchange("t", named[0], NEW)
+    assert real_archive().delete_exchange("t", named[1]) == "deleted"
+    assert _listed(redis_client) == told(0, 1, 2)
+    _sweep(memory)
+    assert _listed(redis_client) == ["new question", "new answer", *told(2)]
+
+
+def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres: PostgresServer) -> None:
+    """By way of the queue; the drain stores it, whatever comes first."""
+    memory = process()
+    named = _say(memory)
+    postgres.kill()
+    for number in range(2):
+        receipt = Exchanges(memory).replace("t", named[1], Texts(f"q new{number}", f"a new{number}"))
+        assert (receipt.durability, receipt.cached) == ("queue", True)
+    assert [json.loads(body)["version"] for body in queue.bodies] == [1, 1, 1, 2, 2]
+    with pytest.raises(StoreUnavailable):
+        Exchanges(memory).delete("t", named[1])
+    postgres.start()
+    queue.bodies.reverse()
+    while True:
+        try:
+            _drain(memory, queue)
+        except StoreUnavailable:
+            continue
+        break
+    assert _shown(process()) == [*told(0), "q new1", "a new1", *told(2)]
+
+
+# --- deleting ---
+
+
+def test_nothing_brings_a_deleted_exchange_back(
+    process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
+) -> None:
+    """Not the queue, a dead letter, a process' memory, or Redis that has lost everything since."""
+    memory, other = process(), process()
+    named = _say(memory)
+    letters = list(queue.bodies)
+    Exchanges(other).delete("t", named[1])
+    for _ in range(2):
+        for each in (memory, other, process()):
+            assert _shown(each) == told(0, 2)
+        _drain(memory, queue)
+        _sweep(memory)
+        assert "q1" not in str([redis_client.dump(key) for key in redis_client.scan_iter()])
+        queue.bodies += letters
+        redis_client.flushall()
+    assert [content for content, _ in _rows(database)] == told(0, 2)
+    for each in (memory, process()):
+        with pytest.raises(ExchangeNotFound):
+            Exchanges(each).replace("t", named[1], NEW)
+        with pytest.raises(ExchangeNotFound):
+            Exchanges(each).delete("t", named[1])
+        assert each.turn("t", None).keep("again", "again", exchange_id=named[1]).durability == "none"
+    assert _shown(memory) == told(0, 2)
+
+
+def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """It finds the tombstone in its own round trip, and leaves nothing."""
+    cache, made = real_cache(), exchanges(2)
+    cache.append(made[0], is_drained=False)
+    cache.forget_exchanges("t", [made[1].exchange_id])
+    assert cache.append(made[1], is_drained=False).cutoff == made[1].order
+    assert (_listed(redis_client), redis_client.hkeys(PENDING)) == (told(0), [str(made[0].exchange_id)])
+
+
+def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Of what was stored, or read, before it: nobody is shown it, and it is removed."""
+    cache, made = real_cache(), exchanges(3)
+    cache.hydrate("t", Window(made, is_all=True))
+    cache.forget_exchanges("t", [made[1].exchange_id])
+    cache.merge_stored([made[1]])
+    assert _listed(redis_client) == told(0, 2)
+    cache.hydrate("t", Window(made, is_all=True))
+    assert _listed(redis_client) == told(0, 2)
+    redis_client.delete(LIST)
+    real_cache().hydrate("t", Window(made, is_all=True))
+    assert _listed(redis_client) == told(0, 2)
+    redis_client.srem(DELETED, str(made[1].exchange_id))
+    cache.merge_stored([made[1]])
+    redis_client.sadd(DELETED, str(made[1].exchange_id))
+    read = cache.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(0, 2), False)
+
+
+def test_a_deletion_while_the_list_is_declared_whole(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is shorter than the window then, and must not be taken for the thread's beginning."""
+    cache, other, made = real_cache(max_thread_messages=2), real_cache(max_thread_messages=2), exchanges(3)
+    call, calls = cache._connection.call, iter(range(9))
+
+    def interrupted(fill: Any) -> list[Any]:
+        if next(calls) == 1:
+            other.forget_exchanges("t", [made[2].exchange_id])
+        return call(fill)
+
+    monkeypatch.setattr(cache._connection, "call", interrupted)
+    cache.hydrate("t", Window(made[1:], is_all=False))
+    read = other.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(1), False)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_the_mark_of_a_whole_list(real_cache: MakeCache, gone: int) -> None:
+    """A thread's first entry passes its mark on; a window that lost one is looked up again."""
+    made, kept = exchanges(3), [number for number in range(3) if number != gone]
+    whole, window = real_cache(), real_cache(max_thread_messages=3)
+    whole.hydrate("t", Window(made, is_all=True))
+    whole.forget_exchanges("t", [made[gone].exchange_id])
+    read = whole.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(*kept), True)
+    window.forget_threads({"t": made[2].order})
+    later = exchanges(3)
+    window.hydrate("t", Window(later, is_all=False))
+    assert window.read("t", None).is_whole
+    window.forget_exchanges("t", [later[gone].exchange_id])
+    read = window.read("t", None)
+    assert (texts(read.messages), read.is_whole) == (told(*kept), False)
+
+
+def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+    """A refill restores them: who comes late finds them again."""
+    memory = process()
+    named = _say(memory)
+    _drain(memory, queue)
+    Exchanges(memory).delete("t", named[1])
+    redis_client.flushall()
+    assert _shown(process()) == told(0, 2)
+    assert redis_client.smembers(DELETED) == {str(named[1])}
+
+
+def test_an_older_release_beside_this_one(
+    process: MakeProcess, queue: InMemoryQueue, database: psycopg.Connection, redis_client: redis.Redis
+) -> None:
+    """Its drain knows no tombstones of exchanges, and stores one again; the sweep removes it, from Redis too."""
+    memory = process()
+    named = _say(memory)
+    _drain(memory, queue)
+    kept = memory.archive.window("t", 5).exchanges[1]
+    Exchanges(memory).delete("t", named[1])
+    for position, (role, content) in enumerate((("user", "q1"), ("assistant", "a1"))):
+        database.execute(
+            "insert into messages (conversation_id, exchange_id, position, role, content, created_at)"
+            " select id, %s, %s, %s, %s, %s from conversations",
+            (named[1], position, role, content, kept.created_at),
+        )
+    _sweep(memory)
+    assert [content for content, _ in _rows(database)] == told(0, 2)
+    assert _listed(redis_client) == told(0, 2)
+
+
+def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection, database_url: str) -> None:
+    """It goes with the exchange, and with that thread's only: another may hold an exchange of the same id."""
+    memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
+    keys = Idempotency([PostgresKeys(connection)])
+    named = _say(memory, 1)[0]
+    memory.turn("copy", None).keep("q0", "a0", exchange_id=named)
+    for thread_id in ("t", "copy"):
+        claim = keys.claim("ana", thread_id, b"{}", UUID(int=7))
+        claim.complete({"thread_id": thread_id, "exchange_id": str(named), "response": "a0"})
+    Exchanges(memory).delete("t", named)
+    told_now = database.execute("select thread_id, answer from idempotency_keys order by thread_id").fetchall()
+    assert told_now[1] == ("t", "{}")
+    assert json.loads(told_now[0][1])["response"] == "a0"
+    connection.close()
+
+
+def test_everything_at_once(
+    process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
+) -> None:
+    """Replacements, deletions, drains, refills and lost lists side by side: the layers agree in the end."""
+    memories = [process() for _ in range(4)]
+    named, lock = _say(memories[0], 8), threading.Lock()
+    chance = random.Random(7)  # noqa: S311 - no secret depends on it
+    plans = [[chance.random() for _ in range(25)] for _ in memories]
+
+    def act(memory: Memory, plan: list[float]) -> None:
+        for number, value in enumerate(plan):
+            target = named[int(value * 1000) % len(named)]
+            try:
+                if value < 0.4:
+                    Exchanges(memory).replace("t", target, Texts(f"q{value}", f"a{value}"))
+                elif value < 0.5 and number > 12:
+                    Exchanges(memory).delete("t", target)
+                elif value < 0.6:
+                    redis_client.delete(LIST)
+                elif value < 0.8:
+                    with lock:
+                        letters = queue.take()
+                    memory.cache.merge_stored(memory.archive.store(letters).effective)
+                else:
+                    memory.turn("t", None).recall()
+            except ExchangeNotFound:
+                continue
+
+    workers = [threading.Thread(target=act, args=pair) for pair in zip(memories, plans, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    _drain(memories[0], queue)
+    _sweep(memories[0])
+    stored = [content for content, _ in _rows(database)]
+    assert _shown(memories[1]) == stored
+    assert _listed(redis_client) == stored
+    page = Threads(memories[2]).messages("t", 50, None, descending=False)
+    assert texts(page.items) == stored
