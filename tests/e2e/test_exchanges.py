@@ -1,0 +1,106 @@
+"""Replacing and deleting one exchange through the gateway: in both layers, and with what was on its way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.e2e.memory_api import MemoryApi, segment
+from tests.e2e.queues import Queues
+from tests.e2e.stores import Layers
+
+NEW = {"user_message": "new question", "assistant_message": "new answer"}
+
+
+def _path(thread_id: str, exchange_id: object) -> str:
+    return f"/threads/{segment(thread_id)}/exchanges/{exchange_id}"
+
+
+def _say(api: MemoryApi, thread_id: str) -> list[str]:
+    return [str(api.invoked(f"q{n}", f"a{n}", thread_id=thread_id)["exchange_id"]) for n in range(3)]
+
+
+def _again(row: tuple[Any, ...], thread_id: str) -> str:
+    body = {"version": 1, "exchange_id": row[2], "thread_id": thread_id, "user_id": None, "document_ids": []}
+    body |= {"user_message": "q1", "assistant_message": "a1", "created_at": row[4].isoformat()}
+    return json.dumps(body)
+
+
+def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+    """In its place; a redelivery of the old text changes nothing, in Redis, PostgreSQL or after a lost list."""
+    named = _say(api, thread_id)
+    before = layers.wait_stored(thread_id, 6)
+    answer = api.call("PUT", _path(thread_id, named[1]), json=NEW)
+    assert answer == {"exchange_id": named[1], "durability": "postgres", "cached": True}
+    expected = ["q0", "a0", "new question", "new answer", "q2", "a2"]
+    assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == expected
+    assert [row[2:] for row in layers.stored(thread_id)] == [row[2:] for row in before]
+    queues.put(_again(before[2], thread_id))
+    queues.wait_empty()
+    assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == expected
+    layers.forget_cached(f"thread:{thread_id}:messages")
+    assert [message["content"] for message in api.invoking(thread_id=thread_id)["messages"]] == expected
+
+
+def test_replaced_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+    """The drain finds the new text, and leaves it."""
+    with queues.paused_drain():
+        named = _say(api, thread_id)
+        api.call("PUT", _path(thread_id, named[1]), json=NEW)
+        assert api.contents(thread_id) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
+    queues.wait_empty()
+    layers.wait_stored(thread_id, 6)
+    assert layers.stored_contents(thread_id) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
+    assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id)
+
+
+def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+    """For good: neither the queue nor a second try brings it back."""
+    named = _say(api, thread_id)
+    before = layers.wait_stored(thread_id, 6)
+    assert api.send("DELETE", _path(thread_id, named[1])).status_code == httpx.codes.NO_CONTENT
+    queues.put(_again(before[2], thread_id))
+    queues.wait_empty()
+    assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == ["q0", "a0", "q2", "a2"]
+    assert api.contents(thread_id) == ["q0", "a0", "q2", "a2"]
+    for method, body in (("PUT", NEW), ("DELETE", None)):
+        answer = api.send(method, _path(thread_id, named[1]), json=body)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        assert api.send(method, _path(thread_id, uuid4()), json=body).status_code == httpx.codes.NOT_FOUND
+    again = {"user_message": "q", "assistant_message": "a", "thread_id": thread_id, "exchange_id": named[1]}
+    assert api.call("POST", "/invoked", json=again)["durability"] == "none"
+
+
+def test_deleted_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+    """The drain drops it; the thread it was alone in stays, empty."""
+    with queues.paused_drain():
+        named = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]
+        assert api.send("DELETE", _path(thread_id, named)).status_code == httpx.codes.NO_CONTENT
+    queues.wait_empty()
+    assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == []
+    assert api.thread(thread_id)["message_count"] == 0
+    api.run("Hello", thread_id=thread_id)
+    assert len(layers.wait_stored(thread_id, 2)) == 2
+
+
+def test_regenerate_and_edit(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+    """A turn that replaces another is given what was said before that one; a repetition is told the same."""
+    first = api.run("My name is Ada", thread_id=thread_id)
+    second = api.run("What is my nmae?", thread_id=thread_id)
+    body = {"thread_id": thread_id, "replaces": second["exchange_id"]}
+    key = {"Idempotency-Key": str(uuid4())}
+    edited = api.run("What is my name?", headers=key, **body)
+    assert edited["exchange_id"] == second["exchange_id"]
+    assert "My name is Ada" in edited["response"]
+    assert "nmae" not in edited["response"]
+    assert api.run("What is my name?", headers=key, **body) == edited
+    expected = ["My name is Ada", first["response"], "What is my name?", edited["response"]]
+    layers.wait_stored(thread_id, 4)
+    assert api.contents(thread_id) == layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == expected
+    assert [message.get("revision", 0) for message in api.messages(thread_id)["items"]] == [0, 0, 1, 1]
+    assert api.send("POST", "/run", json={"prompt": "x", **body, "replaces": str(uuid4())}).status_code == 404
+    assert api.send("DELETE", _path(thread_id, second["exchange_id"])).status_code == httpx.codes.NO_CONTENT
+    assert api.send("POST", "/run", json={"prompt": "What is my name?", **body}, headers=key).status_code == 422
