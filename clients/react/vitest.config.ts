@@ -18,7 +18,7 @@ export default defineConfig({
     environment: 'happy-dom',
     include: ['tests/*.test.{ts,tsx}'],
     // The AI SDK's own hook comes with the newer one.
-    exclude: isOlder ? ['tests/ai-sdk.test.ts'] : [],
+    exclude: isOlder ? ['tests/ai-sdk*.test.ts'] : [],
     setupFiles: ['tests/setup.ts'],
     restoreMocks: true,
     unstubGlobals: true,

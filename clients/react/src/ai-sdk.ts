@@ -1,6 +1,8 @@
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
-import { getMessages, postRun, type Connection, type RunRequest } from './api.js';
-import { newId } from './ids.js';
+import { getMessages, type RunRequest } from './api.js';
+import { ChatThread } from './chat-thread.js';
+import { deleteAll, lookUp, run, type Turn } from './chat-turn.js';
+import type { Connection } from './http.js';
 import type { TurnContext, UseAgentChatOptions } from './types.js';
 import { messageOf } from './unite.js';
 
@@ -10,20 +12,31 @@ export type { TurnContext } from './types.js';
 /** What a message's `metadata` holds: of an answer these two, of a question what it was sent with. */
 export interface HybridMemoryMetadata {
   [name: string]: unknown;
+  /** Of a question: the exchange it asks in, which is replaced. */
   exchangeId?: string | null;
   context?: Omit<TurnContext, 'latencyMs' | 'timings'>;
 }
 
 export type HybridMemoryUIMessage = UIMessage<HybridMemoryMetadata>;
 
-export type HybridMemoryTransportOptions = Connection & Pick<UseAgentChatOptions, 'userId' | 'request'>;
+export type HybridMemoryTransportOptions = Connection &
+  Pick<UseAgentChatOptions, 'userId' | 'request'> & {
+    /** The thread, where a chat's id is not its thread's: assistant-ui makes another id at every visit. */
+    readonly threadId?: string | ((chatId: string) => string) | undefined;
+  };
 
-interface Attempt {
-  readonly exchangeId: string;
-  readonly prompt: string;
+/** A message as assistant-ui has it when it is sent. */
+interface SentMessage {
+  readonly content: readonly { readonly type: string; readonly text?: string }[];
+  readonly attachments?: readonly unknown[] | undefined;
+  /** The message that was edited. */
+  readonly sourceId: string | null;
+  readonly metadata?: { readonly custom?: Readonly<Record<string, unknown>> | undefined } | undefined;
 }
 
-const MOST_ATTEMPTS = 100;
+type Sent = Parameters<ChatTransport<HybridMemoryUIMessage>['sendMessages']>[0];
+
+const PASSING_ID = '__LOCALID_';
 
 /**
  * The memory as a transport of the AI SDK: for `useChat`, assistant-ui and what else takes a `ChatTransport`.
@@ -32,40 +45,59 @@ const MOST_ATTEMPTS = 100;
  */
 export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMessage> {
   readonly #options: HybridMemoryTransportOptions;
-  /** Of messages without an answer yet, so that sending one again cannot double its turn. */
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #threads = new Map<string, ChatThread>();
 
   constructor(options: HybridMemoryTransportOptions = {}) {
     this.#options = options;
   }
 
-  /** Runs a turn, and streams its answer, which comes in one piece. Throws an AgentChatError. */
-  readonly sendMessages: ChatTransport<HybridMemoryUIMessage>['sendMessages'] = async (asked) => {
-    const { chatId, messages, abortSignal, headers, body } = asked;
-    const message = messages.findLast(({ role }) => role === 'user');
+  /**
+   * Runs a turn, and streams its answer, which comes in one piece. Throws an AgentChatError.
+   *
+   * A message that was answered before has its turn replaced, and the turns that were shown after it are deleted.
+   */
+  readonly sendMessages: ChatTransport<HybridMemoryUIMessage>['sendMessages'] = async (sent) => {
+    const index = sent.messages.findLastIndex(({ role }) => role === 'user');
+    const message = sent.messages[index];
     if (!message) throw new TypeError('There is no message of the user to send.');
-    const prompt = textOf(message);
-    const { exchangeId } = this.#attempt(`${chatId}/${message.id}`, prompt);
-    const request: RunRequest = {
-      ...this.#options.request,
-      ...(body as Partial<RunRequest> | undefined),
-      prompt,
-      thread_id: chatId,
-      ...(this.#options.userId !== undefined && { user_id: this.#options.userId }),
-      exchange_id: exchangeId,
+    const request = this.#requestOf(message, sent);
+    const isNewHere = !this.#threads.has(request.thread_id);
+    const thread = this.#thread(request.thread_id);
+    const before = thread.showAll(sent.messages.slice(0, index));
+    const turn: Turn = {
+      connection: this.#connection(sent.headers),
+      thread,
+      messageId: message.id,
+      request,
+      previous: before.at(-1),
+      isFirst: index === 0,
+      isRegenerated: sent.trigger === 'regenerate-message',
+      signal: sent.abortSignal ?? new AbortController().signal,
     };
-    const { exchangeId: _, context: __, ...metadata } = message.metadata ?? {};
-    if (Object.keys(metadata).length > 0) request.metadata = metadata;
-    const signal = abortSignal ?? new AbortController().signal;
-    const { answer } = await postRun(this.#connection(headers), request, exchangeId, signal);
-    this.#attempts.delete(`${chatId}/${message.id}`);
+    const isAgain = turn.isRegenerated || sent.messageId !== undefined;
+    let exchangeId = thread.exchangeOf(message);
+    if (exchangeId === undefined ? isAgain : isNewHere) exchangeId = await lookUp(turn, exchangeId);
+    await deleteAll(turn, [...thread.outdated], 'Nothing was sent');
+    const [answer, id] = await run(turn, exchangeId);
     const { source, degraded, durability, cached } = answer.memory;
     const told = { exchangeId: answer.exchange_id, context: { source, degraded, durability, cached } };
-    return streamOf(`${exchangeId}:assistant`, answer.response, told);
+    return streamOf(`${id}:assistant`, answer.response, told);
   };
 
   /** There is never a stream to go on with: an answer comes in one piece, and `history` has it afterwards. */
   readonly reconnectToStream: ChatTransport<HybridMemoryUIMessage>['reconnectToStream'] = () => Promise.resolve(null);
+
+  /** Makes a message of what assistant-ui sends: with it as `toCreateMessage`, an edited message replaces its turn. */
+  readonly toCreateMessage = ({ content, attachments = [], sourceId, metadata }: SentMessage) => {
+    if (attachments.length > 0) throw refusal(['attachments']);
+    const others = content.filter(({ type }) => type !== 'text').map(({ type }) => type);
+    if (others.length > 0) throw refusal(others);
+    const threads = [...this.#threads.values()];
+    const source = sourceId === null ? undefined : { id: sourceId, metadata: undefined };
+    const exchangeId = source && threads.map((thread) => thread.exchangeOf(source)).find((id) => id !== undefined);
+    const parts = content.map(({ text = '' }) => ({ type: 'text' as const, text }));
+    return { role: 'user' as const, parts, metadata: { ...metadata?.custom, ...(exchangeId && { exchangeId }) } };
+  };
 
   /** Returns a thread's newest messages, the oldest first, to begin a chat with. Throws an AgentChatError. */
   async history(
@@ -74,19 +106,40 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
   ): Promise<HybridMemoryUIMessage[]> {
     const stopping = signal ?? new AbortController().signal;
     const page = await getMessages(this.#options, threadId, { limit, cursor: null }, stopping);
-    return page.items.reverse().map((told) => {
+    const messages = page.items.reverse().map((told): HybridMemoryUIMessage => {
       const { id, role, content, exchangeId, metadata } = messageOf(told);
       return { id, role, parts: [{ type: 'text', text: content }], metadata: { ...metadata, exchangeId } };
     });
+    this.#thread(threadId).showAll(messages);
+    return messages;
   }
 
-  #attempt(key: string, prompt: string): Attempt {
-    const before = this.#attempts.get(key);
-    if (before?.prompt === prompt) return before;
-    const attempt = { exchangeId: newId(), prompt };
-    this.#attempts.set(key, attempt);
-    for (const oldest of this.#attempts.keys()) if (this.#attempts.size > MOST_ATTEMPTS) this.#attempts.delete(oldest);
-    return attempt;
+  #requestOf(message: HybridMemoryUIMessage, { chatId, body }: Sent): RunRequest & { thread_id: string } {
+    const { exchangeId: _, context: __, ...metadata } = message.metadata ?? {};
+    return {
+      ...this.#options.request,
+      ...(body as Partial<RunRequest> | undefined),
+      ...(Object.keys(metadata).length > 0 && { metadata }),
+      prompt: textOf(message),
+      thread_id: this.#threadIdOf(chatId),
+      ...(this.#options.userId !== undefined && { user_id: this.#options.userId }),
+    };
+  }
+
+  #threadIdOf(chatId: string): string {
+    const { threadId } = this.#options;
+    if (typeof threadId === 'string') return threadId;
+    if (threadId) return threadId(chatId);
+    if (!chatId.startsWith(PASSING_ID)) return chatId;
+    throw new TypeError(
+      'assistant-ui gives the chat another id at every visit: tell HybridMemoryChatTransport the `threadId`.',
+    );
+  }
+
+  #thread(threadId: string): ChatThread {
+    const known = this.#threads.get(threadId) ?? new ChatThread();
+    this.#threads.set(threadId, known);
+    return known;
   }
 
   #connection(more: HeadersInit | undefined): Connection {
@@ -107,8 +160,12 @@ function textOf(message: UIMessage): string {
   const kinds = new Set(message.parts.map(({ type }) => type));
   kinds.delete('text');
   // Dropping a part silently would be a turn about something else.
-  if (kinds.size > 0) throw new TypeError(`The memory keeps text; this message also has ${[...kinds].join(', ')}.`);
+  if (kinds.size > 0) throw refusal([...kinds]);
   return message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
+}
+
+function refusal(kinds: readonly string[]): TypeError {
+  return new TypeError(`The memory keeps text; this message also has ${kinds.join(', ')}.`);
 }
 
 function streamOf(id: string, text: string, metadata: HybridMemoryMetadata): ReadableStream<UIMessageChunk> {

@@ -1,38 +1,20 @@
 import type { components } from './api-types.js';
-import { AgentChatError, errorOf, retryAfterOf, stopped, unanswered, unreadable } from './errors.js';
-import type { UseAgentChatOptions } from './types.js';
+import { AgentChatError } from './errors.js';
+import { send, type Connection } from './http.js';
 
 type Schemas = components['schemas'];
-export type RunRequest = Schemas['RunRequest'];
+export type RunRequest = Schemas['RunRequest'] & { replaces?: string | null };
 export type RunAnswer = Schemas['RunAnswer'];
 export type MessageAnswer = Schemas['MessageAnswer'];
 export type MessagesAnswer = Schemas['MessagesAnswer'];
 
-/** How the API is reached. */
-export type Connection = Pick<UseAgentChatOptions, 'baseUrl' | 'headers' | 'credentials' | 'fetch'>;
-
-interface Sent {
-  method?: string;
-  body?: unknown;
-  headers?: Record<string, string>;
-  signal: AbortSignal;
-}
-
 // Longer than the claim on a key lives (40 s): after it, the request is not "still running" but taken over.
 const LONGEST_WAIT_MS = 60_000;
-const SHORTEST_WAIT_MS = 250;
-const USUAL_WAIT_MS = 1_000;
-const LONGEST_PAUSE_MS = 10_000;
 
 /** An answer to a turn, and what its parts took on the server, in milliseconds, as far as that was told. */
 export interface Ran {
   readonly answer: RunAnswer;
   readonly timings: Readonly<Record<string, number>>;
-}
-
-/** Returns the address without a slash at its end. */
-export function baseUrlOf(connection: Connection): string {
-  return (connection.baseUrl ?? '').replace(/\/+$/, '');
 }
 
 /**
@@ -46,17 +28,16 @@ export async function postRun(
   idempotencyKey: string,
   signal: AbortSignal,
 ): Promise<Ran> {
-  const deadline = Date.now() + LONGEST_WAIT_MS;
-  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey };
-  for (;;) {
-    const response = await ask(connection, '/run', { method: 'POST', body, headers, signal });
-    if (response.status !== 409 || Date.now() > deadline) {
-      return { answer: await read(response, signal, isRunAnswer), timings: timingsOf(response) };
-    }
-    const seconds = retryAfterOf(response);
-    const wait = seconds === undefined ? USUAL_WAIT_MS : Math.max(SHORTEST_WAIT_MS, seconds * 1000);
-    await pause(Math.min(wait, LONGEST_PAUSE_MS), signal);
-  }
+  const [answer, response] = await send(connection, {
+    path: '/run',
+    method: 'POST',
+    body,
+    headers: { 'Idempotency-Key': idempotencyKey },
+    signal,
+    isAnswer: isRunAnswer,
+    waitsUntil: Date.now() + LONGEST_WAIT_MS,
+  });
+  return { answer, timings: timingsOf(response) };
 }
 
 /**
@@ -72,68 +53,49 @@ export async function getMessages(
 ): Promise<MessagesAnswer> {
   const query = new URLSearchParams({ order: 'desc', limit: String(page.limit) });
   if (page.cursor !== null) query.set('cursor', page.cursor);
-  const path = `/threads/${encodeURIComponent(threadId)}/messages?${query.toString()}`;
-  const response = await ask(connection, path, { signal });
-  if (response.status === 404) return { items: [], next_cursor: null, degraded: [] };
-  return read(response, signal, isMessagesAnswer);
-}
-
-async function ask(connection: Connection, path: string, sent: Sent): Promise<Response> {
-  const { signal } = sent;
-  return unlessStopped(signal, async () => {
-    const given = typeof connection.headers === 'function' ? await connection.headers() : connection.headers;
-    const headers = new Headers(given);
-    headers.set('Accept', 'application/json, application/problem+json');
-    for (const [name, value] of Object.entries(sent.headers ?? {})) headers.set(name, value);
-    const init: RequestInit = { method: sent.method ?? 'GET', headers, signal };
-    if (sent.body !== undefined) init.body = JSON.stringify(sent.body);
-    if (connection.credentials !== undefined) init.credentials = connection.credentials;
-    return (connection.fetch ?? globalThis.fetch)(baseUrlOf(connection) + path, init);
-  });
-}
-
-async function read<T>(response: Response, signal: AbortSignal, isAnswer: (body: unknown) => body is T): Promise<T> {
-  if (!response.ok) throw await unlessStopped(signal, () => errorOf(response));
-  const text = await unlessStopped(signal, () => response.text());
-  let body: unknown;
+  const path = `${pathOf(threadId)}/messages?${query.toString()}`;
   try {
-    body = JSON.parse(text);
+    const [answer] = await send(connection, { path, signal, isAnswer: isMessagesAnswer });
+    return answer;
   } catch (error) {
-    throw unreadable(response, error);
-  }
-  if (!isAnswer(body)) throw unreadable(response);
-  return body;
-}
-
-/** Settles as the work does, or at once when stopped: also if a given `fetch` takes no notice of its signal. */
-async function unlessStopped<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  let stop: (() => void) | undefined;
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      stop = () => {
-        reject(stopped());
-      };
-      signal.addEventListener('abort', stop);
-      if (signal.aborted) stop();
-      else work().then(resolve, reject);
-    });
-  } catch (error) {
-    if (signal.aborted) throw stopped();
-    throw error instanceof AgentChatError ? error : unanswered(error);
-  } finally {
-    if (stop) signal.removeEventListener('abort', stop);
+    if (isMissing(error)) return { items: [], next_cursor: null, degraded: [] };
+    throw error;
   }
 }
 
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const waited = unlessStopped(
-    signal,
-    () => new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds))),
+/**
+ * Deletes an exchange from its thread; one that is not there is deleted.
+ *
+ * Throws an AgentChatError, nothing else.
+ */
+export async function deleteExchange(
+  connection: Connection,
+  threadId: string,
+  exchangeId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = `${pathOf(threadId)}/exchanges/${encodeURIComponent(exchangeId)}`;
+  try {
+    await send(connection, { path, method: 'DELETE', signal, isAnswer: isNothing });
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** Returns whether the API knows no such thread or exchange. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof AgentChatError && error.status === 404;
+}
+
+/** Returns whether the API refused the exchange's id: this machine's clock is ahead of the server's. */
+export function isRefusedId(error: unknown): boolean {
+  return (
+    error instanceof AgentChatError && error.status === 422 && error.errors.some(({ field }) => field === 'exchange_id')
   );
-  return waited.finally(() => {
-    clearTimeout(timer);
-  });
+}
+
+function pathOf(threadId: string): string {
+  return `/threads/${encodeURIComponent(threadId)}`;
 }
 
 function timingsOf(response: Response): Record<string, number> {
@@ -148,6 +110,10 @@ function isRunAnswer(body: unknown): body is RunAnswer {
 
 function isMessagesAnswer(body: unknown): body is MessagesAnswer {
   return isObject(body) && Array.isArray(body['items']) && body['items'].every(isObject);
+}
+
+function isNothing(body: unknown): body is undefined {
+  return body === undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -10,6 +10,7 @@ interface Told {
   requestId?: string | undefined;
   retryAfter?: number | undefined;
   isAbort?: boolean;
+  isTimeout?: boolean;
   errors?: readonly FieldFault[];
   cause?: unknown;
 }
@@ -27,6 +28,8 @@ export class AgentChatError extends Error {
   readonly retryAfter: number | undefined;
   /** Whether it was stopped here; the server may have finished all the same. */
   readonly isAbort: boolean;
+  /** Whether the answer took longer than `timeoutMs`; the server may have finished all the same. */
+  readonly isTimeout: boolean;
   readonly errors: readonly FieldFault[];
 
   constructor(told: Told) {
@@ -37,6 +40,7 @@ export class AgentChatError extends Error {
     this.requestId = told.requestId;
     this.retryAfter = told.retryAfter;
     this.isAbort = told.isAbort ?? false;
+    this.isTimeout = told.isTimeout ?? false;
     this.errors = told.errors ?? [];
   }
 }
@@ -47,9 +51,22 @@ export function stopped(): AgentChatError {
   return new AgentChatError({ status: 0, title: 'Stopped', detail, isAbort: true });
 }
 
+/** Returns the error of a turn whose page or thread was left before the answer came. */
+export function interrupted(): AgentChatError {
+  const detail = 'The conversation was left before the answer came. The server may still finish it.';
+  return new AgentChatError({ status: 0, title: 'Interrupted', detail, isAbort: true });
+}
+
 /** Returns the error of a request that got no answer. */
 export function unanswered(cause: unknown): AgentChatError {
-  return new AgentChatError({ status: 0, title: 'No answer', detail: 'The server could not be reached.', cause });
+  const detail = isOnline() ? 'The server could not be reached.' : 'You are offline.';
+  return new AgentChatError({ status: 0, title: 'No answer', detail, cause });
+}
+
+/** Returns the error of a request that was given up because its answer took too long. */
+export function timedOut(): AgentChatError {
+  const detail = 'The server did not answer in time. It may still finish.';
+  return new AgentChatError({ status: 0, title: 'No answer', detail, isTimeout: true });
 }
 
 /** Returns the error of an answer that is not what the API answers: a proxy's page, a wrong address. */
@@ -102,6 +119,11 @@ function isFieldFault(value: unknown): value is FieldFault {
 
 function requestIdOf(response: Response): string | undefined {
   return response.headers.get('x-amzn-requestid') ?? undefined;
+}
+
+/** Returns false where the browser knows that there is no network. */
+export function isOnline(): boolean {
+  return typeof navigator === 'undefined' || (navigator as { onLine?: boolean }).onLine !== false;
 }
 
 function titleOf(status: number): string {

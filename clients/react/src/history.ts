@@ -55,11 +55,7 @@ async function read(host: Host, thread: Thread, side: 'newest' | 'older'): Promi
       // The newest messages have to reach what was read before, else there would be a gap.
       if (page.items.length === 0) break;
     } while (side === 'newest' && cursor !== null && !thread.reaches(told));
-    if (side === 'older' || !thread.isLoaded) thread.cursor = cursor;
-    thread.isLoaded = true;
-    thread.historyFailed = false;
-    thread.historyDegraded = [...degraded];
-    thread.take(told, side);
+    thread.take(told, side, { cursor, degraded: [...degraded] });
   } catch (caught) {
     if (signal.aborted) return;
     const error = caught instanceof AgentChatError ? caught : unanswered(caught);

@@ -1,13 +1,90 @@
-/** Returns a UUID version 4, also where a page is not a secure context and `crypto.randomUUID` is therefore missing. */
+import { clock } from './clock.js';
+
+/** The server refuses ids from further ahead than ten seconds. */
+const FURTHEST_AHEAD_MS = 5_000;
+/** A counter of 12 bits begins in its lower half, so that it can rise within a millisecond. */
+const COUNTER_START = 0x7ff;
+const COUNTER_MAX = 0xfff;
+
+interface Position {
+  readonly milliseconds: number;
+  readonly counter: number;
+}
+
+const BEGINNING: Position = { milliseconds: 0, counter: 0 };
+let last = BEGINNING;
+let lastSkew = 0;
+
+/**
+ * Returns an exchange id: a UUID version 7 (RFC 9562), greater than every one made before on this page and than `after`.
+ *
+ * The time is the server's as far as it is known, because ids order a thread. Where `after` is from the future, the id
+ * is a version 4, which the server puts behind what its thread holds.
+ */
+export function newExchangeId(after?: string): string {
+  const bytes = randomBytes();
+  const milliseconds = Math.floor(clock.now());
+  // What was made by a clock that was wrong is no measure for later ids.
+  if (clock.skew !== lastSkew) last = BEGINNING;
+  lastSkew = clock.skew;
+  const shown = positionOf(after);
+  if (shown.milliseconds > milliseconds + FURTHEST_AHEAD_MS) return newId();
+  const floor = isAfter(shown, last) ? shown : last;
+  if (milliseconds > floor.milliseconds) {
+    last = { milliseconds, counter: (((bytes[6] ?? 0) << 8) | (bytes[7] ?? 0)) & COUNTER_START };
+  } else if (floor.counter < COUNTER_MAX) {
+    last = { milliseconds: floor.milliseconds, counter: floor.counter + 1 };
+  } else {
+    last = { milliseconds: floor.milliseconds + 1, counter: 0 };
+  }
+  // 48 bits: more than the bit operators take.
+  for (let index = 0; index < 6; index++) bytes[index] = Math.floor(last.milliseconds / 2 ** (8 * (5 - index))) & 0xff;
+  bytes[6] = 0x70 | (last.counter >> 8);
+  bytes[7] = last.counter & 0xff;
+  return textOf(bytes);
+}
+
+/** Returns a UUID version 4: one that says nothing of time. */
 export function newId(): string {
-  // Not all that the types promise is there: plain HTTP has no randomUUID, an old web view no crypto.
+  const bytes = randomBytes();
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  return textOf(bytes);
+}
+
+/** Returns the greatest of these ids that are UUIDs of version 7. */
+export function newestOf(ids: Iterable<string | null>): string | undefined {
+  let newest: string | undefined;
+  for (const id of ids) if (id !== null && isTimeOrdered(id) && (newest === undefined || id > newest)) newest = id;
+  return newest;
+}
+
+/** Returns whether this is a UUID of version 7. */
+export function isTimeOrdered(id: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(id);
+}
+
+function positionOf(id: string | undefined): Position {
+  if (id === undefined || !isTimeOrdered(id)) return BEGINNING;
+  const milliseconds = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+  return { milliseconds, counter: Number.parseInt(id.slice(15, 18), 16) };
+}
+
+function isAfter(one: Position, other: Position): boolean {
+  return one.milliseconds === other.milliseconds ? one.counter > other.counter : one.milliseconds > other.milliseconds;
+}
+
+function randomBytes(): Uint8Array {
+  // Not all that the types promise is there: an old web view has no crypto.
   const { crypto } = globalThis as { crypto?: Partial<Crypto> };
-  if (crypto?.randomUUID) return crypto.randomUUID();
   const bytes = new Uint8Array(16);
+  // Plain HTTP has getRandomValues, unlike randomUUID.
   if (crypto?.getRandomValues) crypto.getRandomValues(bytes);
   // An id has to be unique, it is no secret: Math.random is good enough where there is nothing better.
   else bytes.forEach((_, index) => (bytes[index] = Math.floor(Math.random() * 256)));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  return bytes;
+}
+
+function textOf(bytes: Uint8Array): string {
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');

@@ -33,7 +33,8 @@ function keyOf(scope: string): string {
   return `hybrid-memory:thread:${scope}`;
 }
 
-function withStorage<T>(persist: Persist, act: (storage: Storage) => T): T | undefined {
+/** Returns what the act returns, or undefined where there is no storage, or none that can be used. */
+export function withStorage<T>(persist: Persist, act: (storage: Storage) => T): T | undefined {
   if (persist === false || typeof window === 'undefined') return undefined;
   try {
     return act(persist === 'local' ? window.localStorage : window.sessionStorage);

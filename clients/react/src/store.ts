@@ -1,14 +1,16 @@
-import { baseUrlOf } from './api.js';
+import { cachedThread, cacheThread, dropOtherThreads } from './cache.js';
 import { loadMore, refresh, stopReading } from './history.js';
 import type { Host } from './host.js';
+import { baseUrlOf } from './http.js';
 import { newId } from './ids.js';
-import { recallThread, rememberThread, scopeOf } from './storage.js';
+import { onReturn } from './returns.js';
+import { recallThread, rememberThread, scopeOf, type Persist } from './storage.js';
 import { Thread } from './thread.js';
 import { Turns } from './turns.js';
 import type { ChatActions, ChatMessage, ChatSnapshot, UseAgentChatOptions } from './types.js';
 import { keyOf } from './unite.js';
 
-/** What could not be sent is kept for this many threads that were left. */
+/** What was shown is kept in memory for this many threads. */
 const MOST_THREADS = 20;
 
 /** The stores on this page, so that two that show the same thread see each other's turns. */
@@ -30,6 +32,10 @@ export class ChatStore implements ChatActions, Host {
   /** Where `newThread` went, from what was asked for then. */
   #moved: { scope: string; from: string | null; id: string } | undefined;
   #active: Thread | undefined;
+  /** The beginning of the keys of the user's threads. */
+  #prefix: string | undefined;
+  /** The messages of each thread as they were kept last. */
+  readonly #cached = new WeakMap<Thread, readonly ChatMessage[]>();
   #toldId: string | undefined;
   #initial: readonly ChatMessage[];
   #leaving: ReturnType<typeof setTimeout> | undefined;
@@ -66,7 +72,7 @@ export class ChatStore implements ChatActions, Host {
     const scope = scopeNamed(options);
     const asked = options.threadId ?? null;
     const moved = this.#moved?.scope === scope.name && this.#moved.from === asked ? this.#moved.id : undefined;
-    return this.#thread(scope, moved ?? asked ?? this.#ownId(scope, options));
+    return this.#thread(scope, moved ?? asked ?? this.#ownId(scope, options), options);
   }
 
   #ownId(scope: Scope, options: UseAgentChatOptions): string {
@@ -79,11 +85,13 @@ export class ChatStore implements ChatActions, Host {
     return id;
   }
 
-  #thread(scope: Scope, id: string): Thread {
+  #thread(scope: Scope, id: string, options: UseAgentChatOptions): Thread {
     const key = keyFor(scope, id);
     let thread = this.#threads.get(key);
     if (!thread) {
-      thread = new Thread(key, id, scope.userId, this.#unused.has(key), this.#initial);
+      const isNew = this.#unused.has(key);
+      const cached = isNew || options.loadHistory === false ? undefined : cachedThread(cacheFor(options), key);
+      thread = new Thread(key, id, scope.userId, isNew, this.#initial, cached);
       // They are the first thread's.
       this.#initial = [];
       this.#threads.set(key, thread);
@@ -95,7 +103,11 @@ export class ChatStore implements ChatActions, Host {
   readonly mount = (): (() => void) => {
     clearTimeout(this.#leaving);
     mounted.add(this);
+    const ignoreReturns = onReturn(() => {
+      if (this.#active) void this.#recover(this.#active, true);
+    });
     return () => {
+      ignoreReturns();
       // Later, because a StrictMode or a fast refresh mounts again at once, and what is on its way shall go on.
       this.#leaving = setTimeout(() => {
         mounted.delete(this);
@@ -112,6 +124,12 @@ export class ChatStore implements ChatActions, Host {
     if (this.#moved && (this.#moved.scope !== scope || this.#moved.from !== (options.threadId ?? null))) {
       this.#moved = undefined;
     }
+    const prefix = prefixOf(scope);
+    if (this.#prefix !== prefix) {
+      this.#prefix = prefix;
+      // Another user's messages do not outlive the change of users.
+      dropOtherThreads([prefix, ...Array.from(mounted, (other) => other.#prefix ?? prefix)]);
+    }
     this.#activate(this.threadFor(options));
   }
 
@@ -126,8 +144,19 @@ export class ChatStore implements ChatActions, Host {
       this.#toldId = thread.id;
       this.tell(thread, (options) => options.onThreadId?.(thread.id));
     }
-    if (!thread.isLoaded && this.options.loadHistory !== false) void refresh(this, thread);
+    void this.#recover(thread, false);
     this.emit(thread);
+  }
+
+  /** Brings a thread that is shown (again) up to date: with what was said meanwhile, and with what was interrupted. */
+  async #recover(thread: Thread, isReturn: boolean): Promise<void> {
+    const reads = !thread.isLoaded || (isReturn && thread.messages.length > 0);
+    if (reads && this.options.loadHistory !== false) {
+      await refresh(this, thread);
+      if (thread.historyFailed || this.#active !== thread) return;
+    }
+    if (isReturn) this.#turns.settle(thread);
+    this.#turns.resume(thread);
   }
 
   /** Returns the thread that is shown in the end: this one, remembered, or the one that another hook made meanwhile. */
@@ -149,7 +178,16 @@ export class ChatStore implements ChatActions, Host {
     this.#turns.stop(thread, true);
     stopReading(thread);
     if (thread.messages.length > 0) this.#unused.delete(thread.key);
-    thread.forget();
+    thread.leave();
+    this.#cache(thread);
+  }
+
+  /** Keeps what is shown for the next visit. */
+  #cache(thread: Thread): void {
+    const isOfUser = thread.key === keyFor(scopeNamed(this.options), thread.id);
+    if (!isOfUser || (this.#cached.get(thread) ?? []) === thread.messages) return;
+    this.#cached.set(thread, thread.messages);
+    cacheThread(cacheFor(this.options), thread.key, thread.cacheable);
   }
 
   #prune(thread: Thread): void {
@@ -214,6 +252,7 @@ export class ChatStore implements ChatActions, Host {
 
   emit(thread: Thread): void {
     thread.changed();
+    this.#cache(thread);
     for (const listener of this.#listeners) listener();
   }
 
@@ -233,6 +272,16 @@ function scopeNamed(options: UseAgentChatOptions): Scope {
 
 function keyFor(scope: Scope, id: string): string {
   return JSON.stringify([scope.name, id]);
+}
+
+/** Returns how the keys of all threads of a scope begin. */
+function prefixOf(scope: string): string {
+  return JSON.stringify([scope]).replace(/\]$/, ',');
+}
+
+/** Returns where messages are kept: in a browser that people share, only under their user's name. */
+function cacheFor({ persist = 'session', userId }: UseAgentChatOptions): Persist {
+  return persist === 'local' && userId === undefined ? 'session' : persist;
 }
 
 function madeId(options: UseAgentChatOptions): string {

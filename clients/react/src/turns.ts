@@ -1,9 +1,12 @@
-import { postRun, type Ran } from './api.js';
-import { AgentChatError, stopped, unanswered } from './errors.js';
+import { isRefusedId, postRun, type Ran } from './api.js';
+import { AgentChatError, interrupted, stopped, unanswered } from './errors.js';
 import type { Host } from './host.js';
-import { newId } from './ids.js';
+import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
 import type { Outgoing, Thread } from './thread.js';
 import type { ChatMessage, FinishedTurn, OutgoingText } from './types.js';
+
+/** Later than this, what was interrupted is sent again only by the person: nobody waits for it any more. */
+const RESUMED_WITHIN_MS = 10 * 60_000;
 
 type FinishedExchange = readonly [question: ChatMessage, answer: ChatMessage];
 
@@ -22,7 +25,7 @@ export class Turns {
   async send(thread: Thread, said: OutgoingText, signal?: AbortSignal): Promise<ChatMessage | undefined> {
     const { text, documentIds } = said;
     const metadata = said.metadata && { ...said.metadata };
-    const exchangeId = newId();
+    const exchangeId = newExchangeId(newestOf(thread.messages.map((message) => message.exchangeId)));
     thread.add({
       id: `${exchangeId}:user`,
       exchangeId,
@@ -58,27 +61,44 @@ export class Turns {
       messageId === undefined
         ? unsent.findLast(({ status }) => status === 'failed')
         : unsent.find(({ id }) => id === messageId);
-    const before = thread.outgoing.get(message?.exchangeId ?? '');
-    if (!message || !before) return;
-    if (message.status === 'pending') {
-      await before.done;
-      return;
+    if (!message) return;
+    if (message.status === 'pending') await thread.waiting.find((out) => out.exchangeId === message.exchangeId)?.done;
+    else await this.#repeat(thread, message)?.done;
+  }
+
+  /** Sends again what ended by itself without an answer: the network was lost, or the thread left. */
+  resume(thread: Thread): void {
+    for (const message of thread.messages) {
+      if (message.status !== 'failed' || !thread.unsent.get(message.exchangeId ?? '')?.isLost) continue;
+      if (Date.now() - Date.parse(message.createdAt) < RESUMED_WITHIN_MS) this.#repeat(thread, message);
     }
-    thread.update(message, { status: 'pending' });
-    await this.#enqueue(thread, before.exchangeId, before.body).done;
+  }
+
+  /** Ends the turn that is under way if the history told its answer: nothing more is to be waited for. */
+  settle(thread: Thread): void {
+    const { running } = thread;
+    if (running && thread.find(`${running.exchangeId}:assistant`)) this.#fail(thread, running, stopped());
   }
 
   /** Stops waiting for answers. With `silently`, nobody is called back: the thread is left. */
   stop(thread: Thread, silently = false): void {
+    const error = silently ? interrupted() : stopped();
     // The last ones first, so that none of them is sent because the one before it ended.
-    for (const out of thread.waiting.reverse()) this.#fail(thread, out, stopped(), silently);
+    for (const out of thread.waiting.reverse()) this.#fail(thread, out, error, silently);
+  }
+
+  #repeat(thread: Thread, message: ChatMessage): Outgoing | undefined {
+    const before = thread.unsent.get(message.exchangeId ?? '');
+    if (!before) return undefined;
+    thread.update(message, { status: 'pending' });
+    return this.#enqueue(thread, before.exchangeId, before.body);
   }
 
   #enqueue(thread: Thread, exchangeId: string, body: Outgoing['body']): Outgoing {
     let settle: Outgoing['settle'] = () => undefined;
     const done = new Promise<ChatMessage | undefined>((resolve) => (settle = resolve));
     const out: Outgoing = { exchangeId, body, controller: new AbortController(), done, settle };
-    thread.outgoing.set(exchangeId, out);
+    thread.unsent.delete(exchangeId);
     thread.queue.push(out);
     thread.clearError();
     this.#next(thread);
@@ -98,8 +118,20 @@ export class Turns {
       const ran = await postRun(this.#host.options, out.body, out.exchangeId, out.controller.signal);
       this.#finish(thread, out, ran, Math.round(performance.now() - began));
     } catch (error) {
-      this.#fail(thread, out, error instanceof AgentChatError ? error : unanswered(error));
+      if (isRefusedId(error) && thread.running === out && isTimeOrdered(out.exchangeId)) {
+        this.#rename(thread, out);
+        void this.#deliver(thread, out);
+      } else this.#fail(thread, out, error instanceof AgentChatError ? error : unanswered(error));
     }
+  }
+
+  /** Gives an exchange an id that says nothing of time: the first one was refused, so nothing is stored under it. */
+  #rename(thread: Thread, out: Outgoing): void {
+    const question = thread.find(`${out.exchangeId}:user`);
+    out.exchangeId = newId();
+    out.body = { ...out.body, exchange_id: out.exchangeId };
+    if (question) thread.update(question, { exchangeId: out.exchangeId });
+    this.#host.emit(thread);
   }
 
   #finish(thread: Thread, out: Outgoing, { answer, timings }: Ran, latencyMs: number): void {
@@ -119,7 +151,6 @@ export class Turns {
       context,
     });
     thread.lastContext = context;
-    thread.outgoing.delete(out.exchangeId);
     this.#end(thread, out, { message, aborted: false });
     if (question) this.#share(thread, [question, message]);
   }
@@ -130,11 +161,13 @@ export class Turns {
     const question = thread.find(`${out.exchangeId}:user`);
     if (question?.status === 'sent') {
       // The history told that the server has the turn; only its answer to us is lost.
-      thread.outgoing.delete(out.exchangeId);
       const message = thread.find(`${out.exchangeId}:assistant`);
       this.#end(thread, out, { ...(message && { message }), aborted: false }, silently);
     } else {
       if (question) thread.update(question, { status: 'failed', error });
+      const { exchangeId, body } = out;
+      const isLost = silently || (error.status === 0 && !error.isAbort);
+      thread.unsent.set(exchangeId, { exchangeId, body, isLost });
       thread.error = error;
       thread.sendFailed = !error.isAbort;
       this.#end(thread, out, { aborted: error.isAbort, error }, silently);

@@ -57,6 +57,10 @@ export interface UseAgentChatOptions {
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
   readonly credentials?: RequestCredentials | undefined;
   readonly fetch?: typeof fetch | undefined;
+  /** How long an answer may take, in milliseconds; 60,000 if left out. */
+  readonly timeoutMs?: number | undefined;
+  /** How often a request is sent again by itself after no answer, 429, 502, 503 or 504; 3 times if left out. */
+  readonly retries?: number | undefined;
   /** Where a thread id made here outlives a reload: `session` (the tab, as if left out), `local`, or `false`. */
   readonly persist?: Persist | undefined;
   /** Shown at once, also by a server; the history is united with them. */

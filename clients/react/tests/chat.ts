@@ -17,12 +17,12 @@ export interface Chat {
   unmount(): void;
 }
 
-/** Renders the hook. */
+/** Renders the hook. A request that fails is not sent again by itself, unless the options say so. */
 export function chat(options: UseAgentChatOptions = {}, wrapper?: (props: { children: ReactNode }) => ReactNode): Chat {
   const renders: UseAgentChatResult[] = [];
   const { result, rerender, unmount } = renderHook(
     (props: UseAgentChatOptions) => {
-      const shown = useAgentChat({ baseUrl: API, ...props });
+      const shown = useAgentChat({ baseUrl: API, retries: 0, ...props });
       renders.push(shown);
       return shown;
     },

@@ -12,7 +12,7 @@ test('the example in the README is the one that is tested', () => {
 });
 
 test('the example in the README works', async () => {
-  const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'The model failed.') : undefined) });
+  const memory = serve({ run: (_, count) => (count === 1 ? problem(500, 'The model failed.') : undefined) });
   render(<Chat api={API} userId="ada" token={() => Promise.resolve('x')} />);
   fireEvent.change(screen.getByRole('textbox'), { target: { value: 'Hello' } });
   fireEvent.click(screen.getByRole('button', { name: 'Send' }));

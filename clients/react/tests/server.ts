@@ -17,6 +17,8 @@ export interface Memory {
   readonly runs: SeenRun[];
   /** The query of each request for messages. */
   readonly reads: URLSearchParams[];
+  /** The exchanges of each request to delete one. */
+  readonly deletions: string[];
   /** What is stored, by thread, oldest first. */
   readonly threads: Map<string, MessageAnswer[]>;
   /** Waits until so many runs have come. */
@@ -28,6 +30,8 @@ export interface Faults {
   run?: (seen: SeenRun, count: number) => Promise<Response | undefined> | Response | undefined;
   /** The same before messages are read. */
   read?: (count: number) => Promise<Response | undefined> | Response | undefined;
+  /** The same before an exchange is deleted. */
+  delete?: (exchangeId: string, count: number) => Promise<Response | undefined> | Response | undefined;
 }
 
 /** A memory like the real one, as far as the hook sees it: threads, pages with cursors, idempotency keys. */
@@ -36,6 +40,7 @@ export function serve(faults: Faults = {}): Memory {
   const memory: Memory = {
     runs: [],
     reads: [],
+    deletions: [],
     threads: new Map(),
     async arrived(count) {
       while (memory.runs.length < count) await delay(5);
@@ -61,7 +66,21 @@ export function serve(faults: Faults = {}): Memory {
     const items = stored.slice(start, end).reverse();
     return HttpResponse.json({ items, next_cursor: start > 0 ? String(start) : null, degraded: [] });
   };
-  server.use(http.post(`${API}/run`, run), http.get(`${API}/threads/:thread/messages`, read));
+  const remove: HttpResponseResolver<{ thread: string; exchange: string }> = async ({ params }) => {
+    memory.deletions.push(params.exchange);
+    const fault = await faults.delete?.(params.exchange, memory.deletions.length);
+    if (fault) return fault;
+    const stored = memory.threads.get(params.thread) ?? [];
+    const left = stored.filter(({ exchange_id }) => exchange_id !== params.exchange);
+    if (left.length === stored.length) return problem(404, 'There is no such exchange.');
+    memory.threads.set(params.thread, left);
+    return new HttpResponse(null, { status: 204 });
+  };
+  server.use(
+    http.post(`${API}/run`, run),
+    http.get(`${API}/threads/:thread/messages`, read),
+    http.delete(`${API}/threads/:thread/exchanges/:exchange`, remove),
+  );
   return memory;
 }
 
@@ -73,9 +92,24 @@ function keep(
   const known = answers.get(key ?? '');
   if (known && known.body !== JSON.stringify(body)) return problem(422, 'This Idempotency-Key came with another body.');
   if (known) return HttpResponse.json(known.answer, { headers: { 'Idempotent-Replayed': 'true' } });
+  const stored = memory.threads.get(body.thread_id ?? '') ?? [];
+  const place = stored.findIndex(({ exchange_id }) => exchange_id === (body.replaces ?? body.exchange_id));
+  if (place < 0 && body.replaces) return problem(404, 'There is no such exchange.');
   const answer = answerTo(body);
   answers.set(key ?? '', { body: JSON.stringify(body), answer });
-  store(memory, body.thread_id ?? '', body.exchange_id ?? '', body.prompt, answer.response, body.metadata ?? undefined);
+  if (place >= 0) {
+    const [question, old] = stored.slice(place, place + 2);
+    if (question) stored[place] = { ...question, content: body.prompt };
+    if (old) stored[place + 1] = { ...old, content: answer.response };
+  } else
+    store(
+      memory,
+      body.thread_id ?? '',
+      body.exchange_id ?? '',
+      body.prompt,
+      answer.response,
+      body.metadata ?? undefined,
+    );
   return HttpResponse.json(answer);
 }
 
@@ -83,7 +117,7 @@ export function answerTo(body: RunRequest, memory: Partial<RunAnswer['memory']> 
   return {
     response: `You said: ${body.prompt}`,
     thread_id: body.thread_id ?? null,
-    exchange_id: body.exchange_id ?? null,
+    exchange_id: body.replaces ?? body.exchange_id ?? null,
     memory: { source: 'redis', degraded: [], durability: 'queue', cached: true, ...memory },
   };
 }
