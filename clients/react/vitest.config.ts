@@ -12,13 +12,17 @@ const alias = isOlder
 
 export default defineConfig({
   resolve: {
-    alias: [...alias, { find: '@hybrid-memory/react', replacement: new URL('src/index.ts', import.meta.url).pathname }],
+    alias: [
+      ...alias,
+      { find: '@hybrid-memory/react/ai-sdk', replacement: new URL('src/ai-sdk.ts', import.meta.url).pathname },
+      { find: '@hybrid-memory/react', replacement: new URL('src/index.ts', import.meta.url).pathname },
+    ],
   },
   test: {
     environment: 'happy-dom',
     include: ['tests/*.test.{ts,tsx}'],
     // The AI SDK's own hook comes with the newer one.
-    exclude: isOlder ? ['tests/ai-sdk*.test.ts'] : [],
+    exclude: isOlder ? ['tests/ai-sdk*.test.ts', 'tests/assistant-ui.test.tsx'] : [],
     setupFiles: ['tests/setup.ts'],
     restoreMocks: true,
     unstubGlobals: true,

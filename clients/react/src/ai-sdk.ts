@@ -1,4 +1,4 @@
-import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
+import type { ChatTransport, CreateUIMessage, UIMessage, UIMessageChunk } from 'ai';
 import { getMessages, type RunRequest } from './api.js';
 import { ChatThread } from './chat-thread.js';
 import { deleteAll, lookUp, run, type Turn } from './chat-turn.js';
@@ -88,15 +88,17 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
   readonly reconnectToStream: ChatTransport<HybridMemoryUIMessage>['reconnectToStream'] = () => Promise.resolve(null);
 
   /** Makes a message of what assistant-ui sends: with it as `toCreateMessage`, an edited message replaces its turn. */
-  readonly toCreateMessage = ({ content, attachments = [], sourceId, metadata }: SentMessage) => {
+  // Any kind of message is asked for, whose types may be of another version of `ai`.
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+  readonly toCreateMessage = <Created = CreateUIMessage<HybridMemoryUIMessage>>(message: SentMessage): Created => {
+    const { content, attachments = [], sourceId, metadata } = message;
     if (attachments.length > 0) throw refusal(['attachments']);
     const others = content.filter(({ type }) => type !== 'text').map(({ type }) => type);
     if (others.length > 0) throw refusal(others);
-    const threads = [...this.#threads.values()];
-    const source = sourceId === null ? undefined : { id: sourceId, metadata: undefined };
-    const exchangeId = source && threads.map((thread) => thread.exchangeOf(source)).find((id) => id !== undefined);
     const parts = content.map(({ text = '' }) => ({ type: 'text' as const, text }));
-    return { role: 'user' as const, parts, metadata: { ...metadata?.custom, ...(exchangeId && { exchangeId }) } };
+    const exchangeId = sourceId === null ? undefined : this.#exchangeOf(sourceId);
+    const made = { role: 'user', parts, metadata: { ...metadata?.custom, ...(exchangeId && { exchangeId }) } };
+    return made as Created;
   };
 
   /** Returns a thread's newest messages, the oldest first, to begin a chat with. Throws an AgentChatError. */
@@ -134,6 +136,11 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
     throw new TypeError(
       'assistant-ui gives the chat another id at every visit: tell HybridMemoryChatTransport the `threadId`.',
     );
+  }
+
+  #exchangeOf(id: string): string | undefined {
+    const known = Array.from(this.#threads.values(), (thread) => thread.exchangeOf({ id, metadata: undefined }));
+    return known.find((exchange) => exchange !== undefined);
   }
 
   #thread(threadId: string): ChatThread {

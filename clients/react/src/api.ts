@@ -94,6 +94,11 @@ export function isRefusedId(error: unknown): boolean {
   );
 }
 
+/** Returns whether the API takes the request no more under its name: what the name answered was deleted since. */
+export function isSpentKey(error: unknown): boolean {
+  return error instanceof AgentChatError && error.status === 422 && error.errors.length === 0;
+}
+
 function pathOf(threadId: string): string {
   return `/threads/${encodeURIComponent(threadId)}`;
 }

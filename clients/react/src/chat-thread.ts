@@ -89,7 +89,7 @@ export class ChatThread {
     return attempt;
   }
 
-  /** Ends all attempts at what a message asks: it is answered, and asked anew from now on. */
+  /** Ends all attempts at what a message asks: it was answered, and is asked anew from now on. */
   answered(messageId: string, exchange: string): void {
     this.#stored.add(exchange);
     for (const name of this.#attempts.keys()) {

@@ -3,6 +3,7 @@ import {
   getMessages,
   isMissing,
   isRefusedId,
+  isSpentKey,
   postRun,
   type RunAnswer,
   type RunRequest,
@@ -81,10 +82,16 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
   try {
     ({ answer } = await postRun(turn.connection, attempt.body, attempt.key, turn.signal));
   } catch (error) {
+    // It was stored, and deleted since: the next attempt is another request.
+    if (isSpentKey(error)) thread.answered(messageId, attempt.exchangeId);
     const isMissingNow = isReplacing && isMissing(error);
     if (!isMissingNow && !(isRefusedId(error) && isTimeOrdered(attempt.exchangeId))) throw error;
     rename(thread, attempt, isMissingNow);
     return run(turn, exchangeId);
+  }
+  if (isReplacing && answer.memory.durability === 'none') {
+    const detail = 'The new answer could not be stored, so nothing was changed. Try again.';
+    throw new AgentChatError({ status: 503, title: 'Not stored', detail });
   }
   // Only now: if the model fails, nothing is lost.
   if (isReplacing) await deleteAll(turn, later, 'The new answer is stored');

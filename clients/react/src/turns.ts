@@ -1,4 +1,4 @@
-import { isRefusedId, postRun, type Ran } from './api.js';
+import { isRefusedId, isSpentKey, postRun, type Ran } from './api.js';
 import { AgentChatError, interrupted, stopped, unanswered } from './errors.js';
 import type { Host } from './host.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
@@ -121,11 +121,15 @@ export class Turns {
       if (isRefusedId(error) && thread.running === out && isTimeOrdered(out.exchangeId)) {
         this.#rename(thread, out);
         void this.#deliver(thread, out);
-      } else this.#fail(thread, out, error instanceof AgentChatError ? error : unanswered(error));
+        return;
+      }
+      // Sent again, it is said anew: what it said first was deleted.
+      if (isSpentKey(error) && thread.running === out) this.#rename(thread, out);
+      this.#fail(thread, out, error instanceof AgentChatError ? error : unanswered(error));
     }
   }
 
-  /** Gives an exchange an id that says nothing of time: the first one was refused, so nothing is stored under it. */
+  /** Gives an exchange an id that says nothing of time: nothing is stored under the first one, nor will be. */
   #rename(thread: Thread, out: Outgoing): void {
     const question = thread.find(`${out.exchangeId}:user`);
     out.exchangeId = newId();

@@ -3,7 +3,7 @@ import { act, renderHook, waitFor } from '@testing-library/react';
 import type { UIMessage } from 'ai';
 import { expect, test } from 'vitest';
 import { HybridMemoryChatTransport, type HybridMemoryUIMessage } from '../src/ai-sdk.js';
-import { API, gate, problem, serve, store, tell, type Memory } from './server.js';
+import { answerTo, API, gate, problem, serve, store, tell, type Memory } from './server.js';
 
 function transportTo(options: Partial<ConstructorParameters<typeof HybridMemoryChatTransport>[0]> = {}) {
   return new HybridMemoryChatTransport({ baseUrl: API, retries: 0, ...options });
@@ -228,6 +228,37 @@ test('a turn that was deleted elsewhere is not replaced but said anew', async ()
   expect(memory.runs[3]?.body.exchange_id).not.toBe(memory.runs[1]?.key);
   await act(() => shown.current.regenerate());
   expect(memory.runs[4]?.body.replaces).toBe(memory.runs[3]?.body.exchange_id);
+});
+
+test('a new answer that no store took changes nothing, says so, and is kept by trying again', async () => {
+  const memory = serve({
+    run: ({ body }, count) => (count === 3 ? Response.json(answerTo(body, { durability: 'none' })) : undefined),
+  });
+  const shown = rendered();
+  await says(shown, 'one', 'two');
+  await act(() => shown.current.regenerate({ messageId: shown.current.messages[1]?.id ?? '' }));
+  expect(shown.current.error?.message).toMatch(/nothing was changed/);
+  expect(storedIn(memory)).toHaveLength(4);
+  await act(() => shown.current.regenerate());
+  expect(memory.runs[3]?.key).toBe(memory.runs[2]?.key);
+  expect(agree(memory, shown)).toEqual(['one', 'You said: one']);
+});
+
+test('a request whose answer was deleted since is not repeated for ever', async () => {
+  const memory = serve({
+    run: (_, count) =>
+      count === 1
+        ? problem(504, 'No answer in time.')
+        : count === 2
+          ? problem(422, 'What this Idempotency-Key answered was deleted.')
+          : undefined,
+  });
+  const shown = rendered();
+  await says(shown, 'one');
+  await act(() => shown.current.regenerate());
+  expect(shown.current.error?.message).toMatch(/was deleted/);
+  await act(() => shown.current.regenerate());
+  expect(agree(memory, shown)).toEqual(['one', 'You said: one']);
 });
 
 test('after a lost answer, the same message with another body is another request, and one turn', async () => {

@@ -354,3 +354,16 @@ test('credentials go with every request', async () => {
   await shown.say('Hello again');
   expect(seen).toEqual(['include', 'include', undefined]);
 });
+
+test('what was deleted since is said anew when it is sent again', async () => {
+  const memory = serve({
+    run: (_, count) => (count === 1 ? problem(422, 'What this Idempotency-Key answered was deleted.') : undefined),
+  });
+  const shown = chat();
+  await shown.say('Hello');
+  const id = shown.now.messages[0]?.id;
+  shown.do(({ retry }) => void retry(id));
+  await shown.until(({ status }) => status === 'ready');
+  expect(shown.now.messages).toMatchObject([{ id, status: 'sent' }, { content: 'You said: Hello' }]);
+  expect(memory.runs[1]?.key).not.toBe(memory.runs[0]?.key);
+});

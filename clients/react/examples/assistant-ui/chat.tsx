@@ -1,0 +1,120 @@
+import {
+  ActionBarPrimitive,
+  AssistantRuntimeProvider,
+  ComposerPrimitive,
+  ErrorPrimitive,
+  MessagePrimitive,
+  ThreadPrimitive,
+} from '@assistant-ui/react';
+import { useChatRuntime } from '@assistant-ui/react-ai-sdk';
+import { HybridMemoryChatTransport, type HybridMemoryUIMessage } from '@hybrid-memory/react/ai-sdk';
+import { useEffect, useMemo, useState } from 'react';
+
+interface Props {
+  /** Where the API is, with its stage. */
+  api: string;
+  userId: string;
+  /** The same one at every visit: the conversation is its thread. */
+  threadId: string;
+}
+
+/** A conversation that is remembered: with its history from the first moment. */
+export function Chat({ api, userId, threadId }: Props) {
+  // assistant-ui gives a chat another id at every visit, so the transport is told the thread.
+  const transport = useMemo(
+    () => new HybridMemoryChatTransport({ baseUrl: api, userId, threadId }),
+    [api, userId, threadId],
+  );
+  const [loaded, setLoaded] = useState<{
+    from: typeof transport;
+    messages?: HybridMemoryUIMessage[];
+    error?: string;
+  }>();
+  useEffect(() => {
+    const controller = new AbortController();
+    transport.history(threadId, { signal: controller.signal }).then(
+      (messages) => {
+        setLoaded({ from: transport, messages });
+      },
+      (error: unknown) => {
+        if (!controller.signal.aborted) setLoaded({ from: transport, error: String(error) });
+      },
+    );
+    return () => {
+      controller.abort();
+    };
+  }, [transport, threadId]);
+
+  if (loaded?.from !== transport) return <p>Loading the conversation …</p>;
+  if (!loaded.messages) return <p role="alert">{loaded.error}</p>;
+  return <Conversation key={threadId} transport={transport} messages={loaded.messages} />;
+}
+
+interface ConversationProps {
+  transport: HybridMemoryChatTransport;
+  messages: HybridMemoryUIMessage[];
+}
+
+function Conversation({ transport, messages }: ConversationProps) {
+  const runtime = useChatRuntime<HybridMemoryUIMessage>({
+    transport,
+    messages,
+    // With it, an edited message replaces its turn.
+    toCreateMessage: transport.toCreateMessage,
+  });
+  return (
+    <AssistantRuntimeProvider runtime={runtime}>
+      <ThreadPrimitive.Root>
+        <ThreadPrimitive.Viewport role="log">
+          <ThreadPrimitive.Messages>
+            {({ message }) => {
+              if (message.role === 'assistant') return <AssistantMessage />;
+              return message.composer.isEditing ? <UserEditComposer /> : <UserMessage />;
+            }}
+          </ThreadPrimitive.Messages>
+        </ThreadPrimitive.Viewport>
+        <ComposerPrimitive.Root>
+          <ComposerPrimitive.Input aria-label="Message" />
+          <ComposerPrimitive.Send>Send</ComposerPrimitive.Send>
+        </ComposerPrimitive.Root>
+      </ThreadPrimitive.Root>
+    </AssistantRuntimeProvider>
+  );
+}
+
+function UserMessage() {
+  return (
+    <MessagePrimitive.Root>
+      <MessagePrimitive.Parts />
+      <ActionBarPrimitive.Root>
+        <ActionBarPrimitive.Edit>Edit</ActionBarPrimitive.Edit>
+      </ActionBarPrimitive.Root>
+    </MessagePrimitive.Root>
+  );
+}
+
+function AssistantMessage() {
+  return (
+    <MessagePrimitive.Root>
+      <MessagePrimitive.Parts />
+      <MessagePrimitive.Error>
+        <ErrorPrimitive.Root role="alert">
+          <ErrorPrimitive.Message />
+        </ErrorPrimitive.Root>
+      </MessagePrimitive.Error>
+      <ActionBarPrimitive.Root>
+        <ActionBarPrimitive.Reload>Answer again</ActionBarPrimitive.Reload>
+      </ActionBarPrimitive.Root>
+    </MessagePrimitive.Root>
+  );
+}
+
+function UserEditComposer() {
+  return (
+    <ComposerPrimitive.Root>
+      <ComposerPrimitive.Input aria-label="Edited message" />
+      <ComposerPrimitive.Send>Send edited</ComposerPrimitive.Send>
+      <ComposerPrimitive.Cancel>Cancel</ComposerPrimitive.Cancel>
+    </ComposerPrimitive.Root>
+  );
+}

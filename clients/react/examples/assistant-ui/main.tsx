@@ -1,0 +1,18 @@
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Chat } from './chat.js';
+
+// An app keeps the ids of its conversations. This one has one in the address.
+const address = new URL(window.location.href);
+const threadId = address.searchParams.get('thread') ?? `thread-${String(Date.now())}`;
+address.searchParams.set('thread', threadId);
+window.history.replaceState(null, '', address);
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <Chat api={address.searchParams.get('api') ?? ''} userId="ada" threadId={threadId} />
+    </StrictMode>,
+  );
+}
