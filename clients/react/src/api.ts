@@ -3,7 +3,7 @@ import { AgentChatError } from './errors.js';
 import { send, type Connection } from './http.js';
 
 type Schemas = components['schemas'];
-export type RunRequest = Schemas['RunRequest'] & { replaces?: string | null };
+export type RunRequest = Schemas['RunRequest'];
 export type RunAnswer = Schemas['RunAnswer'];
 export type MessageAnswer = Schemas['MessageAnswer'];
 export type MessagesAnswer = Schemas['MessagesAnswer'];
