@@ -46,6 +46,7 @@ class Begun:
     thread: str
     memory: Memory
     shown: list[Shown]
+    losses: int = 0
 
 
 class Doings:
@@ -56,6 +57,8 @@ class Doings:
         self.ledger = Ledger()
         self.keeping: Entry | None = None
         self.poison = 0
+        # How often Redis has forgotten what was deleted.
+        self.losses = 0
         self.is_sound = True
         self._names: dict[tuple[str, int], UUID] = {}
         world.begin()
@@ -140,7 +143,7 @@ class Doings:
         recall = turn.recall()
         note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
         shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
-        return Begun(turn, thread, memory, shown)
+        return Begun(turn, thread, memory, shown, self.losses)
 
     def keep(self, begun: Begun, name: UUID | None) -> None:
         """Keep a turn's exchange, and check its place."""
@@ -167,7 +170,7 @@ class Doings:
 
         By the caller's own id it belongs to what was deleted; or Redis did not answer, and this clock is behind.
         """
-        is_blind = "redis" in self.world.faults.struck
+        is_blind = "redis" in self.world.faults.struck or begun.losses != self.losses
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
             cutoffs = self.world.cutoffs([begun.thread], [self.user(begun.thread) or ""])
             if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
@@ -202,6 +205,7 @@ class Doings:
 
     def restart(self, *, really: bool) -> None:
         """Empty Redis."""
+        self.losses += 1
         in_outbox = self.outbox()
         self.world.restart_valkey(really=really)
         for entry in self.lose(self.all_threads):
@@ -265,7 +269,9 @@ class Doings:
 
     def entry(self, thread: str, number: int) -> Entry | None:
         """Return an exchange of a thread that was answered, one of the last; None if there is none."""
-        known = [entry for entry in self.ledger.of(thread) if entry.ids and entry is not self.keeping]
+        # A name that is used again after a deletion is that of the newest.
+        newest = {entry.exchange_id: entry for entry in self.ledger.of(thread) if entry.ids}
+        known = [entry for entry in newest.values() if entry is not self.keeping]
         return known[number % len(known)] if known else None
 
     def replace(self, place: int, entry: Entry | None) -> None:
@@ -312,7 +318,9 @@ class Doings:
         except ExchangeNotFound:
             note("   not found")
             # An answer that was lost on the way, and asked for again, finds the deletion done.
-            if was_live and was_known and not self.world.is_removed(entry.thread, entry.exchange_id):
+            gone = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
+            is_done = bool(gone) or self.world.is_removed(entry.thread, entry.exchange_id)
+            if was_live and was_known and not is_done:
                 violated("Erased", f"{entry} is said not to be there")
         except StoreUnavailable as error:
             note(f"   {error}")

@@ -118,8 +118,8 @@ class Ledger:
             self.entries.append(entry)
         entry.texts.add(text)
         if entry.replacements:
-            # What is said again under its name does not replace what has replaced it.
-            entry.retired.add(text)
+            # Said again under its name it replaces nothing, but a list that has lost the exchange shows it for a while.
+            entry.is_unclear = True
         entry.keeper = keeper
         return entry, text
 

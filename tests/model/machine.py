@@ -72,7 +72,8 @@ class MemoryMachine(RuleBasedStateMachine):
         memory, thread = self.world.sandboxes[place], self.doings.thread(number)
         with self.doings.during(place, thread, fault, meanwhile):
             self.doings.keep(
-                Begun(memory.turn(thread, self.doings.user(thread)), thread, memory, []), self.doings.name(kind)
+                Begun(memory.turn(thread, self.doings.user(thread)), thread, memory, [], self.doings.losses),
+                self.doings.name(kind),
             )
 
     @rule(
@@ -113,6 +114,7 @@ class MemoryMachine(RuleBasedStateMachine):
             )
             # As if Redis had evicted it: what it counts is not what was noted any more.
             self.world.client.hincrby("memory:epoch", "evictions", -1)
+            self.doings.losses += 1
             self.doings.lose([thread], self.doings.outbox())
 
     @rule(how=st.integers(0, 99))

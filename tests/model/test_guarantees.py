@@ -15,8 +15,8 @@ What no design of two stores and a queue can hold, and how a caller sees it:
 - **Redis emptied or evicted, and PostgreSQL away.** Nothing is shown, `degraded` names `postgres`: what a sandbox
   remembers may be deleted, and nobody is there to say so.
 - **Both stores away.** Nothing is shown, `degraded` names both.
-- **Redis away, and a clock behind.** An exchange that such a sandbox keeps, within the clocks' difference after a
-  deletion that its turn was not told of, may be taken for one from before it.
+- **Redis away or emptied, and a clock behind.** An exchange that such a sandbox keeps, within the clocks' difference
+  after a deletion that its turn was not told of, may be taken for one from before it.
 - **The dead-letter queue.** What Redis has forgotten and the queue has given up on is not shown until it is redriven;
   the queue gives up on no good message by itself.
 - **A list and its second place evicted at once**, before the drain: `degraded` names `queue`, until the queue was seen
