@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from shared.models import id_fault
+from shared.models import path_id_fault
 
 
 def _check(value: str) -> str:
-    if fault := id_fault(value):
+    if fault := path_id_fault(value):
         raise typer.BadParameter(f"an id {fault}")
     return value
 

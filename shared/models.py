@@ -25,6 +25,8 @@ MAX_TITLE_LENGTH: Final = 80
 MAX_PREFERENCES: Final = 500
 # Names and values of all of a user's preferences.
 MAX_PREFERENCES_LENGTH: Final = 200_000
+# RFC 3986, section 5.2.4; their encoded forms (%2e) count as well (URL standard, "double-dot URL path segment").
+_DOT_SEGMENTS: Final = frozenset({".", ".."})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Role = Literal["user", "assistant"]
@@ -285,6 +287,16 @@ def id_fault(value: str) -> str | None:
     if not value.isprintable():
         return "must hold printable characters only"
     return None
+
+
+def path_id_fault(value: str) -> str | None:
+    """Return what is wrong with a thread or user id, which has to fit a path, or None.
+
+    The edge asks this; what is queued or stored already is only held to `id_fault`.
+    """
+    if value in _DOT_SEGMENTS:
+        return "must not be . or .., because browsers and proxies resolve these in a path"
+    return id_fault(value)
 
 
 def preferences_fault(preferences: Mapping[str, str]) -> str | None:

@@ -9,7 +9,7 @@ import jwt
 from functions.agent.auth import OPERATOR_SCOPE, Caller
 from functions.agent.auth_keys import SigningKeys
 from functions.agent.errors import Unauthenticated
-from shared.models import id_fault
+from shared.models import path_id_fault
 from shared.settings import TokenSettings
 
 ALGORITHMS: Final = ("RS256", "ES256")
@@ -54,8 +54,8 @@ class TokenVerifier:
             # Claims of the wrong type, for example a time that is no number.
             raise _invalid("The token is malformed.") from error
         subject = claims["sub"]
-        if not isinstance(subject, str) or id_fault(subject):
-            raise _invalid("The token's sub is no user id: it must have 1 to 255 printable characters.")
+        if not isinstance(subject, str) or path_id_fault(subject):
+            raise _invalid("The token's sub is no user id: it must have 1 to 255 printable characters, not be . or ..")
         return Caller(subject, may_act_for_others=OPERATOR_SCOPE in _scopes(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.ids import is_time_ordered, timestamp_of
 from shared.metadata import MAX_METADATA_BYTES, metadata_fault, metadata_size
-from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault
+from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault, path_id_fault
 from shared.texts import text_fault
 
 MAX_PAGE: Final = 200
@@ -36,6 +36,12 @@ TOO_LONG: Final = "text_too_long"
 
 def _check_id(value: str) -> str:
     if fault := id_fault(value):
+        raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
+    return value
+
+
+def _check_path_id(value: str) -> str:
+    if fault := path_id_fault(value):
         raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
     return value
 
@@ -75,11 +81,16 @@ def _check_exchange_id(value: UUID) -> UUID:
 
 # In words: no pattern says it that every reader of a description knows, and what prints changes with Unicode.
 _PRINTABLE: Final = "1 to 255 printable characters."
+_LENGTHS: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID_LENGTH}
 Id = Annotated[
     str,
-    AfterValidator(_check_id),
-    Field(description=_PRINTABLE, json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH}),
+    AfterValidator(_check_path_id),
+    Field(
+        description="1 to 255 printable characters, and not `.` or `..`.",
+        json_schema_extra={**_LENGTHS, "not": {"enum": [".", ".."]}},
+    ),
 ]
+DocumentId = Annotated[str, AfterValidator(_check_id), Field(description=_PRINTABLE, json_schema_extra=_LENGTHS)]
 ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
@@ -107,7 +118,7 @@ class RunRequest(_Request):
     tools: list[Name] = Field(default=[], max_length=_MAX_LIST)
     thread_id: Id | None = None
     user_id: Id | None = None
-    document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
+    document_ids: list[DocumentId] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
     metadata: Metadata | None = None
     replaces: Annotated[
@@ -142,7 +153,7 @@ class InvokedRequest(_Request):
     user_id: Id | None = None
     user_message: Text
     assistant_message: Text
-    document_ids: list[Id] = Field(default=[], max_length=_MAX_LIST)
+    document_ids: list[DocumentId] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
     metadata: Metadata | None = None
 

@@ -23,6 +23,15 @@ AWKWARD = [
     "שלום",
     "a?b#c&d=e",
     "%",
+    "%2e",
+    "%2E%2e",
+    "...",
+    "./",
+    " a ",
+    "a\\b",
+    "\N{LATIN SMALL LETTER E WITH ACUTE}",
+    "e\N{COMBINING ACUTE ACCENT}",
+    "🧠" * 255,
 ]
 
 

@@ -157,6 +157,21 @@ def test_a_faulty_path(path: str, api: Api) -> None:
     assert told["errors"][0]["in"] == "path"
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
+    """A URL parser resolves dot segments, encoded or not, so no thread and no user is called so; a document may be."""
+    for path, body in (("/run", RUN), ("/invoking", {}), ("/invoked", INVOKED)):
+        for field in ("thread_id", "user_id"):
+            problem(api.ask("POST", path, {**body, field: dots}), 422, field)
+    encoded = dots.replace(".", "%2E")
+    for path, field in ((f"/threads/{encoded}/messages", "thread_id"), (f"/users/{encoded}/preferences", "user_id")):
+        told = problem(api.ask("GET", path), 422, field)
+        assert "browsers" in told["errors"][0]["detail"]
+    problem(api.ask("GET", "/threads", query={"user_id": dots}), 422, "user_id")
+    assert api.is_untouched()
+    assert api.ask("POST", "/invoked", {**INVOKED, "document_ids": [dots]}).status_code == 202
+
+
 @pytest.mark.parametrize("body", [{"title": ""}, {"title": "x" * 501}, {"title": "\x00"}, {"title": None}, {}])
 def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
     """It stays what it was."""

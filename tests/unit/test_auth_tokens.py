@@ -117,6 +117,7 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
     "expiry no number": (lambda i: i.token(exp="soon"), "malformed"),
     "expiry infinite": (lambda i: i.token(exp=float("inf")), "malformed"),
     "expiry a list": (lambda i: i.token(exp=[_now() + 60]), "malformed"),
+    "sub a dot segment": (lambda i: i.token(".."), "no user id"),
     "none": (lambda i: unsigned(i.claims()), "not signed with"),
     "none with a kid": (lambda i: unsigned(i.claims(), kid="one"), "not signed with"),
     "None": (lambda i: unsigned(i.claims(), alg="None", kid="one"), "not signed with"),

@@ -44,6 +44,13 @@ def test_a_body_of_another_program() -> None:
     assert Exchange.from_wire(json.dumps(foreign, indent=2)) == EXCHANGE
 
 
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_ids_that_only_the_edge_refuses(dots: str) -> None:
+    """What was accepted under such an id before it was refused is stored like any other."""
+    read = Exchange.from_wire(json.dumps({**WIRE, "thread_id": dots, "user_id": dots}))
+    assert (read.thread_id, read.user_id) == (dots, dots)
+
+
 def test_without_a_user_and_documents() -> None:
     """Null is no user."""
     assert Exchange.from_wire(json.dumps({**WIRE, "user_id": None, "document_ids": []})).user_id is None

@@ -1036,7 +1036,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1155,7 +1155,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1374,7 +1374,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1442,7 +1442,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1508,7 +1508,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
             };
             cookie?: never;
@@ -1589,7 +1589,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 user_id: string;
             };
             cookie?: never;
@@ -1650,7 +1650,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 user_id: string;
             };
             cookie?: never;
@@ -1724,7 +1724,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 user_id: string;
             };
             cookie?: never;
@@ -1781,7 +1781,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 user_id: string;
             };
             cookie?: never;
@@ -1855,7 +1855,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 user_id: string;
             };
             cookie?: never;

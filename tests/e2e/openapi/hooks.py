@@ -16,6 +16,7 @@ from tests.e2e.openapi.odd_ids import ODD_IDS
 # A description says what a cursor or a key looks like, not which ones there are, and does not know who asks.
 _UNFORESEEABLE: Final = (
     "must hold printable characters only",
+    "must not be . or ..",
     "is no cursor of this list",
     "is from the future",
     "metadata: must ",
