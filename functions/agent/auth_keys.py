@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Final
 
+from aws_lambda_powertools import single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import PyJWTError
 
@@ -71,6 +74,8 @@ class SigningKeys:
         # What the library translates, and what it lets through: no JSON (ValueError), a connection that broke off.
         except (PyJWTError, ValueError, OSError) as error:
             _logger.warning("signing keys were not fetched", extra={"error": type(error).__name__})
+            with single_metric("SigningKeysNotFetched", MetricUnit.Count, 1, namespace="HybridMemory") as metric:
+                metric.add_dimension("service", os.environ.get("POWERTOOLS_SERVICE_NAME", "agent"))
             return
         self._keys = {(key.key_id, key.algorithm_name): key for key in found if key.key_id}
         self._fetched_at = now

@@ -34,6 +34,9 @@ class Measures:
     def kept(self, receipt: Receipt) -> None:
         """Count where an exchange went, and which layers did not answer."""
         self._count(f"Durability{receipt.durability.capitalize()}")
+        # Not every exchange that no store took is lost: the id of a deleted one, told again, is refused on purpose.
+        if receipt.durability == "none" and {"queue", "postgres"} <= set(receipt.degraded):
+            self._count("Lost")
         self._degraded(receipt.degraded)
 
     def _degraded(self, layers: list[str]) -> None:

@@ -91,6 +91,7 @@ def _is_scheduled(event: dict[str, Any]) -> bool:
 
 def _sweep() -> dict[str, Any]:
     swept = sweep.run()
+    metrics.add_metric("Sweeps", MetricUnit.Count, 1)
     metrics.add_metric("OutboxDrained", MetricUnit.Count, swept.stored)
     metrics.add_metric("CacheRepaired", MetricUnit.Count, swept.repaired)
     answer = asdict(swept)

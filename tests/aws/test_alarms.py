@@ -1,0 +1,90 @@
+"""Every alarm reads a metric that the code writes, of a share where a count would say nothing, with a set threshold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from tests.aws.conditions import Evaluated
+
+_ROOT: Final = Path(__file__).parents[2]
+_ALARMS: Final[dict[str, dict[str, Any]]] = {
+    name: resource["Properties"]
+    for stack in ("alarms", "store-alarms")
+    for name, resource in yaml_parse((_ROOT / "infra" / f"{stack}.yaml").read_text())["Resources"].items()
+    if resource["Type"] == "AWS::CloudWatch::Alarm"
+}
+
+
+def _metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+
+
+def _written() -> set[str]:
+    """Return the names of the metrics that the functions' code writes."""
+    text = "\n".join(path.read_text() for path in (_ROOT / "functions").rglob("*.py"))
+    found = set(re.findall(r'(?:add_metric|single_metric|_count)\(\s*"(\w+)"', text))
+    found |= {f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")}
+    return found | {f"Durability{store}" for store in ("Queue", "Postgres", "Redis", "None")}
+
+
+@pytest.mark.parametrize("name", _ALARMS)
+def test_its_metric_is_written(name: str) -> None:
+    """Under the name that the code uses."""
+    own = {one["MetricName"] for one in _metrics(_ALARMS[name]) if one["Namespace"] == "HybridMemory"}
+    assert own <= _written()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["AgentErrors", "AgentThrottles", "SyncErrors", "SyncThrottles"]
+    + [f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")],
+)
+def test_it_is_of_a_share(name: str) -> None:
+    """One failure among a million requests is none to wake anybody for."""
+    expressions = [one["Expression"] for one in _ALARMS[name]["Metrics"] if "Expression" in one]
+    assert ["/" in expression for expression in expressions] == [True]
+
+
+def test_the_sweep_s_own_sign_of_life() -> None:
+    """Draining is no sweeping."""
+    (metric,) = _metrics(_ALARMS["SweepStopped"])
+    assert (metric["Namespace"], metric["MetricName"]) == ("HybridMemory", "Sweeps")
+
+
+@pytest.mark.parametrize("name", ["ProxyBorrow", "ProxySignIn", "ReplicaLag", "CacheReplicaLag", "IssuerDown", "Lost"])
+def test_it_is_there(name: str) -> None:
+    """What would else be noticed by callers first."""
+    assert name in _ALARMS
+
+
+@pytest.mark.parametrize("name", ["AlarmErrorRatio", "AlarmLatencyMs", "AlarmBacklogSeconds", "MonthlyBudget"])
+def test_a_threshold_is_a_parameter(name: str) -> None:
+    """Handed on to the alarms' stack."""
+    template = Evaluated("111122223333").template
+    given = template["Resources"]["AlarmStack"]["Properties"]["Parameters"].values()
+    assert name in template["Parameters"]
+    assert {"Ref": name} in given
+
+
+@pytest.mark.parametrize("name", ["ExchangeQueue", "ExchangeDeadLetterQueue"])
+def test_a_queue_outlives_its_stack(name: str) -> None:
+    """It may hold the only copy of an exchange."""
+    queue = Evaluated("111122223333").template["Resources"][name]
+    assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_drain_s_place_is_kept_where_the_account_allows_it() -> None:
+    """By default nothing is reserved: a new account may not."""
+    drain = Evaluated("111122223333").template["Resources"]["SyncFunction"]["Properties"][
+        "ReservedConcurrentExecutions"
+    ]
+    assert Evaluated("111122223333", Stage="prod").chosen(drain) == {"Ref": "AWS::NoValue"}
+    reserved = Evaluated("111122223333", Stage="prod", SyncReservedConcurrency="7")
+    assert reserved.chosen(drain) == {"Ref": "SyncReservedConcurrency"}

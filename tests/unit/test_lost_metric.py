@@ -1,0 +1,22 @@
+"""The alarm `Lost` goes off for what is lost, and not for what was refused on purpose."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.agent.measures import Measures
+from shared.memory.turn import Receipt
+
+
+@pytest.mark.parametrize(
+    ("degraded", "is_lost"),
+    [([], False), (["redis"], False), (["queue"], False), (["queue", "postgres"], True)],
+)
+def test_only_what_no_store_could_take_is_lost(
+    capsys: pytest.CaptureFixture[str], degraded: list[str], *, is_lost: bool
+) -> None:
+    """An id of a deleted exchange, told again by its caller, has durability none as well."""
+    measures = Measures({})
+    measures.kept(Receipt(None, "none", cached=False, degraded=degraded))
+    measures.flush()
+    assert ('"Lost"' in capsys.readouterr().out) == is_lost
