@@ -19,7 +19,7 @@ from cli.threads import COLUMNS, finish_export, thread_row
 
 app = group("Users: what there is of one, exporting it, forgetting it.")
 _NEWEST: Final = 10
-_COUNTED: Final = ("threads", "messages", "documents", "preferences", "outbox", "exchanges")
+_COUNTED: Final = ("threads", "messages", "documents", "preferences", "erasing", "outbox", "exchanges")
 _NAMES: Final = {
     "api": "as the API shows it",
     "postgres": "PostgreSQL",
@@ -100,7 +100,9 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
     Without --yes nothing is changed. The API deletes; the stores themselves are asked where it is known where they are,
     to see that nothing is left. What is on its way is dropped when it arrives; a dead letter that is moved back is too,
     but until somebody deletes it, its text lies in the dead-letter queue. Queues are counted without receiving from
-    them, which only an emulator lets one do by user. The exit code is 1 if anything of the user's is left.
+    them, which only an emulator lets one do by user. PostgreSQL deletes the rows of a large user in steps after the
+    answer: `erasing` counts the threads that nobody sees any more and that still have rows. The exit code is 1 if
+    anything of the user's is left.
 
     \b
     Examples:
@@ -125,13 +127,23 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
         name: {"before": counts, "after": after[name]} if counts and after[name] else None
         for name, counts in before.items()
     }
-    left = {name: counts for name in _EMPTIED if (counts := after[name]) and any(counts.values())}
+    erasing = (after["postgres"] or {}).get("erasing") or 0
+    left = {
+        name: counts
+        for name in _EMPTIED
+        if (counts := after[name]) and any(count for what, count in counts.items() if what != "erasing")
+    }
     letters = (after["dlq"] or {}).get("exchanges") or 0
-    is_left = bool(left) or bool(letters)
+    is_left = bool(left) or bool(letters) or bool(erasing)
     _print(deployment, answer | {"is_left": is_left, "as_of": moment(now)}, stores, as_json=as_json)
     if left:
         complain(
             f"Something is left in {', '.join(_NAMES[name] for name in left)}: was it written meanwhile? Ask again."
+        )
+    if erasing:
+        complain(
+            f"PostgreSQL still has rows of {erasing} threads, which no one can read any more: "
+            "the sweep deletes them, some every minute."
         )
     if letters:
         complain(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Computed,
     DateTime,
@@ -49,8 +50,15 @@ class Conversation(Base):
     title_is_fixed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    # Rises with each row: says whether one is from before its user's deletion. Null in rows of earlier releases.
+    serial: Mapped[int | None] = mapped_column(BigInteger, server_default=text("nextval('row_serial')"))
+    # Kept by the trigger `count_messages`; null in rows of earlier releases until the sweep has counted.
+    message_count: Mapped[int | None] = mapped_column(BigInteger, server_default=text("0"))
 
-    __table_args__ = (Index("ix_conversations_user", "user_id", text("updated_at desc"), text("id desc")),)
+    __table_args__ = (
+        Index("ix_conversations_user", "user_id", text("updated_at desc"), text("id desc")),
+        Index("ix_conversations_uncounted", "id", postgresql_where=text("message_count is null")),
+    )
 
 
 class Message(Base):
@@ -110,6 +118,8 @@ class ThreadTombstone(Base):
     cutoff: Mapped[UUID] = mapped_column(Uuid)
     deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
+    __table_args__ = (Index("ix_thread_tombstones_deleted_at", "deleted_at"),)
+
 
 class ExchangeTombstone(Base):
     """A deleted exchange: it never comes back to its thread."""
@@ -135,6 +145,8 @@ class UserTombstone(Base):
     cutoff: Mapped[UUID] = mapped_column(Uuid)
     deleted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
+    __table_args__ = (Index("ix_user_tombstones_deleted_at", "deleted_at"),)
+
 
 class ThreadOwner(Base):
     """Whose a thread is, from before its first exchange is stored; nobody's where `user_id` is null."""
@@ -144,8 +156,49 @@ class ThreadOwner(Base):
     thread_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     user_id: Mapped[str | None] = mapped_column(String(255))
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    # As a conversation's.
+    serial: Mapped[int | None] = mapped_column(BigInteger, server_default=text("nextval('row_serial')"))
 
     __table_args__ = (Index("ix_thread_owners_user_id", "user_id"),)
+
+
+class UserErasure(Base):
+    """A deleted user whose threads are not all out of the way: rows up to `serial` are hidden from every reader.
+
+    The views `live_conversations` and `live_thread_owners` show the others.
+    """
+
+    __tablename__ = "user_erasures"
+
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    cutoff: Mapped[UUID] = mapped_column(Uuid)
+    serial: Mapped[int] = mapped_column(BigInteger)
+    erased_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Erasure(Base):
+    """A deleted thread whose rows are not all deleted yet, up to which order key they are, and what it was."""
+
+    __tablename__ = "erasures"
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True)
+    thread_id: Mapped[str] = mapped_column(String(255))
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    reached: Mapped[UUID | None] = mapped_column(Uuid)
+    erased_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (
+        Index("ix_erasures_user_id", "user_id"),
+        Index("ix_erasures_erased_at", "erased_at", "conversation_id"),
+    )
+
+
+class LockTransition(Base):
+    """Until when processes of the release before may run, which know one lock for all deletions; at most one row."""
+
+    __tablename__ = "lock_transition"
+
+    ends_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 
 
 class IdempotencyKey(Base):
@@ -163,6 +216,7 @@ class IdempotencyKey(Base):
     __table_args__ = (
         Index("ix_idempotency_keys_claimed_at", "claimed_at"),
         Index("ix_idempotency_keys_thread_id", "thread_id"),
+        Index("ix_idempotency_keys_exchange_id", "exchange_id"),
     )
 
 
@@ -175,7 +229,7 @@ class CacheRepair(Base):
     id: Mapped[str] = mapped_column(String(255))
     noted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
-    __table_args__ = (PrimaryKeyConstraint("kind", "id"),)
+    __table_args__ = (PrimaryKeyConstraint("kind", "id"), Index("ix_cache_repairs_noted_at", "noted_at"))
 
 
 class CacheEpoch(Base):
@@ -185,6 +239,8 @@ class CacheEpoch(Base):
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=func.gen_random_uuid())
     began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    __table_args__ = (Index("ix_cache_epochs_began_at", "began_at"),)
 
 
 class DrainHealth(Base):

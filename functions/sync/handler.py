@@ -17,7 +17,6 @@ from shared.logs import function_logger
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 
@@ -37,9 +36,7 @@ def compose() -> tuple[Drain, Sweep]:
     archive = PostgresArchive(postgres)
     cache = RedisCache(RedisConnection(load(RedisSettings)), memory_settings)
     queues = SqsQueues(load(SyncSettings))
-    sweep = Sweep(
-        archive, cache, memory_settings.max_thread_messages, bury=queues.bury, purge=PostgresKeys(postgres).purge
-    )
+    sweep = Sweep(archive, cache, memory_settings.max_thread_messages, bury=queues.bury)
     return Drain(archive, cache, queues), sweep
 
 
@@ -94,6 +91,7 @@ def _sweep() -> dict[str, Any]:
     metrics.add_metric("Sweeps", MetricUnit.Count, 1)
     metrics.add_metric("OutboxDrained", MetricUnit.Count, swept.stored)
     metrics.add_metric("CacheRepaired", MetricUnit.Count, swept.repaired)
+    metrics.add_metric("RowsErased", MetricUnit.Count, swept.erased)
     answer = asdict(swept)
     logger.info("swept", extra=answer)
     return answer

@@ -1,13 +1,15 @@
-"""The scheduled sweep: empties the outbox, tells L1 what it missed, forgets old idempotency keys."""
+"""The scheduled sweep: empties the outbox, tells L1 what it missed, carries deletions out, deletes what is old."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from functions.sync.drain import NOT_THE_OWNER
+from functions.sync.housekeeping import Housekeeping
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, Repair
@@ -17,6 +19,7 @@ _OUTBOX_BATCH: Final = 200
 _REPAIRS: Final = 500
 _FILLS: Final = 2_000
 _MOST_ROUNDS: Final = 50
+_SECONDS: Final = 8.0
 
 
 @dataclass(slots=True)
@@ -26,6 +29,8 @@ class Swept:
     Attributes:
         removed: Threads with an exchange that a drain of the release before stored again after its deletion.
         filled: Lists that an exchange had begun and that now hold the window.
+        erased: Rows of deleted threads and users that are gone now.
+        purged: Rows that were kept long enough.
         skipped: Layers that did not answer, so that the rest waits for the next sweep.
     """
 
@@ -34,6 +39,7 @@ class Swept:
     removed: int = 0
     repaired: int = 0
     filled: int = 0
+    erased: int = 0
     purged: int = 0
     skipped: list[str] = field(default_factory=list)
 
@@ -44,7 +50,6 @@ class Sweep:
     Args:
         window: How many exchanges of a thread L1 keeps.
         bury: Puts a body that can never be stored on the dead-letter queue; raises `StoreUnavailable`.
-        purge: Forgets old idempotency keys and returns how many.
     """
 
     def __init__(
@@ -53,23 +58,50 @@ class Sweep:
         cache: Cache,
         window: int,
         bury: Callable[[str, InvalidRecord], None],
-        purge: Callable[[], int],
     ) -> None:
         self._archive = archive
         self._cache = cache
         self._window = window
         self._bury = bury
-        self._purge = purge
+        self._housekeeping = Housekeeping(archive, cache)
+        self._latest = 0.0
 
-    def run(self) -> Swept:
-        """Do what can be done, and say what."""
+    def run(self, seconds: float = _SECONDS) -> Swept:
+        """Do what can be done in about `seconds`, and say what.
+
+        Each part has its share of the time that is left, so that a slow one leaves some to the next, and none keeps the
+        others from being done.
+
+        Raises:
+            Exception: The first that no part foresees, after all parts were tried.
+        """
         swept = Swept()
-        for step in (self._beat, self._empty_outbox, self._remove_deleted, self._repair, self._fill, self._forget_keys):
+        unforeseen: list[Exception] = []
+        ends = time.monotonic() + seconds
+        parts: tuple[Callable[[Swept], None], ...] = (
+            self._beat,
+            self._empty_outbox,
+            self._remove_deleted,
+            self._repair,
+            self._fill,
+            self._detach,
+            self._erase,
+            self._purge,
+            self._count,
+        )
+        for number, part in enumerate(parts):
+            now = time.monotonic()
+            self._latest = now + max(0.0, ends - now) / (len(parts) - number)
             try:
-                step(swept)
+                part(swept)
             except StoreUnavailable as error:
                 swept.skipped.append(error.layer)
                 _logger.warning("sweep left for the next one", extra={"layer": error.layer})
+            except Exception as error:
+                _logger.exception("a part of the sweep failed")
+                unforeseen.append(error)
+        if unforeseen:
+            raise unforeseen[0]
         return swept
 
     def _beat(self, _: Swept) -> None:
@@ -90,6 +122,8 @@ class Sweep:
             self._store(good, swept)
             # Last, so that a sweep that dies before leaves them for the next one, which stores none of them twice.
             self._cache.remove_from_outbox(bodies)
+            if time.monotonic() > self._latest:
+                return
 
     def _store(self, exchanges: Sequence[Exchange], swept: Swept) -> None:
         """Store a batch; if the data of one is refused, halve until it stands alone."""
@@ -120,11 +154,15 @@ class Sweep:
             self._repair_one(repair)
             self._archive.repaired(repair)
             swept.repaired += 1
+            if time.monotonic() > self._latest:
+                return
 
     def _fill(self, swept: Swept) -> None:
         for thread_id in self._cache.begun(_FILLS):
             self._repair_thread(thread_id)
             swept.filled += 1
+            if time.monotonic() > self._latest:
+                return
 
     def _repair_thread(self, thread_id: str) -> None:
         self._cache.repair_thread(thread_id, self._archive.window(thread_id, self._window))
@@ -135,5 +173,14 @@ class Sweep:
         else:
             self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
 
-    def _forget_keys(self, swept: Swept) -> None:
-        swept.purged = self._purge()
+    def _detach(self, _: Swept) -> None:
+        self._housekeeping.detach(self._latest)
+
+    def _erase(self, swept: Swept) -> None:
+        swept.erased = self._housekeeping.erase(self._latest)
+
+    def _purge(self, swept: Swept) -> None:
+        swept.purged = self._housekeeping.purge(self._latest)
+
+    def _count(self, _: Swept) -> None:
+        self._housekeeping.count(self._latest)

@@ -71,17 +71,16 @@ class Users:
         self._memory.cache.forget_threads(threads)
 
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it. Ids of one
+        # process rise, so that the last is after everything that L1 and this process know of the threads.
+        known = self._memory.cache.newest(also) if also else {}
+        cutoff = self._memory.new_id()
         for thread_id in also:
-            # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it.
-            cached = self._memory.cache.peek(thread_id)
-            for order in [m.order for m in cached.messages] + [exchange.order for exchange in cached.pending]:
+            recent = [exchange.order for exchange in self._memory.recent(thread_id)]
+            for order in [*recent, known.get(thread_id)]:
                 self._memory.observe(thread_id, order)
-            self._memory.new_id(thread_id)
-        for thread_id in also:
-            self._memory.observe_all(thread_id, self._memory.cache.peek(thread_id))
-        # Ids of one process rise: the last is after everything that L1 and this process know of the threads.
-        newest = [self._memory.new_id(thread_id) for thread_id in also]
-        cutoff, threads = self._memory.archive.forget_user(user_id, max([*newest, self._memory.new_id()]), also)
+            cutoff = self._memory.new_id(thread_id)
+        cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, also)
         self._memory.forget(Deletion(threads, user_id, cutoff))
         for thread_id, thread_cutoff in threads.items():
             self._memory.observe(thread_id, thread_cutoff)

@@ -16,6 +16,10 @@ LEASE_SECONDS: Final = 40
 HEALTH_GAP_SECONDS: Final = 100
 # How long the answer to a key is kept.
 ANSWER_SECONDS: Final = 86_400
+# Longer than an exchange can be on its way: 14 days in the dead-letter queue, and as long again each time it is moved.
+TOMBSTONE_SECONDS: Final = 90 * 86_400
+# What grows with time, and is deleted in time.
+PurgedTable = Literal["idempotency_keys", "thread_tombstones", "user_tombstones", "exchange_tombstones", "cache_epochs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,18 @@ class StoreResult:
     foreign: list[Exchange] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class HiddenThreads:
+    """Threads that a deleted user still has in L2, where no reader finds them.
+
+    Attributes:
+        cutoffs: The order key up to which each is gone.
+    """
+
+    user_id: str
+    cutoffs: Mapping[str, UUID]
+
+
 # What became of an exchange that was to be deleted: it was there, it was deleted before, or it is not known.
 ExchangeDeletion = Literal["deleted", "gone", "unknown"]
 RepairKind = Literal["thread", "user"]
@@ -212,6 +228,10 @@ class Cache(Protocol):
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these."""
+        ...
+
+    def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
         ...
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
@@ -379,8 +399,29 @@ class Archive(Protocol):
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also`, and the preferences, and note that L1 has to be told.
 
-        Returns the order key up to which the user is gone, and the same for each thread.
+        Returns the order key up to which the user is gone, and the same for each thread in `also` and for as many
+        others as a step takes; `hidden_threads` has the rest. No reader finds any of them from here on.
         """
+        ...
+
+    def hidden_threads(self) -> HiddenThreads | None:
+        """Return some of the threads that a deleted user still has; None if no deleted user has any."""
+        ...
+
+    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:
+        """Take a deleted user's threads out of the way; with `must_tell_cache`, note that L1 has to be told of them."""
+        ...
+
+    def erase_rows(self) -> int:
+        """Delete some of the rows of what was deleted; return how many, 0 if none is left."""
+        ...
+
+    def count_messages(self) -> int:
+        """Count the messages of some threads that an older release stored; return of how many, 0 if none is left."""
+        ...
+
+    def purge(self, table: PurgedTable) -> int:
+        """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""
         ...
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:

@@ -10,7 +10,17 @@ from uuid import UUID
 
 from shared.errors import ThreadNotFound, TooManyPreferences
 from shared.models import Exchange, Message, SearchHit, Texts, Thread, preferences_fault, title_of
-from shared.stores.base import ExchangeDeletion, MessagePosition, Repair, RepairKind, StoreResult, ThreadOwner, Window
+from shared.stores.base import (
+    ExchangeDeletion,
+    HiddenThreads,
+    MessagePosition,
+    PurgedTable,
+    Repair,
+    RepairKind,
+    StoreResult,
+    ThreadOwner,
+    Window,
+)
 from shared.stores.in_memory_twin import Twin
 
 
@@ -34,6 +44,7 @@ class InMemoryArchive(Twin):
 
     Attributes:
         healthy_for: The seconds that L2 and the sweep have been up without a gap.
+        old_rows: How many rows of each table have been kept long enough.
     """
 
     layer = "postgres"
@@ -49,6 +60,7 @@ class InMemoryArchive(Twin):
         self._repairs: dict[tuple[RepairKind, str], datetime] = {}
         self._epochs = 0
         self.healthy_for = 0.0
+        self.old_rows: dict[PurgedTable, int] = {}
         self._rows = 0
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
@@ -293,6 +305,30 @@ class InMemoryArchive(Twin):
         self.deleted_users[user_id] = cutoff
         self._repairs["user", user_id] = datetime.now(UTC)
         return cutoff, gone
+
+    def hidden_threads(self) -> HiddenThreads | None:
+        """Return None: a deletion deletes everything at once."""
+        self.begin("hidden_threads")
+        return None
+
+    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:  # noqa: ARG002 - the protocol's
+        """Do nothing."""
+        self.begin("detach")
+
+    def erase_rows(self) -> int:
+        """Return that no rows are left."""
+        self.begin("erase_rows")
+        return 0
+
+    def count_messages(self) -> int:
+        """Return that all are counted."""
+        self.begin("count_messages")
+        return 0
+
+    def purge(self, table: PurgedTable) -> int:
+        """Return how many rows were old, and have none from here on."""
+        self.begin("purge")
+        return self.old_rows.pop(table, 0)
 
     def owner(self, thread_id: str) -> ThreadOwner:
         """Return whose the thread is."""

@@ -278,6 +278,18 @@ class InMemoryCache(Twin):
         self.hashes[user_id] = dict(preferences)
         self._doubted.discard(f"user:{user_id}")
 
+    def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return the order key of each thread's newest exchange."""
+        self.begin("newest")
+        found: dict[str, UUID] = {}
+        for thread_id in thread_ids:
+            messages = [decode(entry) for entry in self.lists.get(thread_id, [])]
+            orders = [message.order for message in messages if message is not None and message.order is not None]
+            orders += [exchange.order for exchange in self.pending.get(thread_id, {}).values()]
+            if orders:
+                found[thread_id] = max(orders)
+        return found
+
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
         """Remember the deletions and remove what each reaches."""
         self.begin("forget_threads")

@@ -12,13 +12,15 @@ import orjson
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import TooManyPreferences
+from shared.errors import StoreUnavailable, TooManyPreferences
 from shared.models import Exchange, Message, SearchHit, Texts, Thread, format_time, preferences_fault, title_of
 from shared.stores import postgres_exchanges
 from shared.stores.base import (
     HEALTH_GAP_SECONDS,
     ExchangeDeletion,
+    HiddenThreads,
     MessagePosition,
+    PurgedTable,
     Repair,
     RepairKind,
     StoreResult,
@@ -26,23 +28,33 @@ from shared.stores.base import (
     Window,
 )
 from shared.stores.postgres_connection import PostgresConnection, sql
+from shared.stores.postgres_erasure import PostgresErasure, lock_preferences
 from shared.stores.postgres_exchanges import exchanges_of
+from shared.stores.postgres_locks import lock_alone, lock_shared
 from shared.stores.postgres_owners import claim, owner_of, require_owner
+from shared.stores.postgres_purge import PostgresPurge
+from shared.stores.postgres_repairs import note_repairs
 
 _Connection = psycopg.Connection[DictRow]
 _ROWS_AN_EXCHANGE: Final = 2
 # Of a thread's deleted exchanges, as many as its readers are told of.
 _MOST_DELETED: Final = 1_000
-# Held shared by whoever stores, alone by whoever deletes: what is on its way when a thread is deleted is either there
-# to be deleted, or stored after the tombstone can be seen. One lock for all, because deletions are rare.
-_DELETION_LOCK: Final = 7_215_002
-_PREFERENCES_LOCK: Final = 7_215_003
+# How often a batch is stored anew because it met the threads of a deleted user; each time they are taken away.
+_MOST_TRIES: Final = 3
 _STORE, _STORED, _WINDOW = sql("store"), sql("stored"), sql("window")
 _THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
 _MESSAGES = {False: sql("messages_asc"), True: sql("messages_desc")}
-_FORGET_THREAD, _FORGET_USER, _BEAT = sql("forget_thread"), sql("forget_user"), sql("beat")
+_BEAT = sql("beat")
 _BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class _HiddenThreadsFound(Exception):  # noqa: N818 - named for what is so; never leaves this module
+    """A batch adds to threads that a deleted user still has."""
+
+    def __init__(self, thread_ids: Sequence[str]) -> None:
+        super().__init__()
+        self.thread_ids = thread_ids
 
 
 class PostgresArchive:
@@ -50,6 +62,8 @@ class PostgresArchive:
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
+        self._erasure = PostgresErasure(connection)
+        self._purge = PostgresPurge(connection)
 
     def window(self, thread_id: str, limit: int) -> Window:
         """Return the newest `limit` exchanges, and the thread's last deletion."""
@@ -75,29 +89,12 @@ class PostgresArchive:
         Raises:
             InvalidRecord: PostgreSQL refuses the data (of one of them).
         """
-        batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
-
-        def work(connection: _Connection) -> StoreResult:
-            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
-            rows = connection.execute(_STORE, {"batch": batch}).fetchall()
-            by_fate: dict[str, list[Exchange]] = {
-                fate: [] for fate in ("stored", "replaced", "duplicate", "erased", "foreign")
-            }
-            for row in rows:
-                by_fate[row["fate"]].append(exchanges[row["number"]])
-            if by_fate["erased"]:
-                # Who sent them may have told L1 of them, where the deletion is forgotten.
-                _note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
-            duplicates = by_fate["duplicate"]
-            return StoreResult(
-                stored=len(by_fate["stored"]),
-                duplicates=len(duplicates) + len(by_fate["replaced"]),
-                erased=len(by_fate["erased"]),
-                effective=by_fate["stored"] + by_fate["replaced"] + _stored(connection, duplicates),
-                foreign=by_fate["foreign"],
-            )
-
-        return self._connection.run(work)
+        for _ in range(_MOST_TRIES):
+            try:
+                return self._connection.run(_storing(exchanges))
+            except _HiddenThreadsFound as found:
+                self._erasure.detach_threads(found.thread_ids)
+        raise StoreUnavailable("postgres", "the users of these threads are being deleted again and again")
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return what L2 holds under the ids of these."""
@@ -108,7 +105,7 @@ class PostgresArchive:
 
         def work(connection: _Connection) -> dict[str, str]:
             if then is not None:
-                _lock_preferences(connection, user_id)
+                lock_preferences(connection, user_id)
             found = _preferences(connection, user_id)
             if then is not None:
                 then(found)
@@ -132,7 +129,7 @@ class PostgresArchive:
         kept = [(key, value) for key, value in changes.items() if value is not None]
 
         def work(connection: _Connection) -> dict[str, str]:
-            _lock_preferences(connection, user_id)
+            lock_preferences(connection, user_id)
             connection.execute(
                 "delete from user_preferences where user_id = %s and (key = any(%s) or (%s and not key = any(%s)))",
                 (user_id, removed, replace, [key for key, _ in kept]),
@@ -149,12 +146,12 @@ class PostgresArchive:
                 # Within the transaction, so that nothing of the change stays.
                 raise TooManyPreferences(fault)
             # Owed until L1 is told, also by whoever comes after a process that dies in between.
-            _note_repairs(connection, "user", [user_id])
+            note_repairs(connection, "user", [user_id])
             return changed
 
         def publish(connection: _Connection) -> None:
             # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
-            _lock_preferences(connection, user_id)
+            lock_preferences(connection, user_id)
             if then(_preferences(connection, user_id)):
                 connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
 
@@ -220,10 +217,12 @@ class PostgresArchive:
         """
 
         def work(connection: _Connection) -> Thread | None:
-            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            lock_shared(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             connection.execute(
-                "update conversations set title = %s, title_is_fixed = true where thread_id = %s", (title, thread_id)
+                "update conversations c set title = %s, title_is_fixed = true from live_conversations l"
+                " where l.thread_id = %s and c.id = l.id",
+                (title, thread_id),
             )
             row = connection.execute(_THREAD, {"thread_id": thread_id}).fetchone()
             return _thread(row) if row else None
@@ -236,35 +235,34 @@ class PostgresArchive:
         Raises:
             ThreadNotFound: It is not the `owner`'s; nothing is deleted.
         """
-
-        def work(connection: _Connection) -> tuple[bool, UUID]:
-            connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
-            require_owner(connection, thread_id, owner)
-            row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
-            # With the deletion itself: whatever becomes of this process, the sweep sees to it that L1 hears of it.
-            _note_repairs(connection, "thread", [thread_id])
-            return row["existed"], row["cutoff"]
-
-        return self._connection.run(work)
+        return self._erasure.forget_thread(thread_id, cutoff, owner)
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also`, and the preferences.
 
         Returns the order key up to which the user is gone, and the same for each thread.
         """
+        return self._erasure.forget_user(user_id, cutoff, also)
 
-        def work(connection: _Connection) -> tuple[UUID, dict[str, UUID]]:
-            connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
-            _lock_preferences(connection, user_id)
-            wanted = {"user_id": user_id, "cutoff": cutoff, "also": list(also)}
-            rows = connection.execute(_FORGET_USER, wanted).fetchall()
-            of_user = next(row["cutoff"] for row in rows if row["thread_id"] is None)
-            of_threads = {row["thread_id"]: row["cutoff"] for row in rows if row["thread_id"] is not None}
-            _note_repairs(connection, "thread", list(of_threads))
-            _note_repairs(connection, "user", [user_id])
-            return of_user, of_threads
+    def hidden_threads(self) -> HiddenThreads | None:
+        """Return some of the threads that a deleted user still has; None if no deleted user has any."""
+        return self._erasure.hidden_threads()
 
-        return self._connection.run(work)
+    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:
+        """Take a deleted user's threads out of the way; with `must_tell_cache`, note that L1 has to be told of them."""
+        self._erasure.detach(hidden, must_tell_cache=must_tell_cache)
+
+    def erase_rows(self) -> int:
+        """Delete some of the rows of what was deleted; return how many, 0 if none is left."""
+        return self._erasure.erase_rows()
+
+    def count_messages(self) -> int:
+        """Count the messages of some threads that an older release stored; return of how many, 0 if none is left."""
+        return self._purge.count_messages()
+
+    def purge(self, table: PurgedTable) -> int:
+        """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""
+        return self._purge.purge(table)
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
@@ -272,12 +270,12 @@ class PostgresArchive:
         """Give a stored exchange other texts under the next revision, and note that L1 has to be told."""
 
         def work(connection: _Connection) -> Exchange | None:
-            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            lock_shared(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             made = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
             if made is not None:
                 # With the change itself, as for a deletion.
-                _note_repairs(connection, "thread", [thread_id])
+                note_repairs(connection, "thread", [thread_id])
             return made
 
         return self._connection.run(work)
@@ -286,11 +284,11 @@ class PostgresArchive:
         """Delete a stored exchange for good, and note that L1 has to be told."""
 
         def work(connection: _Connection) -> ExchangeDeletion:
-            connection.execute("select pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
+            lock_alone(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             outcome = postgres_exchanges.delete(connection, thread_id, exchange_id)
             if outcome == "deleted":
-                _note_repairs(connection, "thread", [thread_id])
+                note_repairs(connection, "thread", [thread_id])
             return outcome
 
         return self._connection.run(work)
@@ -300,7 +298,7 @@ class PostgresArchive:
 
         def work(connection: _Connection) -> int:
             thread_ids = postgres_exchanges.remove_deleted(connection)
-            _note_repairs(connection, "thread", thread_ids)
+            note_repairs(connection, "thread", thread_ids)
             return len(thread_ids)
 
         return self._connection.run(work)
@@ -320,7 +318,7 @@ class PostgresArchive:
 
         def work(connection: _Connection) -> ThreadOwner:
             # After a deletion that is under way, or before it begins.
-            connection.execute("select pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+            lock_shared(connection, [thread_id], [user_id])
             return claim(connection, thread_id, user_id)
 
         return self._connection.run(work)
@@ -354,7 +352,7 @@ class PostgresArchive:
 
     def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""
-        self._connection.run(lambda c: _note_repairs(c, kind, ids))
+        self._connection.run(lambda c: note_repairs(c, kind, ids))
 
     def repairs(self, limit: int) -> list[Repair]:
         """Return the oldest of what `note_repairs` remembered."""
@@ -387,6 +385,36 @@ class PostgresArchive:
         self._connection.run(lambda c: c.execute("select 1"), is_one_statement=True)
 
 
+def _storing(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:
+    batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
+    threads = {exchange.thread_id for exchange in exchanges}
+    users = {exchange.user_id for exchange in exchanges}
+
+    def work(connection: _Connection) -> StoreResult:
+        lock_shared(connection, threads, users)
+        rows = connection.execute(_STORE, {"batch": batch}).fetchall()
+        by_fate: dict[str, list[Exchange]] = {
+            fate: [] for fate in ("stored", "replaced", "duplicate", "erased", "foreign", "hidden")
+        }
+        for row in rows:
+            by_fate[row["fate"]].append(exchanges[row["number"]])
+        if by_fate["hidden"]:
+            raise _HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
+        if by_fate["erased"]:
+            # Who sent them may have told L1 of them, where the deletion is forgotten.
+            note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
+        duplicates = by_fate["duplicate"]
+        return StoreResult(
+            stored=len(by_fate["stored"]),
+            duplicates=len(duplicates) + len(by_fate["replaced"]),
+            erased=len(by_fate["erased"]),
+            effective=by_fate["stored"] + by_fate["replaced"] + _stored(connection, duplicates),
+            foreign=by_fate["foreign"],
+        )
+
+    return work
+
+
 def _record(number: int, exchange: Exchange) -> dict[str, Any]:
     return {
         "number": number,
@@ -405,23 +433,11 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def _note_repairs(connection: _Connection, kind: RepairKind, ids: Sequence[str]) -> None:
-    connection.execute(
-        "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
-        " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",
-        (kind, sorted(set(ids))),
-    )
-
-
 def _one(connection: _Connection, statement: bytes, wanted: Mapping[str, Any]) -> DictRow:
     row = connection.execute(statement, wanted).fetchone()
     if row is None:
         raise psycopg.InterfaceError("a statement that always has a row had none")
     return row
-
-
-def _lock_preferences(connection: _Connection, user_id: str) -> None:
-    connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (_PREFERENCES_LOCK, user_id))
 
 
 def _preferences(connection: _Connection, user_id: str) -> dict[str, str]:

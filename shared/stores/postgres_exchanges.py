@@ -108,7 +108,10 @@ def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequenc
 
 def _locked_thread(connection: _Connection, thread_id: str) -> DictRow | None:
     """Return the thread's row, locked first as those who store do it: two of these wait for each other in a line."""
-    statement = "select id, title, title_is_fixed from conversations where thread_id = %s for update"
+    statement = (
+        "select c.id, c.title, c.title_is_fixed from live_conversations l join conversations c on c.id = l.id"
+        " where l.thread_id = %s for update of c"
+    )
     return connection.execute(statement, (thread_id,)).fetchone()
 
 

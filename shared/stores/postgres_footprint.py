@@ -6,7 +6,7 @@ from shared.stores.postgres_connection import PostgresConnection, sql
 
 _FOOTPRINT = sql("footprint")
 _THREADS = """
-select thread_id from conversations
+select thread_id from live_conversations
 where user_id = %(user_id)s and thread_id > %(after)s order by thread_id limit %(rows)s
 """
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from shared.errors import StoreUnavailable
-from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyState
+from shared.stores.base import LEASE_SECONDS, KeyState
 from shared.stores.postgres_connection import PostgresConnection, sql
 
 _CLAIM = sql("claim_key")
@@ -43,17 +43,6 @@ class PostgresKeys:
         """Forget a claim without an answer."""
         self._connection.run(
             lambda c: c.execute("delete from idempotency_keys where key = %s and answer is null", (key,))
-        )
-
-    def purge(self) -> int:
-        """Forget what is older than an answer is kept; return how many."""
-        return self._connection.run(
-            lambda c: (
-                c.execute(
-                    "delete from idempotency_keys where claimed_at < now() - make_interval(secs => %s)",
-                    (ANSWER_SECONDS,),
-                ).rowcount
-            )
         )
 
 

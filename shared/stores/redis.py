@@ -470,6 +470,29 @@ class RedisCache:
         self._call(fill)
         self._trust(key)
 
+    def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
+        found: dict[str, UUID] = {}
+        for start in range(0, len(thread_ids), _THREADS_A_CALL):
+            found |= self._newest(thread_ids[start : start + _THREADS_A_CALL])
+        return found
+
+    def _newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
+        def fill(pipe: Pipeline) -> None:
+            for thread_id in thread_ids:
+                pipe.lrange(messages_key(thread_id), -2, -1)
+                pipe.hvals(pending_key(thread_id))
+
+        replies = self._call(fill, is_read=True)
+        found: dict[str, UUID] = {}
+        for thread_id, entries, bodies in zip(thread_ids, replies[::2], replies[1::2], strict=True):
+            messages = [decode(entry) for entry in entries or []]
+            pending = [decode_pending(thread_id, body) for body in bodies or []]
+            orders = [each.order for each in [*messages, *pending] if each is not None and each.order is not None]
+            if orders:
+                found[thread_id] = max(orders)
+        return found
+
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
         """Remember the deletions, then remove what each reaches: a merge in between finds the one or the other.
 

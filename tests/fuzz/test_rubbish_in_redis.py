@@ -160,7 +160,7 @@ def test_the_sweep_gets_past_anything(
             client.rpush(OUTBOX, *waiting)
         if begun:
             client.sadd(BEGUN, *begun)
-        swept = Sweep(InMemoryArchive(), cache, 3, bury=bury, purge=lambda: 0).run()
+        swept = Sweep(InMemoryArchive(), cache, 3, bury=bury).run()
         left = client.llen(OUTBOX)
 
     assert (left, swept.skipped) == (0, [])

@@ -31,7 +31,7 @@ def sweep(
     """Sweep once, with an L2 that knows the five."""
     archive = real_archive()
     archive.store(kept)
-    return Sweep(archive, real_cache(), window=50, bury=lambda *_: None, purge=lambda: 0).run
+    return Sweep(archive, real_cache(), window=50, bury=lambda *_: None).run
 
 
 def test_a_begun_list_is_filled(

@@ -48,7 +48,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 
 def _sweep(memory: Memory) -> None:
-    assert Sweep(memory.archive, memory.cache, 50, bury=lambda *_: None, purge=lambda: 0).run().skipped == []
+    assert Sweep(memory.archive, memory.cache, 50, bury=lambda *_: None).run().skipped == []
 
 
 def _shown(memory: Memory) -> list[str]:

@@ -94,15 +94,6 @@ def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection
     assert [(state.is_claimed, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
-def test_old_keys_are_purged(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
-    """After a day."""
-    for key in ("old", "new"):
-        in_postgres.answer(key, "body", A, "{}")
-    database.execute("update idempotency_keys set claimed_at = now() - interval '25 h' where key = 'old'")
-    assert (in_postgres.purge(), in_postgres.purge()) == (1, 0)
-    assert database.execute("select key from idempotency_keys").fetchall() == [("new",)]
-
-
 def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """It may have lost keys, until it is known to have settled."""
     assert not in_redis.claim("k", "body", A).is_sure

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from infra.local.servers import ValkeyServer
+from shared.ids import ExchangeIds
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.turn import Memory, Turn
 from shared.memory.users import Users
@@ -17,7 +18,7 @@ from shared.settings import MemorySettings
 from shared.stores.in_memory import InMemoryQueue
 from shared.stores.postgres import PostgresArchive
 from shared.stores.redis import RedisCache
-from tests.support.exchanges import exchanges
+from tests.support.exchanges import exchange, exchanges
 from tests.support.proxy import CountingProxy
 
 
@@ -120,3 +121,18 @@ def test_no_preferences_are_asked_for_once(watched: Watched) -> None:
     assert first[1] > 0
     assert watched.costs(lambda: watched.memory.turn(None, "bob").recall()) == (1, 0, 0)
     assert watched.costs(lambda: Users(watched.memory).preferences("bob")) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("threads", [1, 10, 100])
+def test_forgetting_a_user_costs_the_same_whatever_they_have(watched: Watched, threads: int) -> None:
+    """Threads in both layers, and threads in Redis alone: the round trips do not grow with them."""
+    memory = watched.memory
+    for number in range(threads):
+        memory.cache.append(exchange(0, f"cached-{number}", "eve"), is_drained=False)
+    memory.archive.store([exchange(0, f"stored-{number}", "eve") for number in range(threads)])
+    redis, postgres, connections = watched.costs(lambda: Users(memory).forget("eve"))
+    assert (redis, connections) == (5, 0)
+    assert postgres <= 22
+    assert memory.archive.threads("eve", 9, None) == []
+    assert memory.archive.erase_rows() == 0
+    assert watched.costs(lambda: memory.archive.forget_thread("t", ExchangeIds().new()))[1] <= 12

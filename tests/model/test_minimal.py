@@ -53,7 +53,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 
 def _sweep(memory: Memory) -> None:
-    swept = Sweep(memory.archive, memory.cache, 3, bury=lambda *_: None, purge=lambda: 0).run()
+    swept = Sweep(memory.archive, memory.cache, 3, bury=lambda *_: None).run()
     assert swept.skipped == []
 
 

@@ -21,7 +21,6 @@ from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
 from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, PassiveRedis
 from tests.model.queue import ControlledQueue, HonestQueue
@@ -131,8 +130,7 @@ class World:
         slot = self._slots[-1]
         cache, archive = slot.stores()
         self.drain = Drain(archive, cache, self.queue)
-        purge = PostgresKeys(slot.postgres).purge
-        self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.bury, purge)
+        self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.bury)
 
     def restart_valkey(self, *, really: bool) -> None:
         """Restart Valkey empty, or do what that amounts to."""

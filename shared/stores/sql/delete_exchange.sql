@@ -1,6 +1,6 @@
 -- Deletes an exchange for good, if it is there.
 with deleted as (
-    delete from messages m using conversations c
+    delete from messages m using live_conversations c
     where c.thread_id = %(thread_id)s and m.conversation_id = c.id and m.exchange_id = %(exchange_id)s
     returning m.exchange_id
 ),

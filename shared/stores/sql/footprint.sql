@@ -1,7 +1,13 @@
--- How much of a user there is.
-with owned as (select id from conversations where user_id = %(user_id)s)
+-- How much of a user there is; `erasing` counts threads that nobody sees any more, whose rows are still to be deleted.
+with owned as (select id, message_count from live_conversations where user_id = %(user_id)s)
 select
     (select count(*) from owned) as threads,
-    (select count(*) from messages where conversation_id in (select id from owned)) as messages,
+    (
+        select coalesce(sum(coalesce(
+            message_count, (select count(*) from messages m where m.conversation_id = owned.id)
+        )), 0) from owned
+    ) as messages,
     (select count(*) from conversation_documents where conversation_id in (select id from owned)) as documents,
-    (select count(*) from user_preferences where user_id = %(user_id)s) as preferences
+    (select count(*) from user_preferences where user_id = %(user_id)s) as preferences,
+    (select count(*) from erasures where user_id = %(user_id)s)
+        + (select count(*) from conversations where user_id = %(user_id)s) - (select count(*) from owned) as erasing

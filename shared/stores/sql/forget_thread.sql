@@ -1,27 +1,26 @@
--- Deletes a thread and remembers it, up to the newest exchange that is known here or was seen by the caller.
-with newest as (
-    select m.order_key
-    from conversations c join messages m on m.conversation_id = c.id
+-- Deletes a thread and remembers it, up to the newest exchange that is known here or was seen by the caller. The
+-- conversation loses its name and its user, so that no reader finds it; its rows follow, see `erase_rows.sql`.
+with found as (
+    select c.id, c.user_id, l.id is not null as is_live,
+        (select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1) as newest
+    from conversations c
+    left join live_conversations l on l.id = c.id
     where c.thread_id = %(thread_id)s
-    order by m.order_key desc
-    limit 1
 ),
-deleted as (
-    delete from conversations where thread_id = %(thread_id)s returning id
+unnamed as (
+    update conversations c set thread_id = chr(127) || c.id, user_id = null, title = null from found f where c.id = f.id
 ),
-answered as (
-    -- The key stays, so that a repetition is told of the deletion; what it answered does not.
-    update idempotency_keys k set answer = '{}'
-    from conversations c join messages m on m.conversation_id = c.id
-    where c.thread_id = %(thread_id)s and k.exchange_id = m.exchange_id and k.answer is not null
+noted as (
+    insert into erasures (conversation_id, thread_id, user_id) select id, %(thread_id)s, user_id from found
 ),
 unclaimed as (
     delete from thread_owners where thread_id = %(thread_id)s
 ),
 remembered as (
     insert into thread_tombstones as t (thread_id, cutoff)
-    values (%(thread_id)s, greatest(%(cutoff)s::uuid, (select order_key from newest)))
+    values (%(thread_id)s, greatest(%(cutoff)s::uuid, (select newest from found)))
     on conflict (thread_id) do update set cutoff = greatest(t.cutoff, excluded.cutoff), deleted_at = now()
     returning t.cutoff
 )
-select r.cutoff, exists (select from deleted) as existed from remembered r
+select r.cutoff, exists (select from found where is_live) as existed, (select id from found) as conversation_id
+from remembered r

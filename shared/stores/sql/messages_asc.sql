@@ -2,7 +2,7 @@
 select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at, m.revision
 from messages m
 where m.conversation_id = (
-        select id from conversations
+        select id from live_conversations
         where thread_id = %(thread_id)s and (%(owner)s::text is null or user_id = %(owner)s::text)
     )
     and (m.order_key, m.position) > (%(order_key)s::uuid, %(position)s::smallint)

@@ -6,9 +6,9 @@ select
     found.user_id
 from (values (1)) as always (one)
 left join lateral (
-    select o.user_id, true as is_known, 0 as rank from thread_owners o where o.thread_id = %(thread_id)s
+    select o.user_id, true as is_known, 0 as rank from live_thread_owners o where o.thread_id = %(thread_id)s
     union all
-    select c.user_id, true, 1 from conversations c where c.thread_id = %(thread_id)s
+    select c.user_id, true, 1 from live_conversations c where c.thread_id = %(thread_id)s
     order by rank
     limit 1
 ) as found on true

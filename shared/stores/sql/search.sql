@@ -1,6 +1,6 @@
 -- A user's messages that hold any of the patterns, those that hold most of them first, then the newest.
 select c.thread_id, c.title, m.role, m.content, m.created_at
-from conversations c
+from live_conversations c
 join messages m on m.conversation_id = c.id
 cross join lateral (select count(*) as hits from unnest(%(patterns)s::text[]) p where m.content ilike p) as found
 where c.user_id = %(user_id)s

@@ -21,7 +21,7 @@ undeleted as (
 alive as (
     select d.*
     from undeleted d
-    left join thread_owners o on o.thread_id = d.thread_id
+    left join live_thread_owners o on o.thread_id = d.thread_id
     where o.thread_id is null or o.user_id is not distinct from d.user_id
 ),
 -- The same exchange twice in one batch: the highest revision wins, then the earliest, as it does across batches and in
@@ -45,12 +45,19 @@ conversation as (
     select thread_id, user_id, title, began_at, ended_at from threads order by thread_id
     on conflict (thread_id) do update set
         user_id = case when excluded.created_at < c.created_at then excluded.user_id else c.user_id end,
+        -- Another user's row is not from before that user's deletion.
+        serial = case
+            when excluded.created_at < c.created_at and excluded.user_id is distinct from c.user_id then excluded.serial
+            else c.serial
+        end,
         title = case
             when c.title is null or (excluded.created_at < c.created_at and not c.title_is_fixed) then excluded.title
             else c.title
         end,
         created_at = least(c.created_at, excluded.created_at),
         updated_at = greatest(c.updated_at, excluded.updated_at)
+    -- Nothing is added to a conversation whose user was deleted: it is taken out of the way first.
+    where coalesce(c.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = c.user_id), -1)
     returning c.id, c.thread_id
 ),
 written as (
@@ -86,6 +93,7 @@ select
     case
         when d.number is null then 'erased'
         when a.number is null then 'foreign'
+        when c.id is null then 'hidden'
         when s.number is distinct from i.number or w.exchange_id is null then 'duplicate'
         when w.is_new then 'stored'
         else 'replaced'

@@ -6,7 +6,7 @@ from (select (select cutoff from thread_tombstones where thread_id = %(thread_id
 left join lateral (
     select newest.exchange_id, newest.position, newest.content, newest.metadata, newest.created_at, newest.revision,
         c.user_id, newest.order_key
-    from conversations c
+    from live_conversations c
     cross join lateral (
         select * from messages m
         where m.conversation_id = c.id

@@ -1,0 +1,65 @@
+"""What the sweep does in the background: carries deletions out, counts, deletes what was kept long enough."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, get_args
+
+from shared.errors import StoreUnavailable
+from shared.stores.base import Archive, Cache, PurgedTable
+
+_logger = logging.getLogger(__name__)
+_TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)
+
+
+class Housekeeping:
+    """Works in steps of a bounded number of rows, each its own transaction, until nothing is left or time is up.
+
+    Each part takes one step at least. Whatever ends it in between, the next sweep goes on from there; two at once do
+    different rows, or the same ones with the same result.
+    """
+
+    def __init__(self, archive: Archive, cache: Cache) -> None:
+        self._archive = archive
+        self._cache = cache
+
+    def detach(self, latest: float) -> None:
+        """Take the threads of deleted users out of the way, and have Redis forget them."""
+        while (hidden := self._archive.hidden_threads()) is not None:
+            try:
+                self._cache.forget_threads(hidden.cutoffs)
+            except StoreUnavailable as error:
+                _logger.warning("redis will hear later of a deletion", extra={"error": str(error)})
+                self._archive.detach(hidden, must_tell_cache=True)
+            else:
+                self._archive.detach(hidden, must_tell_cache=False)
+            if time.monotonic() > latest:
+                return
+
+    def erase(self, latest: float) -> int:
+        """Delete the rows of deleted threads and users; return how many."""
+        return _repeat(self._archive.erase_rows, latest)
+
+    def count(self, latest: float) -> int:
+        """Count the messages of threads that an older release stored; return of how many."""
+        return _repeat(self._archive.count_messages, latest)
+
+    def purge(self, latest: float) -> int:
+        """Delete what was kept long enough, of each table at least some; return how many rows."""
+        done = 0
+        for number, table in enumerate(_TABLES):
+            left = max(0.0, latest - time.monotonic())
+            share = time.monotonic() + left / (len(_TABLES) - number)
+            done += _repeat(lambda table=table: self._archive.purge(table), share)  # type: ignore[misc]
+        return done
+
+
+def _repeat(step: Callable[[], int], latest: float) -> int:
+    total = 0
+    while done := step():
+        total += done
+        if time.monotonic() > latest:
+            break
+    return total

@@ -1,0 +1,22 @@
+-- Some of the threads that a deleted user still has, stored or only claimed, and up to where each is gone.
+with e as (
+    select * from user_erasures where user_id = %(user_id)s
+),
+stored as (
+    select c.thread_id, (
+        select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
+    ) as newest
+    from e join conversations c on c.user_id = e.user_id and coalesce(c.serial, 0) <= e.serial
+    limit %(limit)s
+),
+claimed as (
+    select o.thread_id from e join thread_owners o on o.user_id = e.user_id and coalesce(o.serial, 0) <= e.serial
+    limit %(limit)s
+)
+select named.thread_id, greatest(e.cutoff, named.newest) as cutoff
+from e
+join (
+    select thread_id, newest from stored
+    union all
+    select thread_id, null from claimed
+) as named on true

@@ -1,0 +1,8 @@
+-- Waits for every transaction that adds to these threads or users, and holds up the next ones.
+select pg_advisory_xact_lock(wanted.key)
+from (
+    select 0 as rank, %(all)s::bigint as key
+    union
+    select 1, hashtextextended(given.name, %(seed)s) from unnest(%(names)s::text[]) as given (name)
+    order by rank, key
+) as wanted

@@ -1,0 +1,484 @@
+"""Deletions of any size: they show at once, and their rows follow in steps, whatever happens in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from functions.sync.sweep import Sweep
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.ids import ExchangeIds
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.settings import DatabaseSettings
+from shared.stores import postgres_erasure
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection, sql
+from shared.stores.postgres_footprint import PostgresFootprint
+from shared.stores.postgres_keys import PostgresKeys
+from shared.stores.postgres_verify import PostgresVerify
+from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
+
+Process = Callable[..., Memory]
+_LEFT = ("conversations", "messages", "conversation_documents", "thread_owners", "erasures", "user_erasures")
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads, two conversations and six messages at a time, so that a few make a large deletion."""
+    for name, value in (("_THREADS", 2), ("_CONVERSATIONS", 2), ("_ROWS", 6)):
+        monkeypatch.setattr(postgres_erasure, name, value)
+
+
+@pytest.fixture
+def archive(real_archive: Callable[..., PostgresArchive]) -> PostgresArchive:
+    """PostgreSQL."""
+    return real_archive()
+
+
+@pytest.fixture
+def footprint(database_url: str) -> Iterator[PostgresFootprint]:
+    """What an operator asks."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url))
+    yield PostgresFootprint(connection)
+    connection.close()
+
+
+def _count(database: psycopg.Connection, table: str) -> int:
+    row = database.execute(f"select count(*) from {table}".encode()).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rows(database: psycopg.Connection) -> dict[str, int]:
+    return {table: count for table in _LEFT if (count := _count(database, table))}
+
+
+def _sweep(memory: Memory, seconds: float = 8.0) -> int:
+    return Sweep(memory.archive, memory.cache, window=50, bury=lambda *_: None).run(seconds).erased
+
+
+def _sweep_all(memory: Memory) -> None:
+    for _ in range(100):
+        if not _sweep(memory, 0.0) and memory.archive.hidden_threads() is None:
+            return
+    raise AssertionError("the sweep makes no progress")
+
+
+def _fill(archive: PostgresArchive, threads: int, user_id: str = "ana", length: int = 5) -> list[str]:
+    names = [f"{user_id}-{number}" for number in range(threads)]
+    for name in names:
+        archive.claim(name, user_id)
+        archive.store(exchanges(length, name, user_id))
+    return names
+
+
+def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[Any]:
+    """Return what any reader finds of a thread of a user's."""
+    found = [
+        archive.window(name, 50).exchanges,
+        archive.messages(name, 50, None, descending=False),
+        archive.messages(name, 50, None, descending=True, owner=user_id),
+        archive.thread(name),
+        archive.threads(user_id, 50, None),
+        archive.search(user_id, "question q0 q1 answer hello", limit=50, exclude_thread=None),
+        archive.preferences(user_id),
+        archive.rename(name, "new", None),
+        archive.owner(name).is_known,
+        archive.stored(exchanges(1, name, user_id)),
+    ]
+    return [each for each in found if each]
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """It is gone from every reader at once; steps of six messages take its rows, its documents and the answers."""
+    made = exchanges(10)
+    late = exchange(20, document_ids=tuple(str(number) for number in range(15)))
+    archive.store([late, *made])
+    database.execute(
+        "insert into idempotency_keys (key, body_hash, exchange_id, answer) values ('k', 'b', %s, 'what was said')",
+        (made[-1].exchange_id,),
+    )
+    other = exchanges(3, "other")
+    archive.store(other)
+    assert archive.forget_thread("t", made[0].order) == (True, late.order)
+    assert _shown(archive, "t", "nobody") == []
+    assert _count(database, "messages") == 22 + 6 - 6
+    assert archive.store(made).erased == 10
+    steps = 0
+    while archive.erase_rows():
+        steps += 1
+    assert 3 <= steps <= 6
+    assert _rows(database) == {"conversations": 1, "messages": 6}
+    assert database.execute("select answer from idempotency_keys").fetchone() == ("{}",)
+    assert archive.window("other", 50).exchanges == other
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_large_user(
+    archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresFootprint, database_url: str
+) -> None:
+    """Whatever is deleted later: no reader finds anything of the user from the answer on, and all of another's."""
+    names = _fill(archive, 7)
+    _fill(archive, 2, "bob")
+    archive.change_preferences("ana", {"a": "1"}, replace=True, then=lambda _: True)
+    before = archive.threads("bob", 9, None)
+    _, gone = archive.forget_user("ana", ExchangeIds().new(), ["ana-3"])
+    assert "ana-3" in gone
+    assert 2 <= len(gone) < 7
+    for name in names:
+        assert _shown(archive, name) == []
+    counts = footprint.counts("ana")
+    assert {name: count for name, count in counts.items() if count} == {"erasing": 7}
+    assert footprint.thread_ids("ana", "", 9) == []
+    connection = PostgresConnection(DatabaseSettings(url=database_url))
+    assert PostgresVerify(connection).windows(names, 9) == {name: [] for name in names}
+    connection.close()
+    while (hidden := archive.hidden_threads()) is not None:
+        archive.detach(hidden, must_tell_cache=False)
+        assert all(_shown(archive, name) == [] for name in names)
+    while archive.erase_rows():
+        assert all(_shown(archive, name) == [] for name in names)
+    assert _rows(database) == {"conversations": 2, "messages": 20, "thread_owners": 2}
+    assert footprint.counts("ana")["erasing"] == 0
+    assert archive.threads("bob", 9, None) == before
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """In old threads, in new ones, by claims: what comes after the deletion is kept, and alone is shown."""
+    names = _fill(archive, 7)
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
+    assert archive.claim("ana-5", "ana").user_id == "ana"
+    result = archive.store(later[:-1])
+    assert (result.stored, result.erased) == (7, 0)
+    assert archive.claim("new", "ana").user_id == "ana"
+    while (hidden := archive.hidden_threads()) is not None:
+        archive.detach(hidden, must_tell_cache=False)
+        archive.store(later)
+    while archive.erase_rows():
+        assert {thread.thread_id for thread, _ in archive.threads("ana", 50, None)} == {*names, "new"}
+    for each in later:
+        assert archive.window(each.thread_id, 9).exchanges == [each]
+        thread = archive.thread(each.thread_id)
+        assert thread is not None
+        assert thread.message_count == 2
+    assert {"ana-5", "new"} <= {name for (name,) in database.execute("select thread_id from thread_owners")}
+    assert _count(database, "messages") == 16
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_another_user_takes_the_name(archive: PostgresArchive) -> None:
+    """A thread whose rows are still there is nobody's: who claims it has a thread of their own."""
+    names = _fill(archive, 7)
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    for name in names:
+        assert archive.owner(name).is_known is False
+        assert archive.claim(name, "bob").user_id == "bob"
+        assert archive.claim(name, "ana").user_id == "bob"
+    mine = [exchange(1, name, "bob", exchange_id=ExchangeIds().new()) for name in names]
+    assert archive.store(mine).stored == 7
+    while (hidden := archive.hidden_threads()) is not None:
+        archive.detach(hidden, must_tell_cache=False)
+    while archive.erase_rows():
+        pass
+    assert [archive.window(each.thread_id, 9).exchanges for each in mine] == [[each] for each in mine]
+    assert {archive.owner(name).user_id for name in names} == {"bob"}
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
+    """The rows of a deleted thread and of the one that follows it do not touch."""
+    ids = ExchangeIds()
+    for number in range(3):
+        archive.store([exchange(each, exchange_id=ids.new()) for each in range(10)])
+        archive.forget_thread("t", ids.new())
+        kept = exchange(number, exchange_id=ids.new())
+        archive.store([kept])
+        assert archive.window("t", 50).exchanges == [kept]
+    while archive.erase_rows():
+        assert archive.window("t", 50).exchanges == [kept]
+    thread = archive.thread("t")
+    assert thread is not None
+    assert thread.message_count == 2
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_what_is_ahead_of_the_clock(archive: PostgresArchive) -> None:
+    """A redelivered exchange of a deleted user's thread stays away, though its id is newer than the deletion."""
+    ahead = exchange(1, "ana-0", "ana", exchange_id=ExchangeIds().new(now=MOMENT.timestamp() + 10**8))
+    archive.store([ahead])
+    _fill(archive, 6)
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    assert archive.store([ahead]).erased == 1
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """It hides what came in between, too."""
+    names = _fill(archive, 7)
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    archive.store([exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names])
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    assert all(_shown(archive, name) == [] for name in names)
+    while (hidden := archive.hidden_threads()) is not None:
+        archive.detach(hidden, must_tell_cache=False)
+    while archive.erase_rows():
+        pass
+    assert _rows(database) == {}
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None:
+    """It was not there any more, and its tombstone is left."""
+    _fill(archive, 7)
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    hidden = archive.hidden_threads()
+    assert hidden is not None
+    name = next(iter(hidden.cutoffs))
+    existed, cutoff = archive.forget_thread(name, ExchangeIds().new())
+    assert not existed
+    assert archive.window(name, 9).cutoff == cutoff
+    archive.claim("mine", "bob")
+    with pytest.raises(ThreadNotFound):
+        archive.forget_thread("mine", cutoff, "ana")
+
+
+class _DiedError(Exception):
+    """A process's end."""
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("statements", range(1, 30))
+def test_a_process_that_dies_at_any_statement(
+    archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, statements: int
+) -> None:
+    """Nothing is shown after the first transaction, and the next process finishes what this one has begun."""
+    names = _fill(archive, 5)
+    left, execute = statements, psycopg.Connection.execute
+
+    def count(self: psycopg.Connection[Any], *arguments: Any, **how: Any) -> Any:
+        nonlocal left
+        if self is not database:
+            left -= 1
+            if left < 0:
+                raise _DiedError
+        return execute(self, *arguments, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "execute", count)
+        try:
+            archive.forget_user("ana", ExchangeIds().new(), [])
+            while (hidden := archive.hidden_threads()) is not None:
+                archive.detach(hidden, must_tell_cache=True)
+            while archive.erase_rows():
+                pass
+        except _DiedError:
+            pass
+    if not archive.user_cutoffs(["ana"]):
+        assert len(archive.threads("ana", 9, None)) == 5
+        return
+    assert all(_shown(archive, name) == [] for name in names)
+    while (hidden := archive.hidden_threads()) is not None:
+        archive.detach(hidden, must_tell_cache=True)
+    while archive.erase_rows():
+        pass
+    assert _rows(database) == {}
+    assert {repair.id for repair in archive.repairs(20)} == {*names, "ana"}
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> None:
+    """With writers beside them: both end, nothing is left, and nothing that is new is gone."""
+    memories = [process() for _ in range(3)]
+    names = _fill(memories[0].archive, 12)  # type: ignore[arg-type]
+    memories[0].archive.forget_user("ana", ExchangeIds().new(), [])
+    later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names]
+    errors: list[BaseException] = []
+
+    def run(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            errors.append(error)
+
+    def write() -> None:
+        for each in later:
+            memories[2].archive.store([each])
+
+    actions = [lambda: _sweep_all(memories[0]), lambda: _sweep_all(memories[1]), write]
+    runners = [threading.Thread(target=run, args=(action,)) for action in actions]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join(60)
+    assert errors == []
+    _sweep_all(memories[0])
+    assert {name: memories[0].archive.window(name, 9).exchanges for name in names} == {
+        each.thread_id: [each] for each in later
+    }
+    assert _rows(database) == {"conversations": 12, "messages": 24}
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_redis_forgets_what_the_sweep_takes(process: Process) -> None:
+    """A list that Redis has of a thread which it did not name as the user's is gone with the thread."""
+    memory = process()
+    for name in _fill(memory.archive, 6):  # type: ignore[arg-type]
+        memory.turn(name, "ana").recall()
+    memory.cache.forget_user("ana", UUID(int=0))
+    Users(memory).forget("ana")
+    _sweep_all(memory)
+    for number in range(6):
+        assert memory.turn(f"ana-{number}", "ana").recall().messages == []
+    other = process()
+    with pytest.raises(ThreadNotFound):
+        Threads(other).get("ana-5")
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_without_redis_the_rows_go_all_the_same(process: Process, database: psycopg.Connection) -> None:
+    """Redis hears of it later."""
+    memory = process()
+    _fill(memory.archive, 6)  # type: ignore[arg-type]
+    memory.archive.forget_user("ana", ExchangeIds().new(), [])
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("redis", "away")
+
+    memory.cache.forget_threads = away  # type: ignore[method-assign,assignment]
+    for _ in range(10):
+        _sweep(memory, 0.0)
+    assert _rows(database) == {}
+
+
+def test_a_part_that_is_slow_leaves_time_to_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its share, and one that fails in a way nobody foresaw does not keep the others from being done."""
+    memory = process()
+    _fill(memory.archive, 3)  # type: ignore[arg-type]
+    memory.archive.forget_user("ana", ExchangeIds().new(), [])
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.archive, "repairs", lambda _limit: 1 // 0)
+        patched.setattr(postgres_erasure, "_ROWS", 1)
+        with pytest.raises(ZeroDivisionError):
+            _sweep(memory, 2.0)
+    assert memory.archive.hidden_threads() is None
+    assert memory.archive.erase_rows() == 0
+
+
+def test_a_backlog_of_old_rows_clears(
+    archive: PostgresArchive, database: psycopg.Connection, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little time a sweep has, each takes some of every table; what is young stays."""
+    monkeypatch.setattr("shared.stores.postgres_purge._ROWS", 10)
+    database.execute(
+        "insert into idempotency_keys (key, body_hash, exchange_id, claimed_at)"
+        " select n, '', gen_random_uuid(), now() - interval '1 h' * n from generate_series(1, 60) n"
+    )
+    for table, column in (("thread_tombstones", "thread_id"), ("user_tombstones", "user_id")):
+        database.execute(
+            f"insert into {table} ({column}, cutoff, deleted_at)"
+            " select n, gen_random_uuid(), now() - interval '3 days' * n from generate_series(1, 60) n".encode()
+        )
+    database.execute(
+        "insert into cache_epochs (began_at) select now() - interval '100 days' * n from generate_series(1, 60) n"
+    )
+    sweeps = 0
+    memory = process()
+    while Sweep(archive, memory.cache, window=50, bury=lambda *_: None).run(0.0).purged:
+        sweeps += 1
+    assert sweeps == 6
+    left = {table: _count(database, table) for table in ("idempotency_keys", "thread_tombstones", "user_tombstones")}
+    assert left == {"idempotency_keys": 23, "thread_tombstones": 29, "user_tombstones": 29}
+    assert _count(database, "cache_epochs") == 1
+    assert archive.note_epoch() is False
+
+
+def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """A count that is kept; the sweep counts what an older release stored, beside those who add to it."""
+    made = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
+    archive.store(made)
+    archive.store([*made, exchange(9, "t0", "ana")])
+    assert database.execute("select thread_id, message_count from conversations order by 1").fetchall() == [
+        ("t0", 8),
+        ("t1", 6),
+    ]
+    database.execute("delete from messages where exchange_id = %s", (made[1].exchange_id,))
+    database.execute("update conversations set message_count = null where thread_id = 't0'")
+    archive.store([exchange(10, "t0", "ana")])
+    assert [thread.message_count for thread, _ in archive.threads("ana", 9, None)] == [10, 4]
+    assert (archive.count_messages(), archive.count_messages()) == (1, 0)
+    archive.store([exchange(11, "t0", "ana")])
+    assert [thread.message_count for thread, _ in archive.threads("ana", 9, None)] == [12, 4]
+    assert _count(database, "conversations where message_count is null") == 0
+
+
+def _plan(connection: psycopg.Connection, statement: bytes, wanted: dict[str, Any]) -> list[str]:
+    with connection.transaction(force_rollback=True):
+        # A small table is read as a whole whatever its indexes; this asks which of them would do.
+        connection.execute("set local enable_seqscan = off")
+        rows = connection.execute(b"explain " + statement, wanted).fetchall()
+    return [line for (line,) in rows]
+
+
+_ANY = UUID(int=7)
+_STATEMENTS: dict[str, dict[str, Any]] = {
+    "forget_thread": {"thread_id": "t", "cutoff": _ANY},
+    "forget_user": {"user_id": "u", "cutoff": _ANY, "looked_at": 1000},
+    "hidden_threads": {"user_id": "u", "limit": 1000},
+    "detach": {"thread_ids": ["t"], "user_id": "u", "also": ["s"]},
+    "end_erasure": {"user_id": "u"},
+    "erase_rows": {"only": None, "conversations": 500, "rows": 2000},
+    "erase_conversations": {"conversation_ids": [_ANY]},
+    "threads": {"user_id": "u", "rows": 50, "before_time": MOMENT + timedelta(days=1), "before_id": _ANY},
+    "window": {"thread_id": "t", "rows": 101, "deleted": 100},
+}
+
+
+@pytest.mark.parametrize("name", _STATEMENTS)
+def test_no_statement_of_a_deletion_reads_a_table(
+    archive: PostgresArchive, database: psycopg.Connection, name: str
+) -> None:
+    """Every table that grows is reached by an index, beside ever so many rows of others."""
+    for number in range(20):
+        archive.store(exchanges(5, f"t{number}", f"u{number % 3}"))
+    database.execute(
+        "insert into idempotency_keys (key, body_hash, exchange_id)"
+        " select n, '', gen_random_uuid() from generate_series(1, 3000) n"
+    )
+    database.execute("analyze")
+    plan = _plan(database, sql(name), _STATEMENTS[name])
+    assert [line for line in plan if "Seq Scan" in line] == []
+    if name == "threads":
+        assert [line for line in plan if "Sort" in line] == []
+
+
+def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """A key that was claimed long ago is forgotten, and may be claimed anew."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url))
+    keys = PostgresKeys(connection)
+    for key in ("old", "new"):
+        keys.answer(key, "body", _ANY, "{}")
+    database.execute("update idempotency_keys set claimed_at = now() - interval '25 h' where key = 'old'")
+    assert (archive.purge("idempotency_keys"), archive.purge("idempotency_keys")) == (1, 0)
+    assert database.execute("select key from idempotency_keys").fetchall() == [("new",)]
+    connection.close()
+
+
+def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
+    """From the answer on it is a new thread's."""
+    memory = process()
+    memory.turn("t", "ana").keep("q0", "a0")
+    memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
+    Users(memory).forget("ana")
+    memory.turn("t", "ana").keep("q1", "a1")
+    memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
+    assert texts(process().turn("t", "ana").recall().messages) == told(1)
