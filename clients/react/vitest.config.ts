@@ -22,7 +22,7 @@ export default defineConfig({
     environment: 'happy-dom',
     include: ['tests/*.test.{ts,tsx}'],
     // The AI SDK's own hook comes with the newer one.
-    exclude: isOlder ? ['tests/ai-sdk*.test.ts', 'tests/assistant-ui.test.tsx'] : [],
+    exclude: isOlder ? ['tests/ai-sdk*.test.ts', 'tests/assistant-ui.test.tsx', 'tests/real-stack.test.ts'] : [],
     setupFiles: ['tests/setup.ts'],
     restoreMocks: true,
     unstubGlobals: true,
