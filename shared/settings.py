@@ -26,6 +26,13 @@ def _empty_is_none(value: Any) -> Any:
 
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 Auth = Literal["password", "iam"]
+AudienceClaim = Literal["aud", "client_id", "azp"]
+OPERATOR_SCOPE: Final = "memory:operator"
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Return what commas separate, without the blanks around it."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 class RedisSettings(BaseSettings):
@@ -138,16 +145,24 @@ class TokenSettings:
     Attributes:
         jwks_url: Where the issuer publishes its keys (a JWK set, RFC 7517).
         issuer: What `iss` has to be.
-        audience: What `aud` has to be, or hold.
+        audiences: One of these has to be in the audience claim.
+        audience_claim: `aud`, or the claim that names the client instead, with issuers whose tokens have no `aud`.
+        user_claim: Which claim is the user's id.
+        scope_claims: Where a token's scopes are: words in one string, or a list.
+        operator_scope: The scope that may act for any user.
     """
 
     jwks_url: str
     issuer: str
-    audience: str
+    audiences: tuple[str, ...]
+    audience_claim: AudienceClaim = "aud"
+    user_claim: str = "sub"
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+    operator_scope: str = OPERATOR_SCOPE
 
 
 class AuthSettings(BaseSettings):
-    """`AUTH__*`: who may."""
+    """`AUTH__*`: whether callers need a bearer token, and how it is checked."""
 
     model_config = _config("AUTH__")
 
@@ -155,6 +170,10 @@ class AuthSettings(BaseSettings):
     jwks_url: OptionalText = None
     issuer: OptionalText = None
     audience: OptionalText = None
+    audience_claim: AudienceClaim = "aud"
+    user_claim: str = Field(default="sub", min_length=1)
+    scope_claims: str = Field(default="scope,scp", min_length=1)
+    operator_scope: str = Field(default=OPERATOR_SCOPE, min_length=1, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")
 
     @field_validator("mode")
     @classmethod
@@ -183,7 +202,15 @@ class AuthSettings(BaseSettings):
                 "AUTH__JWKS_URL has a value that cannot work: it must start with https://"
                 " (http:// is for this machine, and for the stage local)."
             )
-        return TokenSettings(self.jwks_url, self.issuer, self.audience)
+        return TokenSettings(
+            self.jwks_url,
+            self.issuer,
+            _listed(self.audience),
+            self.audience_claim,
+            self.user_claim,
+            _listed(self.scope_claims),
+            self.operator_scope,
+        )
 
 
 def _is_url_of_keys(url: str, stage: str) -> bool:

@@ -172,7 +172,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
     # Before the thread's own route, like the one below: an id may hold slashes, and these endings are the longer match.
-    add_inspection_routes(app, operations)
+    add_inspection_routes(app, operations, guard.operator_scope)
 
     @app.get("/threads/{thread_id:path}/messages", response_model=MessagesAnswer)
     async def read_messages(

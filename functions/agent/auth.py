@@ -11,8 +11,8 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from functions.agent.errors import ForbiddenUser, Unauthenticated
+from shared.settings import OPERATOR_SCOPE
 
-OPERATOR_SCOPE: Final = "memory:operator"
 # Everything else needs a token: what is not named here, also what is added later, is not open.
 OPEN_PATHS: Final = frozenset({"/", "/health", "/openapi.json", "/docs"})
 OPEN_BELOW: Final = ("/docs/", "/assets/")
@@ -72,10 +72,12 @@ class Guard:
 
     Args:
         verify: Returns who a token is of, or raises `Unauthenticated`; None where nobody is asked for one.
+        operator_scope: The scope that may act for any user, for answers that name it.
     """
 
-    def __init__(self, verify: Callable[[str], Caller] | None = None) -> None:
+    def __init__(self, verify: Callable[[str], Caller] | None = None, operator_scope: str = OPERATOR_SCOPE) -> None:
         self._verify = verify
+        self.operator_scope = operator_scope
 
     @property
     def asks_for_tokens(self) -> bool:

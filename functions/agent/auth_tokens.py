@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import jwt
 
-from functions.agent.auth import OPERATOR_SCOPE, Caller
+from functions.agent.auth import Caller
 from functions.agent.auth_keys import SigningKeys
 from functions.agent.errors import Unauthenticated
 from shared.models import path_id_fault
@@ -22,7 +22,6 @@ _REASONS: Final[dict[type[Exception], str]] = {
     jwt.InvalidAudienceError: "The token is for another audience.",
     jwt.InvalidIssuerError: "The token is of another issuer.",
     jwt.InvalidSignatureError: "The token's signature is wrong.",
-    jwt.MissingRequiredClaimError: "The token lacks one of exp, iss, aud, sub.",
 }
 
 
@@ -53,10 +52,13 @@ class TokenVerifier:
         except (ValueError, TypeError, OverflowError) as error:
             # Claims of the wrong type, for example a time that is no number.
             raise _invalid("The token is malformed.") from error
-        subject = claims["sub"]
-        if not isinstance(subject, str) or path_id_fault(subject):
-            raise _invalid("The token's sub is no user id: it must have 1 to 255 printable characters, not be . or ..")
-        return Caller(subject, may_act_for_others=OPERATOR_SCOPE in _scopes(claims))
+        name = self._settings.user_claim
+        user_id = _find(claims, name)
+        if not isinstance(user_id, str) or path_id_fault(user_id):
+            raise _invalid(
+                f"The token's {name} is no user id: it must have 1 to 255 printable characters, not be . or .."
+            )
+        return Caller(user_id, may_act_for_others=self._settings.operator_scope in self._scopes(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:
         # Only to choose the key. Nothing else in it is believed: no key or address that a token brings along.
@@ -69,30 +71,65 @@ class TokenVerifier:
         key = self._keys.find(kid, algorithm)
         if key is None:
             raise _invalid("The token's key is none of its issuer's.")
-        return jwt.decode(
+        names_client = self._settings.audience_claim != "aud"
+        claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=ALGORITHMS,
-            audience=self._settings.audience,
+            audience=None if names_client else self._settings.audiences,
             issuer=self._settings.issuer,
             leeway=_LEEWAY_SECONDS,
-            options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
+            options={"require": self._required, "verify_aud": not names_client, "enforce_minimum_key_length": True},
         )
+        if names_client:
+            self._check_client(claims)
+        return claims
+
+    @property
+    def _required(self) -> list[str]:
+        # A claim within a claim cannot be asked for here; without it there is no user id.
+        user = [] if "." in self._settings.user_claim else [self._settings.user_claim]
+        return ["exp", "iss", self._settings.audience_claim, *user]
+
+    def _check_client(self, claims: dict[str, Any]) -> None:
+        """Return if the token was issued to one of the configured clients, as an access token."""
+        if claims[self._settings.audience_claim] not in self._settings.audiences:
+            raise jwt.InvalidAudienceError
+        # Cognito's word for what a token is for; an ID token tells an app who its user is, and opens no API.
+        if claims.get("token_use", "access") != "access":
+            raise _invalid("The token is not an access token.")
+
+    def _scopes(self, claims: dict[str, Any]) -> set[str]:
+        """Return the token's scopes: words with blanks between (RFC 8693), or a list of them."""
+        found: set[str] = set()
+        for name in self._settings.scope_claims:
+            given = _find(claims, name)
+            words = given.split(" ") if isinstance(given, str) else given if isinstance(given, list) else []
+            found.update(word for word in words if isinstance(word, str))
+        return found
+
+
+def _find(claims: object, name: str) -> object:
+    """Return a claim by its name, after those of the objects around it with dots between: `realm_access.roles`.
+
+    A whole name comes first: a namespaced claim (`https://app.example/roles`) has dots of its own.
+    """
+    if not isinstance(claims, dict):
+        return None
+    if name in claims:
+        return claims[name]
+    for place in (place for place, character in enumerate(name) if character == "."):
+        if (found := _find(claims.get(name[:place]), name[place + 1 :])) is not None:
+            return found
+    return None
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, jwt.InvalidAlgorithmError):
         return f"The token is not signed with {' or '.join(ALGORITHMS)}."
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"The token lacks {error.claim}."
     return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), "The token is malformed.")
-
-
-def _scopes(claims: dict[str, Any]) -> set[str]:
-    """Return what the token permits: `scope` (RFC 8693) or `scp`, words with spaces between or a list of them."""
-    found: set[str] = set()
-    for given in (claims.get("scope"), claims.get("scp")):
-        words = given.split(" ") if isinstance(given, str) else given if isinstance(given, list) else []
-        found.update(word for word in words if isinstance(word, str))
-    return found
 
 
 def _invalid(detail: str) -> Unauthenticated:

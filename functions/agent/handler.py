@@ -64,7 +64,7 @@ def make_guard() -> Guard:
         return Guard()
     from functions.agent.auth_tokens import TokenVerifier  # noqa: PLC0415 - cryptography, which only this needs
 
-    return Guard(TokenVerifier(settings))
+    return Guard(TokenVerifier(settings), settings.operator_scope)
 
 
 def _stage() -> str:

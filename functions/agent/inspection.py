@@ -8,7 +8,7 @@ import orjson
 from fastapi import FastAPI, HTTPException, Query, Response
 
 from functions.agent.answers import LayersAnswer, StatusAnswer
-from functions.agent.auth import OPERATOR_SCOPE, CallerOf
+from functions.agent.auth import CallerOf
 from functions.agent.operations import Operations
 from functions.agent.schemas import LayersQuery, ThreadPath
 from shared.memory.inspection import OnItsWay, ThreadLayers
@@ -19,7 +19,7 @@ from shared.stores.look import Waiting
 _PREVIEW_CHARACTERS: Final = 160
 
 
-def add_inspection_routes(app: FastAPI, operations: Operations) -> None:
+def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: str) -> None:
     """Add the routes."""
 
     @app.get("/threads/{thread_id:path}/layers", response_model=LayersAnswer)
@@ -36,7 +36,7 @@ def add_inspection_routes(app: FastAPI, operations: Operations) -> None:
         """Count what was accepted and is not in PostgreSQL yet, and the dead letters."""
         if not caller.may_act_for_others:
             # How much others say, and when, is nobody's business but an operator's.
-            raise HTTPException(403, f"This is for operators: it needs the scope {OPERATOR_SCOPE}.")
+            raise HTTPException(403, f"This is for operators: it needs the scope {operator_scope}.")
         return _json(status_json(operations.inspection.on_its_way()))
 
 

@@ -38,6 +38,10 @@ PARAMETERS = {
     "AUTH__JWKS_URL": "AuthJwksUrl",
     "AUTH__ISSUER": "AuthIssuer",
     "AUTH__AUDIENCE": "AuthAudience",
+    "AUTH__AUDIENCE_CLAIM": "AuthAudienceClaim",
+    "AUTH__USER_CLAIM": "AuthUserClaim",
+    "AUTH__SCOPE_CLAIMS": "AuthScopeClaims",
+    "AUTH__OPERATOR_SCOPE": "AuthOperatorScope",
 }
 
 

@@ -56,7 +56,7 @@ class Issuer:
 
     def settings(self) -> TokenSettings:
         """Return how its tokens are checked."""
-        return TokenSettings(f"{self.url}/jwks.json", self.url, AUDIENCE)
+        return TokenSettings(f"{self.url}/jwks.json", self.url, (AUDIENCE,))
 
     def environment(self) -> dict[str, str]:
         """Return the same as a function's environment."""

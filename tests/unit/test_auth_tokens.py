@@ -65,7 +65,7 @@ def test_the_operators_scope(issuer: Issuer, verify: TokenVerifier, claims: dict
 
 def test_one_audience_of_several(issuer: Issuer, verify: TokenVerifier) -> None:
     """A token may be for more than one service."""
-    assert verify(issuer.token(aud=["https://other.example", issuer.settings().audience])).user_id == "ana"
+    assert verify(issuer.token(aud=["https://other.example", *issuer.settings().audiences])).user_id == "ana"
 
 
 def test_clocks_that_differ(issuer: Issuer, verify: TokenVerifier) -> None:

@@ -158,7 +158,9 @@ def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> 
     if stage == "local":
         assert load(AuthSettings).tokens(stage) is None
         monkeypatch.setenv("AUTH__MODE", "jwt")
-    assert load(AuthSettings).tokens(stage) == TokenSettings(*TOKENS.values())
+    assert load(AuthSettings).tokens(stage) == TokenSettings(
+        TOKENS["AUTH__JWKS_URL"], TOKENS["AUTH__ISSUER"], ("memory",)
+    )
 
 
 def test_no_stage_but_local_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
