@@ -45,7 +45,7 @@ def user_id() -> str:
 
 
 def _behind_an_outage(request: httpx.Request) -> httpx.Response:
-    """Answer as the API does when Redis is gone, PostgreSQL has one old exchange, and no store takes any."""
+    """Answer as the API does when exchanges wait, PostgreSQL has one old exchange, and no store takes any."""
     if request.url.path.endswith("/invoked"):
         body = {"exchange_id": json.loads(request.content)["exchange_id"], "durability": "none", "cached": False}
         return httpx.Response(202, json=body)
@@ -53,7 +53,7 @@ def _behind_an_outage(request: httpx.Request) -> httpx.Response:
         nothing = {"context": "", "messages": [], "preferences": {}, "source": "none"}
         return httpx.Response(200, json={**nothing, "degraded": ["redis", "postgres"]})
     old = [{"role": role, "content": "old", "exchange_id": None, "created_at": None} for role in ("assistant", "user")]
-    return httpx.Response(200, json={"items": old, "next_cursor": None, "degraded": ["redis"]})
+    return httpx.Response(200, json={"items": old, "next_cursor": None, "degraded": ["redis", "queue"]})
 
 
 @pytest.fixture

@@ -178,15 +178,50 @@ def test_what_cannot_be_kept(async_client: AsyncMemoryClient, thread_id: str) ->
             assert [each.to_dict() for each in await provider.get_messages(thread_id)] == [
                 Message("user", ["What is it?", picture]).to_dict()
             ]
-            large = Content.from_data(b"\x00" * 100_000, media_type="image/png")
+            large = Message("tool", [Content.from_data(bytes(range(256)) * 600, media_type="image/png")])
             odd = Content.from_function_result("c", result="x", additional_properties={"a": (1, 2)})
             odder = Content.from_text("x", additional_properties={"a": object()})
-            for content in (large, odd, odder):
+            for content in (odd, odder, Content.from_text("NUL \x00")):
                 with pytest.raises(CannotBeKept):
                     await provider.save_messages(thread_id, [Message("user", ["Hello"]), Message("tool", [content])])
             with pytest.raises(CannotBeKept, match="without an id"):
                 await provider.get_messages(None)
             assert len(await provider.get_messages(thread_id)) == 1
+            text = "".join(f"{number:x}" for number in range(20_000))
+            result = Message("tool", [Content.from_function_result("c", result=text)])
+            await provider.save_messages(thread_id, [large, result])
+            kept = (await provider.get_messages(thread_id))[1:]
+            assert [each.to_dict() for each in kept] == [large.to_dict(), result.to_dict()]
+            lenient = HybridHistoryProvider(memory, on_refused=lambda message, _: Message(message.role, ["refused"]))
+            await lenient.save_messages(thread_id, [Message("tool", [odder])])
+            assert (await lenient.get_messages(thread_id))[-1].text == "refused"
+
+    asyncio.run(check())
+
+
+@tool(approval_mode="never_require")
+def broken(city: str) -> str:
+    """Raise."""
+    raise ValueError(f"no weather in {city}")
+
+
+@pytest.mark.parametrize("make", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
+def test_a_tool_that_raises(
+    async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
+) -> None:
+    """The answer is there, and kept; that the tool failed is kept, why is not, as the framework wants it."""
+
+    async def check() -> None:
+        async with async_client as memory:
+            model = OfflineChatClient(ToolCall("broken", {"city": "Köln"}), "Sorry.")
+            agent = Agent(model, tools=[broken], context_providers=[make(memory)])
+            answer = await agent.run("How is the weather?", session=agent.create_session(session_id=thread_id))
+            assert answer.text == "Sorry."
+            kept = await HybridHistoryProvider(memory).get_messages(thread_id)
+            assert [each.to_dict() for each in kept[1:]] == [each.to_dict() for each in answer.messages]
+            (result,) = [content for each in kept for content in each.contents if content.type == "function_result"]
+            assert result.exception
+            assert "no weather" not in str(result.exception)
 
     asyncio.run(check())
 

@@ -64,7 +64,7 @@ def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> Non
 
 
 def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
-    """Thinking, files and metadata come back; a picture that is too large is refused, and nothing is kept."""
+    """Thinking, files, large ones too, and metadata come back; what is no JSON is refused, and nothing is kept."""
     history = MessageHistory(client, thread_id)
     paper = BinaryContent(b"\x00\x01\xff" * 1000, media_type="application/pdf")
     messages: list[ModelMessage] = [
@@ -73,13 +73,14 @@ def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
     ]
     history.save(messages)
     assert history.load() == messages
-    large = BinaryContent(b"\x00" * 100_000, media_type="image/png")
-    with pytest.raises(CannotBeKept):
-        history.save([ModelRequest(parts=[UserPromptPart(["And this?", large])])])
     with pytest.raises(CannotBeKept):
         history.save([ModelRequest(parts=[ToolReturnPart("t", "x", "c", metadata=object())])])
     assert len(history.load()) == 2
     assert [each.content for each in client.iter_messages(thread_id)] == ["What is it?", "Noise."]
+    large = BinaryContent(bytes(range(256)) * 600, media_type="image/png")
+    messages.append(ModelRequest(parts=[UserPromptPart(["And this?", large])]))
+    history.save(messages[2:])
+    assert history.load() == messages
 
 
 def _agent_whose_tool_returns(returned: Any) -> Agent:

@@ -142,11 +142,13 @@ def test_messages(repository: HybridSessionRepository, client: MemoryClient, thr
 
 
 def test_what_cannot_be_kept(repository: HybridSessionRepository, outage: MemoryClient, thread_id: str) -> None:
-    """It is refused; and an outage is no session that is not there."""
-    large = {"image": {"format": "png", "source": {"bytes": b"\x00" * 100_000}}}
+    """It is refused; a large picture is kept; and an outage is no session that is not there."""
     with pytest.raises(CannotBeKept):
-        repository.create_message(thread_id, "a", _message(0, large))
+        repository.create_message(thread_id, "a", _message(0, {"text": "NUL \x00"}))
     assert repository.list_messages(thread_id, "a") == []
+    large = _message(0, {"image": {"format": "png", "source": {"bytes": bytes(range(256)) * 600}}})
+    repository.create_message(thread_id, "a", large)
+    assert repository.list_messages(thread_id, "a") == [large]
     down = HybridSessionRepository(outage)
     with pytest.raises(HistoryDegraded):
         down.read_session(thread_id)

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, MemoryClient, MemoryClientError, NotKept, RetryPolicy, Unavailable
+from hybrid_memory_client import (
+    AsyncMemoryClient,
+    HistoryDegraded,
+    MemoryClient,
+    MemoryClientError,
+    NotKept,
+    RetryPolicy,
+    Unavailable,
+)
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import Texts
 from hybrid_memory_client._sync_journal import Journal
+from hybrid_memory_client._texts import Step, Texts
+from tests.clients.python.memory import Memory
 
-ITEMS = [({"n": number, "text": "y" * 40_000}, Texts()) for number in range(5)]
+ITEMS: list[tuple[Any, Texts]] = [({"n": number, "text": "y" * 40_000}, Texts()) for number in range(5)]
 Add = Callable[[list[tuple[Any, Texts]]], None]
 
 
@@ -79,3 +89,100 @@ def test_a_call_of_which_nothing_is_stored_fails_as_it_is(*, is_async: bool) -> 
     with pytest.raises(NotKept) as caught:
         _adding(Service(0, FAULTS[1]), is_async=is_async)(ITEMS)
     assert caught.value.items_kept == 0
+
+
+# --- turns ---
+
+PROMPT = ({"role": "user"}, Texts(user="How is the weather?"))
+CALL = ({"call": 1}, Texts(steps=(Step("tool_call", "c", "weather"),)))
+OUTPUT = ({"output": 1}, Texts(steps=(Step("tool_result", "c"),)))
+ANSWER = ({"role": "assistant"}, Texts(assistant="Sunny."))
+TURN = [PROMPT, CALL, OUTPUT, ANSWER]
+
+
+def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
+    return Journal(client or memory.sync(), "framework", "t", None, lambda _: [])
+
+
+@pytest.mark.parametrize("can_replace", [True, False])
+def test_a_turn_is_one_exchange_where_it_can_be_replaced(*, can_replace: bool) -> None:
+    """Elsewhere its steps are exchanges that say that they are steps; what is read is the same."""
+    memory = Memory()
+    memory.can_replace = can_replace
+    client = memory.sync()
+    for _ in range(2):
+        for item in TURN:
+            _journal(memory, client).append([item])
+    assert _journal(memory).read() == [item for item, _ in TURN] * 2
+    said = [(body["user_message"], body["assistant_message"]) for body in memory.exchanges.values()]
+    assert len(said) == (2 if can_replace else 8)
+    steps = [body["metadata"].get("kind") for body in memory.exchanges.values()]
+    assert steps == ([None, None] if can_replace else [None, "step", "step", None] * 2)
+
+
+def test_what_another_writes_in_between_keeps_its_place() -> None:
+    """A turn is added to only while it is the newest exchange of its thread."""
+    memory = Memory()
+    one, other = _journal(memory), _journal(memory)
+    one.append([PROMPT])
+    other.append([({"other": 1}, Texts(user="And I?"))])
+    one.append([ANSWER])
+    assert one.read() == [PROMPT[0], {"other": 1}, ANSWER[0]]
+
+
+@pytest.mark.parametrize("callers", [2, 8])
+def test_several_take_back_at_once(callers: int) -> None:
+    """In clients of their own, as in processes of their own: each gets another item, and none is lost."""
+    memory = Memory()
+    _journal(memory).append([({"n": number}, Texts(user="x")) for number in range(callers - 1)])
+    journals = [_journal(memory) for _ in range(callers)]
+    with ThreadPoolExecutor(callers) as pool:
+        popped = list(pool.map(lambda journal: journal.retract(), journals))
+    assert sorted(str(item) for item in popped if item) == [str({"n": number}) for number in range(callers - 1)]
+    assert popped.count(None) == 1
+    assert _journal(memory).read() == []
+
+
+def test_what_is_added_meanwhile_is_not_taken_back() -> None:
+    """The item that was read is, by its name."""
+    memory = Memory()
+    journal, other = _journal(memory), _journal(memory)
+    journal.append([PROMPT])
+
+    def add_before_the_claim(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and b"retracted" in request.content:
+            other.append([ANSWER])
+        return memory(request)
+
+    client = MemoryClient(
+        "http://memory", http_client=httpx.Client(transport=httpx.MockTransport(add_before_the_claim))
+    )
+    assert _journal(memory, client).retract() == PROMPT[0]
+    assert journal.read() == [ANSWER[0]]
+
+
+def test_reading_one_item_asks_for_one_exchange() -> None:
+    """Not for a page of 200 messages."""
+    memory = Memory()
+    for number in range(50):
+        _journal(memory).append([({"n": number}, Texts(user="x"))])
+    memory.requests.clear()
+    assert _journal(memory).read(1) == [{"n": 49}]
+    assert [request.url.params["limit"] for request in memory.requests] == ["2"]
+
+
+def test_without_redis_a_history_is_read() -> None:
+    """Unless what is missing is known to matter: what this process has stored itself, what waits in the queue."""
+    memory = Memory()
+    client = memory.sync()
+    _journal(memory, client).append([PROMPT])
+    memory.degraded = ["redis"]
+    assert _journal(memory, client).read() == [PROMPT[0]]
+    _journal(memory, client).append([({"n": 2}, Texts(user="x"))])
+    memory.exchanges.popitem()
+    with pytest.raises(HistoryDegraded):
+        _journal(memory, client).read()
+    assert _journal(memory).read() == [PROMPT[0]]
+    memory.degraded = ["redis", "queue"]
+    with pytest.raises(HistoryDegraded):
+        _journal(memory).read()

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import httpx
 
-from hybrid_memory_client.errors import ApiError, NotThisApi, api_error
+from hybrid_memory_client.errors import ApiError, NotThisApi, RefusedByGateway, api_error
 from hybrid_memory_client.retries import retry_after
 
 _FIRST_SERVER_FAULT: Final = 500
 # A gateway or a proxy before the API may refuse with these by itself, the first two in any words.
 _TOO_MUCH: Final = frozenset({413, 429})
-_NOT_ALLOWED: Final = frozenset({401, 403})
+_FORBIDDEN: Final = 403
+_NOT_ALLOWED: Final = frozenset({401, _FORBIDDEN})
 # API Gateway's words for a route or a stage that it does not have.
 _NO_ROUTE: Final = "Missing Authentication Token"
 # What the service says where it has no such route; of a thread it says more.
@@ -30,6 +31,8 @@ def problem(response: httpx.Response, label: str) -> ApiError | NotThisApi:
     if not _is_ours(response, body) and not _is_a_gateways(response, body):
         return not_this_api(response, label)
     shown = {"title": response.reason_phrase} if body is None else body
+    if response.status_code == _FORBIDDEN and not _is_ours(response, body):
+        return RefusedByGateway(_FORBIDDEN, shown)
     return api_error(response.status_code, shown, retry_after(response.headers.get("Retry-After")))
 
 

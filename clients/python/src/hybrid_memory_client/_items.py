@@ -1,33 +1,66 @@
 """How a framework's own items lie in an exchange: its texts for every reader, the items whole in its metadata.
 
-A long text of an item that is also the exchange's text is not kept twice: the item refers to it.
+One exchange holds a turn: what the user said, the tool calls and their results, the answer. A long text of an item that
+is also the exchange's text is not kept twice: the item refers to it. An item that is too large for an exchange lies in
+parts in exchanges of their own, and the turn refers to them.
+
+In the metadata, `kind` and `steps` are for every reader of the thread, what is under the framework's name for its
+adapter:
+
+    {"kind": "step",                       not of a turn: an exchange without texts, which readers leave out
+     "steps": [{"type": "tool_call", "name": …, "id": …, "text": …}, {"type": "tool_result", …}],
+     "<framework>": {"items": […], "ids": […]}, or {"part": […]}, or {"retracted": […], "by": …}}
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
-from uuid import UUID
+import secrets
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
-from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded
-from hybrid_memory_client.models import Message
+from hybrid_memory_client._faults import json_fault
+from hybrid_memory_client._texts import PARTS, Step, Texts, referring, reserved
+from hybrid_memory_client.errors import CannotBeKept
 
 # The service takes 100,000 bytes; what surrounds the items has its share.
 _MOST_BYTES: Final = 99_000
-_SHORT: Final = 40
-_REFERENCE: Final = "$exchange"
+# What is larger lies in parts, so that the rest of its turn has room beside it.
+_MOST_ITEM_BYTES: Final = 64_000
+_MOST_PARTS: Final = 200
+_MOST_TEXT: Final = 200_000
+# The metadata's levels above an item: itself, the framework's object, its list.
+_MOST_DEPTH: Final = 61
+_MOST_STEPS_BYTES: Final = 8_000
 ITEMS: Final = "items"
+IDS: Final = "ids"
+PART: Final = "part"
 RETRACTED: Final = "retracted"
+BY: Final = "by"
+KIND: Final = "kind"
+STEP: Final = "step"
+STEPS: Final = "steps"
+
+OnRefused = Callable[[Any, CannotBeKept], Any]
+_Given = TypeVar("_Given")
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """What other readers of the thread see of an exchange; '' for a side that says nothing."""
+class Record:
+    """An item that can be kept.
 
-    user: str = ""
-    assistant: str = ""
+    Attributes:
+        id: Names it, so that it can be taken back, and is read once though two exchanges hold it.
+        parts: Of an item that is too large for an exchange; `item` refers to them.
+    """
+
+    id: str
+    item: Any
+    texts: Texts
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,150 +69,159 @@ class Draft:
 
     texts: Texts
     metadata: dict[str, Any]
+    records: tuple[Record, ...] = field(default=())
 
 
-@dataclass(slots=True)
-class Entry:
-    """An exchange as it was read.
+def pairs(
+    given: Sequence[_Given], pair: Callable[[_Given], tuple[Any, Texts]], on_refused: OnRefused | None
+) -> list[tuple[Any, Texts]]:
+    """Return a framework's objects as items with their texts.
 
-    Attributes:
-        kept: What a framework keeps under its name in the metadata; None in an exchange of another writer.
+    Args:
+        given: The objects.
+        pair: Makes an item of an object, or raises `CannotBeKept`.
+        on_refused: Returns what is to be kept instead of an object that cannot be; None leaves it out. The error is
+            raised if there is no such function.
+
+    Raises:
+        CannotBeKept: An object, or what replaces it, cannot be kept.
     """
+    made = []
+    for each in given:
+        try:
+            made.append(_paired(each, pair))
+        except CannotBeKept as error:
+            if on_refused is None:
+                raise
+            replacement = on_refused(each, error)
+            if replacement is not None:
+                made.append(_paired(replacement, pair))
+    return made
 
-    exchange_id: UUID | None
-    texts: Texts
-    kept: dict[str, Any] | None
 
-    def items(self) -> list[Any]:
-        """Return the framework's items, oldest first."""
-        return [_restored(item, self.texts) for item in (self.kept or {}).get(ITEMS, [])]
+def records(items: Sequence[tuple[Any, Texts]]) -> list[Record]:
+    """Return items by themselves; those too large for an exchange in parts.
+
+    Raises:
+        CannotBeKept: An item is no JSON, or too large even so; nothing was sent.
+    """
+    return [
+        _record(checked(item), replace(texts, user=texts.user[:_MOST_TEXT], assistant=texts.assistant[:_MOST_TEXT]))
+        for item, texts in items
+    ]
 
 
-def drafts(kind: str, items: Sequence[tuple[Any, Texts]]) -> list[Draft]:
+def checked(item: Any) -> Any:
+    """Return the item as JSON holds it, if that is the same item.
+
+    Raises:
+        CannotBeKept: It is not.
+    """
+    if fault := json_fault(item, _MOST_DEPTH):
+        raise CannotBeKept(f"an item is no JSON that the memory can hold: {fault}")
+    made = json.loads(json.dumps(item))
+    if made != item:
+        raise CannotBeKept("an item would come back changed: JSON has no tuples")
+    if key := reserved(made):
+        raise CannotBeKept(f"an item has a key {key!r}, which means something else here")
+    return made
+
+
+def drafts(kind: str, kept: Sequence[Record]) -> list[Draft]:
     """Return the exchanges that hold the items: one, or as many as their size asks for.
 
     Args:
         kind: The framework's name, under which the items lie.
-        items: Each with what it says to other readers.
-
-    Raises:
-        CannotBeKept: An item is no JSON, or too large; nothing was sent.
+        kept: The items.
     """
     made: list[Draft] = []
-    rest = list(items)
+    rest = list(kept)
     while rest:
         count = len(rest)
-        while (draft := _draft(kind, rest[:count])) is None:
-            if count == 1:
-                raise CannotBeKept(
-                    f"an item is larger than the {_MOST_BYTES:,} bytes that an exchange can carry beside its texts"
-                )
+        while (draft := whole(kind, rest[:count])) is None:
             count = (count + 1) // 2
         made.append(draft)
         rest = rest[count:]
     return made
 
 
-def retraction(kind: str, count: int) -> Draft:
-    """Return the exchange that takes the newest items back: nothing is removed, readers of this kind skip them."""
-    return Draft(Texts(), {kind: {RETRACTED: count}})
+def whole(kind: str, kept: Sequence[Record]) -> Draft | None:
+    """Return one exchange that holds all the items, or None if they are too much for one."""
+    texts = Texts(
+        _joined([each.texts.user for each in kept]),
+        _joined([each.texts.assistant for each in kept]),
+        tuple(step for each in kept for step in each.texts.steps),
+        any(each.texts.begins for each in kept),
+    )
+    if len(kept) > 1 and max(len(texts.user), len(texts.assistant)) > _MOST_TEXT:
+        return None
+    items = {ITEMS: [referring(each.item, texts) for each in kept], IDS: [each.id for each in kept]}
+    is_step = not (texts.is_prompt or texts.user or texts.assistant)
+    metadata: dict[str, Any] = {**({KIND: STEP} if is_step else {}), kind: items}
+    if (steps := _steps(texts.steps)) and _size({**metadata, STEPS: steps}) <= _MOST_BYTES:
+        metadata[STEPS] = steps
+    if _size(metadata) > _MOST_BYTES and len(kept) > 1:
+        return None
+    return Draft(texts, metadata, tuple(kept))
 
 
-def _draft(kind: str, items: Sequence[tuple[Any, Texts]]) -> Draft | None:
-    texts = Texts(_joined([each.user for _, each in items]), _joined([each.assistant for _, each in items]))
-    metadata = {kind: {ITEMS: [_referring(_checked(item), texts) for item, _ in items]}}
-    size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
-    return Draft(texts, metadata) if size <= _MOST_BYTES else None
+def part_drafts(kind: str, record: Record) -> list[Draft]:
+    """Return the exchanges that hold the parts of a large item."""
+    return [
+        Draft(Texts(), {KIND: STEP, kind: {PART: [record.id, number, part]}})
+        for number, part in enumerate(record.parts)
+    ]
+
+
+def retraction(kind: str, name: str, by: str) -> Draft:
+    """Return the exchange that takes an item back: nothing is removed, readers of this kind skip the item.
+
+    Args:
+        kind: The framework's name.
+        name: The item's.
+        by: Names who takes it back: of several that take one item back, only the first has it.
+    """
+    return Draft(Texts(), {KIND: STEP, kind: {RETRACTED: [name], BY: by}})
+
+
+def joined_parts(parts: Sequence[str]) -> Any:
+    """Return the item again."""
+    return json.loads(zlib.decompress(base64.b64decode("".join(parts))))
+
+
+def _paired(each: _Given, pair: Callable[[_Given], tuple[Any, Texts]]) -> tuple[Any, Texts]:
+    try:
+        item, texts = pair(each)
+    except (ValueError, TypeError, RecursionError) as error:
+        # Of the framework's own conversions.
+        raise CannotBeKept(f"an item is no JSON: {error}") from error
+    return checked(item), texts
+
+
+def _record(item: Any, texts: Texts) -> Record:
+    name = secrets.token_hex(6)
+    if _size(referring(item, texts)) <= _MOST_ITEM_BYTES:
+        return Record(name, item, texts)
+    packed = base64.b64encode(zlib.compress(json.dumps(item, ensure_ascii=False).encode())).decode()
+    parts = tuple(packed[start : start + _MOST_BYTES - 1_000] for start in range(0, len(packed), _MOST_BYTES - 1_000))
+    if len(parts) > _MOST_PARTS:
+        raise CannotBeKept(f"an item is larger than {_MOST_PARTS} exchanges can carry beside their texts")
+    return Record(name, {PARTS: [name, len(parts)]}, texts, parts)
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _joined(texts: Sequence[str]) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-def _checked(item: Any) -> Any:
-    """Return the item as JSON holds it, if that is the same item."""
-    try:
-        made = json.loads(json.dumps(item, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise CannotBeKept(f"an item is no JSON: {error}") from error
-    if made != item:
-        raise CannotBeKept("an item would come back changed: JSON has no tuples, and only texts for keys")
+def _steps(steps: Sequence[Step]) -> list[dict[str, str]]:
+    """Return the steps, as many as fit: they are for showing, the items have all."""
+    made: list[dict[str, str]] = []
+    for step in steps:
+        made.append(step.to_json())
+        if _size(made) > _MOST_STEPS_BYTES:
+            return made[:-1]
     return made
-
-
-def _referring(value: Any, texts: Texts) -> Any:
-    if isinstance(value, str) and len(value) > _SHORT:
-        if value == texts.user:
-            return {_REFERENCE: "user"}
-        return {_REFERENCE: "assistant"} if value == texts.assistant else value
-    if isinstance(value, list):
-        return [_referring(each, texts) for each in value]
-    if isinstance(value, dict):
-        if _REFERENCE in value:
-            raise CannotBeKept(f"an item has a key {_REFERENCE!r}, which means something else here")
-        return {key: _referring(each, texts) for key, each in value.items()}
-    return value
-
-
-def _restored(value: Any, texts: Texts) -> Any:
-    if isinstance(value, list):
-        return [_restored(each, texts) for each in value]
-    if isinstance(value, dict):
-        if _REFERENCE in value:
-            return texts.user if value[_REFERENCE] == "user" else texts.assistant
-        return {key: _restored(each, texts) for key, each in value.items()}
-    return value
-
-
-@dataclass(slots=True)
-class NewestFirst:
-    """Makes entries of messages that come newest first, and applies retractions to items.
-
-    Attributes:
-        retracted: How many of the items still to come are taken back.
-    """
-
-    kind: str
-    retracted: int = 0
-    _open: list[Message] = field(default_factory=list)
-
-    def feed(self, message: Message) -> Entry | None:
-        """Take the next message; return the exchange that it shows to be complete."""
-        done = None
-        if self._open and (message.exchange_id is None or message.exchange_id != self._open[0].exchange_id):
-            done = self.end()
-        self._open.append(message)
-        return done
-
-    def end(self) -> Entry | None:
-        """Return the last exchange."""
-        sides, self._open = self._open, []
-        if not sides:
-            return None
-        by_role = {message.role: message for message in sides}
-        texts = Texts(*(by_role[role].content if role in by_role else "" for role in ("user", "assistant")))
-        user = by_role.get("user")
-        kept = user.metadata.get(self.kind) if user is not None and user.metadata else None
-        return Entry(sides[0].exchange_id, texts, kept if isinstance(kept, dict) else None)
-
-    def left_of(self, entry: Entry, items: Sequence[Any]) -> list[Any]:
-        """Return those of an entry's items that were not taken back, oldest first."""
-        if entry.kept is not None:
-            self.retracted += int(entry.kept.get(RETRACTED, 0))
-        gone = min(self.retracted, len(items))
-        self.retracted -= gone
-        return list(items[: len(items) - gone])
-
-
-def require_whole(degraded: Sequence[str], *, allow_degraded: bool) -> None:
-    """Check what a page says of layers that did not answer.
-
-    Without PostgreSQL the API answers only with what it knows to be whole; without Redis the newest exchanges may be
-    missing, those that are not drained yet.
-
-    Raises:
-        HistoryDegraded: The page may lack messages.
-    """
-    missing = [layer for layer in degraded if layer != "postgres"]
-    if missing and not allow_degraded:
-        raise HistoryDegraded(degraded)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from agent_framework import (
     AgentSession,
@@ -17,11 +17,14 @@ from agent_framework import (
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import Texts
+from hybrid_memory_client._items import OnRefused, pairs
+from hybrid_memory_client._texts import Step, Texts
 from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded, Unavailable
 
 __all__ = ["HybridContextProvider", "HybridHistoryProvider"]
-_KIND = "agent_framework"
+_KIND: Final = "agent_framework"
+_RAW: Final = "raw_representation"
+_EXCEPTION: Final = "exception"
 
 
 class HybridHistoryProvider(HistoryProvider):
@@ -34,7 +37,9 @@ class HybridHistoryProvider(HistoryProvider):
     that cannot be looked up because a layer does not answer, messages may be stored twice rather than not at all.
 
     Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing; storing raises `NotKept`
-    when no store took them, and `CannotBeKept` for a message that is too large or would come back changed.
+    when no store took them, and `CannotBeKept` for a message that would come back changed. What the framework itself
+    leaves out of a stored message is left out here: the provider's own objects, and the text of a tool's exception, in
+    whose place its own marker stands.
 
     Args:
         client: Of the deployment.
@@ -42,6 +47,7 @@ class HybridHistoryProvider(HistoryProvider):
         source_id: The provider's name in the framework.
         limit: How many of the newest messages are loaded; all when left out.
         allow_degraded: Go on without what may be missing.
+        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
         options: The framework's own: `load_messages`, `store_inputs`, `store_outputs`, …
     """
 
@@ -53,9 +59,11 @@ class HybridHistoryProvider(HistoryProvider):
         source_id: str = "hybrid_memory",
         limit: int | None = None,
         allow_degraded: bool = False,
+        on_refused: OnRefused | None = None,
         **options: Any,
     ) -> None:
         super().__init__(source_id, **options)
+        self._on_refused = on_refused
         self._client = client
         self._user_id = user_id
         self._limit = limit
@@ -82,8 +90,8 @@ class HybridHistoryProvider(HistoryProvider):
         state: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Store messages as one exchange, or as several when they are too large for one."""
-        await _keep(self._client, session_id, self._user_id, messages)
+        """Store messages: a run as one exchange, or as several when it is too large for one."""
+        await _keep(self._client, session_id, self._user_id, messages, self._on_refused)
 
 
 class HybridContextProvider(ContextProvider):
@@ -97,6 +105,7 @@ class HybridContextProvider(ContextProvider):
         source_id: The provider's name in the framework.
         allow_degraded: Go on when a layer that the history may be in did not answer, rather than raise
             `HistoryDegraded`.
+        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
     """
 
     def __init__(
@@ -107,8 +116,10 @@ class HybridContextProvider(ContextProvider):
         history: bool = False,
         source_id: str = "hybrid_memory_context",
         allow_degraded: bool = False,
+        on_refused: OnRefused | None = None,
     ) -> None:
         super().__init__(source_id)
+        self._on_refused = on_refused
         self._client = client
         self._user_id = user_id
         self._history = history
@@ -125,8 +136,8 @@ class HybridContextProvider(ContextProvider):
         """Add what the memory holds to the instructions."""
         thread_id = context.session_id if self._history else None
         found = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
-        # PostgreSQL alone knows all preferences; the newest exchanges may be anywhere.
-        missing = [layer for layer in found.degraded if self._history or layer == "postgres"]
+        # PostgreSQL has all but what is not drained yet; without it, preferences and exchanges may be missing.
+        missing = [layer for layer in found.degraded if layer == "postgres" or (self._history and layer != "redis")]
         if missing and not self._allow_degraded:
             raise HistoryDegraded(found.degraded)
         if found.context:
@@ -144,7 +155,7 @@ class HybridContextProvider(ContextProvider):
         if not self._history or context.response is None:
             return
         messages = [*context.input_messages, *context.response.messages]
-        await _keep(self._client, context.session_id, self._user_id, messages)
+        await _keep(self._client, context.session_id, self._user_id, messages, self._on_refused)
 
 
 def _journal(
@@ -156,7 +167,11 @@ def _journal(
 
 
 async def _keep(
-    client: AsyncMemoryClient, session_id: str | None, user_id: str | None, messages: Sequence[Message]
+    client: AsyncMemoryClient,
+    session_id: str | None,
+    user_id: str | None,
+    messages: Sequence[Message],
+    on_refused: OnRefused | None,
 ) -> None:
     # What stops a look at what is kept must not stop the keeping.
     journal = _journal(client, session_id, user_id, allow_degraded=True)
@@ -167,7 +182,7 @@ async def _keep(
         except Unavailable:
             kept = []
         new = _new_of(new, kept)
-    await journal.append([(_item(message), _texts(message)) for message in new])
+    await journal.append(pairs(new, lambda message: (_item(message), _texts(message)), on_refused))
 
 
 def _may_be_replayed(messages: Sequence[Message]) -> bool:
@@ -207,6 +222,10 @@ def _is_same(one: Message, other: Message) -> bool:
 
 def _item(message: Message) -> dict[str, Any]:
     item: dict[str, Any] = message.to_dict()
+    for content in item.get("contents", []):
+        for annotation in content.get("annotations", []):
+            # The provider's own object, as everywhere else.
+            annotation.pop(_RAW, None)
     # The framework leaves out what it cannot serialise, without a word.
     if _state(Message.from_dict(item)) != _state(message):
         raise CannotBeKept("a message would come back changed: it holds what is no JSON")
@@ -214,19 +233,36 @@ def _item(message: Message) -> dict[str, Any]:
 
 
 def _state(value: Any) -> Any:
-    """Return all that a message holds, but for the provider's own object that it was made of."""
+    """Return all that a message holds, but for what the framework leaves out on purpose."""
     if isinstance(value, (Message, Content)):
-        held = {
-            key: each for key, each in vars(value).items() if key != "raw_representation" and each not in (None, {})
-        }
-        return {key: _state(each) for key, each in held.items()}
+        return {key: _state(each) for key, each in vars(value).items() if _is_kept(key, each)} | _failure(value)
+    if isinstance(value, Mapping):
+        return {key: _state(each) for key, each in value.items() if key != _RAW}
     return [_state(each) for each in value] if isinstance(value, list) else value
 
 
+def _is_kept(name: str, value: object) -> bool:
+    return name not in {_RAW, _EXCEPTION} and not name.startswith("_") and value not in (None, {})
+
+
+def _failure(value: Message | Content) -> dict[str, bool]:
+    """Return whether a tool has failed; why is not stored, because it may be secret."""
+    return {_EXCEPTION: True} if getattr(value, _EXCEPTION, None) is not None else {}
+
+
 def _texts(message: Message) -> Texts:
+    steps = tuple(step for content in message.contents if (step := _step(content)))
     if message.role == "user":
-        return Texts(user=message.text)
-    return Texts(assistant=message.text) if message.role == "assistant" else Texts()
+        return Texts(user=message.text, steps=steps, is_prompt=True)
+    return Texts(assistant=message.text if message.role == "assistant" else "", steps=steps)
+
+
+def _step(content: Content) -> Step | None:
+    if content.type == "function_call":
+        return Step("tool_call", str(content.call_id), str(content.name), str(content.arguments or ""))
+    if content.type == "function_result":
+        return Step("tool_result", str(content.call_id), text=str(content.result or ""))
+    return None
 
 
 def _messages(texts: Texts) -> list[Any]:

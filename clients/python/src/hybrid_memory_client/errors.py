@@ -70,7 +70,7 @@ class ApiError(MemoryClientError):
         self.retry_after = retry_after
         self.body = dict(body)
         shown = f"{status} {self.title}".strip() + (f": {self.detail}" if self.detail else "")
-        super().__init__(f"{shown} (request {self.request_id})" if self.request_id else shown)
+        Exception.__init__(self, f"{shown} (request {self.request_id})" if self.request_id else shown)
 
 
 class InvalidRequest(ApiError):
@@ -83,6 +83,13 @@ class NotAuthenticated(ApiError):
 
 class NotAllowed(ApiError):
     """The token does not allow it (403)."""
+
+
+class RefusedByGateway(NotAllowed, NotThisApi):
+    """A gateway before the API refused (403): it wants an API key, or it has no such stage."""
+
+    def __init__(self, status: int, body: Mapping[str, Any], retry_after: float | None = None) -> None:
+        ApiError.__init__(self, status, body, retry_after)
 
 
 class NotFound(ApiError):

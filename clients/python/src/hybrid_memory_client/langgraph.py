@@ -9,12 +9,22 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from langchain_core.chat_history import BaseChatMessageHistory
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, messages_from_dict, messages_to_dict
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    ToolCall,
+    ToolMessage,
+    messages_from_dict,
+    messages_to_dict,
+)
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchItem, SearchOp
 
-from hybrid_memory_client._items import Texts
+from hybrid_memory_client._faults import json_fault
+from hybrid_memory_client._items import OnRefused, pairs
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._sync_journal import Journal
+from hybrid_memory_client._texts import Step, Texts
 from hybrid_memory_client.errors import CannotBeKept
 
 __all__ = ["PreferencesStore", "ThreadMessageHistory"]
@@ -108,8 +118,8 @@ class PreferencesStore(BaseStore):
 class ThreadMessageHistory(BaseChatMessageHistory):
     """A thread as LangChain's message history, tool calls included: for the nodes of a graph.
 
-    One exchange for each `add_messages`, whose texts are what the user and the model have said. `clear` deletes the
-    thread. Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing.
+    One exchange for each turn, whose texts are what the user and the model have said. `clear` deletes the thread.
+    Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing.
 
     Args:
         client: Of the deployment.
@@ -117,6 +127,7 @@ class ThreadMessageHistory(BaseChatMessageHistory):
         user_id: Who it belongs to.
         limit: How many of the newest messages are read; all when left out.
         allow_degraded: Go on without what may be missing.
+        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
     """
 
     def __init__(
@@ -127,8 +138,10 @@ class ThreadMessageHistory(BaseChatMessageHistory):
         user_id: str | None = None,
         limit: int | None = None,
         allow_degraded: bool = False,
+        on_refused: OnRefused | None = None,
     ) -> None:
         self._limit = limit
+        self._on_refused = on_refused
         self._journal = Journal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     @property
@@ -137,16 +150,13 @@ class ThreadMessageHistory(BaseChatMessageHistory):
         return messages_from_dict(self._journal.read(self._limit))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Store messages as one exchange, or as several when they are too large for one.
+        """Store messages: in the exchange of their turn, or in several when they are too large for one.
 
         Raises:
-            CannotBeKept: A message is too large, or would come back changed.
+            CannotBeKept: A message would come back changed.
             NotKept: No store took them.
         """
-        dumped = messages_to_dict(messages)
-        if messages_to_dict(messages_from_dict(dumped)) != dumped:
-            raise CannotBeKept("a message would come back changed")
-        self._journal.append([(item, _texts(message)) for item, message in zip(dumped, messages, strict=True)])
+        self._journal.append(pairs(messages, _pair, self._on_refused))
 
     def clear(self) -> None:
         """Delete the thread."""
@@ -154,10 +164,9 @@ class ThreadMessageHistory(BaseChatMessageHistory):
 
 
 def _to_text(value: Mapping[str, Any]) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise CannotBeKept(f"a preference's value is no JSON: {error}") from error
+    if fault := json_fault(value):
+        raise CannotBeKept(f"a preference's value is no JSON that the memory can hold: {fault}")
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if json.loads(text) != value:
         raise CannotBeKept("a preference's value would come back changed: JSON has no tuples, and only texts for keys")
     plain = value.get(_VALUE)
@@ -191,10 +200,26 @@ def _matches(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return True
 
 
+def _pair(message: BaseMessage) -> tuple[Any, Texts]:
+    (item,) = messages_to_dict([message])
+    if messages_to_dict(messages_from_dict([item])) != [item]:
+        raise CannotBeKept("a message would come back changed")
+    return item, _texts(message)
+
+
 def _texts(message: BaseMessage) -> Texts:
     if isinstance(message, HumanMessage):
-        return Texts(user=str(message.text))
-    return Texts(assistant=str(message.text)) if isinstance(message, AIMessage) else Texts()
+        return Texts(user=str(message.text), is_prompt=True)
+    if isinstance(message, AIMessage):
+        return Texts(assistant=str(message.text), steps=tuple(map(_call, message.tool_calls)))
+    if isinstance(message, ToolMessage):
+        return Texts(steps=(Step("tool_result", message.tool_call_id, message.name or "", str(message.text)),))
+    return Texts()
+
+
+def _call(call: ToolCall) -> Step:
+    arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
+    return Step("tool_call", call["id"] or "", call["name"], arguments)
 
 
 def _messages(texts: Texts) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from agents import SessionSettings, TResponseInputItem
@@ -9,7 +10,8 @@ from agents.memory import SessionABC
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import Texts
+from hybrid_memory_client._items import OnRefused, checked, pairs
+from hybrid_memory_client._texts import Step, Texts
 
 __all__ = ["HybridMemorySession"]
 _KIND = "openai_agents"
@@ -18,16 +20,17 @@ _KIND = "openai_agents"
 class HybridMemorySession(SessionABC):
     """A session whose items lie in a thread of the memory, tool calls, reasoning and ids included.
 
-    Every `add_items` is one exchange, stored when it returns, so that a run that is interrupted, by an approval or by
-    the end of its process, goes on elsewhere. Its texts are the user's and the assistant's messages among the items:
-    that is what other readers of the thread see, and a side without a message is empty. What others have written to
-    the thread comes as messages.
+    Items are stored when `add_items` returns, so that a run that is interrupted, by an approval or by the end of its
+    process, goes on elsewhere. One exchange holds a turn, from the user's message to the answer; its texts are the
+    user's and the assistant's messages: that is what other readers of the thread see. What others have written to the
+    thread comes as messages.
 
-    Nothing is removed from a thread but by deleting it. So `pop_item` stores that the newest item is taken back: this
-    class does not return it any more, while its text stays for other readers. `clear_session` deletes the thread.
+    Nothing is removed from a thread but by deleting it. So `pop_item` stores that the newest item, which it names, is
+    taken back: this class does not return it any more, while its text stays for other readers. Of several callers at
+    once, each gets an item of its own. `clear_session` deletes the thread.
 
     Methods raise the client's errors: `HistoryDegraded` when a layer does not answer and items may be missing,
-    `NotKept` when no store took them, `CannotBeKept` for an item of more than about 99,000 bytes beside its text.
+    `NotKept` when no store took them, `CannotBeKept` for what JSON or the memory cannot hold.
 
     Args:
         session_id: The thread.
@@ -35,6 +38,7 @@ class HybridMemorySession(SessionABC):
         user_id: Who the thread belongs to.
         session_settings: With a limit of the items to return.
         allow_degraded: Go on without what may be missing; `degraded` then names the layers.
+        on_refused: Returns what is to be kept instead of an item that cannot be; None leaves it out.
     """
 
     def __init__(
@@ -45,7 +49,9 @@ class HybridMemorySession(SessionABC):
         user_id: str | None = None,
         session_settings: SessionSettings | None = None,
         allow_degraded: bool = False,
+        on_refused: OnRefused | None = None,
     ) -> None:
+        self._on_refused = on_refused
         self.session_id = session_id
         self.session_settings = session_settings
         self._journal = AsyncJournal(client, _KIND, session_id, user_id, _messages, allow_degraded=allow_degraded)
@@ -62,8 +68,8 @@ class HybridMemorySession(SessionABC):
         return cast("list[TResponseInputItem]", await self._journal.read(limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Store items as one exchange, or as several when they are too large for one."""
-        await self._journal.append([(item, _texts(cast("dict[str, Any]", item))) for item in items])
+        """Store items: in the exchange of their turn, or in several when they are too large for one."""
+        await self._journal.append(pairs(items, _pair, self._on_refused))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Take the newest item back and return it; None if there is none."""
@@ -74,10 +80,25 @@ class HybridMemorySession(SessionABC):
         await self._journal.clear()
 
 
-def _texts(item: dict[str, Any]) -> Texts:
+def _pair(given: Any) -> tuple[Any, Texts]:
+    item = checked(given)
+    steps = () if (step := _step(item)) is None else (step,)
     if item.get("role") == "user":
-        return Texts(user=_text(item.get("content")))
-    return Texts(assistant=_text(item.get("content"))) if item.get("role") == "assistant" else Texts()
+        return item, Texts(user=_text(item.get("content")), is_prompt=True)
+    if item.get("role") == "assistant":
+        return item, Texts(assistant=_text(item.get("content")))
+    return item, Texts(steps=steps)
+
+
+def _step(item: dict[str, Any]) -> Step | None:
+    kind, named = str(item.get("type") or ""), str(item.get("call_id") or item.get("id") or "")
+    if kind.endswith("_call"):
+        return Step("tool_call", named, str(item.get("name") or kind), _text(item.get("arguments")))
+    if kind.endswith(("_call_output", "_call_result")):
+        output = item.get("output")
+        shown = _text(output) or ("" if output is None else json.dumps(output, ensure_ascii=False, default=str))
+        return Step("tool_result", named, text=shown)
+    return None
 
 
 def _text(content: object) -> str:

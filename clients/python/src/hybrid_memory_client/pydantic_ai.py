@@ -10,17 +10,22 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
+    ModelRequestPart,
     ModelResponse,
+    ModelResponsePart,
     TextPart,
+    ToolCallPart,
+    ToolReturnPart,
     UserPromptPart,
 )
 from pydantic_core import PydanticSerializationError
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import Texts
+from hybrid_memory_client._items import OnRefused, pairs
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._sync_journal import Journal
+from hybrid_memory_client._texts import Step, Texts
 from hybrid_memory_client.errors import CannotBeKept
 
 __all__ = ["AsyncMessageHistory", "MessageHistory"]
@@ -43,11 +48,19 @@ class MessageHistory:
         thread_id: The thread.
         user_id: Who it belongs to.
         allow_degraded: Go on without what may be missing when a layer does not answer, rather than raise.
+        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
     """
 
     def __init__(
-        self, client: MemoryClient, thread_id: str, *, user_id: str | None = None, allow_degraded: bool = False
+        self,
+        client: MemoryClient,
+        thread_id: str,
+        *,
+        user_id: str | None = None,
+        allow_degraded: bool = False,
+        on_refused: OnRefused | None = None,
     ) -> None:
+        self._on_refused = on_refused
         self._journal = Journal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     def load(self, limit: int | None = None) -> list[ModelMessage]:
@@ -62,18 +75,25 @@ class MessageHistory:
         """Store a run's new messages.
 
         Raises:
-            CannotBeKept: A message is larger than an exchange can carry, has no JSON form, or holds NaN or infinity.
+            CannotBeKept: A message has no JSON form that the memory can hold; it holds NaN or infinity, say.
             NotKept: No store took them.
         """
-        self._journal.append(_items(messages))
+        self._journal.append(pairs(messages, _pair, self._on_refused))
 
 
 class AsyncMessageHistory:
     """The same for an `AsyncMemoryClient`."""
 
     def __init__(
-        self, client: AsyncMemoryClient, thread_id: str, *, user_id: str | None = None, allow_degraded: bool = False
+        self,
+        client: AsyncMemoryClient,
+        thread_id: str,
+        *,
+        user_id: str | None = None,
+        allow_degraded: bool = False,
+        on_refused: OnRefused | None = None,
     ) -> None:
+        self._on_refused = on_refused
         self._journal = AsyncJournal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     async def load(self, limit: int | None = None) -> list[ModelMessage]:
@@ -82,21 +102,21 @@ class AsyncMessageHistory:
 
     async def save(self, messages: Sequence[ModelMessage]) -> None:
         """Store a run's new messages."""
-        await self._journal.append(_items(messages))
+        await self._journal.append(pairs(messages, _pair, self._on_refused))
 
 
-def _items(messages: Sequence[ModelMessage]) -> list[tuple[Any, Texts]]:
+def _pair(message: ModelMessage) -> tuple[Any, Texts]:
     try:
-        dumped = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
+        dumped = ModelMessagesTypeAdapter.dump_python([message], mode="json")
     except PydanticSerializationError as error:
         raise CannotBeKept(f"a message is no JSON: {error}") from error
-    if not _is_finite(ModelMessagesTypeAdapter.dump_python(list(messages))):
+    if not _is_finite(ModelMessagesTypeAdapter.dump_python([message])):
         raise CannotBeKept("a message holds NaN or infinity, which JSON does not have")
     # The first form may say more than what is read from it has to say; from then on it has to stay the same.
     kept = _again(dumped)
     if _again(kept) != kept:
         raise CannotBeKept("a message would come back changed")
-    return [(item, _texts(message)) for item, message in zip(kept, messages, strict=True)]
+    return kept[0], _texts(message)
 
 
 def _again(dumped: list[Any]) -> list[Any]:
@@ -115,11 +135,22 @@ def _is_finite(value: Any) -> bool:
 
 
 def _texts(message: ModelMessage) -> Texts:
+    steps = tuple(step for part in message.parts if (step := _step(part)))
     if isinstance(message, ModelResponse):
-        return Texts(assistant="\n\n".join(part.content for part in message.parts if isinstance(part, TextPart)))
+        said = [part.content for part in message.parts if isinstance(part, TextPart)]
+        return Texts(assistant="\n\n".join(said), steps=steps)
     prompts = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
-    said = [part for prompt in prompts for part in ([prompt] if isinstance(prompt, str) else prompt)]
-    return Texts(user="\n\n".join(part for part in said if isinstance(part, str)))
+    parts = [part for prompt in prompts for part in ([prompt] if isinstance(prompt, str) else prompt)]
+    text = "\n\n".join(part for part in parts if isinstance(part, str))
+    return Texts(user=text, steps=steps, is_prompt=bool(prompts))
+
+
+def _step(part: ModelRequestPart | ModelResponsePart) -> Step | None:
+    if isinstance(part, ToolCallPart):
+        return Step("tool_call", part.tool_call_id, part.tool_name, part.args_as_json_str())
+    if isinstance(part, ToolReturnPart):
+        return Step("tool_result", part.tool_call_id, part.tool_name, part.model_response_str())
+    return None
 
 
 def _messages(texts: Texts) -> list[Any]:

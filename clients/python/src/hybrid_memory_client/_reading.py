@@ -1,0 +1,158 @@
+"""How exchanges become items again: in parts, in turns, some of them taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hybrid_memory_client._items import BY, IDS, ITEMS, PART, RETRACTED, joined_parts
+from hybrid_memory_client._texts import PARTS, Texts, restored
+from hybrid_memory_client.errors import HistoryDegraded
+from hybrid_memory_client.models import Message
+
+_SIDES = ("user", "assistant")
+
+
+@dataclass(slots=True)
+class Entry:
+    """An exchange as it was read.
+
+    Attributes:
+        kept: What a framework keeps under its name in the metadata; None in an exchange of another writer.
+    """
+
+    exchange_id: UUID | None
+    texts: Texts
+    kept: dict[str, Any] | None
+    created_at: datetime | None = None
+
+    def items(self) -> list[Any]:
+        """Return the framework's items, oldest first; a large one still refers to its parts."""
+        return [restored(item, self.texts) for item in (self.kept or {}).get(ITEMS, [])]
+
+    @property
+    def retracted_by(self) -> str | None:
+        """Who took an item back with this exchange."""
+        return None if self.kept is None else self.kept.get(BY)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item as it was read.
+
+    Attributes:
+        name: The item's own, else its place.
+        number: Its place in the exchange.
+    """
+
+    name: str
+    item: Any
+    entry: Entry
+    number: int
+
+
+@dataclass(slots=True)
+class Reader:
+    """Makes exchanges of messages, and items of exchanges that come newest first.
+
+    Attributes:
+        foreign: Makes items of an exchange of another writer.
+        may_lack: Whether an item whose parts are missing is left out, rather than the history refused.
+    """
+
+    kind: str
+    foreign: Callable[[Texts], list[Any]] = lambda _: []
+    may_lack: bool = False
+    _open: list[Message] = field(default_factory=list)
+    _retracted: set[str] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)
+    _parts: dict[str, dict[int, str]] = field(default_factory=dict)
+    # Of the form of older versions: how many of the items still to come are taken back.
+    _count: int = 0
+
+    def feed(self, message: Message) -> list[Entry]:
+        """Take the next message, in either order; return the exchanges that it shows to be complete."""
+        done = []
+        if self._open and (message.exchange_id is None or message.exchange_id != self._open[0].exchange_id):
+            done += self.end()
+        self._open.append(message)
+        if len(self._open) == len(_SIDES):
+            done += self.end()
+        return done
+
+    def end(self) -> list[Entry]:
+        """Return the last exchange, if a side of it is still there."""
+        sides, self._open = self._open, []
+        if not sides:
+            return []
+        user, assistant = (next((each for each in sides if each.role == role), None) for role in _SIDES)
+        texts = Texts(user.content if user else "", assistant.content if assistant else "")
+        kept = user.metadata.get(self.kind) if user is not None and user.metadata else None
+        return [Entry(sides[0].exchange_id, texts, kept if isinstance(kept, dict) else None, sides[0].created_at)]
+
+    def left_of(self, entry: Entry) -> list[Found]:
+        """Return those of an entry's items that were not taken back, newest first.
+
+        Raises:
+            HistoryDegraded: Parts of an item are missing.
+        """
+        if entry.kept is not None:
+            self._heed(entry.kept)
+        items = self.foreign(entry.texts) if entry.kept is None else entry.items()
+        names = (entry.kept or {}).get(IDS) or [f"{entry.exchange_id}:{number}" for number in range(len(items))]
+        left = []
+        for number, (name, item) in reversed(list(enumerate(zip(names, items, strict=True)))):
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            if name in self._retracted:
+                continue
+            if self._count:
+                self._count -= 1
+                continue
+            if not self._is_in_parts(item):
+                left.append(Found(name, item, entry, number))
+            elif (found := self._whole(item)) is not None:
+                left.append(Found(name, found, entry, number))
+        return left
+
+    def _heed(self, kept: dict[str, Any]) -> None:
+        if isinstance(part := kept.get(PART), list):
+            name, number, text = part
+            self._parts.setdefault(name, {})[number] = text
+        retracted = kept.get(RETRACTED, [])
+        if isinstance(retracted, list):
+            self._retracted |= set(retracted)
+        else:
+            self._count += int(retracted)
+
+    def _is_in_parts(self, item: Any) -> bool:
+        return isinstance(item, dict) and PARTS in item
+
+    def _whole(self, item: dict[str, Any]) -> Any | None:
+        name, count = item[PARTS]
+        parts = self._parts.pop(name, {})
+        if len(parts) == count:
+            return joined_parts([parts[number] for number in range(count)])
+        if self.may_lack:
+            return None
+        raise HistoryDegraded(["postgres"])
+
+
+def require_whole(degraded: Sequence[str], *, allow_degraded: bool) -> None:
+    """Check what a page says of layers that did not answer.
+
+    Without PostgreSQL the API answers only with what it knows to be whole. Without Redis it answers with what
+    PostgreSQL has: all but what is not drained yet. Without both, or where exchanges are known to wait in the queue,
+    the newest ones may be missing.
+
+    Raises:
+        HistoryDegraded: The page may lack messages.
+    """
+    missing = set(degraded)
+    if missing <= {"redis"} or missing <= {"postgres"} or allow_degraded:
+        return
+    raise HistoryDegraded(degraded)

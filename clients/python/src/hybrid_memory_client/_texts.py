@@ -1,0 +1,93 @@
+"""What an item says to other readers, and how it refers to that rather than having it twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+_SHORT: Final = 40
+_MOST_STEP_TEXT: Final = 200
+REFERENCE: Final = "$exchange"
+PARTS: Final = "$parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A tool call or its result, as every reader of the thread may show it."""
+
+    type: str
+    id: str
+    name: str = ""
+    text: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return what is kept of it; a long text by its beginning."""
+        shown = {"type": self.type, "id": self.id, "name": self.name, "text": self.text[:_MOST_STEP_TEXT]}
+        return {key: value for key, value in shown.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What other readers of the thread see of an exchange, or of an item; '' for a side that says nothing.
+
+    Attributes:
+        steps: Tool calls and results.
+        is_prompt: Whether a turn begins here: the user said it, in words or not.
+    """
+
+    user: str = ""
+    assistant: str = ""
+    steps: tuple[Step, ...] = ()
+    is_prompt: bool = False
+
+    @property
+    def begins(self) -> bool:
+        """Whether a turn begins here."""
+        return self.is_prompt or bool(self.user)
+
+
+def restored(value: Any, texts: Texts) -> Any:
+    """Return an item with the exchange's texts in the places that refer to them."""
+    if isinstance(value, list):
+        return [restored(each, texts) for each in value]
+    if isinstance(value, dict):
+        if REFERENCE in value:
+            return _referred(value[REFERENCE], texts)
+        return {key: restored(each, texts) for key, each in value.items()}
+    return value
+
+
+def reserved(value: Any) -> str | None:
+    """Return a key of an item that has a meaning of its own here, or None."""
+    if isinstance(value, dict):
+        found = next((key for key in (REFERENCE, PARTS) if key in value), None)
+        return found or next((key for each in value.values() if (key := reserved(each))), None)
+    return next((key for each in value if (key := reserved(each))), None) if isinstance(value, list) else None
+
+
+def referring(value: Any, texts: Texts) -> Any:
+    """Return an item that refers to the exchange's texts where it has a long text of theirs."""
+    if isinstance(value, str) and len(value) > _SHORT:
+        for side, text in (("user", texts.user), ("assistant", texts.assistant)):
+            start = text.find(value)
+            if start == 0 and len(value) == len(text):
+                return {REFERENCE: side}
+            if start >= 0:
+                return {REFERENCE: [side, start, start + len(value)]}
+        return value
+    if isinstance(value, list):
+        return [referring(each, texts) for each in value]
+    if isinstance(value, dict):
+        return {key: referring(each, texts) for key, each in value.items()}
+    return value
+
+
+def _referred(reference: Any, texts: Texts) -> str:
+    if isinstance(reference, list):
+        side, start, end = reference
+        return _side(side, texts)[start:end]
+    return _side(reference, texts)
+
+
+def _side(side: str, texts: Texts) -> str:
+    return texts.user if side == "user" else texts.assistant
