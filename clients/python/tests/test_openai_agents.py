@@ -206,7 +206,7 @@ def test_what_others_have_written_comes_as_messages(
 
 
 def test_large_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """Many go into several exchanges; a long message is kept once; what JSON cannot hold is refused, and nothing kept."""
+    """Many go into several exchanges; a long message is kept once; what is no JSON is refused, and nothing kept."""
 
     async def check() -> None:
         async with async_client as memory:

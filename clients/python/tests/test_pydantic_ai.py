@@ -77,7 +77,7 @@ def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
         history.save([ModelRequest(parts=[ToolReturnPart("t", "x", "c", metadata=object())])])
     assert len(history.load()) == 2
     assert [each.content for each in client.iter_messages(thread_id)] == ["What is it?", "Noise."]
-    large = BinaryContent(bytes(range(256)) * 600, media_type="image/png")
+    large = BinaryContent(bytes(range(256)) * 600, media_type="application/pdf")
     messages.append(ModelRequest(parts=[UserPromptPart(["And this?", large])]))
     history.save(messages[2:])
     assert history.load() == messages

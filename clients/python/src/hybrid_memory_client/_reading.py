@@ -107,7 +107,8 @@ class Reader:
         for number, (name, item) in reversed(list(enumerate(zip(names, items, strict=True)))):
             if name in self._seen:
                 continue
-            self._seen.add(name)
+            if entry.exchange_id is not None:
+                self._seen.add(name)
             if name in self._retracted:
                 continue
             if self._count:
