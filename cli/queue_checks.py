@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
     from shared.stores.queue_admin import QueueAdmin
     from shared.stores.queue_settings import EventSource, QueueSetup
 
-# AWS's advice for what drains a queue by batches.
-_FEWEST_RECEIVES: Final = 5
+# The most there is: a message that waits for PostgreSQL uses them up, some forty an hour.
+_FEWEST_RECEIVES: Final = 1_000
 _TIMES_THE_TIMEOUT: Final = 6
 
 
@@ -47,7 +47,7 @@ def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
         advice = "Set the exchange queue's redrive policy to the dead-letter queue; the template does."
         yield Finding("redrive policy", "fault", f"What is received too often goes {goes}, not to {there.arn}.", advice)
     elif (setup.max_receives or 0) < _FEWEST_RECEIVES:
-        advice = f"Set maxReceiveCount to {_FEWEST_RECEIVES} or more: a throttled function uses receives up, too."
+        advice = f"Set maxReceiveCount to {_FEWEST_RECEIVES}: what waits for PostgreSQL is received again and again."
         yield Finding("redrive policy", "warning", f"After {setup.max_receives} receives.", advice)
     else:
         yield Finding("redrive policy", "ok", f"After {setup.max_receives} receives, to the dead-letter queue.")

@@ -21,6 +21,24 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so,
         self.layer = layer
 
 
+class StoreBusy(StoreUnavailable):
+    """A layer that answers, but ended this before it was done: too slow, or another transaction was in the way."""
+
+
+class StatementRefused(StoreUnavailable):
+    """PostgreSQL refuses a statement, be it for a row in it or for something that concerns every row.
+
+    Attributes:
+        detail: Its SQLSTATE and message, without the data.
+        is_about_a_row: Whether its SQLSTATE is one of those that a trigger, a check or a row's value causes.
+    """
+
+    def __init__(self, detail: str, *, is_about_a_row: bool) -> None:
+        super().__init__("postgres", detail)
+        self.detail = detail
+        self.is_about_a_row = is_about_a_row
+
+
 class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for a message that can never be stored
     """A queue message, or data in it, that can never be stored.
 

@@ -67,13 +67,15 @@ class DatabaseSettings(BaseSettings):
 
     With `auth` iam the password is a token that is signed, for each new connection, for the URL's host, port and user.
 
-    `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s.
+    `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s. The
+    drain has `drain_timeout_ms` instead, because its statements hold up to a thousand exchanges.
     """
 
     model_config = _config("DATABASE__")
 
     url: str = "postgresql://memory:memory@localhost:5432/memory"
     timeout_ms: int = Field(default=2_000, ge=100, le=60_000)
+    drain_timeout_ms: int = Field(default=4_000, ge=100, le=10_000)
     auth: Auth = "password"
 
     @field_validator("url")

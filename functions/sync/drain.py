@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from functions.sync.batch_store import BatchStore, read_exchange
+from functions.sync.cache_update import CacheUpdate
 from shared.errors import InvalidRecord, StoreUnavailable
-from shared.ids import is_time_ordered, milliseconds_of
+from shared.ids import milliseconds_of
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, StoreResult
 
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
 _MOST_BACKOFF: Final = 60
-# The queue's redrive policy gives up on a message after ten receives. A record that is only waiting for PostgreSQL
-# gets a fresh copy before that, so that no outage, however long, sends a good record to the dead-letter queue.
-_RENEW_AT: Final = 8
-_MOST_AHEAD: Final = 86_400.0
+# The queue gives a message up after a thousand receives, the most that SQS counts to. After some three and a half hours
+# of an outage they are spent more slowly, so that they outlast the four days for which the queue keeps a message.
+_LONG_OUTAGE_AT: Final = 240
+_LONG_BACKOFF: Final = 600
+# Batches that failed together come back one after another.
+_LEAST_JITTER: Final = 0.8
+# An order key further ahead than this comes from no clock: it would stand at its thread's end for ever.
+_MOST_AHEAD: Final = 366 * 86_400.0
+# How long transactions are begun for, where the function's own time is not known.
+_SECONDS: Final = 8.0
 
 
 # Its sender was told that there is no such thread: it lost a race that could not be told before the queue had taken it.
@@ -30,13 +40,17 @@ NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another use
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as the event source mapping hands it over."""
+    """A message as the event source mapping hands it over.
+
+    Attributes:
+        sent_at: Unix seconds by the clock of SQS.
+    """
 
     message_id: str
     receipt_handle: str
     body: str
     receive_count: int
-    exchange: Exchange | None = None
+    sent_at: float = 0.0
 
     @classmethod
     def from_record(cls, record: object) -> Received:
@@ -53,7 +67,8 @@ class Received:
             message_id=fields["messageId"],
             receipt_handle=fields["receiptHandle"],
             body=fields["body"],
-            receive_count=_receive_count(fields.get("attributes")),
+            receive_count=_attribute(fields, "ApproximateReceiveCount", 4) or 1,
+            sent_at=_attribute(fields, "SentTimestamp", 15) / 1000,
         )
 
     @classmethod
@@ -64,10 +79,11 @@ class Received:
         return cls(name if isinstance(name, str) and name else "-", "", json.dumps(record, default=repr), 1)
 
 
-def _receive_count(attributes: object) -> int:
-    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
-    # Its digits only: the number is an exponent later.
-    return int(count) if isinstance(count, str) and re.fullmatch("[0-9]{1,4}", count) else 1
+def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:
+    attributes = fields.get("attributes")
+    value = attributes.get(name) if isinstance(attributes, Mapping) else None
+    # Its digits only, and few: the number is an exponent later.
+    return int(value) if isinstance(value, str) and re.fullmatch(f"[0-9]{{1,{digits}}}", value) else 0
 
 
 class DrainedQueue(Protocol):
@@ -75,10 +91,6 @@ class DrainedQueue(Protocol):
 
     def dead_letter(self, message: Received, reason: str, detail: str) -> None:
         """Put a message on the dead-letter queue, with the reason as attributes."""
-        ...
-
-    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
-        """Put fresh copies on the queue; return those that could not be."""
         ...
 
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
@@ -104,66 +116,62 @@ class Outcome:
     newest: Exchange | None = None
 
 
-def _current(exchange: Exchange) -> Exchange:
-    """Return the exchange.
-
-    Raises:
-        InvalidRecord: It sorts after all that its thread will be told for a day and more.
-    """
-    if milliseconds_of(exchange.order) / 1000 > time.time() + _MOST_AHEAD:
-        raise InvalidRecord("invalid_field", "exchange_id or created_at is from the future")
-    return exchange
-
-
 class Drain:
     """Moves exchanges from the queue into L2, and tells L1."""
 
-    def __init__(self, archive: Archive, cache: Cache, queue: DrainedQueue) -> None:
-        self._archive = archive
-        self._cache = cache
+    def __init__(
+        self,
+        archive: Archive,
+        cache: Cache,
+        queue: DrainedQueue,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = BatchStore(archive)
+        self._update = CacheUpdate(archive, cache)
         self._queue = queue
+        self._random = random
 
-    def run(self, records: Sequence[object]) -> Outcome:
-        """Store what can be stored, and say what stays on the queue."""
+    def run(self, records: Sequence[object], seconds: float = _SECONDS) -> Outcome:
+        """Store what can be stored, and say what stays on the queue; begin no transaction after `seconds`."""
         outcome = Outcome()
         good: list[tuple[Received, Exchange]] = []
+        dead: list[tuple[Received, InvalidRecord]] = []
         for record in records:
             try:
                 message = Received.from_record(record)
             except InvalidRecord as error:
-                self._bury(Received.unreadable(record), error, outcome)
+                dead.append((Received.unreadable(record), error))
                 continue
             try:
-                good.append((message, _current(Exchange.from_wire(message.body))))
+                good.append((message, _read(message)))
             except InvalidRecord as error:
-                self._bury(message, error, outcome)
-        self._store(good, outcome)
+                dead.append((message, error))
+        # The good ones first: what cannot be stored waits for nobody.
+        dead += self._drain(good, outcome, seconds)
+        self._dead_letter(dead, outcome)
         return outcome
 
-    def _store(self, batch: Sequence[tuple[Received, Exchange]], outcome: Outcome) -> None:
-        """Store a batch in one transaction; if the data of one is refused, halve until it stands alone."""
+    def _drain(
+        self, batch: Sequence[tuple[Received, Exchange]], outcome: Outcome, seconds: float
+    ) -> list[tuple[Received, InvalidRecord]]:
+        """Store a batch; return what can never be stored, and why."""
         if not batch:
-            return
-        try:
-            result = self._archive.store([exchange for _, exchange in batch])
-        except StoreUnavailable:
-            self._wait(batch, outcome)
-        except InvalidRecord as error:
-            if len(batch) == 1:
-                self._bury(batch[0][0], error, outcome)
-                return
-            middle = len(batch) // 2
-            self._store(batch[:middle], outcome)
-            self._store(batch[middle:], outcome)
-        else:
-            self._count(result, outcome)
-            refused = {id(exchange) for exchange in result.foreign}
-            for message, exchange in batch:
-                if id(exchange) in refused:
-                    self._bury(message, NOT_THE_OWNER, outcome)
-            if not self._tell_cache(result, outcome):
-                # Stored, but nobody would tell L1: it comes again, and is then a duplicate that is told.
-                self._wait([each for each in batch if id(each[1]) not in refused], outcome)
+            return []
+        message_of = {id(exchange): message for message, exchange in batch}
+        drained = self._store.store([exchange for _, exchange in batch], seconds)
+        result = drained.united()
+        refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.foreign)]
+        waiting = drained.waiting
+        self._count(result, outcome)
+        if drained.stored:
+            is_told, is_certain = self._update.merge(result)
+            outcome.is_cache_behind = not is_told
+            if not is_certain:
+                # Stored, but L1 would not learn of it: it comes again, and L1 learns of the duplicate.
+                others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
+                waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
+        self._wait([message_of[id(exchange)] for exchange in waiting], outcome)
+        return [(message_of[id(exchange)], error) for exchange, error in refused]
 
     def _count(self, result: StoreResult, outcome: Outcome) -> None:
         outcome.stored += result.stored
@@ -173,65 +181,59 @@ class Drain:
             if outcome.newest is None or exchange.created_at > outcome.newest.created_at:
                 outcome.newest = exchange
 
-    def _tell_cache(self, result: StoreResult, outcome: Outcome) -> bool:
-        """Merge what is now in L2 into the lists that L1 has, or have it done later; return whether that is certain."""
-        try:
-            self._cache.merge_stored(result.effective)
-            self._look_again(result)
-        except StoreUnavailable as error:
-            outcome.is_cache_behind = True
-            _logger.warning("redis was not told of a drained batch", extra={"error": str(error)})
-            return self._note_repairs({exchange.thread_id for exchange in result.effective})
-        return True
+    def _dead_letter(self, dead: Sequence[tuple[Received, InvalidRecord]], outcome: Outcome) -> None:
+        is_away = False
+        for message, error in dead:
+            try:
+                if not is_away:
+                    self._queue.dead_letter(message, error.reason, error.detail)
+            except StoreUnavailable:
+                # The rest of them need not find that out, each by its own timeout.
+                is_away = True
+            if is_away:
+                # Still on the queue, and it comes back: its redrive policy is the second way to the same place.
+                outcome.failed.append(message.message_id)
+                continue
+            outcome.dead[error.reason] = outcome.dead.get(error.reason, 0) + 1
+            _logger.error(
+                "message sent to the dead-letter queue",
+                extra={"message_id": message.message_id, "reason": error.reason},
+            )
 
-    def _look_again(self, result: StoreResult) -> None:
-        """Have lists compared with L2 into which a repetition may have come at another place than its first has.
-
-        Only an exchange named by another id than a version 7 has its place by the time of its acceptance; the window
-        may have lost an exchange to it.
-        """
-        moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
-        if result.duplicates and moved:
-            self._note_repairs(moved)
-
-    def _note_repairs(self, thread_ids: set[str]) -> bool:
-        """Have the lists compared with L2 once L1 is back; return whether that was noted."""
-        try:
-            self._archive.note_repairs("thread", sorted(thread_ids))
-        except StoreUnavailable as error:
-            _logger.warning("lists in redis are behind, and postgres cannot note it", extra={"error": str(error)})
-            return False
-        return True
-
-    def _bury(self, message: Received, error: InvalidRecord, outcome: Outcome) -> None:
-        try:
-            self._queue.dead_letter(message, error.reason, error.detail)
-        except StoreUnavailable:
-            # Still on the queue, and it comes back: its redrive policy is the second way to the same place.
-            outcome.failed.append(message.message_id)
-            return
-        outcome.dead[error.reason] = outcome.dead.get(error.reason, 0) + 1
-        _logger.error(
-            "message sent to the dead-letter queue", extra={"message_id": message.message_id, "reason": error.reason}
-        )
-
-    def _wait(self, batch: Sequence[tuple[Received, Exchange]], outcome: Outcome) -> None:
-        """Leave a batch on the queue until PostgreSQL may be back, without using up its receives."""
-        waiting = [message for message, _ in batch]
-        worn = [message for message in waiting if message.receive_count >= _RENEW_AT]
-        try:
-            not_renewed = self._queue.renew(worn, _MOST_BACKOFF) if worn else []
-        except StoreUnavailable:
-            not_renewed = worn
-        stay = [message for message in waiting if message.receive_count < _RENEW_AT] + not_renewed
-        outcome.failed.extend(message.message_id for message in stay)
+    def _wait(self, waiting: Sequence[Received], outcome: Outcome) -> None:
+        """Leave messages on the queue until PostgreSQL may be back, for longer and longer."""
+        outcome.failed.extend(message.message_id for message in waiting)
+        # The same for all: what waits together comes back together, as one batch.
+        jitter = _LEAST_JITTER + (1 - _LEAST_JITTER) * self._random()
         by_delay: dict[int, list[Received]] = {}
-        for message in stay:
-            delay = min(_MOST_BACKOFF, _FIRST_BACKOFF * 2 ** max(0, message.receive_count - 1))
-            by_delay.setdefault(delay, []).append(message)
+        for message in waiting:
+            by_delay.setdefault(math.ceil(backoff(message.receive_count) * jitter), []).append(message)
         for delay, messages in by_delay.items():
             try:
                 self._queue.postpone(messages, delay)
             except StoreUnavailable as error:
                 # They come back when their visibility timeout ends instead.
                 _logger.warning("messages keep their visibility timeout", extra={"error": str(error)})
+                return
+
+
+def backoff(receives: int) -> int:
+    """Return for how many seconds, at most, a message waits that was received so often."""
+    if receives > _LONG_OUTAGE_AT:
+        return _LONG_BACKOFF
+    return min(_MOST_BACKOFF, _FIRST_BACKOFF << min(10, max(0, receives - 1)))
+
+
+def _read(message: Received) -> Exchange:
+    """Return the message's exchange.
+
+    The clock of whoever made its id may have been days ahead; of what was accepted so, nothing is lost. It is compared
+    with the clock of SQS too, because this one may be behind.
+
+    Raises:
+        InvalidRecord: It can never be stored.
+    """
+    exchange = read_exchange(message.body)
+    if milliseconds_of(exchange.order) / 1000 > max(time.time(), message.sent_at) + _MOST_AHEAD:
+        raise InvalidRecord("invalid_field", "exchange_id or created_at is from a far future")
+    return exchange

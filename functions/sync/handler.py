@@ -17,30 +17,42 @@ from shared.logs import function_logger
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_session import Limits
 from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 
 _NAMESPACE: Final = "HybridMemory"
+# What an invocation keeps for itself after its last transaction: to tell Redis, and to hide up to a thousand messages.
+_RESERVE_SECONDS: Final = 3.0
 logger = function_logger()
 metrics = Metrics(namespace=_NAMESPACE)
 
 
-def compose() -> tuple[Drain, Sweep]:
+def compose() -> tuple[Drain, Sweep, float]:
     """Read the settings and put the function together; nothing connects yet.
+
+    Returns the drain, the sweep, and how many seconds before its end an invocation may begin its last transaction.
 
     Raises:
         SettingsError: A setting cannot work.
     """
     memory_settings = load(MemorySettings)
-    postgres = PostgresConnection(load(DatabaseSettings))
+    database = load(DatabaseSettings)
+    timeout = database.drain_timeout_ms / 1000
+    # Slow is not away: the drain asks for less then, and a server at its limit needs longer to say that it is back.
+    postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, is_late_an_outage=False))
     archive = PostgresArchive(postgres)
     cache = RedisCache(RedisConnection(load(RedisSettings)), memory_settings)
     queues = SqsQueues(load(SyncSettings))
     sweep = Sweep(archive, cache, memory_settings.max_thread_messages, bury=queues.bury)
-    return Drain(archive, cache, queues), sweep
+    return Drain(archive, cache, queues), sweep, timeout + _RESERVE_SECONDS
 
 
-drain, sweep = compose()
+drain, sweep, last_seconds = compose()
+
+
+def _seconds(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000 - last_seconds
 
 
 def _measure(outcome: Outcome) -> None:
@@ -60,13 +72,13 @@ def _measure(outcome: Outcome) -> None:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; or, on schedule, sweep."""
     if not isinstance(event, dict) or not (isinstance(event.get("Records"), list) or _is_scheduled(event)):
         raise TypeError("an event has either Records, a list, or is the schedule's (or empty)")
     if "Records" not in event:
-        return _sweep()
-    outcome = drain.run(event["Records"])
+        return _sweep(_seconds(context))
+    outcome = drain.run(event["Records"], _seconds(context))
     _measure(outcome)
     logger.info(
         "batch drained",
@@ -86,8 +98,8 @@ def _is_scheduled(event: dict[str, Any]) -> bool:
     return "Records" not in event and (not event or event.get("source") == "aws.events")
 
 
-def _sweep() -> dict[str, Any]:
-    swept = sweep.run()
+def _sweep(seconds: float) -> dict[str, Any]:
+    swept = sweep.run(seconds)
     metrics.add_metric("Sweeps", MetricUnit.Count, 1)
     metrics.add_metric("OutboxDrained", MetricUnit.Count, swept.stored)
     metrics.add_metric("CacheRepaired", MetricUnit.Count, swept.repaired)

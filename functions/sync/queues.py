@@ -1,4 +1,4 @@
-"""The drain's side of the queues: dead letters, fresh copies, and patience."""
+"""The drain's side of the queues: dead letters, and patience."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
 
 _BATCH: Final = 10
-_BATCH_BYTES: Final = 1_000_000
 # SQS refuses an attribute with a control character, and a long one makes a message that fits the queue too large.
 _MOST_DETAIL: Final = 200
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -52,25 +51,6 @@ class SqsQueues:
         given: Any = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=given))
 
-    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
-        """Put fresh copies on the queue, visible after `delay_seconds`; return those that could not be."""
-        failed: list[Received] = []
-        for batch in _batches(messages, _BATCH_BYTES):
-            entries: Any = [
-                {"Id": str(place), "MessageBody": message.body, "DelaySeconds": delay_seconds}
-                for place, message in enumerate(batch)
-            ]
-            try:
-                answer = self._send_batch(entries)
-            except StoreUnavailable:
-                failed.extend(batch)
-            else:
-                failed.extend(batch[int(entry["Id"])] for entry in answer.get("Failed", []))
-        return failed
-
-    def _send_batch(self, entries: Any) -> Any:
-        return _ask(lambda: self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries))
-
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
         """Hide messages for `seconds` from now."""
         for batch in _batches(messages):
@@ -92,19 +72,10 @@ def _ask(call: Callable[[], _T]) -> _T:
         raise StoreUnavailable("queue", type(error).__name__) from error
 
 
-def _batches(messages: Sequence[Received], most_bytes: int | None = None) -> Iterator[Sequence[Received]]:
-    """Return the messages in runs that SQS takes at once: at most ten, and of `most_bytes` in total."""
-    batch: list[Received] = []
-    size = 0
-    for message in messages:
-        length = len(message.body.encode()) if most_bytes else 0
-        if batch and (len(batch) == _BATCH or (most_bytes is not None and size + length > most_bytes)):
-            yield batch
-            batch, size = [], 0
-        batch.append(message)
-        size += length
-    if batch:
-        yield batch
+def _batches(messages: Sequence[Received]) -> Iterator[Sequence[Received]]:
+    """Return the messages in runs of as many as SQS takes at once."""
+    for start in range(0, len(messages), _BATCH):
+        yield messages[start : start + _BATCH]
 
 
 def _printable(text: str) -> str:

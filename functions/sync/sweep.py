@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from functions.sync.batch_store import BatchStore, read_exchange
+from functions.sync.cache_update import CacheUpdate
 from functions.sync.drain import NOT_THE_OWNER
 from functions.sync.housekeeping import Housekeeping
-from shared.errors import InvalidRecord, StoreUnavailable
+from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, Repair
 
@@ -59,6 +61,8 @@ class Sweep:
         window: int,
         bury: Callable[[str, InvalidRecord], None],
     ) -> None:
+        self._store = BatchStore(archive)
+        self._update = CacheUpdate(archive, cache)
         self._archive = archive
         self._cache = cache
         self._window = window
@@ -112,46 +116,62 @@ class Sweep:
             bodies = self._cache.outbox(_OUTBOX_BATCH)
             if not bodies:
                 return
-            good: list[Exchange] = []
-            for body in bodies:
-                try:
-                    good.append(Exchange.from_wire(body))
-                except InvalidRecord as error:
-                    self._bury(body, error)
-                    swept.refused += 1
-            self._store(good, swept)
+            kept = self._drain(bodies, swept)
+            done = list(bodies)
+            for body in kept:
+                done.remove(body)
             # Last, so that a sweep that dies before leaves them for the next one, which stores none of them twice.
-            self._cache.remove_from_outbox(bodies)
-            if time.monotonic() > self._latest:
+            self._cache.remove_from_outbox(done)
+            if not done or time.monotonic() > self._latest:
                 return
 
-    def _store(self, exchanges: Sequence[Exchange], swept: Swept) -> None:
-        """Store a batch; if the data of one is refused, halve until it stands alone."""
-        if not exchanges:
-            return
-        try:
-            result = self._archive.store(exchanges)
-        except InvalidRecord as error:
-            if len(exchanges) == 1:
-                self._bury(exchanges[0].to_wire(), error)
-                swept.refused += 1
-                return
-            middle = len(exchanges) // 2
-            self._store(exchanges[:middle], swept)
-            self._store(exchanges[middle:], swept)
-            return
+    def _drain(self, bodies: Sequence[str], swept: Swept) -> list[str]:
+        """Store what can be stored, the good ones first; return what has to stay in the outbox."""
+        good: list[Exchange] = []
+        body_of: dict[int, str] = {}
+        dead: list[tuple[str, InvalidRecord]] = []
+        for body in bodies:
+            try:
+                good.append(read_exchange(body))
+                body_of[id(good[-1])] = body
+            except InvalidRecord as error:
+                dead.append((body, error))
+        drained = self._store.store(good, self._latest - time.monotonic())
+        result = drained.united()
+        refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.foreign)]
+        waiting = drained.waiting
         swept.stored += result.stored
-        for exchange in result.foreign:
-            self._bury(exchange.to_wire(), NOT_THE_OWNER)
+        if waiting:
+            swept.skipped.append("postgres")
+        if drained.stored and not self._update.merge(result)[1]:
+            others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
+            waiting = [*waiting, *(exchange for exchange in good if id(exchange) not in others)]
+        dead += [(body_of[id(exchange)], error) for exchange, error in refused]
+        return [body_of[id(exchange)] for exchange in waiting] + self._dead_letter(dead, swept)
+
+    def _dead_letter(self, dead: Sequence[tuple[str, InvalidRecord]], swept: Swept) -> list[str]:
+        """Put bodies on the dead-letter queue; return those that it did not take."""
+        for done, (body, error) in enumerate(dead):
+            try:
+                self._bury(body, error)
+            except StoreUnavailable as away:
+                swept.skipped.append(away.layer)
+                return [body for body, _ in dead[done:]]
             swept.refused += 1
-        self._cache.merge_stored(result.effective)
+        return []
 
     def _remove_deleted(self, swept: Swept) -> None:
         swept.removed = self._archive.remove_deleted()
 
     def _repair(self, swept: Swept) -> None:
         for repair in self._archive.repairs(_REPAIRS):
-            self._repair_one(repair)
+            try:
+                self._repair_one(repair)
+            except (StoreBusy, StatementRefused) as error:
+                # This thread's, so that it does not keep the others from being repaired.
+                swept.skipped.append(error.layer)
+                _logger.warning("a repair left for the next sweep", extra={"error": str(error)})
+                continue
             self._archive.repaired(repair)
             swept.repaired += 1
             if time.monotonic() > self._latest:

@@ -287,7 +287,21 @@ class Archive(Protocol):
 
         Raises:
             InvalidRecord: PostgreSQL refuses the data (of one of them).
+            StatementRefused: PostgreSQL refuses it for another reason, of one of them or of all.
+            StoreBusy: It took too long.
         """
+        ...
+
+    def try_store(self) -> None:
+        """Store a made-up exchange and take it back, which shows whether a refusal is the record's fault.
+
+        Raises:
+            StoreUnavailable: PostgreSQL does not take it either.
+        """
+        ...
+
+    def clock(self) -> float:
+        """Return the Unix seconds of L2's clock."""
         ...
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:

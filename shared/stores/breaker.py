@@ -21,18 +21,21 @@ class CircuitBreaker:
     own, with a connection of its own, and gives it `grace` seconds: a healthy store answers within that, so the first
     request after a recovery already uses it; a store that still hangs costs the request only the grace.
 
+    It is closed only by what had failed: the probe asks for the same kind of thing as the call that failed. A call that
+    can be made again, whatever came of it, is its own probe; else the store's own has to ask for as much.
+
     Args:
         layer: The store's name in `degraded`.
-        probe: Raises if the store does not answer; bounded by the store's own timeout.
+        probe: Raises if the store does not do its work; bounded by the store's own timeout.
         probe_interval: Seconds between the starts of two probes.
         grace: Seconds a request waits for a probe it started.
     """
 
     def __init__(
-        self, layer: str, probe: Callable[[], None], *, probe_interval: float = 0.2, grace: float = 0.02
+        self, layer: str, probe: Callable[[], object], *, probe_interval: float = 0.2, grace: float = 0.02
     ) -> None:
         self.layer = layer
-        self._probe = probe
+        self._default_probe = self._probe = probe
         self._interval = probe_interval
         self._grace = grace
         self._lock = threading.Lock()
@@ -47,8 +50,12 @@ class CircuitBreaker:
         return self._open
 
     @contextmanager
-    def guard(self, failures: tuple[type[Exception], ...]) -> Iterator[None]:
+    def guard(self, failures: tuple[type[Exception], ...], probe: Callable[[], object] | None = None) -> Iterator[None]:
         """Run a call to the store; any of `failures` opens the circuit.
+
+        Args:
+            failures: A `StoreUnavailable` among them is raised as it is.
+            probe: What has to work before the circuit is closed again, if this call opens it.
 
         Raises:
             StoreUnavailable: The circuit is open, or the call failed in one of the given ways.
@@ -58,12 +65,15 @@ class CircuitBreaker:
         try:
             yield
         except failures as error:
-            self._trip(error)
+            self._trip(error, probe)
+            if isinstance(error, StoreUnavailable):
+                raise
             raise StoreUnavailable(self.layer, type(error).__name__) from error
 
-    def _trip(self, error: Exception) -> None:
+    def _trip(self, error: Exception, probe: Callable[[], object] | None = None) -> None:
         with self._lock:
             if not self._open:
+                self._probe = probe or self._default_probe
                 self._open = True
                 self.outages += 1
                 # The first probe starts with the next request, not within this one.
@@ -90,4 +100,5 @@ class CircuitBreaker:
             return
         with self._lock:
             self._open = False
+            self._probe = self._default_probe
         _logger.info("circuit closed", extra={"layer": self.layer})

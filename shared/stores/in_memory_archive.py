@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -45,12 +46,15 @@ class InMemoryArchive(Twin):
     Attributes:
         healthy_for: The seconds that L2 and the sweep have been up without a gap.
         old_rows: How many rows of each table have been kept long enough.
+
+        time: Its clock, in Unix seconds.
     """
 
     layer = "postgres"
 
     def __init__(self) -> None:
         super().__init__()
+        self.time: Callable[[], float] = time.time
         self._conversations: dict[str, _Conversation] = {}
         self.owners: dict[str, str | None] = {}
         self._preferences: dict[str, dict[str, str]] = {}
@@ -170,6 +174,15 @@ class InMemoryArchive(Twin):
         """Return which of the exchanges were deleted from the thread."""
         self.begin("deleted_exchanges")
         return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
+
+    def try_store(self) -> None:
+        """Return if it takes exchanges."""
+        self.begin("try_store")
+
+    def clock(self) -> float:
+        """Return the Unix seconds of its clock."""
+        self.begin("clock")
+        return self.time()
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return what is held under the ids of these."""

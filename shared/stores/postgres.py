@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import psycopg
@@ -64,6 +64,8 @@ class PostgresArchive:
         self._connection = connection
         self._erasure = PostgresErasure(connection)
         self._purge = PostgresPurge(connection)
+        # What PostgreSQL has to do again before it counts as back: not only answer, but take an exchange.
+        connection.check = _take_and_give_back
 
     def window(self, thread_id: str, limit: int) -> Window:
         """Return the newest `limit` exchanges, and the thread's last deletion."""
@@ -84,17 +86,17 @@ class PostgresArchive:
         return next(iter(exchanges_of(thread_id, rows)), None)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store a batch, all or nothing, in two statements and one more if some were there already.
-
-        Raises:
-            InvalidRecord: PostgreSQL refuses the data (of one of them).
-        """
+        """Store a batch, all or nothing, in two statements and one more if some were there already."""
         for _ in range(_MOST_TRIES):
             try:
                 return self._connection.run(_storing(exchanges))
             except _HiddenThreadsFound as found:
                 self._erasure.detach_threads(found.thread_ids)
         raise StoreUnavailable("postgres", "the users of these threads are being deleted again and again")
+
+    def try_store(self) -> None:
+        """Store a made-up exchange and take it back."""
+        self._connection.run(_take_and_give_back)
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return what L2 holds under the ids of these."""
@@ -380,6 +382,12 @@ class PostgresArchive:
         rows = self._connection.run(lambda c: c.execute(_SEARCH, wanted).fetchall(), is_one_statement=True)
         return [SearchHit(**row) for row in rows]
 
+    def clock(self) -> float:
+        """Return the Unix seconds of PostgreSQL's clock."""
+        statement = b"select extract(epoch from clock_timestamp())::float8 as seconds"
+        row = self._connection.run(lambda c: c.execute(statement).fetchone(), is_one_statement=True)
+        return float(row["seconds"]) if row else 0.0
+
     def ping(self) -> None:
         """Return if it answers."""
         self._connection.run(lambda c: c.execute("select 1"), is_one_statement=True)
@@ -413,6 +421,14 @@ def _storing(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResu
         )
 
     return work
+
+
+def _take_and_give_back(connection: _Connection) -> None:
+    """Store an exchange that uses every column and table that one can use, and roll it back."""
+    now = datetime.now(UTC)
+    made_up = Exchange(uuid4(), f"trial:{uuid4()}", "trial", "question", "answer", now, ("document",), "{}")
+    with connection.transaction(force_rollback=True):
+        _storing([made_up])(connection)
 
 
 def _record(number: int, exchange: Exchange) -> dict[str, Any]:

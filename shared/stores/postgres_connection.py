@@ -1,4 +1,4 @@
-"""One PostgreSQL connection a process: made at first use, bounded in time, made anew when it died."""
+"""One PostgreSQL connection a process: made at first use, bounded in time, made anew when it died or led elsewhere."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import Params, PQGen
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
-from shared.errors import InvalidRecord, StoreUnavailable
+from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.settings import DatabaseSettings
 from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
+from shared.stores.postgres_session import Limits, Meaning, describe, is_about_a_row, meaning_of, prepare
 
 _logger = logging.getLogger(__name__)
-_OUTAGES: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 _PORT: Final = 5432
 _RV = TypeVar("_RV")
 _T = TypeVar("_T")
+_Work = Callable[[psycopg.Connection[DictRow]], _T]
 
 
 def sql(name: str) -> bytes:
@@ -44,21 +46,87 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
     return roots | {"password": database_token(host, port, user)}
 
 
+class _Away(StoreUnavailable):
+    """No PostgreSQL, or none that takes writes: the next calls skip it."""
+
+
+class _Late(StoreBusy):
+    """Too slow, so that the next calls skip it."""
+
+
+class _Elsewhere(Exception):  # noqa: N818 - named for what is so; never leaves this module
+    """The connection leads to a server that takes no writes."""
+
+
 class _BoundedConnection(psycopg.Connection[DictRow]):
-    """Gives every statement a limit on this side: a server that hangs cannot keep a limit of its own."""
+    """Begins its transactions with what they rely on, and gives up each statement on this side, too.
+
+    PostgreSQL ends a statement first, unless it hangs and cannot.
+    """
 
     limit_seconds: float | None = None
+    beginning: tuple[bytes, bytes] = (b"", b"")
     was_given_up = False
+    is_one_statement = False
 
     def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
         try:
             return super().wait(gen, interval, self.limit_seconds if timeout is None else timeout)
         except psycopg.OperationalError:
-            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 # Given up in the middle of a statement: what still arrives would be taken for the next one's answer.
                 self.pgconn.finish()
                 self.was_given_up = True
             raise
+
+    def execute(self, query: Any, params: Params | None = None, **how: Any) -> psycopg.Cursor[DictRow]:
+        """Run a statement; where `is_one_statement`, in a transaction of its own and in one round trip."""
+        if not self.is_one_statement:
+            return super().execute(query, params, **how)
+        begin, pin = self.beginning
+        pinned: psycopg.Cursor[DictRow] | None = None
+        try:
+            with self.pipeline():
+                super().execute(begin)
+                pinned = super().execute(pin)
+                cursor = super().execute(query, params, **how)
+                super().execute("commit")
+        except psycopg.Error as error:
+            if pinned is not None and pinned.pgresult is None:
+                raise _of_a_beginning(error) from None
+            raise
+        _require_primary(pinned)
+        return cursor
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        try:
+            begun = super().execute(b";".join(self.beginning))
+        except psycopg.Error as error:
+            raise _of_a_beginning(error) from None
+        begun.nextset()
+        _require_primary(begun)
+
+    def end(self, how: str) -> None:
+        """Commit, or roll back what a failure has left open."""
+        if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().execute(how)
+
+
+def _of_a_beginning(error: psycopg.Error) -> Exception:
+    """Return what an error says where no data was sent yet: it is the fault of no record."""
+    if isinstance(error, psycopg.errors.FeatureNotSupported):
+        # A standby begins no transaction that may write.
+        return _Elsewhere()
+    if meaning_of(error) in {Meaning.ROW, Meaning.REFUSED}:
+        return StoreUnavailable("postgres", describe(error))
+    return error
+
+
+def _require_primary(pinned: psycopg.Cursor[DictRow]) -> None:
+    row = pinned.fetchone()
+    if row is None or row["is_standby"]:
+        raise _Elsewhere
 
 
 class PostgresConnection:
@@ -66,68 +134,107 @@ class PostgresConnection:
 
     Args:
         settings: Where, and how long a connection attempt and a statement may take, each.
+        limits: How long in place of the settings' `timeout_ms`.
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, limits: Limits | None = None) -> None:
         self._settings = settings
+        self._limits = limits or Limits(settings.timeout_ms / 1000)
         self._connection: _BoundedConnection | None = None
-        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=1.0, grace=0.25)
+        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=1.0, grace=self._limits.grace)
+        self.check: _Work[object] = lambda connection: connection.execute("select 1")
+        """What shows, in a transaction that is rolled back, that PostgreSQL does its work again."""
 
     def _connect(self) -> _BoundedConnection:
-        seconds = self._settings.timeout_ms / 1000
+        given = conninfo_to_dict(self._settings.url)
         made = _BoundedConnection.connect(
             self._settings.url,
             # The driver takes whole seconds, at least two.
-            connect_timeout=max(2, round(seconds)),
+            connect_timeout=max(2, round(self._limits.seconds)),
             autocommit=True,
             # A pooler in front (RDS Proxy, PgBouncer) hands each transaction another server connection.
             prepare_threshold=None,
             row_factory=dict_row,
+            client_encoding="utf8",
+            # Of the servers behind a name, the one that takes writes: a standby's answers are of the past.
+            target_session_attrs=given.get("target_session_attrs") or "primary",
             **signed_in(self._settings),
         )
-        made.limit_seconds = seconds
+        prepare(made)
+        made.limit_seconds = self._limits.seconds
+        made.beginning = self._limits.begin(has_schema="search_path" in str(given.get("options")))
         return made
 
     def _probe(self) -> None:
-        with self._connect() as connection:
-            connection.execute("select 1")
+        connection = self._connect()
+        try:
+            connection.begin()
+            self.check(connection)
+        except psycopg.Error as error:
+            # A refusal is an answer.
+            if connection.closed or meaning_of(error) not in {Meaning.ROW, Meaning.REFUSED}:
+                raise
+        finally:
+            # Which rolls back.
+            connection.close()
 
-    def run(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool = False) -> _T:
+    def run(self, work: _Work[_T], *, is_one_statement: bool = False) -> _T:
         """Run `work` in one transaction; once more on a new connection if the old one turns out to have died.
 
-        One statement is a transaction of its own, and spares the round trips of a beginning and an end.
+        So it is if the old one leads to a server that takes no writes any more, as after a failover behind one name.
+
+        One statement spares the round trips of a beginning and an end.
 
         `work` has to be idempotent: a connection can die after the commit and before its confirmation.
 
         Raises:
-            StoreUnavailable: No answer, or an answer that is no fault of the data.
+            StoreUnavailable: No answer, or none from a server that takes writes.
+            StoreBusy: PostgreSQL ended the statement: it took too long, or another transaction was in its way.
+            StatementRefused: PostgreSQL refuses it, for a row in it or for another reason.
             InvalidRecord: PostgreSQL refuses the data.
         """
-        with self.breaker.guard(_OUTAGES):
+        with self.breaker.guard((_Away, _Late)):
             try:
-                return self._attempt(work if is_one_statement else _in_transaction(work))
-            except (psycopg.errors.DataError, psycopg.errors.IntegrityError) as error:
-                # Without the cause, here and below: whoever logs the chain would log its detail, which quotes rows.
-                raise InvalidRecord("refused_by_postgres", _describe(error)) from None
+                try:
+                    return self._attempt(work, is_one_statement=is_one_statement)
+                except psycopg.errors.TransactionRollback:
+                    # It lost against another transaction, which is over now.
+                    return self._attempt(work, is_one_statement=is_one_statement)
+            except _Elsewhere:
+                raise _Away("postgres", "read only") from None
             except psycopg.Error as error:
-                if isinstance(error, _OUTAGES):
-                    raise
-                reason = _describe(error)
-                _logger.error("postgres refused a statement", extra={"reason": reason})  # noqa: TRY400 - see above
-                raise StoreUnavailable("postgres", reason) from None
+                # Without the cause: whoever logs the chain would log its detail, which quotes rows.
+                raise self._translated(error) from None
 
-    def _attempt(self, work: Callable[[psycopg.Connection[DictRow]], _T]) -> _T:
+    def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
         old = self._connection
         if old is not None and not old.closed:
             try:
-                return work(old)
-            except _OUTAGES:
+                return _transact(old, work, is_one_statement=is_one_statement)
+            except _Elsewhere:
+                old.close()
+            except psycopg.Error:
                 if old.was_given_up or not old.closed:
                     # It hangs, or it answered with an error of its own: another connection would fare no better.
                     raise
         self._connection = None
-        self._connection = self._connect()
-        return work(self._connection)
+        self._connection = made = self._connect()
+        return _transact(made, work, is_one_statement=is_one_statement)
+
+    def _translated(self, error: psycopg.Error) -> StoreUnavailable | InvalidRecord:
+        reason, meaning = describe(error), meaning_of(error)
+        if self._connection is not None and self._connection.was_given_up:
+            return _Late("postgres", reason)
+        if meaning is Meaning.LATE and self._limits.is_late_an_outage:
+            return _Late("postgres", reason)
+        if meaning in {Meaning.LATE, Meaning.IN_THE_WAY}:
+            return StoreBusy("postgres", reason)
+        if meaning is Meaning.ROW:
+            return InvalidRecord("refused_by_postgres", reason)
+        if meaning is Meaning.REFUSED and self._connection is not None and not self._connection.closed:
+            _logger.error("postgres refused a statement", extra={"reason": reason})
+            return StatementRefused(reason, is_about_a_row=is_about_a_row(error))
+        return _Away("postgres", reason)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -136,16 +243,26 @@ class PostgresConnection:
             self._connection = None
 
 
-def _in_transaction(
-    work: Callable[[psycopg.Connection[DictRow]], _T],
-) -> Callable[[psycopg.Connection[DictRow]], _T]:
-    def in_transaction(connection: psycopg.Connection[DictRow]) -> _T:
-        with connection.transaction():
+def _transact(connection: _BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
+    connection.is_one_statement = is_one_statement
+    try:
+        if is_one_statement:
             return work(connection)
+        connection.begin()
+        result = work(connection)
+        connection.end("commit")
+    except BaseException as error:
+        _roll_back(connection)
+        if isinstance(error, psycopg.Error) and meaning_of(error) is Meaning.ELSEWHERE:
+            raise _Elsewhere from None
+        raise
+    else:
+        return result
 
-    return in_transaction
 
-
-def _describe(error: psycopg.Error) -> str:
-    # The primary message only: the detail quotes the data.
-    return f"{error.sqlstate or type(error).__name__}: {error.diag.message_primary or ''}"[:200]
+def _roll_back(connection: _BoundedConnection) -> None:
+    try:
+        connection.end("rollback")
+    except psycopg.Error:
+        # What was raised before says what happened; a connection in an unknown state is of no more use.
+        connection.close()

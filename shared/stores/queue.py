@@ -41,7 +41,8 @@ class SqsQueue:
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._url = settings.queue_url
         self._client = client or sqs_client()
-        self.breaker = CircuitBreaker("queue", self._probe)
+        # SQS is further away than Redis: a healthy one answers within tens of milliseconds.
+        self.breaker = CircuitBreaker("queue", self._probe, grace=0.1)
 
     def _probe(self) -> None:
         self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
@@ -56,7 +57,12 @@ class SqsQueue:
         body = exchange.to_wire()
         if len(body.encode()) > _MOST_BYTES:
             raise TooLargeForQueue(f"{len(body.encode())} bytes")
-        with self.breaker.guard((BotoCoreError, ClientError)):
+
+        def again() -> object:
+            # The queue drops nothing by it: the same exchange twice is one row.
+            return self._client.send_message(QueueUrl=self._url, MessageBody=body)
+
+        with self.breaker.guard((BotoCoreError, ClientError), probe=again):
             try:
                 self._client.send_message(QueueUrl=self._url, MessageBody=body)
             except ClientError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import redis
@@ -15,6 +16,7 @@ from shared.errors import StoreUnavailable
 from shared.settings import RedisSettings
 from shared.stores.aws_tokens import cache_token
 from shared.stores.breaker import CircuitBreaker
+from shared.stores.redis_names import PROBE
 
 _logger = logging.getLogger(__name__)
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
@@ -60,7 +62,9 @@ class RedisConnection:
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
         try:
-            client.ping()
+            # As a turn does: a Redis whose writes hang while it answers reads is not back. A refusal is an answer.
+            with suppress(redis.ResponseError):
+                client.set(PROBE, b"", px=1_000)
         finally:
             client.close()
 

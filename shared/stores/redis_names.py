@@ -3,6 +3,8 @@
 from typing import Final
 
 OUTBOX: Final = "outbox:exchanges"
+# Written, for a second, to find out whether Redis takes writes again after it did not answer.
+PROBE: Final = "memory:probe"
 # When L1 was found empty, and whether the queue was seen empty since; see `CacheRead.is_new`.
 EPOCH: Final = "memory:epoch"
 # The threads whose list was begun by an exchange, with nobody knowing whether there are older ones.

@@ -38,7 +38,7 @@ _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     ),
     "SyncFunction": (
         {
-            "sqs:SendMessage": {_QUEUE, _DLQ},
+            "sqs:SendMessage": {_DLQ},
             "sqs:ChangeMessageVisibility": {_QUEUE},
             "rds-db:connect": _DATABASE,
             "elasticache:Connect": _CACHE,

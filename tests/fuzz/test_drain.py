@@ -34,10 +34,6 @@ class _Queue:
         assert detail
         self.dead.append((message.body, reason, detail))
 
-    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
-        """Do nothing of it."""
-        raise AssertionError((messages, delay_seconds))
-
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
         """Do nothing of it."""
         raise AssertionError((messages, seconds))

@@ -50,9 +50,9 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
 
 
 def _close(module: ModuleType) -> None:
-    archive = module.operations._memory.archive if hasattr(module, "operations") else module.drain._archive
+    archive = module.operations._memory.archive if hasattr(module, "operations") else module.sweep._archive
     archive._connection.close()
-    cache = module.operations._memory.cache if hasattr(module, "operations") else module.drain._cache
+    cache = module.operations._memory.cache if hasattr(module, "operations") else module.sweep._cache
     cache._connection.close()
     if hasattr(module, "loop"):
         module.loop.close()

@@ -108,7 +108,7 @@ def test_nothing_is_named(tmp_path: Path) -> None:
 def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
     """As the template has them."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
-    policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
+    policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 1000})
     live = setup.queue("live", VisibilityTimeout="90", RedrivePolicy=policy)
     setup.drained_by(live, 15, FunctionResponseTypes=["ReportBatchItemFailures"], BatchSize=10)
     assert _states(_doctor(tmp_path, 0, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)) == {}
@@ -133,7 +133,7 @@ def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
 def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
     """No event source is a fault; a redrive after few receives a warning; a queue that is not there unreachable."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
-    policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 2})
+    policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
     live = setup.queue("live", RedrivePolicy=policy)
     found = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
     assert _states(found) == {"redrive policy": "warning", "event source": "fault"}

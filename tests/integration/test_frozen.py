@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+import redis
+from botocore.exceptions import ReadTimeoutError
 
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.memory.turn import Memory
@@ -37,9 +39,9 @@ def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[
     attempts: list[str] = []
     trip = breaker._trip
 
-    def noted(error: Exception) -> None:
+    def noted(error: Exception, probe: Callable[[], object] | None = None) -> None:
         attempts.append(type(error).__name__)
-        trip(error)
+        trip(error, probe)
 
     monkeypatch.setattr(breaker, "_trip", noted)
     return attempts
@@ -172,3 +174,43 @@ def test_a_reply_that_comes_too_late_is_nobodys_answer(
     until(lambda: memory.turn("two", None).recall().degraded == [])
     assert texts(memory.turn("two", None).recall().messages) == told("two")
     assert texts(memory.turn("one", None).recall().messages) == told("one")
+
+
+def test_a_redis_that_takes_no_writes_delays_one_request(
+    process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers reads, so that only a probe that writes finds out whether it is back."""
+    memory = process()
+    _tell(memory, 0)
+    assert isinstance(memory.cache, RedisCache)
+    attempts = _attempts(memory.cache.breaker, monkeypatch)
+    with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
+        client.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+        try:
+            for number in range(1, 9):
+                assert "redis" in _tell(memory, number)
+            assert len(attempts) == 1
+        finally:
+            client.execute_command("CLIENT", "UNPAUSE")
+    until(lambda: memory.turn("t", None).recall().degraded == [])
+
+
+def test_a_queue_that_takes_no_messages_delays_one_request(
+    process: MakeProcess, real_queue: SqsQueue, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells its attributes, so that only a message finds out whether it is back: that which it did not take."""
+    memory = process(real_queue)
+    attempts = _attempts(real_queue.breaker, monkeypatch)
+    send = real_queue._client.send_message
+
+    def fail(**_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="sqs")
+
+    monkeypatch.setattr(real_queue._client, "send_message", fail)
+    for number in range(8):
+        assert _tell(memory, number) == ["queue"]
+    assert len(attempts) == 1
+    monkeypatch.setattr(real_queue._client, "send_message", send)
+    numbers = iter(range(8, 10_000))
+    until(lambda: _tell(memory, next(numbers)) == [])
+    assert queues.exchanges()[0].user_message == "q0"

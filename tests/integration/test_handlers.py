@@ -29,6 +29,10 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
     aws_request_id: str = "request-1"
 
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the invocation may still take."""
+        return 15_000
+
 
 def _rest(method: str, path: str, body: object = None, **more: Any) -> dict[str, Any]:
     return {

@@ -1,8 +1,7 @@
-"""The queues over a real socket, with SQS as moto has it: sending, burying, renewing, postponing."""
+"""The queues over a real socket, with SQS as moto has it: sending, burying, postponing."""
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from uuid import UUID
 
@@ -106,24 +105,6 @@ def test_without_a_dead_letter_queue(queues: Queues) -> None:
     lonely = SqsQueues(SyncSettings(queue_url=queues.url))
     with pytest.raises(StoreUnavailable, match="SYNC__DLQ_URL"):
         lonely.bury("x", InvalidRecord("not_json", "x"))
-
-
-def test_fresh_copies(queues: Queues) -> None:
-    """More than a request takes, some of them nearly a megabyte, each once and delayed."""
-    bodies = [json.dumps({"number": number, "x": "x" * (900_000 if number % 5 == 0 else 5)}) for number in range(23)]
-    messages = [Received(str(number), "r", body, 9) for number, body in enumerate(bodies)]
-    queues_of_drain = SqsQueues(queues.settings())
-    assert queues_of_drain.renew(messages, 60) == []
-    assert queues.waiting() == (0, 0, 23)
-    assert queues_of_drain.renew(messages[:1], 0) == []
-    assert [record["body"] for record in queues.receive()] == bodies[:1]
-
-
-def test_copies_that_cannot_be_made(queues: Queues, sqs: SqsServer) -> None:
-    """They are returned: those messages stay."""
-    messages = [Received(str(number), "r", "x", 9) for number in range(12)]
-    sqs.stop()
-    assert SqsQueues(queues.settings()).renew(messages, 60) == messages
 
 
 def test_postponed_messages_are_hidden(queues: Queues) -> None:

@@ -27,7 +27,7 @@ MakeArchive = Callable[..., PostgresArchive]
 @pytest.fixture
 def archive(real_archive: MakeArchive) -> PostgresArchive:
     """L2."""
-    return real_archive()
+    return real_archive(timeout_ms=20_000)
 
 
 def _rows(database: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:

@@ -173,25 +173,25 @@ class FaultyPostgres(PostgresConnection):
         if "postgres" in self._faults.down:
             raise psycopg.OperationalError("injected")
 
-    def _attempt(self, work: Callable[[psycopg.Connection[DictRow]], _T]) -> _T:
+    def _attempt(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool) -> _T:
         fault = self._faults.strike("postgres")
         if fault is None:
-            return self._really(work)
+            return self._really(work, is_one_statement=is_one_statement)
         if fault.kind == "before":
             raise psycopg.OperationalError("injected")
         if fault.kind == "refused":
             raise psycopg.errors.InsufficientPrivilege("injected")
         if fault.kind == "part":
-            self._really(lambda connection: _roll_back(connection, work))
-        done = self._really(work)
+            self._really(lambda connection: _roll_back(connection, work), is_one_statement=False)
+        done = self._really(work, is_one_statement=is_one_statement)
         if fault.kind == "after":
             raise psycopg.OperationalError("injected")
-        return self._really(work) if fault.kind == "twice" else done
+        return self._really(work, is_one_statement=is_one_statement) if fault.kind == "twice" else done
 
-    def _really(self, work: Callable[[psycopg.Connection[DictRow]], _T]) -> _T:
+    def _really(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool) -> _T:
         self._faults.transactions += 1
         try:
-            return super()._attempt(work)
+            return super()._attempt(work, is_one_statement=is_one_statement)
         finally:
             self._faults.transactions -= 1
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.sync.drain import Received
-from shared.errors import InvalidRecord, StoreUnavailable
+from shared.errors import InvalidRecord
 from shared.models import Exchange
 from tests.model.faults import Faults
 
-_MOST_RECEIVES: Final = 10
+_MOST_RECEIVES: Final = 1_000
 _numbers = itertools.count(1)
 
 
@@ -116,17 +116,6 @@ class ControlledQueue:
     def bury(self, body: str, error: InvalidRecord) -> None:
         """Put a body on the dead-letter queue."""
         self._faults.hit_queue(lambda: self.dead.append(Letter(body, error.reason)))
-
-    def renew(self, messages: Sequence[Received], delay_seconds: int) -> list[Received]:
-        """Put fresh copies on the queue."""
-        del delay_seconds
-        failed = []
-        for message in messages:
-            try:
-                self._faults.hit_queue(lambda body=message.body: self.put(body))  # type: ignore[misc]
-            except StoreUnavailable:
-                failed.append(message)
-        return failed
 
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
         """Hide messages; here they wait until they are chosen anyway."""

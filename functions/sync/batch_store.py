@@ -1,0 +1,185 @@
+"""Stores a batch: no record is held back by another, or blamed for what is PostgreSQL's fault."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
+from shared.models import Exchange
+from shared.stores.base import Archive, StoreResult
+
+_logger = logging.getLogger(__name__)
+# SQS hands over no more at once.
+_MOST: Final = 10_000
+# By halves it would take ten timeouts from a thousand records to one: an invocation has time for three.
+_PARTS_OF_A_SLOW_ONE: Final = 10
+# A transaction that took less may be twice as large next time, and still has some room below the drain's timeout.
+_QUICK_SECONDS: Final = 1.0
+# How much later than the last transaction of the batch a refused record may still be tried again.
+_SECONDS_TO_JUDGE: Final = 1.0
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What became of a batch.
+
+    Attributes:
+        stored: What each transaction did.
+        waiting: What PostgreSQL did not take, which is no fault of these.
+        refused: What it will never take, and why.
+    """
+
+    stored: list[StoreResult] = field(default_factory=list)
+    waiting: list[Exchange] = field(default_factory=list)
+    refused: list[tuple[Exchange, InvalidRecord]] = field(default_factory=list)
+
+    def united(self) -> StoreResult:
+        """Return what all transactions did together."""
+        return StoreResult(
+            stored=sum(each.stored for each in self.stored),
+            duplicates=sum(each.duplicates for each in self.stored),
+            erased=sum(each.erased for each in self.stored),
+            effective=[exchange for each in self.stored for exchange in each.effective],
+            foreign=[exchange for each in self.stored for exchange in each.foreign],
+        )
+
+
+class BatchStore:
+    """Stores batches; one a process, which remembers how much PostgreSQL can take at once.
+
+    A part that PostgreSQL refuses, for whatever reason, is halved until the record stands alone. A part that takes too
+    long is cut into tenths, and later parts begin at that size; they double again while PostgreSQL is quick. Good parts
+    come first: what is left of a bad one is tried after all others.
+    """
+
+    def __init__(self, archive: Archive, clock: Callable[[], float] = time.monotonic) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._size = _MOST
+
+    def store(self, exchanges: Sequence[Exchange], seconds: float) -> BatchResult:
+        """Store what can be stored; begin no transaction after `seconds`, but at least one."""
+        result = BatchResult()
+        latest = self._clock() + seconds
+        refused: list[tuple[Exchange, Exception]] = []
+        parts = deque([list(exchanges)] if exchanges else [])
+        has_tried = False
+        while parts:
+            part = parts.popleft()
+            if len(part) > self._size:
+                parts.extendleft([part[self._size :], part[: self._size]])
+                continue
+            if has_tried and self._clock() > latest:
+                result.waiting += part
+                continue
+            has_tried = True
+            began = self._clock()
+            try:
+                stored = self._archive.store(part)
+            except StoreBusy:
+                if len(part) == 1:
+                    result.waiting += part
+                else:
+                    self._size = max(1, len(part) // _PARTS_OF_A_SLOW_ONE)
+                    parts.append(part)
+            except (StatementRefused, InvalidRecord) as error:
+                _set_apart(part, error, parts, refused)
+            except StoreUnavailable:
+                # It is away, and the others need not find that out, each by its own timeout.
+                result.waiting += [*part, *(exchange for left in parts for exchange in left)]
+                break
+            except Exception as error:  # noqa: BLE001 - whatever one record causes, it must not hold the others back
+                _set_apart(part, error, parts, refused)
+            else:
+                result.stored.append(stored)
+                self._grow(len(part), self._clock() - began)
+        self._judge(refused, result, latest)
+        return result
+
+    def _grow(self, size: int, seconds: float) -> None:
+        if seconds < _QUICK_SECONDS and 2 * size > self._size:
+            self._size = min(_MOST, 2 * self._size)
+
+    def _judge(self, refused: Sequence[tuple[Exchange, Exception]], result: BatchResult, latest: float) -> None:
+        """Decide whose fault the refusals are.
+
+        What is refused for its own sake is refused again after PostgreSQL took another exchange. A missing table, a
+        right that was not granted, or a trigger that stops everything refuses that one too: then all of them wait.
+        """
+        if not refused:
+            return
+        takes_others = self._takes_others()
+        has_taken_others = any(each.stored for each in result.stored)
+        for exchange, error in refused:
+            is_to_blame = takes_others or (has_taken_others and _is_about_a_row(error))
+            if is_to_blame and self._clock() <= latest + _SECONDS_TO_JUDGE:
+                self._try_again(exchange, result)
+            else:
+                result.waiting.append(exchange)
+
+    def _try_again(self, exchange: Exchange, result: BatchResult) -> None:
+        try:
+            result.stored.append(self._archive.store([exchange]))
+        except (StatementRefused, InvalidRecord) as error:
+            result.refused.append((exchange, _reason(error)))
+        except StoreUnavailable:
+            result.waiting.append(exchange)
+        except Exception as error:  # noqa: BLE001 - as above
+            result.refused.append((exchange, unforeseen(error)))
+
+    def _takes_others(self) -> bool:
+        try:
+            self._archive.try_store()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it shows that the records are not to blame
+            _logger.error("postgres refuses every exchange", extra={"error": str(error)[:200]})  # noqa: TRY400
+            return False
+        return True
+
+
+def _set_apart(
+    part: list[Exchange],
+    error: Exception,
+    parts: deque[list[Exchange]],
+    refused: list[tuple[Exchange, Exception]],
+) -> None:
+    if len(part) == 1:
+        refused.append((part[0], error))
+    else:
+        middle = len(part) // 2
+        parts.extend([part[:middle], part[middle:]])
+
+
+def _is_about_a_row(error: Exception) -> bool:
+    return isinstance(error, InvalidRecord) or (isinstance(error, StatementRefused) and error.is_about_a_row)
+
+
+def _reason(error: Exception) -> InvalidRecord:
+    if isinstance(error, InvalidRecord):
+        return error
+    if isinstance(error, StatementRefused):
+        return InvalidRecord("refused_by_postgres", error.detail)
+    return unforeseen(error)
+
+
+def unforeseen(error: Exception) -> InvalidRecord:
+    """Return an error that no code expects as a record's; by its type only, since its text may quote the record."""
+    return InvalidRecord("unforeseen", type(error).__name__)
+
+
+def read_exchange(body: str) -> Exchange:
+    """Parse a body.
+
+    Raises:
+        InvalidRecord: It can never be stored, for whatever reason.
+    """
+    try:
+        return Exchange.from_wire(body)
+    except InvalidRecord:
+        raise
+    except Exception as error:  # noqa: BLE001 - a parser's own limits, e.g. of depth or of a number's size
+        raise unforeseen(error) from None

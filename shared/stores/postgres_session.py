@@ -1,0 +1,141 @@
+"""What a transaction may rely on, whatever the role, the database or a pooler in front of PostgreSQL sets."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+
+# The role, the database or the server may set other defaults for a session; these are PostgreSQL's own.
+_DEFAULTS: Final = {
+    "search_path": '"$user", public',
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "row_security": "on",
+    # Statements here are short: compiling one takes longer than running it.
+    "jit": "off",
+    # Without its triggers, the foreign keys delete nothing. Only a superuser may set it back; another is refused.
+    "session_replication_role": "origin",
+    # Since PostgreSQL 17, for all statements of a transaction together.
+    "transaction_timeout": "0",
+}
+# In the transaction, not in the session: behind RDS Proxy or PgBouncer the next one may have another session. What
+# holds already is not set again, and a setting that this server does not know is left out. With `synchronous_commit`
+# off, a commit could be lost after the queue has let go of the message; its other values all keep what is committed.
+_PIN: Final = """\
+begin isolation level read committed read write;
+select pg_catalog.pg_is_in_recovery() as is_standby, count(pg_catalog.set_config(s.name, s.value, true))
+from (values {values}) as s (name, value)
+where pg_catalog.current_setting(s.name, true) <> s.value
+    and (s.name <> 'synchronous_commit' or pg_catalog.current_setting(s.name) = 'off')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long PostgreSQL may take.
+
+    Attributes:
+        seconds: After which the caller gives up a statement.
+        grace: How long a caller waits for a probe of a PostgreSQL that was away.
+        is_late_an_outage: Whether the next calls skip PostgreSQL when it was up but too slow; the drain asks for less.
+    """
+
+    seconds: float
+    grace: float = 0.25
+    is_late_an_outage: bool = True
+
+    def begin(self, *, has_schema: bool = False) -> tuple[bytes, bytes]:
+        """Return the two statements that begin a transaction, and pin what it relies on.
+
+        With `has_schema` the connection's URL says where the tables are.
+
+        PostgreSQL ends a statement a quarter earlier than the caller gives it up, so that nothing runs on unseen and
+        the connection can be used again; a wait for a lock ends first, so that its error says what it was.
+        """
+        milliseconds = round(self.seconds * 1000)
+        pinned = _DEFAULTS | {
+            "synchronous_commit": "on",
+            "statement_timeout": f"{milliseconds * 3 // 4}ms",
+            "lock_timeout": f"{milliseconds * 7 // 10}ms",
+            "idle_in_transaction_session_timeout": f"{milliseconds * 2}ms",
+        }
+        if has_schema:
+            del pinned["search_path"]
+        values = ", ".join(f"('{name}', '{value}')" for name, value in pinned.items())
+        begin, _, pin = _PIN.format(values=values).partition(";\n")
+        return begin.encode(), pin.encode()
+
+
+class Meaning(enum.Enum):
+    """What an error of PostgreSQL's says."""
+
+    AWAY = "no server, or one that takes no work"
+    ELSEWHERE = "this server takes no writes: another one does since a failover"
+    LATE = "it was ended because it took too long, or waited too long for a lock"
+    IN_THE_WAY = "it lost against another transaction, or against a limit of the server's"
+    ROW = "a value in it can never be stored"
+    REFUSED = "refused, for a row in it or for all"
+
+
+_LATE: Final = {"57014", "55P03", "25P03", "25P04"}
+_ELSEWHERE: Final = {"25006"}
+_IN_THE_WAY: Final = {"53100", "53200", "53400", "55006"}
+# Raised by a trigger (P0), a view's check option (44), a cardinality (21), a limit of an index or of nesting (54).
+_ABOUT_A_ROW: Final = {"22", "23", "21", "44", "54", "P0"}
+
+
+def meaning_of(error: psycopg.Error) -> Meaning:
+    """Return what an error says; `REFUSED` for each that is not known, so that it stops no other record."""
+    state = error.sqlstate or ""
+    if state in _LATE:
+        return Meaning.LATE
+    if state in _ELSEWHERE:
+        return Meaning.ELSEWHERE
+    if state in _IN_THE_WAY or state[:2] in {"40", "58"}:
+        return Meaning.IN_THE_WAY
+    if state[:2] in {"08", "53", "57"} or (not state and isinstance(error, psycopg.OperationalError)):
+        return Meaning.AWAY
+    return Meaning.ROW if state[:2] in {"22", "23"} else Meaning.REFUSED
+
+
+def is_about_a_row(error: psycopg.Error) -> bool:
+    """Return whether an error is one of those that a trigger, a check or a value causes."""
+    return (error.sqlstate or "")[:2] in _ABOUT_A_ROW
+
+
+def describe(error: psycopg.Error) -> str:
+    """Return SQLSTATE and primary message only: the detail quotes the data."""
+    return f"{error.sqlstate or type(error).__name__}: {error.diag.message_primary or ''}"[:200]
+
+
+class IsoTimeLoader(Loader):
+    """Reads a time as the pinned session writes it.
+
+    The driver's own goes by the format that the server named at the connection's start, which is the role's.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        """Return the time, in UTC.
+
+        Raises:
+            psycopg.DataError: Python has no such time, e.g. `infinity`.
+        """
+        try:
+            return datetime.fromisoformat(bytes(data).decode()).astimezone(UTC)
+        except ValueError as error:
+            raise psycopg.DataError("a time that Python cannot hold") from error
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """Make a new connection read what pinned transactions write."""
+    connection.adapters.register_loader("timestamptz", IsoTimeLoader)

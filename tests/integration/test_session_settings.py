@@ -1,0 +1,220 @@
+"""Sessions for which the role, the database or the server sets something else: nothing about L2 changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from infra.local.servers import PostgresServer
+from shared.errors import StoreUnavailable
+from shared.models import Exchange
+from shared.settings import DatabaseSettings
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
+from tests.support.servers import admin
+
+_SETTINGS = {
+    "search_path": "elsewhere",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_deferrable": "on",
+    "timezone": "Asia/Kathmandu",
+    "datestyle": "German, DMY",
+    "intervalstyle": "sql_standard",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "standard_conforming_strings": "off",
+    "array_nulls": "off",
+    "row_security": "off",
+    "client_encoding": "LATIN1",
+    "statement_timeout": "500ms",
+    "lock_timeout": "500ms",
+    "idle_in_transaction_session_timeout": "500ms",
+    "transaction_timeout": "500ms",
+    "synchronous_commit": "off",
+    "jit_above_cost": "0",
+    "plan_cache_mode": "force_generic_plan",
+    "lc_messages": "C",
+}
+_TEXT = "Grüße, 你好 🎉, back\\slash, 'quote', 50% \\x41 e\u0301"
+
+
+@pytest.fixture
+def name(database_url: str) -> str:
+    """The database."""
+    return urlsplit(database_url).path.lstrip("/")
+
+
+Alter = Callable[[str, str], None]
+
+
+@pytest.fixture(params=["role", "database"])
+def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -> Iterator[Alter]:
+    """Set something for the sessions of the role, or of the database."""
+    whose = sql.SQL("role memory in database {}" if request.param == "role" else "database {}").format(
+        sql.Identifier(name)
+    )
+    with admin(postgres) as connection:
+
+        def alter(setting: str, value: str) -> None:
+            connection.execute(
+                sql.SQL("alter {} set {} to {}").format(whose, sql.Identifier(setting), sql.Literal(value))
+            )
+
+        yield alter
+        connection.execute(sql.SQL("alter {} reset all").format(whose))
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[PostgresConnection]:
+    """The connection of one process, not connected yet."""
+    made = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=10_000))
+    yield made
+    made.close()
+
+
+def _id(moment: datetime, number: int) -> UUID:
+    return UUID(int=(int(moment.timestamp() * 1000) + number) << 80 | 0x7 << 76 | 0b10 << 62)
+
+
+def _use(connection: PostgresConnection) -> list[object]:
+    """Use everything once and return what came of it."""
+    archive, keys = PostgresArchive(connection), PostgresKeys(connection)
+    moment = datetime(2026, 3, 4, 5, 6, 7, 123_456, UTC)
+    made = [
+        Exchange(
+            _id(moment, number),
+            "t",
+            "ana",
+            f"{_TEXT} {number}",
+            _TEXT,
+            moment + timedelta(seconds=number),
+            ("null", "NULL", "d"),
+            '{"a":"\\u00e9"}',
+        )
+        for number in range(3)
+    ]
+    stored = archive.store(made)
+    again = archive.store(made[:1])
+    key = keys.claim("key", "hash", UUID(int=1))
+    found = [
+        stored.stored,
+        again.duplicates,
+        again.effective,
+        archive.window("t", 50).exchanges,
+        archive.window("t", 50).exchanges[0].created_at.tzinfo,
+        archive.messages("t", 2, None, descending=True),
+        archive.threads("ana", 9, None)[0][0],
+        archive.thread("t"),
+        archive.change_preferences("ana", {"tone": _TEXT, "b\\": "1"}, replace=True, then=lambda _: True),
+        archive.preferences("ana"),
+        archive.search("ana", "Grüße slash", limit=9, exclude_thread=None),
+        (key.is_claimed, keys.claim("key", "hash", UUID(int=1)).exchange_id),
+        archive.note_epoch(),
+        archive.owner("t"),
+        archive.claim("u", "ana").user_id,
+        archive.rename("t", _TEXT).title,  # type: ignore[union-attr]
+    ]
+    archive.beat()
+    archive.try_store()
+    found += [archive.healthy_seconds() < 60, abs(archive.clock() - datetime.now(UTC).timestamp()) < 60]
+    found += [archive.forget_thread("t", _id(moment, 9)), archive.window("t", 9).exchanges]
+    return found
+
+
+@pytest.mark.parametrize("setting", _SETTINGS)
+def test_nothing_changes(
+    setting: str, alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
+) -> None:
+    """Not the texts, not the times, not what may be done."""
+    alter(setting, _SETTINGS[setting])
+    plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
+    try:
+        assert _use(connection) == _use(plain)
+    finally:
+        plain.close()
+
+
+def test_all_of_them_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
+    """As an administrator's template may have them."""
+    for setting, value in _SETTINGS.items():
+        alter(setting, value)
+    plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
+    try:
+        assert _use(connection) == _use(plain)
+    finally:
+        plain.close()
+
+
+@pytest.mark.parametrize("setting", ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"])
+def test_how_long_it_may_take(setting: str, alter: Alter, connection: PostgresConnection) -> None:
+    """That is the caller's to say."""
+    if setting == "transaction_timeout" and not _knows_it(connection):
+        pytest.skip("not known to this server")
+    alter(setting, "500ms")
+    connection.close()
+
+    def work(made: psycopg.Connection[DictRow]) -> object:
+        time.sleep(0.6)
+        return made.execute("select pg_sleep(0.6)").fetchone()
+
+    assert connection.run(work) == {"pg_sleep": ""}
+
+
+def _knows_it(connection: PostgresConnection) -> bool:
+    wanted = "select current_setting('transaction_timeout', true) is not null as knows"
+    row = connection.run(lambda c: c.execute(wanted).fetchone(), is_one_statement=True)
+    return bool(row and row["knows"])
+
+
+def test_what_is_committed_is_on_disk(alter: Alter, connection: PostgresConnection) -> None:
+    """The queue lets go of a message that is committed; a stricter setting is left as it is."""
+
+    def asked(made: psycopg.Connection[DictRow]) -> object:
+        return made.execute("show synchronous_commit").fetchone()
+
+    for given, found in {"off": "on", "local": "local", "remote_apply": "remote_apply"}.items():
+        alter("synchronous_commit", given)
+        connection.close()
+        for is_one_statement in (False, True):
+            assert connection.run(asked, is_one_statement=is_one_statement) == {"synchronous_commit": found}
+
+
+def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnection) -> None:
+    """Deleting a thread would leave its messages: PostgreSQL is not used so, and says why."""
+    alter("session_replication_role", "replica")
+    with pytest.raises(StoreUnavailable, match=r"42501: permission denied to set parameter"):
+        PostgresArchive(connection).note_epoch()
+
+
+def test_the_session_itself_is_left_as_it_is(connection: PostgresConnection, database_url: str) -> None:
+    """Behind a pooler the next transaction of the session may be somebody else's."""
+    archive = PostgresArchive(connection)
+    archive.ping()
+    archive.note_epoch()
+    assert connection._connection is not None
+    plain = "select name, setting from pg_settings where context in ('user', 'superuser') order by name"
+    with psycopg.connect(database_url, autocommit=True, client_encoding="utf8") as other:
+        expected: dict[str, str] = dict(other.execute(plain).fetchall())
+    made = connection._connection
+    made.is_one_statement = False
+    assert {row["name"]: row["setting"] for row in made.execute(plain.encode()).fetchall()} == expected
+
+
+def test_a_url_that_names_a_schema(database_url: str, connection: PostgresConnection) -> None:
+    """That is no default of somebody else's, but whoever deploys says where the tables are."""
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute("create schema app")
+        for table in ("cache_epochs",):
+            other.execute(sql.SQL("alter table {} set schema app").format(sql.Identifier(table)))
+    connection._settings = DatabaseSettings(url=f"{database_url}?options=-csearch_path%3Dapp,public")
+    assert PostgresArchive(connection).note_epoch() is True

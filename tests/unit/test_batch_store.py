@@ -1,0 +1,197 @@
+"""Storing a batch: no record is blamed for what is PostgreSQL's fault, and a slow PostgreSQL makes progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from functions.sync.batch_store import BatchResult, BatchStore
+from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
+from shared.models import Exchange
+from shared.stores.base import StoreResult
+from shared.stores.in_memory import InMemoryArchive
+from tests.support.exchanges import exchanges
+
+_TRIGGER = StatementRefused("P0001: not today", is_about_a_row=True)
+_POLICY = StatementRefused("42501: new row violates row-level security policy", is_about_a_row=False)
+_MISSING = StatementRefused("42P01: no such table", is_about_a_row=False)
+
+
+class Unwilling(InMemoryArchive):
+    """L2 that refuses some, takes its time for each exchange, and ends what takes longer than its limit.
+
+    Attributes:
+        errors: What it says to a batch that holds a text.
+        each: Seconds an exchange takes.
+        base: Seconds a transaction takes beside.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: dict[str, Exception] = {}
+        self.trial: Exception | None = None
+        self.each = self.base = self.now = 0.0
+        self.limit = 3.0
+        self.sizes: list[int] = []
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store all or nothing."""
+        self.sizes.append(len(exchanges))
+        needed = self.base + self.each * len(exchanges)
+        self.now += min(needed, self.limit)
+        if needed > self.limit:
+            raise StoreBusy("postgres", "57014")
+        for each in exchanges:
+            if each.user_message in self.errors:
+                raise self.errors[each.user_message]
+        return super().store(exchanges)
+
+    def try_store(self) -> None:
+        """Take another one, or not."""
+        super().try_store()
+        if self.trial is not None:
+            raise self.trial
+
+
+@pytest.fixture
+def archive() -> Unwilling:
+    """L2."""
+    return Unwilling()
+
+
+@pytest.fixture
+def store(archive: Unwilling) -> Callable[..., BatchResult]:
+    """Store a batch, by the clock that L2 turns."""
+    made = BatchStore(archive, clock=lambda: archive.now)
+
+    def store(batch: Sequence[Exchange], seconds: float = 8.0) -> BatchResult:
+        return made.store(batch, seconds)
+
+    return store
+
+
+def _texts(found: Sequence[Exchange]) -> set[str]:
+    return {each.user_message for each in found}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InvalidRecord("refused_by_postgres", "23514: no"), _TRIGGER, _POLICY, _MISSING, RecursionError(), KeyError("x")],
+)
+def test_whatever_one_record_causes(error: Exception, store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """It is found, and only it is refused, with the reason."""
+    archive.errors = {"q617": error}
+    result = store(exchanges(1_000))
+    assert (result.united().stored, result.waiting) == (999, [])
+    ((refused, why),) = result.refused
+    assert refused.user_message == "q617"
+    assert why.reason == (
+        "refused_by_postgres" if isinstance(error, InvalidRecord | StatementRefused) else "unforeseen"
+    )
+    assert len(archive.sizes) < 25
+
+
+@pytest.mark.parametrize("error", [_TRIGGER, _POLICY, _MISSING, KeyError("x"), InvalidRecord("refused", "23502: no")])
+@pytest.mark.parametrize("many", [1, 2, 50])
+def test_what_postgres_refuses_of_everybody(
+    error: Exception, many: int, store: Callable[..., BatchResult], archive: Unwilling
+) -> None:
+    """That is no record's fault: all wait."""
+    archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), error)
+    archive.trial = error
+    result = store(exchanges(many))
+    assert (result.united().stored, result.refused, len(result.waiting)) == (0, [], many)
+
+
+@pytest.mark.parametrize("many", [1, 50])
+def test_a_batch_of_bad_ones(many: int, store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """PostgreSQL takes another one, so that it is their own fault."""
+    archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), _TRIGGER)
+    result = store(exchanges(many))
+    assert (len(result.refused), result.waiting) == (many, [])
+
+
+def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """Others are stored, and yet it is no fault of the record's that needs the right."""
+    archive.errors, archive.trial = {"q3": _POLICY}, _POLICY
+    result = store(exchanges(8))
+    assert (result.united().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
+
+
+def test_a_trigger_that_knows_no_made_up_exchange(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """It took others, so that its refusal is about the record."""
+    archive.errors, archive.trial = {"q3": _TRIGGER}, _TRIGGER
+    result = store(exchanges(8))
+    assert (result.united().stored, [each.user_message for each, _ in result.refused]) == (7, ["q3"])
+
+
+def test_a_refusal_that_does_not_last(
+    store: Callable[..., BatchResult], archive: Unwilling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A right that was taken for a moment refuses nothing for good: each is tried once more."""
+    archive.errors = {"q0": _POLICY}
+    monkeypatch.setattr(archive, "try_store", archive.errors.clear)
+    result = store(exchanges(1))
+    assert (result.united().stored, result.refused, result.waiting) == (1, [], [])
+
+
+def test_l2_that_is_away_is_asked_once(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """Not once a part."""
+    archive.errors = {"q2": StoreUnavailable("postgres", "circuit open")}
+    archive.each, archive.limit = 0.001, 0.25
+    result = store(exchanges(1_000))
+    assert archive.sizes == [1_000, 100]
+    assert (result.stored, len(result.waiting)) == ([], 1_000)
+
+
+@pytest.mark.parametrize("each", [0.0005, 0.002, 0.02, 0.2, 2.9])
+def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
+    """At every speed, also when each invocation is a new process."""
+    archive.each = each
+    stored = 0
+    for _ in range(3):
+        result = BatchStore(archive, clock=lambda: archive.now).store(exchanges(1_000), 8.0)
+        stored += result.united().stored
+    assert stored > 0 or each > 0.2
+
+    remembering = BatchStore(archive, clock=lambda: archive.now)
+    results = [remembering.store(exchanges(1_000), 8.0).united() for _ in range(6)]
+    began = archive.now
+    result = remembering.store(exchanges(1_000), 8.0)
+    assert sum(each.stored + each.duplicates for each in results) > 0
+    # Most of the time goes into what is stored, not into what is given up.
+    assert (result.united().stored + result.united().duplicates) * each >= 0.5 * (archive.now - began)
+
+
+def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """The invocation has an end; what is left waits, and nothing is refused for it."""
+    archive.base = 2.0
+    archive.errors = {"q0": _TRIGGER}
+    result = store(exchanges(64), 8.0)
+    assert archive.now <= 8.0 + 2.0
+    assert (result.refused, _texts(result.waiting) >= {"q0"}) == ([], True)
+    assert result.united().stored + len(result.waiting) == 64
+
+
+def test_at_least_one_is_tried(store: Callable[..., BatchResult]) -> None:
+    """However little time there is."""
+    assert store(exchanges(3), -1.0).united().stored == 3
+
+
+def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """It waits, and the others are stored."""
+    archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
+    result = store(exchanges(256), 3_600.0)
+    assert (result.united().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])
+
+
+def test_its_size_grows_again(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+    """While L2 is quick."""
+    archive.each = 0.02
+    store(exchanges(1_000))
+    archive.each = 0.0
+    archive.sizes.clear()
+    for _ in range(3):
+        store(exchanges(1_000))
+    assert archive.sizes[-1] == 1_000
