@@ -149,14 +149,14 @@ class _Stored:
 
     def __init__(self, rows: list[Message] | None, limit: int) -> None:
         self._answered = rows is not None
-        self._ids = {row.exchange_id for row in rows or []}
+        self._revisions = {row.exchange_id: row.revision for row in rows or []}
         # Beyond a full page lies what was not looked at.
         self._from = rows[-1].order if rows is not None and len(rows) >= limit else None
 
-    def holds(self, exchange_id: UUID, order: UUID | None, *, is_pending: bool) -> bool:
-        """Return whether L2 holds the exchange; where L2 was not seen, L1's word is taken."""
-        if exchange_id in self._ids:
-            return True
+    def holds(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_pending: bool) -> bool:
+        """Return whether L2 holds the exchange in this revision; where L2 was not seen, L1's word is taken."""
+        if exchange_id in self._revisions:
+            return self._revisions[exchange_id] >= revision
         is_seen = self._answered and (self._from is None or order is None or order >= self._from)
         return not is_seen and not is_pending
 
@@ -164,14 +164,14 @@ class _Stored:
 def _undrained(looked: ListLook, stored: _Stored) -> dict[UUID, datetime]:
     """Return the exchanges that L1 knows of and L2 does not hold, with the time of their acceptance."""
     pending = {exchange.exchange_id: exchange for exchange in looked.pending}
-    known = {e.exchange_id: (e.order, e.created_at) for e in looked.pending}
+    known = {e.exchange_id: (e.order, e.created_at, e.revision) for e in looked.pending}
     for message in looked.messages:
         if message.exchange_id is not None and message.order is not None and message.created_at is not None:
-            known[message.exchange_id] = (message.order, message.created_at)
+            known[message.exchange_id] = (message.order, message.created_at, message.revision)
     return {
         exchange_id: created_at
-        for exchange_id, (order, created_at) in known.items()
-        if not stored.holds(exchange_id, order, is_pending=exchange_id in pending)
+        for exchange_id, (order, created_at, revision) in known.items()
+        if not stored.holds(exchange_id, order, revision, is_pending=exchange_id in pending)
     }
 
 
@@ -179,7 +179,8 @@ def _listed(message: Message, looked: ListLook, stored: _Stored) -> ListedMessag
     if message.exchange_id is None:
         return ListedMessage(message, None)
     is_pending = any(exchange.exchange_id == message.exchange_id for exchange in looked.pending)
-    return ListedMessage(message, stored.holds(message.exchange_id, message.order, is_pending=is_pending))
+    is_drained = stored.holds(message.exchange_id, message.order, message.revision, is_pending=is_pending)
+    return ListedMessage(message, is_drained)
 
 
 def _asked(question: Callable[[], _Seen], missing: list[StoreUnavailable]) -> _Seen | None:

@@ -149,7 +149,10 @@ def test_without_postgres(api: Api, said: list[str]) -> None:
     assert _context(api) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
     problem(api.ask("DELETE", _path(said[1])), 503)
     problem(api.ask("PUT", _path(uuid4()), NEW), 503)
-    api.queue.is_down = True
+    api.archive.is_down = False
+    layers = api.ask("GET", "/threads/t/layers").json()
+    assert [m["is_drained"] for m in layers["redis"]["messages"]][2:4] == [False, False]
+    api.archive.is_down = api.queue.is_down = True
     assert api.ask("PUT", _path(said[2]), NEW).json()["durability"] == "redis"
     api.archive.is_down = api.queue.is_down = False
     api.cache.lose_thread("t")
