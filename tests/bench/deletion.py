@@ -36,11 +36,19 @@ class Bench:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._made: list[PostgresConnection] = []
         self._archive = self._connected()
         self._connection = psycopg.connect(url, autocommit=True)
 
     def _connected(self) -> PostgresArchive:
-        return PostgresArchive(PostgresConnection(DatabaseSettings(url=self._url, timeout_ms=60_000)))
+        self._made.append(PostgresConnection(DatabaseSettings(url=self._url, timeout_ms=60_000)))
+        return PostgresArchive(self._made[-1])
+
+    def close(self) -> None:
+        """End the connections."""
+        self._connection.close()
+        for connection in self._made:
+            connection.close()
 
     def fill(self, exchanges: int, user_id: str) -> None:
         """Add exchanges of a user, 100 a thread, and as many idempotency keys of this hour."""
@@ -152,6 +160,7 @@ def main() -> int:
         sys.stdout.write(f"delete a user with {given.exchanges:,} exchanges: answered in {answered * 1000:.1f} ms\n")
         if steps:
             sys.stdout.write(_line(f"  its {len(steps)} steps, {sum(steps):.1f} s in all, each", steps))
+        bench.close()
         sys.stdout.write(_line(f"  {len(drained)} batches of 10 of others meanwhile, each", drained))
     return 0
 

@@ -10,10 +10,12 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from shared.ids import ExchangeIds
 from shared.models import Exchange
 from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_locks import lock_alone, lock_shared
 from tests.support.exchanges import MOMENT, exchange, exchanges
 
 MakeArchive = Callable[..., PostgresArchive]
@@ -132,6 +134,49 @@ def test_a_drain_that_runs_while_its_thread_is_deleted(
     assert done.is_set()
     assert (_count(database, "messages"), archive.store([old, late]).erased) == (0, 2)
     assert archive.window("t", 5).exchanges == []
+
+
+def test_a_deletion_beside_drains_of_other_threads(
+    real_archive: MakeArchive, database_url: str, database: psycopg.Connection
+) -> None:
+    """It does not wait for them, nor they for it; what adds to its own thread waits."""
+    archive = real_archive()
+    archive.store([exchange(1), exchange(2, "other", "ana")])
+    with (
+        psycopg.connect(database_url, row_factory=dict_row) as drain,
+        psycopg.connect(database_url, row_factory=dict_row) as deletion,
+    ):
+        lock_shared(drain, ["other"], ["ana"])
+        assert archive.forget_thread("t", ExchangeIds().new())[0]
+        lock_alone(deletion, ["t"])
+        drain.execute("set lock_timeout = '100ms'")
+        lock_shared(drain, ["another"], ["ana", "bob"])
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            lock_shared(drain, ["t"])
+    assert _count(database, "messages") == 2
+
+
+def test_a_day_beside_the_release_before(
+    real_archive: MakeArchive, database_url: str, database: psycopg.Connection
+) -> None:
+    """Its deletions know one lock only: what adds little takes that lock too, until no such process runs."""
+    archive = real_archive(timeout_ms=20_000)
+    database.execute("insert into lock_transition values (now() + interval '1 day')")
+    done = threading.Event()
+
+    def store() -> None:
+        archive.store([exchange(1)])
+        done.set()
+
+    with psycopg.connect(database_url) as deletion:
+        deletion.execute("select pg_advisory_xact_lock(7215002)")
+        runner = threading.Thread(target=store)
+        runner.start()
+        while _count(database, "pg_locks where locktype = 'advisory' and not granted") == 0:
+            assert not done.is_set()
+        deletion.commit()
+    runner.join(30)
+    assert done.is_set()
 
 
 def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:

@@ -1,0 +1,19 @@
+"""The benchmark of deletions, at a thousandth of its size."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.bench import deletion
+
+
+def test_it_measures_every_deletion(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends, and says how long each kind took."""
+    monkeypatch.setattr(sys, "argv", ["deletion", "--others", "0", "3000", "--exchanges", "2000"])
+    assert deletion.main() == 0
+    told = capsys.readouterr().out
+    assert told.count("delete a thread of 20 beside") == 2
+    assert "delete a user with 2,000 exchanges: answered in" in told
+    assert "steps" in told
