@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import SettingsError
+from shared.unknown_settings import unknown_settings
 
 LOCAL_STAGE: Final = "local"
 _THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -26,6 +28,8 @@ def _empty_is_none(value: Any) -> Any:
 
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 Auth = Literal["password", "iam"]
+# As a browser sends it: no path, and a host in ASCII letters, which for other scripts is its punycode.
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 AudienceClaim = Literal["aud", "client_id", "azp"]
 OPERATOR_SCOPE: Final = "memory:operator"
 
@@ -131,13 +135,43 @@ class AgentSettings(BaseSettings):
     model_config = _config("AGENT__")
 
     model: str = Field(default="offline", min_length=1)
-    timeout_seconds: float = Field(default=25, gt=0, le=900)
+    # API Gateway gives up after 29 s.
+    timeout_seconds: float = Field(default=25, ge=0.1, le=28, allow_inf_nan=False)
     cors_origins: OptionalText = None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        if any(origin != "*" and not _ORIGIN.fullmatch(origin) for origin in _origins(value)):
+            message = "each origin must be like https://app.example.com, without a path, or be *"
+            raise ValueError(message)
+        return value
 
     @property
     def origins(self) -> list[str]:
-        """The origins, one by one."""
-        return [origin.strip().rstrip("/") for origin in (self.cors_origins or "").split(",") if origin.strip()]
+        """The origins, one by one, as browsers write them."""
+        return _origins(self.cors_origins)
+
+
+def _origins(value: str | None) -> list[str]:
+    written = (origin.strip().rstrip("/").lower() for origin in (value or "").split(","))
+    return [origin for origin in written if origin]
+
+
+class SearchSettings(BaseSettings):
+    """`SEARCH__*`: how messages are searched."""
+
+    model_config = _config("SEARCH__")
+
+    embeddings: str = "off"
+
+    @field_validator("embeddings")
+    @classmethod
+    def _is_off(cls, value: str) -> str:
+        if value not in {"", "off"}:
+            message = "this release has no embeddings yet, so it must be off"
+            raise ValueError(message)
+        return "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +268,30 @@ def load(kind: type[_Settings]) -> _Settings:
     """Read one concern's settings.
 
     Raises:
-        SettingsError: A value cannot work; the sentence names the variable.
+        SettingsError: A value cannot work, or a variable with this concern's prefix is no setting, as after a typing
+            error; the sentence names the variable.
     """
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    faults = _unknown(prefix)
     try:
-        return kind()
+        settings = kind()
     except ValidationError as error:
-        prefix = str(kind.model_config.get("env_prefix", ""))
-        faults = [_sentence(prefix, fault) for fault in error.errors(include_url=False, include_context=False)]
-        raise SettingsError(" ".join(faults)) from None
+        faults += [_sentence(prefix, fault) for fault in error.errors(include_url=False, include_context=False)]
+    else:
+        if not faults:
+            return settings
+    raise SettingsError(" ".join(faults)) from None
+
+
+def _unknown(prefix: str) -> list[str]:
+    """Return a sentence for each variable with this prefix that no class of this module knows."""
+    known = {
+        f"{prefix}{name}".upper()
+        for kind in BaseSettings.__subclasses__()
+        if kind.__module__ == __name__ and kind.model_config.get("env_prefix") == prefix
+        for name in kind.model_fields
+    }
+    return unknown_settings(prefix, known) if known else []
 
 
 def _sentence(prefix: str, fault: Any) -> str:
@@ -258,6 +308,8 @@ def validate_environment() -> None:
     Raises:
         SettingsError: A value cannot work; the sentence names the variable.
     """
-    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings):
+    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings, SearchSettings):
         load(kind)
+    if unknown := _unknown("SYNC__"):
+        raise SettingsError(" ".join(unknown))
     load(AuthSettings).tokens(LOCAL_STAGE)

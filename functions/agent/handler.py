@@ -15,6 +15,7 @@ from functions.agent.api import create_app, problem_response
 from functions.agent.auth import Access, Guard
 from functions.agent.cors import with_cors
 from functions.agent.measures import Measures
+from functions.agent.models import validate_model
 from functions.agent.operations import Operations
 from functions.agent.problems import Problem, field_problem, problem_of
 from functions.agent.runner import AgentRunner
@@ -31,6 +32,7 @@ from shared.settings import (
     DatabaseSettings,
     MemorySettings,
     RedisSettings,
+    SearchSettings,
     SyncSettings,
     load,
 )
@@ -97,7 +99,10 @@ def compose() -> tuple[Operations, Measures]:
     dead_letters = SqsLook(sync.dlq_url, client, endpoint) if sync.dlq_url else None
     inspection = Inspection(memory, RedisLook(redis), SqsLook(sync.queue_url, client, endpoint), dead_letters)
     measures = Measures({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
-    runner = AgentRunner(load(AgentSettings), archive.search)
+    agent = load(AgentSettings)
+    validate_model(agent.model)
+    load(SearchSettings)
+    runner = AgentRunner(agent, archive.search)
     return Operations(memory, runner, keys, inspection, measures), measures
 
 

@@ -1,5 +1,6 @@
 """Reads `AGENT__MODEL`, so that a wrong one stops the start and not the first run."""
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,9 +44,14 @@ def parse_model(model: str) -> ModelName:
 
 
 def validate_model(model: str) -> None:
-    """Check `AGENT__MODEL` without loading anything that could run it.
+    """Check `AGENT__MODEL`, and that the key it needs is set, without loading anything that could run it.
 
     Raises:
         SettingsError: It names nothing that can run; the sentence names the variable.
     """
-    parse_model(model)
+    parsed = parse_model(model)
+    if parsed.provider == "openai" and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
+        raise SettingsError(
+            "OPENAI_API_KEY is not set, which AGENT__MODEL needs for openai:<model>;"
+            " or set OPENAI_BASE_URL, for a server of your own that asks for no key."
+        )

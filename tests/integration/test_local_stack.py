@@ -72,12 +72,24 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
     assert stack.info == before
 
 
-def test_a_wrong_setting_stops_the_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("MEMORY__THREAD_TTL_HOURS", "soon", "MEMORY__THREAD_TTL_HOURS"),
+        ("AGENT__TIMEOUT_SECONDS", "60", "AGENT__TIMEOUT_SECONDS"),
+        ("AGENT__CORS_ORIGINS", "app.example.com", "AGENT__CORS_ORIGINS"),
+        ("AGENT__MODLE", "offline", "AGENT__MODEL"),
+        ("AGENT__MODEL", "openai:gpt-5", "OPENAI_API_KEY"),
+        ("SEARCH__EMBEDDINGS", "local", "SEARCH__EMBEDDINGS"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named: str) -> None:
     """The sentence names the variable, and nothing was started."""
-    result = _run(tmp_path / "state", MEMORY__THREAD_TTL_HOURS="soon")
+    result = _run(tmp_path / "state", **{variable: value, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""})
     assert result.returncode == 1
-    assert "MEMORY__THREAD_TTL_HOURS" in result.stderr
-    assert not (tmp_path / "state" / "stack.json").exists()
+    assert named in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "state").exists()
 
 
 def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:

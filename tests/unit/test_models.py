@@ -292,6 +292,20 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
         asyncio.run(_ask(_runner("openai:gpt-5")))
 
 
+def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody runs an agent; a server of one's own may need none."""
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.setenv(variable, "")
+    validate_model("offline")
+    validate_model("ollama:llama3.2")
+    with pytest.raises(SettingsError, match=r"^OPENAI_API_KEY is not set, which AGENT__MODEL needs"):
+        validate_model("openai:gpt-5")
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.setenv(variable, "x")
+        validate_model("openai:gpt-5")
+        monkeypatch.setenv(variable, "")
+
+
 # --- Bedrock's Converse format, spoken by the AWS emulator ---
 
 

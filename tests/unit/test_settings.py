@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from pydantic_settings import BaseSettings
+import yaml
+from annotated_types import Ge, Le
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.local.deploy import PARAMETERS
 from shared.errors import SettingsError
 from shared.settings import (
     AgentSettings,
@@ -13,6 +16,7 @@ from shared.settings import (
     DatabaseSettings,
     MemorySettings,
     RedisSettings,
+    SearchSettings,
     SyncSettings,
     TokenSettings,
     load,
@@ -20,7 +24,24 @@ from shared.settings import (
 )
 
 SECRET = "hunter2-hunter2"
-PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__")
+PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__", "SEARCH__")
+ROOT = Path(__file__).parents[2]
+KINDS: tuple[type[BaseSettings], ...] = (
+    RedisSettings,
+    DatabaseSettings,
+    MemorySettings,
+    SyncSettings,
+    AgentSettings,
+    AuthSettings,
+    SearchSettings,
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as nothing."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +125,15 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         (SyncSettings, "SYNC__QUEUE_URL", ""),
         (AgentSettings, "AGENT__MODEL", ""),
         (AgentSettings, "AGENT__TIMEOUT_SECONDS", "0"),
+        (AgentSettings, "AGENT__TIMEOUT_SECONDS", "60"),
+        (AgentSettings, "AGENT__TIMEOUT_SECONDS", "nan"),
+        (AgentSettings, "AGENT__CORS_ORIGINS", "app.example.com"),
+        (AgentSettings, "AGENT__CORS_ORIGINS", "https://app.example.com,localhost:3000"),
+        (AgentSettings, "AGENT__CORS_ORIGINS", "https://app.example.com/path"),
+        (AgentSettings, "AGENT__CORS_ORIGINS", "https://*.example.com"),
+        (AgentSettings, "AGENT__CORS_ORIGINS", "https://"),
+        (AgentSettings, "AGENT__CORS_ORIGINS", "https://a.example https://b.example"),
+        (SearchSettings, "SEARCH__EMBEDDINGS", "local"),
         (AuthSettings, "AUTH__MODE", SECRET),
     ],
 )
@@ -141,6 +171,76 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
     with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
         validate_environment()
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right"),
+    [
+        (RedisSettings, "REDIS__HOTS", "REDIS__HOST"),
+        (DatabaseSettings, "DATABASE__TIMEOUT_SECONDS", "DATABASE__TIMEOUT_MS"),
+        (MemorySettings, "MEMORY__THREAD_TTL_HOUR", "MEMORY__THREAD_TTL_HOURS"),
+        (AgentSettings, "AGENT__TIMEOUT", "AGENT__TIMEOUT_SECONDS"),
+        (AgentSettings, "agent__modle", "AGENT__MODEL"),
+        (AuthSettings, "AUTH__JWK_URL", "AUTH__JWKS_URL"),
+        (SearchSettings, "SEARCH__EMBEDDING", "SEARCH__EMBEDDINGS"),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_a_variable_that_is_no_setting(
+    kind: type[BaseSettings], wrong: str, right: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is named, with what it may have been meant for, wherever it is written."""
+    if place == "file":
+        (tmp_path / ".env").write_text(f"{wrong}={SECRET}\n")
+    else:
+        monkeypatch.setenv(wrong, SECRET)
+    sentence = f"^{wrong.upper()} is no setting: did you mean {right}"
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load(kind)
+    assert SECRET not in str(caught.value)
+    with pytest.raises(SettingsError, match=sentence):
+        validate_environment()
+
+
+def test_a_variable_like_no_setting_is_answered_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the deployment fills the settings in."""
+    monkeypatch.setenv("SYNC__X", "1")
+    with pytest.raises(SettingsError, match=r"^SYNC__X is no setting: there are SYNC__DLQ_URL, SYNC__QUEUE_URL\.$"):
+        validate_environment()
+
+
+def test_one_class_does_not_refuse_anothers_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks at its own prefix, and a second class with one of these prefixes knows what the first one knows."""
+
+    class Queues(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="SYNC__", extra="ignore")
+
+    class Others(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="OTHERS__", extra="ignore")
+
+    for name in ("SYNC__QUEUE_URL", "OTHERS__ANYTHING", "AGENT__MODLE"):
+        monkeypatch.setenv(name, "x")
+    load(Queues)
+    load(Others)
+    load(RedisSettings)
+
+
+def test_what_the_template_sets_are_settings_within_their_bounds() -> None:
+    """A function knows each variable, and a value that passes here passes the template, and the other way round."""
+    template = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    known = {
+        f"{kind.model_config['env_prefix']}{name}".upper(): field
+        for kind in KINDS
+        for name, field in kind.model_fields.items()
+    }
+    sections = [template["Globals"]["Function"], *(each["Properties"] for each in template["Resources"].values())]
+    names = {name for each in sections for name in (each.get("Environment") or {}).get("Variables", {})}
+    assert {name for name in names if name.startswith(PREFIXES)} <= set(known)
+    for name, parameter in PARAMETERS.items():
+        bounds = {type(each): each for each in known[name].metadata}
+        if template["Parameters"][parameter]["Type"] == "Number":
+            assert template["Parameters"][parameter]["MinValue"] == bounds[Ge].ge, name
+            assert template["Parameters"][parameter]["MaxValue"] == bounds[Le].le, name
 
 
 TOKENS = {
