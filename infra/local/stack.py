@@ -44,9 +44,10 @@ class Stack:
         self.state = StateDirectory(state_dir)
         self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
         self._say = say
-        memory = self.state.remembered()
-        self._api_id = str(memory["api_id"])
-        preferred = {name: (memory.get(name), port) for name, port in USUAL_PORTS.items()}
+        self._memory = self.state.remembered()
+        self._api_id = str(self._memory["api_id"])
+        # The usual port first, so that it is taken back as soon as it is free; the last one while it is not.
+        preferred = {name: (port, self._memory.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
         self.valkey = ValkeyServer(path / "valkey", preferred=preferred["valkey"])
@@ -73,15 +74,28 @@ class Stack:
         self._say(f"Starting the local stack in {self.state.path}")
         self._clear_crashed()
         self.emulator.function_log.write_bytes(b"")
-        self._step("PostgreSQL", self.postgres.start)
+        self._step("PostgreSQL", lambda: self.start_server("postgres"))
         self._step("database migrations", self._migrate)
-        self._step("Valkey", self.valkey.start)
-        self._step("AWS emulator", self.emulator.start)
+        self._step("Valkey", lambda: self.start_server("valkey"))
+        self._step("AWS emulator", lambda: self.start_server("emulator"))
         self._step("template.yaml on the emulator", self._deploy)
         self._step("first answer of the agent function", self._warm)
         ports = {name: server.port for name, server in self.servers.items()}
         self.state.remember({"api_id": self._api_id, **ports})
         self.publish()
+
+    def start_server(self, name: str) -> None:
+        """Start a server, and say so if its port is not its usual one, or is that again.
+
+        Raises:
+            LocalStackError: it does not start.
+        """
+        server, usual, last = self.servers[name], USUAL_PORTS[name], self._memory.get(name)
+        server.start()
+        if server.port != usual:
+            self._say(f"  Port {usual} is taken: {server.name} uses {server.port} instead.")
+        elif last not in {None, usual}:
+            self._say(f"  Port {usual} is free again: {server.name} uses it instead of {last}.")
 
     def revive(self, name: str) -> None:
         """Start a server that died again, the emulator with the template deployed anew.

@@ -65,7 +65,7 @@ class StateDirectory:
         return memory
 
     def remember(self, memory: Mapping[str, Any]) -> None:
-        """Keep the ports and the API's id for the next start, so that bookmarks stay valid."""
+        """Keep the ports and the API's id for the next start; while usual ports are taken, bookmarks stay valid."""
         self._write(self._memory_file, memory)
 
     def publish(self, info: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from infra.local.errors import LocalStackError
 from infra.local.identity import Identity
 from infra.local.processes import free_port, is_free
 from infra.local.servers import PostgresServer, ValkeyServer
+from infra.local.stack import USUAL_PORTS, Stack
 
 
 def _write(server: PostgresServer) -> None:
@@ -103,3 +104,28 @@ def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
         assert free_port(one.port) != one.port
         with ValkeyServer(tmp_path / "two", preferred=(one.port,)) as two:
             assert two.port != one.port
+
+
+def test_a_taken_port_is_said_and_taken_back_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which port was taken, and which is used instead: the same at each start until the usual one is free."""
+    said: list[str] = []
+    used: list[int] = []
+
+    def start() -> None:
+        stack = Stack(tmp_path / "state", {}, said.append)
+        stack.start_server("valkey")
+        used.append(stack.valkey.port)
+        stack.valkey.stop()
+        stack.state.remember({"api_id": "a", "valkey": stack.valkey.port})
+
+    with ValkeyServer(tmp_path / "other") as other:
+        monkeypatch.setitem(USUAL_PORTS, "valkey", other.port)
+        start()
+        start()
+    start()
+    start()
+    usual = other.port
+    assert used == [used[0], used[0], usual, usual]
+    assert used[0] != usual
+    taken = f"  Port {usual} is taken: Valkey uses {used[0]} instead."
+    assert said == [taken, taken, f"  Port {usual} is free again: Valkey uses it instead of {used[0]}."]
