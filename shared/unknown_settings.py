@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from dotenv import dotenv_values
+from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 
 def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
@@ -17,7 +17,8 @@ def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
         known: The settings' names, in capital letters.
     """
     # Upper and lower case are the same to pydantic-settings.
-    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    in_file = DotEnvSettingsSource(BaseSettings, env_file=".env").env_vars
+    given = {name.upper() for name in (*os.environ, *in_file)}
     unknown = sorted(name for name in given if name.startswith(prefix) and name not in known)
     return [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
 
