@@ -6,7 +6,6 @@ import platform
 import socket
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from cli.errors import ApiRefused
 from cli.findings import Finding, State
 from cli.migrate import read_status
 from cli.output import duration
+from cli.version import own_version
 from shared.errors import SettingsError
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -38,14 +38,6 @@ def check_versions() -> Iterator[Finding]:
     else:
         yield Finding("python", "ok", f"Python {python}.")
     yield Finding("hybrid-memory", "ok", f"Version {own_version()}.")
-
-
-def own_version() -> str:
-    """Return the installed version."""
-    try:
-        return version("hybrid-memory")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def check_port(deployment: Deployment, name: str) -> Finding:

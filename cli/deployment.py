@@ -118,6 +118,11 @@ class Deployment:
             raise SettingsError(f"{name} has to start with http:// or https:// (it is {url}, from {source}).")
         return place
 
+    @property
+    def is_verbose(self) -> bool:
+        """Whether the places in use are to be said."""
+        return bool(self._named.verbose)
+
     def is_named(self, name: str) -> bool:
         """Return whether anybody says where `name` is."""
         return self.source_of(name) is not None

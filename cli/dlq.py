@@ -60,7 +60,7 @@ def list_(
         sources = places_as_json(deployment.used)
         print_json({"items": items, "depth": depth.total, **counts, "as_of": moment(now), "sources": sources})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     if items:
         print_table(
             ("message id", "age", "received", "reason", "detail", "thread"),
@@ -107,7 +107,7 @@ def show(
     if as_json:
         print_json({**described, "as_of": moment(now), "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     for name, value in described.items():
         if name not in {"attributes", "body"} and value is not None:
             say(f"{name}: {printable(str(value))}")
@@ -208,5 +208,5 @@ def _finish(deployment: Deployment, answer: dict[str, Any], text: str, *, as_jso
     if as_json:
         print_json({**answer, "sources": places_as_json(deployment.used)})
     else:
-        print_places(deployment.used)
+        print_places(deployment)
         say(text)

@@ -18,9 +18,10 @@ from cli.deployment import Deployment
 from cli.errors import ApiRefused
 from cli.findings import Finding, State
 from cli.options import AsJson
-from cli.output import is_terminal, places_as_json, plain_table, print_json, print_places, printable, say
+from cli.output import complain, is_terminal, places_as_json, plain_table, print_json, print_places, printable, say
 from shared.errors import SettingsError, StoreUnavailable
 
+_PLACES: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
 _MARKS: Final[dict[State, tuple[str, str]]] = {
     "ok": ("ok", "green"),
     "warning": ("WARNING", "yellow"),
@@ -37,7 +38,8 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
     Checked are: versions, ports, the API, its token, Redis (version, eviction, memory, outbox), PostgreSQL (version,
     migrations, the sweep's last run), the queues (redrive policy, dead letters and their life) and what drains them
     (event source, partial batches, visibility timeout). What nobody says the place of is skipped. Nothing is changed.
-    The exit code is 1 if there is a warning or a fault, 3 if something cannot be reached.
+    The exit code is 1 if there is a warning or a fault, 3 if something cannot be reached, or if there is no deployment
+    to check.
 
     \b
     Examples:
@@ -52,8 +54,14 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
         ]
         print_json({"findings": shown, "states": dict(states), "sources": places_as_json(deployment.used)})
     else:
-        print_places(deployment.used)
+        print_places(deployment)
         _print(findings, states)
+    if not any(deployment.is_named(place) for place in _PLACES):
+        complain(
+            "Error: nothing says where a deployment is, so none was checked: give --state-dir of a running local stack "
+            "(make run starts one), or --api-url and the other options of hybrid-memory --help."
+        )
+        raise typer.Exit(UNREACHABLE)
     if states["unreachable"]:
         raise typer.Exit(UNREACHABLE)
     if states["warning"] or states["fault"]:

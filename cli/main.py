@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from cli import dlq, doctor, migrate, openapi, prefs, queue, threads, users, verify
 from cli.command import command
 from cli.deployment import Deployment
+from cli.output import say
+from cli.version import own_version
 
 app = typer.Typer(
     name="hybrid-memory",
@@ -17,9 +21,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_asked:
+        say(f"hybrid-memory {own_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 @command
-def root(_deployment: Deployment) -> None:
+def root(
+    _deployment: Deployment,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Use and operate a hybrid memory: conversations and users over its API, its queues and its two layers themselves.
 
     Which deployment is looked up value by value: what an option names; else the project's own settings in the

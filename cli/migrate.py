@@ -122,7 +122,7 @@ def _print(deployment: Deployment, found: SchemaStatus, more: dict[str, Any], *,
         answer = {"current": found.current, "head": found.head, "pending": _as_json(found.pending)}
         print_json({**answer, "is_known": found.is_known, **more, "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(found.pending))):
         if revisions:
             print_table((what, "what it does"), [(each["revision"], each["doc"]) for each in revisions])

@@ -17,7 +17,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only say 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the command line names of a deployment."""
+    """What the command line names of a deployment, and whether the places in use are said."""
 
     api_url: Annotated[str | None, typer.Option(help="The HTTP API, its stage included.")] = None
     token: Annotated[
@@ -33,6 +33,9 @@ class Named:
     redis_url: Annotated[str | None, typer.Option(help="Redis, e.g. redis://localhost:6379/0.")] = None
     database_url: Annotated[str | None, typer.Option(help="PostgreSQL, e.g. postgresql://user@host/name.")] = None
     state_dir: Annotated[Path | None, typer.Option(help="State directory of a running local stack.")] = None
+    verbose: Annotated[
+        bool | None, typer.Option("--verbose", "-v", help="Say where each place was named.", show_default=False)
+    ] = None
 
     def overridden_by(self, other: Named) -> Named:
         """Return these, with what `other` names instead."""

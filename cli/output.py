@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
+from unicodedata import category
 
 import typer
 from rich.console import Console
@@ -15,9 +17,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from cli.deployment import Place
+from cli.deployment import Deployment, Place
 
 UNKNOWN: Final = "unknown"
+# To the second on a terminal: two of these with their fractions would fill most of 80 columns.
+_MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
+# What Python calls unprintable although it is text: joiners (emoji, Persian, Hindi), breaks of words in scripts without
+# spaces, signs before Arabic numbers; and below, every width of space, and a flag's tags behind its flag.
+_JOINERS: Final = frozenset("\u200b\u200c\u200d\u2060\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
+_TEXT: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f|(.)", re.DOTALL)
 
 
 def is_terminal() -> bool:
@@ -51,11 +59,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return a table for a terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
+    cells = [[_MOMENT.sub(r"\1Z", _cell(cell)) for cell in row] for row in rows]
+    for place, column in enumerate(columns):
+        holds_moments = any(_MOMENT.fullmatch(row[place]) for row in cells)
+        # A moment is read as a whole; what a narrow terminal lacks is taken from the other columns.
+        table.add_column(column, overflow="fold", no_wrap=holds_moments)
+    for row in cells:
         # As text: what stands in brackets in somebody's thread id is no markup.
-        table.add_row(*(Text(_cell(cell)) for cell in row))
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -83,10 +94,11 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None
         yield lambda done, of: bar.update(task, completed=done, total=of or total)
 
 
-def print_places(used: Mapping[str, Place]) -> None:
-    """Say which deployment this is about, and who named it."""
-    for name, place in used.items():
-        say(f"{name}: {printable(place.shown)} (from {place.source})")
+def print_places(deployment: Deployment) -> None:
+    """With `--verbose`, say which deployment this is about, and who named it."""
+    if deployment.is_verbose:
+        for name, place in deployment.used.items():
+            complain(f"{name}: {printable(place.shown)} (from {place.source})")
 
 
 def places_as_json(used: Mapping[str, Place]) -> dict[str, dict[str, str]]:
@@ -115,7 +127,13 @@ def duration(seconds: float | None) -> str:
 
 def printable(text: str) -> str:
     """Return the text without what a terminal would obey; lines and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return _TEXT.sub(lambda found: _shown(found[1]) if found[1] else found[0], text)
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in "\n\t" or character in _JOINERS or category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _cell(value: object) -> str:

@@ -96,7 +96,7 @@ def _print(
         answer = {"preview": is_preview, "user_id": user, "preferences": preferences}
         print_json({**answer, "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     if preferences:
         print_table(("name", "value"), sorted(preferences.items()))
     say(f"{printable(user)} {'would have' if is_preview else 'has'} {len(preferences)} preferences.")

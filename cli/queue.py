@@ -71,7 +71,7 @@ def status(
     if as_json:
         print_json(_as_json(found, deployment))
     else:
-        print_places(deployment.used)
+        print_places(deployment)
         _print(found)
     for reason in found.skipped:
         complain(reason)
@@ -86,7 +86,7 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
         while True:
             print_json(_as_json(reader.read(), deployment), on_one_line=True)
             time.sleep(interval)
-    print_places(deployment.used)
+    print_places(deployment)
     if not is_terminal():
         while True:
             _print(reader.read())

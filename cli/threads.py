@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,11 @@ import typer
 from cli import connect
 from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
+from cli.errors import ApiRefused
 from cli.ids import ThreadId, ThreadIds
 from cli.options import AsJson, Output, Yes
 from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
+from shared.errors import SettingsError
 
 app = group("Conversations: list, read, export, delete.")
 COLUMNS = ("thread", "title", "messages", "created", "updated")
@@ -43,13 +46,20 @@ def list_(
     api = connect.api(deployment)
     items: list[dict[str, Any]] = []
     is_more = False
-    for page in api.pages("threads", limit=None if all_of_them else limit, user_id=user):
-        items += page["items"]
-        is_more = page["next_cursor"] is not None
+    try:
+        for page in api.pages("threads", limit=None if all_of_them else limit, user_id=user):
+            items += page["items"]
+            is_more = page["next_cursor"] is not None
+    except ApiRefused as error:
+        if user is None and error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise SettingsError(
+                "Say whose threads: give --user ID. Only a user's own token says it by itself."
+            ) from None
+        raise
     if as_json:
         print_json({"items": items, "is_more": is_more, "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     if items:
         print_table(COLUMNS, [thread_row(item) for item in items])
     say(f"{len(items)} threads{', and there are more: see --all' if is_more else ''}.")
@@ -88,7 +98,7 @@ def show(
         sources = places_as_json(deployment.used)
         print_json({**found, "messages": newest, "degraded": degraded, "sources": sources})
     else:
-        print_places(deployment.used)
+        print_places(deployment)
         for name, value in found.items():
             shown = ", ".join(value) if isinstance(value, list) else value
             say(f"{name}: {printable(str('-' if shown in (None, '') else shown))}")
@@ -177,7 +187,7 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
         answer = {"preview": not yes, "items": found, "deleted": deleted}
         print_json({**answer, "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     print_table(COLUMNS, [thread_row(item) for item in found])
     say(f"{'Deleted' if yes else 'Would delete'} {len(found)} threads, for good.")
     if not yes:

@@ -53,7 +53,7 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         found = {"threads": threads, "messages": messages, "preferences": preferences, "newest_threads": newest}
         print_json({"user_id": user, **found, "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     say(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
     if preferences:
         say()
@@ -156,7 +156,7 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
     if as_json:
         print_json({**answer, "stores": stores, "sources": places_as_json(deployment.used)})
         return
-    print_places(deployment.used)
+    print_places(deployment)
     rows = [
         (_NAMES[name], what, *(_count(counts, time, what) for time in ("before", "after")))
         for name, counts in stores.items()

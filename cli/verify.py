@@ -84,7 +84,7 @@ def verify(
     if as_json:
         print_json(_as_json(verdict, grace, now) | {"sources": places_as_json(deployment.used)})
     else:
-        print_places(deployment.used)
+        print_places(deployment)
         _print(verdict, now)
     if verdict.differences:
         raise typer.Exit(FOUND_SOMETHING)

@@ -263,7 +263,7 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
         (["threads", "show", "a\nb"], "printable characters"),
         (["threads", "delete"], "Missing argument"),
         (["threads", "list", "--user", "u", "--limit", "0"], "greater than or equal to 1"),
-        (["threads", "list"], "user_id"),
+        (["threads", "list"], "give --user ID"),
         (["users", "forget", "x" * 256], "1 to 255 characters"),
         (["openapi", "--output", "no/such/file"], "cannot be written"),
         (["nothing"], "No such command"),

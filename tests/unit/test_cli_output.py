@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from cli.api import Api
 from cli.letters import describe, is_named
 from cli.main import app
 from cli.output import duration, moment, plain_table, printable, progress, rich_table
@@ -20,6 +24,76 @@ def test_nothing_that_a_terminal_obeys() -> None:
     """Control characters in what others wrote reach no terminal."""
     assert printable("a\x1b[31mb\x07\u202e\nc\td") == "a\\x1b[31mb\\x07\\u202e\nc\td"
     assert plain_table(["x"], [["\x1b[2J"]]) == "X\n\\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\U0001f469\u200d\U0001f4bb \u2764\ufe0f \U0001f44d\U0001f3fd",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0915\u094d\u200d\u0937",
+        "\u65e5\u672c\u3000\u8a9e",
+        "12\u202f000\u00a0km",
+        "e\u0301",
+    ],
+    ids=["emoji", "flag", "persian", "hindi", "japanese", "french", "combining"],
+)
+def test_text_stays_text(text: str) -> None:
+    """What joins letters and emoji, and every width of space, is shown as it was written."""
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["\x00", "\x9b", "\x7f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\ud800", "\U000e0041", "\r", "\x85"],
+)
+def test_what_is_no_text_is_escaped(character: str) -> None:
+    """Controls, what turns the direction of a line, lone surrogates, and tags without their flag."""
+    shown = printable(f"a{character}b")
+    assert shown.isascii()
+    assert shown.startswith("a\\")
+    assert shown.endswith("b")
+
+
+def test_moments_are_whole_in_80_columns() -> None:
+    """Two of them beside an id of 36 characters and a long title."""
+    console = Console(width=80, no_color=True)
+    moments = "2026-11-22T16:08:00.139000Z", "2026-11-23T16:08:00.139Z"
+    row = ["01a20403-af8b-76fb-9bf9-0bc8b1328586", "A title of many words " * 5, 12, *moments]
+    with console.capture() as captured:
+        console.print(rich_table(["thread", "title", "messages", "created", "updated"], [row]))
+    assert all(f"{moment[:19]}Z" in captured.get() for moment in moments)
+    assert all(len(line) <= 80 for line in captured.get().splitlines())
+
+
+def test_the_version() -> None:
+    """As other commands say theirs."""
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"hybrid-memory {version('hybrid-memory')}\n")
+
+
+@pytest.mark.parametrize("words", [["-v", "doctor"], ["doctor", "--verbose"], ["doctor"]])
+def test_places_are_said_when_asked_for(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before a command's name or after it, and never among the answer."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*words, "--redis-url", "redis://127.0.0.1:1"])
+    line = "redis_url: redis://127.0.0.1:1 (from option)\n"
+    assert (line in result.stderr) is (len(words) > 1)
+    assert "(from" not in result.stdout
+
+
+@pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
+def test_threads_of_nobody(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to type is said, not what the API calls it."""
+    refusal = httpx.Response(422, json={"detail": "user_id: is needed", "errors": []})
+    api = Api("http://127.0.0.1:1", transport=httpx.MockTransport(lambda _: refusal))
+    monkeypatch.setattr("cli.connect.api", lambda _: api)
+    result = CliRunner().invoke(app, ["threads", "list"], env=token)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: Say whose threads: give --user ID.")
+    assert "422" not in result.stderr
+    assert "422" in CliRunner().invoke(app, ["threads", "list", "--user", "ada"]).stderr
 
 
 def test_a_plain_table() -> None:
