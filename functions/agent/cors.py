@@ -2,35 +2,79 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, cast
 
 from mangum.types import ASGI
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
-_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_SENT: Final = ("Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
-# The time of an answer is what a page sets its clock by, whose ids order a thread.
-_READ: Final = ("Date", "Idempotent-Replayed", "Retry-After", "WWW-Authenticate")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_SENT: Final = ("Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
+_READ: Final = (
+    "Allow",
+    # The time of an answer is what a page sets its clock by, whose ids order a thread.
+    "Date",
+    "Idempotent-Replayed",
+    "Retry-After",
+    "Server-Timing",
+    "WWW-Authenticate",
+    "X-Request-Id",
+    "x-amzn-RequestId",
+    # A REST API renames what the function says in WWW-Authenticate.
+    "x-amzn-Remapped-WWW-Authenticate",
+)
 _PREFLIGHT_SECONDS: Final = 7200  # what browsers remember at most
+_LOOPBACK: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
-def with_cors(app: ASGI, origins: Sequence[str]) -> ASGI:
+class _Cors(CORSMiddleware):
+    """CORS for any header that a page adds, such as a trace's: the API ignores what it does not know."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Allow the headers that are asked for, as far as they are names of headers."""
+        answer = super().preflight_response(request_headers)
+        asked = ",".join(request_headers.getlist("access-control-request-headers"))
+        names = [name for one in asked.split(",") if _TOKEN.fullmatch(name := one.strip())]
+        known = {name.lower() for name in _SENT}
+        allowed = [*_SENT, *dict.fromkeys(name for name in names if name.lower() not in known)]
+        answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed)
+        return answer
+
+    @staticmethod
+    def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
+        """Let the page read the answer, and its times too."""
+        CORSMiddleware.allow_explicit_origin(headers, origin)
+        headers["Timing-Allow-Origin"] = origin
+
+
+def with_cors(app: ASGI, origins: Sequence[str], *, is_local: bool = False) -> ASGI:
     """Return the application as pages of these origins may call it; without origins, as it is.
 
     Credentials are a header that the page sets, never a cookie, so none are allowed.
+
+    Args:
+        app: What answers.
+        origins: As browsers send them, or `*`.
+        is_local: Pages of the machine itself may call it too, whatever their port.
     """
-    if not origins:
+    if not origins and not is_local:
         return app
-    return cast(
-        ASGI,
-        CORSMiddleware(
-            cast(ASGIApp, app),
-            allow_origins=origins,
-            allow_methods=_METHODS,
-            allow_headers=_SENT,
-            expose_headers=_READ,
-            max_age=_PREFLIGHT_SECONDS,
-        ),
+    cors = _Cors(
+        cast(ASGIApp, app),
+        allow_origins=origins,
+        allow_origin_regex=_LOOPBACK if is_local else None,
+        allow_methods=_METHODS,
+        allow_headers=["*"],
+        # A page of the internet that is allowed may call an API in a private network.
+        allow_private_network=True,
+        expose_headers=_READ,
+        max_age=_PREFLIGHT_SECONDS,
     )
+    if cors.allow_all_origins:
+        cors.simple_headers["Timing-Allow-Origin"] = "*"
+    return cast(ASGI, cors)

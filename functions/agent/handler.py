@@ -146,7 +146,8 @@ operations, measures = compose()
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
-_application = with_cors(gateway(create_app(operations, guard)), load(AgentSettings).origins)
+_origins = load(AgentSettings).origins
+_application = with_cors(gateway(create_app(operations, guard)), _origins, is_local=_stage() == LOCAL_STAGE)
 _http = Mangum(_application, lifespan="off", text_mime_types=_TEXT_TYPES)
 
 

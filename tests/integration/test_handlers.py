@@ -129,6 +129,24 @@ def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> Non
     assert [item["content"] for item in json.loads(answer["body"])["items"]] == ["q", "a"]
 
 
+@pytest.mark.parametrize("make", [_rest, _http])
+def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Import) -> None:
+    """It may call an API of the stage local without any setting."""
+    event = make("OPTIONS", "/run")
+    event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
+    answer = load("functions.agent.handler").handler(event, Context())
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["access-control-allow-origin"] == "http://localhost:5173"
+
+
+def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
+    """It may not call that."""
+    event = _rest("OPTIONS", "/run")
+    event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
+    answer = guarded.handler(event, Context())
+    assert (answer["statusCode"], "access-control-allow-origin" in answer["headers"]) == (405, False)
+
+
 def test_a_stage_in_the_path(load: Import) -> None:
     """It is no part of the route."""
     event = _http("GET", "/prod/health")

@@ -1,0 +1,60 @@
+"""What API Gateway answers by itself, and which pages may read it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from tests.aws.conditions import Evaluated
+
+_ALLOW: Final = "gatewayresponse.header.Access-Control-Allow-Origin"
+_EXPOSE: Final = "gatewayresponse.header.Access-Control-Expose-Headers"
+# What a caller meets: no route, no key, the throttle, a body over 10 MB, a function that fails or takes too long.
+_MET: Final = {
+    "ACCESS_DENIED",
+    "DEFAULT_4XX",
+    "DEFAULT_5XX",
+    "INTEGRATION_FAILURE",
+    "INTEGRATION_TIMEOUT",
+    "INVALID_API_KEY",
+    "QUOTA_EXCEEDED",
+    "REQUEST_TOO_LARGE",
+    "THROTTLED",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "WAF_FILTERED",
+}
+
+
+def _responses(**parameters: str) -> dict[str, Any]:
+    evaluated = Evaluated("210987654321", **parameters)
+    definition = evaluated.template["Resources"]["Api"]["Properties"]["DefinitionBody"]
+    return dict(evaluated.chosen(definition["x-amazon-apigateway-gateway-responses"]))
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"Stage": "local"}, {"Stage": "prod", "CorsOrigins": "https://a.example,https://b.example"}]
+)
+def test_pages_may_read_every_one(parameters: dict[str, str]) -> None:
+    """A page that may call the API learns of a throttle what to do, not that the network failed."""
+    responses = _responses(**parameters)
+    assert set(responses) >= _MET
+    for name, response in responses.items():
+        headers = response["responseParameters"]
+        assert headers[_ALLOW] == "'*'", name
+        exposed = {one.lower() for one in headers[_EXPOSE].strip("'").split(", ")}
+        assert {"retry-after", "allow", "date", "x-amzn-requestid"} <= exposed, name
+
+
+def test_no_page_may_read_any_without_origins() -> None:
+    """As with the function's own answers."""
+    for name, response in _responses(Stage="prod", CorsOrigins="").items():
+        assert not {_ALLOW, _EXPOSE} & set(response["responseParameters"]), name
+
+
+def test_they_hold_nothing_of_a_user() -> None:
+    """Every page may read them, so they say what the gateway says, and the request's id."""
+    for name, response in _responses(Stage="local").items():
+        (template,) = response["responseTemplates"].values()
+        told = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}
+        assert {one.strip('"') for one in told} <= {"$context.error.messageString", "$context.requestId"}, name
