@@ -110,7 +110,7 @@ def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: d
     shown = _answer("dlq", "show", first["message_id"])
     assert (shown["body"], shown["attributes"]) == (bodies[0], {"reason": "[red]"})
     assert _answer("dlq", "show", first["exchange_id"])["message_id"] == first["message_id"]
-    plain = _run("dlq", "list")
+    plain = _run("dlq", "list", "-v")
     assert "q0" not in plain.output
     assert "[red]" in plain.output
     assert "12 of 12 dead letters" in plain.output
