@@ -93,16 +93,22 @@ def verify(
 def _compare(
     redis: RedisScan, postgres: PostgresVerify, thread_ids: Sequence[str], window: int, grace: float
 ) -> list[tuple[str, Comparison]]:
-    # Redis first: what is stored in between is then newer than what was read, and too young to matter.
+    # The generation first: what is sealed later claims nothing here. Redis before PostgreSQL: what is stored in between
+    # is then newer than what was read, and too young to matter.
+    generation = redis.generation()
     lists = redis.lists(thread_ids)
     known = [thread_id for thread_id in thread_ids if not id_fault(thread_id)]
     longest = max((len(entries or ()) for entries in lists.values()), default=0)
     stored = postgres.windows(known, longest + window * _MESSAGES_AN_EXCHANGE)
-    return list(_each(thread_ids, lists, stored, timedelta(seconds=grace)))
+    return list(_each(thread_ids, lists, stored, timedelta(seconds=grace), generation))
 
 
 def _each(
-    thread_ids: Sequence[str], lists: dict[str, list[bytes] | None], stored: dict[str, Any], grace: timedelta
+    thread_ids: Sequence[str],
+    lists: dict[str, list[bytes] | None],
+    stored: dict[str, Any],
+    grace: timedelta,
+    generation: str | None,
 ) -> Iterator[tuple[str, Comparison]]:
     now = datetime.now(UTC)
     for thread_id in thread_ids:
@@ -112,7 +118,10 @@ def _each(
         elif thread_id not in stored:
             yield thread_id, _strange(thread_id, "the key names no possible thread")
         elif entries:  # else it has expired, or was deleted, since its key was seen
-            yield thread_id, compare(thread_id, entries, stored[thread_id], now=now, grace=grace)
+            yield (
+                thread_id,
+                compare(thread_id, entries, stored[thread_id], now=now, grace=grace, generation=generation),
+            )
 
 
 def _strange(thread_id: str, detail: str) -> Comparison:

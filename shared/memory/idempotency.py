@@ -124,7 +124,10 @@ class Idempotency:
             StoreUnavailable: No layer can tell whether the key came before, so that running could be for the second
                 time.
         """
-        hashed = hashlib.sha256(orjson.dumps([scope, key])).hexdigest()
+        return self.claim_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
+
+    def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> Claim:
+        """Claim a key by the hash that the layers know it by; see `claim`."""
         body_hash = hashlib.sha256(body).hexdigest()
         is_sure, missed = False, StoreUnavailable("redis", "it was emptied lately")
         for store in self._stores:

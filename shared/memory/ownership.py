@@ -49,7 +49,7 @@ class Ownership:
                 found = self._undrained(cached, found)
             if found.is_known and not self._accepts(found.user_id):
                 raise ThreadNotFound(self._thread_id)
-            if found.is_known and has_cache:
+            if found.is_known and has_cache and not cached.refuses_writes:
                 self._remember(found)
         return self._own(cached)
 

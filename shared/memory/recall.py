@@ -137,6 +137,8 @@ class Recaller:
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return CacheRead(), False
+        if cached.refuses_writes:
+            add_layer(degraded, "redis")
         self._memory.set_clock(cached.clock)
         return cached, True
 
@@ -164,7 +166,7 @@ class Recaller:
         try:
             window = self._memory.archive.window(thread_id, settings.max_thread_messages)
             is_all_there = True
-            if has_cache and cached.is_new:
+            if has_cache and cached.is_new and not cached.refuses_writes:
                 is_all_there = self._settle(cached, degraded)
                 # Read again: what was drained between the two is in the queue's count no more, nor in the window yet.
                 window = self._memory.archive.window(thread_id, settings.max_thread_messages)
@@ -185,7 +187,7 @@ class Recaller:
         stored = [*window.exchanges, *undrained]
         messages = unite(cached.messages, stored, window.cutoff, settings, window.deleted)
         source = _source("redis" if messages == cached.messages else "postgres", messages)
-        if has_cache and is_all_there:
+        if has_cache and is_all_there and not cached.refuses_writes:
             # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
             refill = replace(window, exchanges=stored)
             try:
@@ -238,7 +240,11 @@ class Recaller:
         if is_drained or cached.is_emptied:
             try:
                 # The first L1 there is has lost nothing, unless exchanges wait that it was told of and does not know.
-                self._memory.cache.settle(at_once=is_drained and (is_first or is_past), evictions=cached.evictions)
+                self._memory.cache.settle(
+                    at_once=is_drained and (is_first or is_past),
+                    is_first=is_drained and is_first,
+                    evictions=cached.evictions,
+                )
             except StoreUnavailable as error:
                 add_layer(degraded, error.layer)
         return is_drained
@@ -280,7 +286,8 @@ class Recaller:
                 add_layer(degraded, error.layer)
 
         try:
-            found = self._memory.archive.preferences(user_id, keep if has_cache else None)
+            takes_writes = has_cache and not cached.refuses_writes
+            found = self._memory.archive.preferences(user_id, keep if takes_writes else None)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return cached.preferences, _source("redis", cached.preferences)

@@ -72,6 +72,8 @@ class CacheRead:
         evictions: Keys that L1 has evicted, for `settle`; None if that was not asked or may not be known.
         has_outbox: Whether anything waits in the outbox, when the list is not whole.
         deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
+        generation: What L1 holds is confirmed for; None if nothing is, because L1 may have missed writes.
+        refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -90,6 +92,8 @@ class CacheRead:
     evictions: int | None = None
     has_outbox: bool = False
     deleted: frozenset[UUID] = frozenset()
+    generation: str | None = None
+    refuses_writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +262,11 @@ class Cache(Protocol):
         """Remove bodies that are kept elsewhere now."""
         ...
 
-    def settle(self, *, at_once: bool, evictions: int | None = None) -> None:
-        """Remember that L1 lost something, and later that the queue was seen empty since; or that nothing was lost."""
+    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+        """Remember that L1 lost something, and later that the queue was seen empty since; or that nothing was lost.
+
+        `is_first`: there never was an L1 before this one.
+        """
         ...
 
     def clock(self) -> float:

@@ -51,12 +51,18 @@ class Comparison:
 
 
 def compare(
-    thread_id: str, entries: Sequence[bytes], stored: Sequence[Message], *, now: datetime, grace: timedelta
+    thread_id: str,
+    entries: Sequence[bytes],
+    stored: Sequence[Message],
+    *,
+    now: datetime,
+    grace: timedelta,
+    generation: str | None,
 ) -> Comparison:
     """Compare a thread's list with the thread's newest messages in L2.
 
     As far back as the list reaches, both have to hold the same exchanges, in the same order, with the same bytes; all
-    the way back if the list's first entry is marked as the thread's first.
+    the way back if the list's first entry is sealed as the thread's first in Redis' generation.
 
     Args:
         thread_id: Named in the differences.
@@ -64,8 +70,9 @@ def compare(
         stored: What L2 holds, oldest first, further back than the list reaches if there is more.
         now: What ages are measured from.
         grace: How long an exchange may be in one of the two only.
+        generation: Redis' generation; a seal of an earlier one claims nothing.
     """
-    work = _Work(thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0])))
+    work = _Work(thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0], generation)))
     cached = work.read(entries)
     in_list, in_store = _by_exchange(cached), _by_exchange(stored)
     work.result.exchanges = len(in_list)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal
 from uuid import UUID
 
 from shared.errors import StoreUnavailable
@@ -13,7 +12,7 @@ from shared.settings import MemorySettings
 from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
 from shared.stores.in_memory_merge import merge
 from shared.stores.in_memory_twin import Twin
-from shared.stores.redis_entries import decode, encode, forms, is_whole
+from shared.stores.redis_entries import decode, encode, is_whole, unsealed
 
 
 class InMemoryCache(Twin):
@@ -40,17 +39,25 @@ class InMemoryCache(Twin):
         self.is_settled = False
         self._has_begun = False
         self.owners: dict[str, ThreadOwner] = {}
+        self._owners_in: dict[str, str] = {}
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
-        # Threads that L2 was seen not to know: their first exchange makes a whole list.
-        self._claims: set[str] = set()
+        # Threads that L2 was seen not to know, and in which generation: their first exchange makes a whole list.
+        self._claims: dict[str, str] = {}
         # Threads whose list was begun by an exchange.
         self._begun: set[str] = set()
-        # What may have missed a change while the cache was down; and exchanges that did.
-        self._doubted: set[str] = set()
+        # What is sealed counts in one generation; an outage ends it. And exchanges that the cache missed.
+        self._generation = 1
+        self._has_failed = False
+        self._preferences_in: dict[str, str] = {}
         self._late: list[tuple[Exchange, bool]] = []
+
+    @property
+    def generation(self) -> str:
+        """The name of the generation."""
+        return str(self._generation)
 
     def lose_everything(self) -> None:
         """Do what a restart of Redis does."""
@@ -64,10 +71,13 @@ class InMemoryCache(Twin):
             self.deleted_users,
             self.deleted_exchanges,
             self._threads_of,
+            self._owners_in,
+            self._preferences_in,
             self._claims,
             self._begun,
         ):
             kept.clear()
+        self._generation += 1
         self.is_settled = self._has_begun = False
 
     def lose_thread(self, thread_id: str) -> None:
@@ -80,11 +90,12 @@ class InMemoryCache(Twin):
         return [(message.role, message.content) for message in found if message is not None]
 
     def begin(self, call: str) -> None:
-        """Note the call, doubt what an outage may have left behind, and merge what was missed."""
-        if self.is_down:
-            self._doubted.update(f"thread:{name}" for name in self.lists)
-            self._doubted.update(f"user:{name}" for name in self.hashes)
+        """Note the call; after an outage, begin a generation and merge what was missed."""
+        self._has_failed = self._has_failed or self.is_down
         super().begin(call)
+        if self._has_failed:
+            self._has_failed = False
+            self._generation += 1
         late, self._late = self._late, []
         for exchange, is_drained in late:
             self._append(exchange, is_drained=is_drained)
@@ -95,7 +106,7 @@ class InMemoryCache(Twin):
         exchanges: Sequence[Exchange] = (),
         *,
         only_existing: bool = False,
-        mark: Literal["whole", "whole:older", "unknown", ""] = "",
+        mark: str = "",
         cutoff: UUID | None = None,
         deleted: Collection[UUID] = (),
         is_stored: bool = False,
@@ -124,21 +135,19 @@ class InMemoryCache(Twin):
         decoded = [decode(entry) for entry in entries]
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
         messages = [message for message in decoded if message is not None and message.exchange_id not in deleted]
-        is_doubted = f"thread:{thread_id}" in self._doubted
-        owner, knows_owner = (None, False) if is_doubted else self._owner(thread_id or "")
+        owner, knows_owner = self._owner(thread_id or "")
         return CacheRead(
             messages=messages,
-            is_whole=len(messages) == len(entries) > 0
-            and is_whole(entries, self._most)
-            and f"thread:{thread_id}" not in self._doubted,
+            is_whole=len(messages) == len(entries) and is_whole(entries, self._most, self.generation),
             cutoff=self.deleted_threads.get(thread_id or ""),
             preferences=dict(self.hashes.get(user_id or "", {})),
-            knows_preferences=user_id in self.hashes and f"user:{user_id}" not in self._doubted,
+            knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
             pending=list(self.pending.get(thread_id or "", {}).values()),
             is_new=not self.is_settled,
             is_emptied=not self._has_begun,
             clock=self._clock(),
             has_outbox=bool(self.outbox_bodies),
+            generation=self.generation,
             owner=owner,
             knows_owner=knows_owner,
             deleted=deleted,
@@ -163,6 +172,7 @@ class InMemoryCache(Twin):
         if fence is not None:
             if fence.told is not None:
                 self.owners[exchange.thread_id] = fence.told
+                self._owners_in[exchange.thread_id] = self.generation
             found, is_known = self._owner(exchange.thread_id)
             fence.holds = is_known and found == fence.owner
         cutoff = self._append(exchange, is_drained=is_drained)
@@ -174,8 +184,7 @@ class InMemoryCache(Twin):
             self._threads_of.setdefault(user_id, {})[thread_id] = None
         cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
         overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and cutoff >= exchange.order]
-        is_new = thread_id in self._claims
-        self._claims.discard(thread_id)
+        is_new = self._claims.pop(thread_id, None) == self.generation
         if overtaken:
             self._merge(thread_id, only_existing=True, cutoff=max(overtaken))
             return max(overtaken)
@@ -183,7 +192,7 @@ class InMemoryCache(Twin):
             return exchange.order
         if thread_id not in self.lists and not is_new:
             self._begun.add(thread_id)
-        self._merge(thread_id, [exchange], mark="whole" if is_new else "")
+        self._merge(thread_id, [exchange], mark=f"whole {self.generation}" if is_new else "")
         if not is_drained:
             waiting = self.pending.setdefault(thread_id, {})
             known = waiting.get(exchange.exchange_id)
@@ -193,7 +202,9 @@ class InMemoryCache(Twin):
 
     def _owner(self, thread_id: str) -> tuple[str | None, bool]:
         known, tombstone = self.owners.get(thread_id), self.deleted_threads.get(thread_id)
-        if known is None or (tombstone is not None and (known.cutoff is None or known.cutoff < tombstone)):
+        if known is None or self._owners_in.get(thread_id) != self.generation:
+            return None, False
+        if tombstone is not None and (known.cutoff is None or known.cutoff < tombstone):
             return None, False
         return known.user_id, True
 
@@ -201,13 +212,14 @@ class InMemoryCache(Twin):
         """Remember what L2 said of whose the thread is."""
         self.begin("note_owner")
         self.owners[thread_id] = owner
+        self._owners_in[thread_id] = self.generation
 
     def take_back(self, exchange: Exchange) -> None:
         """Remove what an append has added."""
         self._late = [each for each in self._late if each[0].key != exchange.key]
         self.begin("take_back")
-        gone = {form for entry in encode(exchange) for form in forms(entry)}
-        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if entry not in gone]
+        gone = set(encode(exchange))
+        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if unsealed(entry) not in gone]
         if kept:
             self.lists[exchange.thread_id] = kept
         self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
@@ -220,19 +232,18 @@ class InMemoryCache(Twin):
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
         if not window.exchanges:
-            self._claims.add(thread_id)
+            self._claims[thread_id] = self.generation
         is_complete = window.is_all or 2 * len(window.exchanges) >= self._most
         self._note_deleted(thread_id, window.deleted)
         self._merge(
             thread_id,
             window.exchanges,
             only_existing=not window.exchanges,
-            mark=("whole" if window.is_all else "whole:older") if is_complete else "",
+            mark=f"whole{'' if window.is_all else ':older'} {self.generation}" if is_complete else "",
             cutoff=window.cutoff,
             deleted=self.deleted_exchanges.get(thread_id, ()),
             is_stored=True,
         )
-        self._doubted.discard(f"thread:{thread_id}")
 
     def repair_thread(self, thread_id: str, window: Window) -> None:
         """Merge what L2 holds into the list if there is one."""
@@ -276,7 +287,7 @@ class InMemoryCache(Twin):
         """Make the user's hash hold exactly these."""
         self.begin("set_preferences")
         self.hashes[user_id] = dict(preferences)
-        self._doubted.discard(f"user:{user_id}")
+        self._preferences_in[user_id] = self.generation
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the order key of each thread's newest exchange."""
@@ -298,7 +309,7 @@ class InMemoryCache(Twin):
             self._merge(thread_id, only_existing=True, cutoff=cutoff)
             self._forget_pending(thread_id, cutoff)
             self.owners.pop(thread_id, None)
-            self._claims.discard(thread_id)
+            self._claims.pop(thread_id, None)
 
     def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
         pending = self.pending.pop(thread_id, {})
@@ -311,7 +322,7 @@ class InMemoryCache(Twin):
         self.begin("forget_exchanges")
         self._note_deleted(thread_id, exchange_ids)
         self._merge(thread_id, only_existing=True, deleted=exchange_ids)
-        self._claims.discard(thread_id)
+        self._claims.pop(thread_id, None)
 
     def _note_deleted(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         if exchange_ids:
@@ -324,6 +335,7 @@ class InMemoryCache(Twin):
         self.begin("forget_user")
         self.deleted_users[user_id] = cutoff
         self.hashes.pop(user_id, None)
+        self._preferences_in.pop(user_id, None)
         return list(self._threads_of.pop(user_id, {}))
 
     def threads_of(self, user_id: str) -> list[str]:
@@ -343,9 +355,9 @@ class InMemoryCache(Twin):
             if body in self.outbox_bodies:
                 self.outbox_bodies.remove(body)
 
-    def settle(self, *, at_once: bool, evictions: int | None = None) -> None:
+    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
         """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
-        del evictions  # nothing is ever evicted here
+        del evictions, is_first  # nothing is ever evicted here, and keys have a twin of their own
         self.begin("settle")
         self.is_settled, self._has_begun = at_once or self._has_begun, True
 

@@ -8,11 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from shared.models import Exchange, format_time
-from shared.stores.redis_entries import OWN, encode
+from shared.stores.redis_entries import OWN, encode, seal, seal_of, unsealed
 
 _OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
-_FIRST: Final = b',"first":true}'
-_WHOLE: Final = b',"whole":true}'
 _PAIR: Final = 2
 
 
@@ -34,7 +32,7 @@ def merge(
         exchanges: What to merge into it.
         most: The most messages to keep.
         only_existing: Whether to leave an empty list alone.
-        mark: As the script's: `whole`, an exchange id, either followed by `:older`, `unknown` or ''.
+        mark: As the script's: `whole G`, `ID G`, either with `:older` before the blank, `unknown` or ''.
         cutoff: Order key up to which everything is dropped.
         deleted: Exchanges whose entries are dropped.
         is_stored: Whether the exchanges are PostgreSQL's, which decides between two that share a revision.
@@ -51,8 +49,9 @@ def merge(
 
 def _appended(entries: Sequence[bytes], exchange: Exchange, most: int) -> list[bytes]:
     pushed = [*entries, *encode(exchange)][-most:]
-    if len(entries) + _PAIR > most and entries and _ending(entries[0]):
-        pushed[0] = _with(pushed[0], _WHOLE)
+    sealed = seal_of(entries[0]) if entries else None
+    if len(entries) + _PAIR > most and sealed is not None:
+        pushed[0] = _with(pushed[0], seal("whole", sealed[1]))
     return pushed
 
 
@@ -67,18 +66,18 @@ def _rebuilt(
 ) -> list[bytes]:
     strangers: list[bytes] = []
     pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
-    first: tuple[str, str, bytes] | None = None
+    first: tuple[str, str, tuple[str, str]] | None = None
     for entry in entries:
         head = OWN.match(entry)
         if head is None:
             strangers.append(entry)
             continue
         exchange_id, order, created_at, revision = (part.decode() for part in head.groups(b"0"))
-        if ending := _ending(entry):
-            first = first or (order, exchange_id, ending)
+        if sealed := seal_of(entry):
+            first = first or (order, exchange_id, sealed)
         # The highest revision sorts first, then the earliest.
         rank = -int(revision), created_at
-        pairs.setdefault(exchange_id, (order, rank, []))[2].append(_bare(entry))
+        pairs.setdefault(exchange_id, (order, rank, []))[2].append(unsealed(entry))
     for exchange in exchanges:
         exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
         known = pairs[exchange_id][1] if exchange_id in pairs else None
@@ -99,13 +98,13 @@ def _rebuilt(
     return merged
 
 
-def _inherit(merged: list[bytes], first: tuple[str, str, bytes], *, is_trimmed: bool) -> None:
-    """Mark what follows a marked entry that was deleted."""
-    order, exchange_id, ending = first
+def _inherit(merged: list[bytes], first: tuple[str, str, tuple[str, str]], *, is_trimmed: bool) -> None:
+    """Seal what follows a sealed entry that was deleted."""
+    order, exchange_id, (claim, generation) = first
     for at, entry in enumerate(merged):
         head = OWN.match(entry)
         if head is not None and (head[2].decode(), head[1].decode()) > (order, exchange_id):
-            merged[at] = _with(entry, _WHOLE if at or is_trimmed else ending)
+            merged[at] = _with(entry, seal("whole" if at or is_trimmed else claim, generation))
             return
 
 
@@ -117,42 +116,35 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
     return not entries or (tail is not None and str(exchanges[0].order) > tail[2].decode())
 
 
-def _pass_on(merged: list[bytes], first: tuple[str, str, bytes], most: int) -> None:
-    """Mark the entry from which on nothing is missing, now that others may have come before it or it may have left."""
-    order, exchange_id, ending = first
+def _pass_on(merged: list[bytes], first: tuple[str, str, tuple[str, str]], most: int) -> None:
+    """Seal the entry from which on nothing is missing, now that others may have come before it or it may have left."""
+    order, exchange_id, (claim, generation) = first
     head = OWN.match(merged[0])
     at = 0
     if head is not None and head[1].decode() == exchange_id:
         pass
     elif head is not None and (head[2].decode(), head[1].decode()) > (order, exchange_id):
-        ending = _FIRST if len(merged) < most else _WHOLE
+        claim = "first" if len(merged) < most else "whole"
     else:
         ids = [found[1].decode() if (found := OWN.match(entry)) else "" for entry in merged]
-        at, ending = ids.index(exchange_id), _WHOLE
-    merged[at] = _with(merged[at], ending)
-
-
-def _ending(entry: bytes) -> bytes | None:
-    return next((ending for ending in (_FIRST, _WHOLE) if entry.endswith(ending)), None)
-
-
-def _bare(entry: bytes) -> bytes:
-    ending = _ending(entry)
-    return entry.removesuffix(ending) + b"}" if ending else entry
+        at, claim = ids.index(exchange_id), "whole"
+    merged[at] = _with(merged[at], seal(claim, generation))
 
 
 def _with(entry: bytes, ending: bytes) -> bytes:
-    bare = _bare(entry)
+    bare = unsealed(entry)
     return bare[:-1] + ending if _OBJECT.fullmatch(bare) else entry
 
 
 def _marked(entries: list[bytes], mark: str, most: int) -> list[bytes]:
-    has_older, mark = mark.endswith(":older"), mark.removesuffix(":older")
-    head = OWN.match(entries[0]) if entries else None
-    if head is not None and head[1].decode() == mark:
-        mark = "whole"
-    if entries and mark == "whole":
-        entries[0] = _with(entries[0], _FIRST if len(entries) < most and not has_older else _WHOLE)
-    elif entries and mark == "unknown":
-        entries[0] = _bare(entries[0])
+    if not entries:
+        return entries
+    target, _, generation = mark.partition(" ")
+    has_older, target = target.endswith(":older"), target.removesuffix(":older")
+    head = OWN.match(entries[0])
+    if generation and (target == "whole" or (head is not None and head[1].decode() == target)):
+        claim = "first" if len(entries) < most and not has_older else "whole"
+        entries[0] = _with(entries[0], seal(claim, generation))
+    elif mark == "unknown":
+        entries[0] = unsealed(entries[0])
     return entries

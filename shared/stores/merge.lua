@@ -5,11 +5,11 @@
 -- ARGV[1]  time to live in seconds; 0 keeps what the list has
 -- ARGV[2]  most messages to keep
 -- ARGV[3]  '1': only into a list that exists
--- ARGV[4]  'whole': nothing is missing from what the list then holds, so its first entry is marked: as the thread's
---          first, or in a list that is full, as the one from which on nothing is missing; an exchange id: the same, if
---          the first entry is of that exchange; either followed by ':older': the thread has older ones, so it is
---          not marked as the first; 'unknown': the marks are taken away; '': none of these, but a mark that is there
---          passes on to what follows when its entry leaves the list
+-- ARGV[4]  'whole G': nothing is missing from what the list then holds, so its first entry is sealed for generation G:
+--          as the thread's first, or in a list that is full, as the one from which on nothing is missing; 'ID G': the
+--          same, if the first entry is of the exchange ID; 'whole:older G' and 'ID:older G': the thread has older
+--          exchanges, so the entry is not sealed as the first; 'unknown': the seal is taken away; '': none of these,
+--          but a seal that is there passes on to what follows when its entry leaves the list
 -- ARGV[5]  order key of a deletion; entries up to it are dropped; '' for none
 -- ARGV[6]  exchanges that were deleted, whose entries are dropped: their ids between commas; '' for none
 -- ARGV[7]  '1': the exchanges are PostgreSQL's, which decides between two that share a revision
@@ -19,12 +19,13 @@
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
 local most = tonumber(ARGV[2])
-local mark, has_older = string.gsub(ARGV[4], ':older$', '')
+local target, has_older, generation = string.match(ARGV[4], '^([%w-]+)(:?%a*) (%S+)$')
+local is_unsealed = ARGV[4] == 'unknown'
 local cutoff = ARGV[5]
 local deleted = ARGV[6]
 local is_stored = ARGV[7] == '1'
-local FIRST = ',"first":true}'
-local WHOLE = ',"whole":true}'
+-- A seal stands in the last bytes of an entry. Earlier releases wrote `true` for its generation, which seals nothing.
+local SEAL = 64
 
 -- The list is a cache: what stands in its place and is no list gives way to it.
 local kind = redis.call('TYPE', key).ok
@@ -46,30 +47,37 @@ local function parse(entry)
   end
 end
 
-local function is_marked(entry)
-  local ending = string.sub(entry, -#FIRST)
-  return ending == FIRST or ending == WHOLE
+local function seal_of(entry)
+  local tail = string.sub(entry, -SEAL)
+  return string.match(tail, ',"first":"([0-9.]+)"}$') or string.match(tail, ',"whole":"([0-9.]+)"}$')
 end
 
-local function unmarked(entry)
-  return is_marked(entry) and string.sub(entry, 1, -#FIRST - 1) .. '}' or entry
+local function unsealed(entry)
+  local tail = string.sub(entry, -SEAL)
+  local at = string.find(tail, ',"first":[%w."]+}$') or string.find(tail, ',"whole":[%w."]+}$')
+  return at and string.sub(entry, 1, #entry - #tail + at - 1) .. '}' or entry
 end
 
--- An entry of another writer's making is marked only if it stays JSON by that.
-local function can_be_marked(entry)
+local function first(in_generation)
+  return ',"first":"' .. in_generation .. '"}'
+end
+
+local function whole(in_generation)
+  return ',"whole":"' .. in_generation .. '"}'
+end
+
+-- An entry of another writer's making is sealed only if it stays JSON by that.
+local function can_be_sealed(entry)
   return string.find(entry, '^{.*[^%s{,]}$') ~= nil
 end
 
 local function finish()
-  local head = mark ~= '' and redis.call('LINDEX', key, 0)
-  if head and parse(head) == mark then
-    mark = 'whole'
-  end
-  if head and mark == 'whole' and can_be_marked(head) then
-    local ending = has_older == 0 and redis.call('LLEN', key) < most and FIRST or WHOLE
-    redis.call('LSET', key, 0, string.sub(unmarked(head), 1, -2) .. ending)
-  elseif head and mark == 'unknown' then
-    redis.call('LSET', key, 0, unmarked(head))
+  local head = (target or is_unsealed) and redis.call('LINDEX', key, 0)
+  if head and (target == 'whole' or (target and parse(head) == target)) and can_be_sealed(head) then
+    local seal = has_older == '' and redis.call('LLEN', key) < most and first or whole
+    redis.call('LSET', key, 0, string.sub(unsealed(head), 1, -2) .. seal(generation))
+  elseif head and is_unsealed then
+    redis.call('LSET', key, 0, unsealed(head))
   end
   if ttl > 0 then
     redis.call('EXPIRE', key, ttl)
@@ -89,13 +97,13 @@ if #ARGV == 12 and ARGV[8] == ARGV[9] and cutoff == '' and deleted == '' then
     tail_order = order
   end
   if tail_order and ARGV[8] > tail_order then
-    local is_passed_on = length + 2 > most and is_marked(redis.call('LINDEX', key, 0) or '')
+    local passed_on = length + 2 > most and seal_of(redis.call('LINDEX', key, 0) or '')
     redis.call('RPUSH', key, ARGV[11], ARGV[12])
     redis.call('LTRIM', key, -most, -1)
-    if is_passed_on then
-      local head = unmarked(redis.call('LINDEX', key, 0))
-      if can_be_marked(head) then
-        redis.call('LSET', key, 0, string.sub(head, 1, -2) .. WHOLE)
+    if passed_on then
+      local head = unsealed(redis.call('LINDEX', key, 0))
+      if can_be_sealed(head) then
+        redis.call('LSET', key, 0, string.sub(head, 1, -2) .. whole(passed_on))
       end
     end
     return finish()
@@ -105,13 +113,17 @@ end
 local by_id = {}
 local all = {}
 local strangers = {}
--- The first exchange that is marked: from there on nothing is missing, as long as it keeps its place.
-local marked
+-- The first exchange that is sealed: from there on nothing is missing, as long as it keeps its place.
+local sealed
 for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
   local id, order, created, revision = parse(entry)
-  if id and is_marked(entry) then
-    marked = marked or {id = id, order = order, ending = string.sub(entry, -#FIRST)}
-    entry = unmarked(entry)
+  if id then
+    local bare = unsealed(entry)
+    local of = bare ~= entry and seal_of(entry)
+    if of and not sealed then
+      sealed = {id = id, order = order, generation = of, ending = string.sub(entry, #bare)}
+    end
+    entry = bare
   end
   if not id then
     strangers[#strangers + 1] = entry
@@ -173,33 +185,33 @@ end
 
 -- Whole exchanges only: what must go is rounded up to the next user's entry by the pairs being pairs.
 local start = math.max(1, #list - most + 1)
-if marked and gone[marked.id] then
-  -- What follows the deleted entry takes its mark.
+if sealed and gone[sealed.id] then
+  -- What follows the deleted entry takes its seal.
   local at = start
   while list[at] do
     local id, order = parse(list[at])
-    if id and (order > marked.order or (order == marked.order and id > marked.id)) then
+    if id and (order > sealed.order or (order == sealed.order and id > sealed.id)) then
       break
     end
     at = at + 1
   end
-  if list[at] and can_be_marked(list[at]) then
-    list[at] = string.sub(list[at], 1, -2) .. (at == 1 and marked.ending or WHOLE)
+  if list[at] and can_be_sealed(list[at]) then
+    list[at] = string.sub(list[at], 1, -2) .. (at == 1 and sealed.ending or whole(sealed.generation))
   end
-elseif marked and by_id[marked.id].order == marked.order and #list > 0 then
+elseif sealed and by_id[sealed.id].order == sealed.order and #list > 0 then
   local at, ending = start, nil
   local id, order = parse(list[start])
-  if id == marked.id then
-    ending = marked.ending
-  elseif id and (order > marked.order or (order == marked.order and id > marked.id)) then
-    ending = #list < most and FIRST or WHOLE
+  if id == sealed.id then
+    ending = sealed.ending
+  elseif id and (order > sealed.order or (order == sealed.order and id > sealed.id)) then
+    ending = (#list < most and first or whole)(sealed.generation)
   else
-    while parse(list[at]) ~= marked.id do
+    while parse(list[at]) ~= sealed.id do
       at = at + 1
     end
-    ending = WHOLE
+    ending = whole(sealed.generation)
   end
-  if can_be_marked(list[at]) then
+  if can_be_sealed(list[at]) then
     list[at] = string.sub(list[at], 1, -2) .. ending
   end
 end

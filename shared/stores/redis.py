@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -16,8 +17,9 @@ from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.redis_connection import Pipeline, RedisConnection, require, without_strangers
-from shared.stores.redis_entries import decode, decode_pending, is_whole, pending_field
+from shared.stores.redis_connection import Pipeline, RedisConnection, ignore_wrongtype, require
+from shared.stores.redis_entries import decode, decode_pending, pending_field
+from shared.stores.redis_generation import Epoch, queue_epoch, queue_probe, queue_step, read_epoch
 from shared.stores.redis_lists import (
     IS_NEW,
     Append,
@@ -25,8 +27,6 @@ from shared.stores.redis_lists import (
     ThreadLists,
     drained_fields,
     ids_of,
-    newest_revisions,
-    number_of,
     order_of,
     uuids_of,
 )
@@ -42,11 +42,13 @@ from shared.stores.redis_names import (
     owner_key,
     pending_key,
     preferences_key,
+    preferences_seal_key,
     tombstone_key,
     user_threads_key,
     user_tombstone_key,
 )
-from shared.stores.redis_owners import decode_owner, queue_fence, queue_owner, read_fence
+from shared.stores.redis_owners import queue_fence, queue_owner, read_fence
+from shared.stores.redis_read import MAY_FAIL, Questions, cache_read, clock_of
 from shared.stores.redis_scripts import CONFIRM_CLAIM, REPLACE_HASH
 
 # SQS counts messages approximately, and may count none for a while when there are some.
@@ -56,9 +58,8 @@ _CLAIM_SECONDS: Final = 900
 _DRAINED_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
-# Among the replies to a read under a lease.
-_INFO_AT: Final = 3
-_MOST_REMEMBERED: Final = 10_000
+# How often a process finds out with a read whether Redis takes writes, in seconds.
+_PROBE_EVERY: Final = 1.0
 _THREADS_A_CALL: Final = 500
 
 
@@ -73,37 +74,51 @@ class RedisCache:
         self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
         # Threads whose list this process began, and of which L1 is to be told; see `begun`.
         self._begun: set[str] = set()
-        # What L1 says of its last outage, and the keys compared with L2 since; see `_is_doubted`.
-        self._doubt: bytes | None = None
-        self._verified: OrderedDict[str, bytes] = OrderedDict()
-        self._outages_told = 0
+        # The generation of the last read: what this process confirms is sealed for it.
+        self._generation: str | None = None
+        # When a call last failed or was refused, on the monotonic clock; None once that is made up for.
+        self._failed_at: float | None = None
+        self._probed_at = -math.inf
+        self._connects = 0
 
     @property
     def breaker(self) -> CircuitBreaker:
         """The connection's circuit breaker."""
         return self._connection.breaker
 
-    def _call(
-        self, fill: Callable[[Pipeline], object], *, is_read: bool = False, may_be_denied: int | None = None
-    ) -> list[Any]:
-        """Send what `fill` queues in one round trip, after what is owed to L1, and return the replies.
+    def _call(self, fill: Callable[[Pipeline], object], *, is_read: bool = False) -> list[Any]:
+        """Send what `fill` queues in one round trip, after what Redis missed, and return the replies.
 
-        A read finds nothing in a key of another type; nor does the one command that this user may not have.
+        A read finds nothing in a key of another type.
 
         Raises:
             StoreUnavailable: No answer, or a refusal of any of the commands.
         """
         self._catch_up()
-        replies = self._connection.call(fill)
-        if may_be_denied is not None and isinstance(replies[may_be_denied], Exception):
-            replies[may_be_denied] = None
-        return require(without_strangers(replies) if is_read else replies)
+        replies = self._send(fill)
+        return self._require(ignore_wrongtype(replies) if is_read else replies)
 
-    def _catch_up(self) -> None:
-        """Tell L1 what it missed, before anything is read from it: outages, lists that were begun, failed appends."""
-        late, begun, outages = list(self._unmerged.values()), sorted(self._begun), self.breaker.outages
-        if not late and not begun and outages == self._outages_told:
-            return
+    def _send(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        try:
+            return self._connection.call(fill)
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+
+    def _require(self, replies: list[Any]) -> list[Any]:
+        try:
+            return require(replies)
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+
+    def _catch_up(self) -> bool:
+        """Make up for what Redis missed, before anything is read from it; return whether Redis takes writes."""
+        if self._failed_at is not None and not self._recover(self._failed_at):
+            return False
+        late, begun = list(self._unmerged.values()), sorted(self._begun)
+        if not late and not begun:
+            return True
         spans: list[slice] = []
 
         def fill(pipe: Pipeline) -> None:
@@ -114,21 +129,40 @@ class RedisCache:
                 spans.append(slice(start, len(pipe)))
             if begun:
                 pipe.sadd(BEGUN, *begun)
-            if outages != self._outages_told:
-                # All sandboxes are told of an outage that one saw.
-                pipe.hset(EPOCH, "doubt", f"{time.time():.6f}")
 
-        replies = self._connection.call(fill)
-        self._outages_told = outages
+        replies = self._send(fill)
         self._begun.difference_update(begun)
         for append, span in zip(late, spans, strict=True):
             self._end_late(append, replies[span])
+        return True
+
+    def _recover(self, failed_at: float) -> bool:
+        """Return whether Redis takes writes again; if so, a generation begins that all readers respect.
+
+        One process does it for all: not if a generation has begun since this one's last failure.
+        """
+
+        def fill(pipe: Pipeline) -> None:
+            queue_probe(pipe)
+            pipe.time()
+            queue_epoch(pipe)
+
+        probed, now, reply = self._send(fill)
+        if isinstance(probed, Exception):
+            self._failed_at = time.monotonic()
+            return False
+        clock = clock_of(now)
+        last = read_epoch(None if isinstance(reply, Exception) else reply).generation
+        if last is not None and float(last) <= clock - (time.monotonic() - failed_at):
+            self._require(self._send(lambda pipe: queue_step(pipe, clock, None, may_have_lost=False)))
+        self._failed_at = None
+        return True
 
     def _end_late(self, append: Append, replies: list[Any]) -> None:
         """Respect a deletion of what was made up for, and stop owing it; what L1 refused stays owed."""
         if any(isinstance(reply, Exception) for reply in replies):
             return
-        appended = append.outcome(replies)
+        appended = append.outcome(replies, self._generation)
         if appended.was_drained:
             self._forget_drained(append.exchange)
         if appended.cutoff is not None:
@@ -137,114 +171,80 @@ class RedisCache:
             self._begun.add(append.exchange.thread_id)
         self._unmerged.pop(append.exchange.key, None)
 
-    def _is_doubted(self, key: str, ttl: int) -> bool:
-        """Return whether the key may have missed a change during an outage, and was not compared with L2 since."""
-        since = number_of(self._doubt)
-        if since is None or time.time() - since > ttl:
-            return False
-        return self._verified.get(key) != self._doubt
-
-    def _trust(self, key: str) -> None:
-        if self._doubt is not None:
-            _remember(self._verified, key, self._doubt)
-
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip.
 
-        A list that is not whole is read again, under a lease that ends when anybody writes to the thread.
+        A list that is not whole is read again, under a lease that ends when another process writes to the thread.
+        Everything is read again when a generation has to begin first.
         """
         if thread_id is None and user_id is None:
             return CacheRead()
-        found = self._read(thread_id, user_id)
-        if thread_id is None or found.is_whole:
+        questions = Questions()
+        if time.monotonic() - self._probed_at >= _PROBE_EVERY:
+            questions.ask_for_writes()
+        found = self._read(questions, thread_id, user_id)
+        if found.refuses_writes or (found.generation is not None and (thread_id is None or found.is_whole)):
             return found
-        lease = secrets.token_hex(8)
-
-        def take(pipe: Pipeline) -> None:
-            pipe.set(claim_key(thread_id), lease, nx=True, ex=_CLAIM_SECONDS)
-            pipe.get(claim_key(thread_id))
-
-        return self._read(thread_id, user_id, take)
+        questions = Questions()
+        if found.generation is None and self._needs_generation():
+            questions.ask_for_step(found.clock or 0.0, self._connection.identity)
+        if thread_id is not None:
+            questions.ask_for_lease(thread_id, secrets.token_hex(8), _CLAIM_SECONDS)
+        return self._read(questions, thread_id, user_id)
 
     def peek(self, thread_id: str) -> CacheRead:
-        """Read a thread's window without changing anything: no lease is taken."""
-        return self._read(thread_id, None)
+        """Read a thread's window without changing anything: no lease is taken, and no generation begun."""
+        return self._read(Questions(), thread_id, None, is_passive=True)
+
+    def _needs_generation(self) -> bool:
+        """Return whether no generation of the server that answers now has begun, with that server asked anew."""
+        self._connection.disconnect()
+        return not read_epoch(self._call(queue_epoch, is_read=True)[0]).is_of(self._connection.identity)
 
     def _read(
-        self, thread_id: str | None, user_id: str | None, take: Callable[[Pipeline], None] | None = None
+        self, questions: Questions, thread_id: str | None, user_id: str | None, *, is_passive: bool = False
     ) -> CacheRead:
         most = self._memory.max_thread_messages * 2
-
-        def fill(pipe: Pipeline) -> None:
-            if take is not None:
-                take(pipe)
-                pipe.llen(OUTBOX)
-                pipe.info("stats")
-            pipe.time()
-            pipe.hmget(EPOCH, ["began", "settled", "doubt", "evictions"])
-            if thread_id is not None:
-                pipe.lrange(messages_key(thread_id), -most, -1)
-                pipe.get(tombstone_key(thread_id))
-                pipe.hvals(pending_key(thread_id))
-                pipe.get(owner_key(thread_id))
-                pipe.smembers(deleted_key(thread_id))
-            if user_id is not None:
-                pipe.hgetall(preferences_key(user_id))
-                pipe.exists(no_preferences_key(user_id))
-
-        replies = self._call(fill, is_read=True, may_be_denied=None if take is None else _INFO_AT)
-        lease, outbox, stats = None, 0, None
-        if take is not None:
-            _, lease, outbox, stats, *replies = replies
-        (seconds, microseconds), epoch, *replies = replies
-        began, settled, self._doubt, noted = epoch or (None, None, None, None)
-        since = number_of(began)
-        evictions = None if stats is None else int(stats["evicted_keys"])
-        if evictions is not None and evictions != (number_of(noted) or 0):
-            # What was evicted since may have been a list together with what lay beside it.
-            since = settled = None
-        clock = seconds + microseconds / 1e6
-        messages, is_all, cutoff, pending = [], False, None, []
-        owner, knows_owner, deleted = None, False, frozenset[UUID]()
+        takes_writes = is_passive or self._catch_up()
+        questions.ask_for_state()
         if thread_id is not None:
-            entries: list[bytes] = replies[0] or []
-            cutoff, deleted = order_of(replies[1]), uuids_of(replies[4] or ())
-            decoded = [decode(entry) for entry in entries]
-            messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
-            messages = [m for m in messages if m.exchange_id not in deleted]
-            is_doubted = self._is_doubted(messages_key(thread_id), self._memory.thread_ttl_seconds)
-            is_all = len(messages) == len(entries) and is_whole(entries, most) and not is_doubted
-            if not is_doubted:
-                owner, knows_owner = decode_owner(replies[3], cutoff)
-            decoded_pending = [decode_pending(thread_id, body) for body in replies[2] or []]
-            alive = [e for e in decoded_pending if e is not None and (cutoff is None or e.order > cutoff)]
-            pending = newest_revisions(e for e in alive if e.exchange_id not in deleted)
-        preferences, knows = {}, False
+            questions.ask_for_thread(thread_id, most)
         if user_id is not None:
-            preferences = {
-                name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
-                for name, value in (replies[-2] or {}).items()
-            }
-            is_doubted = self._is_doubted(preferences_key(user_id), self._memory.user_ttl_seconds)
-            knows = bool(preferences or replies[-1]) and not is_doubted
-        return CacheRead(
-            messages,
-            is_all,
-            cutoff,
-            preferences,
-            knows,
-            pending,
-            is_new=settled is None,
-            is_emptied=since is None,
-            age=None if since is None else clock - since,
-            clock=clock,
-            lease=lease.decode("utf-8", "replace") if lease else None,
-            evictions=evictions,
-            has_outbox=bool(outbox),
-            owner=owner,
-            knows_owner=knows_owner,
-            deleted=deleted,
+            questions.ask_for_user(user_id)
+        replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
+        if "probe" in replies:
+            self._probed_at = time.monotonic()
+            if isinstance(replies["probe"], Exception):
+                self._failed_at, takes_writes = self._probed_at, False
+        for name in MAY_FAIL & replies.keys():
+            if isinstance(replies[name], Exception):
+                replies[name] = None
+        self._require(list(replies.values()))
+        epoch = read_epoch(replies["epoch"])
+        generation = self._generation_of(epoch, replies.get("replication"))
+        if not is_passive:
+            self._generation = generation
+        return cache_read(
+            replies,
+            epoch,
+            generation if takes_writes else None,
+            thread_id=thread_id,
+            most=most,
+            refuses_writes=not takes_writes,
         )
+
+    def _generation_of(self, epoch: Epoch, replication: Mapping[str, Any] | None) -> str | None:
+        """Return the generation that a read found, None if it ended: another server answers, or has other data."""
+        identity, connects = self._connection.identity, self._connects
+        self._connects = self._connection.connects
+        if identity is None:
+            if connects not in {0, self._connects}:
+                # Nothing tells this server from the one before the new connection.
+                self._failed_at = time.monotonic()
+                return None
+        elif replication is not None and not identity.endswith(f":{replication.get('master_replid', '')}"):
+            return None
+        return epoch.generation if epoch.is_of(identity) else None
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
@@ -265,12 +265,13 @@ class RedisCache:
             # The sweep stores it; the list gets it then, or by the next call that Redis takes.
             self._remember_unmerged(replace(append, in_outbox=False))
             return AppendResult(is_cached=False, is_in_outbox=True)
-        appended = append.outcome(replies)
+        appended = append.outcome(replies, self._generation)
         if fence is not None:
-            read_fence(fence, replies[-2:])
-        if appended.is_new_thread:
-            # Nobody wrote to the thread since it was found new, so the list is whole if it still begins with this.
-            self._call(lambda pipe: self._lists.queue_mark(pipe, exchange.thread_id, str(exchange.exchange_id)))
+            read_fence(fence, replies[-2:], self._generation)
+        if appended.is_new_thread and self._generation is not None:
+            # Nothing was written to the thread since it was found new: the list is whole if it still begins with this.
+            seal = f"{exchange.exchange_id} {self._generation}"
+            self._call(lambda pipe: self._lists.queue_mark(pipe, exchange.thread_id, seal))
         elif appended.is_begun:
             self._begun.add(exchange.thread_id)
         if self._begun:
@@ -287,13 +288,14 @@ class RedisCache:
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_append(pipe, append)
             if fence is not None:
-                queue_fence(pipe, append.exchange.thread_id, fence, self._memory.thread_ttl_seconds)
+                queue_fence(pipe, append.exchange.thread_id, fence, self._memory.thread_ttl_seconds, self._generation)
 
         self._catch_up()
-        replies = self._connection.call(fill)
+        replies = self._send(fill)
         if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
+            self._failed_at = time.monotonic()
             return None
-        return require(replies)
+        return self._require(replies)
 
     def _remember_unmerged(self, append: Append) -> None:
         _remember(self._unmerged, append.exchange.key, append, most=_MOST_UNMERGED)
@@ -301,11 +303,11 @@ class RedisCache:
     def _forget_drained(self, exchange: Exchange) -> None:
         """Remove an exchange from its second place: the drain was faster than the append."""
         field = pending_field(exchange.exchange_id, exchange.revision)
-        require(self._connection.call(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
+        self._require(self._send(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
 
     def _take_back(self, exchange: Exchange, appended: Appended) -> None:
         """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
-        require(self._connection.call(lambda pipe: self._lists.queue_take_back(pipe, exchange, appended.of_thread)))
+        self._require(self._send(lambda pipe: self._lists.queue_take_back(pipe, exchange, appended.of_thread)))
 
     def take_back(self, exchange: Exchange) -> None:
         """Remove what an append has added, the note that L1 has something of the user's there included."""
@@ -320,7 +322,7 @@ class RedisCache:
 
     def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
         """Remember what L2 said of whose the thread is."""
-        self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds))
+        self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds, self._generation))
 
     def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
         """Merge what L2 holds; a thread that L2 does not know is claimed as new instead.
@@ -328,7 +330,7 @@ class RedisCache:
         The list is called whole only while the lease of the read before holds: else somebody wrote to the thread
         since, and that may be missing here and in L2 already.
         """
-        key = messages_key(thread_id)
+        key, generation = messages_key(thread_id), self._generation
         is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
         # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
         users = {exchange.user_id: exchange.order for exchange in window.exchanges if exchange.user_id is not None}
@@ -351,8 +353,14 @@ class RedisCache:
             pipe.get(tombstone_key(thread_id))
             pipe.lindex(key, 0)
             pipe.get(claim_key(thread_id))
+            if window.cutoff is not None:
+                pipe.hvals(pending_key(thread_id))
 
-        *_, members, tombstone, head, held = self._call(fill)
+        replies = self._call(fill)
+        if window.cutoff is not None:
+            # An older Redis may have come back with what the deletion had removed there.
+            self._forget_pending({thread_id: replies.pop()}, {thread_id: window.cutoff})
+        *_, members, tombstone, head, held = replies
         cutoff, deleted = order_of(tombstone), uuids_of(members)
         overtaken = [each.exchange_id for each in window.exchanges if each.exchange_id in deleted]
         if overtaken or (cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges)):
@@ -362,23 +370,22 @@ class RedisCache:
                     p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff, deleted=overtaken
                 )
             )
-        elif is_complete and (lease is None or held == lease.encode()):
-            self._call(lambda p: self._declare_whole(p, thread_id, head, lease, has_older=not window.is_all))
-        self._trust(key)
+        elif generation is not None and is_complete and (lease is None or held == lease.encode()):
+            seal = f"{'' if window.is_all else ':older'} {generation}"
+            self._call(lambda pipe: self._seal(pipe, thread_id, head, lease, seal))
 
-    def _declare_whole(
-        self, pipe: Pipeline, thread_id: str, head: bytes | None, lease: str | None, *, has_older: bool
-    ) -> None:
-        """Mark the list whole if it still begins with `head`; if there is none, the thread is new."""
+    def _seal(self, pipe: Pipeline, thread_id: str, head: bytes | None, lease: str | None, seal: str) -> None:
+        """Seal the list if it still begins with `head`; if there is none, the thread is new."""
+        is_new = IS_NEW + seal
         if head is not None:
             message = decode(head)
-            mark = str(message.exchange_id) if message is not None and message.exchange_id else "whole"
-            # A list that a deletion shortens meanwhile must not be taken for the thread's beginning.
-            self._lists.queue_mark(pipe, thread_id, f"{mark}:older" if has_older else mark)
+            target = str(message.exchange_id) if message is not None and message.exchange_id else "whole"
+            # A list that a deletion shortens meanwhile must not be taken for the thread's beginning: `:older`.
+            self._lists.queue_mark(pipe, thread_id, target + seal)
         elif lease is None:
-            pipe.set(claim_key(thread_id), IS_NEW, ex=_CLAIM_SECONDS)
+            pipe.set(claim_key(thread_id), is_new, ex=_CLAIM_SECONDS)
         else:
-            pipe.eval(CONFIRM_CLAIM, 1, claim_key(thread_id), lease, IS_NEW, _CLAIM_SECONDS)
+            pipe.eval(CONFIRM_CLAIM, 1, claim_key(thread_id), lease, is_new, _CLAIM_SECONDS)
 
     def _restore_tombstone(self, pipe: Pipeline, thread_id: str, window: Window) -> None:
         if window.cutoff is not None:
@@ -456,19 +463,18 @@ class RedisCache:
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Make the user's hash hold exactly these, and remember when there are none."""
-        key = preferences_key(user_id)
+        key, seal, generation = preferences_key(user_id), preferences_seal_key(user_id), self._generation
         ttl = self._memory.user_ttl_seconds
         fields = [text for item in preferences.items() for text in item]
 
         def fill(pipe: Pipeline) -> None:
-            if preferences:
-                pipe.delete(no_preferences_key(user_id))
+            pipe.delete(no_preferences_key(user_id))
+            pipe.delete(seal)
             pipe.eval(REPLACE_HASH, 1, key, ttl, *fields)
-            if not preferences:
-                pipe.set(no_preferences_key(user_id), "1", ex=ttl)
+            if generation is not None:
+                pipe.set(seal, generation, ex=ttl)
 
         self._call(fill)
-        self._trust(key)
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
@@ -566,6 +572,7 @@ class RedisCache:
             pipe.set(user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
             pipe.zrange(threads, 0, -1)
             pipe.delete(preferences_key(user_id))
+            pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
             # A thread that the user writes to after the deletion stays in the index.
             pipe.zremrangebyscore(threads, "-inf", f"({milliseconds_of(cutoff) / 1000}")
@@ -597,24 +604,30 @@ class RedisCache:
 
         self._call(fill)
 
-    def settle(self, *, at_once: bool, evictions: int | None = None) -> None:
-        """Remember that the queue was seen empty since L1 lost something, or that L1 is the first there is.
+    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+        """Remember that the queue was seen empty since Redis lost something, or that Redis has lost nothing.
 
-        The first call after that begins the time after which an empty queue is believed: SQS counts approximately.
-        `evictions` are those known when the queue was asked; a later one begins anew.
+        The first call after a loss begins the time after which an empty queue is believed: SQS counts approximately.
+        `evictions` are those known when the queue was asked; a later one begins anew. `is_first`: there was no Redis
+        before this one.
         """
-        (seconds, _), (began, noted) = self._call(lambda p: (p.time(), p.hmget(EPOCH, ["began", "evictions"])))
-        since = number_of(began)
-        is_begun = since is not None and (evictions is None or evictions == (number_of(noted) or 0))
+        now, reply = self._call(lambda pipe: (pipe.time(), queue_epoch(pipe)))
+        epoch = read_epoch(reply)
+        began = epoch.began
+        is_begun = began is not None and (evictions is None or evictions == epoch.evictions)
+        if began is None or not is_begun:
+            began = float(now[0])
         state: dict[Any, Any] = {}
         if not is_begun:
-            state |= {"began": seconds, "evictions": evictions or 0}
-        if at_once or (is_begun and since is not None and seconds - since > _SETTLING_SECONDS):
-            state |= {"settled": 1}
+            state |= {"began": began, "evictions": evictions or 0}
+        if at_once or (is_begun and now[0] - began > _SETTLING_SECONDS):
+            state |= {"settled": began}
+        if not is_begun and is_first:
+            state |= {"first": 1}
 
         def fill(pipe: Pipeline) -> None:
             if not is_begun:
-                pipe.hdel(EPOCH, "settled")
+                pipe.hdel(EPOCH, "settled", "first")
             pipe.hset(EPOCH, mapping=state)
 
         if state:
@@ -622,19 +635,19 @@ class RedisCache:
 
     def clock(self) -> float:
         """Return the Unix seconds of L1's clock."""
-        ((seconds, microseconds),) = self._call(lambda pipe: pipe.time())
-        return float(seconds + microseconds / 1e6)
+        (now,) = self._call(lambda pipe: pipe.time())
+        return clock_of(now)
 
     def ping(self) -> None:
-        """Return if it answers."""
-        self._call(lambda pipe: pipe.ping())
+        """Return if it answers and takes writes."""
+        self._call(queue_probe)
 
 
 def _is_refused(replies: Sequence[object]) -> bool:
     return any(isinstance(reply, Exception) for reply in replies)
 
 
-def _remember(memory: OrderedDict[Any, Any], key: object, value: object, *, most: int = _MOST_REMEMBERED) -> None:
+def _remember(memory: OrderedDict[Any, Any], key: object, value: object, *, most: int) -> None:
     memory[key] = value
     memory.move_to_end(key)
     while len(memory) > most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -20,6 +21,17 @@ from shared.stores.redis_names import PROBE
 
 _logger = logging.getLogger(__name__)
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
+# What a server says that is not, or is no longer, the one to talk to; or one that has forgotten this session.
+_WRONG_SERVER: Final = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.MovedError,
+    redis.exceptions.AskError,
+    redis.exceptions.ClusterDownError,
+    redis.AuthenticationError,
+)
+_RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+_REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 Pipeline = redis.client.Pipeline
 
 
@@ -34,10 +46,18 @@ class _Tokens(CredentialProvider):
 
 
 class RedisConnection:
-    """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes."""
+    """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes.
+
+    Attributes:
+        identity: Which server answers, and which history its data has (`run_id` and `master_replid` of INFO): another
+            one after a restart, and after a failover behind the same name. None if the server does not tell.
+        connects: How many connections were made, so that a caller sees a new one where the identity is unknown.
+    """
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
+        self.identity: str | None = None
+        self.connects = 0
         self._tokens = _Tokens(settings.cache_name or "", settings.username or "") if settings.auth == "iam" else None
         # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
@@ -57,7 +77,23 @@ class RedisConnection:
             socket_connect_timeout=seconds,
             socket_keepalive=True,
             retry=retry,
+            redis_connect_func=self._greet,  # type: ignore[arg-type] # it is called with the connection
         )
+
+    def _greet(self, connection: redis.Connection) -> None:
+        """Sign in on a new connection, and ask which server it leads to: also where a client reconnects by itself."""
+        connection.on_connect()  # type: ignore[no-untyped-call]
+        self.connects += 1
+        parts = []
+        try:
+            for section, part in (("server", _RUN_ID), ("replication", _REPLICATION_ID)):
+                connection.send_command("INFO", section)  # type: ignore[no-untyped-call]
+                found = part.search(connection.read_response())
+                parts.append(found[1].decode() if found else "")
+        except redis.ResponseError:
+            # This user may not ask.
+            parts = []
+        self.identity = ":".join(parts) if any(parts) else None
 
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
@@ -71,22 +107,36 @@ class RedisConnection:
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send what `fill` queues in one round trip and return the replies, an exception for a refused command.
 
+        A reply that says that this is the wrong server, or the wrong session, is followed by one try on a new
+        connection: after a failover the same name leads elsewhere. `fill` may therefore be called twice.
+
         Raises:
             StoreUnavailable: No answer.
         """
         with self.breaker.guard(_OUTAGES):
-            pipe = self._client.pipeline(transaction=False)
-            fill(pipe)
-            replies: list[Any] = pipe.execute(raise_on_error=False)
+            replies = self._execute(fill)
+            if any(isinstance(reply, _WRONG_SERVER) for reply in replies):
+                self.disconnect()
+                replies = self._execute(fill)
             return replies
+
+    def _execute(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        fill(pipe)
+        replies: list[Any] = pipe.execute(raise_on_error=False)
+        return replies
+
+    def disconnect(self) -> None:
+        """Let the next call make a new connection, and ask again which server answers."""
+        self._client.connection_pool.disconnect()
 
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
 
 
-def without_strangers(replies: list[Any]) -> list[Any]:
-    """Return the replies, None for a key that holds another type: somebody else made it, and it says nothing."""
+def ignore_wrongtype(replies: list[Any]) -> list[Any]:
+    """Return the replies, None for a key that holds another type: another program made it, and it says nothing."""
     return [None if _is_wrong_type(reply) else reply for reply in replies]
 
 

@@ -21,8 +21,10 @@ OWN: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
-_FIRST: Final = b',"first":true}'
-_WHOLE: Final = b',"whole":true}'
+# A seal is the last field of a list's first entry, and names its generation. Earlier releases wrote `true` there.
+_SEAL: Final = re.compile(rb',"(first|whole)":"([0-9.]{1,40})"\}\Z')
+_ANY_SEAL: Final = re.compile(rb',"(?:first|whole)":(?:true|"[0-9.]{1,40}")\}\Z')
+_SEAL_BYTES: Final = 64
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
@@ -89,19 +91,34 @@ def decode(entry: bytes) -> Message | None:
         return None
 
 
-def is_first(entry: bytes) -> bool:
-    """Return whether the entry is marked as its thread's first."""
-    return entry.endswith(_FIRST)
+def seal(claim: str, generation: str) -> bytes:
+    """Return how a sealed entry ends; the claim is `first` or `whole`."""
+    return f',"{claim}":"{generation}"}}'.encode()
 
 
-def is_whole(entries: Sequence[bytes], most: int) -> bool:
-    """Return whether a list says that nothing is missing that belongs into a window of so many messages."""
-    return bool(entries) and (is_first(entries[0]) or (len(entries) >= most and entries[0].endswith(_WHOLE)))
+def seal_of(entry: bytes) -> tuple[str, str] | None:
+    """Return what an entry's seal claims and the generation it names, None for an entry without one."""
+    found = _SEAL.search(entry, max(0, len(entry) - _SEAL_BYTES))
+    return (found[1].decode(), found[2].decode()) if found else None
 
 
-def forms(entry: bytes) -> list[bytes]:
-    """Return an entry as it may stand in a list: without a mark, and with each that `merge.lua` makes."""
-    return [entry, entry[:-1] + _FIRST, entry[:-1] + _WHOLE]
+def unsealed(entry: bytes) -> bytes:
+    """Return the entry without a seal."""
+    found = _ANY_SEAL.search(entry, max(0, len(entry) - _SEAL_BYTES))
+    return entry[: found.start()] + b"}" if found else entry
+
+
+def is_first(entry: bytes, generation: str | None) -> bool:
+    """Return whether the entry is sealed in this generation as its thread's first."""
+    return generation is not None and seal_of(entry) == ("first", generation)
+
+
+def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> bool:
+    """Return whether a list is sealed in this generation: nothing is missing that belongs into so many messages."""
+    if not entries or generation is None:
+        return False
+    found = seal_of(entries[0])
+    return found == ("first", generation) or (len(entries) >= most and found == ("whole", generation))
 
 
 def _metadata(value: object) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shared.errors import InvalidRecord
 from shared.models import Exchange
-from shared.stores.redis_connection import RedisConnection, require, without_strangers
+from shared.stores.redis_connection import RedisConnection, ignore_wrongtype, require
 from shared.stores.redis_names import OUTBOX, messages_key, pending_key, preferences_key, user_threads_key
 
 _AT_ONCE = 500
@@ -21,12 +21,12 @@ class RedisFootprint:
     def thread_ids(self, user_id: str) -> list[str]:
         """Return the threads that L1 remembers the user to have written to lately."""
         replies = self._connection.call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
-        (found,) = require(without_strangers(replies))
+        (found,) = require(ignore_wrongtype(replies))
         return [member.decode(errors="replace") for member in found or []]
 
     def preferences(self, user_id: str) -> int:
         """Return how many preferences the user's hash has."""
-        (found,) = require(without_strangers(self._connection.call(lambda pipe: pipe.hlen(preferences_key(user_id)))))
+        (found,) = require(ignore_wrongtype(self._connection.call(lambda pipe: pipe.hlen(preferences_key(user_id)))))
         return int(found or 0)
 
     def messages(self, thread_ids: Sequence[str]) -> tuple[int, int]:
@@ -35,7 +35,7 @@ class RedisFootprint:
         for start in range(0, len(thread_ids), _AT_ONCE):
             some = thread_ids[start : start + _AT_ONCE]
             replies = require(
-                without_strangers(
+                ignore_wrongtype(
                     self._connection.call(
                         lambda pipe, some=some: [  # type: ignore[misc]
                             (pipe.llen(messages_key(thread_id)), pipe.hlen(pending_key(thread_id)))

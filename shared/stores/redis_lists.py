@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from shared.ids import milliseconds_of
 from shared.models import Exchange, id_fault
 from shared.settings import MemorySettings
 from shared.stores.redis_connection import Pipeline
-from shared.stores.redis_entries import encode, forms, pending_field, script_arguments
+from shared.stores.redis_entries import encode, pending_field, script_arguments
 from shared.stores.redis_names import (
     OUTBOX,
     claim_key,
@@ -22,13 +21,15 @@ from shared.stores.redis_names import (
     messages_key,
     pending_key,
     preferences_key,
+    preferences_seal_key,
     tombstone_key,
     user_threads_key,
     user_tombstone_key,
 )
-from shared.stores.redis_scripts import MERGE
+from shared.stores.redis_scripts import MERGE, REMOVE_ENTRIES
 
-# What a claim holds when nobody wrote to the thread since it was found new; else it is the lease of who asks L2.
+# How a claim begins while nothing was written to the thread since it was found new, in the generation that follows;
+# else the claim is the lease of a reader that asks PostgreSQL.
 IS_NEW: Final = "new"
 _ONE_EXCHANGE: Final = 2
 # Among the replies to an append, after those about deletions.
@@ -36,7 +37,6 @@ _DRAINED_AT: Final = 2
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _MOST_FIELDS: Final = 100
-_NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 
 
 def order_of(reply: bytes | None) -> UUID | None:
@@ -45,11 +45,6 @@ def order_of(reply: bytes | None) -> UUID | None:
         return UUID(reply.decode()) if reply else None
     except ValueError:
         return None
-
-
-def number_of(reply: bytes | None) -> float | None:
-    """Return the number that a field of the project's own holds, None for what somebody else put there."""
-    return float(reply) if reply and _NUMBER.fullmatch(reply) else None
 
 
 def ids_of(members: Iterable[bytes]) -> list[str]:
@@ -109,7 +104,7 @@ class Append:
     is_drained: bool
     in_outbox: bool
 
-    def outcome(self, replies: Sequence[Any]) -> Appended:
+    def outcome(self, replies: Sequence[Any], generation: str | None) -> Appended:
         """Read the replies to what `ThreadLists.queue_append` queued."""
         claim, length, tombstone, is_deleted, *others = replies[int(self.in_outbox) :]
         of_thread = order_of(tombstone)
@@ -118,7 +113,7 @@ class Append:
         if is_deleted:
             # The deletion of this exchange alone reaches as far as the exchange itself.
             cutoffs.append(self.exchange.order)
-        is_new = claim == IS_NEW.encode()
+        is_new = claim == f"{IS_NEW} {generation}".encode()
         return Appended(
             is_new_thread=is_new,
             is_begun=length == _ONE_EXCHANGE and not is_new,
@@ -186,6 +181,7 @@ class ThreadLists:
         if user_id is not None:
             self.queue_user(pipe, user_id, thread_id, exchange.order)
             pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
+            pipe.expire(preferences_seal_key(user_id), self._memory.user_ttl_seconds)
 
     def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, order: UUID) -> None:
         """Queue the note that Redis has a list which holds something of the user's, up to this order key."""
@@ -197,10 +193,8 @@ class ThreadLists:
         thread_id = exchange.thread_id
         if cutoff is not None:
             self.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
-        for entry in encode(exchange):
-            # Another user's exchanges in the thread stay: this one goes by its value, marked or not.
-            for form in forms(entry):
-                pipe.lrem(messages_key(thread_id), 0, form.decode())
+        # Another user's exchanges in the thread stay: this one goes by its value, sealed or not.
+        pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
         pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))
 
     def queue_deleted(self, pipe: Pipeline, thread_id: str, deleted: Collection[UUID]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.look import ListLook, Waiting
-from shared.stores.redis_connection import RedisConnection, require, without_strangers
+from shared.stores.redis_connection import RedisConnection, ignore_wrongtype, require
 from shared.stores.redis_entries import decode, decode_pending
 from shared.stores.redis_lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis_names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
@@ -21,7 +21,7 @@ class RedisLook:
         """Look at the newest `most` messages of a thread's list."""
         key = messages_key(thread_id)
         entries, length, ttl, tombstone, pending, members = require(
-            without_strangers(
+            ignore_wrongtype(
                 self._connection.call(
                     lambda pipe: [
                         pipe.lrange(key, -most, -1),

@@ -3,10 +3,10 @@
 from typing import Final
 
 OUTBOX: Final = "outbox:exchanges"
-# Written, for a second, to find out whether Redis takes writes again after it did not answer.
-PROBE: Final = "memory:probe"
-# When L1 was found empty, and whether the queue was seen empty since; see `CacheRead.is_new`.
+# The generation of what Redis holds, and since when it has lost nothing; see `redis_generation`.
 EPOCH: Final = "memory:epoch"
+# Written to find out whether Redis takes writes.
+PROBE: Final = "memory:probe"
 # The threads whose list was begun by an exchange, with nobody knowing whether there are older ones.
 BEGUN: Final = "memory:begun"
 
@@ -51,8 +51,13 @@ def preferences_key(user_id: str) -> str:
     return f"user:{user_id}:preferences"
 
 
+def preferences_seal_key(user_id: str) -> str:
+    """The generation in which PostgreSQL confirmed that a user's preferences, or that there are none, are all."""
+    return f"user:{user_id}:preferences:seal"
+
+
 def no_preferences_key(user_id: str) -> str:
-    """Says that a user has no preferences, so that PostgreSQL need not be asked."""
+    """Where earlier releases noted that a user has no preferences; only removed."""
     return f"user:{user_id}:preferences:none"
 
 

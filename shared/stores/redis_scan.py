@@ -12,6 +12,7 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.redis_connection import RedisConnection, require
 from shared.stores.redis_entries import decode
+from shared.stores.redis_generation import queue_epoch, read_epoch
 from shared.stores.redis_names import OUTBOX, messages_key, user_threads_key
 
 _LISTS: Final = messages_key("*")
@@ -72,6 +73,10 @@ class RedisScan:
             thread_id: None if isinstance(reply, Exception) else reply
             for thread_id, reply in zip(thread_ids, replies, strict=True)
         }
+
+    def generation(self) -> str | None:
+        """Return the name of Redis' generation, None where there is none."""
+        return read_epoch(require(self._connection.call(queue_epoch))[0]).generation
 
     def accepted(self) -> Accepted:
         """Find the newest exchange in lists, users' thread indexes and the outbox, within bounds."""

@@ -12,4 +12,5 @@ def _script(name: str) -> str:
 
 MERGE: Final = _script("merge.lua")
 CONFIRM_CLAIM: Final = _script("confirm_claim.lua")
+REMOVE_ENTRIES: Final = _script("remove_entries.lua")
 REPLACE_HASH: Final = _script("replace_hash.lua")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -95,10 +97,25 @@ def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection
 
 
 def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """It may have lost keys, until it is known to have settled."""
+    """It may have lost keys that a client still repeats, unless it is the first Redis there is."""
     assert not in_redis.claim("k", "body", A).is_sure
-    redis_client.hset("memory:epoch", "settled", "1")
+    epoch: dict[Any, Any] = {
+        "began": int(time.time()),
+        "settled": int(time.time()),
+        "identity": in_redis._connection.identity or "",
+    }
+    redis_client.hset("memory:epoch", mapping={**epoch, "doubt": "1.5"})
+    assert not in_redis.claim("k", "body", A).is_sure
+    redis_client.hset("memory:epoch", "first", "1")
     assert in_redis.claim("k", "body", A).is_sure
+    redis_client.hdel("memory:epoch", "first")
+    long_ago = int(time.time()) - 86_500
+    redis_client.hset("memory:epoch", mapping={"began": long_ago, "settled": long_ago})
+    assert in_redis.claim("k", "body", A).is_sure
+    losses: list[dict[Any, Any]] = [{"settled": "1"}, {"identity": "another"}, {"evictions": "3"}]
+    for lost in losses:
+        redis_client.hset("memory:epoch", mapping={"settled": long_ago, **epoch, "began": long_ago, **lost})
+        assert not in_redis.claim("k", "body", A).is_sure
 
 
 def test_ten_at_once(in_redis: RedisKeys, database_url: str) -> None:

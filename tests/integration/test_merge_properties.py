@@ -22,7 +22,16 @@ from tests.support.strategies import colliding_exchanges, known_ids, time_ordere
 
 SCRIPT = (Path(stores.__file__).parent / "merge.lua").read_text()
 KEY = "list"
-FOREIGN = st.sampled_from([b'{"role":"user","content":"theirs"}', b"no json", b"{}", b'{"a":1} ', b'{"content":"}"}'])
+FOREIGN = st.sampled_from(
+    [
+        b'{"role":"user","content":"theirs"}',
+        b"no json",
+        b"{}",
+        b'{"a":1} ',
+        b'{"content":"}"}',
+        b'{"a":1,"first":"1.5"}',
+    ]
+)
 batches = st.lists(colliding_exchanges(), max_size=6)
 moving = st.lists(colliding_exchanges(is_moving=True), max_size=6)
 NO_LIMIT = 100
@@ -110,7 +119,8 @@ def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
 steps = st.tuples(
     st.one_of(moving, st.lists(colliding_exchanges(), min_size=1, max_size=1)),
     st.booleans(),
-    st.sampled_from(["whole", "whole:older", "unknown", ""]) | time_ordered().map(str),
+    st.sampled_from(["whole 1.5", "whole:older 1.5", "whole 22.25", "unknown", ""])
+    | time_ordered().map(lambda name: f"{name} 1.5"),
     st.none() | time_ordered(),
     st.lists(known_ids(), max_size=2),
     st.booleans(),
@@ -209,7 +219,7 @@ def test_what_was_deleted_stays_deleted(real: List, made: list[Exchange], cutoff
 
 
 @relaxed
-@given(batches, batches, windows, st.sampled_from(["whole", ""]))
+@given(batches, batches, windows, st.sampled_from(["whole 1.5", ""]))
 def test_foreign_entries_are_not_touched(
     real: List, first: list[Exchange], second: list[Exchange], most: int, mark: str
 ) -> None:
@@ -227,13 +237,13 @@ def test_foreign_entries_are_not_touched(
 def test_marks(real: List, made: list[Exchange], most: int, later: int) -> None:
     """Only the first entry of a list that is not full is marked; 'unknown' takes the mark away."""
     real.begin()
-    real.merge(made, most, mark="whole")
+    real.merge(made, most, mark="whole 1.5")
     entries = real.entries()
-    assert [is_first(entry) for entry in entries[1:]] == [False] * len(entries[1:])
-    assert (bool(entries) and is_first(entries[0])) == (0 < len(entries) < most)
+    assert [is_first(entry, "1.5") for entry in entries[1:]] == [False] * len(entries[1:])
+    assert (bool(entries) and is_first(entries[0], "1.5")) == (0 < len(entries) < most)
     for exchange in made[:later]:
         real.merge([exchange], most)
     assert real.entries() == entries
     real.merge([], most, mark="unknown")
-    assert not any(is_first(entry) for entry in real.entries())
+    assert not any(is_first(entry, "1.5") for entry in real.entries())
     assert real.messages() == [decode(entry) for entry in entries]

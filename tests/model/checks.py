@@ -121,13 +121,14 @@ def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
 
 def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> None:
     """Check after quiet: *Same*. A list that does not claim to be whole may be shorter, never other."""
+    generation = world.client.hget("memory:epoch", "doubt") or ""
     for thread in threads:
         stored = [row for row in rows if row.thread_id == thread]
         entries = world.client.lrange(f"thread:{thread}:messages", 0, -1)
         fields = [orjson.loads(entry) for entry in entries]
         cached = [(one["exchange_id"], one["order"], one["role"], one["content"], one["created_at"]) for one in fields]
         window = [(row.exchange_id, row.order, row.role, row.content, row.created_at) for row in stored]
-        claims_all = bool(fields) and "first" in fields[0]
+        claims_all = bool(fields) and fields[0].get("first") == generation
         expected = window[-2 * WINDOW :] if claims_all else window[len(window) - len(cached) :]
         if cached != expected:
             violated("Same", f"{thread}: Redis has {entries}, PostgreSQL {window}")

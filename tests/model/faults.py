@@ -51,11 +51,13 @@ class Faults:
     Attributes:
         down: Stores that answer nothing, until they are taken out.
         struck: Stores that failed in the current operation.
+        server: Which Redis server answers, by number.
     """
 
     down: set[Store] = field(default_factory=set)
     struck: set[Store] = field(default_factory=set)
     transactions: int = 0
+    server: int = 0
     _fault: Fault | None = None
     _meanwhile: tuple[int, Callable[[], None]] | None = None
     _calls: Counter[str] = field(default_factory=Counter)
@@ -114,6 +116,10 @@ class FaultyRedis(RedisConnection):
         self._faults = faults
         self.renew()
 
+    def _greet(self, connection: redis.Connection) -> None:
+        super()._greet(connection)
+        self.identity = f"{self.identity} {self._faults.server}"
+
     def renew(self) -> None:
         """Begin as a new process would."""
         self.breaker = CircuitBreaker("redis", self._probe, probe_interval=0, grace=10)
@@ -145,6 +151,14 @@ class FaultyRedis(RedisConnection):
 
 class PassiveRedis(RedisConnection):
     """A connection that only reads: what it is told to write it forgets."""
+
+    def __init__(self, settings: RedisSettings, faults: Faults) -> None:
+        super().__init__(settings)
+        self._faults = faults
+
+    def _greet(self, connection: redis.Connection) -> None:
+        super()._greet(connection)
+        self.identity = f"{self.identity} {self._faults.server}"
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send what of it changes nothing."""

@@ -113,7 +113,8 @@ class MemoryMachine(RuleBasedStateMachine):
                 *(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone", "deleted"))
             )
             # As if Redis had evicted it: what it counts is not what was noted any more.
-            self.world.client.hincrby("memory:epoch", "evictions", -1)
+            if not self.world.is_refusing:
+                self.world.client.hincrby("memory:epoch", "evictions", -1)
             self.doings.losses += 1
             self.doings.lose([thread], self.doings.outbox())
 
@@ -123,6 +124,27 @@ class MemoryMachine(RuleBasedStateMachine):
         self.doings.restart(really=how == 99)
         if how % 10 == 9:
             self.world.cut_postgres()
+
+    @rule()
+    def snapshot(self) -> None:
+        """Redis is saved, or a replica falls behind from here on."""
+        self.world.take_snapshot()
+
+    @rule()
+    def come_back_older(self) -> None:
+        """Redis restarts from its dump, or the replica is promoted."""
+        self.doings.restore()
+
+    @rule(is_refusing=st.booleans())
+    def refuse_writes(self, *, is_refusing: bool) -> None:
+        """Redis is full, or may not write; or has room again."""
+        self.world.refuse_writes(is_refusing=is_refusing)
+
+    @rule(place=places, number=threads, key=st.integers(0, 1), fault=faults, meanwhile=interruptions)
+    def run_once(self, place: int, number: int, key: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """A request with an `Idempotency-Key`, maybe for the second time."""
+        with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
+            self.doings.run_once(place, self.doings.thread(number), key)
 
     @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
     def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
@@ -156,7 +178,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         """Redis was emptied longer ago: long enough for an empty queue to be believed."""
-        if self.world.client.hexists("memory:epoch", "began"):
+        if self.world.client.hexists("memory:epoch", "began") and not self.world.is_refusing:
             self.world.client.hset("memory:epoch", "began", str(time.time() - 100))
 
     @rule(at=st.integers(0, 5))
@@ -194,6 +216,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule()
     def quiet(self) -> None:
         """All stores are up, everything is drained and swept: every guarantee holds without an exception."""
+        self.world.refuse_writes(is_refusing=False)
         self.world.faults.down.clear()
         with self.world.faults.during(None):
             self.doings.come_to_rest()

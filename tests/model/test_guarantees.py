@@ -35,7 +35,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from infra.local.servers import ValkeyServer
@@ -45,12 +45,16 @@ from tests.model.world import World
 # Fewer for a quick look, e.g. MODEL_EXAMPLES=20.
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "240"))
 STEPS = 50
+# Shrinking a violation takes minutes: MODEL_SHRINK=0 shows it as it was found.
+SHRINKS = os.environ.get("MODEL_SHRINK", "1") == "1"
 
 
 @pytest.fixture
 def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The system under test."""
     monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", -1.0)
+    # Each read finds out whether Redis takes writes, as one second after the last.
+    monkeypatch.setattr("shared.stores.redis._PROBE_EVERY", 0.0)
     logging.disable()
     made = World(valkey, database_url)
     yield made
@@ -68,6 +72,7 @@ def test_every_guarantee_holds_in_any_order(world: World) -> None:
             stateful_step_count=STEPS,
             derandomize=True,
             deadline=None,
+            phases=[Phase.explicit, Phase.generate, Phase.shrink][: 3 if SHRINKS else 2],
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

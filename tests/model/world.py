@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+import orjson
 import psycopg
 import redis
 from psycopg.rows import DictRow, dict_row
@@ -16,12 +17,14 @@ from psycopg.rows import DictRow, dict_row
 from functions.sync.drain import Drain
 from functions.sync.sweep import Sweep
 from infra.local.servers import ValkeyServer
+from shared.memory.idempotency import Idempotency
 from shared.memory.turn import Memory
 from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
 from shared.stores.redis import RedisCache
+from shared.stores.redis_keys import RedisKeys
 from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, PassiveRedis
 from tests.model.queue import ControlledQueue, HonestQueue
 
@@ -74,6 +77,8 @@ class World:
     Attributes:
         sandboxes: The memory of each sandbox of the agent function.
         prefix: Begins every thread's and user's name of this example.
+        is_refusing: Whether Redis refuses writes, and answers reads.
+        was_restored: Whether Redis came back older since the last quiet.
         sent: Every exchange that a sandbox meant to send.
     """
 
@@ -83,6 +88,8 @@ class World:
     sandboxes: list[Memory] = field(default_factory=list)
     sent: list[Exchange] = field(default_factory=list)
     prefix: str = ""
+    is_refusing: bool = False
+    was_restored: bool = False
 
     def __post_init__(self) -> None:
         self._redis = RedisSettings(host="127.0.0.1", port=self.valkey.port, timeout_ms=10_000)
@@ -91,9 +98,10 @@ class World:
             Slot(FaultyRedis(self._redis, self.faults), FaultyPostgres(self._database, self.faults))
             for _ in range(len(SKEWS) + 1)
         ]
-        self._looking_redis = PassiveRedis(self._redis)
+        self._looking_redis = PassiveRedis(self._redis, self.faults)
         self._looking_postgres = PostgresConnection(self._database)
         self.client = redis.Redis(host="127.0.0.1", port=self.valkey.port, decode_responses=True)
+        self._raw = redis.Redis(host="127.0.0.1", port=self.valkey.port)
         self.database: psycopg.Connection[DictRow] = psycopg.connect(
             self.database_url, autocommit=True, row_factory=dict_row
         )
@@ -101,8 +109,11 @@ class World:
     def begin(self) -> None:
         """Begin an example: nothing cached, nothing queued, nothing to repair, a name of its own for everything."""
         self.prefix = f"e{next(_examples)}"
+        self.refuse_writes(is_refusing=False)
         self.client.flushall()
-        self.database.execute("truncate cache_repairs, cache_epochs")
+        self._snapshot: dict[str, tuple[bytes, int]] = {}
+        self.was_restored = False
+        self.database.execute("truncate cache_repairs, cache_epochs, idempotency_keys")
         self.faults.down.clear()
         self.faults.struck.clear()
         self.sent = []
@@ -112,6 +123,38 @@ class World:
             self.sandboxes.append(self._sandbox(place))
         self.replace_sync()
         self.observer = self._observer()
+
+    def keys(self, place: int) -> Idempotency:
+        """Return what a sandbox claims keys with; it keeps nothing that a new process would not have."""
+        slot = self._slots[place]
+        return Idempotency([RedisKeys(slot.redis), PostgresKeys(slot.postgres)])
+
+    def layers_with_answer(self, name: str) -> set[str]:
+        """Return the layers that know the answer to a key."""
+        found = self.database.execute("select 1 from idempotency_keys where key = %s and answer is not null", (name,))
+        layers = {"postgres"} if found.fetchone() else set()
+        held = self.client.get(f"idempotency:{name}")
+        return layers | {"redis"} if held and orjson.loads(held)["answer"] is not None else layers
+
+    def refuse_writes(self, *, is_refusing: bool) -> None:
+        """Have Redis refuse writes and answer reads, or not."""
+        self.client.config_set("maxmemory", int(is_refusing))
+        self.is_refusing = is_refusing
+
+    def take_snapshot(self) -> None:
+        """Remember what Redis holds."""
+        keys = [key.decode() for key in self._raw.scan_iter(count=1000)]
+        self._snapshot = {key: (self._raw.dump(key) or b"", max(0, self._raw.pttl(key))) for key in keys}
+
+    def restore_snapshot(self) -> None:
+        """Let another server answer, which holds what was remembered: a restart from a dump, or a promoted replica."""
+        self.refuse_writes(is_refusing=False)
+        self.client.flushall()
+        for key, (value, left) in self._snapshot.items():
+            self._raw.restore(key, left, value)
+        self.faults.server += 1
+        self.was_restored = True
+        self.client.client_kill_filter(_type="normal", skipme=True)
 
     def _sandbox(self, place: int) -> Memory:
         cache, archive = self._slots[place].stores()
@@ -137,6 +180,7 @@ class World:
         if really:
             self.valkey.kill()
             self.valkey.start()
+            self.is_refusing = False
         else:
             self.client.flushall()
             self.client.client_kill_filter(_type="normal", skipme=True)
@@ -198,4 +242,5 @@ class World:
         self._looking_redis.close()
         self._looking_postgres.close()
         self.client.close()
+        self._raw.close()
         self.database.close()

@@ -40,6 +40,10 @@ class CountingProxy:
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
+    def lead_to(self, port: int) -> None:
+        """Pass new connections on to another server; those that are open stay where they are."""
+        self._target = port
+
     def reset(self) -> None:
         """Count from zero."""
         self.connections = self.round_trips = 0

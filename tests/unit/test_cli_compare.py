@@ -8,12 +8,13 @@ import pytest
 
 from shared.models import Exchange, Message
 from shared.stores.comparison import Comparison, compare
-from shared.stores.redis_entries import encode
+from shared.stores.redis_entries import encode, seal
 from tests.support.exchanges import MOMENT, exchange
 
 LATER = MOMENT + timedelta(hours=1)
 GRACE = timedelta(seconds=120)
-FIRST = b',"first":true}'
+GENERATION = "1764000000.000000"
+FIRST = seal("first", GENERATION)
 
 
 def _made(count: int, start: datetime = MOMENT) -> list[Exchange]:
@@ -36,7 +37,7 @@ def _stored(exchanges: Sequence[Exchange]) -> list[Message]:
 
 
 def _compare(entries: Sequence[bytes], stored: Sequence[Exchange], now: datetime = LATER) -> Comparison:
-    return compare("t", entries, _stored(stored), now=now, grace=GRACE)
+    return compare("t", entries, _stored(stored), now=now, grace=GRACE, generation=GENERATION)
 
 
 def _kinds(result: Comparison) -> list[str]:

@@ -16,7 +16,7 @@ from shared.metadata import decode_metadata, encode_metadata
 from shared.models import Exchange
 from shared.stores.comparison import compare
 from shared.stores.in_memory_cache import InMemoryCache
-from shared.stores.redis_entries import decode, encode, forms, is_first, is_whole
+from shared.stores.redis_entries import decode, encode, is_first, is_whole, seal, seal_of, unsealed
 from tests.support import strategies
 from tests.support.api import Api, problem
 from tests.support.exchanges import MOMENT, exchange
@@ -141,15 +141,22 @@ def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
 
 @pytest.mark.parametrize("user_id", [None, "ana"])
 @pytest.mark.parametrize(
-    "metadata", ["{}", '{"x":1,"first":true}', '{"whole":true}', '{"a":{"b":[",\\"first\\":true}"]}}']
+    "metadata",
+    [
+        *("{}", '{"x":1,"first":true}', '{"whole":true}', '{"x":1,"first":"12.5"}'),
+        *('{"a":{"b":[",\\"first\\":true}"]}}', '{"a":{"b":[",\\"first\\":\\"12.5\\"}"]}}'),
+    ],
 )
 def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> None:
     """Whatever its end looks like; and a marked entry is still read as what it is."""
     made = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
     entry = encode(made)[0]
-    assert not is_first(entry)
-    assert not is_whole([entry], 1)
-    for form in forms(entry):
+    assert (seal_of(entry), unsealed(entry)) == (None, entry)
+    assert not is_first(entry, "12.5")
+    assert not is_whole([entry], 1, "12.5")
+    for claim in ("first", "whole"):
+        form = entry[:-1] + seal(claim, "12.5")
+        assert (seal_of(form), unsealed(form)) == ((claim, "12.5"), entry)
         read = decode(form)
         assert read is not None
         assert (read.metadata, read.user_id, read.content) == (metadata, user_id, "q")
@@ -168,9 +175,9 @@ def test_lists_that_differ_in_it_are_found() -> None:
     one, other = (Exchange(made.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}'))
     now = datetime.now(UTC)
     for stored in (other, Exchange(made.exchange_id, "t", None, "q", "a", MOMENT)):
-        (found,) = compare("t", encode(one), stored.messages, now=now, grace=timedelta(0)).differences
+        (found,) = compare("t", encode(one), stored.messages, now=now, grace=timedelta(0), generation=None).differences
         assert (found.kind, found.detail) == ("content", "its metadata is not the same")
-    assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0)).differences == []
+    assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0), generation=None).differences == []
 
 
 def test_the_list_holds_it_as_json(api: Api, cache: InMemoryCache) -> None:

@@ -1,0 +1,349 @@
+"""Redis that comes back with less, refuses writes, or is another server: what it holds is not trusted, or said so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from infra.local.servers import ValkeyServer
+from shared.errors import StoreUnavailable
+from shared.ids import ExchangeIds
+from shared.memory.idempotency import Idempotency
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.settings import MemorySettings, RedisSettings
+from shared.stores.in_memory import InMemoryKeys, InMemoryQueue
+from shared.stores.postgres import PostgresArchive
+from shared.stores.redis import RedisCache
+from shared.stores.redis_connection import RedisConnection
+from shared.stores.redis_keys import RedisKeys
+from tests.support.exchanges import texts, told
+from tests.support.proxy import CountingProxy
+
+MakeMemory = Callable[..., Memory]
+
+
+def _keep(memory: Memory, number: int) -> tuple[str, bool]:
+    receipt = memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
+    return receipt.durability, receipt.cached
+
+
+def _shown(memory: Memory) -> tuple[list[str], list[str]]:
+    recalled = memory.turn("t", "ana").recall()
+    return texts(recalled.messages), recalled.degraded
+
+
+def _source(memory: Memory) -> str:
+    return memory.turn("t", "ana").recall().source
+
+
+def _drain(memory: Memory, queue: InMemoryQueue) -> None:
+    memory.cache.merge_stored(memory.archive.store(queue.take()).effective)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", -1.0)
+
+
+# --- it comes back older ---
+
+
+@pytest.mark.parametrize("is_new_process", [True, False])
+def test_an_older_snapshot(
+    process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis, *, is_new_process: bool
+) -> None:
+    """Redis loads a dump from before the newest exchanges and preferences: PostgreSQL is asked."""
+    memory = process()
+    Users(memory).replace("ana", {"tone": "dry"})
+    _keep(memory, 0)
+    _drain(memory, queue)
+    assert _shown(memory) == (told(0), [])
+    redis_client.save()
+    for number in (1, 2):
+        _keep(memory, number)
+    _drain(memory, queue)
+    Users(memory).replace("ana", {"tone": "warm"})
+    valkey.kill()
+    valkey.start()
+    reader = process() if is_new_process else memory
+    recalled = reader.turn("t", "ana").recall()
+    assert (texts(recalled.messages), recalled.degraded) == (told(0, 1, 2), [])
+    assert recalled.preferences == {"tone": "warm"}
+    _keep(reader, 3)
+    assert _shown(process()) == (told(0, 1, 2, 3), [])
+    assert _source(process()) == "redis"
+
+
+def test_an_older_snapshot_and_an_exchange_on_the_queue(
+    process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
+) -> None:
+    """What only the queue has is said to be missing."""
+    memory = process()
+    _keep(memory, 0)
+    _drain(memory, queue)
+    _shown(memory)
+    redis_client.save()
+    _keep(memory, 1)
+    valkey.kill()
+    valkey.start()
+    assert _shown(process()) == (told(0), ["queue"])
+    assert _shown(memory) == (told(0, 1), ["queue"])
+    _drain(memory, queue)
+    assert _shown(process()) == (told(0, 1), [])
+
+
+def test_a_deletion_that_the_snapshot_has_not(
+    process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
+) -> None:
+    """The list of a deleted thread comes back with the snapshot, and is not shown."""
+    memory = process()
+    _keep(memory, 0)
+    _drain(memory, queue)
+    _shown(memory)
+    redis_client.save()
+    Threads(memory).delete("t")
+    valkey.kill()
+    valkey.start()
+    assert _shown(process()) == ([], [])
+    assert redis_client.lrange("thread:t:messages", 0, -1) == []
+
+
+def test_one_process_confirms_for_all(
+    process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
+) -> None:
+    """The first reader of a list compares it with PostgreSQL, the others trust its seal."""
+    memory = process()
+    _keep(memory, 0)
+    _drain(memory, queue)
+    redis_client.save()
+    valkey.kill()
+    valkey.start()
+    assert [_source(process()) for _ in range(3)] == ["redis", "redis", "redis"]
+    (found,) = [process().cache.read("t", None)]
+    assert found.is_whole
+
+
+# --- it refuses writes ---
+
+
+@pytest.fixture(params=["maxmemory", "min-replicas-to-write", "acl"])
+def refuse(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Iterator[Callable[[bool], None]]:
+    """Make Redis refuse writes and answer reads, or stop doing so."""
+
+    def switch(is_refusing: bool) -> None:  # noqa: FBT001 - one switch
+        if request.param == "acl":
+            categories = ["-@write"] if is_refusing else ["+@all"]
+            redis_client.acl_setuser("default", enabled=True, categories=categories)
+        else:
+            redis_client.config_set(request.param, int(is_refusing))
+
+    yield switch
+    switch(False)
+
+
+def test_a_redis_that_refuses_writes(
+    process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lists are not trusted, by the process that was refused and by any other; and it is trusted afterwards."""
+    monkeypatch.setattr("shared.stores.redis._PROBE_EVERY", 0.0)
+    memory, other = process(), process()
+    _keep(memory, 0)
+    _drain(memory, queue)
+    assert _shown(other) == (told(0), [])
+    refuse(True)
+    assert _keep(memory, 1) == ("queue", False)
+    assert _shown(memory) == (told(0, 1), ["redis"])
+    assert _shown(other)[1] == ["redis"]
+    with pytest.raises(StoreUnavailable, match="redis"):
+        memory.cache.ping()
+    memory.archive.store(queue.take())
+    for reader in (memory, other, process()):
+        assert _shown(reader) == (told(0, 1), ["redis"])
+    refuse(False)
+    for reader in (other, memory, process()):
+        assert _shown(reader) == (told(0, 1), [])
+    memory.cache.ping()
+
+
+def test_a_deletion_that_redis_refused(
+    process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not complete, so it fails; and the thread is not served all the same, nor when Redis takes writes again."""
+    monkeypatch.setattr("shared.stores.redis._PROBE_EVERY", 0.0)
+    memory, other = process(), process()
+    _keep(memory, 0)
+    _drain(memory, queue)
+    _shown(other)
+    refuse(True)
+    with pytest.raises(StoreUnavailable, match="redis"):
+        Threads(memory).delete("t")
+    assert _shown(memory) == ([], ["redis"])
+    assert _shown(other) == ([], ["redis"])
+    refuse(False)
+    assert _shown(memory) == ([], [])
+    assert _shown(other) == ([], [])
+
+
+def test_preferences_that_redis_refused(
+    process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older ones in Redis are not shown."""
+    monkeypatch.setattr("shared.stores.redis._PROBE_EVERY", 0.0)
+    memory, other = process(), process()
+    Users(memory).replace("ana", {"tone": "dry"})
+    refuse(True)
+    Users(memory).replace("ana", {"tone": "warm"})
+    for reader in (memory, other):
+        assert reader.turn(None, "ana").recall().preferences == {"tone": "warm"}
+    refuse(False)
+    for reader in (memory, other):
+        assert reader.turn(None, "ana").recall().preferences == {"tone": "warm"}
+
+
+# --- another server answers ---
+
+
+@pytest.fixture
+def second_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """Another server."""
+    server = ValkeyServer(tmp_path / "second")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def named(
+    valkey: ValkeyServer, queue: InMemoryQueue, real_archive: Callable[..., PostgresArchive]
+) -> Iterator[tuple[CountingProxy, Callable[[], Memory]]]:
+    """A name that leads to the first server, and a maker of processes that connect to it."""
+    made: list[RedisConnection] = []
+    with CountingProxy(valkey.port) as proxy:
+
+        def make() -> Memory:
+            made.append(RedisConnection(RedisSettings(host="127.0.0.1", port=proxy.port)))
+            return Memory(RedisCache(made[-1], MemorySettings()), real_archive(), queue, MemorySettings())
+
+        yield proxy, make
+        for connection in made:
+            connection.close()
+
+
+def test_a_failover_behind_one_name(
+    named: tuple[CountingProxy, Callable[[], Memory]],
+    queue: InMemoryQueue,
+    valkey: ValkeyServer,
+    second_valkey: ValkeyServer,
+    redis_client: redis.Redis,
+) -> None:
+    """The replica that is promoted lags behind; the old connection leads to what is a replica now."""
+    proxy, make = named
+    memory = make()
+    with redis.Redis(host="127.0.0.1", port=second_valkey.port) as replica:
+        _keep(memory, 0)
+        _drain(memory, queue)
+        _shown(memory)
+        replica.replicaof("127.0.0.1", str(valkey.port))
+        _until(lambda: bool(replica.exists("thread:t:messages")))
+        replica.replicaof("NO", "ONE")
+        _keep(memory, 1)
+        _drain(memory, queue)
+        redis_client.replicaof("127.0.0.1", str(second_valkey.port))
+        try:
+            proxy.lead_to(second_valkey.port)
+            assert _keep(memory, 2) == ("queue", True)
+            assert _shown(memory) == (told(0, 1, 2), ["queue"])
+            _drain(memory, queue)
+            for reader in (memory, make()):
+                assert _shown(reader) == (told(0, 1, 2), [])
+            assert replica.llen("thread:t:messages") == 6
+        finally:
+            redis_client.replicaof("NO", "ONE")
+
+
+def test_reads_on_a_connection_to_a_demoted_server(
+    named: tuple[CountingProxy, Callable[[], Memory]],
+    queue: InMemoryQueue,
+    second_valkey: ValkeyServer,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process that only reads finds out by the write that goes with a read."""
+    monkeypatch.setattr("shared.stores.redis._PROBE_EVERY", 0.0)
+    proxy, make = named
+    reader, writer = make(), make()
+    _keep(writer, 0)
+    _drain(writer, queue)
+    assert _shown(reader) == (told(0), [])
+    redis_client.replicaof("127.0.0.1", str(second_valkey.port))
+    try:
+        proxy.lead_to(second_valkey.port)
+        _keep(writer, 1)
+        _drain(writer, queue)
+        assert _shown(reader) == (told(0, 1), [])
+    finally:
+        redis_client.replicaof("NO", "ONE")
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# --- where the server does not tell who it is ---
+
+
+def test_a_new_connection_to_an_unknown_server(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
+    """It may lead to another server, so lists are compared once; a process's first connection says nothing."""
+    redis_client.acl_setuser("default", enabled=True, commands=["-info"])
+    try:
+        memory = process()
+        _keep(memory, 0)
+        _drain(memory, queue)
+        assert _shown(memory)[0] == told(0)
+        generation = memory.cache.read("t", None).generation
+        assert process().cache.read("t", None).generation == generation
+        redis_client.client_kill_filter(_type="normal", skipme=True)
+        assert _shown(memory)[0] == told(0)
+        assert memory.cache.read("t", None).generation != generation
+    finally:
+        redis_client.acl_setuser("default", enabled=True, commands=["+info"])
+
+
+# --- idempotency keys ---
+
+
+def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
+    """Redis has settled since and PostgreSQL is away: nothing tells whether the key came before."""
+    cache, in_postgres = real_cache(), InMemoryKeys("postgres")
+    keys = Idempotency([RedisKeys(cache._connection), in_postgres])
+
+    def settle(*, is_first: bool) -> None:
+        cache.read("t", None)
+        cache.settle(at_once=True, is_first=is_first)
+
+    settle(is_first=True)
+    in_postgres.is_down = True
+    first = _claim(keys, "new")
+    first.complete({"response": "Hi!"})
+    redis_client.flushall()
+    settle(is_first=False)
+    with pytest.raises(StoreUnavailable):
+        _claim(keys, "new")
+    in_postgres.is_down = False
+    assert _claim(keys, "other").replayed is None
+
+
+def _claim(keys: Idempotency, key: str) -> Any:
+    return keys.claim("ana", key, b"{}", ExchangeIds().new())
