@@ -95,7 +95,7 @@ class Exchanges:
             raise error
         if exchange_id in look.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error
-        if look.in_redis is None:
+        if look.in_redis is None or not look.cached.vouches_for(look.in_redis.created_at):
             raise error
         made = look.in_redis.revised(texts, look.in_redis.revision + 1)
         is_queued = self._send(made, look.degraded)

@@ -174,8 +174,10 @@ class Recaller:
             add_layer(degraded, error.layer)
             if not has_cache:
                 return [], "none"
-            # Not what this process remembers: it may be deleted, and L1 may have forgotten that.
-            messages = unite(cached.messages, cached.pending, cached.cutoff, settings)
+            # Not what this process remembers, nor what an older L1 came back with: it may be deleted.
+            held = [each for each in cached.messages if cached.vouches_for(each.created_at)]
+            pending = [each for each in cached.pending if cached.vouches_for(each.created_at)]
+            messages = unite(held, pending, cached.cutoff, settings)
             return messages, _source("redis", messages)
         if self._ownership is not None:
             self._ownership.check(window)

@@ -73,6 +73,8 @@ class CacheRead:
         has_outbox: Whether anything waits in the outbox, when the list is not whole.
         deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
         generation: What L1 holds is confirmed for; None if nothing is, because L1 may have missed writes.
+        suspect_until: L1 came back older: what was accepted before this, in Unix seconds of its clock, may be deleted
+            unless the list is whole. None if L1 lacks no deletion.
         refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
     """
 
@@ -93,7 +95,14 @@ class CacheRead:
     has_outbox: bool = False
     deleted: frozenset[UUID] = frozenset()
     generation: str | None = None
+    suspect_until: float | None = None
     refuses_writes: bool = False
+
+    def vouches_for(self, created_at: datetime | None) -> bool:
+        """Return whether what L1 holds of this time of acceptance is not deleted for certain, without asking L2."""
+        if self.is_whole or self.suspect_until is None:
+            return True
+        return created_at is not None and created_at.timestamp() > self.suspect_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from shared.stores.redis_names import (
     user_tombstone_key,
 )
 from shared.stores.redis_owners import queue_fence, queue_owner, read_fence
-from shared.stores.redis_read import MAY_FAIL, Questions, cache_read, clock_of
+from shared.stores.redis_read import MAY_FAIL, Questions, cache_read, clock_of, preferences_seal
 from shared.stores.redis_scripts import CONFIRM_CLAIM, REPLACE_HASH
 
 # SQS counts messages approximately, and may count none for a while when there are some.
@@ -186,8 +186,11 @@ class RedisCache:
         if found.refuses_writes or (found.generation is not None and (thread_id is None or found.is_whole)):
             return found
         questions = Questions()
-        if found.generation is None and self._needs_generation():
-            questions.ask_for_step(found.clock or 0.0, self._connection.identity)
+        if found.generation is None:
+            epoch = self._ask_epoch_anew()
+            if not epoch.is_of(self._connection.identity):
+                is_older = epoch.generation is not None
+                questions.ask_for_step(found.clock or 0.0, self._connection.identity, is_older=is_older)
         if thread_id is not None:
             questions.ask_for_lease(thread_id, secrets.token_hex(8), _CLAIM_SECONDS)
         return self._read(questions, thread_id, user_id)
@@ -196,10 +199,10 @@ class RedisCache:
         """Read a thread's window without changing anything: no lease is taken, and no generation begun."""
         return self._read(Questions(), thread_id, None, is_passive=True)
 
-    def _needs_generation(self) -> bool:
-        """Return whether no generation of the server that answers now has begun, with that server asked anew."""
+    def _ask_epoch_anew(self) -> Epoch:
+        """Return the epoch on a new connection, which also tells anew which server answers."""
         self._connection.disconnect()
-        return not read_epoch(self._call(queue_epoch, is_read=True)[0]).is_of(self._connection.identity)
+        return read_epoch(self._call(queue_epoch, is_read=True)[0])
 
     def _read(
         self, questions: Questions, thread_id: str | None, user_id: str | None, *, is_passive: bool = False
@@ -227,7 +230,7 @@ class RedisCache:
         return cache_read(
             replies,
             epoch,
-            generation if takes_writes else None,
+            generation,
             thread_id=thread_id,
             most=most,
             refuses_writes=not takes_writes,
@@ -333,7 +336,7 @@ class RedisCache:
         key, generation = messages_key(thread_id), self._generation
         is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
         # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
-        users = {exchange.user_id: exchange.order for exchange in window.exchanges if exchange.user_id is not None}
+        users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
 
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window)
@@ -472,7 +475,7 @@ class RedisCache:
             pipe.delete(seal)
             pipe.eval(REPLACE_HASH, 1, key, ttl, *fields)
             if generation is not None:
-                pipe.set(seal, generation, ex=ttl)
+                pipe.set(seal, preferences_seal(generation, len(preferences)), ex=ttl)
 
         self._call(fill)
 
@@ -566,7 +569,7 @@ class RedisCache:
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Remember the deletion, remove the preferences, and return the threads the user wrote to until then."""
-        threads = user_threads_key(user_id)
+        threads, reach = user_threads_key(user_id), milliseconds_of(cutoff) / 1000
 
         def fill(pipe: Pipeline) -> None:
             pipe.set(user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
@@ -574,8 +577,10 @@ class RedisCache:
             pipe.delete(preferences_key(user_id))
             pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
-            # A thread that the user writes to after the deletion stays in the index.
-            pipe.zremrangebyscore(threads, "-inf", f"({milliseconds_of(cutoff) / 1000}")
+            if reach <= time.time():
+                # A thread that the user writes to after the deletion stays in the index. A cutoff ahead of the clock
+                # does not tell which these are: the index may name too many threads, never too few.
+                pipe.zremrangebyscore(threads, "-inf", f"({reach}")
 
         self._forget_local(lambda exchange: exchange.user_id == user_id and exchange.order <= cutoff)
         replies = self._call(fill)

@@ -11,16 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from shared.stores.redis_connection import Pipeline
 from shared.stores.redis_names import EPOCH, PROBE
 
 # `doubt` is the generation's name: earlier releases wrote there when they last saw Redis fail.
-_FIELDS: Final = ("doubt", "identity", "began", "settled", "evictions", "first")
+_FIELDS: Final = ("doubt", "identity", "began", "settled", "evictions", "first", "suspect")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 _PROBE_SECONDS: Final = 60
+# How far ahead of Redis' clock the time of an exchange may be.
+_MOST_SKEW: Final = 10.0
 # A script that writes, as a merge is: Redis may refuse this and still answer reads.
 _PROBE: Final = "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])"
 
@@ -41,6 +43,7 @@ class Epoch:
         is_settled: Whether everything that was on the queue at `began` has been drained since.
         evictions: How many keys Redis had evicted at `began`.
         is_first: Whether Redis never held anything before `began`, so that it cannot have lost anything.
+        suspect_until: Redis came back older: what was accepted before this time may have been deleted since.
     """
 
     generation: str | None = None
@@ -49,6 +52,7 @@ class Epoch:
     is_settled: bool = False
     evictions: int = 0
     is_first: bool = False
+    suspect_until: float | None = None
 
     def is_of(self, identity: str | None) -> bool:
         """Return whether the generation lasts on the server with this identity; an unknown identity is not held."""
@@ -62,7 +66,7 @@ def queue_epoch(pipe: Pipeline) -> object:
 
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     """Return what the reply says; what another program put there counts as nothing."""
-    generation, identity, began, settled, evictions, first = reply or (None,) * len(_FIELDS)
+    generation, identity, began, settled, evictions, first, suspect = reply or (None,) * len(_FIELDS)
     return Epoch(
         generation=generation.decode() if generation and _GENERATION.fullmatch(generation) else None,
         identity=identity.decode("utf-8", "replace") if identity else None,
@@ -71,10 +75,13 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
         is_settled=began is not None and number_of(settled) == number_of(began),
         evictions=int(number_of(evictions) or 0),
         is_first=first == b"1",
+        suspect_until=number_of(suspect),
     )
 
 
-def queue_step(pipe: Pipeline, clock: float, identity: str | None, *, may_have_lost: bool) -> None:
+def queue_step(
+    pipe: Pipeline, clock: float, identity: str | None, *, may_have_lost: bool, is_older: bool = False
+) -> None:
     """Queue the beginning of the next generation; one reply, or two where Redis may have lost something.
 
     Args:
@@ -82,11 +89,17 @@ def queue_step(pipe: Pipeline, clock: float, identity: str | None, *, may_have_l
         clock: Unix seconds of Redis' clock.
         identity: The server that answers now.
         may_have_lost: Redis may hold less than it was given, so exchanges may be on the queue and nowhere else.
+        is_older: What Redis holds may be from before deletions, not only less.
     """
+    fields: dict[Any, Any] = {"doubt": f"{clock:.6f}"}
+    if identity is not None:
+        fields["identity"] = identity
+    if is_older:
+        fields["suspect"] = f"{clock + _MOST_SKEW:.6f}"
     if may_have_lost:
         # Nothing of the old epoch holds, whatever stands there.
         pipe.delete(EPOCH)
-    pipe.hset(EPOCH, mapping={"doubt": f"{clock:.6f}", **({"identity": identity} if identity else {})})
+    pipe.hset(EPOCH, mapping=fields)
 
 
 def queue_probe(pipe: Pipeline) -> object:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.ids import milliseconds_of
 from shared.models import Exchange, id_fault
 from shared.settings import MemorySettings
 from shared.stores.redis_connection import Pipeline
@@ -179,13 +179,13 @@ class ThreadLists:
             pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
             pipe.sismember(drained_key(thread_id), field)
         if user_id is not None:
-            self.queue_user(pipe, user_id, thread_id, exchange.order)
+            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
             pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
             pipe.expire(preferences_seal_key(user_id), self._memory.user_ttl_seconds)
 
-    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, order: UUID) -> None:
-        """Queue the note that Redis has a list which holds something of the user's, up to this order key."""
-        pipe.zadd(user_threads_key(user_id), {thread_id: milliseconds_of(order) / 1000}, gt=True)
+    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
+        """Queue the note that Redis has a list which holds something of the user's, of this moment or earlier."""
+        pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()}, gt=True)
         pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
 
     def queue_take_back(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:

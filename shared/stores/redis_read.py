@@ -43,9 +43,9 @@ class Questions:
         self.ask("probe", queue_probe)
         self.ask("replication", lambda pipe: pipe.info("replication"))
 
-    def ask_for_step(self, clock: float, identity: str | None) -> None:
-        """Add the beginning of a generation in a Redis that may have lost something."""
-        self.ask("lost", lambda pipe: queue_step(pipe, clock, identity, may_have_lost=True))
+    def ask_for_step(self, clock: float, identity: str | None, *, is_older: bool) -> None:
+        """Add the beginning of a generation in a Redis that is empty, or that came back older."""
+        self.ask("lost", lambda pipe: queue_step(pipe, clock, identity, may_have_lost=True, is_older=is_older))
         # `queue_step` has queued two commands.
         self.ask("stepped", lambda _: None)
 
@@ -89,6 +89,11 @@ def clock_of(reply: tuple[int, int]) -> float:
     return reply[0] + reply[1] / 1e6
 
 
+def preferences_seal(generation: str, count: int) -> str:
+    """Return what is noted beside a user's preferences: their number too, because the hash may be evicted alone."""
+    return f"{generation} {count}"
+
+
 def cache_read(
     replies: dict[str, Any],
     epoch: Epoch,
@@ -98,7 +103,10 @@ def cache_read(
     most: int,
     refuses_writes: bool,
 ) -> CacheRead:
-    """Return what the replies say, as far as this generation confirms it."""
+    """Return what the replies say, as far as this generation confirms it.
+
+    A Redis that refuses writes confirms nothing.
+    """
     clock = clock_of(replies["time"])
     stats = replies.get("stats")
     evictions = None if stats is None else int(stats["evicted_keys"])
@@ -106,6 +114,8 @@ def cache_read(
     if generation is None or (evictions is not None and evictions != epoch.evictions):
         # Redis may have lost a list together with what lay beside it.
         began, is_settled = None, False
+    if refuses_writes:
+        generation = None
     entries: list[bytes] = replies.get("messages") or []
     cutoff = order_of(replies.get("tombstone"))
     decoded = [decode(entry) for entry in entries]
@@ -119,14 +129,14 @@ def cache_read(
         name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
         for name, value in (replies.get("preferences") or {}).items()
     }
-    seal = replies.get("preferences_seal")
+    seal = (replies.get("preferences_seal") or b"").decode("utf-8", "replace")
     lease = replies.get("lease")
     return CacheRead(
         messages,
         is_whole=len(messages) == len(entries) and is_whole(entries, most, generation),
         cutoff=cutoff,
         preferences=preferences,
-        knows_preferences=generation is not None and seal == generation.encode(),
+        knows_preferences=generation is not None and seal == preferences_seal(generation, len(preferences)),
         pending=newest_revisions(exchange for exchange in alive if exchange.exchange_id not in deleted),
         is_new=not is_settled,
         is_emptied=began is None,
@@ -138,6 +148,7 @@ def cache_read(
         evictions=evictions,
         has_outbox=bool(replies.get("outbox")),
         generation=generation,
+        suspect_until=clock if generation is None else epoch.suspect_until,
         refuses_writes=refuses_writes,
         deleted=deleted,
     )

@@ -22,6 +22,7 @@ from shared.settings import MemorySettings
 from shared.stores.in_memory import InMemoryArchive, InMemoryQueue
 from shared.stores.redis import RedisCache
 from shared.stores.redis_entries import decode, decode_pending, encode, is_whole
+from shared.stores.redis_generation import _FIELDS
 from shared.stores.redis_names import (
     BEGUN,
     EPOCH,
@@ -121,11 +122,7 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
             contents = data.draw(st.lists(_entries() | _noise, max_size=4))
             _put(client, key, kind, contents)
             if key == EPOCH and kind == "hash":
-                for name in data.draw(
-                    st.lists(
-                        st.sampled_from(["began", "settled", "doubt", "identity", "evictions", "first"]), unique=True
-                    )
-                ):
+                for name in data.draw(st.lists(st.sampled_from(_FIELDS), unique=True)):
                     client.hset(key, name, data.draw(_noise))
 
         answers: list[Any] = [

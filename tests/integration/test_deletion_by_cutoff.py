@@ -31,7 +31,7 @@ def _shown(memory: Memory) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("what", ["thread", "user"])
 def test_an_exchange_accepted_between_the_two_layers(
-    process: MakeMemory, monkeypatch: pytest.MonkeyPatch, what: str
+    process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """PostgreSQL has deleted, Redis has not: an exchange that comes in between stays in every place."""
     deleter, other = process(), process()
@@ -47,6 +47,7 @@ def test_an_exchange_accepted_between_the_two_layers(
         Threads(deleter).delete("t")
     else:
         Users(deleter).forget("ana")
+    assert (redis_client.llen("thread:t:messages"), redis_client.hlen("thread:t:pending")) == (2, 1)
     assert _shown(process()) == (told(1), [])
     assert _shown(other) == (told(1), [])
 

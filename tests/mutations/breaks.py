@@ -7,6 +7,8 @@ from typing import Final
 
 _MINIMAL: Final = "tests/model/test_minimal.py"
 _CACHE: Final = "tests/integration/test_redis_cache.py"
+_CUTOFF: Final = "tests/integration/test_deletion_by_cutoff.py"
+_GENERATIONS: Final = "tests/integration/test_generations.py"
 _EXCHANGES: Final = "tests/integration/test_exchanges.py"
 
 
@@ -83,15 +85,15 @@ BREAKS: Final = (
         "every list is marked as whole",
         "shared/stores/redis.py",
         "        is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages\n",
-        "        is_complete = True\n",
+        "        is_complete, window = True, replace(window, is_all=True)\n",
         (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_whole",),
     ),
     Break(
         "4 Whole",
         "a list is taken for whole because it is full",
         "shared/stores/redis_entries.py",
-        "(is_first(entries[0]) or (len(entries) >= most and entries[0].endswith(_WHOLE)))",
-        "(is_first(entries[0]) or len(entries) >= most)",
+        '(len(entries) >= most and found == ("whole", generation))',
+        "len(entries) >= most",
         (f"{_MINIMAL}::test_a_full_list_with_a_gap",),
     ),
     Break(
@@ -210,8 +212,8 @@ BREAKS: Final = (
         "4 Whole",
         "a list that a deletion shortened is taken for the thread's beginning",
         "shared/stores/redis.py",
-        'f"{mark}:older" if has_older else mark',
-        "mark",
+        "{'' if window.is_all else ':older'}",
+        "",
         (f"{_EXCHANGES}::test_a_deletion_while_the_list_is_declared_whole",),
     ),
     Break(
@@ -245,5 +247,69 @@ BREAKS: Final = (
         "            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]\n",
         "            gone: list[UUID] = []\n",
         (f"{_EXCHANGES}::test_a_merge_beside_the_deletion",),
+    ),
+    Break(
+        "3 Read your writes",
+        "a deletion removes the whole list",
+        "shared/stores/redis.py",
+        "                pipe.delete(claim_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
+        "                pipe.delete(messages_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
+        (f"{_CUTOFF}::test_an_exchange_accepted_between_the_two_layers",),
+    ),
+    Break(
+        "3 Read your writes",
+        "an append does not look whether the drain was faster",
+        "shared/stores/redis_lists.py",
+        "was_drained=not self.is_drained and bool(others[_DRAINED_AT])",
+        "was_drained=False",
+        (f"{_CUTOFF}::test_a_drain_that_is_faster_than_the_append",),
+    ),
+    Break(
+        "4 Whole",
+        "a server that comes back older is taken for the one before",
+        "shared/stores/redis_generation.py",
+        "self.generation is not None and (identity is None or identity == self.identity)",
+        "self.generation is not None",
+        (f"{_GENERATIONS}::test_an_older_snapshot",),
+    ),
+    Break(
+        "4 Whole",
+        "a seal of any generation counts",
+        "shared/stores/redis_entries.py",
+        '    return found == ("first", generation) or ',
+        '    return (found is not None and found[0] == "first") or ',
+        (f"{_GENERATIONS}::test_an_older_snapshot",),
+    ),
+    Break(
+        "4 Whole",
+        "a Redis that refuses writes is trusted",
+        "shared/stores/redis.py",
+        '            if isinstance(replies["probe"], Exception):\n',
+        "            if False:\n",
+        (f"{_GENERATIONS}::test_a_redis_that_refuses_writes",),
+    ),
+    Break(
+        "4 Whole",
+        "after a refusal the generation goes on",
+        "shared/stores/redis.py",
+        "        if last is not None and float(last) <= clock - (time.monotonic() - failed_at):\n",
+        "        if False:\n",
+        (f"{_GENERATIONS}::test_a_deletion_that_redis_refused",),
+    ),
+    Break(
+        "3 Read your writes",
+        "a demoted server is talked to for ever",
+        "shared/stores/redis_connection.py",
+        "            if any(isinstance(reply, _WRONG_SERVER) for reply in replies):\n",
+        "            if False:\n",
+        (f"{_GENERATIONS}::test_a_failover_behind_one_name",),
+    ),
+    Break(
+        "6 Idempotent",
+        "an emptied Redis that has settled knows all keys",
+        "shared/stores/redis_keys.py",
+        "        return epoch.is_first or clock - epoch.began > ANSWER_SECONDS\n",
+        "        return True\n",
+        (f"{_GENERATIONS}::test_a_key_after_redis_was_emptied",),
     ),
 )
