@@ -220,6 +220,7 @@ class Doings:
         """Let Redis come back older, as another server."""
         in_outbox = self.outbox()
         self.world.restore_snapshot()
+        self.losses += 1
         restored = self.outbox()
         for held in self.answered.values():
             held.discard("redis")
