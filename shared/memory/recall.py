@@ -66,6 +66,7 @@ class Recaller:
         self._memory = sandbox
         self._user_id = user_id
         self._ownership = ownership
+        self._user_cutoffs: dict[str, UUID] = {}
 
     @property
     def user_id(self) -> str | None:
@@ -186,6 +187,7 @@ class Recaller:
         undrained = self._undrained(thread_id, cached, window, degraded)
         if undrained is None:
             undrained, is_all_there = [], False
+        window = replace(window, deleted=window.deleted | self._deleted_with_user(cached))
         stored = [*window.exchanges, *undrained]
         messages = unite(cached.messages, stored, window.cutoff, settings, window.deleted)
         source = _source("redis" if messages == cached.messages else "postgres", messages)
@@ -215,7 +217,8 @@ class Recaller:
                 known[exchange.exchange_id] = exchange.revision
                 found[exchange.exchange_id] = exchange
         # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
-        users = {self.user_id, *(exchange.user_id for exchange in found.values())} - {None}
+        listed = {each.user_id for each in [*cached.messages, *cached.pending]}
+        users = {self.user_id, *listed, *(exchange.user_id for exchange in found.values())} - {None}
         # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
         # One that was replaced has kept it.
         named = [e for e in found.values() if not is_time_ordered(e.exchange_id) and not e.revision]
@@ -229,10 +232,23 @@ class Recaller:
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return None
+        self._user_cutoffs = gone
         own = gone.get(self.user_id or "")
         self._memory.observe(thread_id, own)
         self.cutoff = max((each for each in (self.cutoff, own) if each is not None), default=None)
         return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
+
+    def _deleted_with_user(self, cached: CacheRead) -> frozenset[UUID]:
+        """Return the exchanges in L1 that a user's deletion reaches, which L1 was not there to hear of."""
+        held = [(each.exchange_id, each.order, each.user_id) for each in [*cached.messages, *cached.pending]]
+        return frozenset(
+            exchange_id
+            for exchange_id, order, user_id in held
+            if exchange_id is not None
+            and order is not None
+            and user_id in self._user_cutoffs
+            and order <= self._user_cutoffs[user_id]
+        )
 
     def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
         """Return whether L2 holds all that L1 may have lost; stop asking once that is certain."""

@@ -115,7 +115,8 @@ def is_about_a_row(error: psycopg.Error) -> bool:
 
 def describe(error: psycopg.Error) -> str:
     """Return SQLSTATE and primary message only: the detail quotes the data."""
-    return f"{error.sqlstate or type(error).__name__}: {error.diag.message_primary or ''}"[:200]
+    parts = [error.sqlstate or type(error).__name__, error.diag.message_primary]
+    return ": ".join(part for part in parts if part)[:200]
 
 
 class IsoTimeLoader(Loader):

@@ -334,6 +334,7 @@ class RedisCache:
         since, and that may be missing here and in L2 already.
         """
         key, generation = messages_key(thread_id), self._generation
+        is_deletion = window.cutoff is not None or bool(window.deleted)
         is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
         # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
@@ -356,13 +357,13 @@ class RedisCache:
             pipe.get(tombstone_key(thread_id))
             pipe.lindex(key, 0)
             pipe.get(claim_key(thread_id))
-            if window.cutoff is not None:
+            if is_deletion:
                 pipe.hvals(pending_key(thread_id))
 
         replies = self._call(fill)
-        if window.cutoff is not None:
+        if is_deletion:
             # An older Redis may have come back with what the deletion had removed there.
-            self._forget_pending({thread_id: replies.pop()}, {thread_id: window.cutoff})
+            self._forget_pending({thread_id: replies.pop()}, {thread_id: window.cutoff}, window.deleted)
         *_, members, tombstone, head, held = replies
         cutoff, deleted = order_of(tombstone), uuids_of(members)
         overtaken = [each.exchange_id for each in window.exchanges if each.exchange_id in deleted]

@@ -191,6 +191,23 @@ def test_a_deletion_that_redis_refused(
     assert _shown(other) == ([], [])
 
 
+def test_a_user_whose_deletion_redis_refused(
+    process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a thread that only Redis and the queue know is not shown, before the deletion is repeated."""
+    monkeypatch.setattr("shared.stores.redis._PROBE_EVERY", 0.0)
+    memory, other = process(), process()
+    _keep(memory, 0)
+    assert _shown(other) == (told(0), [])
+    refuse(True)
+    with pytest.raises(StoreUnavailable, match="redis"):
+        Users(memory).forget("ana")
+    assert _shown(other)[0] == []
+    refuse(False)
+    for reader in (memory, other, process()):
+        assert _shown(reader)[0] == []
+
+
 def test_preferences_that_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
 from shared.stores.redis_keys import RedisKeys
 from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, PassiveRedis
