@@ -217,7 +217,7 @@ class Recaller:
                 known[exchange.exchange_id] = exchange.revision
                 found[exchange.exchange_id] = exchange
         # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
-        listed = {each.user_id for each in [*cached.messages, *cached.pending]}
+        listed = {message.user_id for message in cached.messages} | {each.user_id for each in cached.pending}
         users = {self.user_id, *listed, *(exchange.user_id for exchange in found.values())} - {None}
         # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
         # One that was replaced has kept it.
@@ -240,7 +240,8 @@ class Recaller:
 
     def _deleted_with_user(self, cached: CacheRead) -> frozenset[UUID]:
         """Return the exchanges in L1 that a user's deletion reaches, which L1 was not there to hear of."""
-        held = [(each.exchange_id, each.order, each.user_id) for each in [*cached.messages, *cached.pending]]
+        held = [(message.exchange_id, message.order, message.user_id) for message in cached.messages]
+        held += [(exchange.exchange_id, exchange.order, exchange.user_id) for exchange in cached.pending]
         return frozenset(
             exchange_id
             for exchange_id, order, user_id in held
