@@ -9,15 +9,15 @@ from typing import Any, Final, cast
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
-from mangum.types import ASGI, Receive, Scope, Send
 
-from functions.agent.api import create_app, problem_response
+from functions.agent.api import create_app
 from functions.agent.auth import Access, Guard
 from functions.agent.cors import with_cors
+from functions.agent.gateway import gateway, with_bytes
 from functions.agent.measures import Measures
 from functions.agent.models import validate_model
 from functions.agent.operations import Operations
-from functions.agent.problems import Problem, field_problem, problem_of
+from functions.agent.problems import field_problem, problem_of
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
@@ -46,8 +46,6 @@ from shared.stores.redis_connection import RedisConnection
 from shared.stores.redis_keys import RedisKeys
 from shared.stores.redis_look import RedisLook
 
-# Two messages of 200,000 characters, each escaped to its longest.
-_MOST_BODY_BYTES: Final = 5_000_000
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 
 _TurnRequest = RunRequest | InvokingRequest | InvokedRequest
@@ -106,41 +104,6 @@ def compose() -> tuple[Operations, Measures]:
     return Operations(memory, runner, keys, inspection, measures), measures
 
 
-def gateway(app: ASGI) -> ASGI:
-    """Return the application behind what API Gateway leaves to do: encoded paths, bodies of any declared type."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        scope = {**scope, "path": _sent_path(scope["aws.event"])}
-        # JSON in, whatever the client calls it: `curl -d` says it is a form.
-        headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
-        scope["headers"] = [*headers, [b"content-type", b"application/json"]]
-        message = await receive()
-        if len(message.get("body", b"")) > _MOST_BODY_BYTES:
-            problem = Problem(413, f"The body has more than {_MOST_BODY_BYTES} bytes.")
-            await problem_response(problem, _request_id(scope["aws.event"], scope["aws.context"]))(scope, receive, send)
-            return
-        messages = iter([message])
-
-        async def receive_again() -> Any:
-            return next(messages, None) or await receive()
-
-        await app(scope, receive_again, send)
-
-    return answer
-
-
-def _sent_path(event: dict[str, Any]) -> str:
-    """Return the path as it was sent, without the stage: percent-encoded, so that `a%2Fb` stays one segment."""
-    if "rawPath" not in event:
-        return str(event.get("path") or "/")
-    stage = event["requestContext"].get("stage", "$default")
-    return str(event["rawPath"]).removeprefix(f"/{stage}") or "/"
-
-
-def _request_id(event: dict[str, Any], context: LambdaContext) -> str:
-    return str(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
-
-
 guard = make_guard()
 operations, measures = compose()
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
@@ -188,6 +151,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         if not isinstance(event, dict) or "action" in event or "requestContext" not in event:
             return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
-        return _http(event, cast(Any, context))  # the same object under another library's name for it
+        return _http(with_bytes(event), cast(Any, context))  # the same object under another library's name for it
     finally:
         measures.flush()

@@ -1,0 +1,158 @@
+"""Paths and bodies of events, as each source writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from mangum import Mangum
+
+from functions.agent.gateway import gateway, sent_path, with_bytes
+from tests.support.api import Api
+
+# What was sent below the base, and the same as an HTTP API hands it over.
+_PATHS = [
+    ("/threads/plain", "/threads/plain"),
+    ("/threads/a%2Fb", "/threads/a/b"),
+    ("/threads/100%2525", "/threads/100%25"),
+    ("/threads/a+b", "/threads/a+b"),
+    ("/threads/a%20b", "/threads/a b"),
+    ("/threads/%C3%BC", "/threads/\N{LATIN SMALL LETTER U WITH DIAERESIS}"),
+    ("/threads/50%25", "/threads/50%"),
+    ("/", "/"),
+]
+
+
+def _rest(path: str, base: str = "", **parameters: str) -> dict[str, Any]:
+    context = {"stage": "prod", "path": f"{base}{path}", "identity": {"sourceIp": "127.0.0.1"}}
+    return {
+        "resource": "/{proxy+}",
+        "path": f"{base}{path}",
+        "httpMethod": "GET",
+        "headers": {"Host": "api"},
+        "pathParameters": parameters or None,
+        "requestContext": context,
+    }
+
+
+def _http(
+    path: str, stage: str = "$default", domain: str = "abc.execute-api.eu-west-1.amazonaws.com"
+) -> dict[str, Any]:
+    context = {"stage": stage, "domainName": domain, "http": {"method": "GET", "path": path, "sourceIp": "127.0.0.1"}}
+    return {"version": "2.0", "routeKey": "$default", "rawPath": path, "headers": {}, "requestContext": context}
+
+
+@pytest.mark.parametrize(("sent", "decoded"), _PATHS)
+def test_each_source_has_its_own_encoding(sent: str, decoded: str) -> None:
+    """The id that a caller encoded once is decoded once."""
+    assert sent_path(_rest(sent, proxy=decoded[1:])) == sent
+    assert sent_path(_rest(sent, proxy=sent[1:])) == sent
+    assert sent_path({"path": sent, "httpMethod": "GET", "requestContext": {"elb": {}}}) == sent
+    assert sent_path(_http(sent, domain="abc.lambda-url.eu-west-1.on.aws")) == sent
+    assert unquote(sent_path(_http(decoded))) == decoded
+    assert unquote(sent_path(_http("/prod" + decoded, "prod"))) == decoded
+
+
+@pytest.mark.parametrize(("sent", "decoded"), _PATHS[:-1])
+@pytest.mark.parametrize("base", ["/memory", "/memory/v1", "/threads", "/a%20b"])
+def test_a_base_path_of_a_domain(sent: str, decoded: str, base: str) -> None:
+    """It is no part of the route, whether the source decodes the route's parameters or not."""
+    assert sent_path(_rest(sent, base, proxy=decoded[1:])) == sent
+    assert sent_path(_rest(sent, base, proxy=sent[1:])) == sent
+    event = _http(unquote(base) + decoded, domain="api.example.com")
+    event |= {"routeKey": "ANY /{proxy+}", "pathParameters": {"proxy": decoded[1:]}}
+    assert unquote(sent_path(event)) == decoded
+
+
+def test_a_base_path_alone() -> None:
+    """It is the page."""
+    assert sent_path(_rest("", "/memory") | {"resource": "/"}) == "/"
+    assert sent_path(_rest("/", "/memory") | {"resource": "/"}) == "/"
+
+
+@pytest.mark.parametrize(
+    ("path", "stage", "below"),
+    [
+        ("/threads", "t", "/threads"),
+        ("/t/threads", "t", "/threads"),
+        ("/t", "t", "/"),
+        ("/t/", "t", "/"),
+        ("/threads/threads", "threads", "/threads"),
+        ("/health", "$default", "/health"),
+    ],
+)
+def test_a_stage_is_a_whole_segment(path: str, stage: str, below: str) -> None:
+    """And it is taken away once."""
+    assert sent_path(_http(path, stage)) == below
+
+
+def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
+    """A stage that is named like a route cuts nothing."""
+    assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
+
+
+def _post(api: Api, body: object, **more: Any) -> tuple[int, dict[str, Any]]:
+    asyncio.set_event_loop(loop := asyncio.new_event_loop())
+    try:
+        event = _rest("/invoking") | {"httpMethod": "POST", "body": body, **more}
+        answer = Mangum(gateway(api.app), lifespan="off")(with_bytes(event), None)  # type: ignore[arg-type]  # unused
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    text = base64.b64decode(answer["body"]).decode() if answer["isBase64Encoded"] else answer["body"]
+    return answer["statusCode"], json.loads(text)
+
+
+_GOOD = '{"thread_id": "t"}'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"body": base64.b64encode(_GOOD.encode()).decode(), "isBase64Encoded": True},
+        {"body": "\ufeff" + _GOOD},
+        {"headers": {"Content-Type": "application/json; charset=UTF-8"}},
+        {"headers": {"Content-Type": 'text/plain; charset="utf-8"', "Content-Encoding": "identity"}},
+        {"headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+    ],
+)
+def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
+    """Whatever carries it, it is JSON in UTF-8."""
+    status, told = _post(api, more.pop("body", _GOOD), **more)
+    assert (status, told["context"]) == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "status"),
+    [
+        ("", {}, 400),
+        (None, {}, 400),
+        ("not json", {}, 400),
+        ("\ud800", {}, 400),
+        ("%%%", {"isBase64Encoded": True}, 400),
+        (base64.b64encode(_GOOD.encode("utf-16")).decode(), {"isBase64Encoded": True}, 400),
+        (base64.b64encode(_GOOD.encode("utf-16-le")).decode(), {"isBase64Encoded": True}, 400),
+        (base64.b64encode(b'{"thread_id": "\xe9"}').decode(), {"isBase64Encoded": True}, 400),
+        ('{"thread_id": NaN}', {}, 400),
+        ('{"limit": -Infinity}', {}, 400),
+        ('{"limit": 1e999}', {}, 400),
+        ('{"limit": ' + "9" * 5000 + "}", {}, 400),
+        ('{"thread_id": "t", "thread_id": "u"}', {}, 400),
+        ('{"metadata": {"a": [{"b": 1, "b": 2}]}}', {}, 400),
+        ("[" * 100_000, {}, 400),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, {}, 400),
+        (_GOOD, {"headers": {"Content-Encoding": "gzip"}}, 415),
+        (_GOOD, {"headers": {"Content-Type": "application/json; charset=latin-1"}}, 415),
+        (_GOOD, {"headers": {"Content-Type": "application/json; charset=utf-16"}}, 415),
+        ('"' + "x" * 5_000_000 + '"', {}, 413),
+    ],
+)
+def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any], status: int) -> None:
+    """A problem, never a failure of the function."""
+    answered, told = _post(api, body, **more)
+    assert (answered, told["status"]) == (status, status)
