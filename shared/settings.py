@@ -138,6 +138,7 @@ class AgentSettings(BaseSettings):
     # API Gateway gives up after 29 s.
     timeout_seconds: float = Field(default=25, ge=0.1, le=28, allow_inf_nan=False)
     cors_origins: OptionalText = None
+    plugins: OptionalText = None
 
     @field_validator("cors_origins")
     @classmethod
@@ -151,6 +152,11 @@ class AgentSettings(BaseSettings):
     def origins(self) -> list[str]:
         """The origins, one by one, as browsers write them."""
         return _origins(self.cors_origins)
+
+    @property
+    def plugin_modules(self) -> list[str]:
+        """The modules that register agents and tools, one by one."""
+        return [name.strip() for name in (self.plugins or "").split(",") if name.strip()]
 
 
 def _origins(value: str | None) -> list[str]:

@@ -1,15 +1,18 @@
 """Runs agents with the agent library. Importing this module imports the library, so only the first run does."""
 
+import asyncio
 import functools
 import inspect
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic_ai import Agent, FunctionToolset, RunContext, Tool, UsageLimits
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 
 from functions.agent.errors import AgentRunError
+from functions.agent.loop_search import LoopSearch
 from functions.agent.models import ModelName
 from functions.agent.providers import build_model
 from functions.agent.registry import TOOLS, AgentDefinition
@@ -84,10 +87,15 @@ class Engine:
 def _adapt(name: str) -> Tool[ToolContext]:
     function = TOOLS[name]
 
-    # A coroutine, because the library runs plain functions in threads, and the stores' clients belong to this one.
     @functools.wraps(function)
     async def call(context: RunContext[ToolContext], /, **arguments: Any) -> str:
-        return function(context.deps, **arguments)
+        if inspect.iscoroutinefunction(function):
+            return str(await function(context.deps, **arguments))
+        search = LoopSearch(context.deps.search)
+        try:
+            return str(await asyncio.to_thread(function, replace(context.deps, search=search), **arguments))
+        finally:
+            search.is_over = True
 
     # The tool's own signature, except that what the library passes first is its own context.
     first = next(iter(inspect.signature(function).parameters))

@@ -1,17 +1,20 @@
 """The agents and tools that a request may name.
 
-A new tool is a function in `tools.py` and its name in `_TOOLS`; a new agent is one more entry of `_AGENTS`.
+A deployment adds its own by modules that `AGENT__PLUGINS` names: see `plugins.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from functions.agent.errors import UnknownAgentError, UnknownToolError
 from functions.agent.tools import current_time, search_conversations
 
-Tool = Callable[..., str]
-"""Takes a `ToolContext` first and then what the model passes; its docstring is what the model reads about it."""
+Tool = Callable[..., str | Awaitable[str]]
+"""Takes a `ToolContext` first and then what the model passes; its docstring is what the model reads about it.
+
+A coroutine function runs on the event loop, any other in a thread of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,30 @@ class AgentDefinition:
 _AGENTS: Final = (AgentDefinition("assistant"),)
 _TOOLS: Final[tuple[Tool, ...]] = (current_time, search_conversations)
 
-AGENTS: Final[Mapping[str, AgentDefinition]] = {agent.name: agent for agent in _AGENTS}
-TOOLS: Final[Mapping[str, Tool]] = {tool.__name__: tool for tool in _TOOLS}
+AGENTS: Final[dict[str, AgentDefinition]] = {agent.name: agent for agent in _AGENTS}
+TOOLS: Final[dict[str, Tool]] = {tool.__name__: tool for tool in _TOOLS}
+
+
+def add_agent(agent: AgentDefinition) -> None:
+    """Add an agent that requests may name.
+
+    Raises:
+        ValueError: There is another one of that name.
+    """
+    if AGENTS.setdefault(agent.name, agent) != agent:
+        message = f"there are two agents {agent.name}"
+        raise ValueError(message)
+
+
+def add_tool(tool: Tool) -> None:
+    """Add a function as a tool that requests and agents may name, by the function's name.
+
+    Raises:
+        ValueError: There is another one of that name.
+    """
+    if TOOLS.setdefault(tool.__name__, tool) is not tool:
+        message = f"there are two tools {tool.__name__}"
+        raise ValueError(message)
 
 
 def find_agent(name: str) -> AgentDefinition:

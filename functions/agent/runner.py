@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from functions.agent.errors import AgentRunError, AgentTimeoutError, UnknownAgentError, UnknownToolError
 from functions.agent.models import parse_model
+from functions.agent.plugins import load_plugins
 from functions.agent.registry import find_agent, find_tools
 from functions.agent.tools import SearchConversations, ToolContext
 from shared.settings import AgentSettings
@@ -26,11 +27,12 @@ class AgentRunner:
         search: Searches a user's older conversations, for the tool of that purpose.
 
     Raises:
-        SettingsError: `AGENT__MODEL` names nothing that can run.
+        SettingsError: `AGENT__MODEL` names nothing that can run, or `AGENT__PLUGINS` what cannot be loaded.
     """
 
     def __init__(self, settings: AgentSettings, search: SearchConversations) -> None:
         self._model = parse_model(settings.model)
+        load_plugins(settings.plugin_modules)
         self._timeout_seconds = settings.timeout_seconds
         self._search = search
         self._engine: Engine | None = None

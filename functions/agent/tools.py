@@ -1,4 +1,4 @@
-"""The tools an agent may call: plain functions that answer with text and raise nothing.
+"""The tools an agent may call: functions that answer with text and raise nothing.
 
 A tool that fails answers with a sentence, because the model can work around a sentence and the user still gets an
 answer. What a tool may touch stands in its `ToolContext`, which the model can neither see nor change: whose

@@ -119,6 +119,7 @@ class Supervisor:
         """
         # The project's own modules take a while to import and need not be imported to say `--help`.
         from functions.agent.models import validate_model  # noqa: PLC0415
+        from functions.agent.plugins import load_plugins  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
         from shared.settings import AgentSettings, load, validate_environment  # noqa: PLC0415
 
@@ -126,7 +127,9 @@ class Supervisor:
         os.environ.update(settings)
         try:
             validate_environment()
-            validate_model(load(AgentSettings).model)
+            agent = load(AgentSettings)
+            validate_model(agent.model)
+            load_plugins(agent.plugin_modules)
         except SettingsError as error:
             raise LocalStackError(str(error)) from error
         return settings

@@ -81,6 +81,7 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
         ("AGENT__MODLE", "offline", "AGENT__MODEL"),
         ("AGENT__MODEL", "openai:gpt-5", "OPENAI_API_KEY"),
         ("SEARCH__EMBEDDINGS", "local", "SEARCH__EMBEDDINGS"),
+        ("AGENT__PLUGINS", "no_such_module", "AGENT__PLUGINS"),
     ],
 )
 def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named: str) -> None:

@@ -1,0 +1,37 @@
+"""An agent and two tools of a deployment's own: `AGENT__PLUGINS=examples.plugin`, and then `"agent_name": "clerk"`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from functions.agent.registry import AgentDefinition, add_agent, add_tool
+from functions.agent.tools import ToolContext
+
+
+def opening_hours(context: ToolContext, day: str = "today") -> str:
+    """Tell when the shop is open.
+
+    Args:
+        context: The run: whose it is, and what may be searched.
+        day: A day of the week.
+    """
+    return f"The shop is open from 9 to 17 on {day}, also for {context.user_id or 'you'}."
+
+
+async def stock(context: ToolContext, article: str) -> str:
+    """Tell how many of an article there are.
+
+    Args:
+        context: The run.
+        article: The article's name.
+    """
+    del context
+    await asyncio.sleep(0)  # here an HTTP request would be awaited
+    return f"There are 3 of {article}."
+
+
+def register() -> None:
+    """Add the agent and the tools; called once, when the function starts."""
+    add_tool(opening_hours)
+    add_tool(stock)
+    add_agent(AgentDefinition("clerk", instructions="You are a clerk.", tools=("opening_hours", "stock")))

@@ -1,0 +1,34 @@
+"""Loads a deployment's own agents and tools: modules that `AGENT__PLUGINS` names.
+
+Such a module has a function `register()`, which calls `registry.add_agent` and `registry.add_tool`.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from functions.agent import registry
+from shared.errors import SettingsError
+
+
+def load_plugins(modules: Sequence[str]) -> None:
+    """Import the modules and let each register its agents and tools.
+
+    Raises:
+        SettingsError: A module cannot be imported or has no `register`, what it registers cannot work, or an agent
+            names a tool that there is not.
+    """
+    for name in modules:
+        try:
+            register = import_module(name).register
+        except Exception as error:
+            # Whatever a module of somebody else raises: the start needs it, so the start ends, and says which it was.
+            sentence = f"AGENT__PLUGINS names {name!r}, which cannot be used: {type(error).__name__}: {error}."
+            raise SettingsError(sentence) from error
+        try:
+            register()
+        except Exception as error:
+            sentence = f"AGENT__PLUGINS names {name!r}, whose register() failed: {type(error).__name__}: {error}."
+            raise SettingsError(sentence) from error
+    for agent in registry.AGENTS.values():
+        if unknown := [tool for tool in agent.tools if tool not in registry.TOOLS]:
+            raise SettingsError(f"AGENT__PLUGINS: the agent {agent.name!r} has no such tool: {', '.join(unknown)}.")
