@@ -17,7 +17,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion cost chaos build lock clean
+.PHONY: help run test test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -87,6 +87,9 @@ bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
 
 bench-deletion: $(VENV)/.stamp-dev ## Delete threads and users beside many rows of others (OTHERS="0 30000 3000000" EXCHANGES=400000)
 	@$(BIN)/python -m tests.bench.deletion $(if $(OTHERS),--others $(OTHERS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES))
+
+bench-slow-postgres: $(VENV)/.stamp-dev ## Drain batches of 1,000 into a PostgreSQL that runs 1, 1/2, 1/4, 1/8 of the time
+	@$(BIN)/python -m tests.bench.slow_postgres
 
 cost: $(VENV)/.stamp-dev ## Measure what a turn uses, and write docs/cost.md anew
 	@$(BIN)/python -m tests.cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
 _MOST_FLOORS: Final = 10_000
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
 _MOST_SKEW: Final = timedelta(days=1)
+# Clocks of two machines that are further apart, in seconds, are not both right.
+_MOST_DIFFERENCE: Final = 120.0
+_ASK_EVERY: Final = 60.0
 
 
 class Sandbox:
@@ -49,6 +53,8 @@ class Sandbox:
         self._owed = OwedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
+        self._archive_offset = 0.0
+        self._archive_asked_at = -math.inf
 
     def observe(self, thread_id: str, order: UUID | None) -> None:
         """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
@@ -67,9 +73,26 @@ class Sandbox:
             self.observe(thread_id, order)
 
     def set_clock(self, shared: float | None) -> None:
-        """Take over the time of the clock that all sandboxes share, Redis's."""
-        if shared is not None:
-            self._clock_offset = shared - self._clock()
+        """Take over the time of the clock that all sandboxes share, Redis's.
+
+        Where it is far from this machine's, one of the two is wrong, and PostgreSQL's clock decides: the one in the
+        middle of the three is taken.
+        """
+        if shared is None:
+            return
+        local = self._clock()
+        if abs(shared - local) > _MOST_DIFFERENCE:
+            shared = sorted([local, shared, local + self._offset_of_archive(local)])[1]
+        self._clock_offset = shared - local
+
+    def _offset_of_archive(self, local: float) -> float:
+        """Return how far PostgreSQL's clock is ahead, asked at most once a minute; 0 while it does not answer."""
+        if abs(local - self._archive_asked_at) > _ASK_EVERY:
+            self._archive_asked_at = local
+            self._archive_offset = 0.0
+            with suppress(StoreUnavailable):
+                self._archive_offset = self.archive.clock() - local
+        return self._archive_offset
 
     def now(self) -> float:
         """Return Unix seconds, of the shared clock once this process has heard it."""
