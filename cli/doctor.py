@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +17,17 @@ from cli.deployment import Deployment
 from cli.errors import ApiRefused
 from cli.findings import Finding, State
 from cli.options import AsJson
-from cli.output import complain, is_terminal, places_as_json, plain_table, print_json, print_places, printable, say
+from cli.output import (
+    complain,
+    console,
+    is_terminal,
+    places_as_json,
+    plain_table,
+    print_json,
+    print_places,
+    printable,
+    say,
+)
 from shared.errors import SettingsError, StoreUnavailable
 
 _PLACES: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
@@ -119,7 +128,7 @@ def _print(findings: list[Finding], states: Counter[State]) -> None:
             mark, style = _MARKS[each.state]
             cells = (each.check, each.found, each.advice or "")
             table.add_row(Text(mark, style), *(Text(printable(cell)) for cell in cells))
-        Console().print(table)
+        console().print(table)
     else:
         rows = [(_MARKS[each.state][0], each.check, each.found) for each in findings]
         say(plain_table(("state", "check", "found"), rows))

@@ -20,6 +20,7 @@ from rich.text import Text
 from cli.deployment import Deployment, Place
 
 UNKNOWN: Final = "unknown"
+_LEAST_COLUMNS: Final = 20
 # To the second on a terminal: two of these with their fractions would fill most of 80 columns.
 _MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 # What Python calls unprintable although it is text: joiners (emoji, Persian, Hindi), breaks of words in scripts without
@@ -48,10 +49,16 @@ def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
     typer.echo(json.dumps(answer, indent=2 if is_terminal() and not on_one_line else None, ensure_ascii=False))
 
 
+def console() -> Console:
+    """Return the terminal; one that says it is too narrow for any table is taken for one of 80 columns."""
+    told = Console()
+    return told if told.width >= _LEAST_COLUMNS else Console(width=80)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table."""
     if is_terminal():
-        Console().print(rich_table(columns, rows))
+        console().print(rich_table(columns, rows))
     else:
         typer.echo(plain_table(columns, rows))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -19,6 +19,7 @@ from cli.options import AsJson
 from cli.output import (
     UNKNOWN,
     complain,
+    console,
     duration,
     is_terminal,
     places_as_json,
@@ -91,7 +92,7 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
         while True:
             _print(reader.read())
             time.sleep(interval)
-    with Live(console=Console(), auto_refresh=False) as live:
+    with Live(console=console(), auto_refresh=False) as live:
         while True:
             found = reader.read()
             told = [*_lines(found), *found.skipped, *found.faults]
@@ -106,7 +107,7 @@ def _as_json(found: Status, deployment: Deployment) -> dict[str, Any]:
 
 def _print(found: Status) -> None:
     if is_terminal():
-        Console().print(rich_table(_COLUMNS, _rows(found)))
+        console().print(rich_table(_COLUMNS, _rows(found)))
     else:
         say(plain_table(_COLUMNS, _rows(found)))
     for line in _lines(found):
