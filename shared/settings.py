@@ -101,13 +101,14 @@ class DatabaseSettings(BaseSettings):
 
 
 class MemorySettings(BaseSettings):
-    """`MEMORY__*`: how long L1 keeps what, and the window."""
+    """`MEMORY__*`: how long L1 keeps what, the window, and how much of it a context shows."""
 
     model_config = _config("MEMORY__")
 
     thread_ttl_hours: int = Field(default=24, ge=1, le=24 * 365)
     user_ttl_days: int = Field(default=30, ge=1, le=3650)
     max_thread_messages: int = Field(default=50, ge=1, le=1000, description="The window, in exchanges.")
+    max_context_tokens: int = Field(default=0, ge=0, le=10_000_000, description="0 for no limit.")
 
     @property
     def thread_ttl_seconds(self) -> int:

@@ -14,6 +14,8 @@ class MemoryReport(BaseModel):
     degraded: list[str]
     durability: Literal["queue", "postgres", "redis", "none"]
     cached: bool
+    context_tokens: int
+    omitted_exchanges: int
 
 
 class RunAnswer(BaseModel):
@@ -37,11 +39,15 @@ class MessageAnswer(BaseModel):
 
 
 class InvokingAnswer(BaseModel):
-    """`POST /invoking`."""
+    """`POST /invoking`; of the first five, those that `include` names."""
 
-    context: str
-    messages: list[MessageAnswer]
-    preferences: dict[str, str]
+    context: str = ""
+    messages: list[MessageAnswer] = []
+    preferences: dict[str, str] = {}
+    memories: list[dict[str, Any]] = []
+    related: list[dict[str, Any]] = []
+    context_tokens: int
+    omitted_exchanges: int
     source: Literal["redis", "postgres", "none"]
     degraded: list[str]
 
@@ -67,9 +73,10 @@ class ThreadItem(BaseModel):
 
 
 class ThreadAnswer(ThreadItem):
-    """A thread with its documents."""
+    """A thread with its documents; `omitted_documents` is there when the answer cannot hold all of them."""
 
     document_ids: list[str]
+    omitted_documents: int = 0
 
 
 class ThreadsAnswer(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
@@ -42,9 +42,8 @@ from functions.agent.schemas import (
     ThreadsQuery,
     UserPath,
 )
+from shared.memory.sizes import fits
 
-# Lambda refuses an answer of more than 6 MB, which the event's own JSON makes larger still.
-_MOST_ANSWER_BYTES: Final = 4_500_000
 _Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
 
 
@@ -56,7 +55,7 @@ def request_id_of(request: Request) -> str:
 
 def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     body = orjson.dumps(content)
-    if len(body) > _MOST_ANSWER_BYTES:
+    if not fits(content):
         detail = "The answer is larger than one answer can be; read the thread page by page."
         raise HTTPException(413, detail)
     return Response(body, status, headers, media_type="application/json")

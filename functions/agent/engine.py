@@ -11,7 +11,8 @@ from typing import Any, Final
 from pydantic_ai import Agent, FunctionToolset, RunContext, Tool, UsageLimits
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 
-from functions.agent.errors import AgentRunError
+from functions.agent.context_errors import is_context_too_long
+from functions.agent.errors import AgentRunError, ContextTooLongError
 from functions.agent.loop_search import LoopSearch
 from functions.agent.models import ModelName
 from functions.agent.providers import build_model
@@ -49,6 +50,7 @@ class Engine:
         """Return the model's answer, in characters that JSON and PostgreSQL can hold.
 
         Raises:
+            ContextTooLongError: The model says that it was sent too much.
             AgentRunError: The model failed or had nothing to say.
         """
         try:
@@ -62,7 +64,8 @@ class Engine:
             )
         except Exception as error:
             # Not only the library's own errors: an SDK's (no credentials, say) come through it as they are.
-            raise AgentRunError(_sentence(self._name, error)) from error
+            kind = ContextTooLongError if is_context_too_long(error) else AgentRunError
+            raise kind(_sentence(self._name, error)) from error
         answer = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", result.output)
         if not answer.strip():
             raise AgentRunError(f"The model {self._name} gave an empty answer.")

@@ -42,6 +42,26 @@ class AgentRunError(HybridMemoryError):
     """
 
 
+class ContextTooLongError(AgentRunError):
+    """The model refused what it was sent, because it is too long for it."""
+
+
+class PromptTooLongError(HybridMemoryError):
+    """The prompt and the instructions are too long for the model, also without any memory.
+
+    Attributes:
+        field: The longer of the two.
+    """
+
+    def __init__(self, field: Literal["prompt", "instructions"], model: str) -> None:
+        super().__init__(f"is too long for the model {model}, also without any memory")
+        self.field = field
+
+
+class LimitTooLarge(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+    """A request asks for more exchanges than the window has."""
+
+
 class AgentTimeoutError(HybridMemoryError):
     """The model gave no answer within `AGENT__TIMEOUT_SECONDS`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,15 +12,17 @@ from uuid import UUID
 import orjson
 
 from functions.agent.auth import Access
+from functions.agent.errors import AgentRunError, LimitTooLarge
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable
 from shared.ids import is_time_ordered
-from shared.memory.context import join_parts
+from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Claim, Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
+from shared.memory.sizes import fits, fitting
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Recall, Receipt, Turn
 from shared.memory.users import Users
@@ -117,7 +120,7 @@ class Operations:
         recall = turn.recall()
         watch.lap("recall")
         # What is absent is left out of what a repetition is compared by, so that keys outlive new fields.
-        absent = {name for name in ("metadata", "replaces") if getattr(request, name) is None}
+        absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         named = self._memory.new_id(request.thread_id or "")
         claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
@@ -180,21 +183,24 @@ class Operations:
         kept_response: str | None = None,
     ) -> RunResult:
         """Answer; with `kept_response`, what a request that died had already kept as the answer."""
-        thread, preferences = ThreadMemoryProvider(turn), UserPreferencesProvider(turn)
+        preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
-        instructions = join_parts(request.instructions, await thread.invoking(), await preferences.invoking())
+        memory = ShownMemory(turn.recall(), self._most_tokens(request))
         watch.lap("recall")
         response = kept_response or await self._runner.run(
             agent_name=request.agent_name,
             tools=request.tools,
-            instructions=instructions,
+            instructions=request.instructions,
+            memory=memory,
             prompt=request.prompt,
             thread_id=request.thread_id,
             # Known since the recall: not the caller where they are trusted and joined the thread's owner.
             user_id=turn.user_id,
         )
         watch.lap("agent")
+        if not fits({**request.model_dump(include={"thread_id"}), "response": response}):
+            raise AgentRunError("The model's answer is longer than an answer can be; nothing was stored.")
         receipt = await self._keep(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
         watch.lap("keep")
@@ -209,6 +215,8 @@ class Operations:
                 "degraded": list(dict.fromkeys(recall.degraded + receipt.degraded)),
                 "durability": receipt.durability,
                 "cached": receipt.cached,
+                "context_tokens": memory.shown.tokens,
+                "omitted_exchanges": memory.shown.omitted_exchanges,
             },
         }
         return RunResult(answer, seconds=watch.seconds)
@@ -246,17 +254,20 @@ class Operations:
         """Return what the memory holds for a turn.
 
         Raises:
+            LimitTooLarge: `limit` is more than the window has.
             ThreadNotFound: The thread is another user's.
         """
+        window = self._memory.settings.max_thread_messages
+        if request.limit is not None and request.limit > window:
+            raise LimitTooLarge(f"must be at most {window}, the size of the window")
         recall = self._turn(request, access).recall()
         self._measure(recall, None)
-        return {
-            "context": recall.context,
-            "messages": [message.to_json() for message in recall.messages],
-            "preferences": recall.preferences,
-            "source": recall.source,
-            "degraded": recall.degraded,
-        }
+        limits = Limits(self._most_tokens(request), request.limit, has_bytes=True)
+        return invoking_json(recall, show(recall.messages, recall.preferences, limits), request.include)
+
+    def _most_tokens(self, request: RunRequest | InvokingRequest) -> int:
+        """Return the bound of the context: the smaller of the setting's and the request's."""
+        return smaller(self._memory.settings.max_context_tokens, request.max_context_tokens)
 
     async def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
         """Keep an exchange.
@@ -322,6 +333,25 @@ def _order(claim: Claim, answer: dict[str, Any]) -> UUID:
     return named if is_time_ordered(named) else claim.exchange_id
 
 
+def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[str, Any]:
+    """Return what is shown as the API does: of the parts those that are asked for."""
+    parts = {
+        "context": shown.context,
+        "messages": [message.to_json() for message in shown.messages],
+        "preferences": shown.preferences,
+        # Neither is remembered yet.
+        "memories": [],
+        "related": [],
+    }
+    return {
+        **{name: part for name, part in parts.items() if name in include},
+        "context_tokens": shown.tokens,
+        "omitted_exchanges": shown.omitted_exchanges,
+        "source": recall.source,
+        "degraded": recall.degraded,
+    }
+
+
 def thread_json(thread: Thread) -> dict[str, Any]:
     """Return a thread as the API shows it."""
     shown: dict[str, Any] = {
@@ -333,5 +363,8 @@ def thread_json(thread: Thread) -> dict[str, Any]:
         "message_count": thread.message_count,
     }
     if thread.document_ids is not None:
-        shown["document_ids"] = list(thread.document_ids)
+        count = fitting(thread.document_ids, str)
+        shown["document_ids"] = list(thread.document_ids[:count])
+        if count < len(thread.document_ids):
+            shown["omitted_documents"] = len(thread.document_ids) - count
     return shown

@@ -16,6 +16,8 @@ from functions.agent.errors import (
     AgentRunError,
     AgentTimeoutError,
     ForbiddenUser,
+    LimitTooLarge,
+    PromptTooLongError,
     SigningKeysUnavailable,
     Unauthenticated,
     UnknownAgentError,
@@ -36,6 +38,8 @@ _logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
 REALM: Final = "hybrid-memory"
 _RETRY_SECONDS: Final = "1"
+# A body may have more faulty fields than an answer can name.
+_MOST_ERRORS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,10 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "agent_name", str(error))
         case UnknownToolError():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "tools", str(error))
+        case PromptTooLongError():
+            return field_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.field, str(error))
+        case LimitTooLarge():
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "limit", str(error))
         case InvalidCursor():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "is no cursor of this list", "query")
         case ThreadNotFound():
@@ -130,7 +138,7 @@ def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         errors.append({"field": name or where, "in": where, "detail": str(fault["msg"])})
     detail = "; ".join(f"{error['field']}: {error['detail']}" for error in errors[:3])
-    return Problem(status, detail, errors)
+    return Problem(status, detail, errors[:_MOST_ERRORS])
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -109,6 +109,13 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Included = Literal["context", "messages", "preferences", "memories", "related"]
+ContextTokens = Annotated[
+    int,
+    Field(strict=True, ge=0, le=10_000_000, description="Bounds `context`, as `MEMORY__MAX_CONTEXT_TOKENS` does."),
+]
+
+
 class RunRequest(_Request):
     """`POST /run`: a turn with the agent."""
 
@@ -121,6 +128,7 @@ class RunRequest(_Request):
     document_ids: list[DocumentId] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: ExchangeId | None = None
     metadata: Metadata | None = None
+    max_context_tokens: ContextTokens | None = None
     replaces: Annotated[
         UUID | None,
         Field(
@@ -144,6 +152,10 @@ class InvokingRequest(_Request):
 
     thread_id: Id | None = None
     user_id: Id | None = None
+    query: Text | None = None
+    max_context_tokens: ContextTokens | None = None
+    limit: Annotated[int | None, Field(strict=True, ge=1, description="Exchanges, at most the window's size.")] = None
+    include: list[Included] = Field(default=["context", "messages", "preferences"], max_length=_MAX_LIST)
 
 
 class InvokedRequest(_Request):

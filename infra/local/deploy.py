@@ -32,6 +32,7 @@ PARAMETERS = {
     "MEMORY__THREAD_TTL_HOURS": "ThreadTtlHours",
     "MEMORY__USER_TTL_DAYS": "UserTtlDays",
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",
+    "MEMORY__MAX_CONTEXT_TOKENS": "MaxContextTokens",
     "AGENT__MODEL": "AgentModel",
     "AGENT__CORS_ORIGINS": "CorsOrigins",
     "AUTH__MODE": "AuthMode",

@@ -30,7 +30,7 @@ class ThreadMemoryProvider:
 
     async def invoking(self) -> str:
         """Return `Previous conversation:` and its lines; '' without a thread, a history, or a store that answers."""
-        return conversation_text(self._turn.recall().messages)
+        return conversation_text(self._turn.show().messages)
 
     async def invoked(
         self,
@@ -52,7 +52,7 @@ class UserPreferencesProvider:
 
     async def invoking(self) -> str:
         """Return `User preferences:` and its lines; '' without a user, preferences, or a store that answers."""
-        return preferences_text(self._turn.recall().preferences)
+        return preferences_text(self._turn.show().preferences)
 
     async def invoked(self, user_message: str, assistant_message: str) -> None:
         """Do nothing more: the turn's one round trip has already prolonged the preferences' life in L1."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
@@ -14,12 +14,11 @@ from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
 from shared.memory.ownership import owned
 from shared.memory.recall import unite
+from shared.memory.sizes import fitting
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.base import CacheRead, MessagePosition
 
-# A Lambda answer may have 6 MB; a page stops well before, however long its messages are.
-_MOST_PAGE_CHARACTERS: Final = 1_000_000
 _Item = TypeVar("_Item")
 
 
@@ -315,10 +314,5 @@ def _is_beyond(message: Message, after: MessagePosition | None, *, descending: b
 
 
 def _fitting(messages: list[Message]) -> list[Message]:
-    """Return as many from the front as fit an answer, at least one."""
-    total = 0
-    for count, message in enumerate(messages):
-        total += len(message.content) + len(message.metadata or "")
-        if count and total > _MOST_PAGE_CHARACTERS:
-            return messages[:count]
-    return messages
+    """Return as many from the front as an answer can hold; one it always can."""
+    return messages[: max(1, fitting(messages, Message.to_json))]

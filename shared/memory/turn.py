@@ -11,6 +11,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound, TooLargeForQueue
 from shared.ids import is_time_ordered
+from shared.memory.budget import Limits, Shown, show
 from shared.memory.ownership import Ownership
 from shared.memory.recall import Recall, Recaller, add_layer
 from shared.memory.sandbox import Sandbox
@@ -79,6 +80,11 @@ class Turn:
             StoreUnavailable: PostgreSQL did not answer, and the window does not hold the exchange.
         """
         self._recalled = self._recaller.before(exchange_id, self.recall())
+
+    def show(self) -> Shown:
+        """Return what `MEMORY__MAX_CONTEXT_TOKENS` leaves of it."""
+        recall = self.recall()
+        return show(recall.messages, recall.preferences, Limits(self._memory.settings.max_context_tokens))
 
     def is_deleted(self, order: UUID, exchange_id: UUID) -> bool:
         """Return whether the exchange, or its thread or user up to its order key, was deleted; call `recall` before.

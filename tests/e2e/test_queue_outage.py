@@ -35,7 +35,14 @@ def test_postgres_holds_the_exchange_when_the_queue_does_not(
     """The exchange is in PostgreSQL before the answer, and Redis has it for the next turn."""
     answer = api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
 
-    assert answer["memory"] == {"source": "none", "degraded": ["queue"], "durability": "postgres", "cached": True}
+    assert answer["memory"] == {
+        "source": "none",
+        "degraded": ["queue"],
+        "durability": "postgres",
+        "cached": True,
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+    }
     assert [row[1] for row in layers.stored(thread_id) if row[0] == "user"] == ["Hello"]
     assert api.thread(thread_id)["document_ids"] == ["doc_1"]
     assert "- user: Hello" in api.run("Again", thread_id=thread_id, user_id=user_id)["response"]

@@ -29,7 +29,14 @@ def test_a_first_turn_says_where_its_exchange_is(api: MemoryApi, thread_id: str,
     assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
     assert answer["thread_id"] == thread_id
     assert UUID(answer["exchange_id"]).version == 7
-    assert answer["memory"] == {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    assert answer["memory"] == {
+        "source": "none",
+        "degraded": [],
+        "durability": "queue",
+        "cached": True,
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+    }
 
 
 def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -42,7 +43,14 @@ def test_run(api: Api) -> None:
     answer = first.json()
     assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
     assert (answer["thread_id"], UUID(answer["exchange_id"]).version) == ("t", 7)
-    assert answer["memory"] == {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    assert answer["memory"] == {
+        "source": "none",
+        "degraded": [],
+        "durability": "queue",
+        "cached": True,
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+    }
     api.ask("POST", "/run", {"prompt": "And now?", "thread_id": "t"})
     third = api.ask("POST", "/run", {"prompt": "Who am I?", "thread_id": "t"}).json()
     assert "My name is Ana." in third["response"]
@@ -73,7 +81,14 @@ def test_run_without_memory(api: Api) -> None:
     """Neither a thread nor a user is needed."""
     answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()
     assert (answer["thread_id"], answer["exchange_id"]) == (None, None)
-    assert answer["memory"] == {"source": "none", "degraded": [], "durability": "none", "cached": False}
+    assert answer["memory"] == {
+        "source": "none",
+        "degraded": [],
+        "durability": "none",
+        "cached": False,
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+    }
     assert api.is_untouched()
 
 
@@ -111,7 +126,15 @@ def test_invoking_and_invoked(api: Api) -> None:
     assert {message["exchange_id"] for message in recalled["messages"]} == {kept.json()["exchange_id"]}
     assert (recalled["preferences"], recalled["source"]) == ({"tone": "dry"}, "redis")
     nothing = api.ask("POST", "/invoking", {}).json()
-    assert nothing == {"context": "", "messages": [], "preferences": {}, "source": "none", "degraded": []}
+    assert nothing == {
+        "context": "",
+        "messages": [],
+        "preferences": {},
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+        "source": "none",
+        "degraded": [],
+    }
 
 
 def test_the_same_exchange_twice(api: Api) -> None:
@@ -210,10 +233,18 @@ def test_the_description(api: Api) -> None:
     problem(api.ask("GET", "/docs/other.js"), 404)
 
 
-def test_an_answer_that_is_too_large(api: Api) -> None:
-    """Lambda could not return it, so the caller is told how to read it instead."""
-    for _ in range(30):
-        body = {"thread_id": "t", "user_message": "x" * 100_000, "assistant_message": "y" * 100_000}
-        api.ask("POST", "/invoked", body)
-    problem(api.ask("POST", "/invoking", {"thread_id": "t"}), 413)
-    assert api.ask("GET", "/threads/t/messages").status_code == 200
+@pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "é", "漢", "🎉"])
+def test_a_window_that_no_answer_can_hold(character: str, api: Api) -> None:
+    """The oldest exchanges are left out, and counted; the newest that fit stay, as the event that Lambda is given."""
+    for _ in range(40):
+        body = {"thread_id": "t", "user_message": character * 100_000, "assistant_message": character * 100_000}
+        assert api.ask("POST", "/invoked", body).status_code == 202
+    newest = api.ask("POST", "/invoked", {"thread_id": "t", "user_message": "q", "assistant_message": "a"}).json()
+    answer = api.ask("POST", "/invoking", {"thread_id": "t"})
+    assert 1_000_000 < len(json.dumps({"body": answer.text})) < 6_291_556
+    shown = answer.json()
+    assert shown["messages"][-1]["exchange_id"] == newest["exchange_id"]
+    assert shown["omitted_exchanges"] == 41 - len(shown["messages"]) // 2 > 0
+    page = api.ask("GET", "/threads/t/messages?limit=200")
+    assert len(json.dumps({"body": page.text})) < 6_291_556
+    assert page.json()["next_cursor"] is not None

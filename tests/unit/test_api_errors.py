@@ -226,6 +226,8 @@ def test_a_layer_away(api: Api) -> None:
         "degraded": ["redis", "postgres"],
         "durability": "queue",
         "cached": False,
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
     }
     for method, path, body in (
         ("GET", "/threads/t", None),

@@ -9,6 +9,7 @@ import pytest
 
 from shared.errors import InvalidCursor, StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds
+from shared.memory import sizes
 from shared.memory import threads as module
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
@@ -148,12 +149,12 @@ def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive
 
 def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long messages make short pages, of one message at least, and none is lost."""
-    monkeypatch.setattr(module, "_MOST_PAGE_CHARACTERS", 5)
+    monkeypatch.setattr(module, "fitting", lambda items, to_json: sizes.fitting(items, to_json, 300))
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
     assert len(first.items) == 2
     assert texts(_all(threads, 200)) == told(*range(4))
-    monkeypatch.setattr(module, "_MOST_PAGE_CHARACTERS", 1)
+    monkeypatch.setattr(module, "fitting", lambda items, to_json: sizes.fitting(items, to_json, 1))
     assert texts(_all(threads, 200)) == told(*range(4))
 
 

@@ -1,0 +1,52 @@
+"""Tells a model's refusal of too long a context from its other errors: each provider has words of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final
+
+from pydantic_ai.exceptions import ModelHTTPError
+
+_TOO_LONG: Final = re.compile(
+    # OpenAI, Azure, vLLM, LM Studio, Mistral, DeepSeek: the code, or the sentence without it.
+    r"context_length_exceeded|(?:maximum|max) context length|context[ _](?:length|window|size|limit)"
+    r"|longer than the maximum model length|string_above_max_length|string too long"
+    r"|reduce the length of the (?:messages|prompt|input)"
+    # llama.cpp and Ollama.
+    r"|exceed_context_size|exceeds the (?:available )?context|input length exceeds"
+    # Bedrock and Anthropic.
+    r"|(?:input|prompt)(?: is)? too long|too many (?:input )?tokens|request_too_large|exceeds? the maximum size"
+    # Gemini and Cohere.
+    r"|maximum number of (?:input )?tokens|input token count|too many total text|total number of tokens",
+    re.IGNORECASE,
+)
+_OF_THE_REQUEST: Final = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        # llama.cpp and Ollama say it so.
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    }
+)
+
+
+def is_context_too_long(error: Exception) -> bool:
+    """Return whether the model refused what it was sent for its length."""
+    for each in _causes(error):
+        if isinstance(each, ModelHTTPError):
+            if each.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                return True
+            return each.status_code in _OF_THE_REQUEST and bool(_TOO_LONG.search(f"{each.body} {each.message}"))
+    return False
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = at.__cause__

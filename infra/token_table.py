@@ -1,0 +1,121 @@
+"""Writes `shared/memory/token_table.json` from both vocabularies: `python -m infra.token_table` (takes a few minutes).
+
+Every fact that `shared/memory/token_count.py` rests on is checked here, and what does not hold is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+with warnings.catch_warnings():
+    # The package reads its data by a function that Python deprecates.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import bpe_openai
+
+    ENCODINGS: Final = tuple(bpe_openai.get_encoding(name) for name in ("cl100k_base", "o200k_base"))
+_TABLE: Final = Path(__file__).parents[1] / "shared" / "memory" / "token_table.json"
+_CONTRACTIONS: Final = ("s", "t", "d", "m", "ll", "ve", "re")
+_JOINTS: Final = "-(./_\"'*[<=,:\t\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}\N{EM DASH}"
+_FORMS: Final[tuple[Callable[[str], str], ...]] = (
+    lambda word: " " + word,
+    lambda word: word,
+    lambda word: " " + word.capitalize(),
+    lambda word: word.capitalize(),
+)
+_MOST_SPACES, _MOST_LINE_ENDS = 79, 10
+
+
+def tokens(texts: Sequence[str]) -> list[int]:
+    """Return for each text the tokens of the encoding that needs more."""
+    counts = [[len(each) for each in encoding.encode_ordinary_batch(list(texts))] for encoding in ENCODINGS]
+    return [max(both) for both in zip(*counts, strict=True)]
+
+
+def build() -> dict[str, Any]:
+    """Return the table."""
+    known = _common_tokens()
+    assert all(" " * count in known for count in range(1, _MOST_SPACES + 1))  # noqa: S101 - a script's check
+    assert all("\n" * count in known for count in range(1, _MOST_LINE_ENDS + 1))  # noqa: S101
+    assert all(f"{number:0{size}}" in known for size in (1, 2, 3) for number in range(10**size))  # noqa: S101
+    assert all("'" + each in known for each in _CONTRACTIONS)  # noqa: S101
+    characters = _characters(known)
+    separators = [each for each in characters if unicodedata.category(each)[0] in "PS"]
+    punctuation = re.escape(string.punctuation + "".join(separators))
+    return {
+        "pairs": " ".join(_pairs(known)),
+        "marks": sorted(each for each in known if re.fullmatch(rf" ?[{punctuation}]+\n*", each) and len(each) > 1),
+        "joints": _JOINTS,
+        "separators": "".join(separators),
+        "characters": "".join(characters),
+        "words": _words(known),
+    }
+
+
+def _common_tokens() -> set[str]:
+    found = [set(encoding.token_byte_values()) for encoding in ENCODINGS]
+    texts = set()
+    for each in found[0] & found[1]:
+        try:
+            texts.add(each.decode())
+        except UnicodeDecodeError:
+            continue
+    return texts
+
+
+def _pairs(known: set[str]) -> list[str]:
+    """Return the pairs that are a token, but for those between which `o200k_base` may split."""
+    letters = string.ascii_letters
+    pairs = [a + b for a in letters for b in letters if a + b in known and not (a.islower() and b.isupper())]
+    # After a space every letter is one; they are written without it, because the list is separated by spaces.
+    assert all(" " + letter in known for letter in letters)  # noqa: S101
+    return pairs
+
+
+def _characters(known: set[str]) -> list[str]:
+    """Return characters that have a token each, whatever stands before them."""
+    found = sorted(each for each in known if len(each) == 1 and not each.isascii())
+    before = [chr(code) for code in range(1, 128) if chr(code) != " "]
+    worse: Counter[str] = Counter()
+    for character in [*before, *found]:
+        for other, count in zip(found, tokens([character + each for each in found]), strict=True):
+            worse[other] += count > 2  # noqa: PLR2004 - a token each
+    return [each for each in found if not worse[each]]
+
+
+def _words(known: set[str]) -> dict[str, str]:
+    words = sorted(each[1:] for each in known if re.fullmatch(" [a-z]+", each))
+    forms = {form: tokens([form(word) for word in words]) for form in _FORMS}
+    is_sound = [True] * len(words)
+
+    def check(form: Callable[[str], str], before: str, after: str, most: int) -> None:
+        counts = tokens([before + form(word) + after for word in words])
+        for at, count in enumerate(counts):
+            is_split = before == "'" and re.match("s|t|d|m|ll|ve|re", words[at])
+            is_sound[at] &= bool(is_split) or count <= forms[form][at] + most
+
+    for form in _FORMS:
+        for contraction in _CONTRACTIONS:
+            check(form, "", "'" + contraction, 1)
+        check(form, "", "'\N{LATIN SMALL LETTER LONG S}", 3)
+    for joint in _JOINTS:
+        for form in (_FORMS[1], _FORMS[3]):
+            check(form, joint, "", 2)
+    found: dict[str, list[str]] = defaultdict(list)
+    for at, word in enumerate(words):
+        counts = "".join(str(forms[form][at]) for form in _FORMS)
+        if is_sound[at]:
+            found[counts].append(word)
+    return {counts: " ".join(group) for counts, group in sorted(found.items())}
+
+
+if __name__ == "__main__":
+    _TABLE.write_bytes(orjson.dumps(build(), option=orjson.OPT_INDENT_2) + b"\n")

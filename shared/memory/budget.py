@@ -1,0 +1,141 @@
+"""What of a window an agent is shown: whole exchanges, the newest first to stay, within tokens, number and bytes.
+
+Refill, seal and order always use the whole window; this decides only what an answer or a model is given of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.recall import Recall
+from shared.memory.sizes import MOST_BYTES, fitting, size_in_event
+from shared.memory.token_count import count_tokens
+from shared.models import Message
+
+# So many characters fit an answer twice, each at its longest; a fifth is left for what stands around them.
+_SURELY_SHORT: Final = MOST_BYTES // 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is shown.
+
+    Attributes:
+        tokens: Of the context; 0 for as many as there are.
+        exchanges: None for as many as there are.
+        has_bytes: Whether the answer is one that Lambda returns.
+    """
+
+    tokens: int = 0
+    exchanges: int | None = None
+    has_bytes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of a window.
+
+    Attributes:
+        tokens: How many `context` has at most.
+        omitted_exchanges: Exchanges of the window that are not shown.
+    """
+
+    messages: list[Message]
+    preferences: dict[str, str]
+    context: str
+    tokens: int
+    omitted_exchanges: int
+
+
+def smaller(*most: int | None) -> int:
+    """Return the smallest bound of tokens; one of 0 or None is none."""
+    return min((each for each in most if each), default=0)
+
+
+class ShownMemory:
+    """What a model is shown of a turn's memory, as often as it has to be less.
+
+    Attributes:
+        shown: What it was shown last.
+    """
+
+    def __init__(self, recall: Recall, most_tokens: int) -> None:
+        self._recall = recall
+        self._most_tokens = most_tokens
+        self.shown = self.at_most(None)
+
+    def at_most(self, tokens: int | None) -> Shown:
+        """Return as much as has so many tokens; None for as many as the request and the setting allow."""
+        messages, preferences = self._recall.messages, self._recall.preferences
+        if tokens is not None and tokens <= 0:
+            self.shown = Shown([], {}, "", 0, len(_exchanges(messages)))
+        else:
+            self.shown = show(messages, preferences, Limits(smaller(self._most_tokens, tokens)))
+        return self.shown
+
+
+def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Shown:
+    """Return as much as the limits allow: preferences by name, then the newest exchanges, none cut in two."""
+    known, tokens = _first_preferences(preferences, limits.tokens)
+    exchanges = _exchanges(messages)
+    newest: Sequence[list[Message]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
+    if limits.has_bytes:
+        newest = _fitting(newest, known)
+    chosen, tokens = _newest(newest, tokens, limits.tokens)
+    shown = [message for exchange in chosen for message in exchange]
+    context = join_parts(conversation_text(shown), preferences_text(known))
+    return Shown(shown, known, context, tokens, len(exchanges) - len(chosen))
+
+
+def _exchanges(messages: Sequence[Message]) -> list[list[Message]]:
+    """Return the messages by exchange; of what another program put in the list, each `user` begins one."""
+    found: list[list[Message]] = []
+    for message in messages:
+        last = found[-1][-1] if found else None
+        is_new = last is None or message.exchange_id != last.exchange_id
+        if is_new or (message.exchange_id is None and message.role == "user"):
+            found.append([])
+        found[-1].append(message)
+    return found
+
+
+def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[str, str], int]:
+    """Return the first preferences by name, each whole, and the tokens of their part of the context."""
+    shown: dict[str, str] = {}
+    total, next_total = 0, count_tokens("User preferences:\n")
+    for name in sorted(preferences):
+        next_total += count_tokens(f"{name}: {preferences[name]}\n")
+        if most and next_total > most:
+            break
+        shown[name], total = preferences[name], next_total
+    return shown, total
+
+
+def _newest(exchanges: Sequence[list[Message]], tokens: int, most: int) -> tuple[list[list[Message]], int]:
+    """Return the newest exchanges that fit, oldest first, and the tokens of the whole context."""
+    chosen: list[list[Message]] = []
+    # A blank line parts the conversation from the preferences. Line ends are counted with what they end.
+    beside, end = count_tokens("Previous conversation:\n"), "\n\n" if tokens else "\n"
+    for exchange in reversed(exchanges):
+        lines = [f"{message.role}: {message.content}\n" for message in exchange if message.content]
+        if lines:
+            cost = beside + sum(map(count_tokens, lines[:-1])) + count_tokens(lines[-1][:-1] + end)
+            if most and tokens + cost > most:
+                break
+            tokens, beside, end = tokens + cost, 0, "\n"
+        chosen.append(exchange)
+    return chosen[::-1], tokens
+
+
+def _fitting(exchanges: Sequence[list[Message]], preferences: Mapping[str, str]) -> Sequence[list[Message]]:
+    """Return the newest exchanges that an answer can hold, which says each text twice."""
+    characters = sum(len(name) + len(value) for name, value in preferences.items())
+    characters += sum(len(m.content) + len(m.metadata or "") for exchange in exchanges for m in exchange)
+    if characters < _SURELY_SHORT:
+        return exchanges
+    left = MOST_BYTES - 2 * size_in_event(preferences)
+    count = fitting(reversed(exchanges), lambda each: [[m.to_json(), m.role, m.content] for m in each], left)
+    return exchanges[len(exchanges) - count :]

@@ -1,0 +1,163 @@
+"""An upper bound of the tokens of a text, without a vocabulary at run time.
+
+The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It rests on facts that `infra/token_table.py`
+checks against both when it writes `token_table.json`:
+
+- A byte pair encoding never leaves two neighbours whose concatenation is in its vocabulary. So of n letters whose pairs
+  are all in it, at most 2n/3 tokens begin, rounded up, and of up to 79 spaces or 10 line ends one.
+- A word of the table has, where both encodings split it off, the number of tokens that the table gives.
+- Digits come in groups of three. Anything else has at most a token a byte, or one a character of `characters`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import orjson
+
+TABLE: Final = "token_table.json"
+_SPACES: Final = " \t\n\v\f\r"
+_ASCII_MARKS: Final = "".join(chr(c) for c in range(128) if not chr(c).isalnum() and chr(c) not in _SPACES)
+_SEGMENTS: Final = re.compile("[A-Za-z]+|[0-9]+")
+# Both encodings cut these off, also from the beginning of a word, and one of them joins them to the word before.
+_CONTRACTION: Final = re.compile("(?:[sdmt]|ll|ve|re)", re.IGNORECASE)
+_DIGITS_OF_A_TOKEN: Final = 3
+_LINE_ENDS_OF_A_TOKEN: Final = 10
+_LONGEST_WORD: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The facts.
+
+    Attributes:
+        words: For a word in small letters its tokens after a space, alone, and the same two with a capital.
+        pairs: Two letters that are a token.
+        marks: Punctuation that is a token, with a space before or line ends after.
+        joints: Characters that add at most two tokens to a word that they stand right before.
+        separators: Punctuation and symbols beyond ASCII that are a token.
+        characters: For `str.translate`: the characters beyond ASCII that are a token, each to one of one byte.
+        pieces: Splits a text into what is counted one by one.
+    """
+
+    words: dict[str, str]
+    pairs: frozenset[str]
+    marks: frozenset[str]
+    joints: frozenset[str]
+    separators: frozenset[str]
+    characters: dict[int, str]
+    pieces: re.Pattern[str]
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Table:
+        """Return the table that a JSON object holds."""
+        return cls(
+            words={word: counts for counts, line in raw["words"].items() for word in line.split()},
+            pairs=frozenset(raw["pairs"].split()),
+            marks=frozenset(raw["marks"]),
+            joints=frozenset(raw["joints"]),
+            separators=frozenset(raw["separators"]),
+            characters=dict.fromkeys(map(ord, raw["characters"]), "x"),
+            pieces=_pieces(raw["separators"]),
+        )
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has at most."""
+        return sum(self._count(piece) * times for piece, times in Counter(self.pieces.findall(text)).items())
+
+    def _count(self, piece: str) -> int:
+        """Return how many tokens begin in a piece at most."""
+        if len(piece) == 1 and (piece.isascii() or piece in self.separators):
+            return 1
+        before = piece[0] if self._is_mark(piece[0]) else ""
+        rest = piece[len(before) :]
+        if self._is_mark(rest[0]):
+            return self._count_marks(piece)
+        if rest.isascii():
+            return self._count_word(before, rest)
+        # A space may take the first bytes of the character after it, which leaves the others to be one token more.
+        return (2 if before == " " else len(before)) + len(
+            rest.translate(self.characters).encode("utf-8", "surrogatepass")
+        )
+
+    def _is_mark(self, character: str) -> bool:
+        return not character.isalnum() if character.isascii() else character in self.separators
+
+    def _count_marks(self, piece: str) -> int:
+        marks = piece.rstrip("\n")
+        if not marks.strip(" ") or (piece in self.marks and marks in self.marks):
+            return 1
+        line_ends = len(piece) - len(marks)
+        return len(marks) + (line_ends if line_ends > _LINE_ENDS_OF_A_TOKEN else min(line_ends, 1))
+
+    def _count_word(self, before: str, word: str) -> int:
+        """Count letters and digits, and a contraction after them."""
+        word, apostrophe, contraction = word.partition("'")
+        is_plain = not contraction or contraction.islower()
+        # In small letters it is a token with its apostrophe, and so begins no second one.
+        total = len(apostrophe) if is_plain else len(apostrophe + contraction)
+        for segment in _SEGMENTS.findall(word):
+            if segment.isdigit():
+                total += len(before) + -(-len(segment) // _DIGITS_OF_A_TOKEN)
+            else:
+                total += self._count_letters(before, segment, is_plain=is_plain)
+            before = ""
+        return total
+
+    def _count_letters(self, before: str, letters: str, *, is_plain: bool) -> int:
+        counts = self.words.get(letters.lower()) if len(letters) < _LONGEST_WORD and is_plain else None
+        has_capital = letters[0].isupper()
+        if counts is not None and letters == (letters.capitalize() if has_capital else letters.lower()):
+            if before == " ":
+                return int(counts[2 * has_capital])
+            alone = int(counts[2 * has_capital + 1])
+            if not before:
+                return alone
+            if before in self.joints and not (before == "'" and _CONTRACTION.match(letters)):
+                return alone + 2
+        if before == " ":
+            return self._bound(" " + letters)
+        return len(before) + self._bound(letters)
+
+    def _bound(self, letters: str) -> int:
+        """Return how many tokens begin in letters of no known word at most."""
+        total = begin = 0
+        for end in range(1, len(letters)):
+            if letters[end - 1 : end + 1] not in self.pairs:
+                total += _two_thirds(end - begin)
+                begin = end
+        return total + _two_thirds(len(letters) - begin)
+
+
+def count_tokens(text: str) -> int:
+    """Return how many tokens a text has at most; takes time in proportion to its length."""
+    return _table().count(text)
+
+
+@functools.cache
+def _table() -> Table:
+    return Table.of(orjson.loads((files("shared.memory") / TABLE).read_bytes()))
+
+
+def _two_thirds(count: int) -> int:
+    return (2 * count + 2) // 3
+
+
+def _pieces(separators: str) -> re.Pattern[str]:
+    """Return the pattern. No branch looks further than it takes, so that it takes linear time."""
+    marks = re.escape(_ASCII_MARKS + separators)
+    word = rf"[^{marks}{_SPACES}]"
+    return re.compile(
+        # A word, a number, or what is not ASCII, with what both encodings put before it, and a contraction.
+        rf"[{marks} \t\v\f]?{word}++(?:(?<=[A-Za-z])'(?:(?i:[sdmt]|ll|ve|re)))?"
+        # Punctuation that both encodings take as a whole, with the line ends after it.
+        rf"|(?: |(?<![^A-Za-z0-9\t\n\v\f\r])(?!(?<=[\r\n])/))[{marks}]++"
+        rf"(?:\n++(?![\r/])|(?=[A-Za-z0-9 \t]|\Z))"
+        # Line ends, and the spaces before the one that belongs to a word.
+        r"|(?<!\n)\n{1,10}(?!\n)| {1,79}(?= [^\s\ufeff])|[\s\S]"
+    )

@@ -1,0 +1,80 @@
+"""What is shown of a window: whole entries, the newest exchanges, never more than the limits allow."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.memory.budget import Limits, ShownMemory, show, smaller
+from shared.memory.recall import Recall
+from shared.memory.token_count import count_tokens
+from shared.models import Message
+
+
+def window(*contents: str) -> list[Message]:
+    """Return an exchange a content."""
+    return [
+        Message(role, content, UUID(int=number + 1))
+        for number, content in enumerate(contents)
+        for role in ("user", "assistant")
+    ]
+
+
+@given(
+    st.lists(st.text(max_size=60), max_size=8),
+    st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=30), max_size=4),
+    st.integers(0, 200),
+    st.none() | st.integers(1, 8),
+)
+def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: int, exchanges: int | None) -> None:
+    """Within the bounds, the newest and nothing but whole exchanges; no more would fit."""
+    messages = window(*contents)
+    shown = show(messages, preferences, Limits(tokens, exchanges))
+    assert count_tokens(shown.context) <= shown.tokens
+    assert not tokens or shown.tokens <= tokens
+    assert shown.messages == messages[len(messages) - len(shown.messages) :]
+    assert len(shown.messages) % 2 == 0
+    assert shown.omitted_exchanges == len(contents) - len(shown.messages) // 2
+    assert list(shown.preferences) == sorted(preferences)[: len(shown.preferences)]
+    if not tokens:
+        assert shown.preferences == preferences
+        assert shown.omitted_exchanges == max(0, len(contents) - (exchanges or len(contents)))
+
+
+def test_preferences_come_first() -> None:
+    """Then the newest exchange, and no older one that would fit after one that does not."""
+    messages, preferences = window("short", "long " * 50, "short"), {"b": "2", "a": "1"}
+    all_of_it = show(messages, preferences, Limits())
+    assert (all_of_it.omitted_exchanges, list(all_of_it.preferences)) == (0, ["a", "b"])
+    some = show(messages, preferences, Limits(40))
+    assert some.context == ("Previous conversation:\nuser: short\nassistant: short\n\nUser preferences:\na: 1\nb: 2")
+    assert some.omitted_exchanges == 2
+    assert show(messages, preferences, Limits(1)).context == ""
+    first = show(messages, {"a": "1", "b": "2 " * 200}, Limits(40))
+    assert first.preferences == {"a": "1"}
+
+
+def test_entries_of_another_program() -> None:
+    """What has no exchange id is an exchange from each `user` on."""
+    messages = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), *window("d")]
+    shown = show(messages, {}, Limits(exchanges=2))
+    assert ([m.content for m in shown.messages], shown.omitted_exchanges) == (["c", "d", "d"], 1)
+
+
+@pytest.mark.parametrize(("bounds", "least"), [((0, None), 0), ((0, 5), 5), ((7, None), 7), ((7, 5), 5), ((5, 7), 5)])
+def test_the_smaller_bound_holds(bounds: tuple[int, int | None], least: int) -> None:
+    """Of the setting and the request."""
+    assert smaller(*bounds) == least
+
+
+def test_less_is_shown_for_a_model() -> None:
+    """As much as was asked for, down to nothing, and never more than the request allows."""
+    memory = ShownMemory(Recall(window("a", "b", "c"), {"x": "y"}), 0)
+    whole = memory.shown
+    assert whole.omitted_exchanges == 0
+    assert memory.at_most(whole.tokens // 2).tokens <= whole.tokens // 2
+    assert memory.at_most(0).context == ""
+    assert (memory.shown.tokens, memory.shown.omitted_exchanges) == (0, 3)

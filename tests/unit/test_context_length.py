@@ -1,0 +1,156 @@
+"""A model with a short context: the turns go on, with the newest of the memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic_ai.exceptions import ModelHTTPError
+
+from functions.agent.context_errors import is_context_too_long
+from functions.agent.errors import AgentRunError, ContextTooLongError, PromptTooLongError
+from functions.agent.runner import AgentRunner
+from shared.memory.budget import ShownMemory
+from shared.memory.recall import Recall
+from shared.models import Message
+from shared.settings import AgentSettings
+from tests.unit.test_budget import window
+
+LIMIT = 8_000
+
+
+class ShortEngine:
+    """Takes so many characters, four a token, and answers with 1.5 kB."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self.asked: list[str] = []
+
+    async def answer(self, *_: Any, instructions: str, prompt: str, **__: Any) -> str:
+        """Answer, or refuse."""
+        self.asked.append(instructions)
+        if (len(instructions) + len(prompt)) / 4 > self.limit:
+            raise ContextTooLongError("too long")
+        return f"{len(self.asked)} " + "word " * 300
+
+
+def ask(runner: AgentRunner, memory: ShownMemory, prompt: str = "Hello", instructions: str = "Help.") -> str:
+    """Run a turn."""
+    return asyncio.run(
+        runner.run(
+            agent_name="assistant",
+            tools=[],
+            instructions=instructions,
+            prompt=prompt,
+            memory=memory,
+            thread_id="t",
+            user_id="u",
+        )
+    )
+
+
+@pytest.fixture
+def engine() -> ShortEngine:
+    """Return the model."""
+    return ShortEngine()
+
+
+@pytest.fixture
+def runner(engine: ShortEngine) -> AgentRunner:
+    """Return a runner with it."""
+    made = AgentRunner(AgentSettings(), lambda *_, **__: [])
+    made._engine = engine  # type: ignore[assignment]
+    return made
+
+
+def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
+    """None fails, each is told of the newest exchanges, and few calls are refused."""
+    messages: list[Message] = []
+    for number in range(60):
+        memory = ShownMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
+        answer = ask(runner, memory, f"question {number}")
+        shown = [m.content for m in memory.shown.messages]
+        assert "User preferences:\ntone: dry" in engine.asked[-1]
+        assert shown[-2:] == [m.content for m in messages[-2:]]
+        assert memory.shown.omitted_exchanges == min(50, len(messages) // 2) - len(shown) // 2
+        name = UUID(int=number + 1)
+        messages += [Message("user", f"question {number}", name), Message("assistant", answer, name)]
+    assert len(engine.asked) < 70
+
+
+def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None:
+    """The last without any memory; a prompt that is too long by itself is refused, and named."""
+    engine.limit = 100
+    memory = ShownMemory(Recall(window(*["word " * 100] * 50), {}), 0)
+    ask(runner, memory)
+    assert 2 <= len(engine.asked) <= 6
+    engine.asked.clear()
+    fresh = AgentRunner(AgentSettings(), lambda *_, **__: [])
+    fresh._engine = engine  # type: ignore[assignment]
+    with pytest.raises(PromptTooLongError) as refused:
+        ask(fresh, memory, "word " * 1_000)
+    assert (refused.value.field, len(engine.asked)) == ("prompt", 6)
+    assert engine.asked[-1] == "Help."
+    with pytest.raises(PromptTooLongError) as refused:
+        ask(fresh, memory, instructions="word " * 1_000)
+    assert refused.value.field == "instructions"
+
+
+def test_what_a_model_takes_is_remembered(runner: AgentRunner, engine: ShortEngine) -> None:
+    """The next turn starts there; a long prompt takes from the memory's share."""
+    memory = ShownMemory(Recall(window(*["word " * 200] * 50), {}), 0)
+    ask(runner, memory)
+    tried = len(engine.asked)
+    assert tried > 1
+    ask(runner, memory)
+    assert len(engine.asked) == tried + 1
+    ask(runner, memory, "word " * 2_000)
+    assert len(engine.asked) == tried + 2
+
+
+def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner, engine: ShortEngine) -> None:
+    """What does not fit is left out; shorter exchanges after it are shown again, as many as the model takes."""
+    ask(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
+    memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)
+    ask(runner, memory)
+    assert memory.shown.omitted_exchanges == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"code": "context_length_exceeded", "message": "This model's maximum context length is 8192"}}),
+        (400, {"object": "error", "message": "This model's maximum context length is 4096 tokens. However, you"}),
+        (400, {"error": {"type": "exceed_context_size_error", "message": "the request exceeds the available context"}}),
+        (500, {"error": "input length exceeds maximum context length"}),
+        (400, {"error": {"code": "string_above_max_length", "message": "string too long. Expected"}}),
+        (400, {"Error": {"Code": "ValidationException", "Message": "Input is too long for requested model."}}),
+        (400, {"Error": {"Code": "ValidationException", "Message": "The model returned: Too many input tokens"}}),
+        (400, {"error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000"}}),
+        (400, {"error": {"message": "The input token count (9000) exceeds the maximum number of tokens allowed"}}),
+        (413, {"error": {"type": "request_too_large"}}),
+        (413, None),
+        (400, {"message": "The decoder prompt (length 9000) is longer than the maximum model length of 8192."}),
+    ],
+)
+def test_words_for_too_long(status: int, body: object) -> None:
+    """Each provider's own."""
+    assert is_context_too_long(ModelHTTPError(status, "m", body))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelHTTPError(429, "m", {"message": "Too many tokens, please wait before trying again."}),
+        ModelHTTPError(400, "m", {"error": {"message": "Unknown parameter: 'x'"}}),
+        ModelHTTPError(401, "m", {"error": {"message": "context"}}),
+        ModelHTTPError(500, "m", {"error": "out of memory"}),
+        AgentRunError("no"),
+    ],
+    ids=str,
+)
+def test_other_errors(error: Exception) -> None:
+    """They stay what they are."""
+    assert not is_context_too_long(error)
