@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from tests.support.api import Api, problem
 from tests.support.exchanges import exchanges, told
 
+TOLD = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
 AWKWARD = [
     "a/b",
     "a%2Fb",
@@ -135,6 +137,65 @@ def test_invoking_and_invoked(api: Api) -> None:
         "source": "none",
         "degraded": [],
     }
+
+
+def test_a_bounded_context(api: Api) -> None:
+    """`limit` and `max_context_tokens` leave out the oldest, `include` whole parts; the list stays whole."""
+    for number in range(4):
+        body = {"thread_id": "t", "user_message": f"q{number}", "assistant_message": "word " * 50}
+        api.ask("POST", "/invoked", body)
+
+    def ask(**fields: object) -> dict[str, Any]:
+        answer = api.ask("POST", "/invoking", {"thread_id": "t", **fields})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    whole = ask(query="anything", max_context_tokens=0)
+    assert (len(whole["messages"]), whole["omitted_exchanges"]) == (8, 0)
+    half = ask(max_context_tokens=whole["context_tokens"] // 2)
+    assert 0 < half["context_tokens"] <= whole["context_tokens"] // 2
+    assert [m["content"] for m in half["messages"][::2]] == ["q3"]
+    assert half["omitted_exchanges"] == 3
+    assert ask(limit=2)["omitted_exchanges"] == 2
+    assert ask(limit=50) == ask()
+    counted = {"context_tokens", "omitted_exchanges", "source", "degraded"}
+    assert ask(include=[]).keys() == counted
+    assert ask(include=["memories", "related", "context"]).keys() == counted | {"memories", "related", "context"}
+    assert ask(include=["memories"])["memories"] == []
+    turn = api.ask("POST", "/run", {"prompt": "Hi", "thread_id": "t", "max_context_tokens": 1}).json()
+    assert (turn["memory"]["context_tokens"], turn["memory"]["omitted_exchanges"]) == (0, 4)
+    assert len(ask()["messages"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 51}, "limit"),
+        ({"limit": "2"}, "limit"),
+        ({"limit": True}, "limit"),
+        ({"max_context_tokens": -1}, "max_context_tokens"),
+        ({"max_context_tokens": 1.5}, "max_context_tokens"),
+        ({"include": ["context", "all"]}, "include.1"),
+        ({"include": "context"}, "include"),
+        ({"query": "\x00"}, "query"),
+        ({"query": 3}, "query"),
+    ],
+)
+def test_bounds_that_are_none(fields: dict[str, object], name: str, api: Api) -> None:
+    """Each is refused by its name."""
+    problem(api.ask("POST", "/invoking", {"thread_id": "t", **fields}), 422, name)
+
+
+def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
+    """As many as it holds, and how many more there are; a new title is not refused for them."""
+    for number in range(20):
+        documents = [f"{number}-{each}-" + "\N{PARTY POPPER}" * 240 for each in range(300)]
+        assert api.ask("POST", "/invoked", {**TOLD, "document_ids": documents}).status_code == 202
+    thread = api.ask("GET", "/threads/t")
+    assert len(json.dumps({"body": thread.text})) < 6_291_556
+    assert len(thread.json()["document_ids"]) + thread.json()["omitted_documents"] == 6_000
 
 
 def test_the_same_exchange_twice(api: Api) -> None:

@@ -110,7 +110,7 @@ def test_what_a_model_takes_is_remembered(runner: AgentRunner, engine: ShortEngi
     assert len(engine.asked) == tried + 2
 
 
-def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner, engine: ShortEngine) -> None:
+def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
     """What does not fit is left out; shorter exchanges after it are shown again, as many as the model takes."""
     ask(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
     memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)

@@ -360,17 +360,44 @@ export interface components {
         };
         /**
          * InvokingAnswer
-         * @description `POST /invoking`.
+         * @description `POST /invoking`; of the first five, those that `include` names.
          */
         InvokingAnswer: {
-            /** Context */
-            context: string;
-            /** Messages */
-            messages: components["schemas"]["MessageAnswer"][];
-            /** Preferences */
-            preferences: {
+            /**
+             * Context
+             * @default
+             */
+            context?: string;
+            /**
+             * Messages
+             * @default []
+             */
+            messages?: components["schemas"]["MessageAnswer"][];
+            /**
+             * Preferences
+             * @default {}
+             */
+            preferences?: {
                 [key: string]: string;
             };
+            /**
+             * Memories
+             * @default []
+             */
+            memories?: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Related
+             * @default []
+             */
+            related?: {
+                [key: string]: unknown;
+            }[];
+            /** Context Tokens */
+            context_tokens: number;
+            /** Omitted Exchanges */
+            omitted_exchanges: number;
             /**
              * Source
              * @enum {string}
@@ -388,6 +415,24 @@ export interface components {
             thread_id?: string | null;
             /** User Id */
             user_id?: string | null;
+            /** Query */
+            query?: string | null;
+            /** Max Context Tokens */
+            max_context_tokens?: number | null;
+            /**
+             * Limit
+             * @description Exchanges, at most the window's size.
+             */
+            limit?: number | null;
+            /**
+             * Include
+             * @default [
+             *       "context",
+             *       "messages",
+             *       "preferences"
+             *     ]
+             */
+            include?: ("context" | "messages" | "preferences" | "memories" | "related")[];
         };
         /**
          * LayersAnswer
@@ -457,6 +502,10 @@ export interface components {
             durability: "queue" | "postgres" | "redis" | "none";
             /** Cached */
             cached: boolean;
+            /** Context Tokens */
+            context_tokens: number;
+            /** Omitted Exchanges */
+            omitted_exchanges: number;
         };
         /**
          * MessageAnswer
@@ -618,6 +667,8 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             } | null;
+            /** Max Context Tokens */
+            max_context_tokens?: number | null;
             /**
              * Replaces
              * @description An exchange of the thread. The agent gets the history before it, and the new exchange takes its place and its id; later exchanges stay.
@@ -655,7 +706,7 @@ export interface components {
         };
         /**
          * ThreadAnswer
-         * @description A thread with its documents.
+         * @description A thread with its documents; `omitted_documents` is there when the answer cannot hold all of them.
          */
         ThreadAnswer: {
             /** Thread Id */
@@ -672,6 +723,11 @@ export interface components {
             message_count: number;
             /** Document Ids */
             document_ids: string[];
+            /**
+             * Omitted Documents
+             * @default 0
+             */
+            omitted_documents?: number;
         };
         /**
          * ThreadItem
@@ -1223,7 +1279,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
                 /** @description The exchange's id. */
                 exchange_id: string;
@@ -1306,7 +1362,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1 to 255 printable characters. */
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
                 thread_id: string;
                 /** @description The exchange's id. */
                 exchange_id: string;

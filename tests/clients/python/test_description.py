@@ -87,7 +87,14 @@ def test_every_operation_is_a_method_with_its_fields(client: type, described: di
 
 def test_requests_have_the_described_method_and_path(described: dict[str, Any]) -> None:
     """Each method sends what its operation is described as."""
-    stand_ins = {"limit": 3, "order": "desc", "tools": ["t"], "document_ids": ["d"]}
+    stand_ins = {
+        "limit": 3,
+        "max_context_tokens": 9,
+        "include": ["context"],
+        "order": "desc",
+        "tools": ["t"],
+        "document_ids": ["d"],
+    }
     for name, (verb, path, operation) in _operations(described).items():
         caller = Caller(MemoryClient, httpx.Response(418))
         taken, _, is_open = _inputs(described, operation)

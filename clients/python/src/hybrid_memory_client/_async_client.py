@@ -50,6 +50,7 @@ class AsyncMemoryClient(AsyncSender):
         exchange_id: UUID | str | None = None,
         metadata: Mapping[str, Any] | None = None,
         replaces: UUID | str | None = None,
+        max_context_tokens: int | None = None,
         idempotency_key: str | None = None,
     ) -> RunResult:
         """Run a turn with the service's own agent: recall, answer, keep.
@@ -68,6 +69,7 @@ class AsyncMemoryClient(AsyncSender):
             metadata: A JSON object kept beside the texts, at most 100,000 bytes.
             replaces: An exchange of the thread: the agent is given the history before it, and the new exchange takes
                 its place and its id.
+            max_context_tokens: Bounds what the memory adds to the instructions, within the service's own bound.
             idempotency_key: Names this turn also beyond this call: the same one within a day is one run and one answer.
                 Made for the call when left out.
         """
@@ -83,13 +85,32 @@ class AsyncMemoryClient(AsyncSender):
                 exchange_id,
                 metadata,
                 replaces,
+                max_context_tokens,
                 str(self.new_id()) if idempotency_key is None else idempotency_key,
             )
         )
 
-    async def invoking(self, *, thread_id: str | None = None, user_id: str | None = None) -> Context:
-        """Return what the memory holds for a turn: before an agent of one's own runs."""
-        found = await self._send(calls.invoking(thread_id, user_id))
+    async def invoking(
+        self,
+        *,
+        thread_id: str | None = None,
+        user_id: str | None = None,
+        query: str | None = None,
+        max_context_tokens: int | None = None,
+        limit: int | None = None,
+        include: Sequence[str] | None = None,
+    ) -> Context:
+        """Return what the memory holds for a turn: before an agent of one's own runs.
+
+        Args:
+            thread_id: Without it there is no history.
+            user_id: Without it there are no preferences.
+            query: What the user says; of no effect yet.
+            max_context_tokens: Bounds the context, within the service's own bound.
+            limit: The most exchanges, 1 to the size of the service's window.
+            include: Of `context`, `messages`, `preferences`, `memories`, `related`; the first three when left out.
+        """
+        found = await self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
         self._ids.see(message.exchange_id for message in found.messages)
         return found
 

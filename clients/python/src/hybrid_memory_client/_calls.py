@@ -59,6 +59,7 @@ def run(
     exchange_id: UUID | str | None,
     metadata: Mapping[str, Any] | None,
     replaces: UUID | str | None,
+    max_context_tokens: int | None,
     idempotency_key: str,
 ) -> Call[RunResult]:
     """`POST /run`, under one key however often it is sent.
@@ -70,15 +71,24 @@ def run(
         raise CannotBeKept("idempotency_key: must hold printable ASCII characters only")
     body: dict[str, Any] = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
     body |= {"metadata": metadata, "replaces": str(replaces) if replaces else None}
+    body["max_context_tokens"] = max_context_tokens
     body |= {"thread_id": thread_id, "user_id": user_id, "exchange_id": str(exchange_id) if exchange_id else None}
     lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
     headers = {_KEY: idempotency_key}
     return Call("POST", "/run", _run_result, _given(body) | lists, headers=headers, waits_for_first=True)
 
 
-def invoking(thread_id: str | None, user_id: str | None) -> Call[Context]:
+def invoking(
+    thread_id: str | None,
+    user_id: str | None,
+    query: str | None,
+    max_context_tokens: int | None,
+    limit: int | None,
+    include: Sequence[str] | None,
+) -> Call[Context]:
     """`POST /invoking`."""
-    body = _given({"thread_id": thread_id, "user_id": user_id})
+    body = _given({"thread_id": thread_id, "user_id": user_id, "query": query, "limit": limit})
+    body |= _given({"max_context_tokens": max_context_tokens, "include": None if include is None else _texts(include)})
     return Call("POST", "/invoking", lambda response: Context.from_json(response.json()), body)
 
 

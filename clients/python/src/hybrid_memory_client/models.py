@@ -52,10 +52,15 @@ class Context:
     """What the memory holds for a turn.
 
     Attributes:
-        context: Text for the instructions; '' when there is nothing.
+        context: Text for the instructions; '' when there is nothing. It is empty too, as the next two are, where
+            `include` left it out.
         messages: The newest exchanges of the thread, oldest first.
         source: The layer that served it.
         degraded: Layers that were asked and did not answer: an empty history is one only if this is empty too.
+        context_tokens: How many tokens the context has at most.
+        omitted_exchanges: Exchanges of the window that are not shown; the thread's messages have them.
+        memories: Empty unless `include` asked for them.
+        related: Likewise.
     """
 
     context: str
@@ -63,16 +68,24 @@ class Context:
     preferences: dict[str, str]
     source: Source
     degraded: tuple[str, ...]
+    context_tokens: int = 0
+    omitted_exchanges: int = 0
+    memories: tuple[Json, ...] = ()
+    related: tuple[Json, ...] = ()
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the API's form."""
         return cls(
-            context=body["context"],
-            messages=tuple(Message.from_json(each) for each in body["messages"]),
-            preferences=dict(body["preferences"]),
+            context=body.get("context", ""),
+            messages=tuple(Message.from_json(each) for each in body.get("messages", ())),
+            preferences=dict(body.get("preferences", {})),
             source=body["source"],
             degraded=tuple(body["degraded"]),
+            context_tokens=body.get("context_tokens", 0),
+            omitted_exchanges=body.get("omitted_exchanges", 0),
+            memories=tuple(body.get("memories", ())),
+            related=tuple(body.get("related", ())),
         )
 
 
@@ -107,11 +120,14 @@ class MemoryReport:
     degraded: tuple[str, ...]
     durability: Durability
     cached: bool
+    context_tokens: int = 0
+    omitted_exchanges: int = 0
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
-        return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"])
+        """Read the API's form; an answer that was stored by an older version has no counts."""
+        counts = body.get("context_tokens", 0), body.get("omitted_exchanges", 0)
+        return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"], *counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +164,7 @@ class Thread:
     Attributes:
         message_count: Messages, so two an exchange.
         document_ids: None in a list of threads, which does not load them.
+        omitted_documents: How many more the thread has than an answer can hold.
     """
 
     thread_id: str
@@ -157,6 +174,7 @@ class Thread:
     updated_at: datetime
     message_count: int
     document_ids: tuple[str, ...] | None = None
+    omitted_documents: int = 0
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
@@ -170,6 +188,7 @@ class Thread:
             updated_at=datetime.fromisoformat(body["updated_at"]),
             message_count=body["message_count"],
             document_ids=None if documents is None else tuple(documents),
+            omitted_documents=body.get("omitted_documents", 0),
         )
 
 
