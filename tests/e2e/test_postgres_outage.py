@@ -99,6 +99,8 @@ def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers
             assert recalled == {
                 "context": "",
                 "messages": [],
+                "context_tokens": 0,
+                "omitted_exchanges": 0,
                 "preferences": {},
                 "source": "none",
                 "degraded": ["postgres"],

@@ -101,7 +101,15 @@ def test_without_a_thread_nothing_is_remembered(api: MemoryApi, user_id: str) ->
         assert answer["memory"]["degraded"] == []
         assert answer["memory"]["cached"] is False
     assert api.threads(user_id)["items"] == []
-    assert api.invoking() == {"context": "", "messages": [], "preferences": {}, "source": "none", "degraded": []}
+    assert api.invoking() == {
+        "context": "",
+        "messages": [],
+        "preferences": {},
+        "context_tokens": 0,
+        "omitted_exchanges": 0,
+        "source": "none",
+        "degraded": [],
+    }
 
 
 def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, thread_id: str) -> None:
