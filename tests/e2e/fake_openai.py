@@ -13,9 +13,11 @@ ANSWER = "An answer from the model."
 
 
 class _Endpoint(ThreadingHTTPServer):
-    def __init__(self) -> None:
+    def __init__(self, answer: str, most_characters: int | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[dict[str, Any]] = []
+        self.answer = answer
+        self.most_characters = most_characters
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -24,7 +26,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append(asked)
-        message = {"role": "assistant", "content": ANSWER}
+        length = sum(len(str(message["content"])) for message in asked["messages"])
+        if self.server.most_characters is not None and length > self.server.most_characters:
+            detail = "This model's maximum context length is exceeded. Please reduce the length of the messages."
+            self._send(400, {"error": {"message": detail, "type": "x", "code": "context_length_exceeded"}})
+            return
+        message = {"role": "assistant", "content": self.server.answer}
         body = {
             "id": "chat-1",
             "object": "chat.completion",
@@ -33,8 +40,11 @@ class _Handler(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
+        self._send(200, body)
+
+    def _send(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -45,9 +55,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_openai() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve; yield the base URL and the list that requests are appended to."""
-    endpoint = _Endpoint()
+def fake_openai(answer: str = ANSWER, most_characters: int | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve; yield the base URL and the list that requests are appended to.
+
+    With `most_characters`, what is longer is refused as OpenAI refuses it.
+    """
+    endpoint = _Endpoint(answer, most_characters)
     thread = threading.Thread(target=endpoint.serve_forever, args=(0.05,))
     thread.start()
     try:

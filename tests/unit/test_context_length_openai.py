@@ -1,0 +1,43 @@
+"""A conversation with an OpenAI-compatible model of 8,000 tokens, over HTTP, through the API."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from functions.agent.operations import Operations
+from functions.agent.runner import AgentRunner
+from functions.agent.schemas import RunRequest
+from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
+from shared.memory.turn import Memory
+from shared.settings import AgentSettings, MemorySettings
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.e2e.fake_openai import fake_openai
+
+ANSWER = "word " * 300
+
+
+def test_sixty_turns_of_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is answered, is told of the newest exchange, and says how many exchanges it was not told of."""
+    memory = Memory(InMemoryCache(MemorySettings()), InMemoryArchive(), InMemoryQueue(), MemorySettings())
+    with fake_openai(ANSWER, most_characters=32_000) as (url, asked):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        runner = AgentRunner(AgentSettings(model="openai:short"), lambda *_, **__: [])
+        operations = Operations(memory, runner, Idempotency([]), Inspection(memory, None, None, None))  # type: ignore[arg-type]
+
+        async def talk() -> list[int]:
+            omitted = []
+            for number in range(60):
+                answer = (await operations.run(RunRequest(prompt=f"question {number}", thread_id="t"))).answer
+                omitted.append(answer["memory"]["omitted_exchanges"])
+                if number:
+                    assert f"user: question {number - 1}\nassistant: word" in str(asked[-1]["messages"][0]["content"])
+            return omitted
+
+        omitted = asyncio.run(talk())
+    assert omitted[0] == 0
+    assert 30 <= omitted[-1] < 50
+    assert len(asked) < 70
