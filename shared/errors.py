@@ -1,5 +1,8 @@
 """The errors this project raises: one small tree, so that a caller can catch at the height it needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class HybridMemoryError(Exception):
     """Base of every error this project raises on purpose."""
@@ -14,11 +17,14 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so,
 
     Attributes:
         layer: `redis`, `postgres` or `queue`, the word used in `degraded`.
+        outcome: What was done before the layer did not answer, and what repeating does, as a clause after "so"; ''
+            where nothing was done before.
     """
 
     def __init__(self, layer: str, reason: str = "") -> None:
         super().__init__(f"{layer} did not answer" + (f": {reason}" if reason else ""))
         self.layer = layer
+        self.outcome = ""
 
 
 class StoreBusy(StoreUnavailable):
@@ -37,6 +43,16 @@ class StatementRefused(StoreUnavailable):
         super().__init__("postgres", detail)
         self.detail = detail
         self.is_about_a_row = is_about_a_row
+
+
+@contextmanager
+def leaving(outcome: str) -> Iterator[None]:
+    """Say of a layer that does not answer in what follows what was done before, unless that is said already."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        error.outcome = error.outcome or outcome
+        raise
 
 
 class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for a message that can never be stored

@@ -9,6 +9,10 @@ from difflib import get_close_matches
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 
+# Settings of the public contract that later releases bring; here they have no effect.
+_RESERVED = frozenset({"MEMORY__RELATED", "MEMORY__LEARNING", "MEMORY__INJECT_LEARNED"})
+
+
 def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
     """Return a sentence for each variable of the environment and of `.env` that begins with `prefix` and is unknown.
 
@@ -19,7 +23,7 @@ def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
     # Upper and lower case are the same to pydantic-settings.
     in_file = DotEnvSettingsSource(BaseSettings, env_file=".env").env_vars
     given = {name.upper() for name in (*os.environ, *in_file)}
-    unknown = sorted(name for name in given if name.startswith(prefix) and name not in known)
+    unknown = sorted(name for name in given if name.startswith(prefix) and name not in known and name not in _RESERVED)
     return [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
 
 

@@ -37,6 +37,7 @@ from shared.errors import (
 _logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
 REALM: Final = "hybrid-memory"
+_LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
 _RETRY_SECONDS: Final = "1"
 # A body may have more faulty fields than an answer can name.
 _MOST_ERRORS: Final = 100
@@ -104,7 +105,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             waits = error.status == HTTPStatus.CONFLICT
             return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS} if waits else {})
         case StoreUnavailable():
-            detail = f"{error.layer} did not answer, and this cannot be done without it. Nothing was lost; try again."
+            outcome = error.outcome or "the request could not be completed. Repeat it to complete it"
+            detail = f"{_LAYERS.get(error.layer, error.layer)} is not responding, so {outcome}."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _RETRY_SECONDS})
         case Unauthenticated():
             return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": _challenge(error)})

@@ -6,14 +6,18 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC
+from typing import Final
 from uuid import UUID
 
-from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue
+from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, leaving
 from shared.memory.recall import add_layer
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange, Message, Texts
 from shared.stores.base import AppendResult, CacheRead
 
+_HALF_DELETED: Final = (
+    "the exchange is deleted from PostgreSQL and may still be in the cache. Repeat the request to complete the deletion"
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -147,9 +151,10 @@ class Exchanges:
             self._require_known(thread_id, exchange_id, owner, look)
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
-        if look.missing is not None:
-            raise look.missing
-        self._memory.cache.forget_exchanges(thread_id, [exchange_id])
+        with leaving(_HALF_DELETED):
+            if look.missing is not None:
+                raise look.missing
+            self._memory.cache.forget_exchanges(thread_id, [exchange_id])
         if outcome == "gone" and look.in_redis is None:
             raise ExchangeNotFound(str(exchange_id))
 

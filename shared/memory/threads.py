@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.errors import StoreUnavailable, ThreadNotFound, leaving
 from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
 from shared.memory.ownership import owned
@@ -20,6 +20,9 @@ from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.base import CacheRead, MessagePosition
 
 _Item = TypeVar("_Item")
+_HALF_DELETED: Final = (
+    "the thread is deleted from PostgreSQL and may still be in the cache. Repeat the request to complete the deletion"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +200,11 @@ class Threads:
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
-        # Without L1 the caller is told to ask again; should that never come, the next sweep removes the list.
-        if missing is not None:
-            raise missing
-        self._memory.cache.forget_threads({thread_id: cutoff})
+        # Without Redis the caller has to repeat the request; if that never comes, the next sweep removes the list.
+        with leaving(_HALF_DELETED):
+            if missing is not None:
+                raise missing
+            self._memory.cache.forget_threads({thread_id: cutoff})
         if not existed and not held:
             raise ThreadNotFound(thread_id)
 

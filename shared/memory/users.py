@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Final
 from uuid import UUID
 
-from shared.errors import StoreUnavailable
+from shared.errors import StoreUnavailable, leaving
 from shared.memory.deletion import Deletion
 from shared.memory.turn import Memory
+
+_HALF_DELETED: Final = (
+    "the user is deleted from PostgreSQL and may still be in the cache. Repeat the request to complete the deletion"
+)
 
 
 class Users:
@@ -64,11 +69,12 @@ class Users:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
-        # From here on whoever adds something of the user's finds the tombstone and takes it back.
-        late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
-        if late:
-            threads |= self._forget_stored(user_id, sorted(late))[1]
-        self._memory.cache.forget_threads(threads)
+        with leaving(_HALF_DELETED):
+            # From here on an append of something of the user's finds the tombstone and takes it back.
+            late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
+            if late:
+                threads |= self._forget_stored(user_id, sorted(late))[1]
+            self._memory.cache.forget_threads(threads)
 
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it. Ids of one

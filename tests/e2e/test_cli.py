@@ -35,13 +35,13 @@ def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
     return CommandLine(deployment, tmp_path)
 
 
-IDS = ["a/b/messages", "..", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"]
+IDS = ["a/b/messages", "...", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"]
 
 
 @pytest.mark.parametrize("kind", IDS)
 def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
     """Listed, shown, exported, previewed, deleted; a preview changes nothing, and what is gone is exit code 2."""
-    thread_id = kind if kind == ".." else f"{uuid4().hex}{kind}"
+    thread_id = f"{uuid4().hex}{kind}"
     metadata = {"tool": "\x1b[1m", "größe": [1]}
     said = {"document_ids": ["a.pdf"], "metadata": metadata}
     api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, **said)

@@ -1,0 +1,48 @@
+"""A 503 says what has happened, and what repeating the request does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import StoreUnavailable
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory
+from shared.memory.users import Users
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from tests.support.api import Api
+
+
+@pytest.mark.parametrize("what", ["/threads/t", "/users/ana", "/threads/t/exchanges/{id}"])
+def test_a_deletion_that_is_half_done(
+    api: Api, cache: InMemoryCache, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """PostgreSQL has deleted, Redis has not: nothing in the answer says that nothing happened."""
+    kept = {"thread_id": "t", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
+    exchange_id = api.ask("POST", "/invoked", kept).json()["exchange_id"]
+    archive.store(list(cache.pending["t"].values()))
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("redis", "injected")
+
+    for name in ("forget_threads", "forget_user", "forget_exchanges"):
+        monkeypatch.setattr(cache, name, away)
+    answer = api.ask("DELETE", what.format(id=exchange_id))
+    assert answer.status_code == 503
+    detail = answer.json()["detail"]
+    assert detail.startswith("Redis is not responding, so the ")
+    assert "is deleted from PostgreSQL and may still be in the cache. Repeat the request" in detail
+
+
+@pytest.mark.parametrize(("layer", "name"), [("redis", "Redis"), ("postgres", "PostgreSQL")])
+def test_nothing_is_claimed_that_is_not_known(
+    memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, layer: str, name: str
+) -> None:
+    """A layer that does not answer before anything was done leaves no outcome."""
+    del name
+    (cache if layer == "redis" else archive).is_down = True
+    use = Users(memory()).forget if layer == "redis" else Threads(memory()).get
+    with pytest.raises(StoreUnavailable) as caught:
+        use("x")
+    assert (caught.value.layer, caught.value.outcome) == (layer, "")
