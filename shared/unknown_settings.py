@@ -8,7 +8,6 @@ from difflib import get_close_matches
 
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
-
 # Settings of the public contract that later releases bring; here they have no effect.
 _RESERVED = frozenset({"MEMORY__RELATED", "MEMORY__LEARNING", "MEMORY__INJECT_LEARNED"})
 
