@@ -192,7 +192,7 @@ def test_forget_reports_each_store(
         api.put_preferences(whose, {"tone": "brief"})
         layers.wait_stored(where, 2)
     queues.wait_empty()
-    there = {"threads": 1, "messages": 2, "documents": 1, "preferences": 1}
+    there = {"threads": 1, "messages": 2, "documents": 1, "preferences": 1, "erasing": 0}
 
     preview = cli.json("users", "forget", user_id)
     assert (preview["preview"], preview["stores"]["postgres"]) == (True, {"before": there})

@@ -15,6 +15,7 @@ _ROUTES = {
     "/threads/{thread_id}": {"get", "patch", "delete"},
     "/threads/{thread_id}/messages": {"get"},
     "/threads/{thread_id}/layers": {"get"},
+    "/threads/{thread_id}/exchanges/{exchange_id}": {"put", "delete"},
     "/users/{user_id}/preferences": {"get", "put", "patch", "delete"},
     "/users/{user_id}": {"delete"},
     "/health": {"get"},

@@ -100,10 +100,14 @@ def test_what_is_redriven_is_stored(
     assert operator("queue", "status")["dlq"]["depth"] == 0
 
 
-def test_sqs_gives_up_after_ten_receives(aws: Aws, deployment: Deployment, queues: Queues, thread_id: str) -> None:
+def test_sqs_gives_up_after_too_many_receives(aws: Aws, deployment: Deployment, queues: Queues, thread_id: str) -> None:
     """A message that nobody deletes goes to the dead-letter queue by the queue's redrive policy, unchanged."""
     body = _body(f"{thread_id}_{uuid4().hex}", "never deleted")
     asked = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["RedrivePolicy"])
+    policy = json.loads(asked["Attributes"]["RedrivePolicy"])
+    assert int(policy["maxReceiveCount"]) == 1_000
+    # The same policy with fewer receives, so that the test ends.
+    asked["Attributes"]["RedrivePolicy"] = json.dumps({**policy, "maxReceiveCount": _RECEIVES})
     # In a queue beside it: a drain that was only just paused may still take a message from the exchange queue.
     url = aws.sqs.create_queue(QueueName=f"policy-{uuid4().hex}", Attributes=asked["Attributes"])["QueueUrl"]
     try:

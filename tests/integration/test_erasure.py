@@ -283,6 +283,8 @@ def test_a_process_that_dies_at_any_statement(
                 pass
         except _DiedError:
             pass
+    # With the process goes its connection, and the transaction that was open on it.
+    archive._connection.close()
     if not archive.user_cutoffs(["ana"]):
         assert len(archive.threads("ana", 9, None)) == 5
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -19,7 +18,7 @@ from shared.models import Exchange
 from shared.stores.postgres import PostgresArchive
 from shared.stores.queue import SqsQueue
 from shared.stores.redis import RedisCache
-from shared.stores.redis_entries import decode
+from shared.stores.redis_entries import decode, unsealed
 from tests.support import strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
@@ -38,6 +37,10 @@ def _stored(database: psycopg.Connection) -> list[str | None]:
 def _listed(client: redis.Redis) -> list[str | None]:
     entries = [decode(str(entry).encode()) for entry in client.lrange(LIST, 0, -1)]
     return [entry.metadata if entry else "unreadable" for entry in entries]
+
+
+def _bare(entry: bytes | str) -> bytes:
+    return unsealed(entry.encode() if isinstance(entry, str) else entry)
 
 
 def test_through_queue_drain_and_refill(
@@ -60,7 +63,7 @@ def test_through_queue_drain_and_refill(
     redis_client.flushall()
     assert [each.metadata for each in process().turn("t", None).recall().messages] == expected
     refilled = redis_client.lrange(LIST, 0, -1)
-    assert [json.loads(entry) for entry in refilled] == [json.loads(entry) for entry in told]
+    assert [_bare(entry) for entry in refilled] == [_bare(entry) for entry in told]
     assert _listed(redis_client) == expected
 
 

@@ -53,6 +53,10 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
     aws_request_id: str = "request-1"
 
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the invocation may still take."""
+        return 30_000
+
 
 @pytest.fixture
 def agent(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

@@ -23,10 +23,12 @@ _UNFORESEEABLE: Final = (
     "There is no agent",
     "There is no tool",
     "came with another body before",
+    "replaces: ",
     "user_id: Field required",  # where no token says who asks
 )
 
 
+_AN_EXCHANGE: Final = "01a21b00-0000-7000-8000-000000000000"
 _METHODS: Final = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -40,9 +42,15 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
     if len(operation.body):
         body = {"title": "New"} if operation.path.startswith("/threads") else {"tone": "brief"}
         sent = {"body": body, "media_type": "application/json"}
-    for name in (parameter.name for parameter in operation.path_parameters):
+    names = [parameter.name for parameter in operation.path_parameters]
+    others = {name: _AN_EXCHANGE for name in names if name == "exchange_id"}
+    if others and sent:
+        sent = {"body": {"user_message": "q", "assistant_message": "a"}, "media_type": "application/json"}
+    for name in (name for name in names if name not in others):
         # What is given here is sent as it is.
-        examples += [operation.Case(path_parameters={name: quote(value, safe="")}, **sent) for value in ODD_IDS]
+        examples += [
+            operation.Case(path_parameters={**others, name: quote(value, safe="")}, **sent) for value in ODD_IDS
+        ]
 
 
 @schemathesis.hook
