@@ -118,7 +118,15 @@ export function answerTo(body: RunRequest, memory: Partial<RunAnswer['memory']> 
     response: `You said: ${body.prompt}`,
     thread_id: body.thread_id ?? null,
     exchange_id: body.replaces ?? body.exchange_id ?? null,
-    memory: { source: 'redis', degraded: [], durability: 'queue', cached: true, ...memory },
+    memory: {
+      source: 'redis',
+      degraded: [],
+      durability: 'queue',
+      cached: true,
+      context_tokens: 0,
+      omitted_exchanges: 0,
+      ...memory,
+    },
   };
 }
 

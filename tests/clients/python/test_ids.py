@@ -96,3 +96,9 @@ def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: 
     key = order_key(exchange_id, created_at)
     assert key < order_key(made, created_at)
     assert milliseconds_of(made) - milliseconds_of(key) in {0, 1}
+
+
+def test_ids_rise_from_one_client_to_the_next() -> None:
+    """Also when the first has ended: clients of one deployment in one process share what they know of time."""
+    made = [ids_for("http://one.example").new() for _ in range(100)]
+    assert made == sorted(made)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 _RANDOM_BITS: Final = 74
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
@@ -92,14 +91,20 @@ class ExchangeIds:
         return int((self._clock() + self._offset) * 1000)
 
 
-_BY_URL: WeakValueDictionary[str, ExchangeIds] = WeakValueDictionary()
+# Kept when a client ends: the next one's ids have to sort after its.
+_BY_URL: Final[dict[str, ExchangeIds]] = {}
+_MOST_URLS: Final = 1_000
 _BY_URL_LOCK: Final = threading.Lock()
 
 
 def ids_for(base_url: str) -> ExchangeIds:
     """Return what all clients of a deployment in this process take their ids from."""
     with _BY_URL_LOCK:
-        return _BY_URL.setdefault(base_url, ExchangeIds())
+        ids = _BY_URL.pop(base_url, None) or ExchangeIds()
+        _BY_URL[base_url] = ids
+        while len(_BY_URL) > _MOST_URLS:
+            del _BY_URL[next(iter(_BY_URL))]
+        return ids
 
 
 def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUID:
