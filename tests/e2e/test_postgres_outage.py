@@ -130,7 +130,7 @@ def test_what_needs_postgres_is_refused_while_it_is_away(
     for answer in refused:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["detail"].startswith("postgres did not answer")
+        assert answer.json()["detail"].startswith("PostgreSQL is not responding")
     assert [item["role"] for item in page["items"]] == ["user", "assistant"]
     assert page["degraded"] == ["postgres"]
     assert preferences == {"tone": "brief"}

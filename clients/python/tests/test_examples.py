@@ -36,5 +36,5 @@ def test_an_example_runs(name: str, expected: str) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """Somewhere; that of the client alone, where nothing but the client is."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", *(name for name, _ in OUTPUT)}
+    """Somewhere; the client alone in an environment of its own, the plug-in by the service's tests."""
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", "plugin.py", *(name for name, _ in OUTPUT)}

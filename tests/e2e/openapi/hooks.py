@@ -24,6 +24,9 @@ _UNFORESEEABLE: Final = (
     "There is no tool",
     "came with another body before",
     "replaces: ",
+    # JSON Schema takes 1.0 for an integer.
+    "max_context_tokens: Input should be a valid integer",
+    "limit: Input should be a valid integer",
     "user_id: Field required",  # where no token says who asks
 )
 
