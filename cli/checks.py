@@ -16,7 +16,7 @@ from cli.findings import Finding, State
 from cli.migrate import read_status
 from cli.output import duration
 from cli.version import own_version
-from shared.errors import SettingsError
+from shared.errors import SettingsError, StoreUnavailable
 
 OLDEST_PYTHON: Final = (3, 11)
 # GETDEL, which every exchange uses, is of 6.2.
@@ -72,11 +72,10 @@ def check_api(deployment: Deployment) -> Iterator[Finding]:
     health = api.get("health")
     away = [name for name in ("redis", "postgres", "queue") if health.get(name) != "ok"]
     if away:
-        yield Finding(
-            "api", "fault", f"It cannot reach {', '.join(away)}.", "Look at the functions' network and their settings."
-        )
+        advice = "Look at the functions' log for the reason, their network and their settings; a server may be full."
+        yield Finding("api", "fault", f"It cannot write to {', '.join(away)}.", advice)
     else:
-        yield Finding("api", "ok", "It reaches Redis, PostgreSQL and the queue.")
+        yield Finding("api", "ok", "It writes to Redis, PostgreSQL and the queue.")
     yield _check_token(api)
     served = api.get("openapi.json")["info"]["version"]
     if served == own_version():
@@ -125,8 +124,17 @@ def check_redis(deployment: Deployment) -> Iterator[Finding]:
         yield Finding("outbox", "ok", "It is empty.")
 
 
+def _check_storing(deployment: Deployment) -> Finding:
+    try:
+        connect.archive(deployment).try_store()
+    except StoreUnavailable as error:
+        advice = "Look at its log, its disk, the rights of this user, and what locks the tables."
+        return Finding("postgres writes", "fault", f"It does not store an exchange: {error.reason}.", advice)
+    return Finding("postgres writes", "ok", "It stores an exchange, which was taken back.")
+
+
 def check_postgres(deployment: Deployment) -> Iterator[Finding]:
-    """Its version, its schema, and whether the sweep runs."""
+    """Its version, its schema, whether it stores an exchange, and whether the sweep runs."""
     facts = connect.postgres_facts(deployment)
     number = facts.version()
     is_old = number < OLDEST_POSTGRES
@@ -142,6 +150,7 @@ def check_postgres(deployment: Deployment) -> Iterator[Finding]:
         return
     else:
         yield Finding("migrations", "ok", f"It is at {schema.head}, the newest.")
+    yield _check_storing(deployment)
     age = facts.seconds_since_sweep()
     if age is None:
         advice = "A new deployment's first one comes within a minute; if not, is the schedule on?"

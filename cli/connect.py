@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cli.api import Api
+    from shared.stores.postgres import PostgresArchive
     from shared.stores.postgres_connection import PostgresConnection
     from shared.stores.postgres_facts import PostgresFacts
     from shared.stores.postgres_footprint import PostgresFootprint
@@ -164,6 +165,17 @@ def postgres(deployment: Deployment) -> PostgresVerify:
     from shared.stores.postgres_verify import PostgresVerify
 
     return PostgresVerify(_postgres(deployment))
+
+
+def archive(deployment: Deployment) -> PostgresArchive:
+    """Return L2 as the functions use it.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
+    from shared.stores.postgres import PostgresArchive
+
+    return PostgresArchive(_postgres(deployment))
 
 
 def postgres_footprint(deployment: Deployment) -> PostgresFootprint:

@@ -45,10 +45,10 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
     """Check a deployment, and say what to do about what is wrong.
 
     Checked are: versions, ports, the API, its token, Redis (version, eviction, memory, outbox), PostgreSQL (version,
-    migrations, the sweep's last run), the queues (redrive policy, dead letters and their life) and what drains them
-    (event source, partial batches, visibility timeout). What nobody says the place of is skipped. Nothing is changed.
-    The exit code is 1 if there is a warning or a fault, 3 if something cannot be reached, or if there is no deployment
-    to check.
+    migrations, a write that is taken back, the sweep's last run), the queues (redrive policy, dead letters and their
+    life) and what drains them (event source, partial batches, visibility timeout). What nobody says the place of is
+    skipped. Nothing is changed. The exit code is 1 if there is a warning or a fault, 3 if something cannot be
+    reached, or if there is no deployment to check.
 
     \b
     Examples:

@@ -17,6 +17,7 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so,
 
     Attributes:
         layer: `redis`, `postgres` or `queue`, the word used in `degraded`.
+        reason: Why, for the log and an operator; it quotes no data.
         outcome: What was done before the layer did not answer, and what repeating does, as a clause after "so"; ''
             where nothing was done before.
     """
@@ -24,6 +25,7 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so,
     def __init__(self, layer: str, reason: str = "") -> None:
         super().__init__(f"{layer} did not answer" + (f": {reason}" if reason else ""))
         self.layer = layer
+        self.reason = reason
         self.outcome = ""
 
 

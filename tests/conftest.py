@@ -260,6 +260,7 @@ def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sqs
         monkeypatch.setenv(name, value)
     running_sqs.requests.clear()
     yield running_sqs
+    running_sqs.refused.clear()
     running_sqs.thaw()
     running_sqs.start()
 

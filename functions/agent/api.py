@@ -242,7 +242,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.get("/health", response_model=HealthAnswer)
     async def health() -> Response:
-        """Ask every layer whether it answers."""
+        """Ask every layer whether it takes what is written to it."""
         return _json(operations.health())
 
     add_page_routes(app)

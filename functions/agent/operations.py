@@ -294,7 +294,7 @@ class Operations:
             self._measures.kept(receipt)
 
     def health(self) -> dict[str, str]:
-        """Ask every layer, and return `status` and each layer's `ok` or `unavailable`."""
+        """Ask every layer to take a write, and return `status` and each layer's `ok` or `unavailable`."""
         layers: dict[str, str] = {}
         for name, store in (
             ("redis", self._memory.cache),

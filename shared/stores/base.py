@@ -283,7 +283,7 @@ class Cache(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if it answers, within its timeout."""
+        """Return if it takes writes, within its timeout."""
         ...
 
 
@@ -487,7 +487,7 @@ class Archive(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if it answers, within its timeout."""
+        """Return if it stores exchanges, within its timeout."""
         ...
 
 
@@ -507,7 +507,7 @@ class ExchangeQueue(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if it answers, within its timeout."""
+        """Return if it takes messages, within its timeout."""
         ...
 
 

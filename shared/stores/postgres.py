@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import StoreUnavailable, TooManyPreferences
+from shared.errors import InvalidRecord, StoreUnavailable, TooManyPreferences
 from shared.models import Exchange, Message, SearchHit, Texts, Thread, format_time, preferences_fault, title_of
 from shared.stores import postgres_exchanges
 from shared.stores.base import (
@@ -96,7 +96,11 @@ class PostgresArchive:
 
     def try_store(self) -> None:
         """Store a made-up exchange and take it back."""
-        self._connection.run(_take_and_give_back)
+        try:
+            self._connection.run(_take_and_give_back, is_trial=True)
+        except InvalidRecord as error:
+            # Nothing is wrong with the made-up one.
+            raise StoreUnavailable("postgres", error.detail) from error
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return what L2 holds under the ids of these."""
@@ -389,8 +393,8 @@ class PostgresArchive:
         return float(row["seconds"]) if row else 0.0
 
     def ping(self) -> None:
-        """Return if it answers."""
-        self._connection.run(lambda c: c.execute("select 1"), is_one_statement=True)
+        """Return if it stores exchanges, which an answer alone does not show."""
+        self.try_store()
 
 
 def _storing(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:

@@ -178,12 +178,13 @@ class PostgresConnection:
             # Which rolls back.
             connection.close()
 
-    def run(self, work: _Work[_T], *, is_one_statement: bool = False) -> _T:
+    def run(self, work: _Work[_T], *, is_one_statement: bool = False, is_trial: bool = False) -> _T:
         """Run `work` in one transaction; once more on a new connection if the old one turns out to have died.
 
         So it is if the old one leads to a server that takes no writes any more, as after a failover behind one name.
 
-        One statement spares the round trips of a beginning and an end.
+        One statement spares the round trips of a beginning and an end. A trial that PostgreSQL ends for its time says
+        nothing of the calls that are no trials: they do not skip PostgreSQL for it.
 
         `work` has to be idempotent: a connection can die after the commit and before its confirmation.
 
@@ -204,7 +205,7 @@ class PostgresConnection:
                 raise _Away("postgres", "read only") from None
             except psycopg.Error as error:
                 # Without the cause: whoever logs the chain would log its detail, which quotes rows.
-                raise self._translated(error) from None
+                raise self._translated(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
         old = self._connection
@@ -221,11 +222,11 @@ class PostgresConnection:
         self._connection = made = self._connect()
         return _transact(made, work, is_one_statement=is_one_statement)
 
-    def _translated(self, error: psycopg.Error) -> StoreUnavailable | InvalidRecord:
+    def _translated(self, error: psycopg.Error, *, is_trial: bool) -> StoreUnavailable | InvalidRecord:
         reason, meaning = describe(error), meaning_of(error)
         if self._connection is not None and self._connection.was_given_up:
             return _Late("postgres", reason)
-        if meaning is Meaning.LATE and self._limits.is_late_an_outage:
+        if meaning is Meaning.LATE and self._limits.is_late_an_outage and not is_trial:
             return _Late("postgres", reason)
         if meaning in {Meaning.LATE, Meaning.IN_THE_WAY}:
             return StoreBusy("postgres", reason)

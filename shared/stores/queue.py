@@ -27,6 +27,8 @@ _COUNTS: Final[
 ] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 # What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
 _MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
+# One second more than a message may be delayed.
+_REFUSED_DELAY: Final = 901
 
 
 def sqs_client() -> SQSClient:
@@ -66,7 +68,7 @@ class SqsQueue:
             try:
                 self._client.send_message(QueueUrl=self._url, MessageBody=body)
             except ClientError as error:
-                if error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_FAULTS:
+                if _is_fault_of_message(error):
                     raise TooLargeForQueue(error.response["Error"]["Code"]) from error
                 raise
 
@@ -77,6 +79,19 @@ class SqsQueue:
         return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     def ping(self) -> None:
-        """Return if the queue is there."""
-        with self.breaker.guard((BotoCoreError, ClientError)):
-            self._probe()
+        """Return if the queue takes messages, which an answer to another question does not show."""
+        with self.breaker.guard((BotoCoreError, ClientError), probe=self._probe_all):
+            self._probe_all()
+
+    def _probe_all(self) -> None:
+        """Ask what the queue holds, and to take a message: SQS refuses it for its delay, so nothing of it stays."""
+        self._probe()
+        try:
+            self._client.send_message(QueueUrl=self._url, MessageBody="probe", DelaySeconds=_REFUSED_DELAY)
+        except ClientError as error:
+            if not _is_fault_of_message(error):
+                raise
+
+
+def _is_fault_of_message(error: ClientError) -> bool:
+    return error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_FAULTS

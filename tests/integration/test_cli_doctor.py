@@ -171,6 +171,11 @@ def test_postgres(
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
     database.execute("update drain_health set beat_at = now() - interval '7 hours'")
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "fault"}
+    real_archive().beat()
+    database.execute("revoke insert on messages from memory")
+    found = _doctor(tmp_path, 1, database_url=database_url)
+    assert _states(found) == {"postgres writes": "fault"}
+    assert "42501: permission denied for table messages" in found["postgres writes"]["found"]
     found = _doctor(tmp_path, 1, database_url=new_database())
     assert _states(found) == {"migrations": "fault"}
     assert found["migrations"]["advice"] == "Run hybrid-memory migrate up."

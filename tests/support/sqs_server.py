@@ -33,10 +33,12 @@ class SqsServer:
 
     Attributes:
         requests: The actions that were asked for, in order.
+        refused: The actions that are answered with an error, as to a role without a right.
     """
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.refused: set[str] = set()
         self._gate = threading.Event()
         self._gate.set()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
@@ -46,7 +48,11 @@ class SqsServer:
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = _MotoRequest(environ)
         self._gate.wait(30)
-        self.requests.append(request.headers.get("X-Amz-Target", "").rpartition(".")[2])
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        self.requests.append(action)
+        if action in self.refused:
+            refusal = Response('{"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "refused"}', 403)
+            return refusal(environ, start_response)
         status, headers, body = SQSResponse.dispatch(request, request.url, request.headers)
         return Response(body, status, headers)(environ, start_response)
 

@@ -1,0 +1,155 @@
+"""Health is what a turn needs: each layer takes a write, not only answers; and a check disturbs no turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from infra.local.servers import PostgresServer
+from shared.errors import StoreUnavailable
+from shared.settings import DatabaseSettings
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.queue import SqsQueue
+from tests.support.exchanges import exchange
+from tests.support.queues import Queues
+from tests.support.servers import admin
+from tests.support.sqs_server import SqsServer
+
+Health = Callable[[], dict[str, str]]
+_ALL: dict[str, str] = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+
+
+@pytest.fixture
+def health(load: Callable[[str], ModuleType]) -> Health:
+    """Ask a process that has done nothing before."""
+    agent = load("functions.agent.handler")
+    event = {
+        "httpMethod": "GET",
+        "resource": "/{proxy+}",
+        "path": "/health",
+        "headers": {"Host": "api.example"},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "body": None,
+        "isBase64Encoded": False,
+        "requestContext": {"stage": "prod", "requestId": "r1", "path": "/prod/health", "resourcePath": "/{proxy+}"},
+    }
+    context: Any = SimpleNamespace(
+        function_name="agent",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:agent",
+        aws_request_id="r1",
+    )
+
+    def ask() -> dict[str, str]:
+        answer = agent.handler(event, context)
+        assert answer["statusCode"] == 200
+        found: dict[str, str] = json.loads(answer["body"])
+        return found
+
+    return ask
+
+
+def test_a_deployment_that_is_well(health: Health, queues: Queues, database: psycopg.Connection) -> None:
+    """However often it is asked, nothing of the checks stays in PostgreSQL or on the queue."""
+    assert [health() for _ in range(3)] == [_ALL] * 3
+    assert queues.waiting() == (0, 0, 0)
+    for table in ("conversations", "messages", "thread_owners", "cache_repairs"):
+        assert database.execute(f"select count(*) from {table}").fetchone() == (0,), table
+
+
+_REFUSALS = {
+    "no right to write": "revoke insert on messages from memory",
+    "a trigger that refuses everything": (
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'no' using errcode = 'ZZ001'; end $$;"
+        " create trigger refuse before insert on messages for each row execute function refuse()"
+    ),
+    "a table of another release": "alter table messages drop column metadata",
+    "a constraint that nothing meets": "alter table messages add constraint never check (false) not valid",
+}
+
+
+@pytest.mark.parametrize("what", _REFUSALS)
+def test_a_postgres_that_answers_and_stores_nothing(health: Health, database: psycopg.Connection, what: str) -> None:
+    """`select 1` still works."""
+    assert health() == _ALL
+    database.execute(_REFUSALS[what].encode())
+    assert health() == {**_ALL, "status": "degraded", "postgres": "unavailable"}
+
+
+@pytest.fixture
+def locked(database_url: str) -> Iterator[Callable[[], None]]:
+    """Lock a table against writes, as some maintenance does, until the test ends."""
+    with psycopg.connect(database_url) as connection:
+
+        def lock() -> None:
+            connection.execute("lock table messages in share mode")
+
+        yield lock
+
+
+def test_a_table_that_is_locked_against_writes(
+    locked: Callable[[], None], database_url: str, real_archive: Callable[..., PostgresArchive]
+) -> None:
+    """The check says so, and does not make reads skip a PostgreSQL that answers them."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=600))
+    archive = PostgresArchive(connection)
+    archive.ping()
+    real_archive().store([exchange()])
+    locked()
+    with pytest.raises(StoreUnavailable, match="55P03"):
+        archive.ping()
+    assert not connection.breaker.is_open
+    assert len(archive.window("t", 9).exchanges) == 1
+    connection.close()
+
+
+def test_sessions_that_are_read_only_by_default(
+    health: Health, postgres: PostgresServer, database: psycopg.Connection
+) -> None:
+    """That stops no write, because each transaction says that it writes; so nothing is wrong."""
+    name = database.info.dbname
+    with admin(postgres) as connection:
+        connection.execute(f'alter database "{name}" set default_transaction_read_only = on'.encode())
+    assert health() == _ALL
+
+
+def test_a_queue_that_is_counted_and_takes_nothing(health: Health, sqs: SqsServer) -> None:
+    """Also in a process that has sent nothing, and well again once it takes messages."""
+    assert health() == _ALL
+    sqs.refused.add("SendMessage")
+    assert health() == {**_ALL, "status": "degraded", "queue": "unavailable"}
+    sqs.requests.clear()
+    sqs.refused.clear()
+    assert any(health() == _ALL for _ in range(50))
+
+
+def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) -> None:
+    """It is told to who asks for the health."""
+    sqs.refused.add("SendMessage")
+    with pytest.raises(StoreUnavailable):
+        real_queue.send(exchange())
+    with pytest.raises(StoreUnavailable, match="circuit open"):
+        real_queue.ping()
+
+
+@pytest.mark.parametrize("setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+def test_a_redis_that_answers_and_takes_nothing(
+    health: Health, redis_client: redis.Redis, setting: tuple[str, str]
+) -> None:
+    """Reads still work."""
+    assert health() == _ALL
+    name, value = setting
+    redis_client.config_set(name, value)
+    try:
+        assert health() == {**_ALL, "status": "degraded", "redis": "unavailable"}
+    finally:
+        redis_client.config_set(name, "0")
