@@ -30,6 +30,13 @@ OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 Auth = Literal["password", "iam"]
 # As a browser sends it: no path, and a host in ASCII letters, which for other scripts is its punycode.
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+# Letters that no client and no event source encodes, so that it is the same text in every event.
+_BASE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*/?")
+# A base path that is also a route of the API could be either.
+_ROUTES: Final = frozenset(
+    {"assets", "docs", "health", "invoked", "invoking", "openapi.json", "run", "status", "threads", "users"}
+    | {"mcp", "search", ".well-known"}  # those of later releases
+)
 AudienceClaim = Literal["aud", "client_id", "azp"]
 OPERATOR_SCOPE: Final = "memory:operator"
 
@@ -131,7 +138,7 @@ class SyncSettings(BaseSettings):
 
 
 class AgentSettings(BaseSettings):
-    """`AGENT__*`: the model, how long it may take, and whose pages may call the API (origins, separated by commas)."""
+    """`AGENT__*`: the model, how long it may take, whose pages may call the API, and where it stands in a domain."""
 
     model_config = _config("AGENT__")
 
@@ -140,6 +147,20 @@ class AgentSettings(BaseSettings):
     timeout_seconds: float = Field(default=25, ge=0.1, le=28, allow_inf_nan=False)
     cors_origins: OptionalText = None
     plugins: OptionalText = None
+    base_path: OptionalText = None
+
+    @field_validator("base_path")
+    @classmethod
+    def _is_base_path(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _BASE_PATH.fullmatch(value):
+            message = "must be like /memory or /memory/v1, of letters, digits, dots, underscores and hyphens"
+            raise ValueError(message)
+        if (first := value.split("/")[1:2]) and first[0] in _ROUTES:
+            message = f"must not begin with /{first[0]}, which is a route of the API"
+            raise ValueError(message)
+        return value.rstrip("/") or None
 
     @field_validator("cors_origins")
     @classmethod

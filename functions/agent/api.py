@@ -24,6 +24,7 @@ from functions.agent.answers import (
 from functions.agent.auth import Caller, CallerOf, Guard
 from functions.agent.description import PROBLEMS, add_description_routes
 from functions.agent.inspection import add_inspection_routes
+from functions.agent.json_body import JsonRoute
 from functions.agent.operations import Operations, thread_json
 from functions.agent.page import add_page_routes
 from functions.agent.problems import CONTENT_TYPE, Problem, problem_of
@@ -119,6 +120,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         responses=PROBLEMS,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.router.route_class = JsonRoute
 
     async def on_error(request: Request, error: Exception) -> Response:
         problem = problem_of(error)

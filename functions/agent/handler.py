@@ -13,7 +13,8 @@ from mangum import Mangum
 from functions.agent.api import create_app
 from functions.agent.auth import Access, Guard
 from functions.agent.cors import with_cors
-from functions.agent.gateway import gateway, with_bytes
+from functions.agent.events import SOURCES, is_request
+from functions.agent.gateway import gateway
 from functions.agent.measures import Measures
 from functions.agent.models import validate_model
 from functions.agent.operations import Operations
@@ -109,9 +110,15 @@ operations, measures = compose()
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
-_origins = load(AgentSettings).origins
-_application = with_cors(gateway(create_app(operations, guard)), _origins, is_local=_stage() == LOCAL_STAGE)
-_http = Mangum(_application, lifespan="off", text_mime_types=_TEXT_TYPES)
+_settings = load(AgentSettings)
+_application = with_cors(gateway(create_app(operations, guard)), _settings.origins, is_local=_stage() == LOCAL_STAGE)
+_http = Mangum(
+    _application,
+    lifespan="off",
+    api_gateway_base_path=_settings.base_path or "/",
+    custom_handlers=SOURCES,
+    text_mime_types=_TEXT_TYPES,
+)
 
 
 async def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
@@ -147,10 +154,10 @@ async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway event (REST, or HTTP API version 2) or a direct invocation."""
+    """Answer an event of HTTP (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
     try:
-        if not isinstance(event, dict) or "action" in event or "requestContext" not in event:
+        if not isinstance(event, dict) or "action" in event or not is_request(event):
             return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
-        return _http(with_bytes(event), cast(Any, context))  # the same object under another library's name for it
+        return _http(event, cast(Any, context))  # the same object under another library's name for it
     finally:
         measures.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from typing import Final
+from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
@@ -45,9 +46,9 @@ def add_page_routes(app: FastAPI) -> None:
 
 def _unfinished(request: Request) -> str | None:
     """Return the last segment of the address as it was sent if no slash ends it, e.g. `prod` for `/prod`."""
-    context = request.scope.get("aws.event", {}).get("requestContext", {})
-    path = str(context.get("path") or context.get("http", {}).get("path") or "/")
-    return None if path.endswith("/") else path.rpartition("/")[2]
+    path = (request.scope.get("raw_path") or b"/").decode("latin-1")
+    # What is not encoded yet would not fit a header.
+    return None if path.endswith("/") else quote(path.rpartition("/")[2], safe="%", encoding="latin-1")
 
 
 @cache

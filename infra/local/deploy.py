@@ -34,6 +34,7 @@ PARAMETERS = {
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",
     "MEMORY__MAX_CONTEXT_TOKENS": "MaxContextTokens",
     "AGENT__MODEL": "AgentModel",
+    "AGENT__BASE_PATH": "BasePath",
     "AGENT__CORS_ORIGINS": "CorsOrigins",
     "AUTH__MODE": "AuthMode",
     "AUTH__JWKS_URL": "AuthJwksUrl",

@@ -1,4 +1,4 @@
-"""Paths and bodies of events, as each source writes them."""
+"""Paths of events, as each source writes them, and bodies that can and cannot be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import pytest
 from mangum import Mangum
 
-from functions.agent.gateway import gateway, sent_path, with_bytes
+from functions.agent.events import SOURCES, sent_path
+from functions.agent.gateway import gateway
 from tests.support.api import Api
 
 # What was sent below the base, and the same as an HTTP API hands it over.
@@ -95,11 +96,40 @@ def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
     assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 
+@pytest.mark.parametrize(
+    ("path", "below"),
+    [
+        ("/memory", "/"),
+        ("/memory/", "/"),
+        ("/memory/threads", "/threads"),
+        ("/memory/memory/threads", "/memory/threads"),
+        ("/memory/threads/a%2Fb", "/threads/a%2Fb"),
+        ("/memorythreads", "/memorythreads"),
+        ("/memory%2Fthreads", "/memory%2Fthreads"),
+        ("/threads/memory", "/threads/memory"),
+        ("/health", "/health"),
+        ("//memory/health", "//memory/health"),
+    ],
+)
+def test_a_base_path_that_only_a_setting_tells(path: str, below: str) -> None:
+    """It is whole segments at the beginning, taken away once; addresses without it go on working."""
+    for event in (
+        _http(path, domain="abc.lambda-url.eu-west-1.on.aws"),
+        _http(path.replace("%2F", "%252F"), domain="api.example.com") | {"rawPath": unquote(path)},
+        {"path": path, "httpMethod": "GET", "requestContext": {"elb": {}}},
+        _rest(path),
+    ):
+        if "%2F" not in path or ".lambda-url." in str(event) or "rawPath" not in event:
+            assert sent_path(event, "/memory") == below
+            assert sent_path(event) == path
+
+
 def _post(api: Api, body: object, **more: Any) -> tuple[int, dict[str, Any]]:
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     try:
         event = _rest("/invoking") | {"httpMethod": "POST", "body": body, **more}
-        answer = Mangum(gateway(api.app), lifespan="off")(with_bytes(event), None)  # type: ignore[arg-type]  # unused
+        mangum = Mangum(gateway(api.app), lifespan="off", custom_handlers=SOURCES)
+        answer = mangum(event, None)  # type: ignore[arg-type]  # unused
     finally:
         asyncio.set_event_loop(None)
         loop.close()

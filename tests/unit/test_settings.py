@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from annotated_types import Ge, Le
+from fastapi.routing import APIRoute
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.local.deploy import PARAMETERS
@@ -22,6 +23,7 @@ from shared.settings import (
     load,
     validate_environment,
 )
+from tests.support.api import Api
 
 SECRET = "hunter2-hunter2"
 PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__", "SEARCH__")
@@ -133,6 +135,14 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         (AgentSettings, "AGENT__CORS_ORIGINS", "https://*.example.com"),
         (AgentSettings, "AGENT__CORS_ORIGINS", "https://"),
         (AgentSettings, "AGENT__CORS_ORIGINS", "https://a.example https://b.example"),
+        (AgentSettings, "AGENT__BASE_PATH", "memory"),
+        (AgentSettings, "AGENT__BASE_PATH", "/memory//v1"),
+        (AgentSettings, "AGENT__BASE_PATH", "/memory/../v1"),
+        (AgentSettings, "AGENT__BASE_PATH", "/mem%6Fry"),
+        (AgentSettings, "AGENT__BASE_PATH", "/memory "),
+        (AgentSettings, "AGENT__BASE_PATH", "https://api.example.com/memory"),
+        (AgentSettings, "AGENT__BASE_PATH", "/threads"),
+        (AgentSettings, "AGENT__BASE_PATH", "/users/v1/"),
         (SearchSettings, "SEARCH__EMBEDDINGS", "local"),
         (AuthSettings, "AUTH__MODE", SECRET),
     ],
@@ -149,6 +159,24 @@ def test_a_wrong_value_names_its_variable(
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("value", "base"),
+    [("", None), ("/", None), ("/memory", "/memory"), ("/memory/", "/memory"), ("/v1.2/a_b-c", "/v1.2/a_b-c")],
+)
+def test_a_base_path(value: str, base: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With or without a slash at its end."""
+    monkeypatch.setenv("AGENT__BASE_PATH", value)
+    assert load(AgentSettings).base_path == base
+
+
+def test_no_route_begins_like_a_base_path(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever routes there are."""
+    for first in {route.path.split("/")[1] for route in api.app.routes if isinstance(route, APIRoute)} - {""}:
+        monkeypatch.setenv("AGENT__BASE_PATH", f"/{first}")
+        with pytest.raises(SettingsError, match="which is a route of the API"):
+            load(AgentSettings)
 
 
 def test_a_missing_value_names_its_variable() -> None:

@@ -1,0 +1,167 @@
+"""Requests in the events of a REST API, an HTTP API, a function URL and a load balancer, as Mangum hands them on.
+
+Mangum itself fails on what a caller may send, such as a Host header of an IPv6 address, and decodes paths once more.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlencode
+
+from mangum.handlers import ALB, APIGateway, HTTPGateway
+from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, LambdaHandler, Scope
+
+_NO_TEXT: Final = b"\xff"  # never part of UTF-8
+
+
+def is_request(event: Mapping[str, Any]) -> bool:
+    """Return whether an event is one of HTTP, rather than a direct invocation."""
+    return isinstance(event.get("requestContext"), dict) and isinstance(_method(event), str)
+
+
+class _Event:
+    """The request of an event; how the answer looks is left to Mangum's class for the source."""
+
+    def __init__(self, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> None:
+        self.event, self.context, self.config = event, context, config
+
+    @property
+    def body(self) -> bytes:
+        """The body; one that cannot be bytes becomes one that is no text."""
+        body = self.event.get("body") or ""
+        if not isinstance(body, str):
+            return _NO_TEXT
+        try:
+            return base64.b64decode(body, validate=True) if self.event.get("isBase64Encoded") else body.encode()
+        except (binascii.Error, ValueError):
+            return _NO_TEXT
+
+    @property
+    def scope(self) -> Scope:
+        """The request as ASGI describes it, but with a path that is still percent-encoded."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "http_version": "1.1",
+            "method": _method(self.event),
+            "scheme": "https",
+            "path": sent_path(self.event, self.config["api_gateway_base_path"].rstrip("/")),
+            "raw_path": _bytes(_whole_path(self.event)),
+            "query_string": _bytes(_query(self.event)),
+            "root_path": "",
+            "headers": [[name, value] for name, value in _headers(self.event)],
+            "server": None,
+            "client": None,
+            "aws.event": self.event,
+            "aws.context": self.context,
+        }
+
+
+class _BalancerEvent(_Event, ALB):
+    pass
+
+
+class _HttpEvent(_Event, HTTPGateway):
+    pass
+
+
+class _RestEvent(_Event, APIGateway):
+    @classmethod
+    def infer(cls, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> bool:  # noqa: ARG003 - Mangum's
+        return True
+
+
+# The first whose `infer` is true reads the event.
+SOURCES: Final[list[type[LambdaHandler]]] = [_BalancerEvent, _HttpEvent, _RestEvent]
+
+
+def sent_path(event: Mapping[str, Any], base_path: str = "") -> str:
+    """Return the path percent-encoded, so that `a%2Fb` stays one segment, without a stage and a domain's base path.
+
+    Args:
+        event: Of any of the sources.
+        base_path: What the path may begin with where the event does not tell it, such as `/memory`.
+    """
+    path = _below_stage(event)
+    return (path.removeprefix(base_path) or "/") if base_path and f"{path}/".startswith(f"{base_path}/") else path
+
+
+def _below_stage(event: Mapping[str, Any]) -> str:
+    context = event["requestContext"]
+    domain = str(context.get("domainName") or "")
+    if not _is_of_http_api(event):
+        path = str(event.get("path") or "/")
+        if event.get("resource") == "/" and context.get("path") == path:
+            return "/"  # A domain's base path alone.
+        return _below_template(path, str(event.get("resource") or ""), event)
+    path = str(event.get("rawPath") or event.get("path") or "/")
+    if domain and ".lambda-url." not in domain:
+        # An HTTP API decodes; a function URL does not.
+        path = quote(path, errors="surrogatepass")
+    if domain and ".execute-api." not in domain:
+        template = event.get("routeKey") or event.get("resource") or ""
+        return _below_template(path, str(template).rpartition(" ")[2], event)
+    stage = "/" + quote(str(context.get("stage") or "$default"), safe="$")
+    return (path.removeprefix(stage) or "/") if f"{path}/".startswith(f"{stage}/") else path
+
+
+def _is_of_http_api(event: Mapping[str, Any]) -> bool:
+    return "rawPath" in event or "version" in event
+
+
+def _below_template(path: str, template: str, event: Mapping[str, Any]) -> str:
+    """Return the end of a path that its route's template stands for, e.g. `/threads` of `/memory/threads`."""
+    values = event.get("pathParameters") or {}
+    if not values or not template:
+        return path
+    below = re.sub(r"\{(\w+)\+?\}", lambda found: str(values.get(found[1], found[0])).strip("/"), template)
+    ends = [path[found.start() :] for found in re.finditer("/", path)]
+    # Sources differ in whether they decode the parameters.
+    return next((end for end in ends if below.rstrip("/") in {end.rstrip("/"), unquote(end).rstrip("/")}), path)
+
+
+def _whole_path(event: Mapping[str, Any]) -> str:
+    """Return the path of the address, with its stage and base path."""
+    context = event["requestContext"]
+    of_http = context.get("http")
+    found = context.get("path") or (of_http.get("path") if isinstance(of_http, dict) else "") or event.get("path")
+    return str(found or "/")
+
+
+def _method(event: Mapping[str, Any]) -> Any:
+    of_http = event["requestContext"].get("http")
+    return event.get("httpMethod") or (of_http.get("method") if isinstance(of_http, dict) else None)
+
+
+def _headers(event: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    many, single = event.get("multiValueHeaders") or {}, event.get("headers") or {}
+    found = {str(name).lower(): [value] for name, value in single.items()}
+    found |= {str(name).lower(): values if isinstance(values, list) else [values] for name, values in many.items()}
+    for name, values in found.items():
+        for value in values:
+            if value is not None:
+                yield _bytes(name), _bytes(str(value))
+
+
+def _bytes(text: str) -> bytes:
+    # A lone surrogate becomes what no check takes for text, rather than another character.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _query(event: Mapping[str, Any]) -> str:
+    if "rawQueryString" in event:
+        return str(event["rawQueryString"] or "")
+    values = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    pairs = [
+        (name, "" if value is None else str(value))
+        for name, given in values.items()
+        for value in (given if isinstance(given, list) else [given])
+    ]
+    if "elb" in event["requestContext"]:
+        # A load balancer decodes nothing.
+        return "&".join(f"{name}={value}" for name, value in pairs)
+    return urlencode(pairs, errors="surrogatepass")

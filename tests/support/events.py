@@ -1,0 +1,96 @@
+"""Events of one request as a REST API, an HTTP API, a function URL and a load balancer write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+Source = Callable[..., dict[str, Any]]
+
+
+def rest(
+    method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
+) -> dict[str, Any]:
+    """A REST API: the path as it was sent, the query decoded."""
+    values = parse_qs(query, keep_blank_values=True)
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": None if headers is None else {name: [value] for name, value in headers.items()},
+        "queryStringParameters": {name: found[-1] for name, found in values.items()} or None,
+        "multiValueQueryStringParameters": values or None,
+        "pathParameters": {"proxy": unquote(path[1:])},
+        "requestContext": {
+            "stage": "prod",
+            "path": f"/prod{path}",
+            "httpMethod": method,
+            "requestId": "r",
+            "identity": {"sourceIp": "127.0.0.1"},
+            "domainName": "abc.execute-api.eu-west-1.amazonaws.com",
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def http_api(
+    method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
+) -> dict[str, Any]:
+    """An HTTP API (2.0): the path decoded and behind its stage, the query as it was sent."""
+    return _second(method, f"/prod{unquote(path)}", "abc.execute-api.eu-west-1.amazonaws.com", headers, query, body)
+
+
+def function_url(
+    method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
+) -> dict[str, Any]:
+    """A function URL: all as it was sent."""
+    return _second(method, path, "abc.lambda-url.eu-west-1.on.aws", headers, query, body)
+
+
+def _second(
+    method: str, path: str, domain: str, headers: dict[str, Any] | None, query: str, body: Any
+) -> dict[str, Any]:
+    stage = "$default" if "lambda-url" in domain else "prod"
+    http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {"stage": stage, "domainName": domain, "requestId": "r", "http": http},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def balancer(
+    method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
+) -> dict[str, Any]:
+    """A load balancer with values in lists: nothing is decoded."""
+    pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
+    return {
+        "requestContext": {"elb": {"targetGroupArn": "arn"}},
+        "httpMethod": method,
+        "path": path,
+        "multiValueQueryStringParameters": {name: [v for n, v in pairs if n == name] for name, _ in pairs},
+        "multiValueHeaders": {name: [value] for name, value in (headers or {}).items()},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def plain_balancer(
+    method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
+) -> dict[str, Any]:
+    """A load balancer with single values, of which it hands on the last."""
+    event = balancer(method, path, headers=None, query=query, body=body)
+    values = event.pop("multiValueQueryStringParameters")
+    del event["multiValueHeaders"]
+    return event | {"headers": headers, "queryStringParameters": {name: found[-1] for name, found in values.items()}}
+
+
+SOURCES: list[Source] = [rest, http_api, function_url, balancer, plain_balancer]

@@ -1,0 +1,192 @@
+"""What callers may send, in the events of each source: an answer, never a failure of the function."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any, cast
+from urllib.parse import quote, unquote
+
+import pytest
+from fastapi import FastAPI, Request
+from hypothesis import given
+from hypothesis import strategies as st
+from mangum import Mangum
+
+from functions.agent.events import SOURCES, is_request
+from functions.agent.gateway import gateway
+from functions.agent.json_body import JsonRoute
+from tests.support import events
+from tests.support.api import Api
+
+_HOSTS = ["[::1]:3000", "[::1]", "a:b", "a:80:80", ":", "", "a:99999999999999999999", "\ud800", "é.example", "a, b"]
+_HOSTILE: list[dict[str, Any]] = [
+    *[{"Host": host} for host in _HOSTS],
+    *[{"X-Forwarded-Port": port} for port in ("http", "", "-1", "443, 80", "\N{ARABIC-INDIC DIGIT FOUR}")],
+    *[{"X-Forwarded-Proto": scheme} for scheme in ("", "javascript", "http, https", "\ud800")],
+    {"X-Forwarded-For": "\x00"},
+    {"Content-Length": "-1"},
+    {"Content-Length": "many"},
+    {"Transfer-Encoding": "chunked"},
+    {"Content-Type": ""},
+    {"Content-Type": ";;=;\x00"},
+    {"Content-Type": "\ud800"},
+    {"Content-Type": "multipart/form-data"},
+    {"Accept": "\ud800", "Accept-Encoding": "*;q=x"},
+    {"Origin": "null"},
+    {"Origin": "http://[::1"},
+    {"Cookie": "=;=;\x00"},
+    {"Authorization": "\ud800"},
+    {"": "", " ": " ", "\u00fc": "\u00fc", "\ud800": "x"},
+    {"X-None": None, "X-Number": 1, "X-List": ["a"], "X-Object": {}},
+]
+
+
+def _ask(app: Any, event: dict[str, Any], base_path: str = "/") -> dict[str, Any]:
+    asyncio.set_event_loop(loop := asyncio.new_event_loop())
+    try:
+        mangum = Mangum(gateway(app), lifespan="off", api_gateway_base_path=base_path, custom_handlers=SOURCES)
+        assert is_request(event)
+        return mangum(event, cast(Any, None))  # the context is not used
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _told(answer: dict[str, Any]) -> Any:
+    text = base64.b64decode(answer["body"]).decode() if answer["isBase64Encoded"] else answer["body"]
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("source", events.SOURCES)
+@pytest.mark.parametrize("headers", [*_HOSTILE, {}, None], ids=repr)
+def test_headers_that_anybody_may_send(api: Api, source: events.Source, headers: dict[str, Any] | None) -> None:
+    """None of them decides how the event is read."""
+    answer = _ask(api.app, source("GET", "/users/ana/preferences", headers=headers))
+    assert (answer["statusCode"], _told(answer)) == (200, {})
+    answer = _ask(api.app, source("POST", "/invoking", headers=headers, body='{"thread_id": "t"}'))
+    assert (answer["statusCode"], _told(answer)["context"]) == (200, "")
+
+
+@pytest.mark.parametrize("source", events.SOURCES)
+def test_an_answer_has_the_headers_of_its_source(api: Api, source: events.Source) -> None:
+    """A load balancer with values in lists takes no others."""
+    event = source("GET", "/nothing")
+    answer = _ask(api.app, event)
+    has_lists = "elb" in event["requestContext"] and "multiValueHeaders" in event
+    names = answer["multiValueHeaders" if has_lists else "headers"]
+    kind = names["content-type"]
+    assert (answer["statusCode"], kind[0] if has_lists else kind) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("source", events.SOURCES)
+@pytest.mark.parametrize("missing", ["headers", "path", "body", "isBase64Encoded", "queryStringParameters", "resource"])
+def test_parts_that_an_event_lacks(api: Api, source: events.Source, missing: str) -> None:
+    """A part that is left out or null is a part without content."""
+    event = source("GET", "/", headers={"Host": "api"})
+    without = {name: value for name, value in event.items() if name != missing}
+    for each in (without, {**event, missing: None}):
+        assert _ask(api.app, each)["statusCode"] in {200, 307}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"requestContext": None},
+        {"requestContext": "x"},
+        {"requestContext": {}},
+        {"requestContext": {"http": None}},
+        {"requestContext": {"http": {"method": None}}},
+        {"requestContext": {"connectionId": "c", "routeKey": "$connect"}},
+    ],
+)
+def test_what_is_no_request(event: dict[str, Any]) -> None:
+    """It is taken for a direct invocation, which says what it lacks."""
+    assert not is_request(event)
+
+
+@pytest.mark.parametrize("source", events.SOURCES)
+@pytest.mark.parametrize(
+    ("body", "more", "status"),
+    [
+        ("%%%", {"isBase64Encoded": True}, 400),
+        ("e30", {"isBase64Encoded": True}, 400),
+        ("\u00fc", {"isBase64Encoded": True}, 400),
+        ({"thread_id": "t"}, {}, 400),
+        (["x"], {"isBase64Encoded": True}, 400),
+        (7, {}, 400),
+        ("\ud800", {}, 400),
+        (base64.b64encode(b"\x1f\x8b\x08\x00").decode(), {"isBase64Encoded": True}, 400),
+        (base64.b64encode(b"\xef\xbb\xbf{}").decode(), {"isBase64Encoded": True}, 200),
+        ("\ufeff{}", {}, 200),
+        ("{}", {"headers": {"Content-Type": "application/json; charset=utf-16"}}, 415),
+        ("{}", {"headers": {"content-type": 'text/plain; charset="UTF-8"'}}, 200),
+        ("{}", {"headers": {"content-encoding": "gzip"}}, 415),
+        ("{}", {"headers": {"content-encoding": " Identity "}}, 200),
+    ],
+)
+def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any], status: int) -> None:
+    """Base64 or not, with what a client says of it."""
+    event = source("POST", "/invoking", headers=more.get("headers"), body=body)
+    event |= {name: value for name, value in more.items() if name != "headers"}
+    assert _ask(api.app, event)["statusCode"] == status
+
+
+@pytest.mark.parametrize("source", events.SOURCES)
+@pytest.mark.parametrize("query", ["user_id=%FF", "user_id=%ED%A0%80", "%FF=1"])
+def test_a_query_that_is_no_text(api: Api, source: events.Source, query: str) -> None:
+    """It is refused where it arrives; replaced characters would name another user."""
+    event = source("GET", "/threads", query=query)
+    if "rawQueryString" in event or "elb" in event["requestContext"]:
+        assert _ask(api.app, event)["statusCode"] == 400
+
+
+def _echo() -> FastAPI:
+    app = FastAPI()
+    app.router.route_class = JsonRoute
+
+    @app.get("/threads/{thread_id:path}")
+    async def read(thread_id: str, request: Request) -> dict[str, Any]:
+        return {"id": unquote(thread_id, errors="surrogateescape"), "query": request.query_params.multi_items()}
+
+    return app
+
+
+_IDS = [
+    "a/b",
+    "a%2Fb",
+    "%",
+    "%25",
+    "a+b",
+    "a b",
+    "\u2713",
+    "a//b",
+    "./x",
+    "x/..",
+    "..;",
+    "%2e",
+    "?",
+    "#",
+    "x.",
+    "a\\b",
+    "&=",
+    " ",
+]
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize("source", events.SOURCES)
+@pytest.mark.parametrize("base", ["", "/memory"])
+@pytest.mark.parametrize("name", _IDS)
+def test_an_id_is_the_same_by_every_source(source: events.Source, name: str, base: str) -> None:
+    """As a client encodes it, whatever the source has decoded by then."""
+    event = source("GET", f"{base}/threads/{quote(name, safe='')}", query=f"q={quote(name, safe='')}&r=2")
+    assert _told(_ask(_echo(), event, "/memory")) == {"id": name, "query": [["q", name], ["r", "2"]]}
+
+
+@given(st.sampled_from(events.SOURCES), _TEXT, _TEXT)
+def test_any_id_is_the_same_by_every_source(source: events.Source, name: str, value: str) -> None:
+    """Any text, in the path and in the query."""
+    event = source("GET", f"/threads/{quote(name, safe='')}", query=f"q={quote(value, safe='')}")
+    assert _told(_ask(_echo(), event)) == {"id": name, "query": [["q", value]]}
