@@ -87,7 +87,7 @@ def read_status(deployment: Deployment) -> SchemaStatus:
 
 
 def _url(deployment: Deployment) -> str:
-    """Return where the database is, with a token for a password where IAM is asked (`DATABASE__AUTH`)."""
+    """Return where the database is, with the password of a token or a secret where `DATABASE__AUTH` says so."""
     from sqlalchemy import make_url
 
     from shared.stores.postgres_connection import signed_in
@@ -96,7 +96,9 @@ def _url(deployment: Deployment) -> str:
     signed = signed_in(settings)
     if not signed:
         return settings.url
-    url = make_url(settings.url).set(drivername="postgresql+psycopg", password=signed.pop("password"))
+    url = make_url(settings.url)
+    user, password = signed.pop("user", url.username), signed.pop("password")
+    url = url.set(drivername="postgresql+psycopg", username=user, password=password)
     return url.update_query_dict(signed).render_as_string(hide_password=False)
 
 

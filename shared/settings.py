@@ -27,7 +27,7 @@ def _empty_is_none(value: Any) -> Any:
 
 
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
-Auth = Literal["password", "iam"]
+Auth = Literal["password", "iam", "secret"]
 # As a browser sends it: no path, and a host in ASCII letters, which for other scripts is its punycode.
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 # Letters that no client and no event source encodes, so that it is the same text in every event.
@@ -41,6 +41,13 @@ AudienceClaim = Literal["aud", "client_id", "azp"]
 OPERATOR_SCOPE: Final = "memory:operator"
 
 
+def _with_its_secret(auth: Auth, others: ValidationInfo, variable: str) -> Auth:
+    if auth == "secret" and not others.data.get("secret_arn"):
+        message = f"secret needs {variable}"
+        raise ValueError(message)
+    return auth
+
+
 def _listed(text: str) -> tuple[str, ...]:
     """Return what commas separate, without the blanks around it."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -50,6 +57,7 @@ class RedisSettings(BaseSettings):
     """`REDIS__*`: where L1 is, how to sign in, and how long a request may wait for it.
 
     With `auth` iam the password is a token that is signed, for each new connection, for `username` and `cache_name`.
+    With `auth` secret it is read, for each new connection, from AWS Secrets Manager.
     """
 
     model_config = _config("REDIS__")
@@ -62,6 +70,7 @@ class RedisSettings(BaseSettings):
     tls: bool = False
     timeout_ms: int = Field(default=250, ge=10, le=10_000)
     cache_name: OptionalText = None
+    secret_arn: OptionalText = None
     auth: Auth = "password"
 
     @field_validator("auth")
@@ -70,13 +79,14 @@ class RedisSettings(BaseSettings):
         if value == "iam" and not all(others.data.get(name) for name in ("username", "cache_name", "tls")):
             message = "iam needs REDIS__USERNAME, REDIS__CACHE_NAME and REDIS__TLS"
             raise ValueError(message)
-        return value
+        return _with_its_secret(value, others, "REDIS__SECRET_ARN")
 
 
 class DatabaseSettings(BaseSettings):
     """`DATABASE__*`: where L2 is, how to sign in, and how long a request may wait for it.
 
     With `auth` iam the password is a token that is signed, for each new connection, for the URL's host, port and user.
+    With `auth` secret it is read, for each new connection, from AWS Secrets Manager.
 
     `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s. The
     drain has `drain_timeout_ms` instead, because its statements hold up to a thousand exchanges.
@@ -87,6 +97,7 @@ class DatabaseSettings(BaseSettings):
     url: str = "postgresql://memory:memory@localhost:5432/memory"
     timeout_ms: int = Field(default=2_000, ge=100, le=60_000)
     drain_timeout_ms: int = Field(default=4_000, ge=100, le=10_000)
+    secret_arn: OptionalText = None
     auth: Auth = "password"
 
     @field_validator("url")
@@ -104,7 +115,7 @@ class DatabaseSettings(BaseSettings):
         if value == "iam" and not (address.hostname and address.username):
             message = "iam needs a host and a user in DATABASE__URL"
             raise ValueError(message)
-        return value
+        return _with_its_secret(value, others, "DATABASE__SECRET_ARN")
 
 
 class MemorySettings(BaseSettings):

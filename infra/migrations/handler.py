@@ -1,13 +1,14 @@
 """The migration function: brings PostgreSQL to this release's schema before the release's code takes traffic.
 
 CloudFormation invokes it as a custom resource that the other functions wait for. It signs in as the database's owner,
-by IAM. Whoever invokes it directly, with any other event, has the database migrated too.
+by IAM or as its settings say. Whoever invokes it directly, with any other event, has the database migrated too.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 import urllib.request
 from typing import Any, Final
@@ -18,7 +19,7 @@ from sqlalchemy import Engine, create_engine, make_url, pool
 from sqlalchemy.exc import OperationalError
 
 from infra.migrations import config, sqlalchemy_url, upgrade
-from infra.migrations.access import admit
+from infra.migrations.access import FUNCTION_USER, admit, make_user
 from shared.settings import DatabaseSettings, load
 from shared.stores.postgres_connection import signed_in
 
@@ -29,6 +30,9 @@ _PAUSE_SECONDS: Final = 3
 # For giving the reason of a failure: CloudFormation waits for an answer until its own time is up.
 _ANSWER_SECONDS: Final = 30
 _MOST_REASON: Final = 1000
+# Whom the functions sign in as ('' for the owner), and whether to make that user: not in a database of somebody's own.
+_USER: Final = "MIGRATION__FUNCTION_USER"
+_MAKES_USER: Final = "MIGRATION__MAKES_USER"
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
@@ -48,6 +52,7 @@ def migrate(wanted: str | None, deadline: float) -> str:
         deadline: When it has to end, by the monotonic clock.
 
     Raises:
+        NoSuchUserError: The functions' user is to be there, and is not.
         MigrationTimeoutError: It did not end in time, or did not get its locks.
         WrongReleaseError: `wanted` is not the newest revision that this code knows.
         sqlalchemy.exc.SQLAlchemyError: The database does not answer or refuses.
@@ -62,7 +67,10 @@ def migrate(wanted: str | None, deadline: float) -> str:
         return found
     upgrade(_url(), deadline - time.monotonic())
     with _engine().begin() as connection:
-        admit(connection)
+        if os.environ.get(_MAKES_USER, "true") == "true":
+            make_user(connection)
+        if user := os.environ.get(_USER, FUNCTION_USER):
+            admit(connection, user)
     logger.info("migrated from schema %s to %s", found, newest)
     return newest
 
@@ -91,7 +99,7 @@ def _url() -> str:
     url = make_url(sqlalchemy_url(settings.url))
     credentials = signed_in(settings)
     if "password" in credentials:
-        url = url.set(password=credentials["password"])
+        url = url.set(username=credentials.get("user", url.username), password=credentials["password"])
     if "sslrootcert" in credentials:
         url = url.update_query_dict({"sslrootcert": credentials["sslrootcert"]})
     return url.render_as_string(hide_password=False)

@@ -15,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.settings import DatabaseSettings
+from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.postgres_session import Limits, Meaning, describe, is_about_a_row, meaning_of, prepare
@@ -32,17 +33,27 @@ def sql(name: str) -> bytes:
 
 
 def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return what takes a password's place where IAM is asked instead; good for one connection attempt.
+    """Return who signs in and with what, where the URL does not say it: `password`, `user`, `sslrootcert`.
+
+    It is good for one connection attempt.
 
     Raises:
-        StoreUnavailable: There is nothing to sign with.
+        StoreUnavailable: There is nothing to sign with, or the secret cannot be read.
     """
     if settings.auth == "password":
         return {}
     given = conninfo_to_dict(settings.url)
-    host, port, user = str(given["host"]), int(given.get("port") or _PORT), str(given["user"])
     # Without a list of its own, libpq looks for one in a home directory that a function does not have.
-    roots = {"sslrootcert": public_certificates()} if given.get("sslmode") == "verify-full" else {}
+    needs_roots = given.get("sslmode") == "verify-full" and "sslrootcert" not in given
+    roots = {"sslrootcert": public_certificates()} if needs_roots else {}
+    if settings.auth == "secret":
+        try:
+            secret = read_secret(settings.secret_arn or "")
+        except SecretUnavailableError as error:
+            # Whoever waits for it in vain is not to wait again at each request.
+            raise _Away("postgres", str(error)) from None
+        return roots | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
+    host, port, user = str(given["host"]), int(given.get("port") or _PORT), str(given["user"])
     return roots | {"password": database_token(host, port, user)}
 
 

@@ -15,6 +15,7 @@ from redis.retry import Retry
 
 from shared.errors import StoreUnavailable
 from shared.settings import RedisSettings
+from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import cache_token
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_names import PROBE
@@ -45,6 +46,30 @@ class _Tokens(CredentialProvider):
         return self._user, cache_token(self._cache_name, self._user)
 
 
+class _SecretPassword(CredentialProvider):
+    """The secret's password for each new connection."""
+
+    def __init__(self, arn: str, user: str | None) -> None:
+        self._arn, self._user = arn, user
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        try:
+            secret = read_secret(self._arn)
+        except SecretUnavailableError as error:
+            # Whoever waits for it in vain is not to wait again at each request.
+            raise redis.ConnectionError(str(error)) from None
+        user = secret.user or self._user
+        return (user, secret.password) if user else (secret.password,)
+
+
+def _credentials(settings: RedisSettings) -> CredentialProvider | None:
+    if settings.auth == "iam":
+        return _Tokens(settings.cache_name or "", settings.username or "")
+    if settings.auth == "secret":
+        return _SecretPassword(settings.secret_arn or "", settings.username)
+    return None
+
+
 class RedisConnection:
     """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes.
 
@@ -58,7 +83,7 @@ class RedisConnection:
         self._settings = settings
         self.identity: str | None = None
         self.connects = 0
-        self._tokens = _Tokens(settings.cache_name or "", settings.username or "") if settings.auth == "iam" else None
+        self._credentials = _credentials(settings)
         # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
         self.breaker = CircuitBreaker("redis", self._probe)
@@ -68,9 +93,9 @@ class RedisConnection:
         return redis.Redis(
             host=self._settings.host,
             port=self._settings.port,
-            username=None if self._tokens else self._settings.username,
-            password=None if self._tokens else self._settings.password,
-            credential_provider=self._tokens,
+            username=None if self._credentials else self._settings.username,
+            password=None if self._credentials else self._settings.password,
+            credential_provider=self._credentials,
             db=self._settings.db,
             ssl=self._settings.tls,
             socket_timeout=seconds,

@@ -19,11 +19,11 @@ _BATCHES: Final = {
 }
 # Not called but signed: a token says that its role may do this.
 _SIGNED: Final = {"database_token": "rds-db:connect", "cache_token": "elasticache:Connect"}
-# Clients that are handed to somebody else, and what that one asks: pydantic-ai runs agents by Converse, not streaming.
 _OPERATORS: Final = {"queue_admin.py", "queue_age.py", "queue_emulator.py", "queue_messages.py", "queue_move.py"}
 """The command line's modules, of which the agent function counts a queue's messages with one; a test records that."""
 
-_HANDED_ON: Final = {"bedrock-runtime": "bedrock:InvokeModel"}
+# Clients of other services, and what they are asked: pydantic-ai runs agents by Converse, not streaming.
+_HANDED_ON: Final = {"bedrock-runtime": "bedrock:InvokeModel", "secretsmanager": "secretsmanager:GetSecretValue"}
 
 
 def modules(entry: str) -> list[Path]:

@@ -20,6 +20,7 @@ import psycopg
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from psycopg import sql
 
 from infra.local.emulator_server import EmulatorServer
 from infra.local.environment import ACCESS_KEY, REGION
@@ -64,6 +65,7 @@ class Emulator:
     endpoint_url: str
     database_url: str
     template_url: str
+    port: int = 0
 
     def client(self, service: str) -> Any:
         """Return a client."""
@@ -85,7 +87,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
             changes = {":5432/memory": f":{postgres.port}/memory", "sslmode=require": "sslmode=disable"}
             changes["sslmode=${SslMode}"] = "sslmode=disable"
             url = Package(made.client("s3"), server.url, changes).upload()
-            yield Emulator(made.endpoint_url, made.database_url, url)
+            yield Emulator(made.endpoint_url, made.database_url, url, postgres.port)
 
 
 def _make_it_aurora(postgres: PostgresServer) -> None:
@@ -97,6 +99,10 @@ def _make_it_aurora(postgres: PostgresServer) -> None:
         rules = Path(str(row[0]))
         rules.write_text("host memory memory_owner,memory 127.0.0.1/32 trust\n" + rules.read_text())
         operator.execute("select pg_reload_conf()")
+        # One that is there already, with its owner and the functions' user, who have passwords.
+        for name in ("yours", "app"):
+            operator.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(name), f"{name}-secret"))
+        operator.execute("create database yours owner yours")
 
 
 def _create(emulator: Emulator, name: str, parameters: dict[str, str]) -> dict[str, Any]:
@@ -195,12 +201,16 @@ def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, s
 def test_the_functions_sign_in(emulator: Emulator, outputs: dict[str, str]) -> None:
     """The function behind the alias reaches PostgreSQL as `memory`, and says of Valkey that it is not there."""
     functions = emulator.client("lambda")
+    health = _ask_health(functions, outputs)
+    assert health == {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"}
+
+
+def _ask_health(functions: Any, outputs: dict[str, str]) -> Any:
     functions.get_waiter("published_version_active").wait(
         FunctionName=outputs["AgentFunctionName"], Qualifier="live", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
     answer = json.loads(functions.invoke(FunctionName=outputs["AgentAliasArn"], Payload=_health())["Payload"].read())
-    health = json.loads(answer["body"])
-    assert health == {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"}
+    return json.loads(answer["body"])
 
 
 def _health() -> bytes:
@@ -237,6 +247,44 @@ def test_alarms_have_somebody_to_tell(emulator: Emulator, outputs: dict[str, str
     assert {action for alarm in alarms for action in alarm["AlarmActions"]} == {outputs["AlarmTopicArn"]}
     topic = emulator.client("sns").list_subscriptions_by_topic(TopicArn=outputs["AlarmTopicArn"])
     assert [one["Endpoint"] for one in topic["Subscriptions"]] == ["operator@example.com"]
+
+
+def _secret(emulator: Emulator, user: str) -> str:
+    text = json.dumps({"username": user, "password": f"{user}-secret"})
+    return str(emulator.client("secretsmanager").create_secret(Name=user, SecretString=text)["ARN"])
+
+
+def test_stores_of_your_own(emulator: Emulator) -> None:
+    """A deployment migrates them and lets the functions in; passwords are in Secrets Manager only."""
+    url = f"127.0.0.1:{emulator.port}/yours"
+    made = _create(
+        emulator,
+        "yours",
+        {
+            **{name: value for name, value in PARAMETERS.items() if name.startswith(("Stage", "Auth"))},
+            "DataStores": "existing",
+            "DatabaseUrl": f"postgresql://{url}",
+            "DatabaseSecretArn": _secret(emulator, "app"),
+            "MigrationDatabaseUrl": f"postgresql://{url}",
+            "MigrationSecretArn": _secret(emulator, "yours"),
+            "DatabaseFunctionUser": "app",
+            "RedisHost": "127.0.0.1",
+            "RedisPort": "1",
+        },
+    )
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    with psycopg.connect(f"postgresql://yours:yours-secret@{url}") as connection:
+        row = connection.execute("select version_num from alembic_version").fetchone()
+        mine = connection.execute("select has_table_privilege('app', 'messages', 'insert')").fetchone()
+        others = connection.execute("select has_table_privilege('app', 'alembic_version', 'select')").fetchone()
+    assert row is not None
+    assert (mine, others) == ((True,), (False,))
+    for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"], outputs["MigrateFunctionName"]):
+        environment = _environment(emulator, name)
+        assert environment["DATABASE__AUTH"] == "secret"
+        assert "-secret" not in environment["DATABASE__URL"]
+    assert _environment(emulator, outputs["SyncFunctionName"])["SCHEMA_REVISION"] == row[0]
+    assert _ask_health(emulator.client("lambda"), outputs)["postgres"] == "ok"
 
 
 def test_a_stage_without_tokens_is_refused(emulator: Emulator) -> None:

@@ -18,6 +18,7 @@ _QUEUE: Final = "ExchangeQueue.Arn"
 _DLQ: Final = "ExchangeDeadLetterQueue.Arn"
 _DATABASE: Final = {"DatabaseStack.Outputs.FunctionUserArn"}
 _CACHE: Final = {"CacheStack.Outputs.CacheArn", "CacheStack.Outputs.UserArn"}
+_SECRETS: Final = {"DatabaseSecretArn", "RedisSecretArn"}
 _BEDROCK: Final = {
     "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/${BedrockModelId}",
     "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/${BedrockModelId}",
@@ -33,6 +34,7 @@ _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
             "bedrock:InvokeModel": _BEDROCK,
             "rds-db:connect": _DATABASE,
             "elasticache:Connect": _CACHE,
+            "secretsmanager:GetSecretValue": _SECRETS,
         },
         _LOGS | _NETWORK,
     ),
@@ -42,10 +44,14 @@ _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
             "sqs:ChangeMessageVisibility": {_QUEUE},
             "rds-db:connect": _DATABASE,
             "elasticache:Connect": _CACHE,
+            "secretsmanager:GetSecretValue": _SECRETS,
         },
         _LOGS | _NETWORK | _POLLING,
     ),
-    "MigrateFunction": ({"rds-db:connect": {"OwnerUserArn"}}, _LOGS | _NETWORK),
+    "MigrateFunction": (
+        {"rds-db:connect": {"OwnerUserArn"}, "secretsmanager:GetSecretValue": {"SecretArn"}},
+        _LOGS | _NETWORK,
+    ),
 }
 _ENTRIES: Final = {
     "AgentFunction": "functions.agent.handler",

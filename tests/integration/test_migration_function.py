@@ -200,3 +200,36 @@ def test_a_migration_that_does_not_end_in_time(
 def test_by_hand() -> None:
     """Somebody who invokes the function is told the revision."""
     assert handler.handler({}, _CONTEXT) == {"revision": _NEWEST}
+
+
+def test_a_database_of_somebody_else(
+    url: str, cloudformation: CloudFormation, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No user is made; the one that is named has to be there, and is let at the rows."""
+    monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
+    monkeypatch.setenv("MIGRATION__FUNCTION_USER", 'the "app":x')
+    answer = cloudformation.ask("Create")
+    assert answer["Status"] == "FAILED"
+    assert "NoSuchUserError" in answer["Reason"]
+    with admin(postgres) as operator:
+        operator.execute('create role "the ""app"":x" login')
+    try:
+        assert cloudformation.ask("Create")["Status"] == "SUCCESS"
+        assert _asked(url, "select count(*) from messages", 'the "app":x') == 0
+        assert _asked(url, "select pg_has_role('the \"app\":x', 'rds_iam', 'member')") is False
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute('drop owned by "the ""app"":x"')
+            connection.execute('drop role "the ""app"":x"')
+
+
+@pytest.mark.parametrize("user", ["", _OWNER])
+def test_functions_that_sign_in_as_the_owner(
+    url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Nothing is granted, and nothing is taken from the owner."""
+    monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
+    monkeypatch.setenv("MIGRATION__FUNCTION_USER", user)
+    for kind in ("Create", "Update"):
+        assert cloudformation.ask(kind)["Status"] == "SUCCESS"
+    assert _asked(url, "select has_table_privilege(current_user, 'alembic_version', 'insert')") is True

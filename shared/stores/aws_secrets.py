@@ -1,0 +1,58 @@
+"""Users and passwords that AWS Secrets Manager keeps, read for each new connection, so that a rotated one is used."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class SecretUnavailableError(Exception):
+    """Secrets Manager does not answer, or refuses; or the secret is not one to sign in with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What to sign in with.
+
+    Attributes:
+        user: None where the secret names none; the settings do then.
+        password: Its password.
+    """
+
+    user: str | None
+    password: str
+
+
+@cache
+def _client() -> Any:
+    # Made at the first connection, as for tokens. A connection waits for it, so it gives up early.
+    config = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("secretsmanager", config=config)
+
+
+def read_secret(arn: str) -> Secret:
+    """Return a secret: a JSON object with `password` and perhaps `username`, as RDS writes it, or a password alone.
+
+    Raises:
+        SecretUnavailableError: It cannot be read, or holds no password.
+    """
+    try:
+        text = str(_client().get_secret_value(SecretId=arn).get("SecretString", ""))
+    except ClientError as error:
+        raise SecretUnavailableError(f"its secret: {error.response['Error']['Code']}") from None
+    except BotoCoreError as error:
+        raise SecretUnavailableError(f"its secret: {type(error).__name__}") from None
+    try:
+        # Without the cause: a parser's error quotes what it read.
+        fields = json.loads(text) if text.startswith("{") else {"password": text}
+    except ValueError:
+        raise SecretUnavailableError("its secret is no JSON") from None
+    if not fields.get("password"):
+        raise SecretUnavailableError("its secret has no password")
+    return Secret(fields.get("username"), str(fields["password"]))

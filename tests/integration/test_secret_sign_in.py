@@ -1,0 +1,173 @@
+"""Signing in with a secret of AWS Secrets Manager: each new connection reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from psycopg import sql
+
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.errors import SettingsError, StoreUnavailable
+from shared.settings import DatabaseSettings, RedisSettings, load
+from shared.stores import aws_secrets
+from shared.stores.aws_secrets import Secret, SecretUnavailableError, read_secret
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.redis_connection import RedisConnection
+from tests.support.servers import admin
+
+_ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:memory"
+
+
+class SecretsManager:
+    """A service that holds one secret, as text; None for none."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.asked: list[str] = []
+        outer = self
+
+        class Service(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["SecretId"])
+                found: dict[str, Any] = {"__type": "ResourceNotFoundException"}
+                if outer.text is not None:
+                    found = {"SecretString": outer.text}
+                body = json.dumps(found).encode()
+                self.send_response(200 if outer.text is not None else 400)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
+    """Return the service that the process asks."""
+    made = SecretsManager()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": made.url,
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    aws_secrets._client.cache_clear()
+    yield made
+    aws_secrets._client.cache_clear()
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('{"username": "ada", "password": "p", "engine": "postgres"}', Secret("ada", "p")),
+        ('{"password": "p"}', Secret(None, "p")),
+        ("p$%{ü", Secret(None, "p$%{ü")),
+    ],
+)
+def test_what_a_secret_may_be(secrets: SecretsManager, text: str, secret: Secret) -> None:
+    """As RDS writes it, or a password alone."""
+    secrets.text = text
+    assert read_secret(_ARN) == secret
+    assert secrets.asked == [_ARN]
+
+
+@pytest.mark.parametrize("text", [None, "", '{"username": "hunter2"}', '{"hunter2": ', '{"password": null}'])
+def test_what_it_may_not_be(secrets: SecretsManager, text: str | None) -> None:
+    """Refused with a reason that quotes nothing of it."""
+    secrets.text = text
+    with pytest.raises(SecretUnavailableError) as caught:
+        read_secret(_ARN)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_rotated_secret_of_postgres(
+    secrets: SecretsManager, new_database: Callable[..., str], postgres: PostgresServer
+) -> None:
+    """Connections live on; the next one signs in with the new user and password."""
+    address = urlsplit(new_database())
+    connection = PostgresConnection(
+        DatabaseSettings(url=f"postgresql://127.0.0.1:{postgres.port}{address.path}", secret_arn=_ARN, auth="secret")
+    )
+    try:
+        for name in ("rotated_a", "rotated_b"):
+            secrets.text = json.dumps({"username": name, "password": f"{name}'s"})
+            with admin(postgres) as operator:
+                create = sql.SQL("create role {} login password {}").format(sql.Identifier(name), f"{name}'s")
+                operator.execute(create)
+            for _ in range(2):
+                found = connection.run(lambda c: c.execute("select current_user as name").fetchone())
+                assert found == {"name": name}
+            with admin(postgres) as operator:
+                operator.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = %s", [name]
+                )
+    finally:
+        connection.close()
+        with admin(postgres) as operator:
+            operator.execute("drop role if exists rotated_a, rotated_b")
+    assert len(secrets.asked) == 2
+
+
+def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer, redis_client: redis.Redis) -> None:
+    """Each connection has the password of its time; the user is the secret's, or else the settings'."""
+    settings = RedisSettings(
+        host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN, username="functions", password="unused"
+    )
+    connection = RedisConnection(settings)
+    try:
+        for password in ("first", "second"):
+            secrets.text = password
+            redis_client.acl_setuser(
+                "functions", enabled=True, passwords=[f"+{password}"], keys=["*"], categories=["+@all"], reset=True
+            )
+            assert connection.call(lambda pipe: pipe.acl_whoami()) == ["functions"]
+            redis_client.client_kill_filter(_type="normal", skipme=True)
+    finally:
+        connection.close()
+        redis_client.acl_deluser("functions")
+    assert len(secrets.asked) == 2
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgres: PostgresServer) -> None:
+    """The layer is away, and the requests after do not ask again and again."""
+    cache = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN))
+    url = f"postgresql://memory@127.0.0.1:{postgres.port}/memory"
+    archive = PostgresConnection(DatabaseSettings(url=url, auth="secret", secret_arn=_ARN))
+    with pytest.raises(StoreUnavailable):
+        cache.call(lambda pipe: pipe.ping())
+    with pytest.raises(StoreUnavailable, match="its secret: ResourceNotFoundException"):
+        archive.run(lambda c: c.execute("select 1"))
+    assert (cache.breaker.is_open, archive.breaker.is_open) == (True, True)
+    cache.close()
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [(RedisSettings, "REDIS"), (DatabaseSettings, "DATABASE")])
+def test_what_a_secret_needs(
+    kind: type[RedisSettings | DatabaseSettings], prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name, which is asked for at the start."""
+    monkeypatch.setenv(f"{prefix}__AUTH", "secret")
+    with pytest.raises(SettingsError, match=f"{prefix}__AUTH .*{prefix}__SECRET_ARN"):
+        load(kind)
