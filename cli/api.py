@@ -20,6 +20,10 @@ _TRIES: Final = 3
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _MOST_PAUSE_SECONDS: Final = 10.0
 _PAGE: Final = 200
+# What the API says of a path that it does not have; of a thread that is not there it says more.
+_NO_ROUTE: Final = {404: "Not Found", 405: "Method Not Allowed"}
+# Below one of these it would take the rest of a path for an id.
+_LISTS: Final = frozenset({"threads", "users"})
 
 
 class Api:
@@ -32,7 +36,7 @@ class Api:
         transport: For tests.
 
     Raises:
-        SettingsError: The token or the key cannot be one.
+        SettingsError: The URL, the token or the key cannot be one.
     """
 
     def __init__(
@@ -46,6 +50,10 @@ class Api:
             if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
                 raise SettingsError(f"The {name} has to be one word of ASCII characters, without the word Bearer.")
         self._url = url.rstrip("/")
+        if {"?", "#"} & set(url) or self._url.rpartition("/")[2] in _LISTS:
+            raise SettingsError(
+                f"The API's URL {url} cannot work: it has to end with the stage, without a route or query."
+            )
         self._http = httpx.Client(
             timeout=_TIMEOUT,
             headers={"Accept": "application/json"}
@@ -114,13 +122,13 @@ class Api:
             raise SettingsError(f"The API's URL {self._url} cannot work.") from None
         except httpx.HTTPError as error:
             raise StoreUnavailable("api", type(error).__name__) from error
-        if answer.status_code == HTTPStatus.NO_CONTENT:
+        if answer.status_code == HTTPStatus.NO_CONTENT and method == "DELETE":
             return None
         try:
             told = answer.json()
         except ValueError:
             told = None
-        if answer.is_success and told is not None:
+        if answer.is_success and method != "DELETE" and isinstance(told, dict) and _is_of(path, told):
             return told
         raise ApiRefused(answer.status_code if not answer.is_success else 0, self._sentence(answer, told))
 
@@ -128,15 +136,40 @@ class Api:
         fields = told if isinstance(told, dict) else {}
         # API Gateway's own answers have a message instead of a detail.
         detail = fields.get("detail") or fields.get("message")
-        if not detail:
+        has_route = detail != _NO_ROUTE.get(answer.status_code) and not (
+            answer.status_code in _NO_ROUTE and "request_id" not in fields
+        )
+        if answer.is_success or not detail or not has_route:
             kind = answer.headers.get("Content-Type", "of no type")
-            return f"What answers at {self._url} is not this project's API ({answer.status_code}, {kind})."
+            found = f"What answers at {self._url} is not this project's API ({answer.status_code}, {kind})."
+            is_outage = answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            return found if is_outage else f"{found} Check the URL, its stage included."
         sentence = f"The API says {answer.status_code}: {detail}"
         if fields.get("request_id"):
             sentence += f" (request {fields['request_id']})"
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             sentence += " Give a token with --token or HYBRID_MEMORY_TOKEN."
+        if answer.status_code == HTTPStatus.FORBIDDEN and "detail" not in fields:
+            sentence += (
+                ". API Gateway says so without an API key (--api-key), and of a stage or route that is not there."
+            )
         return sentence
+
+
+def _is_of(path: tuple[str, ...], told: dict[str, Any]) -> bool:
+    """Return whether an object is what the API answers at a path."""
+    match path:
+        case ("threads",) | ("threads", _, "messages"):
+            return isinstance(told.get("items"), list) and "next_cursor" in told
+        case ("threads", _):
+            return "thread_id" in told
+        case ("users", _, "preferences"):
+            return all(isinstance(value, str) for value in told.values())
+        case ("openapi.json",):
+            return isinstance(told.get("info"), dict)
+        case ("health",) | ("status",):
+            return "queue" in told
+    return False
 
 
 def _segment(name: str) -> str:

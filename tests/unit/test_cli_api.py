@@ -21,6 +21,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
+_HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+
+
 def _api(handler: Handler, token: str | None = None, api_key: str | None = None) -> Api:
     return Api(URL, token, api_key, httpx.MockTransport(handler))
 
@@ -45,14 +48,14 @@ def _answers(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.
 )
 def test_an_id_is_one_segment(name: str, path: bytes) -> None:
     """Whatever is in an id, it neither leaves its place in the path nor changes."""
-    handle, asked = _answers(httpx.Response(200, json={}))
+    handle, asked = _answers(httpx.Response(200, json={"thread_id": name}))
     _api(handle).get("threads", name)
     assert asked[0].url.raw_path == b"/prod/threads/" + path
 
 
 def test_the_key_of_a_usage_plan_is_sent() -> None:
     """In API Gateway's own header."""
-    handle, asked = _answers(httpx.Response(200, json={}))
+    handle, asked = _answers(httpx.Response(200, json=_HEALTH))
     _api(handle, api_key="k1").get("health")
     assert asked[0].headers["x-api-key"] == "k1"
     with pytest.raises(SettingsError):
@@ -61,7 +64,7 @@ def test_the_key_of_a_usage_plan_is_sent() -> None:
 
 def test_the_token_is_sent() -> None:
     """As a bearer token; without one there is no such header."""
-    handle, asked = _answers(httpx.Response(200, json={}), httpx.Response(200, json={}))
+    handle, asked = _answers(httpx.Response(200, json=_HEALTH), httpx.Response(200, json=_HEALTH))
     _api(handle, "abc.def").get("health")
     _api(handle).get("health")
     assert [request.headers.get("Authorization") for request in asked] == ["Bearer abc.def", None]
@@ -78,8 +81,8 @@ def test_a_token_that_cannot_be_one(token: str) -> None:
 def test_a_question_is_repeated_while_nobody_answers(pauses: list[float]) -> None:
     """Three times in all, with longer and longer pauses."""
     problem = httpx.Response(503, json={"detail": "redis did not answer"})
-    handle, asked = _answers(httpx.ConnectError("refused"), problem, httpx.Response(200, json={"status": "ok"}))
-    assert _api(handle).get("health") == {"status": "ok"}
+    handle, asked = _answers(httpx.ConnectError("refused"), problem, httpx.Response(200, json=_HEALTH))
+    assert _api(handle).get("health") == _HEALTH
     assert (len(asked), pauses) == (3, [0.5, 1.0])
     handle, asked = _answers(*[httpx.ReadTimeout("late")] * 3)
     with pytest.raises(StoreUnavailable) as caught:
@@ -112,13 +115,19 @@ def test_a_change_is_sent_once(answer: httpx.Response | Exception, pauses: list[
         (
             httpx.Response(403, json={"message": "Missing Authentication Token"}),
             False,
-            "The API says 403: Missing Authentication Token",
+            (
+                "The API says 403: Missing Authentication Token. API Gateway says so without an API key (--api-key),"
+                " and of a stage or route that is not there."
+            ),
         ),
         (httpx.Response(429, json={"message": "Too Many Requests"}), True, "The API says 429: Too Many Requests"),
         (
             httpx.Response(200, text="<html>", headers={"Content-Type": "text/html"}),
             False,
-            "What answers at https://api.example/prod is not this project's API (200, text/html).",
+            (
+                "What answers at https://api.example/prod is not this project's API (200, text/html)."
+                " Check the URL, its stage included."
+            ),
         ),
         (
             httpx.Response(502, text="Bad gateway", headers={"Content-Type": "text/plain"}),
@@ -133,6 +142,38 @@ def test_a_refusal(answer: httpx.Response, is_outage: bool, sentence: str) -> No
     with pytest.raises(ApiRefused) as caught:
         _api(handle).change("PATCH", "threads", "t", body={})
     assert (caught.value.is_outage, str(caught.value)) == (is_outage, sentence)
+
+
+_OTHERS = [
+    httpx.Response(200, json={}),
+    httpx.Response(200, json=[]),
+    httpx.Response(200, json={"items": [], "total": 0}),
+    httpx.Response(201, text="<html>"),
+    httpx.Response(204),
+    httpx.Response(302, headers={"Location": "https://sso.example"}),
+    httpx.Response(404, json={"detail": "Not Found"}),
+    httpx.Response(404, json={"title": "Not Found", "detail": "Not Found", "request_id": "r"}),
+    httpx.Response(404, json={"message": "Not Found"}),
+    httpx.Response(405, json={"detail": "Method Not Allowed", "request_id": "r"}),
+]
+
+
+@pytest.mark.parametrize("answer", _OTHERS)
+def test_what_is_not_this_api(answer: httpx.Response) -> None:
+    """It is said to be none, also where its answer looks like a success."""
+    for path in (("threads",), ("threads", "t"), ("threads", "t", "messages"), ("health",), ("openapi.json",)):
+        with pytest.raises(ApiRefused, match=r"^What answers at .* is not this project's API .* its stage included\.$"):
+            _api(_answers(answer)[0]).get(*path)
+    if answer.status_code != 204:
+        with pytest.raises(ApiRefused, match="is not this project's API"):
+            _api(_answers(answer)[0]).change("DELETE", "threads", "t")
+
+
+@pytest.mark.parametrize("url", [f"{URL}/threads", f"{URL}/users/", f"{URL}?stage=prod", f"{URL}#prod"])
+def test_a_url_that_is_more_than_the_apis(url: str) -> None:
+    """Below a route, the rest of a path would be taken for an id."""
+    with pytest.raises(SettingsError, match="cannot work"):
+        Api(url)
 
 
 def test_pages() -> None:

@@ -68,6 +68,11 @@ CALLS: dict[str, Callable[[Caller, str], Any]] = {
     "title": lambda caller, text: caller.rename_thread("t", text),
     "tone": lambda caller, text: caller.merge_preferences("u", {"tone": text}),
     "cursor": lambda caller, text: caller.list_threads("u", cursor=text),
+    "thread_id": lambda caller, text: caller.read_thread(text),
+    "thread_id:": lambda caller, text: caller.delete_thread(text),
+    "user_id:": lambda caller, text: caller.read_preferences(text),
+    "exchange_id": lambda caller, text: caller.delete_exchange("t", text),
+    "names in it": lambda caller, text: caller.merge_preferences("u", {text: "x"}),
     "idempotency_key": lambda caller, text: caller.run("q", idempotency_key=text),
 }
 
@@ -92,10 +97,11 @@ def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
         Caller(MemoryClient).run("q", idempotency_key=key)
 
 
-def test_an_empty_id_is_no_path() -> None:
-    """It would be another route."""
+@pytest.mark.parametrize("thread_id", ["", None, 7, b"t"])
+def test_what_is_no_text_is_no_path(thread_id: Any) -> None:
+    """An empty id would be another route."""
     with pytest.raises(CannotBeKept, match="thread_id"):
-        Caller(MemoryClient).read_thread("")
+        Caller(MemoryClient).read_thread(thread_id)
 
 
 GOOD: list[Any] = [None, True, 0, 2**64 - 1, -(2**63), 1e300, "🎉", "", [], {"a": [{}]}, nested(MOST_DEPTH)]

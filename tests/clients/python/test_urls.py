@@ -28,6 +28,7 @@ CALLS: list[Callable[[Caller], Any]] = [
     lambda caller: caller.iter_messages("t"),
     lambda caller: caller.invoked("q", "a", thread_id="t"),
     lambda caller: caller.delete_thread("t"),
+    lambda caller: caller.read_preferences("u"),
     lambda caller: caller.health(),
 ]
 OTHERS = {
@@ -57,8 +58,6 @@ def test_what_is_not_this_api_is_said_to_be_none(
 ) -> None:
     """Once, and not as a thread that is not there."""
     caller = Caller(kind, answer)
-    if answer.status_code == 200 and "delete" in call.__code__.co_names[0]:
-        return
     with pytest.raises(NotThisApi, match="base URL") as caught:
         call(caller)
     assert isinstance(caught.value, UnexpectedAnswer)
@@ -97,6 +96,13 @@ def test_a_url_that_is_none_is_refused_at_the_start(url: str) -> None:
     """Rather than at the first call."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
+
+
+@pytest.mark.parametrize("route", ["threads", "users/"])
+def test_a_route_is_no_base(route: str) -> None:
+    """Below it, `threads/t` would be a thread's id, and one that is not there."""
+    with pytest.raises(ValueError, match="without the route"):
+        MemoryClient(f"http://api.example.com/prod/{route}")
 
 
 def test_an_error_of_another_api_is_no_history() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import httpx
 
 from hybrid_memory_client._call import Call
+from hybrid_memory_client._faults import text_fault
 from hybrid_memory_client.errors import (
     CannotBeKept,
     InvalidRequest,
@@ -30,6 +32,8 @@ from hybrid_memory_client.models import (
 
 Order = Literal["asc", "desc"]
 _REPLAYED: Final = "Idempotent-Replayed"
+# Below one of these the API would take the rest of a path for an id, and answer as if that were meant.
+_LISTS: Final = frozenset({"threads", "users"})
 
 
 def base_of(url: str) -> str:
@@ -45,7 +49,10 @@ def base_of(url: str) -> str:
         is_right = False
     if not is_right or parts.query or parts.fragment:
         raise ValueError(f"the API's URL must be like https://host/stage, and is {url!r}")
-    return url.rstrip("/")
+    base = url.rstrip("/")
+    if (last := base.rpartition("/")[2]) in _LISTS:
+        raise ValueError(f"the API's URL must be like https://host/stage, without the route /{last}, and is {url!r}")
+    return base
 
 
 def run(
@@ -210,10 +217,14 @@ _KEY: Final = "Idempotency-Key"
 
 
 def _segment(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise CannotBeKept(f"{name}: must be a text, not {type(value).__name__}")
     if not value:
         raise CannotBeKept(f"{name}: must have at least one character")
+    if fault := text_fault(value):
+        raise CannotBeKept(f"{name}: {fault}")
     # A path of one or two dots would be taken away on its way.
-    return quote(value, safe="", errors="surrogatepass").replace(".", "%2E")
+    return quote(value, safe="").replace(".", "%2E")
 
 
 def _thread(thread_id: str) -> str:
@@ -234,12 +245,16 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _nothing(_: httpx.Response) -> None:
-    return None
+def _nothing(response: httpx.Response) -> None:
+    if response.status_code != HTTPStatus.NO_CONTENT:
+        raise ValueError("a deletion is answered without content")
 
 
 def _preferences(response: httpx.Response) -> dict[str, str]:
-    return dict(response.json())
+    found = response.json()
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise TypeError("preferences are an object of texts")
+    return found
 
 
 def _run_result(response: httpx.Response) -> RunResult:

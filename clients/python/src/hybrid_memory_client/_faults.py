@@ -48,9 +48,9 @@ def json_fault(value: object, most_depth: int = MOST_DEPTH) -> str | None:
 def _key_fault(value: dict[Any, Any]) -> str | None:
     for key in value:
         if not isinstance(key, str):
-            return "must have only texts for keys"
+            return "must have only texts for names"
         if fault := text_fault(key):
-            return fault
+            return f"the names in it {fault}"
     return None
 
 
