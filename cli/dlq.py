@@ -62,8 +62,9 @@ def list_(
         return
     print_places(deployment)
     if items:
+        has_requests = any(item["request_id"] for item in items)
         print_table(
-            ("message id", "age", "received", "reason", "detail", "thread"),
+            ("message id", "age", "received", "reason", "detail", "thread", *(["request"] if has_requests else [])),
             [
                 (
                     item["message_id"],
@@ -72,6 +73,7 @@ def list_(
                     item["reason"],
                     item["detail"],
                     item["thread_id"],
+                    *([item["request_id"]] if has_requests else []),
                 )
                 for item in items
             ],
@@ -83,7 +85,9 @@ def list_(
 @command
 def show(
     deployment: Deployment,
-    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id, or its exchange's.")],
+    message_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The message's id, its exchange's, or its request's.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -130,11 +134,11 @@ def redrive(
     """Move dead letters back to the exchange queue.
 
     Without --yes nothing is changed. SQS's own move is used where the endpoint has it; it keeps the messages'
-    attributes, so that the old reason travels along. Elsewhere, and with --copy, each message's body is sent first, and
-    the message deleted after that: whatever interrupts it, none is lost, and one that is then in both queues is stored
-    once. Each message is moved once: one that fails again is not moved in a circle. Two queues of which one is named
-    and the other only found in a local stack are refused: they may be of two deployments. The exit code is 1 if fewer
-    were moved than were counted.
+    attributes, so that the old reason travels along. Elsewhere, and with --copy, each message's body and the id of
+    its request are sent first, and the message deleted after that: whatever interrupts it, none is lost, and one that
+    is then in both queues is stored once. Each message is moved once: one that fails again is not moved in a circle.
+    Two queues of which one is named and the other only found in a local stack are refused: they may be of two
+    deployments. The exit code is 1 if fewer were moved than were counted.
 
     \b
     Examples:

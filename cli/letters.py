@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.output import moment
 from shared.models import id_fault
+from shared.request_ids import REQUEST_ID
 from shared.stores.queue_messages import QueuedMessage
 
 
@@ -24,6 +25,7 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
         "reason": message.attributes.get("reason"),
         "detail": message.attributes.get("detail"),
         "original_message_id": message.attributes.get("original_message_id"),
+        "request_id": message.attributes.get(REQUEST_ID),
         "exchange_id": named["exchange_id"],
         "thread_id": named["thread_id"],
         "user_id": named["user_id"],
@@ -31,10 +33,11 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
 
 
 def is_named(message: QueuedMessage, name: str) -> bool:
-    """Return whether `name` is the message's id, its id before the drain put it here, or its exchange's."""
+    """Return whether `name` is the message's id, here or on the exchange queue, its exchange's or its request's."""
     return name in {
         message.message_id,
         message.attributes.get("original_message_id"),
+        message.attributes.get(REQUEST_ID),
         _ids(message.body)["exchange_id"],
     }
 

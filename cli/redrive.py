@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import InvalidRecord, StoreUnavailable
+from shared.request_ids import REQUEST_ID, valid_request_id
 from shared.stores.queue_messages import QueuedMessage
 
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
@@ -37,7 +38,8 @@ def copy(dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done:
     """Receive, send, delete, message by message, up to `total`, so that what fails again is not moved in a circle.
 
     A message is deleted only after its copy was sent: what an interruption leaves behind is at worst a message in both
-    queues, which the exchange's id makes one again. Only the body is copied, not the reason of the last failure.
+    queues, which the exchange's id makes one again. The body is copied and the id of
+    its request, not the reason of the last failure.
 
     Args:
         dead: Where from.
@@ -72,7 +74,7 @@ def copy(dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done:
 
 def _copy_one(dead: QueueAdmin, live: QueueAdmin, message: QueuedMessage) -> bool:
     try:
-        live.send(message.body)
+        live.send(message.body, {REQUEST_ID: valid_request_id(message.attributes.get(REQUEST_ID))})
     except InvalidRecord:
         return False
     dead.delete(message)

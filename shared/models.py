@@ -13,6 +13,7 @@ import orjson
 from shared.errors import InvalidRecord
 from shared.ids import order_key
 from shared.metadata import MAX_METADATA_BYTES, decode_metadata, encode_metadata, metadata_fault, metadata_size
+from shared.request_ids import valid_request_id
 from shared.texts import text_fault
 
 WIRE_VERSION: Final = 1
@@ -103,6 +104,7 @@ class Exchange:
         metadata: What its caller keeps beside the texts, JSON text as `encode_metadata` writes it.
         revision: How often its texts were replaced: of two with one id, the highest revision wins, then the earliest
             `created_at`.
+        request_id: The request that brought it, for logs only. On the queue it is an attribute of the message.
     """
 
     exchange_id: UUID
@@ -114,6 +116,7 @@ class Exchange:
     document_ids: tuple[str, ...] = field(default=())
     metadata: str | None = None
     revision: int = 0
+    request_id: str | None = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[str, UUID]:
@@ -148,8 +151,8 @@ class Exchange:
             revision=revision,
         )
 
-    def to_wire(self) -> str:
-        """Return the SQS message body.
+    def to_wire(self, *, has_request_id: bool = False) -> str:
+        """Return the SQS message body; `has_request_id`: as Redis' outbox keeps it, which has no attributes.
 
         SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two travel escaped.
         """
@@ -167,6 +170,8 @@ class Exchange:
             record["metadata"] = orjson.Fragment(self.metadata)
         if self.revision:
             record["revision"] = self.revision
+        if has_request_id and self.request_id is not None:
+            record["request_id"] = self.request_id
         body = orjson.dumps(record).decode()
         return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
@@ -201,6 +206,7 @@ class Exchange:
             document_ids=_parse_documents(record["document_ids"]),
             metadata=_parse_metadata(record.get("metadata")),
             revision=revision,
+            request_id=valid_request_id(record.get("request_id")),
         )
 
 

@@ -44,14 +44,9 @@ from functions.agent.schemas import (
     UserPath,
 )
 from shared.memory.sizes import fits
+from shared.request_ids import current_request_id
 
 _Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
-
-
-def request_id_of(request: Request) -> str:
-    """Return the id under which API Gateway and the log know the request."""
-    context = request.scope.get("aws.event", {}).get("requestContext", {})
-    return str(context.get("requestId") or getattr(request.scope.get("aws.context"), "aws_request_id", ""))
 
 
 def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -62,9 +57,9 @@ def _json(content: object, status: int = 200, headers: dict[str, str] | None = N
     return Response(body, status, headers, media_type="application/json")
 
 
-def problem_response(problem: Problem, request_id: str) -> Response:
+def problem_response(problem: Problem) -> Response:
     """Return a problem as an HTTP answer."""
-    body = orjson.dumps(problem.to_json(request_id))
+    body = orjson.dumps(problem.to_json(current_request_id() or ""))
     return Response(body, problem.status, dict(problem.headers), media_type=CONTENT_TYPE)
 
 
@@ -126,7 +121,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         problem = problem_of(error)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
             problem = replace(problem, headers={"Allow": _allowed(app, request)})
-        return problem_response(problem, request_id_of(request))
+        return problem_response(problem)
 
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_error)

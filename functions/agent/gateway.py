@@ -10,9 +10,8 @@ from urllib.parse import unquote_to_bytes
 from mangum.types import ASGI, Receive, Scope, Send
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
-from functions.agent.api import problem_response, request_id_of
+from functions.agent.api import problem_response
 from functions.agent.problems import problem_of
 
 # Two messages of 200,000 characters, each escaped to its longest.
@@ -25,19 +24,18 @@ def gateway(app: ASGI) -> ASGI:
     """Return the application behind what its event sources leave to check; it takes bodies of any declared type."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
-        # JSON in, whatever the client calls it: `curl -d` says it is a form.
-        headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
-        scope = {**scope, "headers": [*headers, [b"content-type", b"application/json"]]}
-
         message = await receive()
         try:
+            sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
+            # JSON in, whatever the client calls it: `curl -d` says it is a form.
+            headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+            # In place, so that the request's log line finds the route that the application notes there.
+            scope["headers"] = [*headers, [b"content-type", b"application/json"]]
             _check_query(scope["query_string"])
             if (body := message.get("body")) and scope["method"] in _WITH_BODY:
                 _check_body(body, sent)
-        except HTTPException as error:
-            refused = problem_response(problem_of(error), request_id_of(Request(scope)))
-            await refused(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - what the routes do not see is answered as a problem, too
+            await problem_response(problem_of(error))(scope, receive, send)
             return
         messages = iter([message])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -19,6 +20,7 @@ from functions.agent.measures import Measures
 from functions.agent.models import validate_model
 from functions.agent.operations import Operations
 from functions.agent.problems import field_problem, problem_of
+from functions.agent.request_log import log_request, request_id_of, with_request_log
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
@@ -26,6 +28,7 @@ from shared.logs import function_logger
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
+from shared.request_ids import serving
 from shared.settings import (
     LOCAL_STAGE,
     AgentSettings,
@@ -111,9 +114,10 @@ operations, measures = compose()
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _settings = load(AgentSettings)
-_application = with_cors(gateway(create_app(operations, guard)), _settings.origins, is_local=_stage() == LOCAL_STAGE)
+_app = create_app(operations, guard)
+_application = with_cors(gateway(_app), _settings.origins, is_local=_stage() == LOCAL_STAGE)
 _http = Mangum(
-    _application,
+    with_request_log(_application, _app.routes),
     lifespan="off",
     api_gateway_base_path=_settings.base_path or "/",
     custom_handlers=SOURCES,
@@ -148,6 +152,15 @@ def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
         return problem_of(error).to_json(request_id)
 
 
+def _invoke_directly_and_log(event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    started, action = time.perf_counter(), event.get("action")
+    answer = invoke_directly(event, request_id)
+    known = action if isinstance(action, str) and action in _actions else None
+    # Only a problem has a status.
+    log_request("invoke", known, answer.get("status", 200), started)
+    return answer
+
+
 async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     return await answer
 
@@ -155,9 +168,15 @@ async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an event of HTTP (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
-    try:
-        if not isinstance(event, dict) or "action" in event or not is_request(event):
-            return invoke_directly(event if isinstance(event, dict) else {}, context.aws_request_id)
-        return _http(event, cast(Any, context))  # the same object under another library's name for it
-    finally:
-        measures.flush()
+    request_id = request_id_of(event, context.aws_request_id)
+    with serving(request_id):
+        try:
+            if isinstance(event, dict) and "action" not in event and is_request(event):
+                return _http(event, cast(Any, context))  # the same object under another library's name for it
+            return _invoke_directly_and_log(event if isinstance(event, dict) else {}, request_id)
+        except Exception as error:
+            # Lambda writes the traceback, under its own id for the invocation; this line has both ids.
+            logger.error("the invocation failed", extra={"error": type(error).__name__})  # noqa: TRY400
+            raise
+        finally:
+            measures.flush()

@@ -8,7 +8,7 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -17,6 +17,7 @@ from functions.sync.cache_update import CacheUpdate
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
+from shared.request_ids import REQUEST_ID, valid_request_id
 from shared.stores.base import Archive, Cache, StoreResult
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ _LONG_BACKOFF: Final = 600
 _LEAST_JITTER: Final = 0.8
 # An order key further ahead than this comes from no clock: it would stand at its thread's end for ever.
 _MOST_AHEAD: Final = 366 * 86_400.0
+# CloudWatch takes 256 KiB a line; an id has 128 characters at most.
+_IDS_A_LINE: Final = 1_000
 # How long transactions are begun for, where the function's own time is not known.
 _SECONDS: Final = 8.0
 
@@ -44,6 +47,7 @@ class Received:
 
     Attributes:
         sent_at: Unix seconds by the clock of SQS.
+        request_id: The request that brought it, where its sender said so.
     """
 
     message_id: str
@@ -51,6 +55,7 @@ class Received:
     body: str
     receive_count: int
     sent_at: float = 0.0
+    request_id: str | None = None
 
     @classmethod
     def from_record(cls, record: object) -> Received:
@@ -69,6 +74,7 @@ class Received:
             body=fields["body"],
             receive_count=_attribute(fields, "ApproximateReceiveCount", 4) or 1,
             sent_at=_attribute(fields, "SentTimestamp", 15) / 1000,
+            request_id=request_id_of(fields),
         )
 
     @classmethod
@@ -76,7 +82,15 @@ class Received:
         """Return a record that is none as a message whose body is all of it, so that it can be kept."""
         name = record.get("messageId") if isinstance(record, Mapping) else None
         # An answer that names a message nobody knows fails the batch: should this one not be kept, it comes again.
-        return cls(name if isinstance(name, str) and name else "-", "", json.dumps(record, default=repr), 1)
+        named = name if isinstance(name, str) and name else "-"
+        return cls(named, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
+
+
+def request_id_of(record: object) -> str | None:
+    """Return the id that the sender of an SQS event's record gave its request, or None."""
+    attributes = record.get("messageAttributes") if isinstance(record, Mapping) else None
+    attribute = attributes.get(REQUEST_ID) if isinstance(attributes, Mapping) else None
+    return valid_request_id(attribute.get("stringValue")) if isinstance(attribute, Mapping) else None
 
 
 def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:
@@ -104,6 +118,7 @@ class Outcome:
 
     Attributes:
         failed: Message ids that stay on the queue.
+        finished: Ids of the requests whose exchanges PostgreSQL has now, or has deleted.
         dead: Messages by the reason that sent them to the dead-letter queue.
     """
 
@@ -111,6 +126,7 @@ class Outcome:
     duplicates: int = 0
     erased: int = 0
     failed: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
     dead: dict[str, int] = field(default_factory=dict)
     is_cache_behind: bool = False
     newest: Exchange | None = None
@@ -171,6 +187,8 @@ class Drain:
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
                 waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
         self._wait([message_of[id(exchange)] for exchange in waiting], outcome)
+        others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
+        outcome.finished += request_ids(message for message, exchange in batch if id(exchange) not in others)
         return [(message_of[id(exchange)], error) for exchange, error in refused]
 
     def _count(self, result: StoreResult, outcome: Outcome) -> None:
@@ -193,12 +211,10 @@ class Drain:
             if is_away:
                 # Still on the queue, and it comes back: its redrive policy is the second way to the same place.
                 outcome.failed.append(message.message_id)
+                _log(logging.WARNING, "message not sent to the dead-letter queue", message, error)
                 continue
             outcome.dead[error.reason] = outcome.dead.get(error.reason, 0) + 1
-            _logger.error(
-                "message sent to the dead-letter queue",
-                extra={"message_id": message.message_id, "reason": error.reason},
-            )
+            _log(logging.ERROR, "message sent to the dead-letter queue", message, error)
 
     def _wait(self, waiting: Sequence[Received], outcome: Outcome) -> None:
         """Leave messages on the queue until PostgreSQL may be back, for longer and longer."""
@@ -209,12 +225,30 @@ class Drain:
         for message in waiting:
             by_delay.setdefault(math.ceil(backoff(message.receive_count) * jitter), []).append(message)
         for delay, messages in by_delay.items():
+            for part in in_parts(request_ids(messages)):
+                _logger.info("messages wait for postgres", extra={"seconds": delay, "correlation_ids": part})
             try:
                 self._queue.postpone(messages, delay)
             except StoreUnavailable as error:
                 # They come back when their visibility timeout ends instead.
                 _logger.warning("messages keep their visibility timeout", extra={"error": str(error)})
                 return
+
+
+def request_ids(messages: Iterable[Received]) -> list[str]:
+    """Return the ids of the messages' requests, each once."""
+    return list(dict.fromkeys(message.request_id for message in messages if message.request_id is not None))
+
+
+def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Return ids in runs that one log line can hold."""
+    for start in range(0, len(ids), _IDS_A_LINE):
+        yield ids[start : start + _IDS_A_LINE]
+
+
+def _log(level: int, what: str, message: Received, error: InvalidRecord) -> None:
+    fields = {"message_id": message.message_id, "reason": error.reason, "correlation_id": message.request_id}
+    _logger.log(level, what, extra=fields)
 
 
 def backoff(receives: int) -> int:

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.sync.drain import Drain, Outcome
+from functions.sync.drain import Drain, Outcome, in_parts, request_id_of
 from functions.sync.queues import SqsQueues
 from functions.sync.sweep import Sweep
 from shared.logs import function_logger
@@ -78,8 +78,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         raise TypeError("an event has either Records, a list, or is the schedule's (or empty)")
     if "Records" not in event:
         return _sweep(_seconds(context))
-    outcome = drain.run(event["Records"], _seconds(context))
+    try:
+        outcome = drain.run(event["Records"], _seconds(context))
+    except Exception:
+        for part in in_parts([named for record in event["Records"] if (named := request_id_of(record)) is not None]):
+            logger.error("batch failed", extra={"correlation_ids": part})  # noqa: TRY400 - Lambda writes the traceback
+        raise
     _measure(outcome)
+    first, *more = in_parts(outcome.finished) if outcome.finished else [[]]
     logger.info(
         "batch drained",
         extra={
@@ -88,8 +94,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             "erased": outcome.erased,
             "postponed": len(outcome.failed),
             "dead": outcome.dead,
+            "correlation_ids": first,
         },
     )
+    for part in more:
+        logger.info("batch drained, more of its requests", extra={"correlation_ids": part})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in outcome.failed]}
 
 

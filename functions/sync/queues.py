@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.sync.drain import Received
 from shared.errors import InvalidRecord, StoreUnavailable
+from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
-from shared.stores.queue import sqs_client
+from shared.stores.queue import sqs_client, text_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
@@ -32,23 +33,25 @@ class SqsQueues:
         self._client = client or sqs_client()
 
     def dead_letter(self, message: Received, reason: str, detail: str) -> None:
-        """Put a message on the dead-letter queue, with `reason`, `detail` and `original_message_id` as attributes."""
-        self._dead_letter(
-            message.body, reason=reason, detail=_printable(detail), original_message_id=message.message_id
-        )
+        """Put a message on the dead-letter queue.
 
-    def bury(self, body: str, error: InvalidRecord) -> None:
-        """Put a body from elsewhere than the queue on the dead-letter queue, with `reason` and `detail`.
+        Its attributes are `reason`, `detail`, `original_message_id`, and the `request_id` that it had.
+        """
+        attributes = {"original_message_id": message.message_id, REQUEST_ID: message.request_id}
+        self._dead_letter(message.body, reason, detail, attributes)
+
+    def bury(self, body: str, error: InvalidRecord, request_id: str | None = None) -> None:
+        """Put a body from elsewhere than the queue on the dead-letter queue, with `reason`, `detail` and `request_id`.
 
         Of what SQS takes in no body (SendMessage, "Unicode characters") a question mark is left.
         """
-        self._dead_letter(_REFUSED.sub("?", body) or "?", reason=error.reason, detail=_printable(error.detail))
+        self._dead_letter(_REFUSED.sub("?", body) or "?", error.reason, error.detail, {REQUEST_ID: request_id})
 
-    def _dead_letter(self, body: str, **attributes: str) -> None:
+    def _dead_letter(self, body: str, reason: str, detail: str, attributes: Mapping[str, str | None]) -> None:
         if self._dlq_url is None:
             raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
         dlq_url = self._dlq_url
-        given: Any = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        given = text_attributes({"reason": reason, "detail": _printable(detail), **attributes})
         _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=given))
 
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:

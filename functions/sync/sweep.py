@@ -10,7 +10,7 @@ from typing import Final
 
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
-from functions.sync.drain import NOT_THE_OWNER
+from functions.sync.drain import NOT_THE_OWNER, in_parts
 from functions.sync.housekeeping import Housekeeping
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.models import Exchange
@@ -59,7 +59,7 @@ class Sweep:
         archive: Archive,
         cache: Cache,
         window: int,
-        bury: Callable[[str, InvalidRecord], None],
+        bury: Callable[[str, InvalidRecord, str | None], None],
     ) -> None:
         self._store = BatchStore(archive)
         self._update = CacheUpdate(archive, cache)
@@ -129,13 +129,13 @@ class Sweep:
         """Store what can be stored, the good ones first; return what has to stay in the outbox."""
         good: list[Exchange] = []
         body_of: dict[int, str] = {}
-        dead: list[tuple[str, InvalidRecord]] = []
+        dead: list[tuple[str, InvalidRecord, Exchange | None]] = []
         for body in bodies:
             try:
                 good.append(read_exchange(body))
                 body_of[id(good[-1])] = body
             except InvalidRecord as error:
-                dead.append((body, error))
+                dead.append((body, error, None))
         drained = self._store.store(good, self._latest - time.monotonic())
         result = drained.united()
         refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.foreign)]
@@ -146,18 +146,27 @@ class Sweep:
         if drained.stored and not self._update.merge(result)[1]:
             others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
             waiting = [*waiting, *(exchange for exchange in good if id(exchange) not in others)]
-        dead += [(body_of[id(exchange)], error) for exchange, error in refused]
+        dead += [(body_of[id(exchange)], error, exchange) for exchange, error in refused]
+        others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
+        done = [each.request_id for each in good if id(each) not in others and each.request_id is not None]
+        for part in in_parts(done):
+            _logger.info("outbox drained", extra={"correlation_ids": part})
         return [body_of[id(exchange)] for exchange in waiting] + self._dead_letter(dead, swept)
 
-    def _dead_letter(self, dead: Sequence[tuple[str, InvalidRecord]], swept: Swept) -> list[str]:
+    def _dead_letter(self, dead: Sequence[tuple[str, InvalidRecord, Exchange | None]], swept: Swept) -> list[str]:
         """Put bodies on the dead-letter queue; return those that it did not take."""
-        for done, (body, error) in enumerate(dead):
+        for done, (body, error, exchange) in enumerate(dead):
+            request_id = exchange.request_id if exchange else None
+            # As it would be on the queue: what the body has here of its request is an attribute there.
+            letter = exchange.to_wire() if exchange and request_id else body
             try:
-                self._bury(body, error)
+                self._bury(letter, error, request_id)
             except StoreUnavailable as away:
                 swept.skipped.append(away.layer)
-                return [body for body, _ in dead[done:]]
+                return [body for body, *_ in dead[done:]]
             swept.refused += 1
+            fields = {"reason": error.reason, "correlation_id": request_id}
+            _logger.error("exchange of the outbox sent to the dead-letter queue", extra=fields)
         return []
 
     def _remove_deleted(self, swept: Swept) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, To
 from shared.memory.recall import add_layer
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange, Message, Texts
+from shared.request_ids import current_request_id
 from shared.stores.base import AppendResult, CacheRead
 
 _HALF_DELETED: Final = (
@@ -102,6 +103,7 @@ class Exchanges:
         if look.in_redis is None or not look.cached.vouches_for(look.in_redis.created_at):
             raise error
         made = look.in_redis.revised(texts, look.in_redis.revision + 1)
+        made = replace(made, request_id=current_request_id())
         is_queued = self._send(made, look.degraded)
         appended = AppendResult(is_cached=False)
         try:

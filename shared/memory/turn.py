@@ -16,6 +16,7 @@ from shared.memory.ownership import Ownership
 from shared.memory.recall import Recall, Recaller, add_layer
 from shared.memory.sandbox import Sandbox
 from shared.models import Durability, Exchange
+from shared.request_ids import current_request_id
 from shared.stores.base import AppendResult, Fence
 
 __all__ = ["Memory", "Recall", "Receipt", "Turn"]
@@ -138,6 +139,7 @@ class Turn:
             created_at=datetime.fromtimestamp(self._memory.now(), UTC),
             document_ids=tuple(dict.fromkeys(document_ids)),
             metadata=metadata,
+            request_id=current_request_id(),
         )
         if exchange_id is None:
             exchange = self._memory.name(unnamed)

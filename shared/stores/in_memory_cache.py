@@ -168,7 +168,7 @@ class InMemoryCache(Twin):
                 self._late.append((exchange, is_drained))
             raise
         if in_outbox:
-            self.outbox_bodies.append(exchange.to_wire())
+            self.outbox_bodies.append(exchange.to_wire(has_request_id=True))
         if fence is not None:
             if fence.told is not None:
                 self.owners[exchange.thread_id] = fence.told

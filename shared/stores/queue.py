@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
 import boto3
@@ -10,13 +11,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import TooLargeForQueue
 from shared.models import Exchange
+from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
 from shared.stores.breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# SQS takes 1 MiB with attributes; what is left is for those that the dead-letter queue adds.
+# SQS takes 1 MiB with attributes; what is left is for the request's id and what the dead-letter queue adds.
 _MOST_BYTES: Final = 1_048_576 - 4_096
 _COUNTS: Final[
     list[
@@ -35,6 +38,11 @@ def sqs_client() -> SQSClient:
     """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
     config = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     return boto3.client("sqs", config=config)
+
+
+def text_attributes(values: Mapping[str, str | None]) -> dict[str, MessageAttributeValueTypeDef]:
+    """Return a message's attributes, of the values that are there."""
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value is not None}
 
 
 class SqsQueue:
@@ -60,13 +68,15 @@ class SqsQueue:
         if len(body.encode()) > _MOST_BYTES:
             raise TooLargeForQueue(f"{len(body.encode())} bytes")
 
-        def again() -> object:
-            # The queue drops nothing by it: the same exchange twice is one row.
-            return self._client.send_message(QueueUrl=self._url, MessageBody=body)
+        attributes = text_attributes({REQUEST_ID: exchange.request_id})
 
-        with self.breaker.guard((BotoCoreError, ClientError), probe=again):
+        def put() -> object:
+            return self._client.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes)
+
+        # The queue drops nothing by a probe that sends: the same exchange twice is one row.
+        with self.breaker.guard((BotoCoreError, ClientError), probe=put):
             try:
-                self._client.send_message(QueueUrl=self._url, MessageBody=body)
+                put()
             except ClientError as error:
                 if _is_fault_of_message(error):
                     raise TooLargeForQueue(error.response["Error"]["Code"]) from error

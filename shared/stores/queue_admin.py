@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.stores import queue_emulator
+from shared.stores.queue import text_attributes
 from shared.stores.queue_messages import QueueDepth, QueuedMessage
 
 if TYPE_CHECKING:
@@ -148,15 +149,17 @@ class QueueAdmin:
                 ]
                 self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
 
-    def send(self, body: str) -> None:
-        """Put a message on the queue, without attributes.
+    def send(self, body: str, attributes: Mapping[str, str | None] | None = None) -> None:
+        """Put a message on the queue, with those of the attributes that have a value.
 
         Raises:
             InvalidRecord: SQS will never take it.
         """
         with asking():
             try:
-                self.client.send_message(QueueUrl=self.url, MessageBody=body)
+                self.client.send_message(
+                    QueueUrl=self.url, MessageBody=body, MessageAttributes=text_attributes(attributes or {})
+                )
             except ClientError as error:
                 code = error.response["Error"]["Code"].rpartition(".")[2]
                 if code in _MESSAGE_FAULTS:

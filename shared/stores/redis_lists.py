@@ -166,7 +166,7 @@ class ThreadLists:
         thread_id, user_id = exchange.thread_id, exchange.user_id
         if append.in_outbox:
             # First, so that what gets through in part is never shown and held by nobody.
-            pipe.rpush(OUTBOX, exchange.to_wire())
+            pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))
         pipe.getdel(claim_key(thread_id))
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         pipe.get(tombstone_key(thread_id))

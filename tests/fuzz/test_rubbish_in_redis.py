@@ -151,7 +151,7 @@ def test_the_sweep_gets_past_anything(
     """What waits in the outbox is stored or buried, whatever it is; strangers among the threads stop nothing."""
     buried: list[str] = []
 
-    def bury(body: str, error: InvalidRecord) -> None:
+    def bury(body: str, error: InvalidRecord, _: str | None) -> None:
         assert error.reason
         buried.append(body)
 

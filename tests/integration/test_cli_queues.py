@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -170,8 +170,8 @@ class _Mortal(QueueAdmin):
     def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
         return list(self._life(lambda: super(_Mortal, self).receive(most, hide_seconds=hide_seconds)))
 
-    def send(self, body: str) -> None:
-        self._life(lambda: super(_Mortal, self).send(body))
+    def send(self, body: str, attributes: Mapping[str, str | None] | None = None) -> None:
+        self._life(lambda: super(_Mortal, self).send(body, attributes))
 
     def delete(self, message: QueuedMessage) -> None:
         self._life(lambda: super(_Mortal, self).delete(message))

@@ -113,7 +113,7 @@ class ControlledQueue:
         del detail
         self._faults.hit_queue(lambda: self.dead.append(Letter(message.body, reason)))
 
-    def bury(self, body: str, error: InvalidRecord) -> None:
+    def bury(self, body: str, error: InvalidRecord, _: str | None) -> None:
         """Put a body on the dead-letter queue."""
         self._faults.hit_queue(lambda: self.dead.append(Letter(body, error.reason)))
 

@@ -38,6 +38,10 @@ class Queues:
                     "receiptHandle": message["ReceiptHandle"],
                     "body": message["Body"],
                     "attributes": message["Attributes"],
+                    "messageAttributes": {
+                        name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
+                        for name, value in message.get("MessageAttributes", {}).items()
+                    },
                 }
                 for message in messages
             ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
@@ -93,6 +93,19 @@ def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert all(message.attributes == {} for message in live.look(23))
 
 
+def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+    """Of the attributes it alone is copied, and only where it can be one."""
+    dead, live = queues
+    for body, named in {"named": "r-1", "hostile": "r\n2"}.items():
+        values = {"reason": "not_json", "request_id": named}
+        dead.send(body, values)
+    copy(dead, live, 2, None, Redriven(), _ignore)
+    assert {message.body: message.attributes for message in live.look(2)} == {
+        "named": {"request_id": "r-1"},
+        "hostile": {},
+    }
+
+
 def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """What fails again and comes back while this runs is not moved in a circle."""
     dead, _ = queues
@@ -109,10 +122,10 @@ def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.
     _fill(dead, 12)
     send = live.send
 
-    def stop_at_the_fourth(body: str) -> None:
+    def stop_at_the_fourth(body: str, attributes: Mapping[str, str | None]) -> None:
         if live.depth().total == 3:
             raise KeyboardInterrupt
-        send(body)
+        send(body, attributes)
 
     monkeypatch.setattr(live, "send", stop_at_the_fourth)
     done = Redriven()
@@ -127,10 +140,10 @@ def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.Monk
     _fill(dead, 12)
     send = live.send
 
-    def refuse_one(body: str) -> None:
+    def refuse_one(body: str, attributes: Mapping[str, str | None]) -> None:
         if body == "body 3":
             raise InvalidRecord("refused_by_queue", "no")
-        send(body)
+        send(body, attributes)
 
     monkeypatch.setattr(live, "send", refuse_one)
     done = Redriven()

@@ -26,7 +26,7 @@ def buried() -> list[tuple[str, str]]:
 def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, str]]) -> Callable[[], Swept]:
     """Sweep once."""
 
-    def bury(body: str, error: InvalidRecord) -> None:
+    def bury(body: str, error: InvalidRecord, _: str | None) -> None:
         buried.append((body, error.reason))
 
     archive.old_rows = {"idempotency_keys": 3}

@@ -1,0 +1,78 @@
+"""Which request an answer belongs to: its id in the answer, and one line in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from mangum.types import ASGI, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute, Match
+
+from shared.request_ids import current_request_id, valid_request_id
+
+_logger = logging.getLogger(__name__)
+HEADER: Final = "X-Request-Id"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def request_id_of(event: object, function_request_id: str) -> str:
+    """Return the id under which API Gateway, or else Lambda, knows the request.
+
+    Never one that a client sent: neither `X-Request-Id` nor `X-Amzn-Trace-Id`, which a load balancer passes on.
+    """
+    context = event.get("requestContext") if isinstance(event, Mapping) else None
+    named = context.get("requestId") if isinstance(context, Mapping) else None
+    return valid_request_id(named) or function_request_id
+
+
+def log_request(method: str, route: str | None, status: int, started: float) -> None:
+    """Write the request's line: without ids of threads or users, and without texts.
+
+    Args:
+        method: The HTTP method, or `invoke` for a direct invocation.
+        route: The route's template, or the action of a direct invocation; None for one that does not exist.
+        status: As in the answer.
+        started: When it began, by `time.perf_counter`.
+    """
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    _logger.info("request", extra={"method": method, "route": route, "status": status, "milliseconds": milliseconds})
+
+
+def with_request_log(app: ASGI, routes: Sequence[BaseRoute]) -> ASGI:
+    """Return the application with its request's id in each answer's headers, and one line in the log for each.
+
+    Args:
+        app: Leaves in the scope which route it found.
+        routes: Where to look for the route of what was refused before.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = time.perf_counter(), 500
+        request_id = current_request_id()
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if request_id is not None:
+                    message = {
+                        **message,
+                        "headers": [*message["headers"], (HEADER.lower().encode(), request_id.encode())],
+                    }
+            await send(message)
+
+        try:
+            await app(scope, receive, send_named)
+        finally:
+            method = scope["method"]
+            log_request(method if method in _METHODS else "other", _template(scope, routes), status, started)
+
+    return answer
+
+
+def _template(scope: Scope, routes: Sequence[BaseRoute]) -> str | None:
+    """Return e.g. `/threads/{thread_id}`."""
+    route: Any = scope.get("route") or next((each for each in routes if each.matches(scope)[0] is Match.FULL), None)
+    return getattr(route, "path_format", None)

@@ -1,0 +1,300 @@
+"""One id finds the log lines of both functions: imported as Lambda does it, on real servers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cli.redrive import Redriven, copy
+from infra.local.servers import PostgresServer
+from shared.stores.queue_admin import QueueAccess, QueueAdmin
+from tests.support.exchanges import exchange
+from tests.support.queues import Queues
+from tests.support.sqs_server import REGION, SqsServer
+
+Import = Callable[[str], ModuleType]
+_HOSTILE = ["a\nb", "x" * 10_240, "\N{SNOWMAN}", "\x00", "Root=1-67891233-abcdef012345678912345678"]
+
+
+@dataclass
+class Context:
+    """An invocation as Lambda numbers them."""
+
+    aws_request_id: str
+    function_name: str = "f"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the invocation may still take."""
+        return 15_000
+
+
+class Function:
+    """One function, and what it writes."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._written = io.StringIO()
+
+    def invoke(self, event: object) -> tuple[str, Any]:
+        """Return Lambda's id of the invocation, and the answer."""
+        named = str(uuid4())
+        # Both functions log by one handler, as they are in one process here.
+        self._module.logger.handlers[0].setStream(self._written)
+        return named, self._module.handler(event, Context(named))
+
+    def ask(self, method: str, path: str, body: object = None, **more: Any) -> tuple[str, dict[str, Any]]:
+        """Return the gateway's id of a request, and the answer with its headers by small names."""
+        named = str(uuid4())
+        _, answer = self.invoke(_event(named, method, path, body, **more))
+        headers = dict(answer.get("headers") or {})
+        headers |= {name: values[0] for name, values in (answer.get("multiValueHeaders") or {}).items()}
+        return named, {**answer, "headers": {name.lower(): value for name, value in headers.items()}}
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what was written since the last time."""
+        lines = [json.loads(line) for line in self._written.getvalue().splitlines()]
+        self._written.seek(0)
+        self._written.truncate()
+        return lines
+
+
+def _event(named: object, method: str, path: str, body: object = None, **more: Any) -> dict[str, Any]:
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Host": "api", **more.pop("headers", {})},
+        "multiValueHeaders": {},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {"requestId": named, "stage": "local", "identity": {"sourceIp": "127.0.0.1"}},
+        "body": body if isinstance(body, str) else None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+@pytest.fixture
+def agent(load: Import) -> Function:
+    """The agent function."""
+    return Function(load("functions.agent.handler"))
+
+
+@pytest.fixture
+def sync(load: Import) -> Function:
+    """The sync function."""
+    return Function(load("functions.sync.handler"))
+
+
+_KEPT = {"thread_id": "conv 1", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
+_PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "route"),
+    [
+        ("POST", "/run", {"prompt": "q", "thread_id": "conv 1"}, {}, 200, "/run"),
+        ("POST", "/invoking", {"thread_id": "conv 1"}, {}, 200, "/invoking"),
+        ("POST", "/invoked", _KEPT, {}, 202, "/invoked"),
+        ("DELETE", "/users/ana/preferences", None, {}, 204, "/users/{user_id}/preferences"),
+        ("GET", "/", None, {}, 200, "/"),
+        ("GET", "/health", None, {}, 200, "/health"),
+        ("GET", "/openapi.json", None, {}, 200, "/openapi.json"),
+        ("GET", "/assets/none.js", None, {}, 404, "/assets/{name}"),
+        ("GET", "/threads/conv%202", None, {}, 404, "/threads/{thread_id}"),
+        ("GET", "/nothing/conv%202", None, {}, 404, None),
+        ("PUT", "/run", {}, {}, 405, "/run"),
+        ("POST", "/run", "no json", {}, 400, "/run"),
+        ("POST", "/run", {"prompt": "q"}, {"Content-Encoding": "gzip"}, 415, "/run"),
+        ("POST", "/invoking", {"thread_id": ""}, {}, 422, "/invoking"),
+        ("OPTIONS", "/run", None, _PREFLIGHT, 200, None),
+        ("OPTIONS", "/run", None, {}, 405, "/run"),
+    ],
+)
+def test_every_answer_has_it(
+    agent: Function, method: str, path: str, body: object, headers: dict[str, str], status: int, route: str | None
+) -> None:
+    """In a header, in a problem's body, and in the one line for each request, which has no ids of threads or users."""
+    named, answer = agent.ask(method, path, body, headers=headers)
+    assert answer["statusCode"] == status
+    assert answer["headers"]["x-request-id"] == named
+    if answer["headers"].get("content-type") == "application/problem+json":
+        assert json.loads(answer["body"])["request_id"] == named
+    lines = agent.lines()
+    assert {line["correlation_id"] for line in lines} == {named}
+    (line,) = (each for each in lines if each["message"] == "request")
+    assert (line["level"], line["method"], line.get("route"), line["status"]) == ("INFO", method, route, status)
+    assert 0 <= line["milliseconds"] < 60_000
+    assert "conv" not in json.dumps(lines)
+
+
+def test_a_page_elsewhere_may_read_it(agent: Function) -> None:
+    """It is exposed."""
+    _, answer = agent.ask("GET", "/health", headers={"Origin": "http://localhost:3000"})
+    assert "x-request-id" in answer["headers"]["access-control-expose-headers"].lower()
+
+
+def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that no code expects, in a route and before any."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("functions.agent.operations.Operations.health", fail)
+    named, answer = agent.ask("GET", "/health")
+    assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (500, named)
+    lines = agent.lines()
+    assert [line["message"] for line in lines] == ["unforeseen error", "request"]
+    assert {line["correlation_id"] for line in lines} == {named}
+
+    monkeypatch.setattr("functions.agent.gateway.sent_path", fail)
+    named, answer = agent.ask("GET", "/threads/x")
+    assert (answer["statusCode"], json.loads(answer["body"])["request_id"]) == (500, named)
+    assert {line["correlation_id"] for line in agent.lines()} == {named}
+
+
+def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
+    """The gateway answers 502 with its id; one line has it beside the id under which Lambda writes the traceback."""
+    named = str(uuid4())
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever Mangum raises
+        agent.invoke({"requestContext": {"requestId": named}})
+    (line,) = agent.lines()
+    assert (line["correlation_id"], line["error"]) == (named, type(caught.value).__name__)
+    assert line["function_request_id"] != named
+
+
+@pytest.mark.parametrize("hostile", _HOSTILE)
+def test_a_client_does_not_choose_it(agent: Function, queues: Queues, hostile: str) -> None:
+    """Neither by a header, nor can it break a line, a header or a message."""
+    sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
+    named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent)
+    assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (202, named)
+    assert {line["correlation_id"] for line in agent.lines()} == {named}
+    (record,) = queues.receive()
+    assert record["messageAttributes"]["request_id"]["stringValue"] == named
+
+
+@pytest.mark.parametrize("hostile", [*_HOSTILE[:4], "", None, 7, ["r"]])
+def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile: object) -> None:
+    """Who invokes the function may write anything there: Lambda's own id stands in for it."""
+    named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _KEPT))
+    assert answer["statusCode"] == 202
+    assert {line["correlation_id"] for line in agent.lines()} == {named}
+    (record,) = queues.receive()
+    assert record["messageAttributes"]["request_id"]["stringValue"] == named
+
+
+@pytest.mark.parametrize(
+    ("event", "route", "status"),
+    [
+        ({"action": "invoked", **_KEPT}, "invoked", 200),
+        ({"action": "run", "prompt": ""}, "run", 422),
+        ({"action": "conv"}, None, 422),
+        ({"action": ["conv"]}, None, 422),
+        ([], None, 422),
+    ],
+)
+def test_without_a_gateway(agent: Function, event: object, route: str | None, status: int) -> None:
+    """A direct invocation has the id that its caller reads from Lambda's answer."""
+    named, answer = agent.invoke(event)
+    assert answer.get("request_id", named) == named
+    (line,) = agent.lines()
+    assert line["correlation_id"] == named
+    assert (line["method"], line.get("route"), line["status"]) == ("invoke", route, status)
+    assert "conv" not in json.dumps(line)
+
+
+def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, queues: Queues) -> None:
+    """As a request does."""
+    named, _ = agent.invoke({"action": "invoked", **_KEPT})
+    sync.invoke({"Records": queues.receive()})
+    (line,) = sync.lines()
+    assert line["correlation_ids"] == [named]
+
+
+def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Queues) -> None:
+    """Each has its own, in both functions; what is between requests has none."""
+    ids = [agent.ask("POST", "/invoked", {**_KEPT, "thread_id": f"t{number}"})[0] for number in range(3)]
+    refused, _ = agent.ask("POST", "/invoked", {})
+    assert [line["correlation_id"] for line in agent.lines()] == [*ids, refused]
+    sync.invoke({"Records": queues.receive()})
+    sync.invoke({"source": "aws.events"})
+    drained, swept = sync.lines()
+    assert sorted(drained["correlation_ids"]) == sorted(ids)
+    assert (drained["stored"], "correlation_id" in drained, "correlation_id" in swept) == (3, False, False)
+
+
+def test_a_record_without_one(sync: Function, queues: Queues) -> None:
+    """Of an earlier release: it is drained as ever."""
+    queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange().to_wire())
+    _, answer = sync.invoke({"Records": queues.receive()})
+    (line,) = sync.lines()
+    assert (answer, line["stored"], line["correlation_ids"]) == ({"batchItemFailures": []}, 1, [])
+
+
+def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Function, queues: Queues) -> None:
+    """A refused record keeps its id, and has it still when it was moved back."""
+    named, _ = agent.ask("POST", "/invoked", _KEPT)
+    (record,) = queues.receive()
+    sync.invoke({"Records": [{**record, "body": "no json"}]})
+    given_up, drained = sync.lines()
+    assert (given_up["level"], given_up["correlation_id"], given_up["reason"]) == ("ERROR", named, "not_json")
+    assert drained["correlation_ids"] == []
+    ((body, attributes),) = queues.dead()
+    assert (body, attributes["request_id"], attributes["reason"]) == ("no json", named, "not_json")
+
+    queues.client.purge_queue(QueueUrl=queues.url)
+    access = QueueAccess(region=REGION)
+    dead, live = (QueueAdmin(url, access, queues.client) for url in (queues.dlq_url, queues.url))
+    copy(dead, live, 1, None, Redriven(), lambda *_: None)
+    (record,) = queues.receive()
+    assert {name: value["stringValue"] for name, value in record["messageAttributes"].items()} == {"request_id": named}
+    sync.invoke({"Records": [record]})
+    assert sync.lines()[0]["correlation_id"] == named
+
+
+def test_what_only_the_outbox_took(agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer) -> None:
+    """The sweep that stores it names the request."""
+    sqs.stop()
+    postgres.kill()
+    named, answer = agent.ask("POST", "/invoked", _KEPT)
+    assert json.loads(answer["body"])["durability"] == "redis"
+    assert named in {line["correlation_id"] for line in agent.lines() if line["message"] == "request"}
+    postgres.start()
+    sync.invoke({"source": "aws.events"})
+    assert [line["correlation_ids"] for line in sync.lines() if line["message"] == "outbox drained"] == [[named]]
+
+
+def test_while_postgresql_is_away(agent: Function, sync: Function, queues: Queues, postgres: PostgresServer) -> None:
+    """Each try of the drain names what waits."""
+    named, _ = agent.ask("POST", "/invoked", _KEPT)
+    records = queues.receive()
+    postgres.kill()
+    _, answer = sync.invoke({"Records": records})
+    assert answer["batchItemFailures"]
+    waits = [line["correlation_ids"] for line in sync.lines() if line["message"] == "messages wait for postgres"]
+    assert waits == [[named]]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_a_batch_that_fails(sync: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a fault of the code: its records come again, and the log names them."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("functions.sync.drain.Drain.run", fail)
+    attribute = {"request_id": {"dataType": "String", "stringValue": "r-1"}}
+    with pytest.raises(RuntimeError):
+        sync.invoke({"Records": [{"messageAttributes": attribute}, None]})
+    (line,) = sync.lines()
+    assert (line["message"], line["correlation_ids"]) == ("batch failed", ["r-1"])

@@ -1,0 +1,235 @@
+"""One id from the request to the drain's log: where it comes from, what it may be, and which lines have it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from functions.agent.request_log import request_id_of as of_event
+from functions.sync.drain import Drain, Received, in_parts, request_id_of
+from functions.sync.sweep import Sweep
+from shared.errors import InvalidRecord
+from shared.memory.turn import Memory
+from shared.models import Exchange
+from shared.request_ids import current_request_id, serving, valid_request_id
+from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import MOMENT, exchange
+
+HOSTILE: list[object] = [
+    "",
+    "a\nb",
+    "a\r\nx-header: 1",
+    "x" * 10_240,
+    "\N{SNOWMAN}",
+    "\x00",
+    "a b",
+    '"',
+    "\udc80",
+    None,
+    7,
+    ["r"],
+    {},
+]
+_LAMBDA = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+
+
+@pytest.mark.parametrize(
+    "named", ["c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "JKJaXmPLvHcESHA=", "1-67891233-abcdef012345678912345678", "r"]
+)
+def test_ids_of_gateways(named: str) -> None:
+    """A REST API's, an HTTP API's, and others of that form."""
+    assert valid_request_id(named) == named
+    assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == named
+
+
+@pytest.mark.parametrize("named", HOSTILE)
+def test_what_is_no_id(named: object) -> None:
+    """Lambda's own id stands in for it; a message with it has none."""
+    assert valid_request_id(named) is None
+    assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == _LAMBDA
+    assert request_id_of({"messageAttributes": {"request_id": {"stringValue": named}}}) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"action": "run"},
+        [],
+        None,
+        {"requestContext": None},
+        {"requestContext": "r"},
+        {"requestContext": {"elb": {}}, "headers": {"x-amzn-trace-id": "Root=1-2-3", "x-request-id": "theirs"}},
+    ],
+)
+def test_lambdas_own_where_there_is_no_gateway(event: object) -> None:
+    """Also behind a load balancer, whose trace id may be the client's."""
+    assert of_event(event, _LAMBDA) == _LAMBDA
+
+
+@pytest.mark.parametrize(
+    "record",
+    [None, [], {}, {"messageAttributes": None}, {"messageAttributes": []}, {"messageAttributes": {"request_id": "r"}}],
+)
+def test_records_without_one(record: object) -> None:
+    """Of an earlier release, or of no release at all."""
+    assert request_id_of(record) is None
+
+
+def test_it_ends_with_its_request() -> None:
+    """Tasks of the request have it, code outside of it has not, nor has a thread that outlives it."""
+
+    async def task() -> str | None:
+        return await asyncio.create_task(asyncio.to_thread(current_request_id))
+
+    beside: list[str | None] = []
+    with serving("r-1"):
+        assert asyncio.run(task()) == "r-1"
+        with serving("r-2"):
+            assert current_request_id() == "r-2"
+        probe = threading.Thread(target=lambda: beside.append(current_request_id()))
+        probe.start()
+        probe.join()
+    assert (current_request_id(), beside) == (None, [None])
+
+
+def test_requests_beside_each_other() -> None:
+    """Each has its own."""
+
+    async def request(named: str) -> str | None:
+        with serving(named):
+            await asyncio.sleep(0)
+            return current_request_id()
+
+    async def all_of_them() -> list[str | None]:
+        return await asyncio.gather(*(request(f"r-{number}") for number in range(5)))
+
+    assert asyncio.run(all_of_them()) == [f"r-{number}" for number in range(5)]
+
+
+def test_it_is_no_part_of_an_exchange() -> None:
+    """The same exchange by two requests is one, and the queue's body is as it was."""
+    one, other = (Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id=named) for named in ("r-1", "r-2"))
+    assert one == other
+    assert len({one, other}) == 1
+    assert "request_id" not in json.loads(one.to_wire())
+    assert one.to_wire() == other.to_wire()
+
+
+def test_the_outbox_keeps_it() -> None:
+    """Where a body has no attributes; what is no id is not read."""
+    kept = Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id="r-1").to_wire(has_request_id=True)
+    assert Exchange.from_wire(kept).request_id == "r-1"
+    assert Exchange.from_wire(kept.replace("r-1", "r 1")).request_id is None
+
+
+def test_an_exchange_has_the_id_of_its_request(
+    memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """Also when a later request puts it on the queue."""
+    process = memory()
+    sent: list[tuple[str, str | None]] = []
+    send = queue.send
+
+    def note(made: Exchange) -> None:
+        send(made)
+        sent.append((made.user_message, made.request_id))
+
+    queue.send = note  # type: ignore[method-assign, assignment]
+    queue.is_down = archive.is_down = True
+    with serving("r-1"):
+        assert process.turn("t", "ana").keep("q1", "a1").durability == "redis"
+    assert [json.loads(body)["request_id"] for body in cache.outbox_bodies] == ["r-1"]
+    queue.is_down = archive.is_down = False
+    with serving("r-2"):
+        assert process.turn("t", "ana").keep("q2", "a2").durability == "queue"
+    assert sorted(sent) == [("q1", "r-1"), ("q2", "r-2")]
+
+
+def _record(number: int, body: str, named: str | None) -> dict[str, Any]:
+    attributes = {} if named is None else {"request_id": {"dataType": "String", "stringValue": named}}
+    return {"messageId": f"m{number}", "receiptHandle": "h", "body": body, "messageAttributes": attributes}
+
+
+class _Queue:
+    def __init__(self) -> None:
+        self.dead: list[Received] = []
+
+    def dead_letter(self, message: Received, _reason: str, _detail: str) -> None:
+        self.dead.append(message)
+
+    def postpone(self, _messages: object, _seconds: int) -> None:
+        pass
+
+
+def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
+    return [
+        getattr(record, "correlation_ids", None) or getattr(record, "correlation_id", None)
+        for record in caplog.records
+        if record.message == message
+    ]
+
+
+def test_what_the_drain_says_of_each(
+    caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
+) -> None:
+    """What is stored, what is given up, also a record that is none; one without an id is no trouble."""
+    queue = _Queue()
+    records: list[object] = [
+        _record(1, exchange(1).to_wire(), "r-1"),
+        _record(2, "no json", "r-2"),
+        {**_record(3, "", "r-3"), "receiptHandle": None},
+        _record(4, exchange(4).to_wire(), None),
+        _record(5, exchange(1).to_wire(), "r-5"),
+    ]
+    outcome = Drain(archive, cache, queue).run(records)
+    assert outcome.finished == ["r-1", "r-5"]
+    assert [message.request_id for message in queue.dead] == ["r-2", "r-3"]
+    assert _lines(caplog, "message sent to the dead-letter queue") == ["r-2", "r-3"]
+
+
+def test_what_waits_is_named(caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache) -> None:
+    """While PostgreSQL is away."""
+    caplog.set_level(logging.INFO)
+    archive.is_down = True
+    outcome = Drain(archive, cache, _Queue()).run([_record(1, exchange(1).to_wire(), "r-1")])
+    assert (outcome.finished, outcome.failed) == ([], ["m1"])
+    assert _lines(caplog, "messages wait for postgres") == [["r-1"]]
+
+
+def test_a_line_has_its_size() -> None:
+    """Ten thousand messages, which is what SQS hands over at most, are several lines."""
+    ids = [f"{number:0>128}" for number in range(10_000)]
+    parts = list(in_parts(ids))
+    assert [each for part in parts for each in part] == ids
+    assert max(len(json.dumps(part)) for part in parts) < 256 * 1024
+
+
+def test_what_the_sweep_says_of_the_outbox(
+    caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
+) -> None:
+    """A dead letter has the body that the queue would have had, and the id as its attribute."""
+    caplog.set_level(logging.INFO)
+    archive.owners["t"] = "ana"
+    dead: list[tuple[str, str, str | None]] = []
+    anas = Exchange(UUID(int=5), "t", "ana", "q", "a", MOMENT, request_id="r-1")
+    bobs = Exchange(UUID(int=6), "t", "bob", "q", "a", MOMENT, request_id="r-2")
+    for each in (anas, bobs):
+        cache.append(each, is_drained=False, in_outbox=True)
+    cache.outbox_bodies.append("no json")
+
+    def bury(body: str, error: InvalidRecord, named: str | None) -> None:
+        dead.append((body, error.reason, named))
+
+    Sweep(archive, cache, 50, bury).run()
+    assert dead == [("no json", "not_json", None), (bobs.to_wire(), "not_the_owner", "r-2")]
+    assert _lines(caplog, "outbox drained") == [["r-1"]]
+    assert _lines(caplog, "exchange of the outbox sent to the dead-letter queue") == [None, "r-2"]
+    assert cache.outbox_bodies == []
