@@ -24,6 +24,12 @@ Bodies and answers are JSON. A path's id is one segment: `/` in it is written `%
 `application/problem+json`, shaped like [ProblemAnswer](#problemanswer). The description itself is at
 `GET /openapi.json`, `GET /docs` shows it as a page, and `hybrid-memory openapi` prints it. The words are explained in
 the [README](../README.md#the-api-by-example), the limits [there too](../README.md#limits).
+
+Every answer of the function has the header `X-Request-Id`, which pages of other origins may read, and every problem
+the same as `request_id`: the id under which API Gateway knows the request (for a direct invocation Lambda's, which is
+in the invocation's own answer). An exchange's message on the queue has it as the attribute `request_id`; its body
+stays as it is. The id [finds the log lines](operating.md#follow-a-request) of both functions. An `X-Request-Id` that
+a client sends is not read.
 """
 _BARE: Final = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}
 

@@ -81,13 +81,20 @@ def test_what_is_redriven_is_stored(
     stack: StackProcess | None,
     thread_id: str,
 ) -> None:
-    """Dead letters that are good by now are stored, in their order; a bad one comes back with its reason."""
+    """Dead letters that are good by now are stored, in their order; a bad one comes back, with its reason and id."""
     bad = f"{thread_id} is not JSON"
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]
-    for body in [*bodies, bad]:
+    for body in bodies:
         aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=body)
+    named = str(uuid4())
+    aws.sqs.send_message(
+        QueueUrl=deployment.dlq_url,
+        MessageBody=bad,
+        MessageAttributes={"request_id": {"DataType": "String", "StringValue": named}},
+    )
 
     listed = operator("dlq", "list")
+    shown = operator("dlq", "show", named)
     moved = operator("dlq", "redrive", "--yes")
 
     assert (listed["depth"], len(listed["items"])) == (13, 13)
@@ -96,7 +103,9 @@ def test_what_is_redriven_is_stored(
     assert moved["method"] == ("move_task" if stack is None else "copy")
     assert [row[1] for row in layers.wait_stored(thread_id, 24)[::2]] == [f"question {n}" for n in range(12)]
     letters = queues.wait_dead(lambda body: body == bad, 1)
-    assert letters[0].attributes["reason"] == "not_json"
+    assert (letters[0].attributes["reason"], letters[0].attributes["request_id"]) == ("not_json", named)
+    assert (shown["body"], shown["request_id"]) == (bad, named)
+    assert [item["request_id"] for item in listed["items"] if item["request_id"]] == [named]
     assert operator("queue", "status")["dlq"]["depth"] == 0
 
 

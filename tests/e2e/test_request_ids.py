@@ -106,8 +106,8 @@ def test_without_a_gateway(functions: Functions, aws: Aws, deployment: Deploymen
     assert json.loads(answer["Payload"].read())["durability"] == "queue"
 
 
-def test_a_dead_letter_keeps_it_and_brings_it_back(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
-    """The drain's line has it, the dead letter's attributes, and what is moved back again."""
+def test_a_dead_letter_keeps_it(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
+    """The drain's line has it, and the dead letter's attributes."""
     named, body = str(uuid4()), f"{uuid4()} is not JSON"
     attribute: Any = {"request_id": {"DataType": "String", "StringValue": named}}
     aws.sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=body, MessageAttributes=attribute)

@@ -118,7 +118,7 @@ function isFieldFault(value: unknown): value is FieldFault {
 }
 
 function requestIdOf(response: Response): string | undefined {
-  return response.headers.get('x-amzn-requestid') ?? undefined;
+  return response.headers.get('x-request-id') ?? response.headers.get('x-amzn-requestid') ?? undefined;
 }
 
 /** Returns false where the browser knows that there is no network. */

@@ -52,6 +52,7 @@ test('faulty fields are named', async () => {
 
 test.each([
   ['API Gateway', 'x-amzn-requestid', 'g-1', { requestId: 'g-1' }],
+  ['the function', 'x-request-id', 'f-1', { requestId: 'f-1' }],
   [
     'a date',
     'Retry-After',
