@@ -60,7 +60,7 @@ BREAKS: Final = (
         "1 Durable",
         "what only L1 took is not kept for the sweep",
         "shared/stores/redis_lists.py",
-        "            pipe.rpush(OUTBOX, exchange.to_wire())\n",
+        "            pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))\n",
         "            pipe.echo('')\n",
         (f"{_MINIMAL}::test_the_outbox_is_filled_with_the_list",),
     ),
