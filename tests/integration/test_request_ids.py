@@ -156,7 +156,7 @@ def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch
     assert [line["message"] for line in lines] == ["unforeseen error", "request"]
     assert {line["correlation_id"] for line in lines} == {named}
 
-    monkeypatch.setattr("functions.agent.gateway.sent_path", fail)
+    monkeypatch.setattr("functions.agent.gateway._check_query", fail)
     named, answer = agent.ask("GET", "/threads/x")
     assert (answer["statusCode"], json.loads(answer["body"])["request_id"]) == (500, named)
     assert {line["correlation_id"] for line in agent.lines()} == {named}
@@ -165,10 +165,11 @@ def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch
 def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
     """The gateway answers 502 with its id; one line has it beside the id under which Lambda writes the traceback."""
     named = str(uuid4())
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever Mangum raises
-        agent.invoke({"requestContext": {"requestId": named}})
+    with pytest.raises(AttributeError):
+        # No gateway writes such an event.
+        agent.invoke(_event(named, "GET", "/health", queryStringParameters="conv"))
     (line,) = agent.lines()
-    assert (line["correlation_id"], line["error"]) == (named, type(caught.value).__name__)
+    assert (line["correlation_id"], line["error"]) == (named, "AttributeError")
     assert line["function_request_id"] != named
 
 
