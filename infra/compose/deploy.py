@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
 from infra.local.bundle import EPOCH
-from infra.local.deploy import BUCKET, PARAMETERS, STACK
+from infra.local.deploy import BUCKET, PARAMETERS, STACK, TEMPLATE_KEY
 from infra.local.project import PROJECT_ROOT
 from infra.migrations import upgrade
 
@@ -101,9 +101,12 @@ def deploy(stack: str, artifacts: Mapping[str, bytes], environment: Mapping[str,
     values = {"Stage": "local"} | {
         parameter: environment[name] for name, parameter in (ADDRESSES | PARAMETERS).items() if environment.get(name)
     }
+    key = f"{stack}/{TEMPLATE_KEY}"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(template, default=str).encode())
     request: Any = {
         "StackName": stack,
-        "TemplateBody": json.dumps(template, separators=(",", ":"), default=str),
+        # It is more than a request may hold.
+        "TemplateURL": f"{s3.meta.endpoint_url}/{BUCKET}/{key}",
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value}
             for name, value in values.items()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STACK = "hybrid-memory"
 BUCKET = "hybrid-memory-artifacts"
+TEMPLATE_KEY = "template.json"
 STAGE = "local"
 DEPLOY_SECONDS = 60
 # Which setting goes through which template parameter. A setting without one reaches the functions by inheritance.
@@ -81,9 +82,11 @@ class Deployer:
         try:
             self._s3.create_bucket(Bucket=BUCKET)
             self._s3.put_object(Bucket=BUCKET, Key=bundle.key, Body=bundle.content)
+            self._s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(template).encode())
             self._cloudformation.create_stack(
                 StackName=STACK,
-                TemplateBody=json.dumps(template, separators=(",", ":")),
+                # CloudFormation takes 51,200 bytes in a request, and a megabyte from a bucket, as `sam deploy` does it.
+                TemplateURL=f"{self._endpoint_url}/{BUCKET}/{TEMPLATE_KEY}",
                 Parameters=[
                     {"ParameterKey": name, "ParameterValue": value} for name, value in values.items() if name in known
                 ],
