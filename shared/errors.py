@@ -1,11 +1,18 @@
 """The errors this project raises: one small tree, so that a caller can catch at the height it needs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 
 class HybridMemoryError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose.
+
+    Attributes:
+        outcome: What was done before it was raised, and what repeating the request does, as a clause after "so"; '' for
+            what the operation's own outcome says (see `functions/agent/outcomes.py`).
+    """
+
+    outcome = ""
 
 
 class SettingsError(HybridMemoryError):
@@ -18,19 +25,24 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so,
     Attributes:
         layer: `redis`, `postgres` or `queue`, the word used in `degraded`.
         reason: Why, for the log and an operator; it quotes no data.
-        outcome: What was done before the layer did not answer, and what repeating does, as a clause after "so"; ''
-            where nothing was done before.
+        state: What is the matter with the layer, as a clause after its name.
+        is_unconfirmed: Whether a change was on its way to the layer, so that it may have been made.
     """
 
-    def __init__(self, layer: str, reason: str = "") -> None:
+    state = "is not responding"
+
+    def __init__(self, layer: str, reason: str = "", *, state: str | None = None) -> None:
         super().__init__(f"{layer} did not answer" + (f": {reason}" if reason else ""))
         self.layer = layer
         self.reason = reason
-        self.outcome = ""
+        self.state = state or type(self).state
+        self.is_unconfirmed = False
 
 
 class StoreBusy(StoreUnavailable):
     """A layer that answers, but ended this before it was done: too slow, or another transaction was in the way."""
+
+    state = "could not finish this now"
 
 
 class StatementRefused(StoreUnavailable):
@@ -41,6 +53,8 @@ class StatementRefused(StoreUnavailable):
         is_about_a_row: Whether its SQLSTATE is one of those that a trigger, a check or a row's value causes.
     """
 
+    state = "refused this"
+
     def __init__(self, detail: str, *, is_about_a_row: bool) -> None:
         super().__init__("postgres", detail)
         self.detail = detail
@@ -49,12 +63,20 @@ class StatementRefused(StoreUnavailable):
 
 @contextmanager
 def leaving(outcome: str) -> Iterator[None]:
-    """Say of a layer that does not answer in what follows what was done before, unless that is said already."""
+    """Say of an error in what follows what was done before, unless that is said already."""
     try:
         yield
-    except StoreUnavailable as error:
+    except HybridMemoryError as error:
         error.outcome = error.outcome or outcome
         raise
+
+
+def leaving_half_deleted(what: str) -> AbstractContextManager[None]:
+    """Say of an error in what follows that PostgreSQL has deleted something, and Redis may not have yet."""
+    return leaving(
+        f"the deletion is not complete: the {what} is deleted from PostgreSQL and may still be in the cache. "
+        "Repeat the request to complete it"
+    )
 
 
 class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for a message that can never be stored

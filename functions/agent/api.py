@@ -118,7 +118,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     app.router.route_class = JsonRoute
 
     async def on_error(request: Request, error: Exception) -> Response:
-        problem = problem_of(error)
+        operation = getattr(request.scope.get("route"), "name", "")
+        problem = problem_of(error, operation, request.method)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
             problem = replace(problem, headers={"Allow": _allowed(app, request)})
         return problem_response(problem)

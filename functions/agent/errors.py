@@ -100,5 +100,7 @@ class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - reads as the an
     """
 
     def __init__(self, retry_seconds: int) -> None:
-        super().__init__("The keys that tokens are checked with could not be fetched. Try again.")
+        super().__init__(
+            "The keys that tokens are checked with could not be fetched, so nothing was changed. Repeat the request."
+        )
         self.retry_seconds = retry_seconds

@@ -149,7 +149,7 @@ def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
         access = guard.direct_caller.access(request.user_id)
         return loop.run_until_complete(_awaited(operation(request, access)))
     except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
-        return problem_of(error).to_json(request_id)
+        return problem_of(error, action).to_json(request_id)
 
 
 def _invoke_directly_and_log(event: dict[str, Any], request_id: str) -> dict[str, Any]:

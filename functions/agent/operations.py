@@ -13,9 +13,10 @@ import orjson
 
 from functions.agent.auth import Access
 from functions.agent.errors import AgentRunError, LimitTooLarge
+from functions.agent.outcomes import KEY_STAYS
 from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
-from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable
+from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
 from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
@@ -131,9 +132,10 @@ class Operations:
         # Under the id of what is replaced there is an answer in any case: it may be the one to be replaced.
         may_be_kept = is_taken_over and request.replaces is None
         try:
-            kept = self._kept_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
-            watch.lap("claim")
-            result = await self._run(request, turn, exchange_id, watch, kept)
+            with leaving(KEY_STAYS if is_taken_over else ""):
+                kept = self._kept_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
+                watch.lap("claim")
+                result = await self._run(request, turn, exchange_id, watch, kept)
         except Exception:
             # What was taken over may have been kept; it stays under its id, until the lease ends.
             if not is_taken_over:
@@ -200,7 +202,7 @@ class Operations:
         )
         watch.lap("agent")
         if not fits({**request.model_dump(include={"thread_id"}), "response": response}):
-            raise AgentRunError("The model's answer is longer than an answer can be; nothing was stored.")
+            raise AgentRunError("The model's answer is longer than an answer can be.")
         receipt = await self._keep(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
         watch.lap("keep")
@@ -224,18 +226,20 @@ class Operations:
     async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> Receipt:
         """Keep the exchange, in the place of the one it replaces if it replaces one."""
         metadata, thread_id, replaced = encode_metadata(request.metadata), request.thread_id, request.replaces
-        if replaced is None or thread_id is None:
-            thread = ThreadMemoryProvider(turn)
-            return await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
         texts = Texts(request.prompt, response, metadata, tuple(request.document_ids))
         try:
-            return self.exchanges.replace(thread_id, replaced, texts, turn.owner)
+            if replaced is not None and thread_id is not None:
+                return self.exchanges.replace(thread_id, replaced, texts, turn.owner)
+            thread = ThreadMemoryProvider(turn)
+            return await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
         except ExchangeNotFound:
             # Deleted while the agent ran.
             return Receipt(replaced, "none", cached=False)
         except StoreUnavailable as error:
-            _logger.error("no store took a replacement", extra={"exchange_id": str(replaced)})  # noqa: TRY400
-            return Receipt(replaced, "none", cached=False, degraded=[error.layer])
+            # The caller gets the answer all the same, which cost time and money; a repetition with its key stores it.
+            named = replaced or exchange_id or self._memory.new_id(thread_id or "")
+            _logger.error("no store took an exchange", extra={"exchange_id": str(named)})  # noqa: TRY400
+            return Receipt(named, "none", cached=False, degraded=[error.layer])
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, request: ReplaceRequest, owner: str | None

@@ -23,6 +23,7 @@ from functions.agent.errors import (
     UnknownAgentError,
     UnknownToolError,
 )
+from functions.agent.outcomes import NOTHING_RUN, outcome_of
 from functions.agent.schemas import TOO_LONG
 from shared.errors import (
     ExchangeNotFound,
@@ -75,8 +76,13 @@ def field_problem(status: int, name: str, detail: str, where: str = "body") -> P
     return Problem(status, f"{name}: {detail}", [{"field": name, "in": where, "detail": detail}])
 
 
-def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is the point
-    """Return the problem an error is to its caller. What nobody foresaw is logged, and told as no more than a 500."""
+def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is the point
+    error: Exception, operation: str = "", method: str = "POST"
+) -> Problem:
+    """Return the problem an error is to its caller. What nobody foresaw is logged, and told as no more than a 500.
+
+    `operation` is the route's name, or the action of a direct invocation.
+    """
     match error:
         case RequestValidationError() | ValidationError():
             return _invalid(error.errors())
@@ -105,8 +111,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             waits = error.status == HTTPStatus.CONFLICT
             return Problem(error.status, str(error), headers={"Retry-After": _RETRY_SECONDS} if waits else {})
         case StoreUnavailable():
-            outcome = error.outcome or "the request could not be completed. Repeat it to complete it"
-            detail = f"{_LAYERS.get(error.layer, error.layer)} is not responding, so {outcome}."
+            outcome = outcome_of(error, operation, method)
+            detail = f"{_LAYERS.get(error.layer, error.layer)} {error.state}, so {outcome}."
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _RETRY_SECONDS})
         case Unauthenticated():
             return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": _challenge(error)})
@@ -115,10 +121,10 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case SigningKeysUnavailable():
             headers = {"Retry-After": str(error.retry_seconds)}
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
-        case AgentTimeoutError():
-            return Problem(HTTPStatus.GATEWAY_TIMEOUT, str(error))
-        case AgentRunError():
-            return Problem(HTTPStatus.BAD_GATEWAY, str(error))
+        case AgentTimeoutError() | AgentRunError():
+            outcome = error.outcome or NOTHING_RUN
+            status = HTTPStatus.GATEWAY_TIMEOUT if isinstance(error, AgentTimeoutError) else HTTPStatus.BAD_GATEWAY
+            return Problem(status, f"{error} {outcome[0].upper()}{outcome[1:]}.")
     _logger.error("unforeseen error", exc_info=error)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; the log has it.")
 

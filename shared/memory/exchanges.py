@@ -6,19 +6,15 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC
-from typing import Final
 from uuid import UUID
 
-from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, leaving
+from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, leaving_half_deleted
 from shared.memory.recall import add_layer
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange, Message, Texts
 from shared.request_ids import current_request_id
 from shared.stores.base import AppendResult, CacheRead
 
-_HALF_DELETED: Final = (
-    "the exchange is deleted from PostgreSQL and may still be in the cache. Repeat the request to complete the deletion"
-)
 _logger = logging.getLogger(__name__)
 
 
@@ -52,7 +48,8 @@ class Exchanges:
 
         Raises:
             ExchangeNotFound: There is no such exchange, or the thread is another's.
-            StoreUnavailable: A layer that would have to know did not answer; nothing is changed.
+            StoreUnavailable: A layer that would have to know did not answer; its `is_unconfirmed` says whether the
+                exchange may be replaced all the same.
             InvalidRecord: PostgreSQL refuses the texts.
         """
         look = self._look(thread_id, exchange_id, owner)
@@ -111,6 +108,8 @@ class Exchanges:
         except StoreUnavailable as missing:
             add_layer(look.degraded, missing.layer)
             if not is_queued:
+                # A layer that does not answer may have taken it all the same.
+                error.is_unconfirmed = True
                 raise error from missing
         if appended.cutoff is not None:
             raise ExchangeNotFound(str(exchange_id)) from error
@@ -153,7 +152,7 @@ class Exchanges:
             self._require_known(thread_id, exchange_id, owner, look)
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
-        with leaving(_HALF_DELETED):
+        with leaving_half_deleted("exchange"):
             if look.missing is not None:
                 raise look.missing
             self._memory.cache.forget_exchanges(thread_id, [exchange_id])
@@ -173,7 +172,8 @@ class Exchanges:
         if look.missing is not None:
             raise look.missing
         if self._memory.queue.depth():
-            raise StoreUnavailable("queue", "redis was emptied, and not all is drained since")
+            reason = "redis was emptied, and not all is drained since"
+            raise StoreUnavailable("queue", reason, state="may still hold this exchange")
 
     def _look(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Look:
         try:

@@ -129,7 +129,10 @@ class Idempotency:
     def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> Claim:
         """Claim a key by the hash that the layers know it by; see `claim`."""
         body_hash = hashlib.sha256(body).hexdigest()
-        is_sure, missed = False, StoreUnavailable("redis", "it was emptied lately")
+        is_sure = False
+        missed = StoreUnavailable(
+            "redis", "it was emptied lately", state="was emptied lately and may not know this key"
+        )
         for store in self._stores:
             try:
                 self._owed.pay(store)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, ThreadNotFound, leaving
+from shared.errors import StoreUnavailable, ThreadNotFound, leaving_half_deleted
 from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
 from shared.memory.ownership import owned
@@ -20,9 +20,6 @@ from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.base import CacheRead, MessagePosition
 
 _Item = TypeVar("_Item")
-_HALF_DELETED: Final = (
-    "the thread is deleted from PostgreSQL and may still be in the cache. Repeat the request to complete the deletion"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +198,7 @@ class Threads:
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
         # Without Redis the caller has to repeat the request; if that never comes, the next sweep removes the list.
-        with leaving(_HALF_DELETED):
+        with leaving_half_deleted("thread"):
             if missing is not None:
                 raise missing
             self._memory.cache.forget_threads({thread_id: cutoff})

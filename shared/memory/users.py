@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, leaving
+from shared.errors import StoreUnavailable, leaving_half_deleted
 from shared.memory.deletion import Deletion
 from shared.memory.turn import Memory
-
-_HALF_DELETED: Final = (
-    "the user is deleted from PostgreSQL and may still be in the cache. Repeat the request to complete the deletion"
-)
 
 
 class Users:
@@ -69,7 +64,7 @@ class Users:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
-        with leaving(_HALF_DELETED):
+        with leaving_half_deleted("user"):
             # From here on an append of something of the user's finds the tombstone and takes it back.
             late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
             if late:

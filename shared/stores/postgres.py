@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import InvalidRecord, StoreUnavailable, TooManyPreferences
+from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, TooManyPreferences, leaving
 from shared.models import Exchange, Message, SearchHit, Texts, Thread, format_time, preferences_fault, title_of
 from shared.stores import postgres_exchanges
 from shared.stores.base import (
@@ -39,6 +39,10 @@ _Connection = psycopg.Connection[DictRow]
 _ROWS_AN_EXCHANGE: Final = 2
 # Of a thread's deleted exchanges, as many as its readers are told of.
 _MOST_DELETED: Final = 1_000
+_CHANGED_BEHIND_THE_CACHE: Final = (
+    "the preferences are changed in PostgreSQL and may still be as before in the cache, until the next sweep. "
+    "Repeat the request to change them there at once"
+)
 # How often a batch is stored anew because it met the threads of a deleted user; each time they are taken away.
 _MOST_TRIES: Final = 3
 _STORE, _STORED, _WINDOW = sql("store"), sql("stored"), sql("window")
@@ -92,7 +96,7 @@ class PostgresArchive:
                 return self._connection.run(_storing(exchanges))
             except _HiddenThreadsFound as found:
                 self._erasure.detach_threads(found.thread_ids)
-        raise StoreUnavailable("postgres", "the users of these threads are being deleted again and again")
+        raise StoreBusy("postgres", "the users of these threads are being deleted again and again")
 
     def try_store(self) -> None:
         """Store a made-up exchange and take it back."""
@@ -162,7 +166,8 @@ class PostgresArchive:
                 connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
 
         changed = self._connection.run(work)
-        self._connection.run(publish)
+        with leaving(_CHANGED_BEHIND_THE_CACHE):
+            self._connection.run(publish)
         return changed
 
     def thread(self, thread_id: str) -> Thread | None:

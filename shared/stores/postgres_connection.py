@@ -79,6 +79,7 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
     beginning: tuple[bytes, bytes] = (b"", b"")
     was_given_up = False
     is_one_statement = False
+    is_committing = False
 
     def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
         try:
@@ -130,7 +131,7 @@ def _of_a_beginning(error: psycopg.Error) -> Exception:
         # A standby begins no transaction that may write.
         return _Elsewhere()
     if meaning_of(error) in {Meaning.ROW, Meaning.REFUSED}:
-        return StoreUnavailable("postgres", describe(error))
+        return StoreUnavailable("postgres", describe(error), state=StatementRefused.state)
     return error
 
 
@@ -152,6 +153,7 @@ class PostgresConnection:
         self._settings = settings
         self._limits = limits or Limits(settings.timeout_ms / 1000)
         self._connection: _BoundedConnection | None = None
+        self._is_unconfirmed = False
         self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=1.0, grace=self._limits.grace)
         self.check: _Work[object] = lambda connection: connection.execute("select 1")
         """What shows, in a transaction that is rolled back, that PostgreSQL does its work again."""
@@ -205,24 +207,32 @@ class PostgresConnection:
             StatementRefused: PostgreSQL refuses it, for a row in it or for another reason.
             InvalidRecord: PostgreSQL refuses the data.
         """
-        with self.breaker.guard((_Away, _Late)):
+        self._is_unconfirmed = False
+        try:
+            with self.breaker.guard((_Away, _Late)):
+                return self._run(work, is_one_statement=is_one_statement, is_trial=is_trial)
+        except StoreUnavailable as error:
+            error.is_unconfirmed = self._is_unconfirmed
+            raise
+
+    def _run(self, work: _Work[_T], *, is_one_statement: bool, is_trial: bool) -> _T:
+        try:
             try:
-                try:
-                    return self._attempt(work, is_one_statement=is_one_statement)
-                except psycopg.errors.TransactionRollback:
-                    # It lost against another transaction, which is over now.
-                    return self._attempt(work, is_one_statement=is_one_statement)
-            except _Elsewhere:
-                raise _Away("postgres", "read only") from None
-            except psycopg.Error as error:
-                # Without the cause: whoever logs the chain would log its detail, which quotes rows.
-                raise self._translated(error, is_trial=is_trial) from None
+                return self._attempt(work, is_one_statement=is_one_statement)
+            except psycopg.errors.TransactionRollback:
+                # It lost against another transaction, which is over now.
+                return self._attempt(work, is_one_statement=is_one_statement)
+        except _Elsewhere:
+            raise _Away("postgres", "read only", state="takes no writes") from None
+        except psycopg.Error as error:
+            # Without the cause: whoever logs the chain would log its detail, which quotes rows.
+            raise self._translated(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
         old = self._connection
         if old is not None and not old.closed:
             try:
-                return _transact(old, work, is_one_statement=is_one_statement)
+                return self._transact(old, work, is_one_statement=is_one_statement)
             except _Elsewhere:
                 old.close()
             except psycopg.Error:
@@ -231,12 +241,32 @@ class PostgresConnection:
                     raise
         self._connection = None
         self._connection = made = self._connect()
-        return _transact(made, work, is_one_statement=is_one_statement)
+        return self._transact(made, work, is_one_statement=is_one_statement)
+
+    def _transact(self, connection: _BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
+        # One statement is sent together with its commit.
+        connection.is_one_statement = connection.is_committing = is_one_statement
+        try:
+            if is_one_statement:
+                return work(connection)
+            connection.begin()
+            result = work(connection)
+            connection.is_committing = True
+            connection.end("commit")
+        except BaseException as error:
+            _roll_back(connection)
+            # Nobody can say whether PostgreSQL has committed what it did not confirm.
+            self._is_unconfirmed |= connection.is_committing and connection.closed
+            if isinstance(error, psycopg.Error) and meaning_of(error) is Meaning.ELSEWHERE:
+                raise _Elsewhere from None
+            raise
+        else:
+            return result
 
     def _translated(self, error: psycopg.Error, *, is_trial: bool) -> StoreUnavailable | InvalidRecord:
         reason, meaning = describe(error), meaning_of(error)
         if self._connection is not None and self._connection.was_given_up:
-            return _Late("postgres", reason)
+            return _Late("postgres", reason, state=StoreUnavailable.state)
         if meaning is Meaning.LATE and self._limits.is_late_an_outage and not is_trial:
             return _Late("postgres", reason)
         if meaning in {Meaning.LATE, Meaning.IN_THE_WAY}:
@@ -253,23 +283,6 @@ class PostgresConnection:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _transact(connection: _BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
-    connection.is_one_statement = is_one_statement
-    try:
-        if is_one_statement:
-            return work(connection)
-        connection.begin()
-        result = work(connection)
-        connection.end("commit")
-    except BaseException as error:
-        _roll_back(connection)
-        if isinstance(error, psycopg.Error) and meaning_of(error) is Meaning.ELSEWHERE:
-            raise _Elsewhere from None
-        raise
-    else:
-        return result
 
 
 def _roll_back(connection: _BoundedConnection) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import StoreUnavailable
+from shared.errors import StoreUnavailable, leaving_half_deleted
 from shared.stores.base import HiddenThreads
 from shared.stores.postgres_connection import PostgresConnection, sql
 from shared.stores.postgres_locks import lock_alone
@@ -81,7 +81,8 @@ class PostgresErasure:
         conversations: list[UUID] = []
         for start in range(0, max(1, len(also)), _THREADS):
             some = also[start : start + _THREADS]
-            rows = self._connection.run(lambda connection, some=some: _detach_next(connection, user_id, some))  # type: ignore[misc]
+            with leaving_half_deleted("user"):
+                rows = self._connection.run(lambda connection, some=some: _detach_next(connection, user_id, some))  # type: ignore[misc]
             of_threads |= {row["thread_id"]: row["cutoff"] for row in rows}
             conversations += [row["conversation_id"] for row in rows if row["conversation_id"] is not None]
         if conversations:

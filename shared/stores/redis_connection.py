@@ -178,5 +178,5 @@ def require(replies: list[Any]) -> list[Any]:
     for reply in replies:
         if isinstance(reply, redis.RedisError):
             _logger.error("redis refused a command", extra={"error": str(reply)[:200]})
-            raise StoreUnavailable("redis", type(reply).__name__) from reply
+            raise StoreUnavailable("redis", type(reply).__name__, state="refused this") from reply
     return replies

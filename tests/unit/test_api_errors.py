@@ -252,7 +252,8 @@ def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch
         raise error
 
     monkeypatch.setattr(runner.AgentRunner, "run", fail)
-    assert problem(api.ask("POST", "/run", RUN), status)["detail"] == str(error)
+    detail = problem(api.ask("POST", "/run", RUN), status)["detail"]
+    assert detail == f"{error} Nothing was stored. Repeat the request to run the agent again."
     assert api.is_untouched()
 
 

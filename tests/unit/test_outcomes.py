@@ -1,0 +1,221 @@
+"""A request that fails half way says what is so: for each operation, with a fault at each call of each store.
+
+A fault is a store that does not answer from some call on: before it did its work, or after it, so that the answer is
+lost. What the problem says is compared with what the stores hold, and the repetition with what it says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+from fastapi.routing import APIRoute
+
+from functions.agent.outcomes import is_described
+from functions.agent.runner import AgentRunner
+from shared.errors import StatementRefused, StoreBusy, StoreUnavailable
+from shared.models import Exchange
+from tests.support.api import Api
+from tests.support.issuer import OPERATOR, Issuer, bearer
+from tests.support.routes import EXCHANGE, SAMPLES, Sample
+
+_LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
+
+
+@dataclass
+class _Fault:
+    """Lets a store fail from its call number `at` on; with `is_after`, that one does its work and its answer is lost.
+
+    Attributes:
+        names: The calls that failed.
+    """
+
+    layer: str = ""
+    at: int = 0
+    is_after: bool = False
+    calls: int = 0
+    names: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def fault(guarded_api: Api, monkeypatch: pytest.MonkeyPatch) -> _Fault:
+    """A fault that is not there yet."""
+    made = _Fault()
+    for layer, store in (("redis", guarded_api.cache), ("postgres", guarded_api.archive), ("queue", guarded_api.queue)):
+        for name in sorted({name for name in dir(store) if _is_call(store, name)}):
+            monkeypatch.setattr(store, name, _wrapped(made, layer, name, getattr(store, name)))
+    return made
+
+
+def _is_call(store: object, name: str) -> bool:
+    if name.startswith("_") or not callable(getattr(store, name)):
+        return False
+    # `merge_later` sends nothing, so that it never fails.
+    return name not in {"merge_later", "begin", "take", "exchanges", "contents", "lose_everything", "lose_thread"}
+
+
+def _wrapped(fault: _Fault, layer: str, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*given: Any, **more: Any) -> Any:
+        if fault.layer != layer:
+            return call(*given, **more)
+        fault.calls += 1
+        if fault.calls <= fault.at:
+            return call(*given, **more)
+        fault.names.append(name)
+        if fault.is_after and len(fault.names) == 1:
+            call(*given, **more)
+        error = StoreUnavailable(layer, "injected")
+        # As PostgreSQL's connection says it of what it has sent.
+        error.is_unconfirmed = layer == "postgres" and fault.is_after
+        raise error
+
+    return wrapped
+
+
+@contextmanager
+def _failing(fault: _Fault, **how: Any) -> Iterator[None]:
+    fault.calls, fault.names = 0, []
+    for name, value in how.items():
+        setattr(fault, name, value)
+    yield
+    fault.layer = ""
+
+
+def _held(api: Api) -> Any:
+    """Return what the stores hold for good, wherever; not who has claimed a thread, nor what is only a copy."""
+    archive = api.archive
+    kept = [each for thread in archive._conversations.values() for each in thread.exchanges.values()]
+    kept += [Exchange.from_wire(body) for body in (*api.queue.bodies, *api.cache.outbox_bodies)]
+    titles = {name: each.title for name, each in archive._conversations.items() if each.title_is_fixed}
+    deleted = dict(archive.deleted_threads), dict(archive.deleted_users), archive.deleted_ids.copy()
+    return {(each.key, each.revision, each.user_message) for each in kept}, titles, deleted, archive._preferences.copy()
+
+
+def _ask(api: Api, sample: Sample, thread_id: str, headers: dict[str, str], key: str | None) -> Any:
+    named = {"Idempotency-Key": key} if key else {}
+    path, body, query = sample.path(thread_id, "ana"), sample.body(thread_id), sample.query("ana")
+    return api.ask(sample.method, path, body, headers={**headers, **named}, query=query)
+
+
+def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: bool) -> None:
+    api.archive.change_preferences("ana", {"tone": "formal"}, replace=True, then=lambda _: False)
+    kept = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a", "exchange_id": EXCHANGE}
+    assert api.ask("POST", "/invoked", kept, headers=headers).status_code == 202
+    if is_drained:
+        api.archive.store(api.queue.take())
+
+
+@pytest.mark.parametrize(
+    ("sample", "layer", "is_after"),
+    [
+        pytest.param(sample, layer, is_after, id=f"{sample.route}-{layer}-{'after' if is_after else 'before'}")
+        for sample in SAMPLES
+        for layer in _LAYERS
+        for is_after in (False, True)
+        # The lost answer to a read is as one that was not given.
+        if not is_after or (sample.method != "GET" and layer != "queue")
+    ],
+)
+@pytest.mark.parametrize("situation", ["drained", "queued", "drained, cold", "queued, cold"])
+def test_what_is_said_is_so(
+    guarded_api: Api,
+    issuer: Issuer,
+    fault: _Fault,
+    sample: Sample,
+    layer: str,
+    situation: str,
+    *,
+    is_after: bool,
+) -> None:
+    """At the first call of the store, at the second, until the operation asks it no more."""
+    api, at, is_asked = guarded_api, 0, True
+    headers = bearer(issuer.token("ana", scope=OPERATOR if sample.is_for_operators else ""))
+    while is_asked:
+        # Another thread each time, of which the process remembers nothing.
+        thread_id = f"t{at}"
+        api.cache.lose_everything()
+        api.queue.take()
+        api.archive.__init__()  # type: ignore[misc] # a new one would not be the application's
+        _prepare(api, thread_id, headers, is_drained="drained" in situation)
+        if "cold" in situation:
+            api.cache.lose_everything()
+        before = _held(api)
+        key = f"k{at}" if is_after else None
+        with _failing(fault, layer=layer, at=at, is_after=is_after):
+            answer = _ask(api, sample, thread_id, headers, key)
+        is_asked, at = bool(fault.names), at + 1
+        if answer.status_code == 503:
+            _check(sample, layer, fault, answer.json()["detail"], before, _held(api))
+            again = _ask(api, sample, thread_id, headers, key)
+            assert again.status_code in {sample.success, 404}, (sample.route, again.text)
+        else:
+            assert answer.status_code in {sample.success, 404}, (sample.route, answer.text)
+
+
+def _check(sample: Sample, layer: str, fault: _Fault, detail: str, before: Any, after: Any) -> None:
+    told = f"{sample.route} at {fault.names}: {detail}"
+    assert detail.startswith(_LAYERS[layer] + " is not responding, so "), told
+    assert ". Repeat the request" in detail, told
+    if "nothing was changed" in detail or "not stored" in detail or "nothing was stored" in detail:
+        assert before == after, told
+    elif "or not: the answer was lost" in detail:
+        assert fault.is_after, told
+        assert layer == "postgres", told
+    else:
+        assert "PostgreSQL and may still be" in detail, told
+        assert before != after, told
+
+
+def test_the_table_knows_every_operation(guarded_api: Api) -> None:
+    """A route that is added says what its failure leaves."""
+    for route in guarded_api.app.routes:
+        if isinstance(route, APIRoute):
+            for method in route.methods or ():
+                assert is_described(route.name, method), route.name
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (StoreBusy("postgres", "57014"), "could not finish this now"),
+        (StatementRefused("42501: no", is_about_a_row=False), "refused this"),
+        (StoreUnavailable("postgres", "read only", state="takes no writes"), "takes no writes"),
+    ],
+)
+def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, state: str) -> None:
+    """Its refusal is not told as silence."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(api.archive, "change_preferences", refuse)
+    detail = api.ask("PATCH", "/users/ana/preferences", {"tone": "dry"}).json()["detail"]
+    assert detail == (
+        f"PostgreSQL {state}, so the preferences are not changed, and nothing was changed. "
+        "Repeat the request to have it done."
+    )
+
+
+def test_an_answer_that_nobody_can_store(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent has answered when PostgreSQL can no longer say whose the thread is: the caller gets the answer."""
+    headers = {**bearer(issuer.token("ana")), "Idempotency-Key": "k"}
+    answering = AgentRunner.run
+
+    async def answer(self: AgentRunner, **asked: Any) -> str:
+        guarded_api.archive.is_down = True
+        return await answering(self, **asked)
+
+    monkeypatch.setattr(AgentRunner, "run", answer)
+    body = {"prompt": "Hello", "thread_id": "t"}
+    first = guarded_api.ask("POST", "/run", body, headers=headers)
+    assert first.status_code == 200, first.text
+    assert (first.json()["memory"]["durability"], first.json()["memory"]["degraded"]) == ("none", ["postgres"])
+    guarded_api.archive.is_down = False
+    again = guarded_api.ask("POST", "/run", body, headers=headers)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json()["response"] == first.json()["response"]
+    assert again.json()["memory"]["durability"] == "queue"
+    assert [str(each.exchange_id) for each in guarded_api.queue.take()] == [first.json()["exchange_id"]]
