@@ -74,18 +74,46 @@ class Callers:
 
         list(self._twins.map(repeat, turns))
 
+    def look(self, thread_ids: list[str]) -> None:
+        """Ask for each thread when everything is quiet; an answer that says it may lack something, once more."""
+
+        def ask(place: int) -> None:
+            for _ in range(_RETRIES):
+                request = self.recall(thread_ids[place], None)
+                if request.is_answered and not request.degraded:
+                    break
+                time.sleep(_RETRY_PAUSE_SECONDS)
+            self._journal.last_looks.append(request)
+
+        list(self._twins.map(ask, range(len(thread_ids))))
+
+    def recall(self, thread_id: str, user_id: str | None, caller: int = 0) -> Request:
+        """Ask what the memory holds of a thread."""
+        return self._ask(caller, "invoking", thread_id, user_id, {})
+
+    def delete(self, thread_id: str) -> Request:
+        """Ask once for a thread's deletion."""
+        request = Request(0, "delete", thread_id, sent=time.monotonic())
+        try:
+            request.status = self._http.delete(f"/threads/{thread_id}").status_code
+        except httpx.HTTPError as error:
+            request.error = type(error).__name__
+        request.ended = time.monotonic()
+        return request
+
     def _call(self, caller: int) -> None:
         due = time.monotonic() + self._pause * caller / self._number
         for move in self._plan.moves(caller):
             if self._stopped.wait(max(0.0, due - time.monotonic())):
                 return
             due = max(due + self._pause, time.monotonic() - 10 * self._pause)
-            self._take_turn(Turn(caller, move))
+            self.take_turn(Turn(caller, move))
 
-    def _take_turn(self, turn: Turn) -> None:
+    def take_turn(self, turn: Turn) -> None:
+        """Take a turn and log it, whoever has it."""
         move = turn.move
         if move.recalls:
-            turn.recall = self._ask(turn.caller, "invoking", move, {})
+            turn.recall = self.recall(move.thread_id, move.user_id, turn.caller)
         self._journal.turns.append(turn)
         began = time.time()
         # The second of two callers who send the same is the next one.
@@ -105,20 +133,26 @@ class Callers:
     def _send(self, caller: int, move: Move, began: float) -> Request:
         if move.naming in {"key", "run"}:
             headers = {"Idempotency-Key": move.key} if move.naming == "key" else {}
-            return self._ask(caller, "run", move, {"prompt": _prompt(move)}, headers)
+            return self._ask(caller, "run", move.thread_id, move.user_id, {"prompt": _prompt(move)}, headers)
         body = {"user_message": move.user_message, "assistant_message": move.assistant_message}
         exchange_id = move.exchange_id(began)
         if exchange_id is not None:
             body["exchange_id"] = str(exchange_id)
-        return self._ask(caller, "invoked", move, body)
+        return self._ask(caller, "invoked", move.thread_id, move.user_id, body)
 
     def _ask(
-        self, caller: int, route: Route, move: Move, body: dict[str, Any], headers: dict[str, str] | None = None
+        self,
+        caller: int,
+        route: Route,
+        thread_id: str,
+        user_id: str | None,
+        body: dict[str, Any],
+        headers: dict[str, str] | None = None,
     ) -> Request:
-        body = {"thread_id": move.thread_id, **body}
-        if move.user_id is not None:
-            body["user_id"] = move.user_id
-        request = Request(caller, route, move.thread_id, sent=time.monotonic())
+        body = {"thread_id": thread_id, **body}
+        if user_id is not None:
+            body["user_id"] = user_id
+        request = Request(caller, route, thread_id, sent=time.monotonic())
         try:
             answer = self._http.post(f"/{route}", json=body, headers=headers)
             request.status = answer.status_code
@@ -128,7 +162,8 @@ class Callers:
             request.error = type(error).__name__
         request.ended = time.monotonic()
         if request.route == "invoking" and request.is_answered:
-            # The conversation is not needed, and twenty thousand of them would not fit.
+            # The texts are not needed, and those of twenty thousand answers would not fit.
+            request.shown = list(dict.fromkeys(each["exchange_id"] for each in request.answer["messages"]))
             request.answer = {"degraded": request.answer["degraded"], "source": request.answer["source"]}
         return request
 

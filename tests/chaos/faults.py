@@ -10,11 +10,14 @@ from contextlib import suppress
 from typing import Final
 
 import psutil
+import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local.errors import LocalStackError
 from tests.chaos.journal import Journal, Window
 from tests.chaos.plan import Fault, FaultKind, Plan
 from tests.chaos.targets import Server, Targets
+from tests.chaos.valkey import Refusal, Valkey
 
 # A worker that was killed is replaced within this, cold start included.
 _COLD_START_SECONDS: Final = 3.0
@@ -27,8 +30,9 @@ _MOST_EMULATOR_SECONDS: Final = 5.0
 class Injector:
     """Runs the plan's faults until it is stopped."""
 
-    def __init__(self, targets: Targets, plan: Plan, journal: Journal) -> None:
+    def __init__(self, targets: Targets, valkey: Valkey, plan: Plan, journal: Journal) -> None:
         self._targets = targets
+        self._valkey = valkey
         self._plan = plan
         self._journal = journal
         self._stopped = threading.Event()
@@ -38,6 +42,11 @@ class Injector:
             "valkey killed": lambda fault: self._kill(fault, "valkey"),
             "valkey frozen": lambda fault: self._freeze(fault, "valkey"),
             "valkey restarted": lambda fault: self._restart(fault, "valkey", self._targets.stop_valkey),
+            "valkey comes back older": self._bring_back_older,
+            "valkey fails over": self._fail_over,
+            "valkey full": lambda fault: self._refuse_writes(fault, "full"),
+            "valkey without replicas": lambda fault: self._refuse_writes(fault, "without replicas"),
+            "valkey cannot save": lambda fault: self._refuse_writes(fault, "cannot save"),
             "postgres killed": lambda fault: self._kill(fault, "postgres"),
             "postgres frozen": lambda fault: self._freeze(fault, "postgres"),
             "postgres restarted": lambda fault: self._restart(fault, "postgres", self._targets.stop_postgres),
@@ -70,9 +79,11 @@ class Injector:
                 return
             try:
                 self._injections[fault.kind](fault)
-            except (BotoCoreError, ClientError, OSError) as error:
+            except (BotoCoreError, ClientError, redis.RedisError, LocalStackError, OSError) as error:
                 # The stack was in the middle of coming back from the fault before.
-                self._journal.faults[-1].detail = f"failed: {type(error).__name__}"
+                window = self._journal.faults[-1]
+                window.detail = f"failed: {type(error).__name__}"
+                self._close(window, _AFTERMATH_SECONDS)
 
     def _open(self, fault: Fault) -> Window:
         window = Window(fault.kind, time.monotonic())
@@ -120,6 +131,38 @@ class Injector:
         pid = self._targets.pid(name)
         stop()
         self._watch(window, {name: pid})
+
+    def _refuse_writes(self, fault: Fault, refusal: Refusal) -> None:
+        window = self._open(fault)
+        with self._valkey.refusing(refusal):
+            self._stopped.wait(fault.seconds)
+        self._close(window, _AFTERMATH_SECONDS)
+
+    def _bring_back_older(self, fault: Fault) -> None:
+        """Kill Valkey and start it on what it held a moment ago, or when this fault was last injected."""
+        window = self._open(fault)
+        self._valkey.take_snapshot(renew=bool(fault.picks % 2))
+        self._stopped.wait(fault.seconds)
+        self._valkey.put_snapshot()
+        pid = self._targets.pid("valkey")
+        self._targets.kill(self._targets.tree("valkey"))
+        self._watch(window, {"valkey": pid})
+
+    def _fail_over(self, fault: Fault) -> None:
+        """Replace Valkey by a replica, which may lag, behind the same address; and after a while go back."""
+        window = self._open(fault)
+        lags, cuts = bool(fault.picks % 2), bool(fault.picks % 3)
+        window.detail = f"{'lagging, ' if lags else ''}{'connections cut' if cuts else 'connections live'}"
+        try:
+            self._valkey.start_standby(lags=lags)
+            self._stopped.wait(fault.seconds / 2)
+            self._valkey.fail_over(cuts=cuts)
+            self._stopped.wait(fault.seconds)
+            self._valkey.fail_back()
+        except BaseException:
+            self._valkey.give_up_standby()
+            raise
+        self._close(window, _AFTERMATH_SECONDS)
 
     def _kill_backend(self, fault: Fault) -> None:
         """Kill one of PostgreSQL's processes: it then throws every session out and recovers from its log."""

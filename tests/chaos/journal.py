@@ -8,8 +8,9 @@ from typing import Any, Final, Literal
 
 from tests.chaos.plan import Move
 
-Route = Literal["invoking", "invoked", "run"]
+Route = Literal["invoking", "invoked", "run", "delete"]
 _CONFLICT: Final = 409
+_UNPROCESSABLE: Final = 422
 _SERVER_FAULT: Final = 500
 
 
@@ -22,6 +23,7 @@ class Request:
         status: None when there was no answer.
         error: The name of what happened instead of an answer.
         answer: The JSON, {} without one.
+        shown: The exchanges that `/invoking` answered with, oldest first.
     """
 
     caller: int
@@ -33,6 +35,7 @@ class Request:
     error: str = ""
     is_replayed: bool = False
     answer: dict[str, Any] = field(default_factory=dict)
+    shown: list[str] = field(default_factory=list)
 
     @property
     def is_answered(self) -> bool:
@@ -48,6 +51,11 @@ class Request:
     def is_conflict(self) -> bool:
         """Whether the first request with its key was still running."""
         return self.status == _CONFLICT
+
+    @property
+    def is_of_other_body(self) -> bool:
+        """Whether its key came with another body before, or with what was deleted."""
+        return self.status == _UNPROCESSABLE
 
     @property
     def exchange_id(self) -> str:
@@ -113,6 +121,22 @@ class Turn:
 
 
 @dataclass(slots=True)
+class Deleted:
+    """The deletion of a thread, with everything that was sent until it was done.
+
+    Attributes:
+        began: When it was asked for first, in monotonic seconds.
+        ended: When it was answered as done; never, as long as it was not.
+        tries: How often it was asked for.
+    """
+
+    thread_id: str
+    began: float
+    ended: float = float("inf")
+    tries: int = 0
+
+
+@dataclass(slots=True)
 class Window:
     """A fault and how long it was felt, in monotonic seconds."""
 
@@ -128,6 +152,8 @@ class Journal:
 
     turns: list[Turn] = field(default_factory=list)
     faults: list[Window] = field(default_factory=list)
+    deletions: list[Deleted] = field(default_factory=list)
+    last_looks: list[Request] = field(default_factory=list)
     copies_delivered: int = 0
     deliveries_delayed: int = 0
     began: float = 0.0

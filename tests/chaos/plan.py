@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ FaultKind = Literal[
     "valkey killed",
     "valkey frozen",
     "valkey restarted",
+    "valkey comes back older",
+    "valkey fails over",
+    "valkey full",
+    "valkey without replicas",
+    "valkey cannot save",
     "postgres killed",
     "postgres frozen",
     "postgres restarted",
@@ -35,6 +41,11 @@ _FAULTS: Final[dict[FaultKind, int]] = {
     "valkey killed": 10,
     "valkey frozen": 10,
     "valkey restarted": 5,
+    "valkey comes back older": 6,
+    "valkey fails over": 6,
+    "valkey full": 5,
+    "valkey without replicas": 3,
+    "valkey cannot save": 3,
     "postgres killed": 8,
     "postgres frozen": 10,
     "postgres restarted": 4,
@@ -49,8 +60,17 @@ _FAULTS: Final[dict[FaultKind, int]] = {
     "emulator frozen": 1,
 }
 FAULT_KINDS: Final = tuple(_FAULTS)
+_REFUSALS: Final[tuple[FaultKind, ...]] = ("valkey full", "valkey without replicas", "valkey cannot save")
+_HANGS: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "postgres frozen")
+_OLDER: Final[tuple[FaultKind, ...]] = ("valkey comes back older", "valkey fails over")
+_BY_CHANCE: Final = 10
 _GAP: Final = (1.0, 7.0)
+# Until what Redis holds is trusted again on a queue that is never empty: see `_MOST_DRAIN_AGE`.
+_CALM_SECONDS: Final = 180.0
 _FROZEN: Final = (0.5, 8.0)
+# Between two deletions, in seconds; of the threads, one of this many is deleted now and then.
+_DELETION_GAP: Final = (1.0, 6.0)
+_ONE_DELETED_OF: Final = 5
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz     éß漢😀"
 
 
@@ -88,6 +108,23 @@ class Move:
             rest = UUID(int=self.randomness, version=4).int & ((1 << 80) - 1) & ~(0xF << 76)
             return UUID(int=int(now * 1000) << 80 | 7 << 76 | rest)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A thread to delete, and what is said in it before, meanwhile and after.
+
+    Attributes:
+        gap: Seconds of peace before it.
+        delays: How long after the deletion's beginning each exchange of `meanwhile` is said, in seconds.
+    """
+
+    gap: float
+    thread_id: str
+    before: Move
+    meanwhile: tuple[Move, ...]
+    delays: tuple[float, ...]
+    after: Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,34 +171,68 @@ class Plan:
             thread = draw.randrange(self.threads)
             marker = f"c{caller}n{number}"
             is_repeated = naming == "key" or (naming in {"uuid4", "uuid7"} and draw.random() < _REPEATS)
-            yield Move(
-                marker=marker,
-                thread_id=f"chaos-{thread}",
-                user_id=None if thread % 5 == 0 else f"user-{thread % 20}",
-                naming=naming,
-                recalls=draw.random() < _RECALLS,
-                copies=2 if is_repeated else 1,
-                user_message=f"[{marker}] {_text(draw, 40, 400)}",
-                assistant_message=f"[{marker}] {_text(draw, 1_000, 2_000)}",
-                randomness=draw.getrandbits(128),
+            recalls = draw.random() < _RECALLS
+            yield _move(draw, marker, thread, naming, recalls=recalls, copies=2 if is_repeated else 1)
+
+    def deletions(self) -> Iterator[Deletion]:
+        """Yield what to delete, without end."""
+        draw = self.random("deletions")
+        number = 0
+        while True:
+            number += 1
+            thread = _ONE_DELETED_OF * draw.randrange(max(1, self.threads // _ONE_DELETED_OF))
+            # Of threads with a user, too: every fifth one has none.
+            thread = min(thread + number % 2, self.threads - 1)
+            before, *meanwhile, after = (
+                _move(draw, f"d{number}n{place}", thread, "service", recalls=True) for place in range(5)
+            )
+            yield Deletion(
+                gap=draw.uniform(*_DELETION_GAP),
+                thread_id=before.thread_id,
+                before=before,
+                meanwhile=tuple(meanwhile),
+                delays=tuple(draw.uniform(0, 0.05) for _ in meanwhile),
+                after=after,
             )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield what to break, without end."""
+        """Yield what to break, without end: storms with calms between them."""
         draw = self.random("faults")
-        kinds: list[FaultKind] = []
-        while True:
-            if not kinds:
-                # Each kind once before chance decides, so that a short run does not leave one out by bad luck.
-                kinds = draw.sample(FAULT_KINDS, len(FAULT_KINDS))
-                kinds += draw.choices(FAULT_KINDS, list(_FAULTS.values()), k=3 * len(FAULT_KINDS))
-            yield Fault(
-                gap=draw.uniform(*_GAP),
-                kind=kinds.pop(0),
-                seconds=draw.uniform(*_FROZEN),
-                share=draw.choice([0.01, 0.3, 1.0]),
-                picks=draw.getrandbits(32),
-            )
+        for storm in itertools.count():
+            for place, kind in enumerate(_storm(draw)):
+                yield Fault(
+                    gap=_CALM_SECONDS if storm and not place else draw.uniform(*_GAP),
+                    kind=kind,
+                    seconds=draw.uniform(*_FROZEN),
+                    share=draw.choice([0.01, 0.3, 1.0]),
+                    picks=draw.getrandbits(32),
+                )
+
+
+def _storm(draw: random.Random) -> list[FaultKind]:
+    """Return faults in their order.
+
+    Those after which Redis is asked about all that it holds come last of the first three: until then nobody doubts it,
+    and what it fails to show is not excused. Each kind comes once before chance decides, so that a short run does not
+    leave one out by bad luck.
+    """
+    first = [draw.choice(_REFUSALS), draw.choice(_HANGS), draw.choice(_OLDER)]
+    rest = [kind for kind in draw.sample(FAULT_KINDS, len(FAULT_KINDS)) if kind not in first]
+    return first + rest + draw.choices(FAULT_KINDS, list(_FAULTS.values()), k=_BY_CHANCE)
+
+
+def _move(draw: random.Random, marker: str, thread: int, naming: Naming, *, recalls: bool, copies: int = 1) -> Move:
+    return Move(
+        marker=marker,
+        thread_id=f"chaos-{thread}",
+        user_id=None if thread % 5 == 0 else f"user-{thread % 20}",
+        naming=naming,
+        recalls=recalls,
+        copies=copies,
+        user_message=f"[{marker}] {_text(draw, 40, 400)}",
+        assistant_message=f"[{marker}] {_text(draw, 1_000, 2_000)}",
+        randomness=draw.getrandbits(128),
+    )
 
 
 def _text(draw: random.Random, least: int, most: int) -> str:

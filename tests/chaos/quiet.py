@@ -7,13 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-import boto3
 import psycopg
 import redis
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.chaos.targets import sqs_of
+from tests.chaos.targets import functions_of, sqs_of
 
 QUIET_SECONDS: Final = 180.0
 _LOOKS: Final = 3
@@ -63,9 +61,7 @@ def look(info: dict[str, Any]) -> OnItsWay:
 
 
 def _sweep(info: dict[str, Any]) -> None:
-    session = boto3.Session("test", "test", region_name=info["region"])
-    config = Config(proxies={}, read_timeout=30, retries={"total_max_attempts": 1})
-    functions = session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
+    functions = functions_of(info)
     with suppress(BotoCoreError, ClientError):
         functions.invoke(FunctionName=info["sync_function"], Payload=b"{}")
     functions.close()

@@ -66,6 +66,9 @@ class Run:
                 "threads": verdict.threads,
                 "cached_threads": verdict.cached_threads,
                 "ordered_pairs": verdict.ordered_pairs,
+                "deletions": len(self.journal.deletions),
+                "erased": verdict.erased,
+                "trusting": sum(one.route == "invoking" and one.is_answered and not one.degraded for one in requests),
                 "keys": sum(turn.move.naming == "key" for turn in journal.turns),
                 "named_twice": sum(turn.move.copies > 1 for turn in journal.turns),
             },
@@ -95,6 +98,7 @@ class Run:
         rows += [
             ("deliveries duplicated", f"{self.journal.copies_delivered:,}"),
             ("deliveries delayed", f"{self.journal.deliveries_delayed:,}"),
+            ("deletions", f"{len(self.journal.deletions)}, of {checked['erased']:,} exchanges for certain"),
             ("scheduled sweeps", f"{self.sweeps}"),
             ("dead letters", f"{self.dead_letters}"),
             (
@@ -107,6 +111,7 @@ class Run:
         about = {
             "out of order": f" of {checked['ordered_pairs']:,} pairs",
             "differing threads": f" of {checked['cached_threads']} cached",
+            "answers that show less": f" of {checked['trusting']:,} that do not say so",
             "two answers for one key or id": f" of {checked['named_twice']:,} repeated",
         }
         rows += [(kind, f"{count}{about.get(kind, '')}") for kind, count in figures["violations"].items()]

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from infra.local.client import StackProcess
 from tests.chaos import quiet
+from tests.chaos.address import Address
 from tests.chaos.callers import Callers
+from tests.chaos.deletions import Deletions
 from tests.chaos.deliveries import Deliveries
 from tests.chaos.faults import Injector
 from tests.chaos.journal import Journal
 from tests.chaos.plan import Plan
 from tests.chaos.report import Run
 from tests.chaos.stored import dead_letters, threads
-from tests.chaos.targets import Targets, sqs_of
+from tests.chaos.targets import Targets, lead_functions, sqs_of
+from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Judge, Verdict
 
 # What the person who runs it has set must not change what is measured.
@@ -54,14 +59,19 @@ class Size:
 def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> Run:
     """Start a stack in `state_dir`, break it for a while, wait for quiet, judge, stop."""
     plan, journal = Plan(seed, size.threads), Journal()
-    with StackProcess(state_dir, env=_SETTINGS) as stack:
+    with ExitStack() as resources:
+        stack = resources.enter_context(StackProcess(state_dir, env=_SETTINGS))
         say(f"The stack is up; seed {seed}.")
-        _break(stack, plan, journal, size, say)
+        # It stays until the end, so that what comes after the faults goes the same way.
+        address = resources.enter_context(closing(Address(urlsplit(stack.info["redis_url"]).port or 0)))
+        lead_functions(stack.info, address.port)
+        _break(stack, address, plan, journal, size, say)
         seconds = time.monotonic() - journal.began
         say(f"{journal.accepted} exchanges accepted, {len(journal.faults)} faults; waiting for quiet.")
         quiet_seconds, left = quiet.wait(stack.info, hastens=size.hastens)
         _repeat_keys(stack.info, plan, journal, size)
         _, left = quiet.wait(stack.info, hastens=size.hastens)
+        _look(stack.info, plan, journal, size)
         say("Comparing what was answered with what is there.")
         verdict = Judge(journal).judge(threads(stack.info, [f"chaos-{number}" for number in range(size.threads)]))
         lasted = time.monotonic() - journal.began
@@ -73,24 +83,29 @@ def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> R
     return Run(seed, size.exchanges, seconds, quiet_seconds, sweeps, dead, journal, verdict)
 
 
-def _break(stack: StackProcess, plan: Plan, journal: Journal, size: Size, say: Callable[[str], None]) -> None:
+def _break(
+    stack: StackProcess, address: Address, plan: Plan, journal: Journal, size: Size, say: Callable[[str], None]
+) -> None:
     info, targets = stack.info, Targets(stack)
+    valkey = Valkey(info["redis_url"], stack.state_dir / "valkey", address)
     callers = Callers(info["api_url"], plan, journal, number=size.callers, rate=_SPARE * size.exchanges / size.seconds)
-    injector, deliveries = Injector(targets, plan, journal), Deliveries(info, plan, journal)
+    injector, deliveries = Injector(targets, valkey, plan, journal), Deliveries(info, plan, journal)
+    deletions = Deletions(callers, plan, journal)
     if size.hastens:
         targets.shorten_visibility()
     try:
         callers.warm_up()
         journal.began = time.monotonic()
-        for part in (callers, deliveries, injector):
+        for part in (callers, deliveries, deletions, injector):
             part.start()
         _wait(journal, size, say)
     finally:
         # Thread by thread; one that was never started has nothing to stop.
-        for part in (injector, deliveries, callers):
+        for part in (injector, deliveries, deletions, callers):
             part.stop()
         callers.close()
         targets.close()
+        valkey.close()
 
 
 def _wait(journal: Journal, size: Size, say: Callable[[str], None]) -> None:
@@ -113,6 +128,14 @@ def _repeat_keys(info: dict[str, Any], plan: Plan, journal: Journal, size: Size)
         callers.close()
 
 
+def _look(info: dict[str, Any], plan: Plan, journal: Journal, size: Size) -> None:
+    callers = Callers(info["api_url"], plan, journal, number=size.callers, rate=1)
+    try:
+        callers.look([f"chaos-{number}" for number in range(size.threads)])
+    finally:
+        callers.close()
+
+
 def _note_unfinished(
     verdict: Verdict, journal: Journal, left: quiet.OnItsWay | None, *, dead: int, is_swept: bool
 ) -> None:
@@ -122,4 +145,9 @@ def _note_unfinished(
         verdict.unfinished.append(f"{dead} messages on the dead-letter queue")
     if not is_swept:
         verdict.unfinished.append("the schedule never ran the sweep")
+    verdict.unfinished += [
+        f"the deletion of {each.thread_id} was asked for {each.tries} times"
+        for each in journal.deletions
+        if each.ended == float("inf")
+    ]
     verdict.unfinished += [f"{fault.kind}: {fault.detail}" for fault in journal.faults if "not back" in fault.detail]

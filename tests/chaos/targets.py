@@ -19,6 +19,7 @@ from botocore.config import Config
 from infra.local.client import StackProcess
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
 Server = Literal["postgres", "valkey", "emulator"]
@@ -26,6 +27,23 @@ _URLS: Final[dict[Server, str]] = {"postgres": "database_url", "valkey": "redis_
 _LEAST_MESSAGE_BYTES: Final = 1_024
 _MOST_MESSAGE_BYTES: Final = 1_048_576
 _RESTART_SECONDS: Final = 30.0
+
+
+def functions_of(info: dict[str, Any]) -> LambdaClient:
+    """Return a client of the stack's functions that asks no proxy and no configuration."""
+    session = boto3.Session("test", "test", region_name=info["region"])
+    config = Config(proxies={}, read_timeout=30, retries={"total_max_attempts": 1})
+    return session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
+
+
+def lead_functions(info: dict[str, Any], redis_port: int) -> None:
+    """Have both functions reach Valkey through another port."""
+    functions = functions_of(info)
+    for name in (info["agent_function"], info["sync_function"]):
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables["REDIS__PORT"] = str(redis_port)
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    functions.close()
 
 
 def sqs_of(info: dict[str, Any], *, read_seconds: float = 30) -> SQSClient:

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.chaos.journal import Journal, Request, Turn
+from tests.chaos.shown import Deletions, Recalls
 from tests.chaos.stored import Side, Thread
 
-_EMPTYING = {"valkey killed", "both stores killed", "postgres frozen, valkey killed"}
+# Faults after which Redis may hold less than it was given.
+_EMPTYING = {
+    *("valkey killed", "both stores killed", "postgres frozen, valkey killed"),
+    *("valkey comes back older", "valkey fails over"),
+}
 # How long before a request a fault of PostgreSQL may have ended and still have kept it from remembering a key.
 _BREAKER_SECONDS = 3.0
 
@@ -22,6 +27,8 @@ class Verdict:
     Attributes:
         outbox_lost: Answered with `redis`, waiting in an outbox that was then killed: nothing else held them.
         keys_lost: Keys answered while PostgreSQL was away, known to a Valkey that was then killed, and to nothing else.
+        shown_too_little: Answers that lack what was known to be kept, and do not say so.
+        back: What was deleted and is there, or was shown.
         unknown_stored: Turns without an answer whose exchange is there.
         unknown_absent: Turns without an answer whose exchange is not there.
     """
@@ -33,12 +40,15 @@ class Verdict:
     altered: list[str] = field(default_factory=list)
     out_of_order: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+    shown_too_little: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     threads: int = 0
     cached_threads: int = 0
     ordered_pairs: int = 0
+    erased: int = 0
     unknown_stored: int = 0
     unknown_absent: int = 0
 
@@ -51,6 +61,8 @@ class Verdict:
             "altered": self.altered,
             "out of order": self.out_of_order,
             "differing threads": self.differing,
+            "answers that show less": self.shown_too_little,
+            "deleted and back": self.back,
             "two answers for one key or id": self.answers,
             "refused requests": self.refused,
             "unfinished": self.unfinished,
@@ -68,6 +80,7 @@ class Judge:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._verdict = Verdict()
+        self._deletions = Deletions.of(journal)
         self._places: dict[str, tuple[str, int]] = {}
         self._sides: dict[str, list[Side]] = {}
         self._by_marker: defaultdict[str, set[str]] = defaultdict(set)
@@ -79,6 +92,9 @@ class Judge:
         for turn in self._journal.turns:
             self._check_turn(turn)
         self._check_order()
+        recalls = Recalls(self._journal, self._deletions, self._places)
+        self._verdict.shown_too_little += recalls.too_little()
+        self._verdict.back += recalls.too_much()
         return self._verdict
 
     def _read(self, thread: Thread) -> None:
@@ -102,8 +118,10 @@ class Judge:
                 self._verdict.duplicated.append(f"{exchange_id} has {count} messages")
 
     def _check_turn(self, turn: Turn) -> None:
+        is_reachable = self._deletions.may_reach(turn)
         for request in [*turn.requests, *turn.late]:
-            if not (request.is_answered or request.is_unknown or request.is_conflict):
+            is_key_of_deleted = request.is_of_other_body and turn.move.naming == "key" and is_reachable
+            if not (request.is_answered or request.is_unknown or request.is_conflict or is_key_of_deleted):
                 self._verdict.refused.append(f"{turn.move.marker}: {request.status} {request.answer}")
         stored = self._by_marker[turn.move.marker]
         if len(stored) > 1 and not self._is_key_lost(turn):
@@ -114,13 +132,21 @@ class Judge:
             self._verdict.unknown_stored += bool(stored)
             self._verdict.unknown_absent += not stored
         self._check_answers(turn)
+        self._check_erased(turn, stored)
+
+    def _check_erased(self, turn: Turn, stored: set[str]) -> None:
+        if self._deletions.reached_at(turn) is None:
+            return
+        self._verdict.erased += 1
+        if stored and not self._is_key_lost(turn):
+            self._verdict.back.append(f"{_name(turn)} is there as {sorted(stored)}")
 
     def _check_kept(self, turn: Turn, request: Request) -> None:
         sides = self._sides.get(request.exchange_id)
         if sides is None:
             if request.durability == "redis" and self._was_emptied_since(request):
                 self._verdict.outbox_lost.add(request.exchange_id)
-            elif request.durability != "none":
+            elif request.durability != "none" and not self._deletions.may_reach(turn):
                 self._verdict.lost.append(f"{_name(turn)} as {request.exchange_id}, answered {request.durability}")
             return
         thread_id, _ = self._places[request.exchange_id]

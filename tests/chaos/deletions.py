@@ -1,0 +1,75 @@
+"""Deletes a thread now and then, while exchanges are said in it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from tests.chaos.callers import Callers
+from tests.chaos.journal import Deleted, Journal, Request, Turn
+from tests.chaos.plan import Deletion, Move, Plan
+
+_DONE: Final = 204
+_RETRY_PAUSE_SECONDS: Final = 1.0
+_MOST_TRIES: Final = 60
+# No caller has one of these numbers.
+_FIRST_CALLER: Final = 1_000
+
+
+class Deletions:
+    """Runs the plan's deletions until it is stopped."""
+
+    def __init__(self, callers: Callers, plan: Plan, journal: Journal) -> None:
+        self._callers = callers
+        self._plan = plan
+        self._journal = journal
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="deletions", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the deletion that is under way: it is asked for until it is done."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        for deletion in self._plan.deletions():
+            if self._stopped.wait(deletion.gap):
+                return
+            self._act(deletion)
+
+    def _act(self, deletion: Deletion) -> None:
+        self._say(_FIRST_CALLER, deletion.before)
+        sides = [
+            threading.Thread(target=self._say_late, args=(_FIRST_CALLER + place, move, delay), name=move.marker)
+            for place, (move, delay) in enumerate(zip(deletion.meanwhile, deletion.delays, strict=True), start=1)
+        ]
+        for side in sides:
+            side.start()
+        self._delete(deletion.thread_id)
+        self._say(_FIRST_CALLER, deletion.after)
+        for side in sides:
+            side.join()
+
+    def _delete(self, thread_id: str) -> None:
+        deleted = Deleted(thread_id, time.monotonic())
+        self._journal.deletions.append(deleted)
+        for _ in range(_MOST_TRIES):
+            deleted.tries += 1
+            request: Request = self._callers.delete(thread_id)
+            if request.status == _DONE:
+                deleted.ended = request.ended
+                return
+            time.sleep(_RETRY_PAUSE_SECONDS)
+
+    def _say_late(self, caller: int, move: Move, delay: float) -> None:
+        self._stopped.wait(delay)
+        self._say(caller, move)
+
+    def _say(self, caller: int, move: Move) -> None:
+        self._callers.take_turn(Turn(caller, move))

@@ -1,0 +1,103 @@
+"""What deletions leave, and what `/invoking` showed: guarantees 3, 4 and 8, from outside."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.chaos.journal import Deleted, Journal, Request, Turn
+from tests.chaos.stored import WINDOW
+
+_LACKS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """Which turns a deletion of their thread may have reached, and which it certainly has."""
+
+    by_thread: Mapping[str, list[Deleted]]
+
+    @classmethod
+    def of(cls, journal: Journal) -> Deletions:
+        """Return those of a run."""
+        by_thread: defaultdict[str, list[Deleted]] = defaultdict(list)
+        for deletion in journal.deletions:
+            by_thread[deletion.thread_id].append(deletion)
+        return cls(by_thread)
+
+    def may_reach(self, turn: Turn) -> bool:
+        """Return whether a deletion was not over yet when the turn was first sent."""
+        return any(each.ended >= turn.sent for each in self.by_thread.get(turn.move.thread_id, []))
+
+    def reached_at(self, turn: Turn) -> float | None:
+        """Return when the first deletion was done that began after all the turn's requests were answered."""
+        if any(request.is_unknown for request in turn.requests):
+            # It may have been carried out at any time after its caller had given up.
+            return None
+        last = max(request.ended for request in turn.requests)
+        done = [each.ended for each in self.by_thread.get(turn.move.thread_id, []) if each.began > last]
+        return min((end for end in done if end != float("inf")), default=None)
+
+
+class Recalls:
+    """Compares what was shown with what is there at the end.
+
+    Args:
+        places: Where each exchange stands in its thread in PostgreSQL.
+    """
+
+    def __init__(self, journal: Journal, deletions: Deletions, places: Mapping[str, tuple[str, int]]) -> None:
+        self._journal = journal
+        self._deletions = deletions
+        self._places = places
+        self._turns: defaultdict[str, list[Turn]] = defaultdict(list)
+        for turn in journal.turns:
+            self._turns[turn.move.thread_id].append(turn)
+
+    def too_little(self) -> Iterable[str]:
+        """Yield each answer that lacks an exchange which was known to be kept, and does not say so."""
+        for recall in self._recalls():
+            if recall.is_answered and not recall.degraded:
+                lacks = list(self._lacking(recall))
+                if lacks:
+                    yield f"{_describe(recall)} lacks {', '.join(lacks[:_LACKS])}"
+        for recall in self._journal.last_looks:
+            if not recall.is_answered or recall.degraded:
+                yield f"{_describe(recall)} at the end: {recall.status} {recall.error} {recall.degraded}"
+
+    def too_much(self) -> Iterable[str]:
+        """Yield each answer that shows what was deleted before it was asked for."""
+        gone: dict[str, tuple[Turn, float]] = {}
+        for turn in self._journal.turns:
+            reached = self._deletions.reached_at(turn)
+            if reached is not None:
+                gone |= {request.exchange_id: (turn, reached) for request in turn.answered}
+        for recall in self._recalls():
+            back = [one for one in recall.shown if one in gone and gone[one][1] < recall.sent]
+            if back:
+                turn, reached = gone[back[0]]
+                yield f"{_describe(recall)} shows {turn.move.marker}, deleted {recall.sent - reached:.2f} s earlier"
+
+    def _recalls(self) -> Iterable[Request]:
+        yield from (turn.recall for turn in self._journal.turns if turn.recall is not None)
+        yield from self._journal.last_looks
+
+    def _lacking(self, recall: Request) -> Iterable[str]:
+        shown = set(recall.shown)
+        places = [self._places[one][1] for one in shown if one in self._places]
+        oldest = min(places, default=0) if len(shown) >= WINDOW else -1
+        for turn in self._turns[recall.thread_id]:
+            known = next((one for one in turn.requests if one.is_answered), None)
+            if known is None or known.ended > recall.sent or known.exchange_id in shown:
+                continue
+            place = self._places.get(known.exchange_id)
+            # What is not there at the end was deleted, or is counted as lost.
+            if place is not None and place[1] > oldest:
+                age = f"known for {recall.sent - known.ended:.2f} s"
+                yield f"{turn.move.marker} ({known.durability}, cached {known.is_cached}, {age})"
+
+
+def _describe(recall: Request) -> str:
+    return f"{recall.thread_id}: an answer with {len(recall.shown)} exchanges from {recall.answer.get('source', '-')}"

@@ -1,0 +1,166 @@
+"""What can happen to a Valkey that goes on answering: it refuses writes, comes back older, is replaced by another."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from infra.local.valkey_server import DUMP, ValkeyServer
+from tests.chaos.address import Address
+
+Refusal = Literal["full", "without replicas", "cannot save"]
+_ANSWER_SECONDS: Final = 15.0
+_PAUSE_SECONDS: Final = 0.02
+
+
+class Valkey:
+    """The stack's Valkey and, during a failover, the one that replaces it.
+
+    Args:
+        url: Where the stack's Valkey is.
+        data_dir: Its directory, from which it reads its dump when it starts.
+        address: Through which the functions reach it.
+    """
+
+    def __init__(self, url: str, data_dir: Path, address: Address) -> None:
+        self._port = urlsplit(url).port or 0
+        self._data_dir = data_dir
+        self._address = address
+        self._snapshot = data_dir.with_name("valkey-snapshot.rdb")
+        self._standby = ValkeyServer(data_dir.with_name("valkey-standby"))
+
+    def close(self) -> None:
+        """Stop the standby, should it still run."""
+        self._standby.kill()
+
+    @contextmanager
+    def refusing(self, refusal: Refusal) -> Iterator[None]:
+        """Have it refuse every write and answer every read for a while."""
+        begin, end = {
+            "full": (self._fill_memory, self._free_memory),
+            "without replicas": (self._ask_for_replicas, self._ask_for_none),
+            "cannot save": (self._fail_to_save, self._save_nothing),
+        }[refusal]
+        with _client(self._port) as client:
+            try:
+                begin(client)
+                yield
+            finally:
+                end(client)
+
+    def take_snapshot(self, *, renew: bool) -> None:
+        """Keep what it holds now, for `put_snapshot`; unless `renew`, one that was taken before stays."""
+        if self._snapshot.exists() and not renew:
+            return
+        with _client(self._port) as client:
+            client.save()
+        # Not where it would be read after any crash.
+        shutil.move(self._data_dir / DUMP, self._snapshot)
+
+    def put_snapshot(self) -> None:
+        """Have its next start read what it held then."""
+        shutil.copy(self._snapshot, self._data_dir / DUMP)
+
+    def start_standby(self, *, lags: bool) -> None:
+        """Start a replica that has all; one that `lags` hears of nothing from here on."""
+        with _client(self._port):
+            self._standby.start()
+        with _client(self._standby.port) as standby:
+            _follow(standby, self._port)
+            if lags:
+                standby.replicaof("no", "one")
+
+    def fail_over(self, *, cuts: bool) -> None:
+        """Promote the standby and let the address lead to it; the old server becomes its replica.
+
+        Args:
+            cuts: Whether open connections end, or lead to the old server as before.
+        """
+        with _client(self._standby.port) as standby, _client(self._port) as old:
+            standby.replicaof("no", "one")
+            old.replicaof("127.0.0.1", str(self._standby.port))
+        self._address.lead_to(self._standby.port, cuts=cuts)
+
+    def fail_back(self) -> None:
+        """Let the two servers change their parts in agreement, so that nothing is lost, and stop the standby."""
+        with _client(self._port) as old, _client(self._standby.port) as standby:
+            _wait(lambda: _replication(old)["master_link_status"] == "up")
+            standby.execute_command("FAILOVER")  # type: ignore[no-untyped-call]
+            _wait(lambda: _replication(old)["role"] == "master")
+        self._address.lead_to(self._port, cuts=False)
+        self._standby.kill()
+
+    def give_up_standby(self) -> None:
+        """After a failover that went wrong, go back to the old server as it is."""
+        self._address.lead_to(self._port, cuts=True)
+        with suppress(redis.RedisError), _client(self._port) as client:
+            client.replicaof("no", "one")
+        self._standby.kill()
+
+    def _fill_memory(self, client: redis.Redis) -> None:
+        client.config_set("maxmemory", "1")
+
+    def _free_memory(self, client: redis.Redis) -> None:
+        client.config_set("maxmemory", "0")
+
+    def _ask_for_replicas(self, client: redis.Redis) -> None:
+        client.config_set("min-replicas-to-write", "1")
+
+    def _ask_for_none(self, client: redis.Redis) -> None:
+        client.config_set("min-replicas-to-write", "0")
+
+    def _fail_to_save(self, client: redis.Redis) -> None:
+        # No file can take the place of a directory, whoever runs this.
+        (self._data_dir / DUMP).mkdir()
+        client.config_set("save", "3600 1")
+        client.bgsave()
+        _wait(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+
+    def _save_nothing(self, client: redis.Redis) -> None:
+        (self._data_dir / DUMP).rmdir()
+        client.config_set("save", "")
+
+
+def _follow(replica: redis.Redis, port: int) -> None:
+    replica.replicaof("127.0.0.1", str(port))
+    _wait(lambda: _replication(replica)["master_link_status"] == "up")
+
+
+def _replication(client: redis.Redis) -> dict[str, Any]:
+    return {"master_link_status": "", **client.info("replication")}
+
+
+@contextmanager
+def _client(port: int) -> Iterator[redis.Redis]:
+    """Connect once it answers: it may be on its way back from the fault before."""
+    with redis.Redis(host="127.0.0.1", port=port, socket_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
+        _wait(lambda: _answers(client))
+        yield client
+
+
+def _answers(client: redis.Redis) -> bool:
+    with suppress(redis.ConnectionError, redis.TimeoutError):
+        return bool(client.ping())
+    return False
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so.
+
+    Raises:
+        TimeoutError: It never was.
+    """
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError("Valkey did not do what it was asked for")
+        time.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,107 @@
+"""The verdict of a chaos run notices an answer that shows less, and what comes back after its deletion."""
+
+from __future__ import annotations
+
+from tests.chaos.journal import Deleted, Journal, Request, Turn, Window
+from tests.chaos.plan import FAULT_KINDS, Move, Plan
+from tests.chaos.stored import Side, Thread
+from tests.chaos.verdict import Judge, Verdict
+
+_THREAD = "chaos-1"
+
+
+def _turn(marker: str, at: float, *, shown: list[str] | None = None, degraded: tuple[str, ...] = ()) -> Turn:
+    """Return a turn from `at` to half a second later; with `shown`, it asked what there was first."""
+    move = Move(marker, _THREAD, None, "service", shown is not None, 1, f"[{marker}] q", f"[{marker}] a", 0)
+    answer = {"exchange_id": marker, "durability": "queue", "cached": True}
+    sent = Request(0, "invoked", _THREAD, sent=at, ended=at + 0.5, status=202, answer=answer)
+    turn = Turn(0, move, requests=[sent])
+    if shown is not None:
+        turn.recall = _recall(at - 0.2, shown, degraded)
+    return turn
+
+
+def _recall(at: float, shown: list[str], degraded: tuple[str, ...] = ()) -> Request:
+    answer = {"degraded": list(degraded), "source": "redis"}
+    return Request(0, "invoking", _THREAD, sent=at, ended=at + 0.1, status=200, answer=answer, shown=shown)
+
+
+def _judge(journal: Journal, *stored: str) -> Verdict:
+    sides = [
+        Side(one, role, f"[{one}] {role[0].replace('u', 'q')}") for one in stored for role in ("user", "assistant")
+    ]
+    return Judge(journal).judge([Thread(_THREAD, sides, [0, 1] * len(stored), None, is_marked_whole=False)])
+
+
+def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:
+    """An exchange that its caller knew to be kept is missing, and no layer is named."""
+    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])])
+    assert _judge(journal, "x1", "x2").shown_too_little
+
+
+def test_an_answer_that_says_that_a_layer_did_not_answer_is_none() -> None:
+    """Less is shown, and the answer says so."""
+    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[], degraded=("queue",))])
+    assert _judge(journal, "x1", "x2").is_clean
+
+
+def test_what_was_not_answered_yet_need_not_be_shown() -> None:
+    """Nobody knew of the exchange when the memory was asked."""
+    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 1.4, shown=[])])
+    assert _judge(journal, "x1", "x2").is_clean
+
+
+def test_a_fault_excuses_no_answer() -> None:
+    """Whatever is broken: an answer that shows less says so."""
+    journal = Journal(
+        turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], faults=[Window("valkey comes back older", 0, 4)]
+    )
+    assert _judge(journal, "x1", "x2").shown_too_little
+
+
+def test_the_last_look_has_to_show_all_and_to_say_that_it_is_all() -> None:
+    """When everything is quiet, each thread is shown whole and without reservations."""
+    assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, [])]), "x1").shown_too_little
+    assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"], ("redis",))]), "x1").shown_too_little
+    assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"])]), "x1").is_clean
+
+
+def test_what_lies_before_a_full_window_need_not_be_shown() -> None:
+    """A window has fifty exchanges; only what is older may be missing."""
+    turns = [_turn(f"x{number}", number) for number in range(51)]
+    shown = [f"x{number}" for number in range(1, 51)]
+    stored = [f"x{number}" for number in range(51)]
+    assert _judge(Journal(turns=turns, last_looks=[_recall(90, shown)]), *stored).is_clean
+    without_one = ["x0", *shown[:30], *shown[31:]]
+    assert _judge(Journal(turns=turns, last_looks=[_recall(90, without_one)]), *stored).shown_too_little
+
+
+def test_what_a_deletion_reached_may_be_gone_and_must_not_come_back() -> None:
+    """Neither in PostgreSQL nor in an answer."""
+    deletions = [Deleted(_THREAD, 5, 6)]
+    assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
+    assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions), "x1").back
+    shown_again = Journal(turns=[_turn("x1", 1)], deletions=deletions, last_looks=[_recall(9, ["x1"], ("redis",))])
+    assert _judge(shown_again).back
+
+
+def test_what_is_said_after_a_deletion_has_to_stay() -> None:
+    """A deletion excuses no loss of what came later."""
+    assert _judge(Journal(turns=[_turn("x1", 7)], deletions=[Deleted(_THREAD, 5, 6)])).lost
+
+
+def test_what_is_said_during_a_deletion_is_shown_if_it_is_kept() -> None:
+    """It is before the deletion or after it; if after, readers see it."""
+    deletions = [Deleted(_THREAD, 0.9, 2)]
+    assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
+    kept = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], deletions=deletions)
+    assert _judge(kept, "x1", "x2").shown_too_little
+
+
+def test_each_storm_begins_with_what_nobody_doubts_and_has_every_kind() -> None:
+    """Also a short run has a refusal and a Redis that is older than it was."""
+    faults = Plan(1, 200).faults()
+    storm = [next(faults).kind for _ in FAULT_KINDS]
+    assert set(storm) == set(FAULT_KINDS)
+    assert storm[0] in {"valkey full", "valkey without replicas", "valkey cannot save"}
+    assert storm[2] in {"valkey comes back older", "valkey fails over"}
