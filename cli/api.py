@@ -25,6 +25,15 @@ _NO_ROUTE: Final = {404: "Not Found", 405: "Method Not Allowed"}
 # Below one of these it would take the rest of a path for an id.
 _LISTS: Final = frozenset({"threads", "users"})
 
+# What an answer has that no other service's would have, by the last part of its path.
+_FIELDS: Final = {
+    "health": "queue",
+    "status": "queue",
+    "invoked": "durability",
+    "invoking": "degraded",
+    "layers": "undrained",
+}
+
 
 class Api:
     """A client of the API.
@@ -161,15 +170,13 @@ def _is_of(path: tuple[str, ...], told: dict[str, Any]) -> bool:
     match path:
         case ("threads",) | ("threads", _, "messages"):
             return isinstance(told.get("items"), list) and "next_cursor" in told
-        case ("threads", _):
-            return "thread_id" in told
         case ("users", _, "preferences"):
             return all(isinstance(value, str) for value in told.values())
         case ("openapi.json",):
             return isinstance(told.get("info"), dict)
-        case ("health",) | ("status",):
-            return "queue" in told
-    return False
+        case ("threads", _):
+            return "thread_id" in told
+    return _FIELDS.get(path[-1]) in told
 
 
 def _segment(name: str) -> str:

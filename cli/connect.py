@@ -34,9 +34,18 @@ def api(deployment: Deployment) -> Api:
     Raises:
         SettingsError: Nobody says where it is.
     """
+    return api_as(deployment, deployment.token())
+
+
+def api_as(deployment: Deployment, token: str | None) -> Api:
+    """Return the HTTP API for the bearer of a token; None for a caller without one.
+
+    Raises:
+        SettingsError: Nobody says where it is.
+    """
     from cli.api import Api
 
-    api = Api(deployment.require("api_url").url, deployment.token(), deployment.api_key())
+    api = Api(deployment.require("api_url").url, token, deployment.api_key())
     deployment.opened.callback(api.close)
     return api
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Final
 
 import typer
@@ -58,13 +59,11 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
     findings = list(_examine(deployment))
     states = Counter(finding.state for finding in findings)
     if as_json:
-        shown = [
-            {"check": each.check, "state": each.state, "found": each.found, "advice": each.advice} for each in findings
-        ]
+        shown = [asdict(each) for each in findings]
         print_json({"findings": shown, "states": dict(states), "sources": places_as_json(deployment.used)})
     else:
         print_places(deployment)
-        _print(findings, states)
+        print_findings(findings, states)
     if not any(deployment.is_named(place) for place in _PLACES):
         complain(
             "Error: nothing says where a deployment is, so none was checked: give --state-dir of a running local stack "
@@ -119,7 +118,8 @@ def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterat
         yield Finding(name, "unreachable", sentence(error, deployment), advice)
 
 
-def _print(findings: list[Finding], states: Counter[State]) -> None:
+def print_findings(findings: list[Finding], states: Counter[State]) -> None:
+    """Print each finding, what to do about it, and how many there are."""
     if is_terminal():
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in ("", "check", "found", "what to do"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import dlq, doctor, migrate, openapi, prefs, queue, threads, users, verify
+from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, users, verify
 from cli.command import command
 from cli.deployment import Deployment
 from cli.output import say
@@ -60,5 +60,6 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(queue.app, name="queue")
 app.add_typer(migrate.app, name="migrate")
 app.command("doctor")(doctor.doctor)
+app.command("smoke")(smoke.smoke)
 app.command("verify")(verify.verify)
 app.command("openapi")(openapi.openapi)

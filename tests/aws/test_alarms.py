@@ -64,13 +64,33 @@ def test_it_is_there(name: str) -> None:
     assert name in _ALARMS
 
 
-@pytest.mark.parametrize("name", ["AlarmErrorRatio", "AlarmLatencyMs", "AlarmBacklogSeconds", "MonthlyBudget"])
+_THRESHOLDS: Final = [
+    "AlarmErrorRatio",
+    "AlarmLatencyMs",
+    "AlarmBacklogSeconds",
+    "AlarmSyncLagSeconds",
+    "AlarmConnections",
+    "AlarmStorageGigabytes",
+    "AlarmCacheMemoryPercent",
+    "AlarmReplicaLagMs",
+    "AlarmProxyWaitMs",
+]
+
+
+@pytest.mark.parametrize("name", [*_THRESHOLDS, "MonthlyBudget"])
 def test_a_threshold_is_a_parameter(name: str) -> None:
-    """Handed on to the alarms' stack."""
+    """Handed on to a stack of alarms, where an alarm has it as its threshold."""
     template = Evaluated("111122223333").template
-    given = template["Resources"]["AlarmStack"]["Properties"]["Parameters"].values()
     assert name in template["Parameters"]
-    assert {"Ref": name} in given
+    found = [
+        key
+        for stack in ("AlarmStack", "StoreAlarmStack")
+        for key, value in template["Resources"][stack]["Properties"]["Parameters"].items()
+        if value == {"Ref": name}
+    ]
+    assert len(found) == 1
+    if name in _THRESHOLDS:
+        assert {"Ref": found[0]} in [alarm["Threshold"] for alarm in _ALARMS.values()]
 
 
 @pytest.mark.parametrize("name", ["ExchangeQueue", "ExchangeDeadLetterQueue"])

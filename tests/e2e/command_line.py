@@ -22,6 +22,7 @@ class CommandLine:
 
     def __init__(self, deployment: Deployment, directory: Path) -> None:
         self._directory = directory
+        self.api_url = deployment.api_url
         self._options = [
             f"--api-url={deployment.api_url}",
             f"--endpoint-url={deployment.endpoint_url}",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.client import StackProcess
-from tests.e2e.command_line import CommandLine
+from tests.e2e.command_line import SCRIPT, CommandLine
 from tests.e2e.conftest import DEFAULTS
 from tests.e2e.deployment import from_stack
 from tests.support.issuer import OPERATOR, Issuer
@@ -66,3 +66,37 @@ def test_with_an_operators_token(cli: CommandLine, issuer: Issuer) -> None:
     cli.run("prefs", "set", "carl", "tone=long", HYBRID_MEMORY_TOKEN=token)
     done = cli.run("users", "forget", "carl", "--yes", "--json", HYBRID_MEMORY_TOKEN=token)
     assert json.loads(done.stdout)["stores"]["postgres"]["after"]["preferences"] == 0
+
+
+def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
+    """The address and the tokens are enough; the other user does not see the thread, which is gone at the end."""
+    token, other = issuer.token("ana"), issuer.token("bob")
+    command = [str(SCRIPT), f"--api-url={cli.api_url}", "smoke"]
+    done = cli.run(
+        "smoke", "--json", command=[*command, "--json"], HYBRID_MEMORY_TOKEN=token, HYBRID_MEMORY_OTHER_TOKEN=other
+    )
+    states = {each["check"]: each["state"] for each in json.loads(done.stdout)["findings"]}
+    assert list(states) == ["health", "write", "read", "drain", "token", "isolation", "delete", "gone"]
+    assert set(states.values()) == {"ok"}
+    assert token not in done.stdout + done.stderr
+    assert json.loads(cli.run("threads", "list", "--json", HYBRID_MEMORY_TOKEN=token).stdout)["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "check"), [("", "", "write"), ("ana", "ana", "isolation"), ("ana", "operator", "isolation")]
+)
+def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
+    """No token, the same user's twice, an operator's as the other."""
+    given = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
+    if other:
+        scope = OPERATOR if other == "operator" else ""
+        given["HYBRID_MEMORY_OTHER_TOKEN"] = issuer.token(other, scope=scope)
+    done = cli.run("smoke", "--json", code=1, **given)
+    states = {each["check"]: each["state"] for each in json.loads(done.stdout)["findings"]}
+    assert states[check] == "fault"
+
+
+def test_smoke_of_nothing(cli: CommandLine) -> None:
+    """Where no API is, the exit code says so."""
+    done = cli.run("smoke", code=3, command=[str(SCRIPT), "--api-url=http://127.0.0.1:1", "smoke"])
+    assert "UNREACHABLE" in done.stdout

@@ -35,7 +35,7 @@ REASONS = {
     "needs the AWS CLI": 1,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
-    "needs an AWS account": 2,
+    "needs an AWS account": 3,
     "needs a deployment that asks for tokens": 1,
 }
 _LOOKS_TYPED = re.compile(r"^(\$ |(make|curl|hybrid-memory|docker|sam|aws|pip|python|npm|export) )", re.MULTILINE)

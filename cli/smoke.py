@@ -1,0 +1,72 @@
+"""`hybrid-memory smoke`: whether a deployment keeps and forgets what it is told, by its API alone."""
+
+# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from cli import connect
+from cli.command import FOUND_SOMETHING, UNREACHABLE, command
+from cli.deployment import Deployment
+from cli.doctor import print_findings
+from cli.options import AsJson
+from cli.output import places_as_json, print_json, print_places
+from cli.smoke_steps import SmokeTest
+
+# The drain's slowest beginning: a database that sleeps wakes in some 15 s, and a message is taken again after 90.
+_WAIT_SECONDS: Final = 120
+Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the drain may take.")]
+OtherToken = Annotated[
+    str | None,
+    typer.Option(
+        help="Bearer token of another user, who must not see the thread; see HYBRID_MEMORY_OTHER_TOKEN.",
+        envvar="HYBRID_MEMORY_OTHER_TOKEN",
+        show_envvar=False,
+    ),
+]
+
+
+@command
+def smoke(
+    deployment: Deployment, *, other_token: OtherToken = None, wait: Wait = _WAIT_SECONDS, as_json: AsJson = False
+) -> None:
+    """Try a deployment: write a thread, read it back, wait for PostgreSQL to have it, delete it, see that it is gone.
+
+    It needs the API's address and, where the API asks for one, a token; nothing else of the deployment. With
+    --other-token it also tries to reach the thread as another user. The thread has a new name, and is deleted however
+    the test ends; nothing else is touched. The exit code is 1 if something is not as it has to be, 3 if the API or a
+    layer behind it did not answer.
+
+    \b
+    Examples:
+      hybrid-memory smoke
+      hybrid-memory smoke --json | jq '.findings[] | select(.state != "ok")'
+      hybrid-memory smoke --api-url https://api.example/prod --wait 300
+    """
+    # A program that ends this one still has the thread deleted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    test = SmokeTest(
+        connect.api(deployment),
+        anonymous=connect.api_as(deployment, None) if deployment.token() else None,
+        other=connect.api_as(deployment, other_token) if other_token else None,
+        wait_seconds=wait,
+    )
+    findings = test.run()
+    states = Counter(finding.state for finding in findings)
+    if as_json:
+        shown = [asdict(finding) for finding in findings]
+        answer = {"thread_id": test.thread_id, "findings": shown, "states": dict(states)}
+        print_json({**answer, "sources": places_as_json(deployment.used)})
+    else:
+        print_places(deployment)
+        print_findings(findings, states)
+    if states["unreachable"]:
+        raise typer.Exit(UNREACHABLE)
+    if states["warning"] or states["fault"]:
+        raise typer.Exit(FOUND_SOMETHING)

@@ -1,0 +1,250 @@
+"""The smoke test against an API that works, and against APIs that do not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.api import Api
+from cli.findings import Finding
+from cli.smoke_steps import SmokeTest
+
+URL = "https://api.example/prod"
+_UNANSWERED = httpx.ReadTimeout("late")
+
+
+class FakeApi:
+    """An API with one thread a name, which belongs to the token that wrote it.
+
+    Attributes:
+        broken: What is answered in place of an answer, by method and last part of the path.
+        is_drained: Whether PostgreSQL has what was written.
+        is_open: Whether it forgets to ask whose a thread is.
+        deletes: Whether a deletion deletes.
+    """
+
+    def __init__(self) -> None:
+        self.broken: dict[str, list[httpx.Response | Exception] | httpx.Response | Exception] = {}
+        self.is_drained = self.deletes = True
+        self.is_open = False
+        self.threads: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer."""
+        path = request.url.path.removeprefix("/prod/").split("/")
+        what = f"{request.method} {path[-1] if path[0] != 'threads' or len(path) > 2 else 'thread'}"
+        self.asked.append(what)
+        broken = self.broken.get(what)
+        if isinstance(broken, list):
+            broken = broken.pop(0) if broken else None
+        if isinstance(broken, Exception):
+            raise broken
+        return broken or self._answer(what, path, request)
+
+    def _answer(self, what: str, path: list[str], request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one a route
+        token = request.headers.get("Authorization", "")
+        if what == "GET health":
+            return httpx.Response(200, json={"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"})
+        if not token and not self.is_open:
+            return _problem(401)
+        if what == "POST invoked":
+            body = json.loads(request.content)
+            self.threads[body["thread_id"]] = (token, body)
+            return httpx.Response(202, json={"durability": "queue", "cached": True})
+        if what == "POST invoking":
+            _, body = self.threads.get(json.loads(request.content)["thread_id"], ("", None))
+            said = [body["user_message"], body["assistant_message"]] if body else []
+            messages = [{"content": text} for text in said]
+            return httpx.Response(200, json={"messages": messages, "source": "redis", "degraded": []})
+        owner, body = self.threads.get(path[1], ("", None))
+        if body is None or (owner != token and not self.is_open):
+            return _problem(404)
+        if what == "DELETE thread":
+            if self.deletes:
+                del self.threads[path[1]]
+            return httpx.Response(204)
+        if what == "GET layers":
+            stored = [{"exchange_id": body["exchange_id"]}] * 2 if self.is_drained else []
+            undrained = 0 if self.is_drained else 1
+            return httpx.Response(200, json={"postgres": {"messages": stored}, "undrained": undrained})
+        return httpx.Response(200, json={"items": [], "next_cursor": None})
+
+
+def _problem(status: int) -> httpx.Response:
+    return httpx.Response(status, json={"detail": "no", "request_id": "r"})
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, none of which takes any time; the clock goes on by them."""
+    made: list[float] = []
+    for module in ("api", "smoke_steps"):
+        monkeypatch.setattr(f"cli.{module}.time.sleep", made.append)
+    monkeypatch.setattr("cli.smoke_steps.time.monotonic", lambda: float(sum(made)))
+    return made
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    """Return an API that works."""
+    return FakeApi()
+
+
+def _run(api: FakeApi, *, anonymous: bool = True, other: str | None = "other") -> dict[str, Finding]:
+    def client(token: str | None) -> Api:
+        return Api(URL, token, None, httpx.MockTransport(api))
+
+    test = SmokeTest(
+        client("mine"),
+        anonymous=client(None) if anonymous else None,
+        other=client(other) if other else None,
+        wait_seconds=10,
+    )
+    findings = test.run()
+    assert all(thread == test.thread_id for thread in api.threads)
+    return {finding.check: finding for finding in findings}
+
+
+def _states(findings: dict[str, Finding]) -> dict[str, str]:
+    return {check: finding.state for check, finding in findings.items()}
+
+
+def test_everything_works(api: FakeApi) -> None:
+    """Each step is made, and nothing is left."""
+    states = _states(_run(api))
+    assert list(states) == ["health", "write", "read", "drain", "token", "isolation", "delete", "gone"]
+    assert set(states.values()) == {"ok"}
+    assert api.threads == {}
+
+
+def test_without_tokens(api: FakeApi) -> None:
+    """What needs one is left out."""
+    api.is_open = True
+    assert list(_run(api, anonymous=False, other=None)) == ["health", "write", "read", "drain", "delete", "gone"]
+
+
+@pytest.mark.parametrize(
+    ("what", "check", "is_written"),
+    [
+        ("GET health", "health", False),
+        ("POST invoked", "write", True),
+        ("POST invoking", "read", True),
+        ("GET layers", "drain", True),
+    ],
+)
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(_UNANSWERED, "unreachable"), (httpx.ConnectError("refused"), "unreachable")]
+    + [(_problem(status), "unreachable") for status in (429, 500, 503)]
+    + [(_problem(401), "fault"), (httpx.Response(200, text="<html>"), "fault")],
+    ids=["timeout", "refused", "429", "500", "503", "401", "another"],
+)
+def test_a_step_that_fails(
+    api: FakeApi, what: str, check: str, answer: httpx.Response | Exception, state: str, *, is_written: bool
+) -> None:
+    """It is named, the steps behind it are not made, and the thread is deleted."""
+    api.broken[what] = answer
+    findings = _run(api)
+    states = _states(findings)
+    assert states[check] == state
+    assert list(states)[-1] == ("clean-up" if is_written else check)
+    assert "delete" not in states
+    assert findings[check].advice
+    assert api.threads == {}
+
+
+def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is deleted as well."""
+    answer = api._answer
+
+    def late(what: str, path: list[str], request: httpx.Request) -> httpx.Response:
+        given = answer(what, path, request)
+        if what == "POST invoked":
+            raise _UNANSWERED
+        return given
+
+    monkeypatch.setattr(api, "_answer", late)
+    assert _states(_run(api)) == {"health": "ok", "write": "unreachable", "clean-up": "ok"}
+    assert api.threads == {}
+
+
+def test_a_deletion_that_fails_at_first(api: FakeApi) -> None:
+    """The failure is told, and the deletion tried again."""
+    api.broken["DELETE thread"] = [_problem(503), _UNANSWERED]
+    states = _states(_run(api))
+    assert (states["delete"], states["clean-up"], api.threads) == ("unreachable", "ok", {})
+
+
+def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
+    """The thread's name and how to delete it later are told."""
+    api.broken["DELETE thread"] = _problem(503)
+    finding = _run(api)["clean-up"]
+    assert finding.state == "warning"
+    assert re.search(r"threads delete smoke-[0-9a-f-]{36} --yes", finding.advice or "")
+    assert api.asked.count("DELETE thread") == 4
+
+
+def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while it waits for the drain."""
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    api.is_drained = False
+    calls: list[Callable[[float], None]] = [interrupt]
+    monkeypatch.setattr("cli.smoke_steps.time.sleep", lambda seconds: calls.pop()(seconds) if calls else None)
+    with pytest.raises(KeyboardInterrupt):
+        _run(api)
+    assert api.threads == {}
+
+
+def test_a_drain_that_stands_still(api: FakeApi) -> None:
+    """It is waited for as long as the caller says, and then said."""
+    api.is_drained = False
+    findings = _run(api)
+    assert findings["drain"].state == "fault"
+    assert "11.0 s" in findings["drain"].found
+    assert (findings["gone"].state, api.threads) == ("ok", {})
+
+
+def test_layers_that_are_away(api: FakeApi) -> None:
+    """Each is a fault, and the rest is tried."""
+    api.broken["GET health"] = httpx.Response(200, json={"redis": "ok", "postgres": "unavailable", "queue": "ok"})
+    api.broken["POST invoked"] = [httpx.Response(202, json={"durability": "none", "cached": False})]
+    api.broken["POST invoking"] = httpx.Response(200, json={"messages": [], "source": "none", "degraded": ["redis"]})
+    findings = _run(api)
+    assert "postgres" in findings["health"].found
+    assert [findings[name].state for name in ("health", "write", "read")] == ["fault"] * 3
+
+
+def test_a_redis_that_is_new(api: FakeApi) -> None:
+    """Not relied on in its first minute, which is no fault."""
+    texts = [{"content": "What is this?"}, {"content": "A smoke test."}]
+    early = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
+    api.broken["POST invoking"] = [early]
+    assert _run(api)["read"].state == "ok"
+
+
+def test_a_deployment_that_is_open(api: FakeApi) -> None:
+    """Anyone may read: with another token, and with none."""
+    api.is_open = True
+    findings = _run(api)
+    assert (findings["token"].state, findings["isolation"].state) == ("fault", "fault")
+
+
+def test_the_same_user_twice(api: FakeApi) -> None:
+    """The other token is of the same user, which is said."""
+    finding = _run(api, other="mine")["isolation"]
+    assert (finding.state, "another user" in (finding.advice or "")) == ("fault", True)
+
+
+def test_a_deletion_that_deletes_nothing(api: FakeApi) -> None:
+    """The messages are still there."""
+    api.deletes = False
+    assert _run(api)["gone"].state == "fault"
