@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
+from fastapi.exceptions import RequestValidationError
 
 from functions.agent.auth import Access
 from functions.agent.errors import AgentRunError, LimitTooLarge
@@ -102,6 +103,11 @@ class Operations:
             return self._memory.turn(request.thread_id, request.user_id)
         return self._memory.owned_turn(request.thread_id, request.user_id, joins_owner=access == "trusted")
 
+    def _check_id(self, request: RunRequest | InvokedRequest) -> None:
+        if request.exchange_id is not None and self._memory.is_ahead(request.exchange_id):
+            fault = {"type": "future_id", "loc": ("body", "exchange_id"), "msg": "is from the future"}
+            raise RequestValidationError([fault])
+
     async def run(self, request: RunRequest, idempotency_key: str | None = None, access: Access = "open") -> RunResult:
         """Run a turn: recall, enhance the instructions, run the agent, keep the exchange.
 
@@ -112,8 +118,10 @@ class Operations:
             AgentTimeoutError: The model gave no answer in time; nothing was kept.
             IdempotencyConflict: The key's first request is still running, had another body, or its answer was deleted.
             ThreadNotFound: The thread is another user's.
+            RequestValidationError: The exchange's id is from the future.
         """
         self._runner.check(request.agent_name, request.tools)
+        self._check_id(request)
         watch, turn = _Stopwatch(), self._turn(request, access)
         if idempotency_key is None:
             return await self._run(request, turn, request.exchange_id, watch)
@@ -278,7 +286,9 @@ class Operations:
 
         Raises:
             ThreadNotFound: The thread is another user's.
+            RequestValidationError: The exchange's id is from the future.
         """
+        self._check_id(request)
         receipt = self._turn(request, access).keep(
             request.user_message,
             request.assistant_message,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote
 from uuid import UUID
@@ -20,7 +19,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from shared.ids import is_time_ordered, timestamp_of
 from shared.metadata import MAX_METADATA_BYTES, metadata_fault, metadata_size
 from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault, path_id_fault
 from shared.texts import text_fault
@@ -29,8 +27,6 @@ MAX_PAGE: Final = 200
 _MAX_TITLE: Final = 500
 _MAX_PREFERENCE: Final = 20_000
 _MAX_LIST: Final = 1_000
-# Clocks differ; an id from further ahead would drag its whole thread there, and a deletion of it too.
-_MOST_AHEAD: Final = timedelta(seconds=10)
 TOO_LONG: Final = "text_too_long"
 
 
@@ -73,12 +69,6 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _check_exchange_id(value: UUID) -> UUID:
-    if is_time_ordered(value) and timestamp_of(value) > datetime.now(UTC) + _MOST_AHEAD:
-        raise PydanticCustomError("future_id", "is from the future")
-    return value
-
-
 # In words: no pattern says it that every reader of a description knows, and what prints changes with Unicode.
 _PRINTABLE: Final = "1 to 255 printable characters."
 _LENGTHS: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID_LENGTH}
@@ -99,7 +89,6 @@ IdempotencyKey = Annotated[
     str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE)
 ]
 ExchangePath = Annotated[UUID, Path(description="The exchange's id.")]
-ExchangeId = Annotated[UUID, AfterValidator(_check_exchange_id)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
 
@@ -126,7 +115,7 @@ class RunRequest(_Request):
     thread_id: Id | None = None
     user_id: Id | None = None
     document_ids: list[DocumentId] = Field(default=[], max_length=_MAX_LIST)
-    exchange_id: ExchangeId | None = None
+    exchange_id: UUID | None = None
     metadata: Metadata | None = None
     max_context_tokens: ContextTokens | None = None
     replaces: Annotated[
@@ -166,7 +155,7 @@ class InvokedRequest(_Request):
     user_message: Text
     assistant_message: Text
     document_ids: list[DocumentId] = Field(default=[], max_length=_MAX_LIST)
-    exchange_id: ExchangeId | None = None
+    exchange_id: UUID | None = None
     metadata: Metadata | None = None
 
 

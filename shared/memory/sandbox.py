@@ -26,6 +26,8 @@ _MOST_SKEW: Final = timedelta(days=1)
 # Clocks of two machines that are further apart, in seconds, are not both right.
 _MOST_DIFFERENCE: Final = 120.0
 _ASK_EVERY: Final = 60.0
+# What a caller's clock may be ahead. An id from further ahead would take its thread, and a deletion, along.
+_MOST_AHEAD: Final = 10.0
 
 
 class Sandbox:
@@ -100,11 +102,24 @@ class Sandbox:
 
     def new_id(self, thread_id: str | None = None) -> UUID:
         """Return an id that sorts after everything this process has seen of the thread."""
+        self._ask_for_clock()
+        return self._ids.new(after=self._floors.get(thread_id or ""), now=self.now())
+
+    def is_ahead(self, exchange_id: UUID) -> bool:
+        """Return whether an id that a caller made carries a time that has not come yet."""
+        if not is_time_ordered(exchange_id):
+            return False
+        self._ask_for_clock()
+        local, now = self._clock(), self.now()
+        # Of two clocks that are a little apart, the caller may go by either.
+        latest = now if abs(now - local) > _MOST_DIFFERENCE else max(now, local)
+        return milliseconds_of(exchange_id) / 1000 > latest + _MOST_AHEAD
+
+    def _ask_for_clock(self) -> None:
         if self._clock_offset is None:
             # Else this process's own clock has to do; what it has seen of the thread is respected all the same.
             with suppress(StoreUnavailable):
                 self.set_clock(self.cache.clock())
-        return self._ids.new(after=self._floors.get(thread_id or ""), now=self.now())
 
     def name(self, exchange: Exchange) -> Exchange:
         """Return the exchange under a new id."""

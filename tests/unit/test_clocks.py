@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.ids import ExchangeIds
 from shared.memory.turn import Memory
 from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
 
@@ -39,3 +40,30 @@ def test_one_clock_that_is_days_off(
     (kept,) = queue.take()
     assert abs(kept.created_at.timestamp() - time.time()) < 600
     assert archive.calls.count("clock") <= 1
+
+
+@pytest.mark.parametrize("wrong", ["redis", "agent", "postgres", "none"])
+@pytest.mark.parametrize("seconds", [2 * DAY, -2 * DAY, 60.0, -60.0])
+def test_ids_of_a_caller_whose_clock_is_right(
+    memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, seconds: float
+) -> None:
+    """They are no ids from the future, whichever of the service's clocks is wrong; those of tomorrow are."""
+
+    def off() -> float:
+        return time.time() + seconds
+
+    made = memory(clock=off if wrong == "agent" else time.time)
+    if wrong == "redis":
+        cache._clock = off
+    if wrong == "postgres":
+        archive.time = off
+    assert not made.is_ahead(ExchangeIds().new())
+    assert not made.is_ahead(ExchangeIds().new(now=time.time() + 5))
+    assert made.is_ahead(ExchangeIds().new(now=time.time() + DAY / 2))
+
+
+def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], cache: InMemoryCache) -> None:
+    """Its own has to do."""
+    cache.is_down = True
+    assert not memory().is_ahead(ExchangeIds().new())
+    assert memory().is_ahead(ExchangeIds().new(now=time.time() + 60))
