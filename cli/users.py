@@ -10,12 +10,13 @@ from typing import Any, Final
 import typer
 
 from cli import connect
-from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group
+from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group, sentence
 from cli.deployment import Deployment
 from cli.ids import UserId
 from cli.options import AsJson, Output, Yes
 from cli.output import UNKNOWN, complain, moment, places_as_json, print_json, print_places, print_table, printable, say
 from cli.threads import COLUMNS, finish_export, thread_row
+from shared.errors import StoreUnavailable
 
 app = group("Users: what there is of one, exporting it, forgetting it.")
 _NEWEST: Final = 10
@@ -27,6 +28,10 @@ _NAMES: Final = {
     "queue": "exchange queue",
     "dlq": "dead-letter queue",
 }
+_ERASING: Final = (
+    "PostgreSQL still has rows of {} threads, which no one can read any more: "
+    "the sweep deletes them, some every minute."
+)
 # What a deletion empties. What waits on the queues is dropped when it comes to PostgreSQL.
 _EMPTIED: Final = ("api", "postgres", "redis")
 
@@ -35,6 +40,9 @@ _EMPTIED: Final = ("api", "postgres", "redis")
 @command
 def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> None:
     """Show a user's preferences and newest threads, and how many threads and messages there are.
+
+    Where it is known where PostgreSQL is, `erasing` counts the threads of a deletion that no one can read any more and
+    that still have rows: the sweep deletes them in steps.
 
     \b
     Examples:
@@ -49,18 +57,33 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         newest += page["items"][: _NEWEST - len(newest)]
         threads += len(page["items"])
         messages += sum(item["message_count"] for item in page["items"])
+    erasing = _erasing(deployment, user)
     if as_json:
         found = {"threads": threads, "messages": messages, "preferences": preferences, "newest_threads": newest}
+        found["erasing"] = erasing
         print_json({"user_id": user, **found, "sources": places_as_json(deployment.used)})
         return
     print_places(deployment)
     say(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
+    if erasing:
+        say(_ERASING.format(erasing))
     if preferences:
         say()
         print_table(("preference", "value"), sorted(preferences.items()))
     if newest:
         say()
         print_table(COLUMNS, [thread_row(item) for item in newest])
+
+
+def _erasing(deployment: Deployment, user: str) -> int | None:
+    """Return of how many threads PostgreSQL still deletes rows; None where it is not known where it is, or away."""
+    if not deployment.is_beside("database_url", "api_url"):
+        return None
+    try:
+        return connect.postgres_footprint(deployment).counts(user)["erasing"]
+    except StoreUnavailable as error:
+        complain(sentence(error, deployment))
+        return None
 
 
 @app.command()
@@ -141,10 +164,7 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
             f"Something is left in {', '.join(_NAMES[name] for name in left)}: was it written meanwhile? Ask again."
         )
     if erasing:
-        complain(
-            f"PostgreSQL still has rows of {erasing} threads, which no one can read any more: "
-            "the sweep deletes them, some every minute."
-        )
+        complain(_ERASING.format(erasing))
     if letters:
         complain(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")
     _end(dict.fromkeys([*faults, *reader.faults]))

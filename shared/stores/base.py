@@ -410,7 +410,8 @@ class Archive(Protocol):
     def remove_deleted(self) -> int:
         """Remove rows of deleted exchanges that a release before this one stored again, and return how many threads.
 
-        L1 is told of each thread.
+        A call looks at some thousand of the last day's deleted exchanges, the next one at those that follow, and so on
+        round and round. L1 is told of each thread.
         """
         ...
 

@@ -305,14 +305,8 @@ class PostgresArchive:
         return self._connection.run(work)
 
     def remove_deleted(self) -> int:
-        """Remove rows of deleted exchanges that a release before this one stored again; return how many threads."""
-
-        def work(connection: _Connection) -> int:
-            thread_ids = postgres_exchanges.remove_deleted(connection)
-            note_repairs(connection, "thread", thread_ids)
-            return len(thread_ids)
-
-        return self._connection.run(work)
+        """Remove rows of some deleted exchanges that an older release stored again; return how many threads."""
+        return self._purge.remove_deleted()
 
     def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
         """Return which of the exchanges were deleted from the thread."""

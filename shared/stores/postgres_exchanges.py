@@ -87,16 +87,6 @@ def delete(connection: _Connection, thread_id: str, exchange_id: UUID) -> Exchan
     return "gone" if row["was_deleted"] else "unknown"
 
 
-def remove_deleted(connection: _Connection) -> list[str]:
-    """Remove rows of exchanges that were deleted lately, and return their threads."""
-    rows = connection.execute(
-        "delete from messages m using conversations c, exchange_tombstones e"
-        " where e.deleted_at > now() - interval '1 day' and c.thread_id = e.thread_id"
-        " and m.conversation_id = c.id and m.exchange_id = e.exchange_id returning c.thread_id"
-    ).fetchall()
-    return sorted({row["thread_id"] for row in rows})
-
-
 def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
     """Return which of the exchanges were deleted from the thread."""
     rows = connection.execute(

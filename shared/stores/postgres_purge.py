@@ -1,8 +1,9 @@
-"""What the sweep does with rows in bulk, some at a time: deletes old ones, counts messages."""
+"""What the sweep does with rows in bulk, some at a time: deletes old and deleted ones, counts messages."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 from psycopg import sql as composable
@@ -10,9 +11,11 @@ from psycopg.rows import DictRow
 
 from shared.stores.base import ANSWER_SECONDS, TOMBSTONE_SECONDS, PurgedTable
 from shared.stores.postgres_connection import PostgresConnection, sql
+from shared.stores.postgres_repairs import note_repairs
 
 _ROWS: Final = 5_000
 _CONVERSATIONS: Final = 200
+_STORED_AGAIN: Final = sql("stored_again")
 _COUNT: Final = sql("count_messages")
 _AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
     "idempotency_keys": ("claimed_at", ANSWER_SECONDS),
@@ -33,6 +36,7 @@ _WHICH: Final[dict[PurgedTable, str]] = {
     "cache_epochs": "and began_at < (select max(began_at) from cache_epochs)",
     "user_tombstones": "and not exists (select from user_erasures e where e.user_id = user_tombstones.user_id)",
 }
+_BEFORE_ALL: Final[dict[str, Any]] = {"deleted_at": None, "thread_id": "", "exchange_id": UUID(int=0)}
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -41,6 +45,21 @@ class PostgresPurge:
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
+        # The last tombstone of an exchange that was looked at.
+        self._last: dict[str, Any] = _BEFORE_ALL
+
+    def remove_deleted(self) -> int:
+        """Look at some of the day's deleted exchanges, at others each time; see `Archive.remove_deleted`."""
+
+        def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
+            found = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
+            if found["thread_ids"]:
+                note_repairs(connection, "thread", found["thread_ids"])
+            is_end = found["looked_at"] < _ROWS
+            return len(found["thread_ids"]), _BEFORE_ALL if is_end else {name: found[name] for name in _BEFORE_ALL}
+
+        count, self._last = self._connection.run(work)
+        return count
 
     def purge(self, table: PurgedTable) -> int:
         """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""

@@ -89,7 +89,7 @@ def test_a_list_by_pages(cli: CommandLine, deployment: Deployment, user_id: str)
     assert (len({item["thread_id"] for item in every["items"]}), every["is_more"]) == (230, False)
     assert "and there are more: see --all" in cli.run("threads", "list", "--user", user_id).stdout
     shown = cli.json("users", "show", user_id)
-    assert (shown["threads"], shown["messages"], len(shown["newest_threads"])) == (230, 460, 10)
+    assert (shown["threads"], shown["messages"], len(shown["newest_threads"]), shown["erasing"]) == (230, 460, 10, 0)
 
 
 def _store(deployment: Deployment, made: list[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.settings import DatabaseSettings
-from shared.stores import postgres_erasure
+from shared.stores import postgres_erasure, postgres_purge
 from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection, sql
 from shared.stores.postgres_footprint import PostgresFootprint
@@ -484,3 +484,24 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
     memory.turn("t", "ana").keep("q1", "a1")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
     assert texts(process().turn("t", "ana").recall().messages) == told(1)
+
+
+def test_what_an_older_release_stored_again(
+    archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows go, some tombstones at a time, round and round; L1 is told."""
+    monkeypatch.setattr(postgres_purge, "_ROWS", 2)
+    made = [exchange(number, f"t{number}") for number in range(5)]
+    archive.store(made)
+    for number, each in enumerate(made[:4]):
+        database.execute(
+            "insert into exchange_tombstones (thread_id, exchange_id, deleted_at) values (%s, %s, %s::timestamptz)",
+            (each.thread_id, each.exchange_id, datetime.now(UTC) - timedelta(hours=number // 3)),
+        )
+    assert [archive.remove_deleted() for _ in range(4)] == [2, 2, 0, 0]
+    assert _count(database, "messages") == 2
+    assert {repair.id for repair in archive.repairs(10)} == {"t0", "t1", "t2", "t3"}
+    archive.store(made[4:])
+    database.execute("insert into exchange_tombstones select 't4', %s", (made[4].exchange_id,))
+    assert sum(archive.remove_deleted() for _ in range(4)) == 1
+    assert _count(database, "messages") == 0

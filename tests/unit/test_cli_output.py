@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from cli import connect
 from cli.api import Api
 from cli.letters import describe, is_named
 from cli.main import app
 from cli.output import duration, moment, plain_table, printable, progress, rich_table
+from shared.errors import StoreUnavailable
 from shared.stores.queue_messages import QueuedMessage
 from tests.support.exchanges import exchange
 
@@ -176,6 +178,31 @@ def test_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     with progress("Export", None) as advance:
         advance(7, None)
     assert "7/?" in capsys.readouterr().err
+
+
+class _Counts:
+    def counts(self, user_id: str) -> dict[str, int]:
+        if user_id == "away":
+            raise StoreUnavailable("postgres", "refused")
+        return {"erasing": 7}
+
+
+def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown where PostgreSQL can be asked; else it is not known."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})
+
+    url = "http://127.0.0.1:9/prod"
+    monkeypatch.setattr(connect, "api", lambda _: Api(url, transport=httpx.MockTransport(answer)))
+    monkeypatch.setattr(connect, "postgres_footprint", lambda _: _Counts())
+    for user, places, known in (("ada", True, 7), ("away", True, None), ("ada", False, None)):
+        named = ["--api-url", url, *(["--database-url", "postgresql://h/d"] if places else [])]
+        result = CliRunner().invoke(app, ["users", "show", user, "--json", *named])
+        assert (result.exit_code, json.loads(result.stdout)["erasing"]) == (0, known)
+        assert ("PostgreSQL" in result.stderr) == (user == "away")
+    shown = CliRunner().invoke(app, ["users", "show", "ada", "--api-url", url, "--database-url", "postgresql://h/d"])
+    assert "still has rows of 7 threads" in shown.stdout
 
 
 def test_errors_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
