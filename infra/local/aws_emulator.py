@@ -6,6 +6,7 @@ What is changed, each against the exactly pinned version:
   told the difference here;
 - an SQS event source fills batches up to its BatchSize, not up to ten;
 - a queue is changed by one thread at a time: what was sent while a batch was deleted could be lost;
+- a delay that SQS refuses is refused: the message by which `/health` asks whether the queue takes any would stay there;
 - a burst of requests waits for one of a few workers instead of starting a process each;
 - a worker ends with the emulator, whatever it is doing;
 - what functions log is also appended to a file, which `make run` follows, and old log streams are dropped.
@@ -37,6 +38,7 @@ BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB a batch, quotes and escapes in
 WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
 LOG_BYTES = 10_000_000
 STREAMS = 500
+MOST_DELAY = 900
 GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, what makes it unique
 WATCH_PARENT = """
 import os, threading, time
@@ -105,6 +107,22 @@ def with_lock(change: Callable[..., T], lock: threading.RLock) -> Callable[..., 
     return changed
 
 
+def with_checked_delay(send: Callable[..., T]) -> Callable[..., T]:
+    """Return a SendMessage that refuses a delay of more than SQS' fifteen minutes."""
+
+    @wraps(send)
+    def checked(data: dict[str, Any], queue_url: str) -> T:
+        delay = int(data.get("DelaySeconds") or 0)
+        if not 0 <= delay <= MOST_DELAY:
+            reason = f"DelaySeconds must be >= 0 and <= {MOST_DELAY}."
+            raise sqs._Err(
+                "InvalidParameterValue", f"Value {delay} for parameter DelaySeconds is invalid. Reason: {reason}"
+            )
+        return send(data, queue_url)
+
+    return checked
+
+
 def lock_queues() -> None:
     """Have the API's thread respect the lock that the event source mappings' threads take.
 
@@ -161,6 +179,7 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
 def main() -> None:
     """Adapt ministack and run it; returns when it is told to stop."""
     app.app = with_finished_stages(with_encoded_paths(app.app))
+    sqs._HANDLERS["SendMessage"] = with_checked_delay(sqs._HANDLERS["SendMessage"])
     lock_queues()
     sqs._receive_messages_for_esm = with_whole_batches(sqs._receive_messages_for_esm)
     lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)

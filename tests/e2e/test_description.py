@@ -1,9 +1,11 @@
 """What the API says of itself: its health, its description, and where people read it."""
 
 import re
+from typing import Any
 
 import httpx
 
+from tests.e2e.deployment import Aws, Deployment
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.waiting import eventually
 
@@ -26,6 +28,14 @@ _ROUTES = {
 def test_health_names_every_layer(api: MemoryApi) -> None:
     """All layers answer, and each is named."""
     assert api.call("GET", "/health") == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+
+
+def test_health_leaves_nothing_on_the_queue(api: MemoryApi, aws: Aws, deployment: Deployment) -> None:
+    """Neither visible nor delayed: it would become a dead letter, and until then no thread could be surely new."""
+    api.call("GET", "/health")
+    names: Any = ["ApproximateNumberOfMessagesDelayed"]
+    counted = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=names)["Attributes"]
+    assert counted == {"ApproximateNumberOfMessagesDelayed": "0"}
 
 
 def test_the_description_holds_every_route(api: MemoryApi) -> None:
