@@ -1,5 +1,6 @@
 """Follows the functions' log file and shows its lines."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,21 @@ from pathlib import Path
 PAUSE_SECONDS = 0.2
 
 
+def readable(line: str) -> str:
+    """Return a line of the file as people read it: that of a request short, since the page asks every few seconds."""
+    name, _, written = line.partition(" | ")
+    if '"message":"request"' not in written:
+        return line
+    try:
+        fields = json.loads(written)
+        told = [fields["method"], fields.get("route") or "-", fields["status"], f"{fields['milliseconds']} ms"]
+        return f"{name} | {' '.join(map(str, told))} {fields['correlation_id']}"
+    except (ValueError, KeyError, TypeError):
+        return line
+
+
 class LogFollower:
-    """Hands every line that is appended to a file to `show`, from a thread of its own."""
+    """Hands every line that is appended to a file to `show`, as `readable` has it, from a thread of its own."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         self._path = path
@@ -41,6 +55,6 @@ class LogFollower:
                 position += len(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    self._show(line.decode(errors="replace"))
+                    self._show(readable(line.decode(errors="replace")))
             if last:
                 return

@@ -1,0 +1,46 @@
+"""What `make run` shows of the functions' logs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.local.function_logs import readable
+
+_REQUEST = {
+    "level": "INFO",
+    "message": "request",
+    "method": "GET",
+    "route": "/threads/{thread_id}",
+    "status": 404,
+    "milliseconds": 3.1,
+    "correlation_id": "r-1",
+}
+
+
+def _line(fields: object) -> str:
+    return f"AgentFunction | {json.dumps(fields, separators=(',', ':'))}"
+
+
+def test_a_request_is_short() -> None:
+    """With its id, by which the file has the rest."""
+    assert readable(_line(_REQUEST)) == "AgentFunction | GET /threads/{thread_id} 404 3.1 ms r-1"
+    nowhere = {name: value for name, value in _REQUEST.items() if name != "route"}
+    assert readable(_line(nowhere)) == "AgentFunction | GET - 404 3.1 ms r-1"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "AgentFunction | START RequestId: 1",
+        _line({"level": "ERROR", "message": "no store took an exchange"}),
+        _line({"message": "request"}),
+        _line(_REQUEST)[:-5],
+        _line(["x", {"message": "request"}]),
+    ],
+)
+def test_all_else_is_as_it_was_written(line: str) -> None:
+    """Also what only looks like a request's line."""
+    assert readable(line) == line
