@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from functions.sync.batch_store import BatchStore, read_exchange
@@ -13,6 +13,7 @@ from functions.sync.cache_update import CacheUpdate
 from functions.sync.drain import NOT_THE_OWNER, in_parts
 from functions.sync.housekeeping import Housekeeping
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
+from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.models import Exchange
 from shared.stores.base import Archive, Cache, Repair
 
@@ -173,6 +174,13 @@ class Sweep:
         swept.removed = self._archive.remove_deleted()
 
     def _repair(self, swept: Swept) -> None:
+        while self._repair_some(swept):
+            if time.monotonic() > self._latest:
+                return
+
+    def _repair_some(self, swept: Swept) -> int:
+        """Repair what was noted first; return how much that was."""
+        done = 0
         for repair in self._archive.repairs(_REPAIRS):
             try:
                 self._repair_one(repair)
@@ -182,9 +190,11 @@ class Sweep:
                 _logger.warning("a repair left for the next sweep", extra={"error": str(error)})
                 continue
             self._archive.repaired(repair)
-            swept.repaired += 1
+            done += 1
             if time.monotonic() > self._latest:
-                return
+                break
+        swept.repaired += done
+        return done
 
     def _fill(self, swept: Swept) -> None:
         for thread_id in self._cache.begun(_FILLS):
@@ -194,13 +204,24 @@ class Sweep:
                 return
 
     def _repair_thread(self, thread_id: str) -> None:
-        self._cache.repair_thread(thread_id, self._archive.window(thread_id, self._window))
+        window = self._archive.window(thread_id, self._window)
+        held = self._cache.peek(thread_id)
+        if users := users_in(held):
+            # A drain refuses what a user's deletion reaches; only here does Redis' list lose it.
+            gone = deleted_with_users(held, self._archive.user_cutoffs(sorted(users)))
+            window = replace(window, deleted=window.deleted | gone)
+        self._cache.repair_thread(thread_id, window, drained_among(held.pending, window.exchanges))
 
     def _repair_one(self, repair: Repair) -> None:
         if repair.kind == "thread":
             self._repair_thread(repair.id)
-        else:
-            self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
+            return
+        cutoff = self._archive.user_cutoffs([repair.id]).get(repair.id)
+        if cutoff is not None:
+            # What PostgreSQL never had, because it is still on its way, stands in threads that only Redis knows.
+            self._archive.note_repairs("thread", self._cache.forget_user(repair.id, cutoff))
+            self._cache.forget_index(repair.id, cutoff)
+        self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
 
     def _detach(self, _: Swept) -> None:
         self._housekeeping.detach(self._latest)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from shared.models import Exchange
+from shared.stores.base import CacheRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,26 @@ class Deletion:
         if self.user_id is not None and exchange.user_id == self.user_id:
             cutoffs.append(self.user_cutoff)
         return any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs)
+
+
+def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
+    """Return the exchanges in Redis that the deletions of their users reach, whether or not Redis knows of these."""
+    messages = [(each.exchange_id, each.order, each.user_id) for each in cached.messages]
+    pending = [(each.exchange_id, each.order, each.user_id) for each in cached.pending]
+    return frozenset(
+        exchange_id
+        for exchange_id, order, user_id in [*messages, *pending]
+        if exchange_id and order and user_id and user_id in cutoffs and order <= cutoffs[user_id]
+    )
+
+
+def users_in(cached: CacheRead) -> set[str]:
+    """Return the users of whom Redis holds something in a thread."""
+    users = {message.user_id for message in cached.messages} | {exchange.user_id for exchange in cached.pending}
+    return {user_id for user_id in users if user_id is not None}
+
+
+def drained_among(pending: Sequence[Exchange], stored: Sequence[Exchange]) -> list[Exchange]:
+    """Return what waits for the drain although PostgreSQL holds it already, in this revision or a later one."""
+    revisions = {exchange.exchange_id: exchange.revision for exchange in stored}
+    return [each for each in pending if each.revision <= revisions.get(each.exchange_id, -1)]

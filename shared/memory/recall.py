@@ -11,6 +11,7 @@ from uuid import UUID
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.ids import is_time_ordered
 from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.memory.ownership import Ownership
 from shared.memory.sandbox import Sandbox
 from shared.models import Exchange, Message, Source
@@ -184,10 +185,10 @@ class Recaller:
             self._ownership.check(window)
         self.cutoff, self.deleted = window.cutoff, self.deleted | window.deleted
         self._memory.observe(thread_id, window.cutoff)
-        undrained = self._undrained(thread_id, cached, window, degraded)
-        if undrained is None:
-            undrained, is_all_there = [], False
-        window = replace(window, deleted=window.deleted | self._deleted_with_user(cached))
+        found = self._undrained(thread_id, cached, window, degraded)
+        undrained, drained = found or ([], [])
+        is_all_there = is_all_there and found is not None
+        window = replace(window, deleted=window.deleted | deleted_with_users(cached, self._user_cutoffs))
         stored = [*window.exchanges, *undrained]
         messages = unite(cached.messages, stored, window.cutoff, settings, window.deleted)
         source = _source("redis" if messages == cached.messages else "postgres", messages)
@@ -195,17 +196,18 @@ class Recaller:
             # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
             refill = replace(window, exchanges=stored)
             try:
-                self._memory.cache.hydrate(thread_id, refill, cached.lease)
+                self._memory.cache.hydrate(thread_id, refill, cached.lease, drained)
             except StoreUnavailable as error:
                 add_layer(degraded, error.layer)
         return messages, source
 
     def _undrained(
         self, thread_id: str, cached: CacheRead, window: Window, degraded: list[str]
-    ) -> list[Exchange] | None:
+    ) -> tuple[list[Exchange], list[Exchange]] | None:
         """Return what L1 or this process knows of the thread and L2 does not yet, without what was deleted.
 
-        None if L2 does not say what was deleted.
+        And what L1 holds for the drain although L2 has it, as an older Redis does that came back. None if L2 does not
+        say what was deleted.
         """
         known = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
         found: dict[UUID, Exchange] = {}
@@ -217,17 +219,25 @@ class Recaller:
                 known[exchange.exchange_id] = exchange.revision
                 found[exchange.exchange_id] = exchange
         # This turn's user too: what is added has to sort after their deletion, which L1 may have forgotten.
-        listed = {message.user_id for message in cached.messages} | {each.user_id for each in cached.pending}
-        users = {self.user_id, *listed, *(exchange.user_id for exchange in found.values())} - {None}
+        users = {self.user_id, *users_in(cached), *(exchange.user_id for exchange in found.values())} - {None}
+        first = window.exchanges[0].order if window.exchanges else None
         # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
         # One that was replaced has kept it.
-        named = [e for e in found.values() if not is_time_ordered(e.exchange_id) and not e.revision]
-        unplaced = [] if window.is_all else named
+        unplaced = [
+            e
+            for e in found.values()
+            if not window.is_all
+            and ((not is_time_ordered(e.exchange_id) and not e.revision) or (first is not None and e.order < first))
+        ]
+        drained = drained_among(cached.pending, window.exchanges)
         try:
-            for exchange in self._memory.archive.stored(unplaced) if unplaced else []:
-                found.pop(exchange.exchange_id, None)
+            before_window = self._memory.archive.stored(unplaced) if unplaced else []
+            drained += drained_among(cached.pending, before_window)
+            for exchange in before_window:
+                if exchange.revision >= found[exchange.exchange_id].revision:
+                    found.pop(exchange.exchange_id)
             if not users:
-                return list(found.values())
+                return list(found.values()), drained
             gone = self._memory.archive.user_cutoffs(sorted(user for user in users if user is not None))
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
@@ -236,20 +246,7 @@ class Recaller:
         own = gone.get(self.user_id or "")
         self._memory.observe(thread_id, own)
         self.cutoff = max((each for each in (self.cutoff, own) if each is not None), default=None)
-        return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]]
-
-    def _deleted_with_user(self, cached: CacheRead) -> frozenset[UUID]:
-        """Return the exchanges in L1 that a user's deletion reaches, which L1 was not there to hear of."""
-        held = [(message.exchange_id, message.order, message.user_id) for message in cached.messages]
-        held += [(exchange.exchange_id, exchange.order, exchange.user_id) for exchange in cached.pending]
-        return frozenset(
-            exchange_id
-            for exchange_id, order, user_id in held
-            if exchange_id is not None
-            and order is not None
-            and user_id in self._user_cutoffs
-            and order <= self._user_cutoffs[user_id]
-        )
+        return [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id]], drained
 
     def _settle(self, cached: CacheRead, degraded: list[str]) -> bool:
         """Return whether L2 holds all that L1 may have lost; stop asking once that is certain."""

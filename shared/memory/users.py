@@ -70,6 +70,7 @@ class Users:
             if late:
                 threads |= self._forget_stored(user_id, sorted(late))[1]
             self._memory.cache.forget_threads(threads)
+            self._memory.cache.forget_index(user_id, cutoff)
 
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it. Ids of one

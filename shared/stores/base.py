@@ -219,12 +219,17 @@ class Cache(Protocol):
         """Remove what an append has added."""
         ...
 
-    def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
-        """Merge what L2 holds, which is complete as far back as it reaches, if the lease of the read before holds."""
+    def hydrate(
+        self, thread_id: str, window: Window, lease: str | None = None, drained: Sequence[Exchange] = ()
+    ) -> None:
+        """Merge what L2 holds, which is complete as far back as it reaches, if the lease of the read before holds.
+
+        Remove what is `drained` from where undrained exchanges wait.
+        """
         ...
 
-    def repair_thread(self, thread_id: str, window: Window) -> None:
-        """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
+    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+        """Do what `hydrate` does, into a list that exists."""
         ...
 
     def begun(self, limit: int) -> list[str]:
@@ -256,7 +261,11 @@ class Cache(Protocol):
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Remember the deletion, remove the user's hash, and return the threads the user wrote to until then."""
+        """Remember the deletion, remove the user's preferences, and return the threads the user wrote to."""
+        ...
+
+    def forget_index(self, user_id: str, cutoff: UUID) -> None:
+        """Remove threads from the user's index that were last written to before the deletion, once it reached them."""
         ...
 
     def threads_of(self, user_id: str) -> list[str]:

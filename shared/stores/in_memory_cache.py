@@ -225,10 +225,13 @@ class InMemoryCache(Twin):
         self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
         self._threads_of.get(exchange.user_id or "", {}).pop(exchange.thread_id, None)
 
-    def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
+    def hydrate(
+        self, thread_id: str, window: Window, lease: str | None = None, drained: Sequence[Exchange] = ()
+    ) -> None:
         """Merge what L2 holds; there are no others here who could write in between, so a lease always holds."""
         del lease
         self.begin("hydrate")
+        self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
         if not window.exchanges:
@@ -245,9 +248,16 @@ class InMemoryCache(Twin):
             is_stored=True,
         )
 
-    def repair_thread(self, thread_id: str, window: Window) -> None:
+    def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
+        waiting = self.pending.get(thread_id, {})
+        for exchange in drained:
+            if exchange.exchange_id in waiting and waiting[exchange.exchange_id].revision <= exchange.revision:
+                del waiting[exchange.exchange_id]
+
+    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge what L2 holds into the list if there is one."""
         self.begin("repair_thread")
+        self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
             self._forget_pending(thread_id, window.cutoff)
@@ -271,9 +281,7 @@ class InMemoryCache(Twin):
         """Merge what L2 just took into the lists that exist."""
         self.begin("merge_stored")
         for exchange in exchanges:
-            waiting = self.pending.get(exchange.thread_id, {})
-            if exchange.exchange_id in waiting and waiting[exchange.exchange_id].revision <= exchange.revision:
-                del waiting[exchange.exchange_id]
+            self._forget_drained(exchange.thread_id, [exchange])
             cutoff = self.deleted_threads.get(exchange.thread_id)
             is_deleted = exchange.exchange_id in self.deleted_exchanges.get(exchange.thread_id, ())
             if not is_deleted and (cutoff is None or exchange.order > cutoff):
@@ -336,7 +344,13 @@ class InMemoryCache(Twin):
         self.deleted_users[user_id] = cutoff
         self.hashes.pop(user_id, None)
         self._preferences_in.pop(user_id, None)
-        return list(self._threads_of.pop(user_id, {}))
+        return list(self._threads_of.get(user_id, {}))
+
+    def forget_index(self, user_id: str, cutoff: UUID) -> None:
+        """Remove threads from the user's index."""
+        del cutoff
+        self.begin("forget_index")
+        self._threads_of.pop(user_id, None)
 
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads the user wrote to."""

@@ -268,9 +268,10 @@ class RedisCache:
             # The sweep stores it; the list gets it then, or by the next call that Redis takes.
             self._remember_unmerged(replace(append, in_outbox=False))
             return AppendResult(is_cached=False, is_in_outbox=True)
-        appended = append.outcome(replies, self._generation)
         if fence is not None:
             read_fence(fence, replies[-2:], self._generation)
+            replies = replies[:-2]
+        appended = append.outcome(replies, self._generation)
         if appended.is_new_thread and self._generation is not None:
             # Nothing was written to the thread since it was found new: the list is whole if it still begins with this.
             seal = f"{exchange.exchange_id} {self._generation}"
@@ -327,8 +328,12 @@ class RedisCache:
         """Remember what L2 said of whose the thread is."""
         self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds, self._generation))
 
-    def hydrate(self, thread_id: str, window: Window, lease: str | None = None) -> None:
-        """Merge what L2 holds; a thread that L2 does not know is claimed as new instead.
+    def hydrate(
+        self, thread_id: str, window: Window, lease: str | None = None, drained: Sequence[Exchange] = ()
+    ) -> None:
+        """Merge what L2 holds, and remove what is `drained` from the second place.
+
+        A thread that L2 does not know is claimed as new instead.
 
         The list is called whole only while the lease of the read before holds: else somebody wrote to the thread
         since, and that may be missing here and in L2 already.
@@ -353,6 +358,7 @@ class RedisCache:
             )
             for user_id, newest in users.items():
                 self._lists.queue_user(pipe, user_id, thread_id, newest)
+            self._queue_drained(pipe, thread_id, drained)
             pipe.smembers(deleted_key(thread_id))
             pipe.get(tombstone_key(thread_id))
             pipe.lindex(key, 0)
@@ -396,8 +402,12 @@ class RedisCache:
             pipe.set(tombstone_key(thread_id), str(window.cutoff), ex=_TOMBSTONE_SECONDS)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
 
-    def repair_thread(self, thread_id: str, window: Window) -> None:
-        """Merge what L2 holds into the list if there is one, and respect the deletion that L2 remembers."""
+    def _queue_drained(self, pipe: Pipeline, thread_id: str, drained: Sequence[Exchange]) -> None:
+        if drained:
+            pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in drained))
+
+    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+        """Do what `hydrate` does, into a list that exists."""
 
         def fill(pipe: Pipeline) -> None:
             self._restore_tombstone(pipe, thread_id, window)
@@ -412,6 +422,7 @@ class RedisCache:
                 is_stored=True,
             )
             pipe.srem(BEGUN, thread_id)
+            self._queue_drained(pipe, thread_id, drained)
             pipe.hvals(pending_key(thread_id))
 
         bodies = self._call(fill)[-1]
@@ -569,23 +580,28 @@ class RedisCache:
             self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *fields))
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Remember the deletion, remove the preferences, and return the threads the user wrote to until then."""
-        threads, reach = user_threads_key(user_id), milliseconds_of(cutoff) / 1000
+        """Remember the deletion, remove the preferences, and return the threads the user wrote to."""
 
         def fill(pipe: Pipeline) -> None:
             pipe.set(user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
-            pipe.zrange(threads, 0, -1)
+            pipe.zrange(user_threads_key(user_id), 0, -1)
             pipe.delete(preferences_key(user_id))
             pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
-            if reach <= time.time():
-                # A thread that the user writes to after the deletion stays in the index. A cutoff ahead of the clock
-                # does not tell which these are: the index may name too many threads, never too few.
-                pipe.zremrangebyscore(threads, "-inf", f"({reach}")
 
         self._forget_local(lambda exchange: exchange.user_id == user_id and exchange.order <= cutoff)
         replies = self._call(fill)
         return ids_of(replies[1])
+
+    def forget_index(self, user_id: str, cutoff: UUID) -> None:
+        """Remove threads from the user's index that were last written to before the deletion.
+
+        Only once a deletion has reached them: who repeats a deletion that failed halfway finds them by the index.
+        """
+        reach = milliseconds_of(cutoff) / 1000
+        if reach <= time.time():
+            # A cutoff ahead of the clock does not tell which these are: the index may name too many, never too few.
+            self._call(lambda pipe: pipe.zremrangebyscore(user_threads_key(user_id), "-inf", f"({reach}"))
 
     def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
         for name in [name for name, append in self._unmerged.items() if is_erased(append.exchange)]:

@@ -32,8 +32,6 @@ from shared.stores.redis_scripts import MERGE, REMOVE_ENTRIES
 # else the claim is the lease of a reader that asks PostgreSQL.
 IS_NEW: Final = "new"
 _ONE_EXCHANGE: Final = 2
-# Among the replies to an append, after those about deletions.
-_DRAINED_AT: Final = 2
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _MOST_FIELDS: Final = 100
@@ -106,9 +104,11 @@ class Append:
 
     def outcome(self, replies: Sequence[Any], generation: str | None) -> Appended:
         """Read the replies to what `ThreadLists.queue_append` queued."""
-        claim, length, tombstone, is_deleted, *others = replies[int(self.in_outbox) :]
-        of_thread = order_of(tombstone)
-        of_user = order_of(others.pop(0)) if self.exchange.user_id is not None else None
+        claim, length, *replies = replies[int(self.in_outbox) :]
+        was_drained = not self.is_drained and bool(replies.pop())
+        of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
+        is_deleted = replies.pop()
+        of_thread = order_of(replies.pop())
         cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= self.exchange.order]
         if is_deleted:
             # The deletion of this exchange alone reaches as far as the exchange itself.
@@ -119,7 +119,7 @@ class Append:
             is_begun=length == _ONE_EXCHANGE and not is_new,
             cutoff=max(cutoffs, default=None),
             of_thread=of_thread if of_thread in cutoffs else None,
-            was_drained=not self.is_drained and bool(others[_DRAINED_AT]),
+            was_drained=was_drained,
         )
 
 
@@ -169,19 +169,21 @@ class ThreadLists:
             pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))
         pipe.getdel(claim_key(thread_id))
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
+        field = pending_field(exchange.exchange_id, exchange.revision)
+        if not append.is_drained:
+            pipe.hset(pending_key(thread_id), field, exchange.to_wire())
+            pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
+        if user_id is not None:
+            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
+            pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
+            pipe.expire(preferences_seal_key(user_id), self._memory.user_ttl_seconds)
+        # After all that is written: a deletion or a drain that comes in between finds it, or is found here.
         pipe.get(tombstone_key(thread_id))
         pipe.sismember(deleted_key(thread_id), str(exchange.exchange_id))
         if user_id is not None:
             pipe.get(user_tombstone_key(user_id))
         if not append.is_drained:
-            field = pending_field(exchange.exchange_id, exchange.revision)
-            pipe.hset(pending_key(thread_id), field, exchange.to_wire())
-            pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
             pipe.sismember(drained_key(thread_id), field)
-        if user_id is not None:
-            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
-            pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
-            pipe.expire(preferences_seal_key(user_id), self._memory.user_ttl_seconds)
 
     def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
         """Queue the note that Redis has a list which holds something of the user's, of this moment or earlier."""

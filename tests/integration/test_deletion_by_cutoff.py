@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import redis
 
+from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
+from shared.models import Texts
 from shared.stores.in_memory import InMemoryQueue
 from shared.stores.redis import RedisCache
 from tests.support.exchanges import exchange, texts, told
@@ -180,3 +182,60 @@ def test_the_outbox_took_it_and_the_list_refused(
     assert len(memory.cache.outbox(10)) == 1
     queue.is_down = False
     assert _shown(memory) == (told(1), [])
+
+
+def _refuse(client: redis.Redis, *, is_refusing: bool) -> None:
+    client.config_set("maxmemory", int(is_refusing))
+
+
+def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
+    process: MakeMemory, redis_client: redis.Redis
+) -> None:
+    """A full Redis takes what removes, and refuses the rest: the index must not be shorter than what is left to do."""
+    first, second = process(), process()
+    _keep(first, 0)
+    first.archive.store(list(first.recent("t")))
+    assert _shown(first) == (told(0), [])
+    _refuse(redis_client, is_refusing=True)
+    try:
+        with pytest.raises(StoreUnavailable):
+            Users(second).forget("ana")
+    finally:
+        _refuse(redis_client, is_refusing=False)
+    Users(process()).forget("ana")
+    assert _shown(process()) == ([], [])
+    assert redis_client.exists("thread:t:messages", "thread:t:pending", "user:ana:threads") == 0
+
+
+def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
+    process: MakeMemory, redis_client: redis.Redis
+) -> None:
+    """Nothing of the user's stays in a list or in its second place, whether or not the thread is read again."""
+    memory = process()
+    _keep(memory, 0)
+    cutoff = memory.new_id("t")
+    memory.archive.forget_user("ana", cutoff, [])
+    sweep = Sweep(memory.archive, memory.cache, 50, lambda *_: None)
+    sweep.run()
+    assert redis_client.exists("thread:t:messages") == 0
+    assert redis_client.hlen("thread:t:pending") == 0
+    assert redis_client.exists("user:ana:threads") == 0
+    assert _keep(memory, 1) == "queue"
+    assert _shown(process()) == (told(1), [])
+
+
+def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
+    process: MakeMemory, redis_client: redis.Redis
+) -> None:
+    """An exchange that waits there for a drain that has long been, in a text that was replaced since."""
+    memory = process()
+    _keep(memory, 0)
+    (kept,) = memory.recent("t")
+    old = redis_client.dump("thread:t:pending") or b""
+    memory.archive.store([kept])
+    memory.archive.replace_exchange("t", kept.exchange_id, Texts("q9", "a9"), above=0, owner=None)
+    redis_client.flushall()
+    redis_client.restore("thread:t:pending", 0, old)
+    # Its queue is empty.
+    assert texts(process(InMemoryQueue()).turn("t", "ana").recall().messages) == told(9)
+    assert redis_client.hlen("thread:t:pending") == 0

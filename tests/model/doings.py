@@ -41,13 +41,19 @@ Meanwhile = tuple[int, list[str]] | None
 
 @dataclass(eq=False)
 class Begun:
-    """A turn that was told the history and has not answered yet."""
+    """A turn that was told the history and has not answered yet.
+
+    Attributes:
+        losses: How often Redis had forgotten what was deleted, when the turn began.
+        is_untold: Whether Redis had forgotten a deletion of the thread then, and PostgreSQL did not answer.
+    """
 
     turn: Turn
     thread: str
     memory: Memory
     shown: list[Shown]
     losses: int = 0
+    is_untold: bool = False
 
 
 class Doings:
@@ -143,10 +149,12 @@ class Doings:
         memory = self.world.sandboxes[place]
         before = Before.now(self.ledger, thread, memory)
         turn = memory.turn(thread, self.user(thread))
+        is_deletion_cached = self.world.is_deletion_cached(thread, self.user(thread))
         recall = turn.recall()
         note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
         shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
-        return Begun(turn, thread, memory, shown, self.losses)
+        is_untold = "postgres" in recall.degraded and not is_deletion_cached
+        return Begun(turn, thread, memory, shown, self.losses, is_untold)
 
     def keep(self, begun: Begun, name: UUID | None) -> None:
         """Keep a turn's exchange, and check its place."""
@@ -173,7 +181,7 @@ class Doings:
 
         By the caller's own id it belongs to what was deleted; or Redis did not answer, and this clock is behind.
         """
-        is_blind = "redis" in self.world.faults.struck or begun.losses != self.losses
+        is_blind = "redis" in self.world.faults.struck or begun.is_untold or begun.losses != self.losses
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
             cutoffs = self.world.cutoffs([begun.thread], [self.user(begun.thread) or ""])
             if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):

@@ -216,11 +216,16 @@ class World:
 
     def is_removed(self, thread: str, exchange_id: UUID | None) -> bool:
         """Return whether the exchange was deleted from the thread."""
-        return bool(
-            self.database.execute(
-                "select from exchange_tombstones where thread_id = %s and exchange_id = %s", (thread, exchange_id)
-            ).fetchone()
+        found = self.database.execute(
+            "select from exchange_tombstones where thread_id = %s and exchange_id = %s", (thread, exchange_id)
         )
+        return found.rowcount > 0
+
+    def is_deletion_cached(self, thread: str, user: str | None) -> bool:
+        """Return whether Redis knows of every deletion of the thread and of its user that PostgreSQL knows of."""
+        cutoffs = self.cutoffs([thread], [user or ""])
+        names = {f"thread:{thread}:tombstone": thread, f"user:{user}:tombstone": user or ""}
+        return all(cutoffs.get(name, "") <= str(self.client.get(key) or "") for key, name in names.items())
 
     def everything_cached(self) -> dict[str, str]:
         """Return the values of all keys in Redis, as text."""
