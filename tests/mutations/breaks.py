@@ -9,6 +9,7 @@ _MINIMAL: Final = "tests/model/test_minimal.py"
 _CACHE: Final = "tests/integration/test_redis_cache.py"
 _CUTOFF: Final = "tests/integration/test_deletion_by_cutoff.py"
 _GENERATIONS: Final = "tests/integration/test_generations.py"
+_INDEX: Final = "user_threads_key(user_id)"
 _EXCHANGES: Final = "tests/integration/test_exchanges.py"
 
 
@@ -316,8 +317,8 @@ BREAKS: Final = (
         "8 Erased",
         "a user's deletion that fails halfway forgets which threads it has to reach",
         "shared/stores/redis.py",
-        "            pipe.zrange(user_threads_key(user_id), 0, -1)\n",
-        "            pipe.zrange(user_threads_key(user_id), 0, -1)\n            pipe.unlink(user_threads_key(user_id))\n",
+        f"            pipe.zrange({_INDEX}, 0, -1)\n",
+        f"            pipe.zrange({_INDEX}, 0, -1)\n            pipe.unlink({_INDEX})\n",
         (f"{_CUTOFF}::test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it",),
     ),
     Break(
