@@ -154,7 +154,7 @@ class Turn:
 
     def _keep(self, exchange: Exchange, fence: Fence | None, *, is_named: bool, is_second: bool = False) -> Receipt:
         degraded: list[str] = []
-        durability = self._make_durable(exchange, degraded)
+        durability, exchange = self._make_durable(exchange, degraded)
         appended = self._append(exchange, fence, durability, degraded)
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
@@ -237,8 +237,11 @@ class Turn:
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
 
-    def _make_durable(self, exchange: Exchange, degraded: list[str]) -> Durability | Literal["erased"]:
-        """Return whether the queue or L2 takes the exchange; `erased` if L2 knows of a deletion that is newer."""
+    def _make_durable(self, exchange: Exchange, degraded: list[str]) -> tuple[Durability | Literal["erased"], Exchange]:
+        """Return whether the queue or L2 takes the exchange, and what L2 holds under its name if L2 was asked.
+
+        `erased` if L2 knows of a deletion that is newer.
+        """
         try:
             self._memory.queue.send(exchange)
         except TooLargeForQueue as error:
@@ -247,7 +250,7 @@ class Turn:
             add_layer(degraded, error.layer)
         else:
             self._memory.pay(self._memory.queue.send)
-            return "queue"
+            return "queue", exchange
         try:
             stored = self._memory.archive.store([exchange])
         except StoreUnavailable as error:
@@ -256,8 +259,11 @@ class Turn:
             self._memory.pay(lambda owed: self._memory.archive.store([owed]))
             if stored.foreign:
                 raise ThreadNotFound(exchange.thread_id)
-            return "erased" if stored.erased else "postgres"
-        return "none"
+            if stored.erased:
+                return "erased", exchange
+            # Told a second time under its name, it has the place and the texts of the first.
+            return "postgres", next(iter(stored.effective), exchange)
+        return "none", exchange
 
 
 class Memory(Sandbox):

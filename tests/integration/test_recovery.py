@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import psycopg
 import redis
@@ -131,3 +132,17 @@ def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueu
     _tell(small, 8)
     memory.archive.store(queue.take())
     assert texts(process().turn("t", "ana").recall().messages) == told(*range(9))
+
+
+def test_what_postgresql_is_told_again_keeps_its_first_place(process: MakeProcess) -> None:
+    """Without the queue, Redis is told what PostgreSQL holds under the name, not what came under it now."""
+    queue, name = InMemoryQueue(), uuid4()
+    memory = process(queue, max_thread_messages=2)
+    memory.turn("t", None).keep("q0", "a0", exchange_id=name)
+    for number in (1, 2):
+        memory.turn("t", None).keep(f"q{number}", f"a{number}")
+    memory.archive.store(queue.take())
+    queue.is_down = True
+    assert memory.turn("t", None).keep("q9", "a9", exchange_id=name).durability == "postgres"
+    for reader in (memory, process(queue, max_thread_messages=2)):
+        assert texts(reader.turn("t", None).recall().messages) == told(1, 2)
