@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from tests.cost.measure import Units, measure, to_json
 from tests.cost.report import per_million, per_month, table
+from tests.cost.sizing import sizing
 
 ROOT: Final = Path(__file__).parents[2]
 _PAGE: Final = ROOT / "docs" / "cost.md"
@@ -37,7 +39,8 @@ def main() -> int:
 
 def written(units: Units, assumed: dict[str, Any]) -> str:
     """Return what of the page depends on figures."""
-    python = f"Python {platform.python_version()}"
+    # What else ran meanwhile: the times grow with it, the bytes do not.
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.0f}"
     facts = [
         ("requests' bodies, a turn", f"{units.request_bytes:,.0f} bytes"),
         ("answers' bodies, a turn", f"{units.response_bytes:,.0f} bytes"),
@@ -46,12 +49,14 @@ def written(units: Units, assumed: dict[str, Any]) -> str:
         ("loading the agent function", f"{units.import_ms:,.0f} ms"),
         ("memory of the agent function's process", f"{units.agent_megabytes:,.0f} MB"),
         ("Redis, a thread of that length and its user", f"{units.redis_bytes_per_thread:,.0f} bytes"),
+        ("Redis, a thread of a full window and its user", f"{units.redis_bytes_per_window:,.0f} bytes"),
         ("PostgreSQL, an exchange, tables and indexes", f"{units.postgres_bytes:,.0f} bytes"),
+        ("PostgreSQL's processors, a turn", f"{units.postgres_ms:.1f} ms"),
         ("logs, a turn, metrics included", f"{units.log_bytes:,.0f} bytes"),
     ]
     day, region = assumed["day"], assumed["region"]
     parts = [
-        f"### What a turn uses\n\nMeasured over {units.turns:,} turns, one after the other, {python}.\n",
+        f"### What a turn uses\n\nMeasured over {units.turns:,} turns, one after the other, {machine}.\n",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]),
         f"\n### What a million turns cost\n\nPrices of {region}, {day}.\n",
         table(per_million(units, assumed), "a million turns"),
@@ -59,6 +64,7 @@ def written(units: Units, assumed: dict[str, Any]) -> str:
         table(per_month(assumed, production=True), "prod, a month"),
         "\n`dev`, as in samconfig.toml:\n",
         table(per_month(assumed, production=False), "dev, a month"),
+        f"\n### How large\n\n{sizing(units, assumed)}",
     ]
     return "\n".join(parts)
 

@@ -23,6 +23,7 @@ from infra.local.client import StackProcess
 from infra.local.environment import ACCESS_KEY
 
 _DRAIN_SECONDS: Final = 120
+_FULL_THREADS: Final = 6
 _MEGABYTE: Final = 1_000_000
 _REPORTED: Final = re.compile(r"\tDuration: ([\d.]+) ms")
 
@@ -40,7 +41,9 @@ class Units:
         import_ms: What a cold start loads.
         agent_megabytes: The agent function's process.
         redis_bytes_per_thread: Everything Redis keeps for a thread and its user.
+        redis_bytes_per_window: The same for a thread whose window is full.
         postgres_bytes: Tables and indexes.
+        postgres_ms: Of one core, PostgreSQL's processes.
         log_bytes: What both functions print, metrics included.
     """
 
@@ -53,7 +56,9 @@ class Units:
     import_ms: float
     agent_megabytes: float
     redis_bytes_per_thread: float
+    redis_bytes_per_window: float
     postgres_bytes: float
+    postgres_ms: float
     log_bytes: float
 
 
@@ -62,12 +67,14 @@ def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
     with StackProcess(state, env={"AUTH__MODE": "none", "AGENT__MODEL": "offline"}) as stack:
         info = stack.info
         cache, before = redis.Redis.from_url(info["redis_url"]), _table_bytes(info)
-        memory_before = _memory(cache)
+        memory_before, postgres_before = _memory(cache), _postgres_seconds(info)
         with httpx.Client(base_url=info["api_url"], trust_env=False, timeout=30) as api:
             _turn(api, "warm-up", turn)
             sent = [_turn(api, f"thread-{number // turn['turns_per_thread']}", turn) for number in range(turns)]
         _wait_drained(info, turns + 1)
         threads = -(-turns // turn["turns_per_thread"]) + 1
+        memory_after, after = _memory(cache), _table_bytes(info)
+        postgres_seconds = _postgres_seconds(info) - postgres_before
         logged = (state / "functions.log").stat().st_size
         agent, drain = (_milliseconds(info, info[name]) for name in ("agent_function", "sync_function"))
         return Units(
@@ -79,8 +86,10 @@ def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
             batch=turns / max(1, _batches(state)),
             import_ms=_import_ms(info),
             agent_megabytes=_largest_worker(info),
-            redis_bytes_per_thread=(_memory(cache) - memory_before) / threads,
-            postgres_bytes=(_table_bytes(info) - before) / turns,
+            redis_bytes_per_thread=(memory_after - memory_before) / threads,
+            redis_bytes_per_window=_window_bytes(info, cache, turn, turns),
+            postgres_bytes=(after - before) / turns,
+            postgres_ms=1000 * postgres_seconds / turns,
             log_bytes=logged / turns,
         )
 
@@ -118,6 +127,28 @@ def _table_bytes(info: dict[str, Any]) -> int:
 def _memory(cache: redis.Redis) -> int:
     info: Any = cache.info("memory")
     return int(info["used_memory_dataset"])
+
+
+def _window_bytes(info: dict[str, Any], cache: redis.Redis, turn: dict[str, Any], turns: int) -> float:
+    """Return what a thread with a full window takes, from a few of them, drained."""
+    before = _memory(cache)
+    with httpx.Client(base_url=info["api_url"], trust_env=False, timeout=30) as api:
+        for thread in range(_FULL_THREADS):
+            for _ in range(turn["window"]):
+                _turn(api, f"full-{thread}", turn)
+    _wait_drained(info, turns + 1 + _FULL_THREADS * turn["window"])
+    return (_memory(cache) - before) / _FULL_THREADS
+
+
+def _postgres_seconds(info: dict[str, Any]) -> float:
+    """Return the processor time of PostgreSQL's processes, those that have ended included."""
+    server = psutil.Process(info["pids"]["postgres"])
+    own = server.cpu_times()
+    seconds = own.user + own.system + own.children_user + own.children_system
+    for child in server.children(recursive=True):
+        times = child.cpu_times()
+        seconds += times.user + times.system
+    return seconds
 
 
 def _milliseconds(info: dict[str, Any], function: str) -> list[float]:

@@ -10,6 +10,7 @@ import pytest
 from tests.cost.__main__ import written
 from tests.cost.measure import Units
 from tests.cost.report import Line, per_million, per_month, table
+from tests.cost.sizing import capacity_for, node_for, sizing, threads_alive
 
 _ROOT = Path(__file__).parents[2]
 _ASSUMED = tomllib.loads((_ROOT / "tests" / "cost" / "assumptions.toml").read_text())
@@ -23,7 +24,9 @@ _UNITS = Units(
     import_ms=800,
     agent_megabytes=90,
     redis_bytes_per_thread=30_000,
+    redis_bytes_per_window=90_000,
     postgres_bytes=2000,
+    postgres_ms=5,
     log_bytes=1000,
 )
 
@@ -60,3 +63,31 @@ def test_the_page_has_what_is_written() -> None:
     measured = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]
     first = [line.split("|")[1] for line in written(_UNITS, _ASSUMED).splitlines() if line.startswith("| ")]
     assert [line.split("|")[1] for line in measured.splitlines() if line.startswith("| ")] == first
+
+
+def test_how_large_redis_has_to_be() -> None:
+    """Threads that began within the time to live, times their bytes, in what is usable of a node."""
+    sizes = _ASSUMED["sizes"]
+    assert threads_alive(10, 24, _ASSUMED["turn"]) == 86_400
+    small = sizes["nodes"]["cache.t4g.small"] * 2**30 * sizes["usable_share"]
+    assert node_for(small, sizes) == "cache.t4g.small"
+    assert node_for(small + 1, sizes) == "cache.t4g.medium"
+    assert node_for(1e15, sizes) is None
+    assert list(sizes["nodes"].values()) == sorted(sizes["nodes"].values())
+
+
+def test_how_large_postgres_has_to_be() -> None:
+    """The processors' time of the turns of a second, in halves of an ACU, at least the one that there is."""
+    sizes = {"cores_per_acu": 0.25, "busy_share": 0.5}
+    assert capacity_for(100, _UNITS, sizes) == 4
+    assert capacity_for(101, _UNITS, sizes) == 4.5
+    assert capacity_for(0.1, _UNITS, sizes) == 0.5
+
+
+def test_the_sizing_table_names_the_stages_limit() -> None:
+    """Which is the template's default, in requests a second; a turn is two."""
+    template = (_ROOT / "template.yaml").read_text()
+    limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
+    shown = sizing(_UNITS, _ASSUMED)
+    assert f"`ApiRateLimit`, {limit} requests a second, which is {int(limit) // 2} turns" in shown
+    assert f"| {int(limit) // 2} | {limit} |" in shown

@@ -1,0 +1,88 @@
+"""Alarms that the code's own metrics make go off: what a function really prints, read as CloudWatch reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+from functions.agent.auth_keys import SigningKeys
+from functions.agent.errors import SigningKeysUnavailable
+from tests.support.issuer import Issuer
+
+_SERVICE: Final = "memory-prod-agent"
+_ALARM: Final[dict[str, Any]] = yaml_parse((Path(__file__).parents[2] / "infra" / "alarms.yaml").read_text())[
+    "Resources"
+]["IssuerDown"]["Properties"]
+
+
+@pytest.fixture
+def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    """Return an issuer, whose tokens a function of this name checks."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", _SERVICE)
+    with Issuer() as running:
+        yield running
+
+
+def _sum(printed: str) -> float:
+    """Return the alarm's metric, summed: of its namespace and name, with its dimension, as embedded in log lines."""
+    total = 0.0
+    for line in printed.splitlines():
+        if not line.startswith('{"_aws"'):
+            continue
+        fields = json.loads(line)
+        for group in fields["_aws"]["CloudWatchMetrics"]:
+            names = {metric["Name"] for metric in group["Metrics"]}
+            dimensions = [{name: fields[name] for name in names_of_one} for names_of_one in group["Dimensions"]]
+            wanted = {"service": _SERVICE}
+            if group["Namespace"] == _ALARM["Namespace"] and _ALARM["MetricName"] in names and wanted in dimensions:
+                total += sum(map(float, _listed(fields[_ALARM["MetricName"]])))
+    return total
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _goes_off(printed: str) -> bool:
+    assert (_ALARM["Statistic"], _ALARM["ComparisonOperator"]) == ("Sum", "GreaterThanThreshold")
+    assert _ALARM["Dimensions"] == [{"Name": "service", "Value": {"Ref": "AgentService"}}]
+    return _sum(printed) > float(_ALARM["Threshold"])
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, None), (404, None), (0, None), (200, b"<html>"), (200, b"{}")])
+def test_an_issuer_that_is_down(
+    issuer: Issuer, capsys: pytest.CaptureFixture[str], status: int, body: bytes | None
+) -> None:
+    """From the first request on, also while the keys at hand still work; and not while it answers."""
+    now = 1_000_000.0
+    keys = SigningKeys(f"{issuer.url}/jwks.json", clock=lambda: now)
+    assert keys.find("one", "RS256") is not None
+    assert not _goes_off(capsys.readouterr().out)
+    issuer.status, issuer.body = status, body
+    now += 301
+    assert keys.find("one", "RS256") is not None
+    assert _goes_off(capsys.readouterr().out)
+    now += 86_400
+    with pytest.raises(SigningKeysUnavailable):
+        keys.find("one", "RS256")
+    assert _goes_off(capsys.readouterr().out)
+    issuer.status, issuer.body = 200, None
+    now += 6
+    assert keys.find("one", "RS256") is not None
+    assert not _goes_off(capsys.readouterr().out)
+
+
+def test_a_caller_cannot_make_it_go_off(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ids of keys that there are not are looked for, and say nothing of the issuer."""
+    now = 1_000_000.0
+    keys = SigningKeys(f"{issuer.url}/jwks.json", clock=lambda: now)
+    for number in range(5):
+        now += 11
+        assert keys.find(f"forged-{number}", "RS256") is None
+    assert issuer.fetches > 1
+    assert not _goes_off(capsys.readouterr().out)

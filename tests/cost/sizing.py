@@ -1,0 +1,79 @@
+"""How large a deployment has to be: Valkey's node and PostgreSQL's capacity, by turns a second and time to live."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from tests.cost.measure import Units
+
+_TURNS_A_SECOND: Final = (1, 2, 5, 10, 20, 50, 100, 200)
+_TTL_HOURS: Final = (1, 6, 24)
+_GIBIBYTE: Final = 2**30
+_REQUESTS_A_TURN: Final = 2
+
+_BEFORE: Final = """\
+The node (`CacheNodeType`) and the ACU that the turns keep busy, for threads of {turns} turns of the length measured
+above. Redis keeps a thread for `MEMORY__THREAD_TTL_HOURS` after its last turn, so what counts is how many begin
+within that time. A thread of a full window ({window} exchanges) takes {window_bytes} bytes, {times} times as much:
+take that many times the memory where your threads are that long. `prod`'s cache.t4g.small is full at {most} turns a
+second and 24 hours. When it is full it evicts threads, the longest unused first, which are then read from
+PostgreSQL.
+"""
+_AFTER: Final = """
+Assumed: {share} of a node's memory (a quarter is reserved, and the alarm goes off at four fifths of the rest);
+{cores} of a core an ACU, busy for {busy}; every history comes from Redis. `DatabaseMaxCapacity` has to leave room
+for an outage of Redis, in which each turn reads its history from PostgreSQL: four times the ACU here is a
+beginning.
+
+The stage's own limit is `ApiRateLimit`, 100 requests a second, which is 50 turns: beyond it the gateway answers 429
+before anything is full. Lambda's quota of concurrent invocations, and `AgentConcurrency`, bound it too: turns a
+second times the seconds of a turn, the model's included."""
+
+
+def threads_alive(turns_a_second: float, ttl_hours: float, turn: dict[str, Any]) -> float:
+    """Return how many threads Redis holds: those whose last turn is younger than the time to live."""
+    return float(turns_a_second / turn["turns_per_thread"] * ttl_hours * 3600)
+
+
+def node_for(needed_bytes: float, sizes: dict[str, Any]) -> str | None:
+    """Return the smallest node whose usable memory is enough; None where the largest one is not."""
+    for name, gibibytes in sizes["nodes"].items():
+        if needed_bytes <= gibibytes * _GIBIBYTE * sizes["usable_share"]:
+            return str(name)
+    return None
+
+
+def capacity_for(turns_a_second: float, units: Units, sizes: dict[str, Any]) -> float:
+    """Return how many ACU the turns keep busy up to the wanted share, in halves."""
+    cores = turns_a_second * units.postgres_ms / 1000
+    halves: int = math.ceil(2 * cores / sizes["cores_per_acu"] / sizes["busy_share"])
+    return max(0.5, halves / 2)
+
+
+def sizing(units: Units, assumed: dict[str, Any]) -> str:
+    """Return the table as Markdown, and what it rests on."""
+    sizes, turn = assumed["sizes"], assumed["turn"]
+    head = ["turns a second", "`ApiRateLimit`", *(f"TTL {hours} h" for hours in _TTL_HOURS), "ACU"]
+    rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for turns in _TURNS_A_SECOND:
+        nodes = []
+        for hours in _TTL_HOURS:
+            needed = threads_alive(turns, hours, turn) * units.redis_bytes_per_thread
+            nodes.append(f"{node_for(needed, sizes) or 'none'} ({needed / _GIBIBYTE:.1f} GiB)")
+        cells = [str(turns), str(_REQUESTS_A_TURN * turns), *nodes, f"{capacity_for(turns, units, sizes):g}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    small = sizes["nodes"]["cache.t4g.small"] * _GIBIBYTE * sizes["usable_share"]
+    most = small / units.redis_bytes_per_thread * turn["turns_per_thread"] / (24 * 3600)
+    times = units.redis_bytes_per_window / units.redis_bytes_per_thread
+    facts = {
+        "turns": turn["turns_per_thread"],
+        "window": turn["window"],
+        "window_bytes": f"{units.redis_bytes_per_window:,.0f}",
+        "times": f"{times:.1f}",
+        "most": f"{most:.1f}",
+        "share": f"{sizes['usable_share']:.0%}",
+        "cores": f"{sizes['cores_per_acu']:g}",
+        "busy": f"{sizes['busy_share']:.0%}",
+    }
+    return "\n".join([_BEFORE.format(**facts), *rows, _AFTER.format(**facts)])
