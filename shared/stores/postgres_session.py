@@ -90,13 +90,19 @@ class Meaning(enum.Enum):
 _LATE: Final = {"57014", "55P03", "25P03", "25P04"}
 _ELSEWHERE: Final = {"25006"}
 _IN_THE_WAY: Final = {"53100", "53200", "53400", "55006"}
+# Where in PostgreSQL an error comes from that a trigger raises, with whatever SQLSTATE, or a row-level-security policy.
+_RAISED_BY: Final = {"exec_stmt_raise", "ExecWithCheckOptions"}
 # Raised by a trigger (P0), a view's check option (44), a cardinality (21), a limit of an index or of nesting (54).
+_OF_A_VALUE: Final = {"22", "23"}
 _ABOUT_A_ROW: Final = {"22", "23", "21", "44", "54", "P0"}
 
 
 def meaning_of(error: psycopg.Error) -> Meaning:
     """Return what an error says; `REFUSED` for each that is not known, so that it stops no other record."""
     state = error.sqlstate or ""
+    if is_raised(error) and state[:2] not in _OF_A_VALUE:
+        # A trigger may raise the SQLSTATE of a timeout, a deadlock or an outage.
+        return Meaning.REFUSED
     if state in _LATE:
         return Meaning.LATE
     if state in _ELSEWHERE:
@@ -105,12 +111,17 @@ def meaning_of(error: psycopg.Error) -> Meaning:
         return Meaning.IN_THE_WAY
     if state[:2] in {"08", "53", "57"} or (not state and isinstance(error, psycopg.OperationalError)):
         return Meaning.AWAY
-    return Meaning.ROW if state[:2] in {"22", "23"} else Meaning.REFUSED
+    return Meaning.ROW if state[:2] in _OF_A_VALUE else Meaning.REFUSED
+
+
+def is_raised(error: psycopg.Error) -> bool:
+    """Return whether a trigger or a policy has raised an error, so that it says nothing of the server."""
+    return error.diag.source_function in _RAISED_BY
 
 
 def is_about_a_row(error: psycopg.Error) -> bool:
     """Return whether an error is one of those that a trigger, a check or a value causes."""
-    return (error.sqlstate or "")[:2] in _ABOUT_A_ROW
+    return (error.sqlstate or "")[:2] in _ABOUT_A_ROW or is_raised(error)
 
 
 def describe(error: psycopg.Error) -> str:

@@ -57,11 +57,11 @@ class Queues:
             self.client.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
         return [Exchange.from_wire(record["body"]) for record in records]
 
-    def dead(self) -> list[tuple[str, dict[str, str]]]:
-        """Return body and attributes of each message that was given up."""
+    def dead(self, visibility: int = 0) -> list[tuple[str, dict[str, str]]]:
+        """Return body and attributes of up to ten messages that were given up, and hide them for so long."""
         return [
             (message["Body"], {name: value["StringValue"] for name, value in message["MessageAttributes"].items()})
-            for message in self._receive(self.dlq_url, 0)
+            for message in self._receive(self.dlq_url, visibility)
         ]
 
     def waiting(self) -> tuple[int, int, int]:

@@ -1,0 +1,149 @@
+"""A row that PostgreSQL refuses, for whatever reason: that record goes to the dead-letter queue, the rest is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from functions.sync.drain import Drain, Outcome
+from functions.sync.queues import SqsQueues
+from shared.models import Exchange
+from shared.stores.postgres import PostgresArchive
+from shared.stores.queue import SqsQueue
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange
+from tests.support.queues import Queues
+
+_POISON = 7
+_RAISING = (
+    "create function refuse() returns trigger language plpgsql as $$ begin"
+    " if {condition} then raise exception 'not this one' using errcode = '{state}'; end if; return new; end $$;"
+    " create trigger refuse {when} on {table} for each row execute function refuse()"
+)
+_THIS_ONE = f"new.content = 'q{_POISON}'"
+# Of every kind: a value, a right, an object, a wait, a lost race, a full server, an outage, one that nobody knows.
+_STATES = re.findall(
+    r"\w+",
+    "P0001 P0002 P0003 P0004 01000 02000 08000 08006 08P01 0A000 21000 22023 23503 23514 25001 25006 25P02 25P03 28000"
+    " 3D000 40001 40P01 42501 42P01 44000 53000 53100 53200 53300 54000 55000 55006 55P03 57000 57014 57P01 57P03 57P05"
+    " 58000 58030 72000 F0000 HV000 XX000 XX001 ZZ001",
+)
+
+
+@pytest.fixture
+def drain(real_archive: Callable[..., PostgresArchive], real_cache: Callable[..., RedisCache], queues: Queues) -> Drain:
+    """The drain of one process."""
+    return Drain(real_archive(), real_cache(), SqsQueues(queues.settings()))
+
+
+@pytest.fixture
+def run(drain: Drain, queues: Queues, real_queue: SqsQueue) -> Callable[[], Outcome]:
+    """Drain twenty exchanges of as many threads, one of which is refused."""
+
+    def once() -> Outcome:
+        for number in range(20):
+            real_queue.send(exchange(number, f"t{number}"))
+        return drain.run(queues.receive(), 60)
+
+    return once
+
+
+def _check(outcome: Outcome, queues: Queues, database: psycopg.Connection, detail: str) -> None:
+    assert (outcome.stored, outcome.failed) == (19, [])
+    ((body, attributes),) = queues.dead()
+    assert Exchange.from_wire(body).user_message == f"q{_POISON}"
+    assert attributes["reason"] == "refused_by_postgres"
+    assert attributes["detail"].startswith(detail)
+    assert database.execute("select count(*) from messages where order_key is not null").fetchone() == (38,)
+
+
+def test_every_state_in_one_batch(
+    drain: Drain, real_queue: SqsQueue, queues: Queues, database: psycopg.Connection
+) -> None:
+    """Each of these records finds its trigger's reason, and the good ones between them are stored."""
+    database.execute(
+        (
+            "create function refuse() returns trigger language plpgsql as $$"
+            f" declare states text[] := string_to_array('{' '.join(_STATES)}', ' ');"
+            " number int := substring(new.content from '^q([0-9]+)$')::int;"
+            " begin if number % 2 = 1 then raise exception 'not this one' using errcode = states[(number + 1) / 2];"
+            " end if; return new; end $$;"
+            " create trigger refuse before insert on messages for each row execute function refuse()"
+        ).encode()
+    )
+    for number in range(2 * len(_STATES)):
+        real_queue.send(exchange(number, f"t{number}"))
+    outcome = drain.run(queues.receive(), 60)
+    assert (outcome.stored, outcome.failed) == (len(_STATES), [])
+    found: dict[str, str] = {}
+    while dead := queues.dead(visibility=60):
+        found |= {Exchange.from_wire(body).user_message: attributes["detail"] for body, attributes in dead}
+    assert found == {f"q{2 * place + 1}": f"{state}: not this one" for place, state in enumerate(_STATES)}
+
+
+@pytest.mark.parametrize("state", ["P0001", "57014", "08006"])
+@pytest.mark.parametrize(
+    ("when", "table", "condition"),
+    [
+        ("before insert", "messages", f"not new.content ~ '^[qa][0-9]+$' or {_THIS_ONE}"),
+        ("after insert", "messages", _THIS_ONE),
+        ("before insert", "conversations", f"new.thread_id = 't{_POISON}'"),
+    ],
+    ids=["also the made-up one", "after the row", "of the thread"],
+)
+def test_where_it_stands(
+    run: Callable[[], Outcome],
+    queues: Queues,
+    database: psycopg.Connection,
+    state: str,
+    when: str,
+    table: str,
+    condition: str,
+) -> None:
+    """Before or after the row, on either table, and also where it refuses what the drain makes up to compare."""
+    database.execute(_RAISING.format(condition=condition, state=state, when=when, table=table).encode())
+    _check(run(), queues, database, f"{state}: not this one")
+
+
+def test_a_trigger_that_refuses_at_the_commit(
+    run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection
+) -> None:
+    """The statement was taken."""
+    raising = _RAISING.format(condition=_THIS_ONE, state="40001", when="after insert", table="messages")
+    deferred = raising.replace("create trigger", "create constraint trigger").replace(
+        "for each row", "deferrable initially deferred for each row"
+    )
+    database.execute(deferred.encode())
+    _check(run(), queues, database, "40001: not this one")
+
+
+@pytest.mark.parametrize("is_trial_refused", [False, True])
+def test_a_policy(
+    run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
+) -> None:
+    """Of row-level security, which says only that a right is missing."""
+    allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
+    database.execute("alter table messages enable row level security")
+    database.execute("alter table messages force row level security")
+    database.execute(f"create policy p on messages using (true) with check ({allowed})".encode())
+    _check(run(), queues, database, "42501: new row violates row-level security policy")
+
+
+@pytest.mark.parametrize("is_trial_refused", [False, True])
+def test_a_check(
+    run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
+) -> None:
+    """Which a later release, or an administrator, has added."""
+    allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
+    database.execute(f"alter table messages add constraint c check ({allowed})".encode())
+    _check(run(), queues, database, "23514: ")
+
+
+def test_a_right_that_is_missing(run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection) -> None:
+    """That is no record's fault: all of them wait."""
+    database.execute("revoke insert on messages from memory")
+    outcome = run()
+    assert (outcome.stored, len(outcome.failed), queues.dead()) == (0, 20, [])
