@@ -1,0 +1,173 @@
+"""PostgreSQL behind one address that leads elsewhere: each process makes a new connection at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow
+
+from infra.local.servers import PostgresServer
+from infra.migrations import upgrade
+from shared.errors import StoreUnavailable
+from shared.settings import DatabaseSettings
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_session import Limits
+from tests.support.exchanges import exchange
+from tests.support.proxy import CountingProxy
+from tests.support.servers import admin
+from tests.support.waiting import until
+
+# As the agent function and the sync function wait.
+_LIMITS = {"agent": None, "sync": Limits(4.0, grace=2.0, is_late_an_outage=False)}
+_PLAIN = "sslmode=disable&gssencmode=disable"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
+    """A primary with the schema, and a standby that follows it."""
+    with PostgresServer(tmp_path / "first") as primary:
+        upgrade(primary.url)
+        primary.stop()
+        shutil.copytree(primary.data_dir, tmp_path / "second")
+        shutil.copy(primary.data_dir.with_name("first.password"), tmp_path / "second.password")
+        primary.start()
+        conninfo = primary.admin_url.replace("'", "''")
+        with (tmp_path / "second" / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{conninfo}'\n")
+        (tmp_path / "second" / "standby.signal").touch()
+        with PostgresServer(tmp_path / "second") as standby:
+            yield primary, standby
+
+
+def _connect(server: PostgresServer, proxy: CountingProxy, who: str, attributes: str) -> PostgresConnection:
+    url = server.url.replace(f":{server.port}/", f":{proxy.port}/") + f"?{_PLAIN}&target_session_attrs={attributes}"
+    return PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
+
+
+def _answers(archive: PostgresArchive) -> bool:
+    try:
+        archive.ping()
+    except StoreUnavailable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("how", ["sessions are ended", "it is stopped", "it is killed"])
+def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer], how: str) -> None:
+    """Nothing is read from or stored in the standby; from the moment the address leads to a primary, all works."""
+    primary, standby = pair
+    with CountingProxy(primary.port) as proxy:
+        # `any`: as behind a pooler, which connects wherever the name leads. `primary`: what is used without a word.
+        made = {(who, to): _connect(primary, proxy, who, to) for who in _LIMITS for to in ("any", "primary")}
+        archives = {name: PostgresArchive(connection) for name, connection in made.items()}
+        for number, archive in enumerate(archives.values()):
+            assert archive.store([exchange(number)]).stored == 1
+            archive._connection.close()
+        proxy.lead_to(standby.port)
+        for archive in archives.values():
+            for use in (archive.ping, lambda a=archive: a.store([exchange()]), lambda a=archive: a.window("t", 9)):
+                with pytest.raises(StoreUnavailable):
+                    use()
+        proxy.lead_to(primary.port)
+        for number, archive in enumerate(archives.values()):
+            # Those of `any` have a live connection to the standby. A circuit is open for a second after its last probe.
+            until(lambda archive=archive: _answers(archive))  # type: ignore[misc]
+            assert archive.store([exchange(10 + number)]).stored == 1
+            assert len(archive.window("t", 99).exchanges) == 5 + number
+        with admin(primary) as ours, admin(standby) as theirs:
+            (at,) = ours.execute("select pg_current_wal_lsn()").fetchone() or ("",)
+            until(lambda: theirs.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,)).fetchone() == (True,))
+            theirs.execute("select pg_promote()")
+            proxy.lead_to(standby.port)
+            if how == "sessions are ended":
+                ours.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
+        if how != "sessions are ended":
+            primary.stop() if how == "it is stopped" else primary.kill()
+        proxy.connections = 0
+        for number, archive in enumerate(archives.values()):
+            assert archive.store([exchange(20 + number)]).stored == 1
+            assert len(archive.window("t", 99).exchanges) == 9 + number
+        assert proxy.connections == len(archives)
+        for connection in made.values():
+            connection.close()
+
+
+@pytest.mark.parametrize("who", _LIMITS)
+def test_a_live_connection_that_takes_no_writes_any_more(postgres: PostgresServer, database_url: str, who: str) -> None:
+    """As after a failover that keeps connections: the error names the server, not the statement."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
+    archive = PostgresArchive(connection)
+    archive.store([exchange(0)])
+    assert connection._connection is not None
+    old = connection._connection.info.backend_pid
+
+    def work(made: psycopg.Connection[DictRow]) -> int:
+        if made.info.backend_pid == old:
+            made.execute("set transaction read only")
+        return made.execute("insert into cache_epochs default values").rowcount
+
+    assert connection.run(work) == 1
+    assert connection._connection.info.backend_pid != old
+    with admin(postgres) as other:
+        assert other.execute("select count(*) from pg_stat_activity where pid = %s", (old,)).fetchone() == (0,)
+    connection.close()
+
+
+@pytest.mark.parametrize("who", _LIMITS)
+def test_a_table_that_changes_under_a_live_connection(
+    postgres: PostgresServer, database_url: str, database: psycopg.Connection, who: str
+) -> None:
+    """No plan is kept in the session, so that none is of a result type of before."""
+    with CountingProxy(postgres.port) as proxy:
+        url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/") + f"?{_PLAIN}"
+        connection = PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
+        archive = PostgresArchive(connection)
+        for number in range(8):
+            assert archive.store([exchange(number)]).stored == 1
+            assert len(archive.window("t", 99).exchanges) == number + 1
+            assert archive.thread("t") is not None
+            database.execute(f"alter table messages alter column role type varchar({60 + number})".encode())
+            database.execute(f"alter table conversations add column later_{number} text".encode())
+        assert proxy.connections == 1
+        connection.close()
+
+
+@pytest.mark.parametrize("who", _LIMITS)
+@pytest.mark.parametrize("is_retried", [True, False])
+def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retried: bool) -> None:
+    """The work is done again, once; where that is not possible, the error says that it may have been done."""
+    connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
+    archive = PostgresArchive(connection)
+    seen: list[int] = []
+
+    def work(made: psycopg.Connection[DictRow]) -> int:
+        made.execute(
+            "create temporary table cut (at int);"
+            " create function pg_temp.cut() returns trigger language plpgsql as"
+            " $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;"
+            " create constraint trigger cut after insert on cut deferrable initially deferred"
+            " for each row execute function pg_temp.cut();"
+        )
+        seen.append(1)
+        if len(seen) == 1:
+            made.execute("insert into cut values (1)")
+            if not is_retried:
+                connection._settings = DatabaseSettings(url="postgresql://memory@127.0.0.1:1/x")
+        return len(seen)
+
+    archive.ping()
+    if is_retried:
+        assert connection.run(work) == 2
+    else:
+        with pytest.raises(StoreUnavailable) as caught:
+            connection.run(work)
+        assert caught.value.is_unconfirmed
+        with pytest.raises(StoreUnavailable) as later:
+            connection.run(lambda made: made.execute("select 1"))
+        assert not later.value.is_unconfirmed
+    connection.close()

@@ -1,0 +1,88 @@
+"""What the drain has given up does not run on in PostgreSQL, where it would slow down what comes after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from functions.sync.batch_store import BatchStore
+from infra.local.servers import PostgresServer
+from shared.settings import DatabaseSettings
+from shared.stores.postgres import PostgresArchive
+from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres_session import Limits
+from tests.support.exchanges import exchange
+from tests.support.servers import admin
+from tests.support.waiting import until
+
+_RUNNING = (
+    "select pid, state, query from pg_stat_activity"
+    " where datname = %s and application_name = 'drain' and state not in ('idle', 'disabled')"
+)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[BatchStore]:
+    """The drain's store, which waits for less than a second."""
+    limits = Limits(0.8, grace=0.4, is_late_an_outage=False)
+    connection = PostgresConnection(DatabaseSettings(url=f"{database_url}?application_name=drain"), limits)
+    yield BatchStore(PostgresArchive(connection))
+    connection.close()
+
+
+@pytest.fixture
+def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[[], list[tuple[object, ...]]]:
+    """Return the drain's statements that run, and its transactions that are open."""
+
+    def ask() -> list[tuple[object, ...]]:
+        with admin(postgres) as connection:
+            return connection.execute(_RUNNING, (database.info.dbname,)).fetchall()
+
+    return ask
+
+
+def test_a_batch_that_waits_for_a_lock(
+    store: BatchStore, database_url: str, running: Callable[[], list[tuple[object, ...]]]
+) -> None:
+    """Nothing of it is left when the caller goes on, while the lock is still held; later all is stored."""
+    batch = [exchange(number, f"t{number}") for number in range(20)]
+    with psycopg.connect(database_url) as other:
+        other.execute("lock table messages in access exclusive mode")
+        result = store.store(batch, 0)
+        assert running() == []
+        assert len(result.waiting) == 20
+    assert store.store(batch, 60).united().stored == 20
+
+
+def test_a_batch_that_takes_too_long(
+    store: BatchStore, database: psycopg.Connection, running: Callable[[], list[tuple[object, ...]]]
+) -> None:
+    """Each part that was too slow has ended before the next begins, and before the invocation does."""
+    database.execute(
+        "create function slow() returns trigger language plpgsql as $$ begin"
+        " perform pg_sleep(0.02);"
+        " if (select count(*) from pg_stat_activity where application_name = 'drain' and state = 'active'"
+        " and datname = current_database()) > 1 then raise exception 'two at once' using errcode = '22000'; end if;"
+        " return new; end $$"
+    )
+    database.execute("create trigger slow before insert on messages for each row execute function slow()")
+    result = store.store([exchange(number, f"t{number}") for number in range(100)], 3)
+    assert running() == []
+    assert result.refused == []
+    assert result.united().stored + len(result.waiting) == 100
+    assert result.united().stored > 0
+
+
+def test_a_server_that_hangs(
+    store: BatchStore, postgres: PostgresServer, running: Callable[[], list[tuple[object, ...]]]
+) -> None:
+    """The caller goes on without it; what had been sent ends when the server goes on, before it could do much."""
+    batch = [exchange(number, f"t{number}") for number in range(20)]
+    assert store.store(batch[:1], 0).united().stored == 1
+    postgres.freeze()
+    assert len(store.store(batch, 0).waiting) == 20
+    postgres.thaw()
+    until(lambda: running() == [])
+    assert store.store(batch, 60).united().effective != []
