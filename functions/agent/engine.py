@@ -1,22 +1,18 @@
 """Runs agents with the agent library. Importing this module imports the library, so only the first run does."""
 
-import asyncio
-import functools
-import inspect
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from pydantic_ai import Agent, FunctionToolset, RunContext, Tool, UsageLimits
+from pydantic_ai import Agent, FunctionToolset, Tool, UsageLimits
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 
 from functions.agent.context_errors import is_context_too_long
 from functions.agent.errors import AgentRunError, ContextTooLongError
-from functions.agent.loop_search import LoopSearch
 from functions.agent.models import ModelName
 from functions.agent.providers import build_model
-from functions.agent.registry import TOOLS, AgentDefinition
+from functions.agent.registry import AgentDefinition
+from functions.agent.tool_calls import adapt
 from functions.agent.tools import ToolContext
 
 # A model that keeps calling tools is stopped well before it costs money for nothing.
@@ -83,27 +79,8 @@ class Engine:
 
     def _tool(self, name: str) -> Tool[ToolContext]:
         if name not in self._tools:
-            self._tools[name] = _adapt(name)
+            self._tools[name] = adapt(name)
         return self._tools[name]
-
-
-def _adapt(name: str) -> Tool[ToolContext]:
-    function = TOOLS[name]
-
-    @functools.wraps(function)
-    async def call(context: RunContext[ToolContext], /, **arguments: Any) -> str:
-        if inspect.iscoroutinefunction(function):
-            return str(await function(context.deps, **arguments))
-        search = LoopSearch(context.deps.search)
-        try:
-            return str(await asyncio.to_thread(function, replace(context.deps, search=search), **arguments))
-        finally:
-            search.is_over = True
-
-    # The tool's own signature, except that what the library passes first is its own context.
-    first = next(iter(inspect.signature(function).parameters))
-    call.__annotations__ = {**function.__annotations__, first: RunContext[ToolContext]}
-    return Tool(call, takes_ctx=True, name=name)
 
 
 def _sentence(model: ModelName, error: Exception) -> str:

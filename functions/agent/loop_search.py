@@ -31,4 +31,7 @@ class LoopSearch:
                 raise StoreUnavailable("postgres", "the run has ended")
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
 
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - the one that raises nothing in a thread
+            # The loop cannot wait for itself: a plain function has returned a coroutine, which searches.
+            return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
         return asyncio.run_coroutine_threadsafe(search(), self._loop).result()

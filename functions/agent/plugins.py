@@ -3,6 +3,7 @@
 Such a module has a function `register()`, which calls `registry.add_agent` and `registry.add_tool`.
 """
 
+import inspect
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -20,13 +21,15 @@ def load_plugins(modules: Sequence[str]) -> None:
     for name in modules:
         try:
             register = import_module(name).register
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Whatever a module of somebody else raises: the start needs it, so the start ends, and says which it was.
             sentence = f"AGENT__PLUGINS names {name!r}, which cannot be used: {type(error).__name__}: {error}."
             raise SettingsError(sentence) from error
+        if inspect.iscoroutinefunction(register):
+            raise SettingsError(f"AGENT__PLUGINS names {name!r}, whose register() has to be a plain function.")
         try:
             register()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             sentence = f"AGENT__PLUGINS names {name!r}, whose register() failed: {type(error).__name__}: {error}."
             raise SettingsError(sentence) from error
     for agent in registry.AGENTS.values():

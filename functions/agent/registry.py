@@ -3,6 +3,8 @@
 A deployment adds its own by modules that `AGENT__PLUGINS` names: see `plugins.py`.
 """
 
+import inspect
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +34,8 @@ class AgentDefinition:
 
 
 _AGENTS: Final = (AgentDefinition("assistant"),)
+# What the providers of models take.
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOOLS: Final[tuple[Tool, ...]] = (current_time, search_conversations)
 
 AGENTS: Final[dict[str, AgentDefinition]] = {agent.name: agent for agent in _AGENTS}
@@ -53,11 +57,27 @@ def add_tool(tool: Tool) -> None:
     """Add a function as a tool that requests and agents may name, by the function's name.
 
     Raises:
-        ValueError: There is another one of that name.
+        ValueError: It is no function that can be called as a tool, or there is another one of that name.
     """
+    if fault := _tool_fault(tool):
+        raise ValueError(fault)
     if TOOLS.setdefault(tool.__name__, tool) is not tool:
         message = f"there are two tools {tool.__name__}"
         raise ValueError(message)
+
+
+def _tool_fault(tool: object) -> str | None:
+    """Return why something cannot be called as a tool, or None."""
+    if not (inspect.isfunction(tool) or inspect.ismethod(tool)):
+        return f"a tool has to be a function, and {tool!r} is none"
+    if not _TOOL_NAME.fullmatch(tool.__name__):
+        return f"a tool's name has to be 1 to 64 letters, digits, _ or -, and {tool.__name__!r} is not"
+    if inspect.isgeneratorfunction(tool) or inspect.isasyncgenfunction(tool):
+        return f"the tool {tool.__name__} yields its answer, and has to return it"
+    first = next(iter(inspect.signature(tool).parameters.values()), None)
+    if first is None or first.kind not in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}:
+        return f"the tool {tool.__name__} has to take a ToolContext first"
+    return None
 
 
 def find_agent(name: str) -> AgentDefinition:

@@ -151,7 +151,8 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
     tone.press("Escape")
     expect(tone).to_have_value("brief")
     tone.fill("warm")
-    tone.press("Enter")
+    with chat.page.expect_response(lambda answer: answer.request.method == "PATCH" and answer.ok):
+        tone.press("Enter")
     expect(chat.say("How do I like it?")).to_contain_text("- tone: warm")
     assert api.preferences(chat.user_id) == {"tone": "warm"}
     panel.get_by_role("button", name="Remove tone").click()

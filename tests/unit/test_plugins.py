@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 
 from functions.agent import registry
 from functions.agent.registry import AgentDefinition
-from functions.agent.runner import AgentRunner
+from functions.agent.runner import AgentRunner, AgentTimeoutError
 from functions.agent.tools import ToolContext
 from shared.errors import SettingsError
 from shared.settings import AgentSettings
@@ -154,3 +156,146 @@ def test_the_example_is_the_documented_one() -> None:
     page = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text()
     assert "(../examples/plugin.py)" in page
     assert "`AGENT__PLUGINS=my_package.my_module`" in page
+
+
+def _fails(error: BaseException) -> Any:
+    def fails(_: ToolContext) -> str:
+        """Fail."""
+        raise error
+
+    return fails
+
+
+def _fails_later(error: BaseException) -> Any:
+    async def fails(_: ToolContext) -> str:
+        """Fail."""
+        raise error
+
+    return fails
+
+
+_ERRORS = [ValueError("secret"), TimeoutError("secret"), SystemExit("secret"), asyncio.CancelledError("secret")]
+
+
+@pytest.mark.parametrize("made", [*map(_fails, [*_ERRORS, StopIteration("secret")]), *map(_fails_later, _ERRORS)])
+def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The model reads that it failed, not why; the log says why, and the user gets an answer."""
+    registry.add_tool(made)
+    _calls(monkeypatch, fails={})
+    monkeypatch.setattr(logging.getLogger("functions"), "propagate", True)
+    answer = _run(AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["fails"])
+    assert "The tool fails failed: " in answer
+    assert "secret" not in answer
+    assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
+)
+def test_what_is_no_text_becomes_text(result: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON, where it is no text; without what no request can hold."""
+
+    def returns(_: ToolContext) -> Any:
+        """Return it."""
+        return result
+
+    registry.add_tool(returns)
+    _calls(monkeypatch, returns={})
+    assert f"returns answered: {told}" in _run(
+        AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["returns"]
+    ).replace('"b', "b")
+
+
+def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is awaited on the loop, where it may search."""
+
+    async def later(context: ToolContext) -> str:
+        context.search("ada", "tea", limit=1, exclude_thread=None)
+        return "found"
+
+    def wrapped(context: ToolContext) -> Any:
+        """Do it later."""
+        return later(context)
+
+    registry.add_tool(wrapped)
+    _calls(monkeypatch, wrapped={})
+    search = Search()
+    assert "wrapped answered: found" in _run(
+        AgentRunner(AgentSettings(model="offline"), search), "assistant", ["wrapped"]
+    )
+    assert search.threads == [threading.get_ident()]
+
+
+def test_the_time_for_the_answer_ends_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no failure of the tool."""
+
+    async def waits(_: ToolContext) -> str:
+        """Wait."""
+        await asyncio.Event().wait()
+        return ""
+
+    registry.add_tool(waits)
+    _calls(monkeypatch, waits={})
+    with pytest.raises(AgentTimeoutError):
+        _run(AgentRunner(AgentSettings(model="offline", timeout_seconds=0.5), Search()), "assistant", ["waits"])
+
+
+class _Callable:
+    __name__ = "callable"
+
+    async def __call__(self, _: ToolContext) -> str:
+        return ""
+
+
+def _yields(_: ToolContext) -> Iterator[str]:
+    yield ""
+
+
+def _no_context(*, day: str) -> str:
+    return day
+
+
+async def _yields_later(_: ToolContext) -> Any:
+    yield ""
+
+
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        (_yields, "has to return it"),
+        (_yields_later, "has to return it"),
+        (_Callable(), "has to be a function"),
+        (functools.partial(_yields), "has to be a function"),
+        ("current_time", "has to be a function"),
+        (lambda _: "", "a tool's name"),
+        (len, "has to be a function"),
+        (_no_context, "ToolContext first"),
+    ],
+)
+def test_what_cannot_be_a_tool(tool: Any, told: str) -> None:
+    """It is refused where it is added, which is at the start."""
+    with pytest.raises(ValueError, match=told):
+        registry.add_tool(tool)
+
+
+def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would await it."""
+
+    async def register() -> None:
+        registry.add_agent(AgentDefinition("clerk"))
+
+    _is_refused(register, "plain function", monkeypatch)
+
+
+def test_a_register_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start ends with a sentence all the same."""
+    _is_refused(lambda: sys.exit(3), "SystemExit: 3", monkeypatch)
+
+
+def _is_refused(register: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("made_for_the_test")
+    module.__dict__["register"] = register
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{told}"):
+        AgentRunner(AgentSettings(model="offline", plugins=module.__name__), Search())

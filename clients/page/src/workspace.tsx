@@ -101,9 +101,12 @@ export function Workspace({ api, userId, isFixed, onUserId }: Props) {
             refreshThreads();
           }}
           onDelete={async () => {
-            if (threadId !== null) await api.delete(threadId);
+            if (threadId !== null) {
+              await api.delete(threadId);
+              chat.forgetThread(threadId);
+            }
             refreshThreads();
-            startThread();
+            focusComposer();
           }}
           onLooked={() => void refreshChat()}
         />

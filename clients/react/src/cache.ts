@@ -61,6 +61,15 @@ export function cachedThread(persist: Persist, key: string): CachedThread | unde
   }
 }
 
+/** Forgets a thread, wherever it was kept. */
+export function dropThread(key: string): void {
+  for (const persist of ['session', 'local'] as const) {
+    withStorage(persist, (storage) => {
+      storage.removeItem(PREFIX + key);
+    });
+  }
+}
+
 /** Forgets the threads whose keys begin with none of these: they are other users'. */
 export function dropOtherThreads(beginnings: readonly string[]): void {
   for (const persist of ['session', 'local'] as const) {

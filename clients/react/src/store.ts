@@ -1,4 +1,4 @@
-import { cachedThread, cacheThread, dropOtherThreads } from './cache.js';
+import { cachedThread, cacheThread, dropOtherThreads, dropThread } from './cache.js';
 import { loadMore, refresh, stopReading } from './history.js';
 import type { Host } from './host.js';
 import { baseUrlOf } from './http.js';
@@ -36,6 +36,8 @@ export class ChatStore implements ChatActions, Host {
   #prefix: string | undefined;
   /** The messages of each thread as they were kept last. */
   readonly #cached = new WeakMap<Thread, readonly ChatMessage[]>();
+  /** What is still on its way to one of these is kept no more. */
+  readonly #forgotten = new WeakSet<Thread>();
   #toldId: string | undefined;
   #initial: readonly ChatMessage[];
   #leaving: ReturnType<typeof setTimeout> | undefined;
@@ -185,7 +187,7 @@ export class ChatStore implements ChatActions, Host {
   /** Keeps what is shown for the next visit. */
   #cache(thread: Thread): void {
     const isOfUser = thread.key === keyFor(scopeNamed(this.options), thread.id);
-    if (!isOfUser || (this.#cached.get(thread) ?? []) === thread.messages) return;
+    if (!isOfUser || this.#forgotten.has(thread) || (this.#cached.get(thread) ?? []) === thread.messages) return;
     this.#cached.set(thread, thread.messages);
     cacheThread(cacheFor(this.options), thread.key, thread.cacheable);
   }
@@ -233,6 +235,20 @@ export class ChatStore implements ChatActions, Host {
     this.#activate(this.threadFor(this.options));
     return id;
   };
+
+  readonly forgetThread = (threadId: string): void => {
+    const key = keyFor(scopeNamed(this.options), threadId);
+    for (const store of new Set([this, ...mounted])) store.#forget(key);
+    dropThread(key);
+  };
+
+  #forget(key: string): void {
+    const thread = this.#threads.get(key);
+    if (!thread) return;
+    this.#forgotten.add(thread);
+    if (this.#active === thread) this.newThread();
+    this.#threads.delete(key);
+  }
 
   /** Shows what another hook on this page was answered in the same thread. */
   #overhear(key: string, [question, answer]: readonly [ChatMessage, ChatMessage]): void {

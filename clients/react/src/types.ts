@@ -123,6 +123,8 @@ export interface ChatActions {
   readonly retry: (messageId?: string) => Promise<void>;
   /** Starts an empty thread and returns its id. */
   readonly newThread: () => string;
+  /** Forgets what this device keeps of a thread that was deleted. If it is shown, an empty thread takes its place. */
+  readonly forgetThread: (threadId: string) => void;
   /** Loads the page before the oldest loaded message. */
   readonly loadMore: () => Promise<void>;
   /** Asks the server for what it holds now. */

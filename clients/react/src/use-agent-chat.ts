@@ -26,7 +26,7 @@ export function useAgentChat(options: UseAgentChatOptions = {}): UseAgentChatRes
   // Not a layout effect: those end when a neighbour suspends, and a turn that is under way shall not.
   useEffect(() => store.mount(), [store]);
   return useMemo(() => {
-    const { clearError, sendMessage, stop, retry, newThread, loadMore, refresh } = store;
-    return { ...snapshot, clearError, sendMessage, stop, retry, newThread, loadMore, refresh };
+    const { clearError, sendMessage, stop, retry, newThread, forgetThread, loadMore, refresh } = store;
+    return { ...snapshot, clearError, sendMessage, stop, retry, newThread, forgetThread, loadMore, refresh };
   }, [snapshot, store]);
 }

@@ -332,7 +332,16 @@ test('the functions stay the same', async () => {
   const shown = chat();
   const first = shown.now;
   await shown.say('Hello');
-  for (const name of ['sendMessage', 'stop', 'retry', 'newThread', 'loadMore', 'refresh', 'clearError'] as const) {
+  for (const name of [
+    'sendMessage',
+    'stop',
+    'retry',
+    'newThread',
+    'forgetThread',
+    'loadMore',
+    'refresh',
+    'clearError',
+  ] as const) {
     expect(shown.now[name]).toBe(first[name]);
   }
 });
@@ -388,4 +397,40 @@ test('many threads later, what failed in the last twenty is kept', async () => {
   shown.set({ threadId: '3', loadHistory: false });
   expect(shown.texts).toEqual([]);
   expect(memory.runs).toHaveLength(25);
+});
+
+test.each(['session', 'local'] as const)('a thread that was deleted is kept nowhere (%s)', async (persist) => {
+  serve();
+  const shown = chat({ userId: 'ada', persist });
+  await shown.say('A secret');
+  const other = chat({ userId: 'ada', persist });
+  await other.until(({ messages }) => messages.length === 2);
+  const deleted = shown.now.threadId ?? '';
+  const answered = shown.do(({ sendMessage }) => sendMessage('Another secret'));
+  shown.do(({ forgetThread }) => {
+    forgetThread(deleted);
+  });
+  await answered;
+  expect(shown.now.threadId).not.toBe(deleted);
+  expect([shown.texts, other.texts]).toEqual([[], []]);
+  shown.unmount();
+  other.unmount();
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(JSON.stringify([sessionStorage, localStorage].map((storage) => Object.entries(storage)))).not.toContain(
+    'secret',
+  );
+});
+
+test('a thread that was deleted while another is shown', async () => {
+  serve();
+  const shown = chat({ threadId: 'one' });
+  await shown.say('A secret');
+  shown.set({ threadId: 'two' });
+  await shown.say('Hello');
+  shown.do(({ forgetThread }) => {
+    forgetThread('one');
+  });
+  expect(shown.now.threadId).toBe('two');
+  expect(JSON.stringify(Object.entries(sessionStorage))).not.toContain('secret');
+  expect(JSON.stringify(Object.entries(sessionStorage))).toContain('Hello');
 });

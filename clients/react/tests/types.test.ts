@@ -23,6 +23,7 @@ interface Described {
   stop(): void;
   retry(messageId?: string): Promise<void>;
   newThread(): string;
+  forgetThread(threadId: string): void;
   loadMore(): Promise<void>;
   hasMore: boolean;
   refresh(): Promise<void>;
