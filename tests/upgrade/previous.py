@@ -1,0 +1,67 @@
+"""The release before this one, frozen: `python -m tests.upgrade.previous COMMIT` writes it, the tests unpack it.
+
+It is an archive in this directory, so that a shallow clone has it too. It holds the functions, what they import, and
+the migrations, as they were at that commit; the file beside it says which commit that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import lzma
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).parent
+ARCHIVE: Final = _HERE / "previous.tar.xz"
+COMMIT: Final = _HERE / "previous.txt"
+_PARTS: Final = ("shared", "functions", "infra/__init__.py", "infra/schema.py", "infra/migrations")
+_LEFT_OUT: Final = ("functions/agent/static/",)
+
+
+def write(commit: str) -> None:
+    """Write the archive of a commit: the same bytes whoever writes it.
+
+    Raises:
+        subprocess.CalledProcessError: There is no such commit.
+    """
+    name = _git("rev-parse", "--verify", f"{commit}^{{commit}}").decode().strip()
+    packed = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", name, *_PARTS))) as source,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as target,
+    ):
+        for member in source.getmembers():
+            if member.isfile() and not member.name.startswith(_LEFT_OUT):
+                plain = tarfile.TarInfo(member.name)
+                plain.size = member.size
+                target.addfile(plain, source.extractfile(member))
+    ARCHIVE.write_bytes(lzma.compress(packed.getvalue(), preset=9 | lzma.PRESET_EXTREME))
+    COMMIT.write_text(f"{name}\n")
+
+
+def unpack(directory: Path) -> Path:
+    """Unpack the release into a directory and return it."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(directory, filter="data")
+    return directory
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=_HERE.parents[1], check=True, capture_output=True).stdout
+
+
+def main() -> int:
+    """Write the archive and say what it holds."""
+    parser = argparse.ArgumentParser(prog="python -m tests.upgrade.previous", description=__doc__)
+    parser.add_argument("commit", help="the release that the next one is tested beside: its tag, or a commit")
+    write(parser.parse_args().commit)
+    sys.stdout.write(f"{ARCHIVE.name}: {ARCHIVE.stat().st_size:,} bytes of {COMMIT.read_text()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

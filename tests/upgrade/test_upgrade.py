@@ -1,0 +1,209 @@
+"""A release beside the one before it, after it, and that one again after a rollback: none breaks a promise.
+
+The agent function of either release runs with the sync function of either, on one schema, one Redis and one queue.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from tests.upgrade.releases import RELEASES, Agent, Release, Releases, migrate
+
+_PAIRS = list(product(RELEASES, RELEASES))
+# Forward, and back.
+_CHANGES: list[tuple[Release, Release]] = [RELEASES, ("this", "previous")]
+_ROWS = """
+    select m.content from messages m join conversations c on c.id = m.conversation_id
+    where c.thread_id = %s order by m.order_key, m.exchange_id, m.position
+"""
+
+
+def _stored(rows: psycopg.Connection, thread_id: str) -> list[str]:
+    """Return what users said, as PostgreSQL has it, and see that each has its answer."""
+    contents = [row[0] for row in rows.execute(_ROWS, (thread_id,))]
+    assert [f"re {text}" for text in contents[::2]] == contents[1::2]
+    return contents[::2]
+
+
+def _check(releases: Releases, rows: psycopg.Connection, thread_id: str, user_id: str | None, texts: list[str]) -> None:
+    """See that PostgreSQL and both releases hold these texts of a thread, in this order, and no others."""
+    assert _stored(rows, thread_id) == texts
+    for release in RELEASES:
+        assert releases.agent(release).told(thread_id, user_id, is_drained=True) == texts, release
+
+
+def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releases], old_database: str) -> None:
+    """The migrations only add: processes of the release before go on without noticing."""
+    releases = make(old_database)
+    agent, sync = releases.agent("previous"), releases.sync("previous")
+    agent.say("t", "one", "ana")
+    agent.say("t", "two", "ana")
+    sync.drain(releases.queues)
+    agent.say("t", "three", "ana")
+    agent.do("PUT", "/users/ana/preferences", {"tone": "dry"})
+    agent.say("gone", "private", "ana")
+    migrate(releases.roots["this"], old_database)
+    agent.say("t", "four", "ana")
+    assert agent.told("t", "ana") == ["one", "two", "three", "four"]
+    sync.drain(releases.queues)
+    sync.sweep()
+    agent.do("DELETE", "/threads/gone")
+    agent.do("PATCH", "/threads/t", {"title": "mine"})
+    assert [each["thread_id"] for each in agent.do("GET", "/threads?user_id=ana")["items"]] == ["t"]
+    assert agent.recall("t", "ana")["preferences"] == {"tone": "dry"}
+    with psycopg.connect(old_database) as rows:
+        assert _stored(rows, "t") == ["one", "two", "three", "four"]
+        assert _stored(rows, "gone") == []
+
+
+@pytest.mark.parametrize(("writes", "drains"), _PAIRS)
+def test_each_agent_with_each_drain(
+    writes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
+) -> None:
+    """What the agent of either release keeps, the drain of either stores, and the agents of both show."""
+    agent = upgraded.agent(writes)
+    for number in range(3):
+        agent.say("t", f"{number}", "ana", metadata={"number": number}, document_ids=[f"d{number}"])
+    for release in RELEASES:
+        assert upgraded.agent(release).told("t", "ana") == ["0", "1", "2"], release
+    upgraded.settle(drains)
+    _check(upgraded, rows, "t", "ana", ["0", "1", "2"])
+    for release in RELEASES:
+        assert upgraded.agent(release).do("GET", "/threads/t")["document_ids"] == ["d0", "d1", "d2"]
+        messages = upgraded.agent(release).do("GET", "/threads/t/messages")["items"]
+        assert [each["metadata"]["number"] for each in messages[::2]] == [0, 1, 2]
+    assert upgraded.queues.dead() == []
+
+
+@pytest.mark.parametrize(("writes", "reads"), _CHANGES)
+def test_everything_that_one_release_wrote(
+    writes: Release, reads: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
+) -> None:
+    """Forward, and after a rollback: lists with their seals, what is not drained, preferences, deletions, titles."""
+    first, other = upgraded.agent(writes), upgraded.agent(reads)
+    for number in range(3):
+        first.say("t", f"{number}", "ana")
+        first.say("gone", f"private {number}", "ana")
+        first.say("bobs", f"bob {number}", "bob")
+    upgraded.settle(writes)
+    assert first.told("t", "ana") == ["0", "1", "2"]
+    first.say("t", "not drained", "ana")
+    first.say("bobs", "bob, not drained", "bob")
+    first.do("PUT", "/users/ana/preferences", {"tone": "dry", "language": "fr"})
+    first.do("PATCH", "/users/ana/preferences", {"language": None})
+    first.do("PATCH", "/threads/t", {"title": "mine"})
+    first.do("DELETE", "/threads/gone")
+    first.do("DELETE", "/users/bob")
+
+    assert other.told("t", "ana") == ["0", "1", "2", "not drained"]
+    assert other.recall("t", "ana")["preferences"] == {"tone": "dry"}
+    assert other.told("gone", "ana") == []
+    assert other.told("bobs", "bob") == []
+    assert other.do("GET", "/threads/t")["title"] == "mine"
+    other.say("t", "by the other", "ana")
+    other.say("gone", "anew", "ana")
+    upgraded.settle(reads)
+    _check(upgraded, rows, "t", "ana", ["0", "1", "2", "not drained", "by the other"])
+    _check(upgraded, rows, "gone", "ana", ["anew"])
+    _check(upgraded, rows, "bobs", "bob", [])
+    other.do("PATCH", "/users/ana/preferences", {"tone": "warm"})
+    assert first.recall("t", "ana")["preferences"] == {"tone": "warm"}
+
+    redis_client.flushall()
+    upgraded.settle(reads)
+    assert other.recall("t", "ana")["preferences"] == {"tone": "warm"}
+    assert [each["content"] for each in other.recall("gone", "ana")["messages"]] == ["anew", "re anew"]
+    assert other.recall("bobs", "bob")["messages"] == []
+
+
+@pytest.mark.parametrize(("writes", "sweeps"), _CHANGES)
+def test_an_outbox_of_the_other_release(
+    writes: Release, sweeps: Release, upgraded: Releases, rows: psycopg.Connection
+) -> None:
+    """What waits in Redis alone when the release changes is stored by the other one's sweep."""
+    away = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    away["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
+    cut_off = upgraded.agent(writes, "cut off", **away)
+    assert [cut_off.say("t", text, "ana")["durability"] for text in ("one", "two")] == ["redis", "redis"]
+    upgraded.settle(sweeps)
+    _check(upgraded, rows, "t", "ana", ["one", "two"])
+
+
+@pytest.mark.parametrize(("runs", "repeats"), _CHANGES)
+def test_a_key_of_the_other_release(
+    runs: Release, repeats: Release, upgraded: Releases, redis_client: redis.Redis
+) -> None:
+    """A request that is repeated across the change gets its first answer, from either layer."""
+
+    def run(agent: Agent, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        return agent.http("POST", "/run", body, {"Idempotency-Key": "k"})
+
+    body = {"prompt": "hello", "thread_id": "t", "user_id": "ana"}
+    status, first, _ = run(upgraded.agent(runs), body)
+    assert status == 200
+    for _ in ("from Redis", "from PostgreSQL"):
+        status, answer, headers = run(upgraded.agent(repeats), body)
+        assert (status, headers["idempotent-replayed"]) == (200, "true")
+        assert (answer["response"], answer["exchange_id"]) == (first["response"], first["exchange_id"])
+        assert run(upgraded.agent(repeats), {**body, "prompt": "other"})[0] == 422
+        redis_client.flushall()
+
+
+@pytest.mark.parametrize(("stores", "deletes", "drains"), [(*pair, drains) for pair in _CHANGES for drains in RELEASES])
+def test_a_deletion_ahead_of_the_drain(
+    stores: Release, deletes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
+) -> None:
+    """What is on the queue when its thread or user is deleted stays deleted, whoever drains it, and comes twice."""
+    agent = upgraded.agent(stores)
+    for thread_id, user_id in (("t", "ana"), ("u", "bob"), ("kept", "eve")):
+        agent.say(thread_id, "before", user_id)
+    bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
+    upgraded.agent(deletes).do("DELETE", "/threads/t")
+    upgraded.agent(deletes).do("DELETE", "/users/bob")
+    upgraded.agent(stores).say("t", "after", "ana")
+    upgraded.agent(deletes).say("u", "after", "bob")
+    for body in bodies:
+        upgraded.queues.client.send_message(QueueUrl=upgraded.queues.url, MessageBody=body)
+    upgraded.settle(drains)
+    _check(upgraded, rows, "t", "ana", ["after"])
+    _check(upgraded, rows, "u", "bob", ["after"])
+    _check(upgraded, rows, "kept", "eve", ["before"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_of_both_releases(seed: int, upgraded: Releases, rows: psycopg.Connection) -> None:
+    """Both run at once, as during a deployment, and do things in an order that chance draws."""
+    draw = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
+    users = {"t0": "ana", "t1": "ana", "t2": "bob", "t3": None}
+    told: dict[str, list[str]] = {thread_id: [] for thread_id in users}
+    for number in range(60):
+        thread_id = draw.choice(list(users))
+        user_id = users[thread_id]
+        agent, sync = upgraded.agent(draw.choice(RELEASES)), upgraded.sync(draw.choice(RELEASES))
+        match draw.choices(["say", "look", "drain", "sweep", "delete thread", "delete user"], [10, 6, 4, 1, 1, 0.5])[0]:
+            case "say":
+                assert agent.say(thread_id, f"{thread_id} {number}", user_id)["durability"] == "queue"
+                told[thread_id].append(f"{thread_id} {number}")
+            case "look":
+                assert agent.told(thread_id, user_id) == told[thread_id]
+            case "drain":
+                sync.drain(upgraded.queues)
+            case "sweep":
+                sync.sweep()
+            case "delete thread":
+                agent.http("DELETE", f"/threads/{thread_id}")
+                told[thread_id] = []
+            case "delete user" if user_id is not None:
+                agent.do("DELETE", f"/users/{user_id}")
+                told |= {each: [] for each, owner in users.items() if owner == user_id}
+    upgraded.settle(draw.choice(RELEASES))
+    for thread_id, texts in told.items():
+        _check(upgraded, rows, thread_id, users[thread_id], texts)
+    assert upgraded.queues.dead() == []

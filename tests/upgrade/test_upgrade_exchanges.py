@@ -1,0 +1,126 @@
+"""What this release alone can do, replacing and deleting an exchange, beside the one before and after a rollback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from tests.support.issuer import Issuer
+from tests.upgrade.releases import RELEASES, Agent, Release, Releases
+
+_NEW = {"user_message": "anew", "assistant_message": "re anew"}
+_TEXTS = "select content from messages order by order_key, exchange_id, position"
+
+
+def _texts(rows: psycopg.Connection) -> list[str]:
+    return [row[0] for row in rows.execute(_TEXTS)][::2]
+
+
+def _say_three(upgraded: Releases, release: Release) -> list[str]:
+    """Have three exchanges kept and drained; return their ids."""
+    agent = upgraded.agent(release)
+    ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
+    upgraded.settle(release)
+    assert agent.told("t", "ana", is_drained=True) == ["one", "two", "three"]
+    return ids
+
+
+def _bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]:
+    """Have three exchanges kept and drained; return their bodies on the queue, and their ids."""
+    agent = upgraded.agent(release)
+    ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
+    bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
+    upgraded.settle(release)
+    return bodies, ids
+
+
+def _send(upgraded: Releases, bodies: list[str]) -> None:
+    for body in bodies:
+        upgraded.queues.client.send_message(QueueUrl=upgraded.queues.url, MessageBody=body)
+
+
+@pytest.mark.parametrize("kept_by", RELEASES)
+def test_a_replaced_exchange_after_a_rollback(
+    kept_by: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
+) -> None:
+    """The release before shows the new text, adds to it, and does not bring the old one back by a redelivery."""
+    bodies, ids = _bodies(upgraded, kept_by)
+    this, previous = upgraded.agent("this"), upgraded.agent("previous")
+    this.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)
+    assert previous.told("t", "ana") == ["one", "anew", "three"]
+    _send(upgraded, bodies)
+    upgraded.settle("previous")
+    previous.say("t", "four", "ana")
+    upgraded.settle("previous")
+    assert _texts(rows) == ["one", "anew", "three", "four"]
+    for agent in (previous, this):
+        assert agent.told("t", "ana", is_drained=True) == ["one", "anew", "three", "four"]
+    redis_client.flushall()
+    upgraded.settle("previous")
+    for agent in (previous, this):
+        assert agent.told("t", "ana") == ["one", "anew", "three", "four"]
+
+
+def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Releases, rows: psycopg.Connection) -> None:
+    """A redelivery brings it back there; the sweep of this release takes it away again, in both layers."""
+    bodies, ids = _bodies(upgraded, "this")
+    upgraded.agent("this").do("DELETE", f"/threads/t/exchanges/{ids[1]}")
+    assert upgraded.agent("previous").told("t", "ana") == ["one", "three"]
+    assert _texts(rows) == ["one", "three"]
+    _send(upgraded, bodies)
+    upgraded.sync("previous").drain(upgraded.queues)
+    # What cannot hold for a process that knows no tombstone of an exchange.
+    assert _texts(rows) == ["one", "two", "three"]
+    assert upgraded.agent("this").told("t", "ana") == ["one", "three"]
+    upgraded.settle("this")
+    assert _texts(rows) == ["one", "three"]
+    for release in RELEASES:
+        assert upgraded.agent(release).told("t", "ana", is_drained=True) == ["one", "three"], release
+
+
+def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
+    upgraded: Releases, rows: psycopg.Connection
+) -> None:
+    """It is kept in the dead-letter queue, with the reason; moved back after the deployment, it is stored."""
+    ids = _say_three(upgraded, "this")
+    cut_off = upgraded.agent("this", "cut off", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory")
+    assert cut_off.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)["durability"] == "queue"
+    upgraded.sync("previous").drain(upgraded.queues)
+    ((body, attributes),) = upgraded.queues.dead()
+    assert attributes["reason"] == "unknown_version"
+    assert _texts(rows) == ["one", "two", "three"]
+    _send(upgraded, [body])
+    upgraded.settle("this")
+    assert _texts(rows) == ["one", "anew", "three"]
+    for release in RELEASES:
+        assert upgraded.agent(release).told("t", "ana", is_drained=True) == ["one", "anew", "three"], release
+
+
+@pytest.mark.parametrize(("writes", "reads"), [RELEASES, RELEASES[::-1]])
+def test_whose_a_thread_is(
+    writes: Release, reads: Release, upgraded: Releases, issuer: Issuer, redis_client: redis.Redis
+) -> None:
+    """A thread belongs to who began it, whichever release they asked, and whether it is drained or not."""
+    upgraded.environment |= issuer.environment()
+
+    def ask(agent: Agent, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        status, answer, _ = agent.http(method, path, body, {"Authorization": f"Bearer {issuer.token(user)}"})
+        return status, answer
+
+    exchange = {"thread_id": "t", "user_message": "mine", "assistant_message": "re mine"}
+    assert ask(upgraded.agent(writes), "ana", "POST", "/invoked", exchange)[0] == 202
+    for step in ("on the queue", "drained", "Redis empty"):
+        if step == "drained":
+            upgraded.settle(reads)
+        if step == "Redis empty":
+            redis_client.flushall()
+        for release in (reads, writes):
+            agent = upgraded.agent(release)
+            status, answer = ask(agent, "ana", "POST", "/invoking", {"thread_id": "t"})
+            assert (status, [each["content"] for each in answer["messages"]]) == (200, ["mine", "re mine"]), step
+            for path, body in (("/invoking", {"thread_id": "t"}), ("/invoked", exchange)):
+                assert ask(agent, "bob", "POST", path, body)[0] == 404, (step, release, path)
+            assert ask(agent, "bob", "GET", "/threads/t")[0] == 404, (step, release)
