@@ -37,6 +37,8 @@ _ROUTES: Final = frozenset(
     {"assets", "docs", "health", "invoked", "invoking", "openapi.json", "run", "status", "threads", "users"}
     | {"mcp", "search", ".well-known"}  # those of later releases
 )
+# As libpq reads it: either part may be left out, and a socket's directory is percent-encoded.
+_HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s\[\]:@]*)(?::[0-9]{0,5})?")
 AudienceClaim = Literal["aud", "client_id", "azp"]
 OPERATOR_SCOPE: Final = "memory:operator"
 
@@ -62,7 +64,8 @@ class RedisSettings(BaseSettings):
 
     model_config = _config("REDIS__")
 
-    host: str = Field(default="localhost", min_length=1)
+    # A name or an address, not a URL.
+    host: str = Field(default="localhost", pattern=r"^[^\s/@\[\]]+$")
     port: int = Field(default=6379, ge=1, le=65535)
     username: OptionalText = None
     password: OptionalText = None
@@ -105,6 +108,11 @@ class DatabaseSettings(BaseSettings):
     def _is_postgres(cls, value: str) -> str:
         if not value.startswith(("postgresql://", "postgres://")):
             message = "must start with postgresql://"
+            raise ValueError(message)
+        before_path = value.partition("://")[2].partition("/")[0]
+        hosts = before_path.rpartition("@")[2].partition("?")[0].split(",")
+        if not all(_HOST_AND_PORT.fullmatch(host) for host in hosts):
+            message = "must be like postgresql://user:password@host:5432/database"
             raise ValueError(message)
         return value
 

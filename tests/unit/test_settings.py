@@ -135,6 +135,12 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         (AgentSettings, "AGENT__CORS_ORIGINS", "https://*.example.com"),
         (AgentSettings, "AGENT__CORS_ORIGINS", "https://"),
         (AgentSettings, "AGENT__CORS_ORIGINS", "https://a.example https://b.example"),
+        (RedisSettings, "REDIS__HOST", " "),
+        (RedisSettings, "REDIS__HOST", "a b"),
+        (RedisSettings, "REDIS__HOST", "redis://cache:6379"),
+        (DatabaseSettings, "DATABASE__URL", "postgresql://h:port/d"),
+        (DatabaseSettings, "DATABASE__URL", "postgresql://u:p@h x/d"),
+        (DatabaseSettings, "DATABASE__URL", "postgresql://[::1/d"),
         (AgentSettings, "AGENT__BASE_PATH", "memory"),
         (AgentSettings, "AGENT__BASE_PATH", "/memory//v1"),
         (AgentSettings, "AGENT__BASE_PATH", "/memory/../v1"),
@@ -159,6 +165,26 @@ def test_a_wrong_value_names_its_variable(
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgres://u:p%40@h/d",
+        "postgresql://u:p@s@h:5432/d?sslmode=require",
+        "postgresql://[::1]:5432/d",
+        "postgresql://a:1,b:2/d",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://%2Frun%2Fpostgresql/d",
+        "postgresql://h?connect_timeout=1",
+        "postgresql://u:p?w#x@h/d",
+    ],
+)
+def test_urls_that_libpq_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is refused."""
+    monkeypatch.setenv("DATABASE__URL", url)
+    assert load(DatabaseSettings).url == url
 
 
 @pytest.mark.parametrize(
