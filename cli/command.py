@@ -99,7 +99,9 @@ def sentence(error: StoreUnavailable, deployment: Deployment) -> str:
     host = urlsplit(place.url).netloc.rpartition("@")[2] if place else ""
     at = f" at {host}" if host else ""
     reason = str(error).removeprefix(f"{error.layer} did not answer").removeprefix(": ")
-    return f"{name} cannot be reached{at}{f' ({printable(reason)})' if reason else ''}."
+    # Of a layer that answers, and refuses or is too slow, what it says itself.
+    state = "cannot be reached" if error.state == StoreUnavailable.state else error.state
+    return f"{name} {state}{at}{f' ({printable(reason)})' if reason else ''}."
 
 
 def _be_quiet() -> None:

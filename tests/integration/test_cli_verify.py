@@ -193,5 +193,6 @@ def test_a_database_without_tables(verify: Verify, both: list[Exchange], new_dat
     assert both
     result = verify("--database-url", new_database())
     assert result.exit_code == 3
+    assert "PostgreSQL refused this at " in result.stderr
     assert 'relation "live_conversations" does not exist' in result.stderr
     assert result.stderr.count("\n") == 1
