@@ -131,7 +131,7 @@ def test_forgetting_a_user_costs_the_same_whatever_they_have(watched: Watched, t
         memory.cache.append(exchange(0, f"cached-{number}", "eve"), is_drained=False)
     memory.archive.store([exchange(0, f"stored-{number}", "eve") for number in range(threads)])
     redis, postgres, connections = watched.costs(lambda: Users(memory).forget("eve"))
-    assert (redis, connections) == (5, 0)
+    assert (redis, connections) == (6, 0)
     assert postgres <= 22
     assert memory.archive.threads("eve", 9, None) == []
     assert memory.archive.erase_rows() == 0
