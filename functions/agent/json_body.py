@@ -1,10 +1,9 @@
-"""JSON in UTF-8 as the API takes it: each name once, numbers that are finite, no deeper than can be read."""
+"""JSON in UTF-8 as the API takes it: each name once, no `NaN`, no deeper than can be read."""
 
 from __future__ import annotations
 
 import codecs
 import json
-import math
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Never
@@ -40,7 +39,7 @@ def read_json(body: bytes) -> Any:
     """
     try:
         text = body.removeprefix(codecs.BOM_UTF8).decode()
-        return json.loads(text, object_pairs_hook=_unlike, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, object_pairs_hook=_unlike, parse_constant=_refuse)
     except UnicodeDecodeError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8.") from error
     except RecursionError as error:
@@ -61,10 +60,3 @@ def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> Never:
     raise HTTPException(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {name} is no number.")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "The body has a number that is too large.")
-    return number

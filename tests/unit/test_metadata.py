@@ -88,7 +88,6 @@ def test_null_is_none_and_empty_is_empty(api: Api) -> None:
         ('{"a": 18446744073709551616}', 422),
         ('{"a": -9223372036854775809}', 422),
         ('{"a": 1e999}', 422),
-        ('{"a": NaN}', 422),
         (orjson.dumps(_nested(65)).decode(), 422),
         (json.dumps({"a": "x" * 100_000}), 413),
     ],
