@@ -16,6 +16,8 @@ _EMPTYING = {
     *("valkey killed", "both stores killed", "postgres frozen, valkey killed"),
     *("valkey comes back older", "valkey fails over"),
 }
+# An outbox is empty after this: two sweeps, and the time that the stores are away at most.
+_SWEPT_SECONDS = 180.0
 # How long before a request a fault of PostgreSQL may have ended and still have kept it from remembering a key.
 _BREAKER_SECONDS = 3.0
 
@@ -144,9 +146,11 @@ class Judge:
     def _check_kept(self, turn: Turn, request: Request) -> None:
         sides = self._sides.get(request.exchange_id)
         if sides is None:
-            if request.durability == "redis" and self._was_emptied_since(request):
+            if request.durability == "none" or self._deletions.may_reach(turn):
+                return
+            if request.durability == "redis" and self._was_emptied_after(request):
                 self._verdict.outbox_lost.add(request.exchange_id)
-            elif request.durability != "none" and not self._deletions.may_reach(turn):
+            else:
                 self._verdict.lost.append(f"{_name(turn)} as {request.exchange_id}, answered {request.durability}")
             return
         thread_id, _ = self._places[request.exchange_id]
@@ -159,8 +163,12 @@ class Judge:
         if [side.content for side in sides] != expected:
             self._verdict.altered.append(f"{_name(turn)} as {request.exchange_id} has other texts")
 
-    def _was_emptied_since(self, request: Request) -> bool:
-        return any(fault.kind in _EMPTYING and fault.ended >= request.sent for fault in self._journal.faults)
+    def _was_emptied_after(self, request: Request) -> bool:
+        """Return whether Redis lost something before the sweep must have emptied its outbox."""
+        return any(
+            fault.kind in _EMPTYING and fault.ended >= request.sent and fault.began <= request.ended + _SWEPT_SECONDS
+            for fault in self._journal.faults
+        )
 
     def _is_key_lost(self, turn: Turn) -> bool:
         """Return whether all that knew of a key was a Valkey that was killed between two of its requests."""

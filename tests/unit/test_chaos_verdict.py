@@ -105,3 +105,14 @@ def test_each_storm_begins_with_what_nobody_doubts_and_has_every_kind() -> None:
     assert set(storm) == set(FAULT_KINDS)
     assert storm[0] in {"valkey full", "valkey without replicas", "valkey cannot save"}
     assert storm[2] in {"valkey comes back older", "valkey fails over"}
+
+
+def test_an_outbox_is_lost_only_with_its_redis_and_only_until_the_sweep() -> None:
+    """Both other stores were away, and then Redis; what a deletion took is not counted."""
+    turn = _turn("x1", 1)
+    turn.requests[0].answer["durability"] = "redis"
+    assert _judge(Journal(turns=[turn], faults=[Window("valkey killed", 5, 6)])).outbox_lost == {"x1"}
+    assert _judge(Journal(turns=[turn], faults=[Window("valkey full", 5, 6)])).lost
+    assert _judge(Journal(turns=[turn], faults=[Window("valkey killed", 900, 901)])).lost
+    deleted = Journal(turns=[turn], faults=[Window("valkey killed", 5, 6)], deletions=[Deleted(_THREAD, 3, 4)])
+    assert not _judge(deleted).outbox_lost
