@@ -257,7 +257,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Ask every layer whether it answers.
+         * @description Ask every layer whether it takes what is written to it.
          */
         get: operations["health"];
         put?: never;
