@@ -30,8 +30,9 @@ _COUNTS: Final[
 ] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 # What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
 _MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
-# One second more than a message may be delayed.
+# One second more than a message may be delayed, and a character that none may hold: LocalStack refuses only the latter.
 _REFUSED_DELAY: Final = 901
+_REFUSED_BODY: Final = "probe\x01"
 
 
 def sqs_client() -> SQSClient:
@@ -94,10 +95,10 @@ class SqsQueue:
             self._probe_all()
 
     def _probe_all(self) -> None:
-        """Ask what the queue holds, and to take a message: SQS refuses it for its delay, so nothing of it stays."""
+        """Ask what the queue holds, and to take a message: SQS refuses it for what it is, so nothing of it stays."""
         self._probe()
         try:
-            self._client.send_message(QueueUrl=self._url, MessageBody="probe", DelaySeconds=_REFUSED_DELAY)
+            self._client.send_message(QueueUrl=self._url, MessageBody=_REFUSED_BODY, DelaySeconds=_REFUSED_DELAY)
         except ClientError as error:
             if not _is_fault_of_message(error):
                 raise
