@@ -24,7 +24,7 @@ class CacheUpdate:
         Returns whether L1 has it, and whether it surely will: if not now, then because the sweep compares the lists.
         """
         try:
-            self._cache.merge_stored(result.effective)
+            unsealed = self._cache.merge_stored(result.effective)
         except Exception as error:  # noqa: BLE001 - it is stored: an error here must not bring the batch back for ever
             _logger.warning(
                 "redis was not told of a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
@@ -35,6 +35,9 @@ class CacheUpdate:
         moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
         if result.duplicates and moved and not self._note(moved):
             return True, False
+        if unsealed:
+            # Shown to nobody without PostgreSQL's window; that the list equals it need not wait for a reader.
+            self._note(set(unsealed))
         return True, True
 
     def _note(self, thread_ids: set[str]) -> bool:

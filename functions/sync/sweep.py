@@ -20,7 +20,6 @@ from shared.stores.base import Archive, Cache, Repair
 _logger = logging.getLogger(__name__)
 _OUTBOX_BATCH: Final = 200
 _REPAIRS: Final = 500
-_FILLS: Final = 2_000
 _MOST_ROUNDS: Final = 50
 _SECONDS: Final = 8.0
 
@@ -31,7 +30,6 @@ class Swept:
 
     Attributes:
         removed: Threads with an exchange that a drain of the release before stored again after its deletion.
-        filled: Lists that an exchange had begun and that now hold the window.
         erased: Rows of deleted threads and users that are gone now.
         purged: Rows that were kept long enough.
         skipped: Layers that did not answer, so that the rest waits for the next sweep.
@@ -41,7 +39,6 @@ class Swept:
     refused: int = 0
     removed: int = 0
     repaired: int = 0
-    filled: int = 0
     erased: int = 0
     purged: int = 0
     skipped: list[str] = field(default_factory=list)
@@ -88,7 +85,6 @@ class Sweep:
             self._empty_outbox,
             self._remove_deleted,
             self._repair,
-            self._fill,
             self._detach,
             self._erase,
             self._purge,
@@ -195,13 +191,6 @@ class Sweep:
                 break
         swept.repaired += done
         return done
-
-    def _fill(self, swept: Swept) -> None:
-        for thread_id in self._cache.begun(_FILLS):
-            self._repair_thread(thread_id)
-            swept.filled += 1
-            if time.monotonic() > self._latest:
-                return
 
     def _repair_thread(self, thread_id: str) -> None:
         window = self._archive.window(thread_id, self._window)

@@ -192,11 +192,11 @@ class Recaller:
         stored = [*window.exchanges, *undrained]
         messages = unite(cached.messages, stored, window.cutoff, settings, window.deleted)
         source = _source("redis" if messages == cached.messages else "postgres", messages)
-        if has_cache and is_all_there and not cached.refuses_writes:
-            # Not while something may be missing: a full list, or one marked whole, would not be doubted again.
-            refill = replace(window, exchanges=stored)
+        if has_cache and not cached.refuses_writes and (is_all_there or window.cutoff or window.deleted):
+            # Not while something may be missing: a list that is sealed is not doubted again.
+            read = cached if is_all_there else replace(cached, token=None)
             try:
-                self._memory.cache.hydrate(thread_id, refill, cached.lease, drained)
+                self._memory.cache.refill(thread_id, replace(window, exchanges=stored), read, drained)
             except StoreUnavailable as error:
                 add_layer(degraded, error.layer)
         return messages, source

@@ -68,7 +68,7 @@ class CacheRead:
         is_emptied: Nobody has called `settle` since then.
         age: Seconds since somebody did.
         clock: Unix seconds of L1's clock, the one that all sandboxes share.
-        lease: For `hydrate`, when the list is not whole; it ends when anybody writes to the thread.
+        token: For `refill`: what the list carries while it is not whole. None if it carries none.
         evictions: Keys that L1 has evicted, for `settle`; None if that was not asked or may not be known.
         has_outbox: Whether anything waits in the outbox, when the list is not whole.
         deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
@@ -88,7 +88,7 @@ class CacheRead:
     is_emptied: bool = False
     age: float | None = None
     clock: float | None = None
-    lease: str | None = None
+    token: str | None = None
     owner: str | None = None
     knows_owner: bool = False
     evictions: int | None = None
@@ -135,6 +135,10 @@ class Window:
     is_all: bool
     cutoff: UUID | None = None
     deleted: frozenset[UUID] = frozenset()
+
+    def has_deleted(self, exchange_id: UUID | None, order: UUID | None) -> bool:
+        """Return whether an exchange was deleted, by itself or with its thread."""
+        return exchange_id in self.deleted or (self.cutoff is not None and order is not None and order <= self.cutoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,25 +223,19 @@ class Cache(Protocol):
         """Remove what an append has added."""
         ...
 
-    def hydrate(
-        self, thread_id: str, window: Window, lease: str | None = None, drained: Sequence[Exchange] = ()
-    ) -> None:
-        """Merge what L2 holds, which is complete as far back as it reaches, if the lease of the read before holds.
+    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds, which is complete as far back as it reaches, if the list carries the token of the read.
 
-        Remove what is `drained` from where undrained exchanges wait.
+        Remove what is `drained` from where undrained exchanges wait, and what the window says was deleted.
         """
         ...
 
     def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Do what `hydrate` does, into a list that exists."""
+        """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
         ...
 
-    def begun(self, limit: int) -> list[str]:
-        """Return threads whose list was begun by an exchange, not by L2's window; `repair_thread` crosses them off."""
-        ...
-
-    def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
-        """Merge what L2 just took into the lists that exist."""
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
+        """Merge what L2 just took into the lists that exist; return the threads whose list is not sealed."""
         ...
 
     def merge_later(self, exchange: Exchange) -> None:

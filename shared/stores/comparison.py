@@ -9,7 +9,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from shared.models import Message
-from shared.stores.redis_entries import decode, is_first
+from shared.stores.redis_entries import decode, is_first, without_placeholder
 
 # Order keys that a list reaches back to: before every exchange, and after.
 _EVERYTHING: Final = UUID(int=0)
@@ -116,7 +116,7 @@ class _Work:
     def read(self, entries: Sequence[bytes]) -> list[Message]:
         """Return the entries that exchanges made, and report the others."""
         found = []
-        for place, entry in enumerate(entries):
+        for place, entry in enumerate(without_placeholder(entries)):
             message = decode(entry)
             if message is not None and _is_whole(message):
                 found.append(message)

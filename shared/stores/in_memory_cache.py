@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
-from shared.stores.in_memory_merge import merge
+from shared.stores.in_memory_merge import ask, merge
 from shared.stores.in_memory_twin import Twin
-from shared.stores.redis_entries import decode, encode, is_whole, unsealed
+from shared.stores.redis_entries import bare, decode, encode, is_whole, token_of, without_placeholder
+
+_ASKING: Final = "0"
 
 
 class InMemoryCache(Twin):
@@ -44,10 +47,6 @@ class InMemoryCache(Twin):
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
-        # Threads that L2 was seen not to know, and in which generation: their first exchange makes a whole list.
-        self._claims: dict[str, str] = {}
-        # Threads whose list was begun by an exchange.
-        self._begun: set[str] = set()
         # What is sealed counts in one generation; an outage ends it. And exchanges that the cache missed.
         self._generation = 1
         self._has_failed = False
@@ -73,8 +72,6 @@ class InMemoryCache(Twin):
             self._threads_of,
             self._owners_in,
             self._preferences_in,
-            self._claims,
-            self._begun,
         ):
             kept.clear()
         self._generation += 1
@@ -86,7 +83,7 @@ class InMemoryCache(Twin):
 
     def contents(self, thread_id: str) -> list[tuple[str, str]]:
         """Return role and content of the thread's list."""
-        found = [decode(entry) for entry in self.lists.get(thread_id, [])]
+        found = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
         return [(message.role, message.content) for message in found if message is not None]
 
     def begin(self, call: str) -> None:
@@ -105,8 +102,7 @@ class InMemoryCache(Twin):
         thread_id: str,
         exchanges: Sequence[Exchange] = (),
         *,
-        only_existing: bool = False,
-        mark: str = "",
+        refill: tuple[str, str, str] | None = None,
         cutoff: UUID | None = None,
         deleted: Collection[UUID] = (),
         is_stored: bool = False,
@@ -115,12 +111,13 @@ class InMemoryCache(Twin):
             self.lists.get(thread_id, []),
             exchanges,
             most=self._most,
-            only_existing=only_existing,
-            mark=mark,
+            refill=refill,
             cutoff=cutoff,
             deleted=deleted,
             is_stored=is_stored,
         )
+        if merged is None:
+            return
         if merged:
             self.lists[thread_id] = merged
         else:
@@ -131,14 +128,20 @@ class InMemoryCache(Twin):
         if thread_id is None and user_id is None:
             return CacheRead()
         self.begin("read")
-        entries = self.lists.get(thread_id or "", [])[-self._most :]
+        if thread_id is not None:
+            self.lists[thread_id] = ask(self.lists.get(thread_id, []), self._most, self.generation, _ASKING)
+        return self._read(thread_id, user_id)
+
+    def _read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        listed = self.lists.get(thread_id or "", [])[-self._most :]
+        entries = without_placeholder(listed)
         decoded = [decode(entry) for entry in entries]
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
         messages = [message for message in decoded if message is not None and message.exchange_id not in deleted]
         owner, knows_owner = self._owner(thread_id or "")
         return CacheRead(
             messages=messages,
-            is_whole=len(messages) == len(entries) and is_whole(entries, self._most, self.generation),
+            is_whole=len(messages) == len(entries) and is_whole(listed, self._most, self.generation),
             cutoff=self.deleted_threads.get(thread_id or ""),
             preferences=dict(self.hashes.get(user_id or "", {})),
             knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
@@ -148,6 +151,7 @@ class InMemoryCache(Twin):
             clock=self._clock(),
             has_outbox=bool(self.outbox_bodies),
             generation=self.generation,
+            token=token_of(listed),
             owner=owner,
             knows_owner=knows_owner,
             deleted=deleted,
@@ -155,7 +159,8 @@ class InMemoryCache(Twin):
 
     def peek(self, thread_id: str) -> CacheRead:
         """Read a thread's window."""
-        return self.read(thread_id, None)
+        self.begin("read")
+        return self._read(thread_id, None)
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
@@ -184,15 +189,12 @@ class InMemoryCache(Twin):
             self._threads_of.setdefault(user_id, {})[thread_id] = None
         cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
         overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and cutoff >= exchange.order]
-        is_new = self._claims.pop(thread_id, None) == self.generation
         if overtaken:
-            self._merge(thread_id, only_existing=True, cutoff=max(overtaken))
+            self._merge(thread_id, cutoff=max(overtaken))
             return max(overtaken)
         if exchange.exchange_id in self.deleted_exchanges.get(thread_id, ()):
             return exchange.order
-        if thread_id not in self.lists and not is_new:
-            self._begun.add(thread_id)
-        self._merge(thread_id, [exchange], mark=f"whole {self.generation}" if is_new else "")
+        self._merge(thread_id, [exchange])
         if not is_drained:
             waiting = self.pending.setdefault(thread_id, {})
             known = waiting.get(exchange.exchange_id)
@@ -219,34 +221,32 @@ class InMemoryCache(Twin):
         self._late = [each for each in self._late if each[0].key != exchange.key]
         self.begin("take_back")
         gone = set(encode(exchange))
-        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if unsealed(entry) not in gone]
+        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if bare(entry) not in gone]
         if kept:
             self.lists[exchange.thread_id] = kept
         self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
         self._threads_of.get(exchange.user_id or "", {}).pop(exchange.thread_id, None)
 
-    def hydrate(
-        self, thread_id: str, window: Window, lease: str | None = None, drained: Sequence[Exchange] = ()
-    ) -> None:
-        """Merge what L2 holds; there are no others here who could write in between, so a lease always holds."""
-        del lease
-        self.begin("hydrate")
-        self._forget_drained(thread_id, drained)
+    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds if the list carries the token of the read."""
+        self.begin("refill")
+        self._forget_drained(
+            thread_id, [*drained, *(e for e in read.pending if window.has_deleted(e.exchange_id, e.order))]
+        )
         if window.cutoff is not None:
             self.deleted_threads[thread_id] = window.cutoff
-        if not window.exchanges:
-            self._claims[thread_id] = self.generation
-        is_complete = window.is_all or 2 * len(window.exchanges) >= self._most
         self._note_deleted(thread_id, window.deleted)
-        self._merge(
-            thread_id,
-            window.exchanges,
-            only_existing=not window.exchanges,
-            mark=f"whole{'' if window.is_all else ':older'} {self.generation}" if is_complete else "",
-            cutoff=window.cutoff,
-            deleted=self.deleted_exchanges.get(thread_id, ()),
-            is_stored=True,
-        )
+        if read.token is not None:
+            self._merge(
+                thread_id,
+                window.exchanges,
+                refill=(read.token, "first" if window.is_all else "whole", self.generation),
+                cutoff=window.cutoff,
+                deleted=self.deleted_exchanges.get(thread_id, ()),
+                is_stored=True,
+            )
+        elif any(window.has_deleted(each.exchange_id, each.order) for each in read.messages):
+            self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted)
 
     def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
         waiting = self.pending.get(thread_id, {})
@@ -265,19 +265,12 @@ class InMemoryCache(Twin):
         self._merge(
             thread_id,
             window.exchanges,
-            only_existing=True,
             cutoff=window.cutoff,
             deleted=window.deleted,
             is_stored=True,
         )
-        self._begun.discard(thread_id)
 
-    def begun(self, limit: int) -> list[str]:
-        """Return threads whose list was begun by an exchange."""
-        self.begin("begun")
-        return sorted(self._begun)[:limit]
-
-    def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
         """Merge what L2 just took into the lists that exist."""
         self.begin("merge_stored")
         for exchange in exchanges:
@@ -285,7 +278,9 @@ class InMemoryCache(Twin):
             cutoff = self.deleted_threads.get(exchange.thread_id)
             is_deleted = exchange.exchange_id in self.deleted_exchanges.get(exchange.thread_id, ())
             if not is_deleted and (cutoff is None or exchange.order > cutoff):
-                self._merge(exchange.thread_id, [exchange], only_existing=True, is_stored=True)
+                self._merge(exchange.thread_id, [exchange], is_stored=True)
+        names = dict.fromkeys(exchange.thread_id for exchange in exchanges)
+        return [name for name in names if token_of(self.lists.get(name, []))]
 
     def merge_later(self, exchange: Exchange) -> None:
         """Merge what L2 took with the next call that gets through."""
@@ -302,7 +297,7 @@ class InMemoryCache(Twin):
         self.begin("newest")
         found: dict[str, UUID] = {}
         for thread_id in thread_ids:
-            messages = [decode(entry) for entry in self.lists.get(thread_id, [])]
+            messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
             orders = [message.order for message in messages if message is not None and message.order is not None]
             orders += [exchange.order for exchange in self.pending.get(thread_id, {}).values()]
             if orders:
@@ -314,10 +309,9 @@ class InMemoryCache(Twin):
         self.begin("forget_threads")
         for thread_id, cutoff in cutoffs.items():
             self.deleted_threads[thread_id] = cutoff
-            self._merge(thread_id, only_existing=True, cutoff=cutoff)
+            self._merge(thread_id, cutoff=cutoff)
             self._forget_pending(thread_id, cutoff)
             self.owners.pop(thread_id, None)
-            self._claims.pop(thread_id, None)
 
     def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
         pending = self.pending.pop(thread_id, {})
@@ -329,8 +323,7 @@ class InMemoryCache(Twin):
         self._late = [each for each in self._late if each[0].key not in {(thread_id, name) for name in exchange_ids}]
         self.begin("forget_exchanges")
         self._note_deleted(thread_id, exchange_ids)
-        self._merge(thread_id, only_existing=True, deleted=exchange_ids)
-        self._claims.pop(thread_id, None)
+        self._merge(thread_id, deleted=exchange_ids)
 
     def _note_deleted(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         if exchange_ids:

@@ -1,4 +1,4 @@
-"""The plain model of `merge.lua`: what the script is checked against, and what the in-memory cache runs on."""
+"""The plain model of `read.lua` and `merge.lua`: they are checked against it, and the in-memory cache runs on it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,31 @@ from typing import Final
 from uuid import UUID
 
 from shared.models import Exchange, format_time
-from shared.stores.redis_entries import OWN, encode, seal, seal_of, unsealed
+from shared.stores.redis_entries import (
+    OWN,
+    PLACEHOLDER,
+    bare,
+    encode,
+    ending,
+    ending_of,
+    seal_of,
+    token_of,
+    without_placeholder,
+)
 
 _OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
-_PAIR: Final = 2
+_Ending = tuple[str, str] | None
+
+
+def ask(entries: Sequence[bytes], most: int, generation: str, token: str) -> list[bytes]:
+    """Return what `read.lua` makes of a list: one that is not sealed carries a token."""
+    if not entries:
+        return [PLACEHOLDER + ending("asked", token)]
+    sealed = seal_of(entries[0])
+    counts = sealed is not None and (sealed[0] == "first" or len(entries) >= most)
+    if token_of(entries) or (counts and sealed is not None and float(sealed[1]) >= float(generation)):
+        return list(entries)
+    return [_ended(entries[0], ("asked", token)), *entries[1:]]
 
 
 def merge(
@@ -19,65 +40,81 @@ def merge(
     exchanges: Sequence[Exchange] = (),
     *,
     most: int,
-    only_existing: bool = False,
-    mark: str = "",
+    refill: tuple[str, str, str] | None = None,
     cutoff: UUID | None = None,
     deleted: Collection[UUID] = (),
     is_stored: bool = False,
-) -> list[bytes]:
-    """Return what `merge.lua` makes of a list: the plain model that the script is checked against.
+) -> list[bytes] | None:
+    """Return what `merge.lua` makes of a list; None for a refill whose token is not there.
 
     Args:
         entries: The list, oldest first.
         exchanges: What to merge into it.
         most: The most messages to keep.
-        only_existing: Whether to leave an empty list alone.
-        mark: As the script's: `whole G`, `ID G`, either with `:older` before the blank, `unknown` or ''.
+        refill: A token, `first` or `whole`, and a generation.
         cutoff: Order key up to which everything is dropped.
         deleted: Exchanges whose entries are dropped.
         is_stored: Whether the exchanges are PostgreSQL's, which decides between two that share a revision.
     """
-    if only_existing and not entries:
+    if refill is not None and token_of(entries) != refill[0]:
+        return None
+    if not entries:
         return []
-    if cutoff is None and not exchanges and not deleted:
-        return _marked(list(entries), mark, most)
-    if cutoff is None and not deleted and _is_newest(entries, exchanges):
-        return _marked(_appended(entries, exchanges[0], most), mark, most)
+    is_deletion = cutoff is not None or bool(deleted)
+    head, said = bare(entries[0]), ending_of(entries[0])
+    if refill is None and not is_deletion and _is_newest(entries, exchanges):
+        pushed = [*without_placeholder(entries), *encode(exchanges[0])]
+        trimmed = pushed[-most:]
+        if said is not None and len(pushed) > most:
+            return [_ended(trimmed[0], ("whole" if said[0] == "first" else said[0], said[1])), *trimmed[1:]]
+        is_moved = said is not None and entries[0] is not trimmed[0]
+        return [_ended(trimmed[0], said), *trimmed[1:]] if is_moved else trimmed
     gone = {str(exchange_id) for exchange_id in deleted}
-    return _marked(_rebuilt(entries, exchanges, most, cutoff, gone, is_stored=is_stored), mark, most)
+    others, own = _united(entries, exchanges, cutoff, gone, is_stored=is_stored)
+    untrimmed = [*others, *own]
+    merged = untrimmed[-most:]
+    if refill is not None:
+        said = ("whole" if len(untrimmed) > most else refill[1], refill[2])
+    elif said is not None and said[0] == "asked":
+        said = None if is_deletion else said
+    elif said is not None and said[0] == "first":
+        is_all = not others or untrimmed[0] == head
+        said = ("whole" if len(untrimmed) > most else "first", said[1]) if is_all else None
+    elif not merged or _comes_before(merged[0], head):
+        said = None
+    if not merged:
+        return [_ended(PLACEHOLDER + b"}", said)] if said and (refill or not is_deletion) else []
+    return [_ended(merged[0], said), *merged[1:]]
 
 
-def _appended(entries: Sequence[bytes], exchange: Exchange, most: int) -> list[bytes]:
-    pushed = [*entries, *encode(exchange)][-most:]
-    sealed = seal_of(entries[0]) if entries else None
-    if len(entries) + _PAIR > most and sealed is not None:
-        pushed[0] = _with(pushed[0], seal("whole", sealed[1]))
-    return pushed
+def _comes_before(entry: bytes, sealed: bytes) -> bool:
+    """Return whether an entry is not certainly the sealed one, or one after it."""
+    if entry == sealed:
+        return False
+    new, old = OWN.match(entry), OWN.match(sealed)
+    return new is None or old is None or (new[2], new[1]) < (old[2], old[1])
 
 
-def _rebuilt(
+def _united(
     entries: Sequence[bytes],
     exchanges: Sequence[Exchange],
-    most: int,
     cutoff: UUID | None,
     gone: Collection[str],
     *,
     is_stored: bool,
-) -> list[bytes]:
-    strangers: list[bytes] = []
+) -> tuple[list[bytes], list[bytes]]:
+    """Return the entries of another writer's making, and the others in their order."""
+    others: list[bytes] = []
     pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
-    first: tuple[str, str, tuple[str, str]] | None = None
-    for entry in entries:
+    for entry in without_placeholder(entries):
         head = OWN.match(entry)
         if head is None:
-            strangers.append(entry)
+            others.append(bare(entry))
             continue
         exchange_id, order, created_at, revision = (part.decode() for part in head.groups(b"0"))
-        if sealed := seal_of(entry):
-            first = first or (order, exchange_id, sealed)
         # The highest revision sorts first, then the earliest.
         rank = -int(revision), created_at
-        pairs.setdefault(exchange_id, (order, rank, []))[2].append(unsealed(entry))
+        pairs.setdefault(exchange_id, (order, rank, []))[2].append(bare(entry))
     for exchange in exchanges:
         exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
         known = pairs[exchange_id][1] if exchange_id in pairs else None
@@ -87,64 +124,25 @@ def _rebuilt(
         (order, exchange_id, sides) for exchange_id, (order, _, sides) in pairs.items() if exchange_id not in gone
     )
     if cutoff is not None:
-        strangers = []
+        others = []
         in_order = [pair for pair in in_order if pair[0] > str(cutoff)]
-    untrimmed = strangers + [entry for _, _, sides in in_order for entry in sides]
-    merged = untrimmed[-most:]
-    if first is not None and first[1] in gone:
-        _inherit(merged, first, is_trimmed=len(untrimmed) > most)
-    elif first is not None and pairs[first[1]][0] == first[0] and merged:
-        _pass_on(merged, first, most)
-    return merged
-
-
-def _inherit(merged: list[bytes], first: tuple[str, str, tuple[str, str]], *, is_trimmed: bool) -> None:
-    """Seal what follows a sealed entry that was deleted."""
-    order, exchange_id, (claim, generation) = first
-    for at, entry in enumerate(merged):
-        head = OWN.match(entry)
-        if head is not None and (head[2].decode(), head[1].decode()) > (order, exchange_id):
-            merged[at] = _with(entry, seal("whole" if at or is_trimmed else claim, generation))
-            return
+    return others, [entry for _, _, sides in in_order for entry in sides]
 
 
 def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
-    """Return whether this is one exchange that comes after all others, under an id that is its order key."""
-    if len(exchanges) != 1 or exchanges[0].order != exchanges[0].exchange_id:
+    """Return whether this is one exchange that comes after all others, and is not there already."""
+    if len(exchanges) != 1:
         return False
-    tail = OWN.match(entries[-1]) if entries else None
-    return not entries or (tail is not None and str(exchanges[0].order) > tail[2].decode())
+    kept = without_placeholder(entries)
+    if len(kept) != len(entries):
+        return not kept
+    tail = OWN.match(kept[-1])
+    if tail is None or str(exchanges[0].order) <= tail[2].decode():
+        return False
+    ids = {found[1].decode() for entry in kept if (found := OWN.match(entry))}
+    return str(exchanges[0].exchange_id) not in ids
 
 
-def _pass_on(merged: list[bytes], first: tuple[str, str, tuple[str, str]], most: int) -> None:
-    """Seal the entry from which on nothing is missing, now that others may have come before it or it may have left."""
-    order, exchange_id, (claim, generation) = first
-    head = OWN.match(merged[0])
-    at = 0
-    if head is not None and head[1].decode() == exchange_id:
-        pass
-    elif head is not None and (head[2].decode(), head[1].decode()) > (order, exchange_id):
-        claim = "first" if len(merged) < most else "whole"
-    else:
-        ids = [found[1].decode() if (found := OWN.match(entry)) else "" for entry in merged]
-        at, claim = ids.index(exchange_id), "whole"
-    merged[at] = _with(merged[at], seal(claim, generation))
-
-
-def _with(entry: bytes, ending: bytes) -> bytes:
-    bare = unsealed(entry)
-    return bare[:-1] + ending if _OBJECT.fullmatch(bare) else entry
-
-
-def _marked(entries: list[bytes], mark: str, most: int) -> list[bytes]:
-    if not entries:
-        return entries
-    target, _, generation = mark.partition(" ")
-    has_older, target = target.endswith(":older"), target.removesuffix(":older")
-    head = OWN.match(entries[0])
-    if generation and (target == "whole" or (head is not None and head[1].decode() == target)):
-        claim = "first" if len(entries) < most and not has_older else "whole"
-        entries[0] = _with(entries[0], seal(claim, generation))
-    elif mark == "unknown":
-        entries[0] = unsealed(entries[0])
-    return entries
+def _ended(entry: bytes, said: _Ending) -> bytes:
+    kept = bare(entry)
+    return kept[:-1] + ending(*said) if said and _OBJECT.fullmatch(kept) else kept

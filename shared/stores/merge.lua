@@ -1,41 +1,43 @@
 -- The one writer of a thread's list: union by exchange id, sort by order key, keep the newest. Commutative,
--- associative and idempotent, so that any writers in any order, however often, leave the same list.
+-- associative and idempotent, so that any writers in any order, however often, leave the same list. It never makes a
+-- list: only `read.lua` does, for a reader that then asks PostgreSQL.
+--
+-- The list's first entry ends with a seal or with a token (see `read.lua`), or with neither.
 --
 -- KEYS[1]  the list
 -- ARGV[1]  time to live in seconds; 0 keeps what the list has
 -- ARGV[2]  most messages to keep
--- ARGV[3]  '1': only into a list that exists
--- ARGV[4]  'whole G': nothing is missing from what the list then holds, so its first entry is sealed for generation G:
---          as the thread's first, or in a list that is full, as the one from which on nothing is missing; 'ID G': the
---          same, if the first entry is of the exchange ID; 'whole:older G' and 'ID:older G': the thread has older
---          exchanges, so the entry is not sealed as the first; 'unknown': the seal is taken away; '': none of these,
---          but a seal that is there passes on to what follows when its entry leaves the list
--- ARGV[5]  order key of a deletion; entries up to it are dropped; '' for none
--- ARGV[6]  exchanges that were deleted, whose entries are dropped: their ids between commas; '' for none
--- ARGV[7]  '1': the exchanges are PostgreSQL's, which decides between two that share a revision
--- ARGV[8…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
--- Returns the number of messages in the list.
+-- ARGV[3]  'TOKEN first G' or 'TOKEN whole G': a refill. If the list carries this token, then nothing is missing from
+--          what it holds after the merge, and it is sealed for generation G: as all of its thread (first), or as the
+--          newest of it (whole). If it does not, nothing is done. '': no refill
+-- ARGV[4]  order key of a deletion; entries up to it are dropped, and the token with them; '' for none
+-- ARGV[5]  ids of deleted exchanges between commas, whose entries are dropped, and the token with them; '' for none
+-- ARGV[6]  '1': the exchanges are PostgreSQL's, which decides between two that share a revision
+-- ARGV[7…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
+-- Returns the number of messages in the list; -1 for a refill whose token is not there.
 
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
 local most = tonumber(ARGV[2])
-local target, has_older, generation = string.match(ARGV[4], '^([%w-]+)(:?%a*) (%S+)$')
-local is_unsealed = ARGV[4] == 'unknown'
-local cutoff = ARGV[5]
-local deleted = ARGV[6]
-local is_stored = ARGV[7] == '1'
--- A seal stands in the last bytes of an entry. Earlier releases wrote `true` for its generation, which seals nothing.
-local SEAL = 64
+local token, claim, generation = string.match(ARGV[3], '^(%x+) (%a+) (%S+)$')
+local cutoff = ARGV[4]
+local deleted = ARGV[5]
+local is_stored = ARGV[6] == '1'
+local is_deletion = cutoff ~= '' or deleted ~= ''
+local EXCHANGES = 7
+-- What ends an entry stands in its last bytes.
+local ENDING = 80
+local NIL = '00000000-0000-0000-0000-000000000000'
+local PLACEHOLDER = '{"exchange_id":"' .. NIL .. '","order":"' .. NIL .. '","created_at":"1970-01-01T00:00:00.000000Z",'
+  .. '"role":"system","content":"","metadata":null'
 
 -- The list is a cache: what stands in its place and is no list gives way to it.
 local kind = redis.call('TYPE', key).ok
-if kind ~= 'list' and kind ~= 'none' then
-  redis.call('DEL', key)
-end
-
-local length = redis.call('LLEN', key)
-if length == 0 and ARGV[3] == '1' then
-  return 0
+if kind ~= 'list' then
+  if kind ~= 'none' then
+    redis.call('DEL', key)
+  end
+  return token and -1 or 0
 end
 
 -- Id, order key, time and revision of an entry in the project's own form; nil for one of another writer's making.
@@ -47,63 +49,63 @@ local function parse(entry)
   end
 end
 
-local function seal_of(entry)
-  local tail = string.sub(entry, -SEAL)
-  return string.match(tail, ',"first":"([0-9.]+)"}$') or string.match(tail, ',"whole":"([0-9.]+)"}$')
+-- The entry without its ending, and what the ending says. Earlier releases wrote `true` for a generation.
+local function split(entry)
+  local tail = string.sub(entry, -ENDING)
+  for _, name in ipairs({'first', 'whole', 'asked'}) do
+    local at, _, value = string.find(tail, ',"' .. name .. '":"?([%w.]+)"?}$')
+    if at then
+      return string.sub(entry, 1, #entry - #tail + at - 1) .. '}', name, value
+    end
+  end
+  return entry
 end
 
-local function unsealed(entry)
-  local tail = string.sub(entry, -SEAL)
-  local at = string.find(tail, ',"first":[%w."]+}$') or string.find(tail, ',"whole":[%w."]+}$')
-  return at and string.sub(entry, 1, #entry - #tail + at - 1) .. '}' or entry
+-- An entry of another writer's making takes an ending only if it stays JSON by that.
+local function ended(entry, name, value)
+  if name and string.find(entry, '^{.*[^%s{,]}$') then
+    return string.sub(entry, 1, -2) .. ',"' .. name .. '":"' .. value .. '"}'
+  end
+  return entry
 end
 
-local function first(in_generation)
-  return ',"first":"' .. in_generation .. '"}'
+local head = redis.call('LINDEX', key, 0)
+local bare, name, value = split(head)
+if token and not (name == 'asked' and value == token) then
+  return -1
 end
-
-local function whole(in_generation)
-  return ',"whole":"' .. in_generation .. '"}'
-end
-
--- An entry of another writer's making is sealed only if it stays JSON by that.
-local function can_be_sealed(entry)
-  return string.find(entry, '^{.*[^%s{,]}$') ~= nil
-end
+local is_empty = string.sub(bare, 1, #PLACEHOLDER) == PLACEHOLDER
 
 local function finish()
-  local head = (target or is_unsealed) and redis.call('LINDEX', key, 0)
-  if head and (target == 'whole' or (target and parse(head) == target)) and can_be_sealed(head) then
-    local seal = has_older == '' and redis.call('LLEN', key) < most and first or whole
-    redis.call('LSET', key, 0, string.sub(unsealed(head), 1, -2) .. seal(generation))
-  elseif head and is_unsealed then
-    redis.call('LSET', key, 0, unsealed(head))
-  end
   if ttl > 0 then
     redis.call('EXPIRE', key, ttl)
   end
   return redis.call('LLEN', key)
 end
 
-if #ARGV == 7 and cutoff == '' and deleted == '' then
-  return finish()
-end
-
--- The usual case: one exchange, newer than all. Its order key is its id, so it cannot be in the list already.
-if #ARGV == 12 and ARGV[8] == ARGV[9] and cutoff == '' and deleted == '' then
-  local tail_order = ''
-  if length > 0 then
-    local _, order = parse(redis.call('LINDEX', key, -1))
-    tail_order = order
+-- The usual case: one exchange, newer than all.
+if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
+  local order, id = ARGV[EXCHANGES], ARGV[EXCHANGES + 1]
+  local length = redis.call('LLEN', key)
+  local is_newest = is_empty and length == 1
+  if not is_newest then
+    local _, tail_order = parse(redis.call('LINDEX', key, -1))
+    is_newest = tail_order and order > tail_order and not is_empty
+    if is_newest and order ~= id then
+      -- Under an id that is not its order key it may be in the list already, at an earlier place.
+      for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
+        is_newest = is_newest and parse(entry) ~= id
+      end
+    end
   end
-  if tail_order and ARGV[8] > tail_order then
-    local passed_on = length + 2 > most and seal_of(redis.call('LINDEX', key, 0) or '')
-    redis.call('RPUSH', key, ARGV[11], ARGV[12])
-    redis.call('LTRIM', key, -most, -1)
-    if passed_on then
-      local head = unsealed(redis.call('LINDEX', key, 0))
-      if can_be_sealed(head) then
-        redis.call('LSET', key, 0, string.sub(head, 1, -2) .. whole(passed_on))
+  if is_newest then
+    redis.call('RPUSH', key, ARGV[EXCHANGES + 3], ARGV[EXCHANGES + 4])
+    local start = is_empty and 1 or math.max(0, length + 2 - most)
+    if start > 0 then
+      redis.call('LTRIM', key, start, -1)
+      if name then
+        local passed_on = (name == 'first' and not is_empty) and 'whole' or name
+        redis.call('LSET', key, 0, ended(split(redis.call('LINDEX', key, 0)), passed_on, value))
       end
     end
     return finish()
@@ -112,25 +114,17 @@ end
 
 local by_id = {}
 local all = {}
-local strangers = {}
--- The first exchange that is sealed: from there on nothing is missing, as long as it keeps its place.
-local sealed
+local others = {}
 for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
   local id, order, created, revision = parse(entry)
-  if id then
-    local bare = unsealed(entry)
-    local of = bare ~= entry and seal_of(entry)
-    if of and not sealed then
-      sealed = {id = id, order = order, generation = of, ending = string.sub(entry, #bare)}
-    end
-    entry = bare
-  end
+  entry = split(entry)
   if not id then
-    strangers[#strangers + 1] = entry
+    others[#others + 1] = entry
   elseif by_id[id] then
     local known = by_id[id].entries
     known[#known + 1] = entry
-  else
+  elseif id ~= NIL then
+    -- The placeholder gives way to what comes.
     by_id[id] = {id = id, order = order, created = created, revision = revision, entries = {entry}}
     all[#all + 1] = by_id[id]
   end
@@ -144,7 +138,7 @@ local function wins(created, revision, known)
   return created < known.created or (is_stored and created == known.created)
 end
 
-for at = 8, #ARGV, 5 do
+for at = EXCHANGES, #ARGV, 5 do
   local order, id, created = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local _, _, _, revision = parse(ARGV[at + 3])
   local known = by_id[id]
@@ -166,10 +160,10 @@ table.sort(all, function(a, b)
   return a.order < b.order
 end)
 
-local list = {}
+local list, foreign = {}, cutoff == '' and #others or 0
 if cutoff == '' then
   -- Entries of another writer's making have no id: they stay what they are, before everything that has one.
-  list = strangers
+  list = others
 end
 local gone = {}
 for id in string.gmatch(deleted, '[^,]+') do
@@ -185,43 +179,38 @@ end
 
 -- Whole exchanges only: what must go is rounded up to the next user's entry by the pairs being pairs.
 local start = math.max(1, #list - most + 1)
-if sealed and gone[sealed.id] then
-  -- What follows the deleted entry takes its seal.
-  local at = start
-  while list[at] do
-    local id, order = parse(list[at])
-    if id and (order > sealed.order or (order == sealed.order and id > sealed.id)) then
-      break
-    end
-    at = at + 1
-  end
-  if list[at] and can_be_sealed(list[at]) then
-    list[at] = string.sub(list[at], 1, -2) .. (at == 1 and sealed.ending or whole(sealed.generation))
-  end
-elseif sealed and by_id[sealed.id].order == sealed.order and #list > 0 then
-  local at, ending = start, nil
-  local id, order = parse(list[start])
-  if id == sealed.id then
-    ending = sealed.ending
-  elseif id and (order > sealed.order or (order == sealed.order and id > sealed.id)) then
-    ending = (#list < most and first or whole)(sealed.generation)
-  else
-    while parse(list[at]) ~= sealed.id do
-      at = at + 1
-    end
-    ending = whole(sealed.generation)
-  end
-  if can_be_sealed(list[at]) then
-    list[at] = string.sub(list[at], 1, -2) .. ending
+if token then
+  name, value = (claim == 'first' and start > 1) and 'whole' or claim, generation
+elseif name == 'asked' then
+  name = not is_deletion and name or nil
+elseif name == 'first' then
+  -- Of a list that is all of its thread, everything that comes belongs to it.
+  name = (foreign == 0 or list[1] == bare) and (start > 1 and 'whole' or 'first') or nil
+elseif name and list[start] ~= bare then
+  -- What was sealed may have left at the front; but what came before it may lack others.
+  local id, order = parse(list[start] or '')
+  local sealed_id, sealed_order = parse(bare)
+  if not id or not sealed_id or order < sealed_order or (order == sealed_order and id < sealed_id) then
+    name = nil
   end
 end
 
 local left = redis.call('PTTL', key)
 redis.call('DEL', key)
+if #list == 0 then
+  if name and (token or not is_deletion) then
+    redis.call('RPUSH', key, ended(PLACEHOLDER .. '}', name, value))
+    if left > 0 then
+      redis.call('PEXPIRE', key, left)
+    end
+  end
+  return 0
+end
+list[start] = ended(list[start], name, value)
 for from = start, #list, 500 do
   redis.call('RPUSH', key, unpack(list, from, math.min(from + 499, #list)))
 end
-if ttl == 0 and left > 0 and #list > 0 then
+if ttl == 0 and left > 0 then
   redis.call('PEXPIRE', key, left)
 end
 return finish()

@@ -13,15 +13,14 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable
 from shared.ids import milliseconds_of
-from shared.models import Exchange
+from shared.models import Exchange, Message
 from shared.settings import MemorySettings
 from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Window
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, ignore_wrongtype, require
-from shared.stores.redis_entries import decode, decode_pending, pending_field
-from shared.stores.redis_generation import Epoch, queue_epoch, queue_probe, queue_step, read_epoch
+from shared.stores.redis_entries import decode, decode_pending, pending_field, token_of, without_placeholder
+from shared.stores.redis_generation import Epoch, name_of, queue_epoch, queue_probe, queue_step, read_epoch
 from shared.stores.redis_lists import (
-    IS_NEW,
     Append,
     Appended,
     ThreadLists,
@@ -31,7 +30,6 @@ from shared.stores.redis_lists import (
     uuids_of,
 )
 from shared.stores.redis_names import (
-    BEGUN,
     EPOCH,
     OUTBOX,
     claim_key,
@@ -49,11 +47,10 @@ from shared.stores.redis_names import (
 )
 from shared.stores.redis_owners import queue_fence, queue_owner, read_fence
 from shared.stores.redis_read import MAY_FAIL, Questions, cache_read, clock_of, preferences_seal
-from shared.stores.redis_scripts import CONFIRM_CLAIM, REPLACE_HASH
+from shared.stores.redis_scripts import REPLACE_HASH
 
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
-_CLAIM_SECONDS: Final = 900
 # Longer than an append can take after its exchange is on the queue.
 _DRAINED_SECONDS: Final = 900
 _TOMBSTONE_SECONDS: Final = 4 * 86400
@@ -72,8 +69,6 @@ class RedisCache:
         self._lists = ThreadLists(memory)
         # Appends that failed: made up for ahead of the next call that gets through.
         self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
-        # Threads whose list this process began, and of which L1 is to be told; see `begun`.
-        self._begun: set[str] = set()
         # The generation of the last read: what this process confirms is sealed for it.
         self._generation: str | None = None
         # When a call last failed or was refused, on the monotonic clock; None once that is made up for.
@@ -116,8 +111,8 @@ class RedisCache:
         """Make up for what Redis missed, before anything is read from it; return whether Redis takes writes."""
         if self._failed_at is not None and not self._recover(self._failed_at):
             return False
-        late, begun = list(self._unmerged.values()), sorted(self._begun)
-        if not late and not begun:
+        late = list(self._unmerged.values())
+        if not late:
             return True
         spans: list[slice] = []
 
@@ -127,11 +122,8 @@ class RedisCache:
                 start = len(pipe)
                 self._lists.queue_append(pipe, append)
                 spans.append(slice(start, len(pipe)))
-            if begun:
-                pipe.sadd(BEGUN, *begun)
 
         replies = self._send(fill)
-        self._begun.difference_update(begun)
         for append, span in zip(late, spans, strict=True):
             self._end_late(append, replies[span])
         return True
@@ -154,7 +146,7 @@ class RedisCache:
         clock = clock_of(now)
         last = read_epoch(None if isinstance(reply, Exception) else reply).generation
         if last is not None and float(last) <= clock - (time.monotonic() - failed_at):
-            self._require(self._send(lambda pipe: queue_step(pipe, clock, None, may_have_lost=False)))
+            self._require(self._send(lambda pipe: queue_step(pipe, name_of(clock), None, may_have_lost=False)))
         self._failed_at = None
         return True
 
@@ -162,42 +154,45 @@ class RedisCache:
         """Respect a deletion of what was made up for, and stop owing it; what L1 refused stays owed."""
         if any(isinstance(reply, Exception) for reply in replies):
             return
-        appended = append.outcome(replies, self._generation)
+        appended = append.outcome(replies)
         if appended.was_drained:
             self._forget_drained(append.exchange)
         if appended.cutoff is not None:
             self._take_back(append.exchange, appended)
-        elif appended.is_begun or appended.is_new_thread:
-            self._begun.add(append.exchange.thread_id)
         self._unmerged.pop(append.exchange.key, None)
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip.
 
-        A list that is not whole is read again, under a lease that ends when another process writes to the thread.
-        Everything is read again when a generation has to begin first.
+        A list that is not whole carries a token from then on, for `refill`. Everything is read again when a generation
+        has to begin first, or when this process does not know yet which one lasts.
         """
         if thread_id is None and user_id is None:
             return CacheRead()
         questions = Questions()
         if time.monotonic() - self._probed_at >= _PROBE_EVERY:
             questions.ask_for_writes()
-        found = self._read(questions, thread_id, user_id)
-        if found.refuses_writes or (found.generation is not None and (thread_id is None or found.is_whole)):
+        asked_in = self._generation
+        found = self._read(questions, thread_id, user_id, asked_in)
+        is_known = found.generation is not None and found.generation == asked_in
+        needs_no_token = found.generation is not None and (thread_id is None or found.is_whole)
+        if found.refuses_writes or is_known or needs_no_token:
             return found
         questions = Questions()
-        if found.generation is None:
+        generation = found.generation
+        if generation is None:
             epoch = self._ask_epoch_anew()
+            generation = epoch.generation
             if not epoch.is_of(self._connection.identity):
                 is_older = epoch.generation is not None
-                questions.ask_for_step(found.clock or 0.0, self._connection.identity, is_older=is_older)
-        if thread_id is not None:
-            questions.ask_for_lease(thread_id, secrets.token_hex(8), _CLAIM_SECONDS)
-        return self._read(questions, thread_id, user_id)
+                generation = name_of(found.clock or 0.0)
+                questions.ask_for_step(generation, self._connection.identity, is_older=is_older)
+        questions.ask_for_losses()
+        return self._read(questions, thread_id, user_id, generation)
 
     def peek(self, thread_id: str) -> CacheRead:
-        """Read a thread's window without changing anything: no lease is taken, and no generation begun."""
-        return self._read(Questions(), thread_id, None, is_passive=True)
+        """Read a thread's window without changing anything: the list gets no token, and no generation begins."""
+        return self._read(Questions(), thread_id, None, None, is_passive=True)
 
     def _ask_epoch_anew(self) -> Epoch:
         """Return the epoch on a new connection, which also tells anew which server answers."""
@@ -205,13 +200,20 @@ class RedisCache:
         return read_epoch(self._call(queue_epoch, is_read=True)[0])
 
     def _read(
-        self, questions: Questions, thread_id: str | None, user_id: str | None, *, is_passive: bool = False
+        self,
+        questions: Questions,
+        thread_id: str | None,
+        user_id: str | None,
+        generation: str | None,
+        *,
+        is_passive: bool = False,
     ) -> CacheRead:
         most = self._memory.max_thread_messages * 2
         takes_writes = is_passive or self._catch_up()
         questions.ask_for_state()
+        token = None if generation is None or not takes_writes else (generation, secrets.token_hex(8))
         if thread_id is not None:
-            questions.ask_for_thread(thread_id, most)
+            questions.ask_for_thread(thread_id, most, token)
         if user_id is not None:
             questions.ask_for_user(user_id)
         replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
@@ -224,17 +226,28 @@ class RedisCache:
                 replies[name] = None
         self._require(list(replies.values()))
         epoch = read_epoch(replies["epoch"])
-        generation = self._generation_of(epoch, replies.get("replication"))
+        found_in = self._generation_of(epoch, replies.get("replication"))
         if not is_passive:
-            self._generation = generation
-        return cache_read(
-            replies,
-            epoch,
-            generation,
-            thread_id=thread_id,
-            most=most,
-            refuses_writes=not takes_writes,
-        )
+            self._generation = found_in
+
+        def say() -> CacheRead:
+            return cache_read(replies, epoch, found_in, thread_id=thread_id, most=most, refuses_writes=not takes_writes)
+
+        found = say()
+        if thread_id and token and not found.is_whole and found_in == generation and "stats" not in replies:
+            replies |= self._losses()
+            found = say()
+        return found
+
+    def _losses(self) -> dict[str, Any]:
+        """Return what tells whether Redis may have lost undrained exchanges; asked where a list is not whole."""
+        questions = Questions()
+        questions.ask_for_losses()
+        replies = questions.named(self._send(questions.fill))
+        if isinstance(replies["stats"], Exception):
+            replies["stats"] = None
+        self._require(list(replies.values()))
+        return replies
 
     def _generation_of(self, epoch: Epoch, replication: Mapping[str, Any] | None) -> str | None:
         """Return the generation that a read found, None if it ended: another server answers, or has other data."""
@@ -271,15 +284,7 @@ class RedisCache:
         if fence is not None:
             read_fence(fence, replies[-2:], self._generation)
             replies = replies[:-2]
-        appended = append.outcome(replies, self._generation)
-        if appended.is_new_thread and self._generation is not None:
-            # Nothing was written to the thread since it was found new: the list is whole if it still begins with this.
-            seal = f"{exchange.exchange_id} {self._generation}"
-            self._call(lambda pipe: self._lists.queue_mark(pipe, exchange.thread_id, seal))
-        elif appended.is_begun:
-            self._begun.add(exchange.thread_id)
-        if self._begun:
-            self._catch_up()
+        appended = append.outcome(replies)
         if appended.cutoff is not None:
             self._take_back(exchange, appended)
         elif appended.was_drained:
@@ -328,124 +333,80 @@ class RedisCache:
         """Remember what L2 said of whose the thread is."""
         self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds, self._generation))
 
-    def hydrate(
-        self, thread_id: str, window: Window, lease: str | None = None, drained: Sequence[Exchange] = ()
-    ) -> None:
-        """Merge what L2 holds, and remove what is `drained` from the second place.
+    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds in one round trip, if the list still carries the token that the read found.
 
-        A thread that L2 does not know is claimed as new instead.
-
-        The list is called whole only while the lease of the read before holds: else somebody wrote to the thread
-        since, and that may be missing here and in L2 already.
+        The token is gone when the list is, or when something was deleted since: then the next reader refills.
         """
-        key, generation = messages_key(thread_id), self._generation
-        is_deletion = window.cutoff is not None or bool(window.deleted)
-        is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages
+        generation = self._generation
+        claim = "first" if window.is_all else "whole"
+        refill = None if read.token is None or generation is None else (read.token, claim, generation)
         # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
 
         def fill(pipe: Pipeline) -> None:
-            self._restore_tombstone(pipe, thread_id, window)
-            self._lists.queue_merge(
-                pipe,
-                thread_id,
-                window.exchanges,
-                ttl=self._memory.thread_ttl_seconds if window.exchanges else 0,
-                only_existing=not window.exchanges,
-                cutoff=window.cutoff,
-                deleted=window.deleted,
-                is_stored=True,
-            )
+            if refill is not None:
+                ttl = self._memory.thread_ttl_seconds
+                self._lists.queue_merge(
+                    pipe,
+                    thread_id,
+                    window.exchanges,
+                    ttl=ttl,
+                    refill=refill,
+                    cutoff=window.cutoff,
+                    deleted=window.deleted,
+                    is_stored=True,
+                )
+            elif _has_deleted(read.messages, window):
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=window.deleted)
             for user_id, newest in users.items():
                 self._lists.queue_user(pipe, user_id, thread_id, newest)
-            self._queue_drained(pipe, thread_id, drained)
-            pipe.smembers(deleted_key(thread_id))
-            pipe.get(tombstone_key(thread_id))
-            pipe.lindex(key, 0)
-            pipe.get(claim_key(thread_id))
-            if is_deletion:
-                pipe.hvals(pending_key(thread_id))
+            self._queue_rest(pipe, thread_id, window, read.pending, drained)
 
-        replies = self._call(fill)
-        if is_deletion:
-            # An older Redis may have come back with what the deletion had removed there.
-            self._forget_pending({thread_id: replies.pop()}, {thread_id: window.cutoff}, window.deleted)
-        *_, members, tombstone, head, held = replies
-        cutoff, deleted = order_of(tombstone), uuids_of(members)
-        overtaken = [each.exchange_id for each in window.exchanges if each.exchange_id in deleted]
-        if overtaken or (cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges)):
-            # Deleted since L2 was asked.
-            self._call(
-                lambda p: self._lists.queue_merge(
-                    p, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff, deleted=overtaken
-                )
-            )
-        elif generation is not None and is_complete and (lease is None or held == lease.encode()):
-            seal = f"{'' if window.is_all else ':older'} {generation}"
-            self._call(lambda pipe: self._seal(pipe, thread_id, head, lease, seal))
+        self._call(fill)
 
-    def _seal(self, pipe: Pipeline, thread_id: str, head: bytes | None, lease: str | None, seal: str) -> None:
-        """Seal the list if it still begins with `head`; if there is none, the thread is new."""
-        is_new = IS_NEW + seal
-        if head is not None:
-            message = decode(head)
-            target = str(message.exchange_id) if message is not None and message.exchange_id else "whole"
-            # A list that a deletion shortens meanwhile must not be taken for the thread's beginning: `:older`.
-            self._lists.queue_mark(pipe, thread_id, target + seal)
-        elif lease is None:
-            pipe.set(claim_key(thread_id), is_new, ex=_CLAIM_SECONDS)
-        else:
-            pipe.eval(CONFIRM_CLAIM, 1, claim_key(thread_id), lease, is_new, _CLAIM_SECONDS)
-
-    def _restore_tombstone(self, pipe: Pipeline, thread_id: str, window: Window) -> None:
+    def _queue_rest(
+        self,
+        pipe: Pipeline,
+        thread_id: str,
+        window: Window,
+        pending: Sequence[Exchange],
+        drained: Sequence[Exchange],
+    ) -> None:
+        """Queue what a refill does beside the list: note what was deleted, and remove what waits no more."""
         if window.cutoff is not None:
             pipe.set(tombstone_key(thread_id), str(window.cutoff), ex=_TOMBSTONE_SECONDS)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
-
-    def _queue_drained(self, pipe: Pipeline, thread_id: str, drained: Sequence[Exchange]) -> None:
-        if drained:
-            pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in drained))
+        # An older Redis may have come back with what a deletion had removed there.
+        done = [*drained, *(each for each in pending if window.has_deleted(each.exchange_id, each.order))]
+        if done:
+            pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in done))
 
     def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Do what `hydrate` does, into a list that exists."""
+        """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
 
         def fill(pipe: Pipeline) -> None:
-            self._restore_tombstone(pipe, thread_id, window)
             self._lists.queue_merge(
-                pipe,
-                thread_id,
-                window.exchanges,
-                ttl=0,
-                only_existing=True,
-                cutoff=window.cutoff,
-                deleted=window.deleted,
-                is_stored=True,
+                pipe, thread_id, window.exchanges, cutoff=window.cutoff, deleted=window.deleted, is_stored=True
             )
-            pipe.srem(BEGUN, thread_id)
-            self._queue_drained(pipe, thread_id, drained)
+            self._queue_rest(pipe, thread_id, window, (), drained)
             pipe.hvals(pending_key(thread_id))
 
         bodies = self._call(fill)[-1]
         self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff}, window.deleted)
 
-    def begun(self, limit: int) -> list[str]:
-        """Return threads whose list was begun by an exchange; `repair_thread` crosses them off.
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
+        """Merge what L2 just took into the lists that exist, all threads in one round trip.
 
-        What such a list lacks was lost with an L1 before, or drained while there was no list; and what comes late can
-        leave a gap in it.
+        Returns the threads whose list carries a token: nobody knows whether something is missing between its entries.
         """
-        (members,) = self._call(lambda pipe: pipe.srandmember(BEGUN, limit))
-        return ids_of(members)
-
-    def merge_stored(self, exchanges: Sequence[Exchange]) -> None:
-        """Merge what L2 just took into the lists that exist, all threads in one round trip."""
         threads: dict[str, list[Exchange]] = {}
         for exchange in exchanges:
             threads.setdefault(exchange.thread_id, []).append(exchange)
 
         def fill(pipe: Pipeline) -> None:
             for thread_id, batch in threads.items():
-                self._lists.queue_merge(pipe, thread_id, batch, ttl=0, only_existing=True, is_stored=True)
+                self._lists.queue_merge(pipe, thread_id, batch, is_stored=True)
                 pipe.get(tombstone_key(thread_id))
                 fields = drained_fields(batch)
                 pipe.smembers(deleted_key(thread_id))
@@ -454,12 +415,13 @@ class RedisCache:
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
                 pipe.hdel(pending_key(thread_id), *fields)
                 pipe.delete(claim_key(thread_id))
+                pipe.lindex(messages_key(thread_id), 0)
 
         if not threads:
-            return
+            return []
         replies = self._call(fill)
         overtaken: dict[str, tuple[UUID | None, list[UUID]]] = {}
-        for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::7], replies[2::7], strict=True):
+        for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::8], replies[2::8], strict=True):
             cutoff, deleted = order_of(tombstone), uuids_of(members)
             gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
             if gone or (cutoff is not None and any(exchange.order <= cutoff for exchange in batch)):
@@ -467,10 +429,11 @@ class RedisCache:
 
         def clean(pipe: Pipeline) -> None:
             for thread_id, (cutoff, gone) in overtaken.items():
-                self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff, deleted=gone)
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff, deleted=gone)
 
         if overtaken:
             self._call(clean)
+        return [name for name, head in zip(threads, replies[7::8], strict=True) if token_of([head] if head else [])]
 
     def merge_later(self, exchange: Exchange) -> None:
         """Merge what L2 took ahead of the next call that gets through."""
@@ -507,7 +470,7 @@ class RedisCache:
         replies = self._call(fill, is_read=True)
         found: dict[str, UUID] = {}
         for thread_id, entries, bodies in zip(thread_ids, replies[::2], replies[1::2], strict=True):
-            messages = [decode(entry) for entry in entries or []]
+            messages = [decode(entry) for entry in without_placeholder(entries or [])]
             pending = [decode_pending(thread_id, body) for body in bodies or []]
             orders = [each.order for each in [*messages, *pending] if each is not None and each.order is not None]
             if orders:
@@ -531,7 +494,7 @@ class RedisCache:
         def fill(pipe: Pipeline) -> None:
             for thread_id, cutoff in cutoffs.items():
                 pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
-                self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff)
                 pipe.delete(claim_key(thread_id))
                 pipe.delete(owner_key(thread_id))
                 pipe.hvals(pending_key(thread_id))
@@ -569,7 +532,7 @@ class RedisCache:
 
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_deleted(pipe, thread_id, exchange_ids)
-            self._lists.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, deleted=exchange_ids)
+            self._lists.queue_merge(pipe, thread_id, [], deleted=exchange_ids)
             pipe.delete(claim_key(thread_id))
             pipe.hkeys(pending_key(thread_id))
 
@@ -663,6 +626,10 @@ class RedisCache:
     def ping(self) -> None:
         """Return if it answers and takes writes."""
         self._call(queue_probe)
+
+
+def _has_deleted(messages: Sequence[Message], window: Window) -> bool:
+    return any(window.has_deleted(each.exchange_id, each.order) for each in messages)
 
 
 def _is_refused(replies: Sequence[object]) -> bool:

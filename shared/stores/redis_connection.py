@@ -19,6 +19,7 @@ from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import cache_token
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_names import PROBE
+from shared.stores.redis_scripts import SHA_OF
 
 _logger = logging.getLogger(__name__)
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
@@ -30,6 +31,7 @@ _WRONG_SERVER: Final = (
     redis.exceptions.AskError,
     redis.exceptions.ClusterDownError,
     redis.AuthenticationError,
+    redis.exceptions.NoScriptError,
 )
 _RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
@@ -81,6 +83,8 @@ class RedisConnection:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
+        # Whether the server keeps scripts for this user, so that they need not travel with each call.
+        self._keeps_scripts = True
         self.identity: str | None = None
         self.connects = 0
         self._credentials = _credentials(settings)
@@ -106,19 +110,18 @@ class RedisConnection:
         )
 
     def _greet(self, connection: redis.Connection) -> None:
-        """Sign in on a new connection, and ask which server it leads to: also where a client reconnects by itself."""
+        """Sign in on a new connection, ask which server it leads to, and load the scripts.
+
+        Also where a client reconnects by itself.
+        """
         connection.on_connect()  # type: ignore[no-untyped-call]
         self.connects += 1
-        parts = []
-        try:
-            for section, part in (("server", _RUN_ID), ("replication", _REPLICATION_ID)):
-                connection.send_command("INFO", section)  # type: ignore[no-untyped-call]
-                found = part.search(connection.read_response())
-                parts.append(found[1].decode() if found else "")
-        except redis.ResponseError:
-            # This user may not ask.
-            parts = []
+        questions = [("INFO", "server"), ("INFO", "replication"), *(("SCRIPT", "LOAD", text) for text in SHA_OF)]
+        connection.send_packed_command(connection.pack_commands(questions))  # type: ignore[no-untyped-call]
+        server, replication, *shas = [_reply(connection) for _ in questions]
+        parts = [_found(_RUN_ID, server), _found(_REPLICATION_ID, replication)]
         self.identity = ":".join(parts) if any(parts) else None
+        self._keeps_scripts = None not in shas
 
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
@@ -148,6 +151,8 @@ class RedisConnection:
     def _execute(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
+        if self._keeps_scripts:
+            pipe.command_stack = [(_by_name(arguments), options) for arguments, options in pipe.command_stack]
         replies: list[Any] = pipe.execute(raise_on_error=False)
         return replies
 
@@ -158,6 +163,25 @@ class RedisConnection:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
+
+
+def _reply(connection: redis.Connection) -> Any:
+    """Return the next reply, None for a refusal: this user may not ask."""
+    try:
+        return connection.read_response()
+    except redis.ResponseError:
+        return None
+
+
+def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
+    found = part.search(reply or b"")
+    return found[1].decode() if found else ""
+
+
+def _by_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the command with a loaded script's name instead of its text."""
+    sha = SHA_OF.get(arguments[1]) if arguments[0] == "EVAL" else None
+    return arguments if sha is None else ("EVALSHA", sha, *arguments[2:])
 
 
 def ignore_wrongtype(replies: list[Any]) -> list[Any]:

@@ -21,10 +21,18 @@ OWN: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
-# A seal is the last field of a list's first entry, and names its generation. Earlier releases wrote `true` there.
-_SEAL: Final = re.compile(rb',"(first|whole)":"([0-9.]{1,40})"\}\Z')
-_ANY_SEAL: Final = re.compile(rb',"(?:first|whole)":(?:true|"[0-9.]{1,40}")\}\Z')
-_SEAL_BYTES: Final = 64
+# What may end a list's first entry: a seal with its generation, or the token of a reader that asks PostgreSQL. Earlier
+# releases wrote `true` for a generation.
+_ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
+_ENDING_BYTES: Final = 80
+_GENERATION: Final = re.compile(r"[0-9.]+")
+# Stands in a list without an exchange, to carry a seal or a token. The release before takes it for an exchange older
+# than all others that it cannot read: it shows nothing of it, and asks PostgreSQL.
+_NIL: Final = UUID(int=0)
+PLACEHOLDER: Final = (
+    f'{{"exchange_id":"{_NIL}","order":"{_NIL}","created_at":"1970-01-01T00:00:00.000000Z",'
+    '"role":"system","content":"","metadata":null'
+).encode()
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
@@ -65,10 +73,12 @@ def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
 
 
 def decode(entry: bytes) -> Message | None:
-    """Return the message, or None for an entry that is no JSON object with `role` and `content`.
+    """Return the message, or None for the placeholder and for what is no JSON object with `role` and `content`.
 
     Only an entry in this project's own form is taken at its word for id, order and time, here as in `merge.lua`.
     """
+    if entry.startswith(PLACEHOLDER):
+        return None
     try:
         fields = orjson.loads(entry)
         role, content = _text(fields["role"]), _text(fields["content"])
@@ -91,21 +101,38 @@ def decode(entry: bytes) -> Message | None:
         return None
 
 
-def seal(claim: str, generation: str) -> bytes:
-    """Return how a sealed entry ends; the claim is `first` or `whole`."""
-    return f',"{claim}":"{generation}"}}'.encode()
+def ending(name: str, value: str) -> bytes:
+    """Return how a first entry ends: `first` or `whole` with a generation, `asked` with a token."""
+    return f',"{name}":"{value}"}}'.encode()
+
+
+def ending_of(entry: bytes) -> tuple[str, str] | None:
+    """Return what an entry's ending says: its name and value, None for an entry without one."""
+    found = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
+    return (found[1].decode(), found[2].decode()) if found else None
 
 
 def seal_of(entry: bytes) -> tuple[str, str] | None:
     """Return what an entry's seal claims and the generation it names, None for an entry without one."""
-    found = _SEAL.search(entry, max(0, len(entry) - _SEAL_BYTES))
-    return (found[1].decode(), found[2].decode()) if found else None
+    found = ending_of(entry)
+    return found if found and found[0] != "asked" and _GENERATION.fullmatch(found[1]) else None
 
 
-def unsealed(entry: bytes) -> bytes:
-    """Return the entry without a seal."""
-    found = _ANY_SEAL.search(entry, max(0, len(entry) - _SEAL_BYTES))
+def token_of(entries: Sequence[bytes]) -> str | None:
+    """Return the token that a list carries."""
+    found = ending_of(entries[0]) if entries else None
+    return found[1] if found and found[0] == "asked" else None
+
+
+def bare(entry: bytes) -> bytes:
+    """Return the entry without its ending."""
+    found = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
     return entry[: found.start()] + b"}" if found else entry
+
+
+def without_placeholder(entries: Sequence[bytes]) -> Sequence[bytes]:
+    """Return a list's entries without the placeholder that it may begin with."""
+    return entries[1:] if entries and entries[0].startswith(PLACEHOLDER) else entries
 
 
 def is_first(entry: bytes, generation: str | None) -> bool:

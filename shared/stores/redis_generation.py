@@ -79,23 +79,28 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     )
 
 
+def name_of(clock: float) -> str:
+    """Return the name of a generation that begins at this time of Redis' clock."""
+    return f"{clock:.6f}"
+
+
 def queue_step(
-    pipe: Pipeline, clock: float, identity: str | None, *, may_have_lost: bool, is_older: bool = False
+    pipe: Pipeline, generation: str, identity: str | None, *, may_have_lost: bool, is_older: bool = False
 ) -> None:
     """Queue the beginning of the next generation; one reply, or two where Redis may have lost something.
 
     Args:
         pipe: Where to queue it.
-        clock: Unix seconds of Redis' clock.
+        generation: Its name.
         identity: The server that answers now.
         may_have_lost: Redis may hold less than it was given, so exchanges may be on the queue and nowhere else.
         is_older: What Redis holds may be from before deletions, not only less.
     """
-    fields: dict[Any, Any] = {"doubt": f"{clock:.6f}"}
+    fields: dict[Any, Any] = {"doubt": generation}
     if identity is not None:
         fields["identity"] = identity
     if is_older:
-        fields["suspect"] = f"{clock + _MOST_SKEW:.6f}"
+        fields["suspect"] = name_of(float(generation) + _MOST_SKEW)
     if may_have_lost:
         # Nothing of the old epoch holds, whatever stands there.
         pipe.delete(EPOCH)

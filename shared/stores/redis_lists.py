@@ -28,10 +28,6 @@ from shared.stores.redis_names import (
 )
 from shared.stores.redis_scripts import MERGE, REMOVE_ENTRIES
 
-# How a claim begins while nothing was written to the thread since it was found new, in the generation that follows;
-# else the claim is the lease of a reader that asks PostgreSQL.
-IS_NEW: Final = "new"
-_ONE_EXCHANGE: Final = 2
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _MOST_FIELDS: Final = 100
@@ -75,15 +71,11 @@ class Appended:
     """What an append found.
 
     Attributes:
-        is_new_thread: Nobody had written to the thread since it was found new.
-        is_begun: The list was begun by the exchange, and nobody knows whether there are older ones.
         cutoff: The newest deletion that overtook the exchange, None if none did.
         of_thread: The same of the thread's own deletion only.
         was_drained: The drain had stored the exchange before the append reached Redis.
     """
 
-    is_new_thread: bool
-    is_begun: bool
     cutoff: UUID | None
     of_thread: UUID | None
     was_drained: bool
@@ -102,9 +94,9 @@ class Append:
     is_drained: bool
     in_outbox: bool
 
-    def outcome(self, replies: Sequence[Any], generation: str | None) -> Appended:
+    def outcome(self, replies: Sequence[Any]) -> Appended:
         """Read the replies to what `ThreadLists.queue_append` queued."""
-        claim, length, *replies = replies[int(self.in_outbox) :]
+        replies = list(replies)
         was_drained = not self.is_drained and bool(replies.pop())
         of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
         is_deleted = replies.pop()
@@ -113,10 +105,7 @@ class Append:
         if is_deleted:
             # The deletion of this exchange alone reaches as far as the exchange itself.
             cutoffs.append(self.exchange.order)
-        is_new = claim == f"{IS_NEW} {generation}".encode()
         return Appended(
-            is_new_thread=is_new,
-            is_begun=length == _ONE_EXCHANGE and not is_new,
             cutoff=max(cutoffs, default=None),
             of_thread=of_thread if of_thread in cutoffs else None,
             was_drained=was_drained,
@@ -129,25 +118,35 @@ class ThreadLists:
     def __init__(self, memory: MemorySettings) -> None:
         self._memory = memory
 
-    def queue_merge(  # noqa: PLR0913 - the arguments of the script
+    def queue_merge(
         self,
         pipe: Pipeline,
         thread_id: str,
         exchanges: Sequence[Exchange],
         *,
-        ttl: int,
-        only_existing: bool = False,
-        mark: str = "",
+        ttl: int = 0,
+        refill: tuple[str, str, str] | None = None,
         cutoff: UUID | None = None,
         deleted: Collection[UUID] = (),
         is_stored: bool = False,
     ) -> None:
-        """Queue `merge.lua`, which says what the arguments mean; one reply, the number of messages in the list."""
+        """Queue `merge.lua`, which says what the arguments mean; one reply, the number of messages in the list.
+
+        Args:
+            pipe: Where to queue it.
+            thread_id: Whose list.
+            exchanges: What to merge.
+            ttl: Seconds, 0 keeps what the list has.
+            refill: The token of the read before; `first` if the exchanges are all of the thread, else `whole`; the
+                generation.
+            cutoff: Of a deletion.
+            deleted: Exchanges that were deleted.
+            is_stored: Whether PostgreSQL has the exchanges in this form.
+        """
         arguments: list[str | bytes | int] = [
             ttl,
             self._memory.max_thread_messages * 2,
-            int(only_existing),
-            mark,
+            " ".join(refill or ()),
             str(cutoff or ""),
             ",".join(str(exchange_id) for exchange_id in deleted),
             int(is_stored),
@@ -156,10 +155,6 @@ class ThreadLists:
             arguments.extend(script_arguments(exchange))
         pipe.eval(MERGE, 1, messages_key(thread_id), *arguments)
 
-    def queue_mark(self, pipe: Pipeline, thread_id: str, mark: str) -> None:
-        """Queue a mark on the first entry."""
-        self.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, mark=mark)
-
     def queue_append(self, pipe: Pipeline, append: Append) -> None:
         """Queue the merge of a new exchange and all that belongs to it; `Append.outcome` reads the replies."""
         exchange = append.exchange
@@ -167,12 +162,14 @@ class ThreadLists:
         if append.in_outbox:
             # First, so that what gets through in part is never shown and held by nobody.
             pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))
-        pipe.getdel(claim_key(thread_id))
-        self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         field = pending_field(exchange.exchange_id, exchange.revision)
         if not append.is_drained:
+            # Before the list: what gets through in part, or finds no list, is shown from here.
             pipe.hset(pending_key(thread_id), field, exchange.to_wire())
             pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
+        self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
+        # A reader of the release before asks PostgreSQL under this lease, until something is written.
+        pipe.delete(claim_key(thread_id))
         if user_id is not None:
             self.queue_user(pipe, user_id, thread_id, exchange.created_at)
             pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
@@ -194,7 +191,7 @@ class ThreadLists:
         """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""
         thread_id = exchange.thread_id
         if cutoff is not None:
-            self.queue_merge(pipe, thread_id, [], ttl=0, only_existing=True, cutoff=cutoff)
+            self.queue_merge(pipe, thread_id, [], cutoff=cutoff)
         # Another user's exchanges in the thread stay: this one goes by its value, sealed or not.
         pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
         pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))

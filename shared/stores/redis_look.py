@@ -6,7 +6,7 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.look import ListLook, Waiting
 from shared.stores.redis_connection import RedisConnection, ignore_wrongtype, require
-from shared.stores.redis_entries import decode, decode_pending
+from shared.stores.redis_entries import decode, decode_pending, without_placeholder
 from shared.stores.redis_lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis_names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
 
@@ -35,12 +35,13 @@ class RedisLook:
             )
         )
         cutoff, deleted = order_of(tombstone), uuids_of(members or ())
-        decoded = [message for message in map(decode, entries or []) if message is not None]
+        kept = without_placeholder(entries or [])
+        decoded = [message for message in map(decode, kept) if message is not None]
         messages = [message for message in decoded if message.exchange_id not in deleted]
         waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
         return ListLook(
             messages=[m for m in messages if cutoff is None or m.order is None or m.order > cutoff],
-            length=length or 0,
+            length=(length or 0) - (len(entries or []) - len(kept)),
             # Redis' own way to say that there is no key, or no end to its life: a negative number.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
             pending=newest_revisions(

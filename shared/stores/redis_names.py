@@ -7,7 +7,7 @@ OUTBOX: Final = "outbox:exchanges"
 EPOCH: Final = "memory:epoch"
 # Written to find out whether Redis takes writes.
 PROBE: Final = "memory:probe"
-# The threads whose list was begun by an exchange, with nobody knowing whether there are older ones.
+# Where earlier releases noted lists to be filled; nothing reads it any more.
 BEGUN: Final = "memory:begun"
 
 
@@ -17,7 +17,7 @@ def messages_key(thread_id: str) -> str:
 
 
 def claim_key(thread_id: str) -> str:
-    """Says that a thread was found new, until somebody writes to it."""
+    """Under what a reader of the release before asks PostgreSQL, until something is written to the thread."""
     return f"thread:{thread_id}:claim"
 
 

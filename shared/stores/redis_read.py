@@ -7,12 +7,11 @@ from typing import Any, Final
 
 from shared.stores.base import CacheRead
 from shared.stores.redis_connection import Pipeline
-from shared.stores.redis_entries import decode, decode_pending, is_whole
+from shared.stores.redis_entries import decode, decode_pending, is_whole, token_of, without_placeholder
 from shared.stores.redis_generation import Epoch, queue_epoch, queue_probe, queue_step
 from shared.stores.redis_lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis_names import (
     OUTBOX,
-    claim_key,
     deleted_key,
     messages_key,
     owner_key,
@@ -22,9 +21,11 @@ from shared.stores.redis_names import (
     tombstone_key,
 )
 from shared.stores.redis_owners import decode_owner
+from shared.stores.redis_scripts import READ
 
 Queue = Callable[[Pipeline], object]
 # Replies that may be a refusal: of the probe, or of what this user may not ask.
+_PLACEHOLDER_SECONDS: Final = 900
 MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
 
 
@@ -43,16 +44,14 @@ class Questions:
         self.ask("probe", queue_probe)
         self.ask("replication", lambda pipe: pipe.info("replication"))
 
-    def ask_for_step(self, clock: float, identity: str | None, *, is_older: bool) -> None:
+    def ask_for_step(self, generation: str, identity: str | None, *, is_older: bool) -> None:
         """Add the beginning of a generation in a Redis that is empty, or that came back older."""
-        self.ask("lost", lambda pipe: queue_step(pipe, clock, identity, may_have_lost=True, is_older=is_older))
+        self.ask("lost", lambda pipe: queue_step(pipe, generation, identity, may_have_lost=True, is_older=is_older))
         # `queue_step` has queued two commands.
         self.ask("stepped", lambda _: None)
 
-    def ask_for_lease(self, thread_id: str, lease: str, seconds: int) -> None:
-        """Add a lease on the thread, and what has to be known before its list is sealed."""
-        self.ask("leased", lambda pipe: pipe.set(claim_key(thread_id), lease, nx=True, ex=seconds))
-        self.ask("lease", lambda pipe: pipe.get(claim_key(thread_id)))
+    def ask_for_losses(self) -> None:
+        """Add what tells whether Redis may have lost what waits for the drain."""
         self.ask("outbox", lambda pipe: pipe.llen(OUTBOX))
         self.ask("stats", lambda pipe: pipe.info("stats"))
 
@@ -61,9 +60,18 @@ class Questions:
         self.ask("time", lambda pipe: pipe.time())
         self.ask("epoch", queue_epoch)
 
-    def ask_for_thread(self, thread_id: str, most: int) -> None:
-        """Add a thread's newest messages and all that belongs to them."""
-        self.ask("messages", lambda pipe: pipe.lrange(messages_key(thread_id), -most, -1))
+    def ask_for_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
+        """Add a thread's newest messages and all that belongs to them.
+
+        With a generation and a `token`, a list that is not sealed in the generation carries the token from then on.
+        """
+        if token is None:
+            self.ask("messages", lambda pipe: pipe.lrange(messages_key(thread_id), -most, -1))
+        else:
+            self.ask(
+                "messages",
+                lambda pipe: pipe.eval(READ, 1, messages_key(thread_id), most, *token, _PLACEHOLDER_SECONDS),
+            )
         self.ask("tombstone", lambda pipe: pipe.get(tombstone_key(thread_id)))
         self.ask("pending", lambda pipe: pipe.hvals(pending_key(thread_id)))
         self.ask("deleted", lambda pipe: pipe.smembers(deleted_key(thread_id)))
@@ -116,7 +124,8 @@ def cache_read(
         began, is_settled = None, False
     if refuses_writes:
         generation = None
-    entries: list[bytes] = replies.get("messages") or []
+    listed: list[bytes] = replies.get("messages") or []
+    entries = without_placeholder(listed)
     cutoff = order_of(replies.get("tombstone"))
     decoded = [decode(entry) for entry in entries]
     deleted = uuids_of(replies.get("deleted") or ())
@@ -130,10 +139,9 @@ def cache_read(
         for name, value in (replies.get("preferences") or {}).items()
     }
     seal = (replies.get("preferences_seal") or b"").decode("utf-8", "replace")
-    lease = replies.get("lease")
     return CacheRead(
         messages,
-        is_whole=len(messages) == len(entries) and is_whole(entries, most, generation),
+        is_whole=len(messages) == len(entries) and is_whole(listed, most, generation),
         cutoff=cutoff,
         preferences=preferences,
         knows_preferences=generation is not None and seal == preferences_seal(generation, len(preferences)),
@@ -142,7 +150,7 @@ def cache_read(
         is_emptied=began is None,
         age=None if began is None else clock - began,
         clock=clock,
-        lease=lease.decode("utf-8", "replace") if lease else None,
+        token=token_of(listed),
         owner=owner,
         knows_owner=knows_owner,
         evictions=evictions,

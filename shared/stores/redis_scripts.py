@@ -1,5 +1,6 @@
 """The Lua scripts; each touches one key."""
 
+import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,12 @@ def _script(name: str) -> str:
 
 
 MERGE: Final = _script("merge.lua")
-CONFIRM_CLAIM: Final = _script("confirm_claim.lua")
+READ: Final = _script("read.lua")
 REMOVE_ENTRIES: Final = _script("remove_entries.lua")
 REPLACE_HASH: Final = _script("replace_hash.lua")
+
+# What a connection loads when it is made, and under which name a server then knows each.
+SHA_OF: Final = {
+    script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+    for script in (MERGE, READ, REMOVE_ENTRIES, REPLACE_HASH)
+}

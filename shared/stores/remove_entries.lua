@@ -1,7 +1,7 @@
--- Removes entries from a list, whatever seal they carry.
+-- Removes entries from a list, however they end, and the token with them.
 --
 -- KEYS[1]  the list
--- ARGV     the entries, without a seal
+-- ARGV     the entries, without what may end a first entry
 -- Returns how many were removed.
 
 if redis.call('TYPE', KEYS[1]).ok ~= 'list' then
@@ -13,14 +13,29 @@ for _, entry in ipairs(ARGV) do
   wanted[entry] = true
 end
 
-local SEAL = 64
+local ENDING = 80
+local function split(entry)
+  local tail = string.sub(entry, -ENDING)
+  for _, name in ipairs({'first', 'whole', 'asked'}) do
+    local at = string.find(tail, ',"' .. name .. '":[%w."]+}$')
+    if at then
+      return string.sub(entry, 1, #entry - #tail + at - 1) .. '}', name
+    end
+  end
+  return entry
+end
+
 local removed = 0
 for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  local tail = string.sub(entry, -SEAL)
-  local at = string.find(tail, ',"first":[%w."]+}$') or string.find(tail, ',"whole":[%w."]+}$')
-  local bare = at and string.sub(entry, 1, #entry - #tail + at - 1) .. '}' or entry
-  if wanted[bare] then
+  if wanted[split(entry)] then
     removed = removed + redis.call('LREM', KEYS[1], 1, entry)
+  end
+end
+local head = redis.call('LINDEX', KEYS[1], 0)
+if head then
+  local bare, name = split(head)
+  if name == 'asked' then
+    redis.call('LSET', KEYS[1], 0, bare)
   end
 end
 return removed

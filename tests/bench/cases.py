@@ -22,6 +22,7 @@ from shared.stores.redis import RedisCache
 from shared.stores.redis_connection import RedisConnection
 from tests.bench.floors import APPEND_SCRIPT, BareRedis, command, copy_messages
 from tests.bench.measure import Case
+from tests.support.exchanges import refill
 
 WINDOW: Final = 50
 BATCH: Final = 1_000
@@ -76,7 +77,7 @@ class Bench:
             self._archive.store(self._batch())
         self._connection.execute("analyze")
         self._archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: True)
-        self._cache.hydrate(THREAD, self._archive.window(THREAD, WINDOW))
+        refill(self._cache, THREAD, self._archive.window(THREAD, WINDOW))
         self._cache.set_preferences(USER, PREFERENCES)
 
     def _batch(self) -> list[Exchange]:
@@ -89,7 +90,7 @@ class Bench:
 
     def _append(self) -> Case:
         thread = "bench-append"
-        self._cache.hydrate(thread, Window([exchange(thread) for _ in range(WINDOW)], is_all=False))
+        refill(self._cache, thread, Window([exchange(thread) for _ in range(WINDOW)], is_all=False))
         entry = b"x" * (len(QUESTION + ANSWER) // 2 + 150)
         request = command("EVAL", APPEND_SCRIPT, "1", "bench:floor", entry, entry)
         for _ in range(WINDOW):

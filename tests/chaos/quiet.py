@@ -31,12 +31,11 @@ class OnItsWay:
     queued: int
     outbox: int
     repairs: int
-    begun_lists: int
 
     @property
     def is_nothing(self) -> bool:
         """Whether everything is where it belongs."""
-        return not (self.queued or self.outbox or self.repairs or self.begun_lists)
+        return not (self.queued or self.outbox or self.repairs)
 
 
 def look(info: dict[str, Any]) -> OnItsWay:
@@ -52,12 +51,11 @@ def look(info: dict[str, Any]) -> OnItsWay:
         sqs.close()
         with redis.Redis.from_url(info["redis_url"], socket_timeout=5) as client:
             outbox: Any = client.llen("outbox:exchanges")
-            begun: Any = client.scard("memory:begun")
         with psycopg.connect(info["database_url"], connect_timeout=5) as connection:
             row = connection.execute("select count(*) from cache_repairs").fetchone()
     except (BotoCoreError, ClientError, redis.RedisError, psycopg.Error) as error:
         raise ConnectionError(str(error)) from error
-    return OnItsWay(sum(int(counts[name]) for name in names), outbox, int(row[0]) if row else 0, begun)
+    return OnItsWay(sum(int(counts[name]) for name in names), outbox, int(row[0]) if row else 0)
 
 
 def _sweep(info: dict[str, Any]) -> None:

@@ -66,13 +66,15 @@ def threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
         for thread_id in sorted(known.union(thread_ids)):
             rows = connection.execute(_MESSAGES, (thread_id,)).fetchall()
             entries: Any = client.lrange(f"thread:{thread_id}:messages", 0, -1)
-            cached = [json.loads(entry) for entry in entries]
+            listed = [json.loads(entry) for entry in entries]
+            # A list without an exchange may hold a placeholder.
+            cached = [entry for entry in listed if entry["role"] != "system"]
             yield Thread(
                 thread_id,
                 [Side(row[0], row[2], row[3]) for row in rows],
                 [row[1] for row in rows],
                 [Side(one["exchange_id"], one["role"], one["content"]) for one in cached] if cached else None,
-                bool(cached) and bool(cached[0].get("first")),
+                bool(listed) and bool(listed[0].get("first")),
             )
 
 

@@ -36,7 +36,9 @@ class Layers:
     def cached(self, thread_id: str) -> list[dict[str, Any]]:
         """Return the entries of a thread's list."""
         with self.redis() as client:
-            return [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
+            listed = [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
+            # A list without an exchange may hold a placeholder.
+            return [entry for entry in listed if entry["role"] != "system"]
 
     def cached_contents(self, thread_id: str) -> list[str]:
         """Return the texts of a thread's list."""

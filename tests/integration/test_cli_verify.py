@@ -46,6 +46,7 @@ def both(real_cache: Callable[..., RedisCache], real_archive: Callable[..., Post
     real_archive().store(made)
     cache = real_cache()
     for each in made:
+        cache.read(each.thread_id, None)
         cache.append(each, is_drained=True)
     return made
 
@@ -175,6 +176,7 @@ def test_a_longer_list_than_the_window(
     made = [exchange(number, created_at=start + timedelta(seconds=number)) for number in range(120)]
     real_archive().store(made)
     cache = real_cache(max_thread_messages=100)
+    cache.read("t", None)
     for each in made:
         cache.append(each, is_drained=True)
     answer = _answer(verify("--json"), 0)

@@ -82,6 +82,7 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
 ) -> None:
     """What is made up for later than the deletion's cutoff is shown."""
     cache, early, late = real_cache(), exchange(0), exchange(1)
+    cache.read("t", None)
     with monkeypatch.context() as patched:
 
         def away(*_: object) -> Any:
@@ -204,7 +205,8 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
         _refuse(redis_client, is_refusing=False)
     Users(process()).forget("ana")
     assert _shown(process()) == ([], [])
-    assert redis_client.exists("thread:t:messages", "thread:t:pending", "user:ana:threads") == 0
+    assert redis_client.exists("thread:t:pending", "user:ana:threads") == 0
+    assert "q0" not in "".join(map(str, redis_client.lrange("thread:t:messages", 0, -1)))
 
 
 def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(

@@ -6,7 +6,6 @@ import json
 import random
 import threading
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -28,7 +27,7 @@ from shared.stores.postgres import PostgresArchive
 from shared.stores.postgres_connection import PostgresConnection
 from shared.stores.postgres_keys import PostgresKeys
 from shared.stores.redis import RedisCache
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeProcess = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
@@ -85,10 +84,11 @@ def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, firs
 def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
     """Whoever comes last."""
     cache, made = real_cache(), exchange(1)
+    cache.read("t", None)
     cache.append(_revised(made, 2), is_drained=True)
     cache.append(made, is_drained=False)
     cache.merge_stored([_revised(made, 1)])
-    cache.hydrate("t", Window([made], is_all=True))
+    refill(cache, "t", Window([made], is_all=True))
     assert texts(cache.read("t", None).messages) == ["q r2", "a r2"]
 
 
@@ -99,6 +99,7 @@ def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_clien
     for steps in ((True, False), (False, True)):
         cache = real_cache()
         redis_client.flushall()
+        cache.read("t", None)
         cache.append(made, is_drained=True)
         for is_stored in steps:
             if is_stored:
@@ -167,9 +168,7 @@ def test_a_stale_window(real_cache: MakeCache) -> None:
     cache, made = real_cache(), exchanges(2)
     asked = cache.read("t", None)
     cache.merge_stored([_revised(made[0], 1)])
-    cache.hydrate("t", Window(made, is_all=True), asked.lease)
-    assert not cache.read("t", None).is_whole
-    cache.hydrate("t", Window([_revised(made[0], 1), made[1]], is_all=True))
+    cache.refill("t", Window(made, is_all=True), asked)
     read = cache.read("t", None)
     assert (texts(read.messages), read.is_whole) == (["q r1", "a r1", *told(1)], True)
 
@@ -191,7 +190,7 @@ def test_without_redis(
     for each in (memory, other):
         assert _shown(each) == [*told(0), "new question", "new answer", *told(2)]
     redis_client.delete(LIST)
-    memory.cache.hydrate("t", Window([], is_all=False))
+    refill(memory.cache, "t", Window([], is_all=False))
     _sweep(memory)
     assert _shown(other) == [*told(0), "new question", "new answer", *told(2)]
 
@@ -264,6 +263,7 @@ def test_nothing_brings_a_deleted_exchange_back(
 def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """It finds the tombstone in its own round trip, and leaves nothing."""
     cache, made = real_cache(), exchanges(2)
+    cache.read("t", None)
     cache.append(made[0], is_drained=False)
     cache.forget_exchanges("t", [made[1].exchange_id])
     assert cache.append(made[1], is_drained=False).cutoff == made[1].order
@@ -273,15 +273,15 @@ def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client
 def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Of what was stored, or read, before it: nobody is shown it, and it is removed."""
     cache, made = real_cache(), exchanges(3)
-    cache.hydrate("t", Window(made, is_all=True))
+    asked = cache.read("t", None)
+    for each in made:
+        cache.append(each, is_drained=True)
     cache.forget_exchanges("t", [made[1].exchange_id])
     cache.merge_stored([made[1]])
     assert _listed(redis_client) == told(0, 2)
-    cache.hydrate("t", Window(made, is_all=True))
+    cache.refill("t", Window(made, is_all=True), asked)
     assert _listed(redis_client) == told(0, 2)
-    redis_client.delete(LIST)
-    real_cache().hydrate("t", Window(made, is_all=True))
-    assert _listed(redis_client) == told(0, 2)
+    refill(real_cache(), "t", Window([made[0], made[2]], is_all=True))
     redis_client.srem(DELETED, str(made[1].exchange_id))
     cache.merge_stored([made[1]])
     redis_client.sadd(DELETED, str(made[1].exchange_id))
@@ -289,20 +289,14 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
     assert (texts(read.messages), read.is_whole) == (told(0, 2), False)
 
 
-def test_a_deletion_while_the_list_is_declared_whole(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list is shorter than the window then, and must not be taken for the thread's beginning."""
+def test_a_deletion_while_postgresql_was_asked(real_cache: MakeCache) -> None:
+    """What PostgreSQL answered before it is not merged after it, and nothing is taken for the thread's beginning."""
     cache, other, made = real_cache(max_thread_messages=2), real_cache(max_thread_messages=2), exchanges(3)
-    call, calls = cache._connection.call, iter(range(9))
-
-    def interrupted(fill: Any) -> list[Any]:
-        if next(calls) == 1:
-            other.forget_exchanges("t", [made[2].exchange_id])
-        return call(fill)
-
-    monkeypatch.setattr(cache._connection, "call", interrupted)
-    cache.hydrate("t", Window(made[1:], is_all=False))
+    asked = cache.read("t", None)
+    other.forget_exchanges("t", [made[2].exchange_id])
+    cache.refill("t", Window(made[1:], is_all=False), asked)
     read = other.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(1), False)
+    assert (texts(read.messages), read.is_whole) == ([], False)
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
@@ -310,13 +304,13 @@ def test_the_mark_of_a_whole_list(real_cache: MakeCache, gone: int) -> None:
     """A thread's first entry passes its mark on; a window that lost one is looked up again."""
     made, kept = exchanges(3), [number for number in range(3) if number != gone]
     whole, window = real_cache(), real_cache(max_thread_messages=3)
-    whole.hydrate("t", Window(made, is_all=True))
+    refill(whole, "t", Window(made, is_all=True))
     whole.forget_exchanges("t", [made[gone].exchange_id])
     read = whole.read("t", None)
     assert (texts(read.messages), read.is_whole) == (told(*kept), True)
     window.forget_threads({"t": made[2].order})
     later = exchanges(3)
-    window.hydrate("t", Window(later, is_all=False))
+    refill(window, "t", Window(later, is_all=False))
     assert window.read("t", None).is_whole
     window.forget_exchanges("t", [later[gone].exchange_id])
     read = window.read("t", None)

@@ -43,6 +43,8 @@ def test_a_process_remembers_both() -> None:
 def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are made up for once Redis answers."""
     cache, forked = real_cache(), _fork()
+    for each in forked:
+        cache.read(each.thread_id, None)
     with monkeypatch.context() as patch:
         patch.setattr(cache._connection, "call", _away)
         for each in forked:
@@ -54,6 +56,8 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
 def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
     """The twin makes up for both, or for the one that is not taken back."""
     original, copy = _fork()
+    for each in (original, copy):
+        cache.read(each.thread_id, None)
     cache.is_down = True
     for each in (original, copy):
         with pytest.raises(StoreUnavailable):

@@ -34,6 +34,7 @@ def test_a_list(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redi
     """Its newest messages, its length, its life, and what is not drained; looking does not prolong the life."""
     cache = real_cache()
     first, second, third = exchanges(3)
+    cache.read("t", None)
     for each in (first, second, third):
         cache.append(each, is_drained=False)
     cache.merge_stored([first])
@@ -62,6 +63,7 @@ def test_what_was_deleted_is_not_shown(look: RedisLook, real_cache: MakeCache, r
     """A list that a deletion has overtaken shows only what came after it."""
     cache = real_cache()
     old, new = exchanges(2)
+    cache.read("t", None)
     cache.append(old, is_drained=False)
     cache.append(new, is_drained=False)
     redis_client.set("thread:t:tombstone", str(old.order))

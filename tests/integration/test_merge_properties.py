@@ -1,12 +1,13 @@
-"""`merge.lua` on a real Valkey: equal to the plain model, and a join: commutative, associative, idempotent."""
+"""`merge.lua` on a real Valkey: equal to the plain model, as `read.lua` is, and a join in any order."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -16,11 +17,24 @@ from hypothesis import strategies as st
 from infra.local.servers import ValkeyServer
 from shared import stores
 from shared.models import Exchange, Message
-from shared.stores.in_memory import merge
-from shared.stores.redis_entries import decode, is_first, script_arguments
+from shared.stores.in_memory_merge import ask, merge
+from shared.stores.redis_entries import (
+    PLACEHOLDER,
+    bare,
+    decode,
+    ending,
+    is_first,
+    script_arguments,
+    token_of,
+    without_placeholder,
+)
+from tests.support.exchanges import exchanges
 from tests.support.strategies import colliding_exchanges, known_ids, time_ordered
 
-SCRIPT = (Path(stores.__file__).parent / "merge.lua").read_text()
+MERGE = (Path(stores.__file__).parent / "merge.lua").read_text()
+READ = (Path(stores.__file__).parent / "read.lua").read_text()
+TOKEN = "0f"
+ASKED = PLACEHOLDER + ending("asked", TOKEN)
 KEY = "list"
 FOREIGN = st.sampled_from(
     [
@@ -40,43 +54,50 @@ relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[Health
 
 
 class List:
-    """A list in Valkey that only the script writes to."""
+    """A list in Valkey that only the scripts write to."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._merge = client.register_script(SCRIPT)
+        self._merge = client.register_script(MERGE)
+        self._read = client.register_script(READ)
 
-    def begin(self, entries: Sequence[bytes] = ()) -> None:
+    def begin(self, entries: Sequence[bytes] = (ASKED,)) -> None:
         """Make the list hold these."""
         self._client.delete(KEY)
         if entries:
             self._client.rpush(KEY, *entries)
+
+    def ask(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
+        """Read, and let a list that is not sealed carry a token."""
+        found: list[bytes] = self._read(keys=[KEY], args=[most, generation, token, 900])
+        return found
 
     def merge(
         self,
         exchanges: Sequence[Exchange],
         most: int,
         *,
-        only_existing: bool = False,
-        mark: str = "",
+        refill: tuple[str, str, str] | None = None,
         cutoff: UUID | None = None,
         deleted: Collection[UUID] = (),
         is_stored: bool = False,
         ttl: int = 0,
-    ) -> None:
+    ) -> int:
         """Run the script."""
         arguments = [part for exchange in exchanges for part in script_arguments(exchange)]
         gone = ",".join(str(exchange_id) for exchange_id in deleted)
-        head: list[str | int] = [ttl, most, int(only_existing), mark, str(cutoff or ""), gone, int(is_stored)]
-        assert self._merge(keys=[KEY], args=[*head, *arguments]) == self._client.llen(KEY)
+        head: list[str | int] = [ttl, most, " ".join(refill or ()), str(cutoff or ""), gone, int(is_stored)]
+        reply: int = self._merge(keys=[KEY], args=[*head, *arguments])
+        assert reply in {-1, len(without_placeholder(self.entries()))}
+        return reply
 
     def entries(self) -> list[bytes]:
         """Return the list."""
         return [entry for entry in self._client.lrange(KEY, 0, -1) if isinstance(entry, bytes)]
 
     def messages(self) -> list[Message | None]:
-        """Return the list without marks."""
-        return [decode(entry) for entry in self.entries()]
+        """Return the list's messages."""
+        return [decode(entry) for entry in without_placeholder(self.entries())]
 
     def ttl(self) -> int:
         """Return the seconds it has to live, -1 for ever."""
@@ -116,39 +137,48 @@ def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
     return [message for exchange in in_order for message in exchange.messages][-most:]
 
 
+refills = st.tuples(st.sampled_from([TOKEN, "ee"]), st.sampled_from(["first", "whole"]), st.just("1.5"))
 steps = st.tuples(
     st.one_of(moving, st.lists(colliding_exchanges(), min_size=1, max_size=1)),
-    st.booleans(),
-    st.sampled_from(["whole 1.5", "whole:older 1.5", "whole 22.25", "unknown", ""])
-    | time_ordered().map(lambda name: f"{name} 1.5"),
+    st.none() | refills,
     st.none() | time_ordered(),
     st.lists(known_ids(), max_size=2),
     st.booleans(),
+    st.sampled_from(["", "1.5", "22.25"]),
 )
 
 
 @relaxed
-@given(st.lists(steps, max_size=6), windows, st.lists(FOREIGN, max_size=3), st.lists(FOREIGN, max_size=1))
-def test_the_script_does_what_the_model_does(
+@given(
+    st.lists(steps, max_size=6),
+    windows,
+    st.lists(FOREIGN, max_size=3) | st.lists(FOREIGN, max_size=2).map(lambda others: [ASKED, *others]),
+    st.lists(FOREIGN, max_size=1),
+)
+def test_the_scripts_do_what_the_model_does(
     real: List,
-    steps: list[tuple[list[Exchange], bool, str, UUID | None, list[UUID], bool]],
+    steps: list[tuple[list[Exchange], tuple[str, str, str] | None, UUID | None, list[UUID], bool, str]],
     most: int,
     before: list[bytes],
     between: list[bytes],
 ) -> None:
-    """Byte by byte, with any batches, marks, deletions, windows and foreign entries."""
+    """Byte by byte, with any batches, refills, deletions, windows and foreign entries."""
     real.begin(before)
     model = list(before)
-    for number, (batch, only_existing, mark, cutoff, deleted, is_stored) in enumerate(steps):
+    for number, (batch, refill, cutoff, deleted, is_stored, generation) in enumerate(steps):
         if number == 1 and between and model:
             real._client.rpush(KEY, *between)
             model += between
+        if generation:
+            model = ask(model, most, generation, TOKEN)
+            assert real.ask(most, generation) == model[-most:]
         if len({each.exchange_id for each in batch}) == len(batch):
             # PostgreSQL holds one exchange under an id.
             real.merge(batch, most, is_stored=is_stored)
-            model = merge(model, batch, most=most, is_stored=is_stored)
-        real.merge(batch, most, only_existing=only_existing, mark=mark, cutoff=cutoff, deleted=deleted)
-        model = merge(model, batch, most=most, only_existing=only_existing, mark=mark, cutoff=cutoff, deleted=deleted)
+            model = merge(model, batch, most=most, is_stored=is_stored) or []
+        merged = merge(model, batch, most=most, refill=refill, cutoff=cutoff, deleted=deleted)
+        assert (real.merge(batch, most, refill=refill, cutoff=cutoff, deleted=deleted) == -1) == (merged is None)
+        model = model if merged is None else merged
         assert real.entries() == model
 
 
@@ -214,36 +244,63 @@ def test_what_was_deleted_stays_deleted(real: List, made: list[Exchange], cutoff
         real.begin()
         for step in order:
             real.merge(made if step == "merge" else [], most, cutoff=cutoff if step == "cut" else None)
-        real.merge([], most, only_existing=True, cutoff=cutoff)
+        real.merge([], most, cutoff=cutoff)
         assert all(message and message.order and message.order > cutoff for message in real.messages())
 
 
 @relaxed
-@given(batches, batches, windows, st.sampled_from(["whole 1.5", ""]))
+@given(batches, batches, windows, st.sampled_from([None, (TOKEN, "first", "1.5")]))
 def test_foreign_entries_are_not_touched(
-    real: List, first: list[Exchange], second: list[Exchange], most: int, mark: str
+    real: List, first: list[Exchange], second: list[Exchange], most: int, refill: tuple[str, str, str] | None
 ) -> None:
     """What another program wrote is either in the list as it wrote it, or has left the window."""
     foreign = [b"no json", b'{"a":1} ', b"{}"]
     real.begin(foreign)
-    real.merge(first, most, mark=mark)
-    real.merge(second, most, mark=mark)
-    strangers = [entry for entry in real.entries() if not entry.startswith(b'{"exchange_id"')]
-    assert strangers == foreign[len(foreign) - len(strangers) :]
+    real.merge(first, most, refill=refill)
+    real.merge(second, most)
+    kept = [entry for entry in real.entries() if not entry.startswith(b'{"exchange_id"')]
+    assert kept == foreign[len(foreign) - len(kept) :]
 
 
 @relaxed
-@given(batches, windows, st.integers(0, 5))
-def test_marks(real: List, made: list[Exchange], most: int, later: int) -> None:
-    """Only the first entry of a list that is not full is marked; 'unknown' takes the mark away."""
+@given(batches, windows, batches)
+def test_a_refill_seals_what_carries_its_token(
+    real: List, made: list[Exchange], most: int, later: list[Exchange]
+) -> None:
+    """Only the first entry; the seal stays on the first, whatever comes."""
     real.begin()
-    real.merge(made, most, mark="whole 1.5")
+    assert real.merge(made, most, refill=("ee", "first", "1.5")) == -1
+    assert real.entries() == [ASKED]
+    real.merge(made, most, refill=(TOKEN, "first", "1.5"))
+    assert real.merge(made, most, refill=(TOKEN, "first", "1.5")) == -1
+    real.merge(later, most)
     entries = real.entries()
-    assert [is_first(entry, "1.5") for entry in entries[1:]] == [False] * len(entries[1:])
-    assert (bool(entries) and is_first(entries[0], "1.5")) == (0 < len(entries) < most)
-    for exchange in made[:later]:
-        real.merge([exchange], most)
-    assert real.entries() == entries
-    real.merge([], most, mark="unknown")
-    assert not any(is_first(entry, "1.5") for entry in real.entries())
-    assert real.messages() == [decode(entry) for entry in entries]
+    assert [bare(entry) for entry in entries[1:]] == entries[1:]
+    assert token_of(entries) is None
+    assert real.ask(most, "1.5") == entries
+    is_trimmed = len(_newest(made + later, NO_LIMIT)) > most
+    assert is_first(entries[0], "1.5") == (not is_trimmed)
+
+
+@relaxed
+@given(batches, windows, time_ordered())
+def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int, cutoff: UUID) -> None:
+    """What a reader asked PostgreSQL for before it is not merged after it."""
+    real.begin()
+    real.merge(made, most)
+    real.merge([], most, cutoff=cutoff)
+    left = real.entries()
+    assert real.merge(made, most, refill=(TOKEN, "first", "1.5")) == -1
+    assert real.entries() == left
+
+
+def test_an_exchange_under_a_name_that_is_not_its_order_goes_to_the_end_at_once(real: List) -> None:
+    """And stays one exchange when it comes again."""
+    real.begin()
+    made = exchanges(3)
+    named = made[2].with_id(uuid4(), made[2].created_at + timedelta(seconds=1))
+    for each in (*made[:2], named, named, made[0]):
+        real.merge([each], NO_LIMIT)
+    assert [message.exchange_id for message in real.messages() if message] == [
+        each.exchange_id for each in (*made[:2], named) for _ in range(2)
+    ]

@@ -18,7 +18,7 @@ from shared.models import Exchange
 from shared.stores.postgres import PostgresArchive
 from shared.stores.queue import SqsQueue
 from shared.stores.redis import RedisCache
-from shared.stores.redis_entries import decode, unsealed
+from shared.stores.redis_entries import bare, decode
 from tests.support import strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
@@ -40,7 +40,7 @@ def _listed(client: redis.Redis) -> list[str | None]:
 
 
 def _bare(entry: bytes | str) -> bytes:
-    return unsealed(entry.encode() if isinstance(entry, str) else entry)
+    return bare(entry.encode() if isinstance(entry, str) else entry)
 
 
 def test_through_queue_drain_and_refill(
@@ -91,6 +91,7 @@ def test_the_earliest_of_two_wins_whole(
     """The metadata goes with the texts, in both layers, also when the first had none."""
     archive, cache = real_archive(), real_cache()
     late, other = exchange(), exchange()
+    cache.read("t", None)
     for made, first, second in ((late, None, TEXT), (other, TEXT, None)):
         pair = [
             Exchange(made.exchange_id, "t", None, "q", "a", made.created_at - timedelta(seconds=ago), (), text)

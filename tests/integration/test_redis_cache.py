@@ -14,7 +14,7 @@ from shared.ids import ExchangeIds
 from shared.models import Exchange
 from shared.stores.base import CacheRead, Window
 from shared.stores.redis import RedisCache
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeCache = Callable[..., RedisCache]
 LIST, HASH = "thread:t:messages", "user:ana:preferences"
@@ -34,6 +34,7 @@ def _read(cache: RedisCache) -> tuple[list[str], bool]:
 def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A List of JSON objects under the thread's own name, oldest first, for a day."""
     cache = real_cache()
+    cache.read("conv_12345", None)
     cache.append(exchange(0, "conv_12345"), is_drained=False)
     cache.append(exchange(1, "conv_12345"), is_drained=False)
     entries = [json.loads(entry) for entry in redis_client.lrange("thread:conv_12345:messages", 0, -1)]
@@ -58,6 +59,7 @@ def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) ->
     cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
     cache.set_preferences("ana", {"tone": "dry"})
     first = exchange(0, user_id="ana")
+    cache.read("t", None)
     cache.append(first, is_drained=False)
     assert 7_195 <= redis_client.ttl(LIST) <= 7_200
     redis_client.expire(LIST, 100)
@@ -68,14 +70,14 @@ def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) ->
     assert redis_client.ttl(LIST) > 7_000
     assert redis_client.ttl(HASH) > 2 * DAY
     redis_client.expire(LIST, 100)
-    cache.hydrate("t", _whole([first]))
+    refill(cache, "t", _whole([first]))
     assert redis_client.ttl(LIST) > 7_000
 
 
 def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """By the contract's default a hundred messages, the newest."""
     cache = real_cache()
-    cache.hydrate("t", NOTHING)
+    refill(cache, "t", NOTHING)
     for each in exchanges(53):
         cache.append(each, is_drained=False)
     assert redis_client.llen(LIST) == 100
@@ -83,31 +85,33 @@ def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Re
 
 
 def test_a_short_list_is_whole_only_when_it_says_so(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """After an expiry a new exchange stands alone, and is not taken for the thread."""
+    """After an expiry a new exchange stands in its second place only, and is not taken for the thread."""
     cache = real_cache()
-    cache.hydrate("t", _whole(exchanges(2)))
+    refill(cache, "t", _whole(exchanges(2)))
     assert _read(cache) == (told(0, 1), True)
     cache.append(exchange(2), is_drained=False)
     assert _read(cache) == (told(0, 1, 2), True)
     redis_client.delete(LIST)
     cache.append(exchange(3), is_drained=False)
-    assert _read(cache) == (told(3), False)
+    assert redis_client.exists(LIST) == 0
+    assert _read(cache) == ([], False)
+    assert [each.user_message for each in cache.read("t", None).pending] == ["q2", "q3"]
 
 
 def test_a_part_of_a_long_thread_is_not_whole(real_cache: MakeCache) -> None:
     """L2 had older ones than the window it gave."""
     cache = real_cache()
-    cache.hydrate("t", Window(exchanges(2), is_all=False))
+    refill(cache, "t", Window(exchanges(2), is_all=False))
     assert _read(cache) == (told(0, 1), False)
 
 
 def test_the_first_exchange_of_a_new_thread_makes_a_whole_list(real_cache: MakeCache) -> None:
     """Whether this process or another asked L2 first."""
     one, other = real_cache(), real_cache()
-    one.hydrate("t", NOTHING)
+    refill(one, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
     assert _read(other) == (told(0), True)
-    other.hydrate("t2", NOTHING)
+    refill(other, "t2", NOTHING)
     one.append(exchange(0, "t2"), is_drained=False)
     assert one.read("t2", None).is_whole
 
@@ -115,8 +119,8 @@ def test_the_first_exchange_of_a_new_thread_makes_a_whole_list(real_cache: MakeC
 def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
     """The second one's exchange does not take the first one's for nothing."""
     one, other = real_cache(), real_cache()
-    one.hydrate("t", NOTHING)
-    other.hydrate("t", NOTHING)
+    refill(one, "t", NOTHING)
+    refill(other, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
     other.append(exchange(1), is_drained=False)
     assert _read(one)[0] == told(0, 1)
@@ -125,11 +129,11 @@ def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
 def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Another wrote to it, the list was evicted, and who found it new does not call its own exchange the whole."""
     one, other = real_cache(), real_cache()
-    one.hydrate("t", NOTHING)
+    refill(one, "t", NOTHING)
     other.append(exchange(0), is_drained=False)
     redis_client.delete(LIST)
     one.append(exchange(1), is_drained=False)
-    assert _read(one) == (told(1), False)
+    assert _read(one) == ([], False)
 
 
 def test_what_is_not_drained_lies_in_a_second_place(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -159,7 +163,7 @@ def test_a_drain_of_many_threads(real_cache: MakeCache) -> None:
     """Each list takes its own."""
     cache = real_cache()
     for thread in ("a", "b"):
-        cache.hydrate(thread, _whole(exchanges(1, thread)))
+        refill(cache, thread, _whole(exchanges(1, thread)))
     cache.merge_stored([exchange(1, "a"), exchange(2, "b"), exchange(3, "c"), exchange(4, "a")])
     assert texts(cache.read("a", None).messages) == told(0, 1, 4)
     assert texts(cache.read("b", None).messages) == told(0, 2)
@@ -181,7 +185,7 @@ def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> Non
     cutoff = _cutoff(old)
     cache.forget_threads({"t": cutoff})
     assert cache.append(old[1], is_drained=False).cutoff == cutoff
-    cache.hydrate("t", Window(old, is_all=True, cutoff=cutoff))
+    refill(cache, "t", Window(old, is_all=True, cutoff=cutoff))
     new = exchange("new", exchange_id=ExchangeIds().new(after=cutoff))
     assert cache.append(new, is_drained=False).cutoff is None
     cache.merge_stored(old)
@@ -195,9 +199,13 @@ def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
     cache = real_cache()
     old = exchanges(1)
     cutoff = _cutoff(old)
-    for again in ("hydrate", "repair_thread"):
+    window = Window([], is_all=True, cutoff=cutoff)
+    for is_repair in (False, True):
         cache.append(old[0], is_drained=False)
-        getattr(cache, again)("t", Window([], is_all=True, cutoff=cutoff))
+        if is_repair:
+            cache.repair_thread("t", window)
+        else:
+            refill(cache, "t", window)
         assert cache.read("t", None).messages == []
         assert cache.append(old[0], is_drained=False).cutoff == cutoff
 
@@ -286,7 +294,7 @@ def test_a_broken_pending_exchange(real_cache: MakeCache, redis_client: redis.Re
 def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A refused write is told, a read goes on, and when there is room again the write that was missed is made up."""
     cache = real_cache()
-    cache.hydrate("t", _whole(exchanges(1)))
+    refill(cache, "t", _whole(exchanges(1)))
     redis_client.config_set("maxmemory", "1")
     try:
         with pytest.raises(StoreUnavailable, match="redis"):
@@ -323,15 +331,15 @@ def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
         read = cache.read("t", None)
         assert (read.is_emptied, read.is_new) == (True, True)
     for _ in range(2):
-        cache.settle(at_once=False)
+        cache.settle(at_once=False, evictions=read.evictions)
         read = cache.read("t", None)
         assert (read.is_emptied, read.is_new) == (False, True)
     redis_client.hset("memory:epoch", "began", "1000000000")
-    cache.settle(at_once=False)
+    cache.settle(at_once=False, evictions=read.evictions)
     assert not cache.read("t", None).is_new
     redis_client.flushall()
     cache.read("t", None)
-    cache.settle(at_once=True)
+    cache.settle(at_once=True, evictions=read.evictions)
     read = cache.read("t", None)
     assert (read.is_emptied, read.is_new) == (False, False)
     assert read.clock == pytest.approx(cache.clock(), abs=30)

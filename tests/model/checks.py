@@ -126,7 +126,8 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> 
         stored = [row for row in rows if row.thread_id == thread]
         entries = world.client.lrange(f"thread:{thread}:messages", 0, -1)
         fields = [orjson.loads(entry) for entry in entries]
-        cached = [(one["exchange_id"], one["order"], one["role"], one["content"], one["created_at"]) for one in fields]
+        own = [one for one in fields if one["role"] != "system"]
+        cached = [(one["exchange_id"], one["order"], one["role"], one["content"], one["created_at"]) for one in own]
         window = [(row.exchange_id, row.order, row.role, row.content, row.created_at) for row in stored]
         claims_all = bool(fields) and fields[0].get("first") == generation
         expected = window[-2 * WINDOW :] if claims_all else window[len(window) - len(cached) :]

@@ -20,7 +20,7 @@ from shared.stores.base import Window
 from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
 from shared.stores.postgres import PostgresArchive
 from shared.stores.redis import RedisCache
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
@@ -65,8 +65,9 @@ def _away(*_: object) -> Any:
 
 
 def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
-    """A list that was begun in the middle and got older ones later is not whole by being full."""
+    """A list that got some exchanges while PostgreSQL was asked is not whole by being full."""
     cache, made = real_cache(**WINDOW), exchanges(4)
+    cache.read("t", None)
     cache.append(made[2], is_drained=False)
     cache.merge_stored(made[:1])
     cache.append(made[3], is_drained=False)
@@ -77,33 +78,13 @@ def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
 def test_a_full_list_stays_whole(real_cache: MakeCache) -> None:
     """The mark passes on when its entry leaves the window, and when an older exchange comes late."""
     cache, made = real_cache(**WINDOW), exchanges(6)
-    cache.hydrate("t", NOTHING)
+    refill(cache, "t", NOTHING)
     for each in made[1:]:
         cache.append(each, is_drained=False)
         cache.merge_stored([each])
     cache.merge_stored(made[:1])
     read = cache.read("t", None)
     assert (texts(read.messages), read.is_whole) == (told(3, 4, 5), True)
-
-
-def test_a_new_threads_mark_lands_on_its_own_list(
-    real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between an append and its mark the list was lost, and begun anew by another."""
-    one, other = real_cache(), real_cache()
-    one.hydrate("t", NOTHING)
-    call, calls = one._connection.call, iter(range(9))
-
-    def interrupted(fill: Any) -> list[Any]:
-        if next(calls) == 1:
-            redis_client.delete(LIST)
-            other.append(exchange(2), is_drained=False)
-        return call(fill)
-
-    monkeypatch.setattr(one._connection, "call", interrupted)
-    one.append(exchange(1), is_drained=False)
-    read = other.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(2), False)
 
 
 def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -114,7 +95,7 @@ def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client
         asked = one.read("t", None)
         other.append(exchange(1), is_drained=False)
         redis_client.delete(LIST)
-        one.hydrate("t", answer, asked.lease)
+        one.refill("t", answer, asked)
         one.append(exchange(2), is_drained=False)
         assert not one.read("t", None).is_whole
 
@@ -220,6 +201,7 @@ def test_what_l1_did_not_take_is_not_taken_later(real_cache: MakeCache, monkeypa
 def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
     """What only L1 holds is shown by it, waits beside the list, and waits for the sweep."""
     cache, made = real_cache(), exchange(1)
+    cache.read("t", None)
     cache.append(made, is_drained=False, in_outbox=True)
     read = cache.read("t", None)
     assert (texts(read.messages), read.pending, cache.outbox(10)) == (told(1), [made], [made.to_wire()])
@@ -301,6 +283,7 @@ def test_an_append_made_up_for_after_the_deletion(
 def test_an_append_made_up_for(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lies in its second place too, until it is drained."""
     one, other, late = real_cache(), real_cache(), exchange(1)
+    other.read("t", None)
     with monkeypatch.context() as patched:
         patched.setattr(one._connection, "call", _away)
         with pytest.raises(StoreUnavailable):
@@ -316,7 +299,7 @@ def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: re
     memory.archive.store([exchange(1)])
     asked, window = memory.cache.read("t", None), memory.archive.window("t", 3)
     Threads(process()).delete("t")
-    memory.cache.hydrate("t", window, asked.lease)
+    memory.cache.refill("t", window, asked)
     assert redis_client.lrange(LIST, 0, -1) == []
 
 

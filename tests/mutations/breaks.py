@@ -9,6 +9,7 @@ _MINIMAL: Final = "tests/model/test_minimal.py"
 _CACHE: Final = "tests/integration/test_redis_cache.py"
 _CUTOFF: Final = "tests/integration/test_deletion_by_cutoff.py"
 _GENERATIONS: Final = "tests/integration/test_generations.py"
+_MERGE: Final = "tests/integration/test_merge_properties.py"
 _INDEX: Final = "user_threads_key(user_id)"
 _EXCHANGES: Final = "tests/integration/test_exchanges.py"
 
@@ -85,8 +86,8 @@ BREAKS: Final = (
         "4 Whole",
         "every list is marked as whole",
         "shared/stores/redis.py",
-        "        is_complete = window.is_all or len(window.exchanges) >= self._memory.max_thread_messages\n",
-        "        is_complete, window = True, replace(window, is_all=True)\n",
+        '        claim = "first" if window.is_all else "whole"\n',
+        '        claim = "first"\n',
         (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_whole",),
     ),
     Break(
@@ -99,11 +100,11 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "the lease of a read is not looked at",
-        "shared/stores/redis.py",
-        "is_complete and (lease is None or held == lease.encode())",
-        "is_complete",
-        (f"{_MINIMAL}::test_what_was_written_while_l2_was_asked",),
+        "the token of a read is not looked at",
+        "shared/stores/merge.lua",
+        "if token and not (name == 'asked' and value == token) then",
+        "if false then",
+        (f"{_MERGE}::test_a_refill_seals_what_carries_its_token",),
     ),
     Break(
         "5 Causal",
@@ -163,18 +164,18 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "a hydration brings a deleted thread back",
-        "shared/stores/redis.py",
-        "if overtaken or (cutoff is not None and any(exchange.order <= cutoff for exchange in window.exchanges)):\n",
-        "if False:\n",
-        (f"{_MINIMAL}::test_a_window_from_before_the_deletion",),
+        "a deletion leaves the token, so that an older window is merged after it",
+        "shared/stores/merge.lua",
+        "  name = not is_deletion and name or nil\n",
+        "  name = 'asked'\n",
+        (f"{_MERGE}::test_a_deletion_takes_the_token",),
     ),
     Break(
         "8 Erased",
         "what is made up for later looks at no deletion",
         "shared/stores/redis.py",
-        "        if appended.cutoff is not None:\n            self._take_back(append.exchange, appended)\n        elif",
-        "        if",
+        "        if appended.cutoff is not None:\n            self._take_back(append.exchange, appended)\n        self",
+        "        self",
         (f"{_MINIMAL}::test_an_append_made_up_for_after_the_deletion",),
     ),
     Break(
@@ -211,11 +212,11 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a list that a deletion shortened is taken for the thread's beginning",
-        "shared/stores/redis.py",
-        "{'' if window.is_all else ':older'}",
-        "",
-        (f"{_EXCHANGES}::test_a_deletion_while_the_list_is_declared_whole",),
+        "a list that has lost its beginning is taken for all of its thread",
+        "shared/stores/merge.lua",
+        "(start > 1 and 'whole' or 'first')",
+        "'first'",
+        (f"{_MERGE}::test_a_refill_seals_what_carries_its_token",),
     ),
     Break(
         "8 Erased",
@@ -254,7 +255,7 @@ BREAKS: Final = (
         "a deletion removes the whole list",
         "shared/stores/redis.py",
         "                pipe.delete(claim_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
-        "                pipe.delete(messages_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
+        '                pipe.delete(f"thread:{thread_id}:messages", owner_key(thread_id))\n',
         (f"{_CUTOFF}::test_an_exchange_accepted_between_the_two_layers",),
     ),
     Break(
@@ -279,7 +280,7 @@ BREAKS: Final = (
         "shared/stores/redis_entries.py",
         '    return found == ("first", generation) or ',
         '    return (found is not None and found[0] == "first") or ',
-        (f"{_GENERATIONS}::test_an_older_snapshot",),
+        (f"{_GENERATIONS}::test_a_seal_of_the_generation_before",),
     ),
     Break(
         "4 Whole",

@@ -48,10 +48,10 @@ class Api:
         return asyncio.run(send())
 
     def is_untouched(self) -> bool:
-        """Tell whether no store holds anything."""
-        return not (self.cache.lists or self.cache.hashes or self.cache.outbox_bodies or self.queue.bodies) and not any(
-            self.archive.exchanges(thread) for thread in self.archive._conversations
-        )
+        """Tell whether no store holds anything; a list that is known to be empty is nothing."""
+        lists = any(map(self.cache.contents, self.cache.lists))
+        stored = any(map(self.archive.exchanges, self.archive._conversations))
+        return not (lists or self.cache.hashes or self.cache.outbox_bodies or self.queue.bodies or stored)
 
 
 def problem(response: httpx.Response, status: int, *fields: str) -> dict[str, Any]:

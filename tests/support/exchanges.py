@@ -9,6 +9,7 @@ from uuid import UUID
 
 from shared.ids import timestamp_of
 from shared.models import Exchange, Message
+from shared.stores.base import Cache, Window
 
 _numbers = itertools.count()
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
@@ -47,3 +48,8 @@ def texts(messages: list[Message]) -> list[str]:
 def told(*numbers: int | str) -> list[str]:
     """Return the contents of numbered exchanges."""
     return [f"{side}{number}" for number in numbers for side in "qa"]
+
+
+def refill(cache: Cache, thread_id: str, window: Window) -> None:
+    """Refill a thread's list as a reader does that was answered with this window."""
+    cache.refill(thread_id, window, cache.read(thread_id, None))

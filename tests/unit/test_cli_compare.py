@@ -8,13 +8,13 @@ import pytest
 
 from shared.models import Exchange, Message
 from shared.stores.comparison import Comparison, compare
-from shared.stores.redis_entries import encode, seal
+from shared.stores.redis_entries import encode, ending
 from tests.support.exchanges import MOMENT, exchange
 
 LATER = MOMENT + timedelta(hours=1)
 GRACE = timedelta(seconds=120)
 GENERATION = "1764000000.000000"
-FIRST = seal("first", GENERATION)
+FIRST = ending("first", GENERATION)
 
 
 def _made(count: int, start: datetime = MOMENT) -> list[Exchange]:

@@ -20,7 +20,7 @@ from shared.ids import ExchangeIds
 from shared.models import Exchange
 from shared.stores.base import StoreResult, Window
 from shared.stores.in_memory import InMemoryArchive, InMemoryCache
-from tests.support.exchanges import exchange, exchanges, told
+from tests.support.exchanges import exchange, exchanges, refill, told
 
 # The most that SQS counts to.
 MAX_RECEIVES: Final = 1_000
@@ -244,7 +244,7 @@ def test_l1_is_told_what_l2_has(run: Callable[..., Outcome], cache: InMemoryCach
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)
     run(_records([first]))
-    cache.hydrate("t", Window([], is_all=True))
+    refill(cache, "t", Window([], is_all=True))
     later = Exchange(named, "t", None, "qlater", "alater", first.created_at + timedelta(hours=1))
     cache.append(later, is_drained=False)
     run(_records([later, exchange(2)]))

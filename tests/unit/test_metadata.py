@@ -16,7 +16,7 @@ from shared.metadata import decode_metadata, encode_metadata
 from shared.models import Exchange
 from shared.stores.comparison import compare
 from shared.stores.in_memory_cache import InMemoryCache
-from shared.stores.redis_entries import decode, encode, is_first, is_whole, seal, seal_of, unsealed
+from shared.stores.redis_entries import bare, decode, encode, ending, is_first, is_whole, seal_of
 from tests.support import strategies
 from tests.support.api import Api, problem
 from tests.support.exchanges import MOMENT, exchange
@@ -150,12 +150,12 @@ def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> 
     """Whatever its end looks like; and a marked entry is still read as what it is."""
     made = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
     entry = encode(made)[0]
-    assert (seal_of(entry), unsealed(entry)) == (None, entry)
+    assert (seal_of(entry), bare(entry)) == (None, entry)
     assert not is_first(entry, "12.5")
     assert not is_whole([entry], 1, "12.5")
     for claim in ("first", "whole"):
-        form = entry[:-1] + seal(claim, "12.5")
-        assert (seal_of(form), unsealed(form)) == ((claim, "12.5"), entry)
+        form = entry[:-1] + ending(claim, "12.5")
+        assert (seal_of(form), bare(form)) == ((claim, "12.5"), entry)
         read = decode(form)
         assert read is not None
         assert (read.metadata, read.user_id, read.content) == (metadata, user_id, "q")

@@ -12,7 +12,7 @@ from shared.memory.turn import Memory, Recall
 from shared.settings import MemorySettings
 from shared.stores.base import Window
 from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeMemory = Callable[..., Memory]
 
@@ -89,7 +89,7 @@ def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None
     """Nothing older belongs into it, and nothing is missing in between."""
     settings = MemorySettings(max_thread_messages=2)
     small = InMemoryCache(settings)
-    small.hydrate("t", Window([], is_all=True))
+    refill(small, "t", Window([], is_all=True))
     for each in exchanges(3):
         small.append(each, is_drained=False)
     made = Memory(small, archive, InMemoryQueue(), settings)

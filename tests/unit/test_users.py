@@ -105,7 +105,7 @@ def test_a_user_is_forgotten(
     assert users.preferences("ana") == {}
     assert texts(made.turn("t3", "bob").recall().messages) == told(0)
     users.forget("ana")
-    assert "t1" not in cache.lists
+    assert cache.contents("t1") == []
 
 
 def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:

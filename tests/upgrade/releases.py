@@ -110,7 +110,7 @@ class Agent(Function):
         answer = self.recall(thread_id, user_id)
         assert answer["degraded"] in ([], [] if is_drained else ["queue"]), answer
         contents = [message["content"] for message in answer["messages"]]
-        assert [f"re {text}" for text in contents[::2]] == contents[1::2]
+        assert [f"re {text}" for text in contents[::2]] == contents[1::2], contents
         return contents[::2]
 
     def http(

@@ -1,0 +1,58 @@
+"""The Lua scripts: a server keeps them, and each call names the one it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from shared.stores.redis import RedisCache
+from tests.support.exchanges import exchange, texts, told
+
+MakeCache = Callable[..., RedisCache]
+
+
+def _commands(client: redis.Redis) -> dict[str, int]:
+    stats: dict[str, Any] = client.info("commandstats")
+    return {name: stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha")}
+
+
+def _turn(cache: RedisCache, number: int) -> None:
+    cache.read("t", None)
+    cache.append(exchange(number), is_drained=False)
+
+
+def test_scripts_do_not_travel(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Only the write that finds out whether Redis takes any is sent as a text: it is shorter than a name."""
+    cache = real_cache()
+    _turn(cache, 0)
+    before = _commands(redis_client)
+    for number in range(1, 5):
+        cache._probed_at = float("inf")
+        _turn(cache, number)
+    after = _commands(redis_client)
+    assert (after["eval"] - before["eval"], after["evalsha"] - before["evalsha"]) == (0, 8)
+
+
+def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """They are loaded again, and the call is repeated."""
+    cache = real_cache()
+    _turn(cache, 0)
+    redis_client.script_flush()
+    _turn(cache, 1)
+    assert texts(cache.read("t", None).messages) == told(0, 1)
+
+
+def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Then the texts travel."""
+    redis_client.acl_setuser("default", enabled=True, commands=["-script"])
+    try:
+        cache = real_cache()
+        redis_client.config_resetstat()
+        _turn(cache, 0)
+        _turn(cache, 1)
+        assert _commands(redis_client)["eval"] > 0
+        assert texts(cache.read("t", None).messages) == told(0, 1)
+    finally:
+        redis_client.acl_setuser("default", enabled=True, commands=["+script"])
