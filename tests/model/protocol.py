@@ -1,0 +1,452 @@
+"""An explicit-state model of the list in Redis: one thread, every interleaving of readers, writers and losses.
+
+Redis' commands are atomic, a pipeline is not; PostgreSQL's window and deletions are one statement. An exchange is a
+number, which is its order key too, so that exchanges also come late and in any order. The list holds the newest.
+
+What is left out, because the model-based test on real servers has it: texts, users, revisions, clocks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+_NOBODY: Final = -1
+Exchanges = frozenset[int]
+NONE: Final[Exchanges] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list: its exchanges, and what its first entry ends with.
+
+    Attributes:
+        seal: The generation it is sealed in, 0 for none.
+        is_first: Whether the seal says that it is all of its thread.
+        token: Whose token it carries, `_NOBODY` for none.
+    """
+
+    held: Exchanges = NONE
+    seal: int = 0
+    is_first: bool = False
+    token: int = _NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Everything Redis holds of the thread, and of itself."""
+
+    listed: Listed | None = None
+    pending: Exchanges = NONE
+    cutoff: int = 0
+    generation: int = 1
+    server: int = 1
+    generation_of: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The stores, what callers know, and what may still go wrong.
+
+    Attributes:
+        accepted: What was answered and not deleted since.
+        unheard: What Redis refused: shown by nobody but PostgreSQL, until a generation begins or the drain has told it.
+        gone: What a finished deletion has removed.
+        may_lack: Redis may have lost what is on the queue only.
+        saved: What a server of tomorrow may come back with.
+    """
+
+    redis: Redis = Redis()
+    stored: Exchanges = NONE
+    cutoff: int = 0
+    queue: Exchanges = NONE
+    accepted: Exchanges = NONE
+    unheard: Exchanges = NONE
+    gone: Exchanges = NONE
+    may_lack: bool = False
+    saved: Redis | None = None
+    generations: int = 1
+    evictions: int = 0
+    emptyings: int = 0
+    snapshots: int = 0
+    refusals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Where a process is, and what it has read."""
+
+    kind: str
+    name: int
+    at: str
+    exchange: int = 0
+    known: int = 1
+    listed: Listed | None = None
+    pending: Exchanges = NONE
+    cutoff: int = 0
+    window: Exchanges = NONE
+    is_all: bool = False
+    deleted_to: int = 0
+    is_degraded: bool = False
+    must: Exchanges = NONE
+    never: Exchanges = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The rules that can be taken away, to see the model notice.
+
+    Attributes:
+        window: How many exchanges the list holds.
+    """
+
+    window: int = 2
+    refill_needs_token: bool = True
+    deletion_takes_token: bool = True
+    deletion_goes_by_cutoff: bool = True
+    append_fills_pending: bool = True
+    only_readers_make_lists: bool = True
+    seals_name_a_generation: bool = True
+    failure_is_made_up_for: bool = True
+    server_ends_generation: bool = True
+
+
+class ViolationError(AssertionError):
+    """A reader was shown less, or more, than the guarantees say."""
+
+
+def newest(exchanges: Exchanges, most: int) -> Exchanges:
+    """Return the newest of them."""
+    return frozenset(sorted(exchanges)[-most:])
+
+
+class Model:
+    """Steps of each kind of process."""
+
+    def __init__(self, rules: Protocol) -> None:
+        self.rules = rules
+
+    # --- the scripts ---
+
+    def merged(self, listed: Listed | None, exchanges: Exchanges) -> Listed | None:
+        """Do what `merge.lua` does for a writer."""
+        if listed is None:
+            if self.rules.only_readers_make_lists:
+                return None
+            listed = Listed(seal=1, is_first=True)
+        union = listed.held | exchanges
+        kept = newest(union, self.rules.window)
+        if listed.seal and not listed.is_first and min(kept, default=0) < min(listed.held, default=0):
+            return Listed(kept)
+        return replace(listed, held=kept, is_first=listed.is_first and kept == union)
+
+    def cut(self, listed: Listed | None, cutoff: int) -> Listed | None:
+        """Do what `merge.lua` does for a deletion."""
+        if listed is None:
+            return None
+        if not self.rules.deletion_goes_by_cutoff:
+            return None
+        held = frozenset(each for each in listed.held if each > cutoff)
+        if not held:
+            return None if self.rules.deletion_takes_token else replace(listed, held=held)
+        token = _NOBODY if self.rules.deletion_takes_token else listed.token
+        return replace(listed, held=held, token=token)
+
+    def is_whole(self, listed: Listed, generation: int) -> bool:
+        """Return whether a reader trusts the list."""
+        if self.rules.seals_name_a_generation and listed.seal != generation:
+            return False
+        return bool(listed.seal) and (listed.is_first or len(listed.held) >= self.rules.window)
+
+    # --- processes ---
+
+    def read(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
+        """A turn's first half."""
+        redis = world.redis
+        match process.at:
+            case "list":
+                must, never = world.accepted - world.unheard, world.gone
+                listed = redis.listed
+                if listed is None:
+                    listed = Listed(token=process.name)
+                elif not self.is_whole(listed, process.known) and listed.token == _NOBODY:
+                    listed = replace(listed, seal=0, is_first=False, token=process.name)
+                yield (
+                    replace(world, redis=replace(redis, listed=listed)),
+                    replace(process, at="rest", listed=listed, must=must, never=never),
+                )
+            case "rest":
+                is_other = self.rules.server_ends_generation and redis.generation_of != redis.server
+                if is_other:
+                    made = world.generations + 1
+                    stepped = replace(redis, generation=made, generation_of=redis.server)
+                    yield (
+                        replace(world, redis=stepped, generations=made, may_lack=True),
+                        replace(process, at="list", known=made),
+                    )
+                elif redis.generation != process.known:
+                    yield world, replace(process, at="list", known=redis.generation)
+                else:
+                    at = "show" if process.listed and self.is_whole(process.listed, process.known) else "queue"
+                    yield world, replace(process, at=at, pending=redis.pending, cutoff=redis.cutoff)
+            case _:
+                yield from self.ask(world, process, then)
+
+    def ask(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
+        """What a reader does whose list is not whole: PostgreSQL's window, the refill; then what it shows."""
+        match process.at:
+            case "queue":
+                if not world.may_lack:
+                    yield world, replace(process, at="window")
+                elif world.queue:
+                    yield world, replace(process, at="window", is_degraded=True)
+                else:
+                    yield replace(world, may_lack=False), replace(process, at="window")
+            case "window":
+                window = newest(world.stored, self.rules.window)
+                yield (
+                    world,
+                    replace(
+                        process, at="refill", window=window, is_all=window == world.stored, deleted_to=world.cutoff
+                    ),
+                )
+            case "refill":
+                yield self.refill(world, process), replace(process, at="show")
+            case _:
+                self.check(world, process)
+                yield world, Process(process.kind, process.name, then, process.exchange, process.known)
+
+    def refill(self, world: World, process: Process) -> World:
+        """Do what a refill does."""
+        redis, seen = world.redis, process.listed
+        cutoff = max(process.cutoff, process.deleted_to)
+        waiting = frozenset(each for each in process.pending if each > cutoff)
+        listed = redis.listed
+        after = replace(redis, cutoff=max(redis.cutoff, process.deleted_to))
+        has_token = listed is not None and seen is not None and listed.token != _NOBODY and listed.token == seen.token
+        if process.is_degraded or (self.rules.refill_needs_token and not has_token):
+            return replace(world, redis=after)
+        held = NONE if listed is None else listed.held
+        union = frozenset(each for each in held | process.window | waiting if each > cutoff)
+        kept = newest(union, self.rules.window)
+        sealed = Listed(kept, process.known, is_first=process.is_all and kept == union)
+        return replace(world, redis=replace(after, listed=sealed))
+
+    def check(self, world: World, process: Process) -> None:
+        """Compare what a reader is shown with what it has to be.
+
+        Raises:
+            ViolationError: It is less, or something that was deleted.
+        """
+        listed = process.listed or Listed()
+        cutoff = max(process.cutoff, process.deleted_to)
+        beside = NONE if self.is_whole(listed, process.known) else process.window | process.pending
+        found = listed.held | beside
+        shown = newest(frozenset(each for each in found if each > cutoff), self.rules.window)
+        deleted_since = max(world.cutoff, world.redis.cutoff)
+        must = frozenset(each for each in process.must if each > deleted_since)
+        reaches = len(shown) < self.rules.window
+        lacking = {each for each in must - shown if reaches or each > min(shown)}
+        if lacking and not process.is_degraded:
+            raise ViolationError(f"{process.name} is shown {sorted(shown)}, and not {sorted(lacking)}")
+        if shown & process.never:
+            raise ViolationError(f"{process.name} is shown {sorted(shown & process.never)}, which was deleted")
+
+    def keep(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
+        """A turn's second half."""
+        redis, exchange = world.redis, process.exchange
+        one = frozenset({exchange})
+        match process.at:
+            case "send":
+                yield replace(world, queue=world.queue | one), replace(process, at="pending")
+            case "pending":
+                pending = redis.pending | one if self.rules.append_fills_pending else redis.pending
+                yield replace(world, redis=replace(redis, pending=pending)), replace(process, at="merge")
+                if world.refusals:
+                    unheard = world.unheard | one
+                    yield (
+                        replace(world, refusals=world.refusals - 1, accepted=world.accepted | one, unheard=unheard),
+                        Process(process.kind, process.name, "make up", known=process.known),
+                    )
+            case "merge":
+                after = replace(redis, listed=self.merged(redis.listed, one))
+                yield replace(world, redis=after), replace(process, at="tombstone")
+            case "tombstone":
+                if exchange <= redis.cutoff:
+                    left = None if redis.listed is None else self.cut(redis.listed, redis.cutoff)
+                    after = replace(redis, listed=left, pending=redis.pending - one)
+                    yield replace(world, redis=after), replace(process, at="end")
+                else:
+                    yield replace(world, accepted=world.accepted | one), replace(process, at="end")
+            case _:
+                # The next call of a process whose append was refused.
+                made = world.generations + 1
+                after = replace(
+                    redis,
+                    generation=made,
+                    pending=redis.pending | world.unheard,
+                    listed=self.merged(redis.listed, world.unheard),
+                )
+                if not self.rules.failure_is_made_up_for:
+                    after, made = redis, world.generations
+                yield (
+                    replace(world, redis=after, generations=made, unheard=NONE),
+                    replace(process, at="end"),
+                )
+
+    def drain(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
+        """PostgreSQL first, then the list, then what waited, then the queue."""
+        redis = world.redis
+        match process.at:
+            case "store":
+                for batch in {world.queue, *(frozenset({each}) for each in world.queue)} - {NONE}:
+                    alive = frozenset(each for each in batch if each > world.cutoff)
+                    yield (
+                        replace(world, stored=world.stored | alive),
+                        replace(process, at="list", window=batch, pending=alive),
+                    )
+            case "list":
+                after = replace(
+                    redis, listed=self.merged(redis.listed, process.pending) if process.pending else redis.listed
+                )
+                yield replace(world, redis=after), replace(process, at="cut")
+            case "cut":
+                is_late = any(each <= redis.cutoff for each in process.pending)
+                listed = self.cut(redis.listed, redis.cutoff) if is_late else redis.listed
+                after = replace(redis, listed=listed, pending=redis.pending - process.window)
+                yield replace(world, redis=after), replace(process, at="delete")
+            case _:
+                unheard = world.unheard - process.window
+                yield replace(world, queue=world.queue - process.window, unheard=unheard), replace(process, at="end")
+
+    def delete(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
+        """PostgreSQL first, then the tombstone, the list, what waited."""
+        redis = world.redis
+        match process.at:
+            case "store":
+                held = redis.listed.held if redis.listed else NONE
+                cutoff = max([0, *world.stored, *held, *redis.pending])
+                stored = frozenset(each for each in world.stored if each > cutoff)
+                yield (
+                    replace(world, stored=stored, cutoff=max(world.cutoff, cutoff)),
+                    replace(process, at="tombstone", cutoff=cutoff),
+                )
+            case "tombstone":
+                after = replace(redis, cutoff=max(redis.cutoff, process.cutoff))
+                yield replace(world, redis=after), replace(process, at="list")
+            case "list":
+                after = replace(redis, listed=self.cut(redis.listed, process.cutoff))
+                yield replace(world, redis=after), replace(process, at="pending")
+            case _:
+                is_exact = self.rules.deletion_goes_by_cutoff
+                pending = frozenset(each for each in redis.pending if is_exact and each > process.cutoff)
+                reached = frozenset(range(1, process.cutoff + 1))
+                yield (
+                    replace(
+                        world,
+                        redis=replace(redis, pending=pending),
+                        accepted=world.accepted - reached,
+                        gone=world.gone | reached,
+                    ),
+                    replace(process, at="end"),
+                )
+
+    def steps(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
+        """Return what may come of the process's next step."""
+        if process.at == "end":
+            return iter(())
+        if process.kind == "drain":
+            return self.drain(world, process)
+        if process.kind == "deletion":
+            return self.delete(world, process)
+        if process.kind != "drain" and process.at in {"list", "rest", "queue", "window", "refill", "show"}:
+            return self.read(world, process, "send" if process.kind == "turn" else "end")
+        return self.keep(world, process)
+
+    def losses(self, world: World) -> Iterator[World]:
+        """Return what Redis may lose now."""
+        redis = world.redis
+        if world.evictions and redis.listed is not None:
+            left = replace(world, evictions=world.evictions - 1)
+            yield replace(left, redis=replace(redis, listed=None))
+            # Redis counts what it evicts, and a reader looks at the count.
+            yield replace(left, redis=replace(redis, listed=None, pending=NONE), may_lack=True)
+        if world.emptyings:
+            server = redis.server + 1
+            empty = Redis(generation=0, server=server, generation_of=0)
+            yield replace(world, redis=empty, emptyings=world.emptyings - 1, may_lack=True)
+        if world.snapshots and world.saved is None:
+            yield replace(world, saved=redis)
+        if world.snapshots and world.saved is not None:
+            back = replace(world.saved, server=redis.server + 1)
+            yield replace(world, redis=back, saved=None, snapshots=world.snapshots - 1)
+
+
+def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit: int) -> int:
+    """Visit every state that can be reached, up to a limit; return how many.
+
+    Raises:
+        ViolationError: A guarantee does not hold in one; the way there is in its notes.
+    """
+    model = Model(rules)
+    start = world, processes
+    came_from: dict[object, object] = {start: None}
+    waiting: deque[tuple[World, tuple[Process, ...]]] = deque([start])
+    while waiting and len(came_from) < limit:
+        state = waiting.pop()
+        world, processes = state
+        found: list[tuple[World, tuple[Process, ...]]] = [(lost, processes) for lost in model.losses(world)]
+        for place, process in enumerate(processes):
+            try:
+                reached = list(model.steps(world, process))
+            except ViolationError as violation:
+                _explain(violation, came_from, state)
+                raise
+            found += [(after, (*processes[:place], moved, *processes[place + 1 :])) for after, moved in reached]
+        if not found and world.redis.server == 1:
+            _check_rest(world, came_from, state)
+        for each in found:
+            if each not in came_from:
+                came_from[each] = state
+                waiting.append(each)
+    return len(came_from)
+
+
+def _check_rest(world: World, came_from: dict[object, object], state: object) -> None:
+    held = world.redis.pending | (world.redis.listed.held if world.redis.listed else NONE)
+    if left := held & world.gone:
+        violation = ViolationError(f"{sorted(left)} was deleted, and stays in Redis")
+        _explain(violation, came_from, state)
+        raise violation
+
+
+def _explain(violation: ViolationError, came_from: dict[object, object], state: object) -> None:
+    way = []
+    at: object = state
+    while at is not None:
+        way.append(at)
+        at = came_from[at]
+    for each in reversed(way):
+        violation.add_note(repr(each))
+
+
+def turn(name: int, exchange: int) -> Process:
+    """Return a process that reads and then keeps an exchange."""
+    return Process("turn", name, "list", exchange)
+
+
+def reader(name: int) -> Process:
+    """Return a process that reads."""
+    return Process("reader", name, "list")
+
+
+def drain(name: int) -> Process:
+    """Return a process that drains once."""
+    return Process("drain", name, "store")
+
+
+def deletion(name: int) -> Process:
+    """Return a process that deletes the thread."""
+    return Process("deletion", name, "store")

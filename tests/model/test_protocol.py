@@ -1,0 +1,67 @@
+"""Every interleaving of a small protocol: no reader is shown less than it must, or what was deleted."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import pytest
+
+from tests.model.protocol import (
+    Process,
+    Protocol,
+    ViolationError,
+    World,
+    deletion,
+    drain,
+    explore,
+    reader,
+    turn,
+)
+
+# More for a long look, e.g. PROTOCOL_STATES=4000000.
+STATES: Final = int(os.environ.get("PROTOCOL_STATES", "20000"))
+SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
+    "two turns, an eviction": (World(evictions=1), (turn(1, 1), turn(2, 2), drain(3), reader(4))),
+    "a stored thread, an eviction": (
+        World(evictions=1, stored=frozenset({1}), accepted=frozenset({1})),
+        (turn(1, 2), reader(2)),
+    ),
+    "a deletion": (World(evictions=1), (turn(1, 1), deletion(2), drain(3), reader(4))),
+    "a deletion beside two turns": (World(), (turn(1, 1), turn(2, 2), deletion(3), reader(4))),
+    "a window shorter than the thread": (
+        World(evictions=1, stored=frozenset({1, 2}), accepted=frozenset({1, 2})),
+        (turn(1, 3), turn(2, 4), drain(3), reader(4)),
+    ),
+    "a refused append": (World(refusals=1), (turn(1, 1), turn(2, 2), drain(3), reader(4))),
+    "an emptied Redis": (World(emptyings=1), (turn(1, 1), drain(2), reader(3), reader(4))),
+    "an older Redis": (World(snapshots=1), (turn(1, 1), drain(2), reader(3), reader(4))),
+    "an older Redis and a deletion": (World(snapshots=1), (turn(1, 1), deletion(2), reader(3))),
+}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
+    """All states, or as many as the bound allows."""
+    world, processes = SETUPS[setup]
+    assert explore(world, processes, Protocol(), STATES) > 100
+
+
+@pytest.mark.parametrize(
+    ("broken", "setup"),
+    [
+        (Protocol(refill_needs_token=False), "two turns, an eviction"),
+        (Protocol(append_fills_pending=False), "two turns, an eviction"),
+        (Protocol(only_readers_make_lists=False), "a stored thread, an eviction"),
+        (Protocol(deletion_goes_by_cutoff=False), "a deletion beside two turns"),
+        (Protocol(deletion_takes_token=False), "a deletion"),
+        (Protocol(failure_is_made_up_for=False), "a refused append"),
+        (Protocol(server_ends_generation=False), "an older Redis"),
+        (Protocol(seals_name_a_generation=False), "an older Redis"),
+    ],
+)
+def test_each_rule_is_needed(broken: Protocol, setup: str) -> None:
+    """Without it, some interleaving breaks a guarantee."""
+    world, processes = SETUPS[setup]
+    with pytest.raises(ViolationError):
+        explore(world, processes, broken, 20 * STATES)
