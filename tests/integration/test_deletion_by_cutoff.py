@@ -221,7 +221,6 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
     sweep.run()
     assert redis_client.exists("thread:t:messages") == 0
     assert redis_client.hlen("thread:t:pending") == 0
-    assert redis_client.exists("user:ana:threads") == 0
     assert _keep(memory, 1) == "queue"
     assert _shown(process()) == (told(1), [])
 
