@@ -25,11 +25,6 @@ local deleted = ARGV[5]
 local is_stored = ARGV[6] == '1'
 local is_deletion = cutoff ~= '' or deleted ~= ''
 local EXCHANGES = 7
--- What ends an entry stands in its last bytes.
-local ENDING = 80
-local NIL = '00000000-0000-0000-0000-000000000000'
-local PLACEHOLDER = '{"exchange_id":"' .. NIL .. '","order":"' .. NIL .. '","created_at":"1970-01-01T00:00:00.000000Z",'
-  .. '"role":"system","content":"","metadata":null'
 
 -- The list is a cache: what stands in its place and is no list gives way to it.
 local kind = redis.call('TYPE', key).ok
@@ -47,26 +42,6 @@ local function parse(entry)
   if id and #id == 36 and #order == 36 and #created == 27 then
     return id, order, created, tonumber(string.match(entry, '^,"revision":(%d+)', rest) or 0)
   end
-end
-
--- The entry without its ending, and what the ending says. Earlier releases wrote `true` for a generation.
-local function split(entry)
-  local tail = string.sub(entry, -ENDING)
-  for _, name in ipairs({'first', 'whole', 'asked'}) do
-    local at, _, value = string.find(tail, ',"' .. name .. '":"?([%w.]+)"?}$')
-    if at then
-      return string.sub(entry, 1, #entry - #tail + at - 1) .. '}', name, value
-    end
-  end
-  return entry
-end
-
--- An entry of another writer's making takes an ending only if it stays JSON by that.
-local function ended(entry, name, value)
-  if name and string.find(entry, '^{.*[^%s{,]}$') then
-    return string.sub(entry, 1, -2) .. ',"' .. name .. '":"' .. value .. '"}'
-  end
-  return entry
 end
 
 local head = redis.call('LINDEX', key, 0)

@@ -13,10 +13,6 @@
 
 local key = KEYS[1]
 local most, generation, token, seconds = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local ENDING = 80
-local NIL = '00000000-0000-0000-0000-000000000000'
-local PLACEHOLDER = '{"exchange_id":"' .. NIL .. '","order":"' .. NIL .. '","created_at":"1970-01-01T00:00:00.000000Z",'
-  .. '"role":"system","content":"","metadata":null'
 
 local function read()
   return redis.call('LRANGE', key, -most, -1)
@@ -40,16 +36,14 @@ if not head then
   return read()
 end
 
-local tail = string.sub(head, -ENDING)
-local name, sealed = string.match(tail, ',"(%a+)":"([0-9.]+)"}$')
-local is_sealed = name == 'first' or (name == 'whole' and redis.call('LLEN', key) >= most)
-if is_sealed and tonumber(sealed) and tonumber(sealed) >= generation then
+local bare, name, value = split(head)
+local counts = name == 'first' or (name == 'whole' and redis.call('LLEN', key) >= most)
+local sealed = counts and string.match(value, '^[0-9.]+$')
+if name == 'asked' or (sealed and tonumber(sealed) and tonumber(sealed) >= generation) then
   return read()
 end
-if string.find(tail, ',"asked":"%x+"}$') or not string.find(head, '^{.*[^%s{,]}$') then
-  return read()
+local asked = ended(bare, 'asked', token)
+if asked ~= bare then
+  redis.pcall('LSET', key, 0, asked)
 end
-local at = string.find(tail, ',"first":[%w."]+}$') or string.find(tail, ',"whole":[%w."]+}$')
-local bare = at and string.sub(head, 1, #head - #tail + at - 1) .. '}' or head
-redis.pcall('LSET', key, 0, string.sub(bare, 1, -2) .. ',"asked":"' .. token .. '"}')
 return read()

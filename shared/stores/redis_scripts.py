@@ -11,9 +11,10 @@ def _script(name: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
-MERGE: Final = _script("merge.lua")
-READ: Final = _script("read.lua")
-REMOVE_ENTRIES: Final = _script("remove_entries.lua")
+_ENTRIES: Final = _script("entries.lua")
+MERGE: Final = f"{_ENTRIES}\n{_script('merge.lua')}"
+READ: Final = f"{_ENTRIES}\n{_script('read.lua')}"
+REMOVE_ENTRIES: Final = f"{_ENTRIES}\n{_script('remove_entries.lua')}"
 REPLACE_HASH: Final = _script("replace_hash.lua")
 
 # What a connection loads when it is made, and under which name a server then knows each.

@@ -13,18 +13,6 @@ for _, entry in ipairs(ARGV) do
   wanted[entry] = true
 end
 
-local ENDING = 80
-local function split(entry)
-  local tail = string.sub(entry, -ENDING)
-  for _, name in ipairs({'first', 'whole', 'asked'}) do
-    local at = string.find(tail, ',"' .. name .. '":[%w."]+}$')
-    if at then
-      return string.sub(entry, 1, #entry - #tail + at - 1) .. '}', name
-    end
-  end
-  return entry
-end
-
 local removed = 0
 for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   if wanted[split(entry)] then

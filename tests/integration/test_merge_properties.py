@@ -6,7 +6,6 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from itertools import permutations
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.local.servers import ValkeyServer
-from shared import stores
 from shared.models import Exchange, Message
 from shared.stores.in_memory_merge import ask, merge
 from shared.stores.redis_entries import (
@@ -28,11 +26,10 @@ from shared.stores.redis_entries import (
     token_of,
     without_placeholder,
 )
+from shared.stores.redis_scripts import MERGE, READ
 from tests.support.exchanges import exchanges
 from tests.support.strategies import colliding_exchanges, known_ids, time_ordered
 
-MERGE = (Path(stores.__file__).parent / "merge.lua").read_text()
-READ = (Path(stores.__file__).parent / "read.lua").read_text()
 TOKEN = "0f"
 ASKED = PLACEHOLDER + ending("asked", TOKEN)
 KEY = "list"
