@@ -56,3 +56,4 @@ def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redi
         assert texts(cache.read("t", None).messages) == told(0, 1)
     finally:
         redis_client.acl_setuser("default", enabled=True, commands=["+script"])
+        redis_client.acl_log_reset()
