@@ -32,7 +32,7 @@ def api(deployment: Deployment) -> Api:
     """Return the HTTP API.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     return api_as(deployment, deployment.token())
 
@@ -41,7 +41,7 @@ def api_as(deployment: Deployment, token: str | None) -> Api:
     """Return the HTTP API for the bearer of a token; None for a caller without one.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from cli.api import Api
 
@@ -54,7 +54,7 @@ def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> Queu
     """Return a queue.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
         StoreUnavailable: There is no way to ask, e.g. because no region is named.
     """
     from shared.stores.queue_admin import QueueAccess, QueueAdmin
@@ -117,7 +117,7 @@ def redis(deployment: Deployment) -> RedisScan:
     """Return L1, for looking through it.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.redis_scan import RedisScan
 
@@ -128,7 +128,7 @@ def redis_look(deployment: Deployment) -> RedisLook:
     """Return L1, for what waits in its outbox.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.redis_look import RedisLook
 
@@ -139,7 +139,7 @@ def redis_footprint(deployment: Deployment) -> RedisFootprint:
     """Return L1, for what it holds of a user.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.redis_footprint import RedisFootprint
 
@@ -150,7 +150,7 @@ def redis_facts(deployment: Deployment) -> RedisFacts:
     """Return L1, for what it says of itself.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.redis_facts import RedisFacts
 
@@ -169,7 +169,7 @@ def postgres(deployment: Deployment) -> PostgresVerify:
     """Return L2, for comparing with it.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.postgres_verify import PostgresVerify
 
@@ -180,7 +180,7 @@ def archive(deployment: Deployment) -> PostgresArchive:
     """Return L2 as the functions use it.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.postgres import PostgresArchive
 
@@ -191,7 +191,7 @@ def postgres_footprint(deployment: Deployment) -> PostgresFootprint:
     """Return L2, for what it holds of a user.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.postgres_footprint import PostgresFootprint
 
@@ -202,7 +202,7 @@ def postgres_facts(deployment: Deployment) -> PostgresFacts:
     """Return L2, for what it says of itself.
 
     Raises:
-        SettingsError: Nobody says where it is.
+        SettingsError: No setting says where it is.
     """
     from shared.stores.postgres_facts import PostgresFacts
 

@@ -146,7 +146,7 @@ class Deployment:
         """Refuse two places of two deployments, before anything is moved from, or compared with, the wrong one.
 
         Raises:
-            SettingsError: Nobody says where one of them is, or they are not of one deployment.
+            SettingsError: No setting says where one of them is, or they are not of one deployment.
         """
         place, others = self.require(name), self.require(other)
         if not self.are_together(name, other):
@@ -186,7 +186,7 @@ class Deployment:
         """Return how Redis is reached.
 
         Raises:
-            SettingsError: Nobody says where it is, or the URL is none.
+            SettingsError: No setting says where it is, or the URL is none.
         """
         place = self.require("redis_url")
         parts = urlsplit(place.url)
@@ -210,7 +210,7 @@ class Deployment:
         """Return how PostgreSQL is reached.
 
         Raises:
-            SettingsError: Nobody says where it is, or the URL is none.
+            SettingsError: No setting says where it is, or the URL is none.
         """
         place = self.require("database_url")
         try:

@@ -36,7 +36,7 @@ class CacheUpdate:
         if result.duplicates and moved and not self._note(moved):
             return True, False
         if unsealed:
-            # Shown to nobody without PostgreSQL's window; that the list equals it need not wait for a reader.
+            # A reader asks PostgreSQL beside such a list; that the two are equal need not wait for a reader.
             self._note(set(unsealed))
         return True, True
 

@@ -213,7 +213,7 @@ class Recaller:
         found: dict[UUID, Exchange] = {}
         accepted = [*cached.pending, *self._memory.recent(thread_id)]
         for exchange in accepted if self._ownership is None else self._ownership.only(accepted):
-            if exchange.exchange_id in window.deleted or (window.cutoff and exchange.order <= window.cutoff):
+            if window.has_deleted(exchange.exchange_id, exchange.order):
                 continue
             if exchange.revision > known.get(exchange.exchange_id, -1):
                 known[exchange.exchange_id] = exchange.revision

@@ -1,4 +1,4 @@
--- Reads a thread's list; if it is not sealed, lets it carry the reader's token, which says: somebody asks PostgreSQL.
+-- Reads a thread's list; if it is not sealed, lets it carry the reader's token, which says that a reader asks PostgreSQL.
 --
 -- A refill (`merge.lua`) happens only while the token is there. It goes with the list (deletion, eviction, end of life),
 -- and with every deletion; whatever is merged meanwhile stays in the list beside it. A list that does not exist is made,

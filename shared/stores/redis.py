@@ -19,7 +19,7 @@ from shared.stores.base import AppendResult, CacheRead, Fence, ThreadOwner, Wind
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis_connection import Pipeline, RedisConnection, ignore_wrongtype, require
 from shared.stores.redis_entries import decode, decode_pending, pending_field, token_of, without_placeholder
-from shared.stores.redis_generation import Epoch, name_of, queue_epoch, queue_probe, queue_step, read_epoch
+from shared.stores.redis_generation import Epoch, begun_as, name_of, queue_epoch, queue_probe, read_epoch
 from shared.stores.redis_lists import (
     Append,
     Appended,
@@ -146,7 +146,7 @@ class RedisCache:
         clock = clock_of(now)
         last = read_epoch(None if isinstance(reply, Exception) else reply).generation
         if last is not None and float(last) <= clock - (time.monotonic() - failed_at):
-            self._require(self._send(lambda pipe: queue_step(pipe, name_of(clock), None, may_have_lost=False)))
+            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=begun_as(name_of(clock), None))))
         self._failed_at = None
         return True
 
@@ -307,7 +307,10 @@ class RedisCache:
         return self._require(replies)
 
     def _remember_unmerged(self, append: Append) -> None:
-        _remember(self._unmerged, append.exchange.key, append, most=_MOST_UNMERGED)
+        self._unmerged[append.exchange.key] = append
+        self._unmerged.move_to_end(append.exchange.key)
+        while len(self._unmerged) > _MOST_UNMERGED:
+            self._unmerged.popitem(last=False)
 
     def _forget_drained(self, exchange: Exchange) -> None:
         """Remove an exchange from its second place: the drain was faster than the append."""
@@ -398,7 +401,7 @@ class RedisCache:
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
         """Merge what L2 just took into the lists that exist, all threads in one round trip.
 
-        Returns the threads whose list carries a token: nobody knows whether something is missing between its entries.
+        Returns the threads whose list carries a token, so that something may be missing between its entries.
         """
         threads: dict[str, list[Exchange]] = {}
         for exchange in exchanges:
@@ -634,10 +637,3 @@ def _has_deleted(messages: Sequence[Message], window: Window) -> bool:
 
 def _is_refused(replies: Sequence[object]) -> bool:
     return any(isinstance(reply, Exception) for reply in replies)
-
-
-def _remember(memory: OrderedDict[Any, Any], key: object, value: object, *, most: int) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    while len(memory) > most:
-        memory.popitem(last=False)

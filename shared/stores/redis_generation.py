@@ -84,16 +84,12 @@ def name_of(clock: float) -> str:
     return f"{clock:.6f}"
 
 
-def queue_step(
-    pipe: Pipeline, generation: str, identity: str | None, *, may_have_lost: bool, is_older: bool = False
-) -> None:
-    """Queue the beginning of the next generation; one reply, or two where Redis may have lost something.
+def begun_as(generation: str, identity: str | None, *, is_older: bool = False) -> dict[Any, Any]:
+    """Return the fields that begin a generation.
 
     Args:
-        pipe: Where to queue it.
         generation: Its name.
         identity: The server that answers now.
-        may_have_lost: Redis may hold less than it was given, so exchanges may be on the queue and nowhere else.
         is_older: What Redis holds may be from before deletions, not only less.
     """
     fields: dict[Any, Any] = {"doubt": generation}
@@ -101,10 +97,7 @@ def queue_step(
         fields["identity"] = identity
     if is_older:
         fields["suspect"] = name_of(float(generation) + _MOST_SKEW)
-    if may_have_lost:
-        # Nothing of the old epoch holds, whatever stands there.
-        pipe.delete(EPOCH)
-    pipe.hset(EPOCH, mapping=fields)
+    return fields
 
 
 def queue_probe(pipe: Pipeline) -> object:

@@ -7,8 +7,6 @@ OUTBOX: Final = "outbox:exchanges"
 EPOCH: Final = "memory:epoch"
 # Written to find out whether Redis takes writes.
 PROBE: Final = "memory:probe"
-# Where earlier releases noted lists to be filled; nothing reads it any more.
-BEGUN: Final = "memory:begun"
 
 
 def messages_key(thread_id: str) -> str:

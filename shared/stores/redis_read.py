@@ -8,9 +8,10 @@ from typing import Any, Final
 from shared.stores.base import CacheRead
 from shared.stores.redis_connection import Pipeline
 from shared.stores.redis_entries import decode, decode_pending, is_whole, token_of, without_placeholder
-from shared.stores.redis_generation import Epoch, queue_epoch, queue_probe, queue_step
+from shared.stores.redis_generation import Epoch, begun_as, queue_epoch, queue_probe
 from shared.stores.redis_lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis_names import (
+    EPOCH,
     OUTBOX,
     deleted_key,
     messages_key,
@@ -46,9 +47,10 @@ class Questions:
 
     def ask_for_step(self, generation: str, identity: str | None, *, is_older: bool) -> None:
         """Add the beginning of a generation in a Redis that is empty, or that came back older."""
-        self.ask("lost", lambda pipe: queue_step(pipe, generation, identity, may_have_lost=True, is_older=is_older))
-        # `queue_step` has queued two commands.
-        self.ask("stepped", lambda _: None)
+        fields = begun_as(generation, identity, is_older=is_older)
+        # Redis may hold less than it was given: nothing of the old epoch holds, whatever stands there.
+        self.ask("forgotten", lambda pipe: pipe.delete(EPOCH))
+        self.ask("begun", lambda pipe: pipe.hset(EPOCH, mapping=fields))
 
     def ask_for_losses(self) -> None:
         """Add what tells whether Redis may have lost what waits for the drain."""

@@ -24,7 +24,6 @@ from shared.stores.redis import RedisCache
 from shared.stores.redis_entries import decode, decode_pending, encode, is_whole
 from shared.stores.redis_generation import _FIELDS
 from shared.stores.redis_names import (
-    BEGUN,
     EPOCH,
     OUTBOX,
     claim_key,
@@ -160,7 +159,7 @@ def test_the_sweep_gets_past_anything(
         if waiting:
             client.rpush(OUTBOX, *waiting)
         if begun:
-            client.sadd(BEGUN, *begun)
+            client.sadd("memory:begun", *begun)
         swept = Sweep(InMemoryArchive(), cache, 3, bury=bury).run()
         left = client.llen(OUTBOX)
 

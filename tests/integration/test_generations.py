@@ -82,15 +82,21 @@ def test_an_older_snapshot(
     assert _source(process()) == "redis"
 
 
-def test_an_older_snapshot_and_an_exchange_on_the_queue(
-    process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
-) -> None:
-    """What only the queue has is said to be missing."""
+def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> Memory:
+    """Return a process that has kept an exchange, which is drained and in the snapshot that Valkey has saved."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
     _shown(memory)
     redis_client.save()
+    return memory
+
+
+def test_an_older_snapshot_and_an_exchange_on_the_queue(
+    process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
+) -> None:
+    """What only the queue has is said to be missing."""
+    memory = _saved(process, queue, redis_client)
     _keep(memory, 1)
     valkey.kill()
     valkey.start()
@@ -104,11 +110,7 @@ def test_a_deletion_that_the_snapshot_has_not(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     """The list of a deleted thread comes back with the snapshot, and is not shown."""
-    memory = process()
-    _keep(memory, 0)
-    _drain(memory, queue)
-    _shown(memory)
-    redis_client.save()
+    memory = _saved(process, queue, redis_client)
     Threads(memory).delete("t")
     valkey.kill()
     valkey.start()
