@@ -63,10 +63,11 @@ test-page: $(VENV)/.stamp-dev ## Use the page in Chromium, against the embedded 
 	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
 
-lint: $(VENV)/.stamp-dev ## Check style, types and templates
+lint: $(VENV)/.stamp-dev ## Check style, types, imports and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint template.yaml $(wildcard infra/*.yaml)
 
 docs: $(VENV)/.stamp-dev ## Write the references in docs/ anew from the API and the command line
@@ -218,5 +219,5 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 clean: ## Remove what was installed and built; the data in .local stays
 	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
-	rm -rf clients/page/node_modules functions/agent/static/built
+	rm -rf clients/page/node_modules functions/agent/http/static/built
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cli.api import Api
-    from shared.stores.postgres import PostgresArchive
-    from shared.stores.postgres_connection import PostgresConnection
-    from shared.stores.postgres_facts import PostgresFacts
-    from shared.stores.postgres_footprint import PostgresFootprint
-    from shared.stores.postgres_verify import PostgresVerify
-    from shared.stores.queue_admin import QueueAdmin
-    from shared.stores.queue_messages import QueueDepth
-    from shared.stores.queue_move import MoveTask
-    from shared.stores.queue_settings import EventSource, QueueSetup
-    from shared.stores.redis_connection import RedisConnection
-    from shared.stores.redis_facts import RedisFacts
-    from shared.stores.redis_footprint import RedisFootprint
-    from shared.stores.redis_look import RedisLook
-    from shared.stores.redis_scan import RedisScan
+    from cli.stores.postgres_facts import PostgresFacts
+    from cli.stores.postgres_footprint import PostgresFootprint
+    from cli.stores.postgres_verify import PostgresVerify
+    from cli.stores.queue_move import MoveTask
+    from cli.stores.queue_settings import EventSource, QueueSetup
+    from cli.stores.redis_facts import RedisFacts
+    from cli.stores.redis_footprint import RedisFootprint
+    from cli.stores.redis_scan import RedisScan
+    from shared.stores.postgres.archive import PostgresArchive
+    from shared.stores.postgres.connection import PostgresConnection
+    from shared.stores.redis.connection import RedisConnection
+    from shared.stores.redis.look import RedisLook
+    from shared.stores.sqs.admin import QueueAdmin
+    from shared.stores.sqs.messages import QueueDepth
 
 
 def api(deployment: Deployment) -> Api:
@@ -57,7 +57,7 @@ def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> Queu
         SettingsError: No setting says where it is.
         StoreUnavailable: There is no way to ask, e.g. because no region is named.
     """
-    from shared.stores.queue_admin import QueueAccess, QueueAdmin
+    from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 
     url = deployment.require(name).url
     queue = QueueAdmin(url, QueueAccess(*deployment.endpoint(url)))
@@ -71,14 +71,14 @@ def start_move(dead: QueueAdmin, live: QueueAdmin, rate: int | None) -> MoveTask
     Raises:
         StoreUnavailable: No answer, or a refusal.
     """
-    from shared.stores import queue_move
+    from cli.stores import queue_move
 
     return queue_move.start_move(dead, live, rate)
 
 
 def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
     """Return the age of a queue's oldest message and when that was so, or None where it is not known."""
-    from shared.stores import queue_age
+    from shared.stores.sqs import age as queue_age
 
     return queue_age.oldest_age(queue, depth)
 
@@ -89,7 +89,7 @@ def queue_setup(queue: QueueAdmin) -> QueueSetup:
     Raises:
         StoreUnavailable: No answer, or a refusal.
     """
-    from shared.stores import queue_settings
+    from cli.stores import queue_settings
 
     return queue_settings.setup_of(queue)
 
@@ -100,13 +100,13 @@ def event_sources(queue: QueueAdmin, arn: str) -> list[EventSource]:
     Raises:
         StoreUnavailable: No answer, or a refusal.
     """
-    from shared.stores import queue_settings
+    from cli.stores import queue_settings
 
     return queue_settings.event_sources_of(queue, arn)
 
 
 def _redis(deployment: Deployment) -> RedisConnection:
-    from shared.stores.redis_connection import RedisConnection
+    from shared.stores.redis.connection import RedisConnection
 
     connection = RedisConnection(deployment.redis())
     deployment.opened.callback(connection.close)
@@ -119,7 +119,7 @@ def redis(deployment: Deployment) -> RedisScan:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.redis_scan import RedisScan
+    from cli.stores.redis_scan import RedisScan
 
     return RedisScan(_redis(deployment))
 
@@ -130,7 +130,7 @@ def redis_look(deployment: Deployment) -> RedisLook:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.redis_look import RedisLook
+    from shared.stores.redis.look import RedisLook
 
     return RedisLook(_redis(deployment))
 
@@ -141,7 +141,7 @@ def redis_footprint(deployment: Deployment) -> RedisFootprint:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.redis_footprint import RedisFootprint
+    from cli.stores.redis_footprint import RedisFootprint
 
     return RedisFootprint(_redis(deployment))
 
@@ -152,13 +152,13 @@ def redis_facts(deployment: Deployment) -> RedisFacts:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.redis_facts import RedisFacts
+    from cli.stores.redis_facts import RedisFacts
 
     return RedisFacts(_redis(deployment))
 
 
 def _postgres(deployment: Deployment) -> PostgresConnection:
-    from shared.stores.postgres_connection import PostgresConnection
+    from shared.stores.postgres.connection import PostgresConnection
 
     connection = PostgresConnection(deployment.database())
     deployment.opened.callback(connection.close)
@@ -171,7 +171,7 @@ def postgres(deployment: Deployment) -> PostgresVerify:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.postgres_verify import PostgresVerify
+    from cli.stores.postgres_verify import PostgresVerify
 
     return PostgresVerify(_postgres(deployment))
 
@@ -182,7 +182,7 @@ def archive(deployment: Deployment) -> PostgresArchive:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.postgres import PostgresArchive
+    from shared.stores.postgres.archive import PostgresArchive
 
     return PostgresArchive(_postgres(deployment))
 
@@ -193,7 +193,7 @@ def postgres_footprint(deployment: Deployment) -> PostgresFootprint:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.postgres_footprint import PostgresFootprint
+    from cli.stores.postgres_footprint import PostgresFootprint
 
     return PostgresFootprint(_postgres(deployment))
 
@@ -204,6 +204,6 @@ def postgres_facts(deployment: Deployment) -> PostgresFacts:
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.postgres_facts import PostgresFacts
+    from cli.stores.postgres_facts import PostgresFacts
 
     return PostgresFacts(_postgres(deployment))

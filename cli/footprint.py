@@ -13,7 +13,7 @@ from shared.errors import StoreUnavailable
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
     from datetime import datetime
 
-    from shared.stores.queue_admin import QueueAdmin
+    from shared.stores.sqs.admin import QueueAdmin
 
 _PAGE: Final = 1_000
 _PLACES: Final = ("redis_url", "database_url", "queue_url", "dlq_url")

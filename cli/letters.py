@@ -9,7 +9,7 @@ from typing import Any
 from cli.output import moment
 from shared.models import id_fault
 from shared.request_ids import REQUEST_ID
-from shared.stores.queue_messages import QueuedMessage
+from shared.stores.sqs.messages import QueuedMessage
 
 
 def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _url(deployment: Deployment) -> str:
     """Return where the database is, with the password of a token or a secret where `DATABASE__AUTH` says so."""
     from sqlalchemy import make_url
 
-    from shared.stores.postgres_connection import signed_in
+    from shared.stores.postgres.connection import signed_in
 
     settings = deployment.database()
     signed = signed_in(settings)

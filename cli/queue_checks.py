@@ -11,8 +11,8 @@ from cli.findings import Finding
 from shared.errors import StoreUnavailable
 
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
-    from shared.stores.queue_admin import QueueAdmin
-    from shared.stores.queue_settings import EventSource, QueueSetup
+    from cli.stores.queue_settings import EventSource, QueueSetup
+    from shared.stores.sqs.admin import QueueAdmin
 
 # The most there is: a message that waits for PostgreSQL uses them up, some forty an hour.
 _FEWEST_RECEIVES: Final = 1_000

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID, valid_request_id
-from shared.stores.queue_messages import QueuedMessage
+from shared.stores.sqs.messages import QueuedMessage
 
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
-    from shared.stores.queue_admin import QueueAdmin
-    from shared.stores.queue_move import MoveTask
+    from cli.stores.queue_move import MoveTask
+    from shared.stores.sqs.admin import QueueAdmin
 
 _POLL_SECONDS: Final = 1.0
 # Longer than ten messages take at the slowest rate, one a second.

@@ -16,13 +16,13 @@ from cli.command import FOUND_SOMETHING, command
 from cli.deployment import Deployment
 from cli.options import AsJson
 from cli.output import moment, places_as_json, print_json, print_places, print_table, printable, say
+from cli.stores.comparison import Comparison, Difference, compare
 from shared.models import id_fault
 from shared.settings import MemorySettings, load
-from shared.stores.comparison import Comparison, Difference, compare
 
 if TYPE_CHECKING:  # the drivers are loaded when a store is asked for
-    from shared.stores.postgres_verify import PostgresVerify
-    from shared.stores.redis_scan import RedisScan
+    from cli.stores.postgres_verify import PostgresVerify
+    from cli.stores.redis_scan import RedisScan
 
 _MESSAGES_AN_EXCHANGE: Final = 2
 

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from fastapi.testclient import TestClient
 
-from functions.agent.api import create_app
+from functions.agent.http.api import create_app
 from functions.agent.operations import Operations
 
 FILE: Final = Path(__file__).resolve().parents[1] / "docs" / "api.md"

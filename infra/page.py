@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "clients" / "page"
-BUILT = ROOT / "functions" / "agent" / "static" / "built"
+BUILT = ROOT / "functions" / "agent" / "http" / "static" / "built"
 # The hook is built into the page from its sources.
 SOURCES = (PAGE / "src", ROOT / "clients" / "react" / "src")
 FILES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")

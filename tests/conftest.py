@@ -12,11 +12,11 @@ import pytest
 import redis
 from psycopg import sql
 
-from functions.agent.api import create_app
-from functions.agent.auth import Guard
-from functions.agent.auth_tokens import TokenVerifier
+from functions.agent.agents.runner import AgentRunner
+from functions.agent.http.api import create_app
+from functions.agent.http.auth import Guard
+from functions.agent.http.auth_tokens import TokenVerifier
 from functions.agent.operations import Operations
-from functions.agent.runner import AgentRunner
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
 from shared.errors import StoreUnavailable
@@ -24,14 +24,14 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings
-from shared.stores.base import ExchangeQueue
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
-from shared.stores.in_memory_look import InMemoryCacheLook, InMemoryQueueLook
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.queue import SqsQueue
-from shared.stores.redis import RedisCache
-from shared.stores.redis_connection import RedisConnection
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.queue import ExchangeQueue
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
+from shared.stores.sqs.queue import SqsQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
+from shared.testing.look import InMemoryCacheLook, InMemoryQueueLook
 from tests.support.api import Api
 from tests.support.issuer import Issuer
 from tests.support.queues import Queues

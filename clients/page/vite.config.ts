@@ -7,7 +7,7 @@ export default defineConfig({
   // Relative addresses hold behind any stage prefix.
   base: './',
   build: {
-    outDir: here('../../functions/agent/static/built'),
+    outDir: here('../../functions/agent/http/static/built'),
     emptyOutDir: true,
     // No file becomes a data: address, which the page's content security policy would refuse.
     assetsInlineLimit: 0,

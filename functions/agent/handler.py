@@ -11,17 +11,18 @@ from typing import Any, Final, cast
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
 
-from functions.agent.api import create_app
-from functions.agent.auth import Access, Guard
-from functions.agent.cors import with_cors
-from functions.agent.events import SOURCES, is_request
-from functions.agent.gateway import gateway
+from functions.agent.agents.models import validate_model
+from functions.agent.agents.runner import AgentRunner
+from functions.agent.callers import Access
+from functions.agent.http.api import create_app
+from functions.agent.http.auth import Guard
+from functions.agent.http.cors import with_cors
+from functions.agent.http.events import SOURCES, is_request
+from functions.agent.http.gateway import gateway
+from functions.agent.http.problems import field_problem, problem_of
+from functions.agent.http.request_log import log_request, request_id_of, with_request_log
 from functions.agent.measures import Measures
-from functions.agent.models import validate_model
 from functions.agent.operations import Operations
-from functions.agent.problems import field_problem, problem_of
-from functions.agent.request_log import log_request, request_id_of, with_request_log
-from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
 from shared.logs import function_logger
@@ -40,15 +41,15 @@ from shared.settings import (
     SyncSettings,
     load,
 )
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.queue import SqsQueue, sqs_client
-from shared.stores.queue_look import SqsLook
-from shared.stores.redis import RedisCache
-from shared.stores.redis_connection import RedisConnection
-from shared.stores.redis_keys import RedisKeys
-from shared.stores.redis_look import RedisLook
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
+from shared.stores.redis.idempotency import RedisKeys
+from shared.stores.redis.look import RedisLook
+from shared.stores.sqs.look import SqsLook
+from shared.stores.sqs.queue import SqsQueue, sqs_client
 
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 
@@ -66,7 +67,7 @@ def make_guard() -> Guard:
     settings = load(AuthSettings).tokens(_stage())
     if settings is None:
         return Guard()
-    from functions.agent.auth_tokens import TokenVerifier  # noqa: PLC0415 - cryptography, which only this needs
+    from functions.agent.http.auth_tokens import TokenVerifier  # noqa: PLC0415 - cryptography, which only this needs
 
     return Guard(TokenVerifier(settings), settings.operator_scope)
 

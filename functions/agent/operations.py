@@ -12,10 +12,10 @@ from uuid import UUID
 import orjson
 from fastapi.exceptions import RequestValidationError
 
-from functions.agent.auth import Access
+from functions.agent.agents.runner import AgentRunner
+from functions.agent.callers import Access
 from functions.agent.errors import AgentRunError, LimitTooLarge
 from functions.agent.outcomes import KEY_STAYS
-from functions.agent.runner import AgentRunner
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
 from shared.ids import is_time_ordered

@@ -9,7 +9,7 @@ from http import HTTPMethod
 from typing import Final
 
 from shared.errors import HybridMemoryError, StoreUnavailable
-from shared.stores.base import LEASE_SECONDS
+from shared.stores.idempotency import LEASE_SECONDS
 
 NOTHING_READ: Final = "nothing could be read, and nothing was changed. Repeat the request to read it"
 NOTHING_RUN: Final = "nothing was stored. Repeat the request to run the agent again"

@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.models import Exchange
-from shared.stores.base import Archive, StoreResult
+from shared.stores.archive import Archive, StoreResult
 
 _logger = logging.getLogger(__name__)
 # SQS hands over no more at once.

@@ -6,7 +6,8 @@ import logging
 
 from shared.errors import StoreUnavailable
 from shared.ids import is_time_ordered
-from shared.stores.base import Archive, Cache, StoreResult
+from shared.stores.archive import Archive, StoreResult
+from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
 

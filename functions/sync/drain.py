@@ -18,7 +18,8 @@ from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
 from shared.request_ids import REQUEST_ID, valid_request_id
-from shared.stores.base import Archive, Cache, StoreResult
+from shared.stores.archive import Archive, StoreResult
+from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2

@@ -15,11 +15,11 @@ from functions.sync.queues import SqsQueues
 from functions.sync.sweep import Sweep
 from shared.logs import function_logger
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_session import Limits
-from shared.stores.redis import RedisCache
-from shared.stores.redis_connection import RedisConnection
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.session import Limits
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
 
 _NAMESPACE: Final = "HybridMemory"
 # What an invocation keeps for itself after its last transaction: to tell Redis, and to hide up to a thousand messages.

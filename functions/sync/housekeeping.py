@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final, get_args
 
 from shared.errors import StoreUnavailable
-from shared.stores.base import Archive, Cache, PurgedTable
+from shared.stores.archive import Archive, PurgedTable
+from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
 _TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)

@@ -12,7 +12,7 @@ from functions.sync.drain import Received
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
-from shared.stores.queue import sqs_client, text_attributes
+from shared.stores.sqs.queue import sqs_client, text_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package

@@ -15,7 +15,8 @@ from functions.sync.housekeeping import Housekeeping
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.models import Exchange
-from shared.stores.base import Archive, Cache, Repair
+from shared.stores.archive import Archive, Repair
+from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
 _OUTBOX_BATCH: Final = 200

@@ -62,7 +62,7 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredi
     cut_symbols(directory)
     _copy_own(function, directory)
     if not held.page:
-        shutil.rmtree(directory / "functions" / "agent" / "static" / "built", ignore_errors=True)
+        shutil.rmtree(directory / "functions" / "agent" / "http" / "static" / "built", ignore_errors=True)
     if held.python:
         compile_modules(directory, held.python, {*_OWN, *READ_THEIR_SOURCE})
     (directory / RECORD).write_text(held.record(function, architecture, version))
@@ -88,8 +88,10 @@ def _install(function: str, directory: Path, version: str, platform: str, uv: st
 
 def _copy_own(function: str, directory: Path) -> None:
     """Copy the modules of the function and what they share, without what editors and interpreters leave there."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*~")
-    shutil.copytree(ROOT / "shared", directory / "shared", ignore=ignore)
+    left = ("__pycache__", "*.pyc", ".*", "*~")
+    ignore = shutil.ignore_patterns(*left)
+    # What is shared, but for the in-memory twins.
+    shutil.copytree(ROOT / "shared", directory / "shared", ignore=shutil.ignore_patterns(*left, "testing"))
     if function == "migrate":
         (directory / "infra").mkdir()
         for name in _MIGRATION:

@@ -39,7 +39,7 @@ _SOURCES: Final = (
     "shared",
     "template.yaml",
 )
-_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "local", "compose"})
+_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "local", "compose", "testing"})
 
 
 class MissingIngredientError(ValueError):

@@ -17,7 +17,7 @@ from infra.local.errors import LocalStackError
 from infra.local.project import PROJECT_ROOT
 
 CODE = ("functions", "shared")
-LEFT_OUT = {"__pycache__", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+LEFT_OUT = {"__pycache__", "testing", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from infra.migrations import config, sqlalchemy_url, upgrade
 from infra.migrations.access import FUNCTION_USER, admit, make_user
 from shared.settings import DatabaseSettings, load
-from shared.stores.postgres_connection import signed_in
+from shared.stores.postgres.connection import signed_in
 
 # A database that slept needs some 15 s to wake, and a new role's permissions some seconds to be known everywhere.
 _PATIENCE_SECONDS: Final = 120

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from shared.models import Exchange
-from shared.stores.base import CacheRead
+from shared.stores.cache import CacheRead
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from shared.memory.recall import add_layer
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange, Message, Texts
 from shared.request_ids import current_request_id
-from shared.stores.base import AppendResult, CacheRead
+from shared.stores.cache import AppendResult, CacheRead
 
 _logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 
 from shared.errors import IdempotencyConflict, StoreUnavailable
-from shared.stores.base import KeyStore
+from shared.stores.idempotency import KeyStore
 
 _RUNNING: Final = 409
 _OTHER_BODY: Final = 422

@@ -10,7 +10,8 @@ from dataclasses import replace
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.sandbox import Sandbox
 from shared.models import Exchange, Message
-from shared.stores.base import CacheRead, Fence, ThreadOwner, Window
+from shared.stores.archive import ThreadOwner, Window
+from shared.stores.cache import CacheRead, Fence
 
 _logger = logging.getLogger(__name__)
 

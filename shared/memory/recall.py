@@ -16,7 +16,8 @@ from shared.memory.ownership import Ownership
 from shared.memory.sandbox import Sandbox
 from shared.models import Exchange, Message, Source
 from shared.settings import MemorySettings
-from shared.stores.base import CacheRead, MessagePosition, Window
+from shared.stores.archive import MessagePosition, Window
+from shared.stores.cache import CacheRead
 
 _MOST_DRAIN_SECONDS: Final = 0.5
 _DRAIN_POLL_SECONDS: Final = 0.05

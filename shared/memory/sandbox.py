@@ -18,7 +18,9 @@ from shared.memory.owed import OwedExchanges
 from shared.memory.recent import RecentExchanges
 from shared.models import Exchange
 from shared.settings import MemorySettings
-from shared.stores.base import Archive, Cache, CacheRead, ExchangeQueue
+from shared.stores.archive import Archive
+from shared.stores.cache import Cache, CacheRead
+from shared.stores.queue import ExchangeQueue
 
 _MOST_FLOORS: Final = 10_000
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.

@@ -17,7 +17,8 @@ from shared.memory.recall import unite
 from shared.memory.sizes import fitting
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
-from shared.stores.base import CacheRead, MessagePosition
+from shared.stores.archive import MessagePosition
+from shared.stores.cache import CacheRead
 
 _Item = TypeVar("_Item")
 

@@ -17,7 +17,7 @@ from shared.memory.recall import Recall, Recaller, add_layer
 from shared.memory.sandbox import Sandbox
 from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
-from shared.stores.base import AppendResult, Fence
+from shared.stores.cache import AppendResult, Fence
 
 __all__ = ["Memory", "Recall", "Receipt", "Turn"]
 _logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from infra.artifact.size import LIMITS, MEGABYTE, check, packages, size
 _UV = ROOT / ".venv" / "bin" / "uv"
 _MACHINES = {"x86_64": 62, "arm64": 183}
 _UNWANTED = re.compile(
-    r"(^|/)(tests?|boto3|botocore|pip|pytest|mypy|moto|\.agents)(/|$)|(^|/)(test_\w+|conftest)\.pyc?$"
+    r"^cli(/|$)|^shared/testing(/|$)|(^|/)(tests?|boto3|botocore|pip|pytest|mypy|moto|\.agents)(/|$)|(^|/)(test_\w+|conftest)\.pyc?$"
 )
 
 

@@ -19,8 +19,8 @@ _BATCHES: Final = {
 }
 # Not called but signed: a token says that its role may do this.
 _SIGNED: Final = {"database_token": "rds-db:connect", "cache_token": "elasticache:Connect"}
-_OPERATORS: Final = {"queue_admin.py", "queue_age.py", "queue_emulator.py", "queue_messages.py", "queue_move.py"}
-"""The command line's modules, of which the agent function counts a queue's messages with one; a test records that."""
+_OPERATORS: Final = {ROOT / "shared" / "stores" / "sqs" / name for name in ("admin.py", "age.py", "emulator.py")}
+"""What the command line asks of a queue, and the agent function counts messages with; a test records that."""
 
 # Clients of other services, and what they are asked: pydantic-ai runs agents by Converse, not streaming.
 _HANDED_ON: Final = {"bedrock-runtime": "bedrock:InvokeModel", "secretsmanager": "secretsmanager:GetSecretValue"}
@@ -57,7 +57,7 @@ def actions(entry: str) -> set[str]:
     operations = {xform_name(name): name for name in sqs.meta.service_model.operation_names}
     found: set[str] = set()
     for path in modules(entry):
-        if path.name in _OPERATORS:
+        if path in _OPERATORS:
             continue
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):

@@ -12,15 +12,14 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from infra.local.servers import ValkeyServer
 from shared.settings import MemorySettings, RedisSettings
-from shared.stores import redis_connection
-from shared.stores.redis import RedisCache
-from shared.stores.redis_connection import RedisConnection
+from shared.stores.redis import connection as redis_connection
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import exchange
 
 _ROOT: Final = Path(__file__).parents[2]
-_STORES: Final = _ROOT / "shared" / "stores"
-# The command line's own, which an operator sends as somebody else.
-_OPERATORS: Final = {"redis_footprint.py", "redis_scan.py"}
+# The command line has its own, which an operator sends as somebody else.
+_STORE: Final = _ROOT / "shared" / "stores" / "redis"
 _NAMES: Final = {"delete": "del"}
 # What the client sends for itself at each connection and probe.
 _CLIENT: Final = {"ping", "hello", "auth", "select", "script|load", "evalsha"}
@@ -34,10 +33,9 @@ def _access() -> str:
 def _sent() -> set[str]:
     """Return the commands in the code: of its pipelines, and of its scripts."""
     found = set(_CLIENT)
-    for path in _STORES.glob("redis*.py"):
-        if path.name not in _OPERATORS:
-            found |= {_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", path.read_text())}
-    for path in _STORES.glob("*.lua"):
+    for path in _STORE.glob("*.py"):
+        found |= {_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", path.read_text())}
+    for path in _STORE.glob("*.lua"):
         found |= {name.lower() for name in re.findall(r"redis\.p?call\('([A-Za-z]+)'", path.read_text())}
     return found - {"execute"}
 

@@ -15,11 +15,11 @@ import psycopg
 from shared.ids import ExchangeIds, timestamp_of
 from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
-from shared.stores.base import Window
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection, sql
-from shared.stores.redis import RedisCache
-from shared.stores.redis_connection import RedisConnection
+from shared.stores.archive import Window
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
 from tests.bench.floors import APPEND_SCRIPT, BareRedis, command, copy_messages
 from tests.bench.measure import Case
 from tests.support.exchanges import refill

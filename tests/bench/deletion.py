@@ -20,8 +20,8 @@ from infra.migrations import upgrade
 from shared.ids import ExchangeIds, timestamp_of
 from shared.models import Exchange
 from shared.settings import DatabaseSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
 
 _OTHERS: Final = (0, 30_000, 3_000_000)
 _LARGE: Final = 400_000

@@ -18,8 +18,8 @@ import pytest
 
 from infra.local.client import StackProcess
 from shared.settings import DatabaseSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
 from tests.e2e.command_line import SCRIPT, CommandLine
 from tests.e2e.deployment import Aws, Deployment
 from tests.e2e.memory_api import MemoryApi

@@ -14,7 +14,7 @@ from shared.memory.cursors import _check, decode, encode
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.settings import MemorySettings
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support import rubbish
 from tests.support.exchanges import exchange
 

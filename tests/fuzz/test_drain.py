@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.sync.drain import Drain, Received
 from shared.errors import InvalidRecord, StoreUnavailable
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support import rubbish
 from tests.support.exchanges import exchange
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidRecord
 from shared.models import Exchange
-from shared.stores import redis_entries
+from shared.stores.redis import entries as redis_entries
 from tests.support import rubbish, strategies
 
 _REASONS = {"not_json", "unknown_version", "missing_field", "invalid_field"}

@@ -19,11 +19,10 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.settings import MemorySettings
-from shared.stores.in_memory import InMemoryArchive, InMemoryQueue
-from shared.stores.redis import RedisCache
-from shared.stores.redis_entries import decode, decode_pending, encode, is_whole
-from shared.stores.redis_generation import _FIELDS
-from shared.stores.redis_names import (
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.entries import decode, decode_pending, encode, is_whole
+from shared.stores.redis.generation import _FIELDS
+from shared.stores.redis.names import (
     EPOCH,
     OUTBOX,
     claim_key,
@@ -34,6 +33,7 @@ from shared.stores.redis_names import (
     tombstone_key,
     user_threads_key,
 )
+from shared.testing import InMemoryArchive, InMemoryQueue
 from tests.support import rubbish, strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues

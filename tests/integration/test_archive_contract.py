@@ -11,8 +11,8 @@ import pytest
 
 from shared.ids import ExchangeIds
 from shared.models import SearchHit
-from shared.stores.base import Archive, MessagePosition
-from shared.stores.in_memory import InMemoryArchive
+from shared.stores.archive import Archive, MessagePosition
+from shared.testing import InMemoryArchive
 from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
 
 

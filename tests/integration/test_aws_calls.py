@@ -10,8 +10,8 @@ from functions.sync.drain import Received
 from functions.sync.queues import SqsQueues
 from shared.errors import InvalidRecord
 from shared.settings import SyncSettings
-from shared.stores.queue import SqsQueue, sqs_client
-from shared.stores.queue_look import SqsLook
+from shared.stores.sqs.look import SqsLook
+from shared.stores.sqs.queue import SqsQueue, sqs_client
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from cli.main import app
 from infra.local.emulator_server import EmulatorServer
 from infra.local.servers import ValkeyServer
-from shared.stores.postgres import PostgresArchive
-from shared.stores.queue_admin import QueueAccess
-from shared.stores.redis_names import OUTBOX
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.names import OUTBOX
+from shared.stores.sqs.admin import QueueAccess
 
 _numbers = count(1)
 _ROLE = "arn:aws:iam::000000000000:role/any"

@@ -22,10 +22,10 @@ from cli.redrive import Redriven, copy
 from infra.local.emulator_server import EmulatorServer
 from infra.local.servers import ValkeyServer
 from shared.models import Exchange
-from shared.stores.postgres import PostgresArchive
-from shared.stores.queue_admin import QueueAccess, QueueAdmin
-from shared.stores.queue_messages import QueuedMessage
-from shared.stores.redis import RedisCache
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.stores.sqs.admin import QueueAccess, QueueAdmin
+from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange
 
 SCRIPT = Path(sys.executable).with_name("hybrid-memory")

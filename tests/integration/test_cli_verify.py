@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from infra.local.servers import ValkeyServer
 from shared.models import Exchange
-from shared.stores.postgres import PostgresArchive
-from shared.stores.redis import RedisCache
-from shared.stores.redis_entries import encode
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.entries import encode
 from tests.support.exchanges import exchange
 
 Verify = Callable[..., Result]

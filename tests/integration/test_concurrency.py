@@ -14,8 +14,8 @@ from psycopg.rows import dict_row
 
 from shared.ids import ExchangeIds
 from shared.models import Exchange
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_locks import lock_alone, lock_shared
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.locks import lock_alone, lock_shared
 from tests.support.exchanges import MOMENT, exchange, exchanges
 
 MakeArchive = Callable[..., PostgresArchive]

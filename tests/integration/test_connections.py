@@ -11,8 +11,8 @@ import redis
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import StoreUnavailable
 from shared.memory.turn import Memory
-from shared.stores.postgres import PostgresArchive
-from shared.stores.redis import RedisCache
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
 from tests.support.exchanges import exchange, exchanges, texts, told
 from tests.support.servers import admin
 

@@ -15,8 +15,8 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.models import Texts
-from shared.stores.in_memory import InMemoryQueue
-from shared.stores.redis import RedisCache
+from shared.stores.redis.cache import RedisCache
+from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchange, texts, told
 
 MakeMemory = Callable[..., Memory]

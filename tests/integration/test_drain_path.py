@@ -12,9 +12,9 @@ from functions.sync.queues import SqsQueues
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
-from shared.stores.postgres import PostgresArchive
-from shared.stores.queue import SqsQueue
-from shared.stores.redis import RedisCache
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
 from tests.support.queues import Queues
 

@@ -11,6 +11,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from cli.stores.postgres_footprint import PostgresFootprint
+from cli.stores.postgres_verify import PostgresVerify
 from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds
@@ -18,12 +20,11 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.settings import DatabaseSettings
-from shared.stores import postgres_erasure, postgres_purge
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection, sql
-from shared.stores.postgres_footprint import PostgresFootprint
-from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.postgres_verify import PostgresVerify
+from shared.stores.postgres import erasure as postgres_erasure
+from shared.stores.postgres import purge as postgres_purge
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.idempotency import PostgresKeys
 from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
 
 Process = Callable[..., Memory]
@@ -380,7 +381,7 @@ def test_a_backlog_of_old_rows_clears(
     archive: PostgresArchive, database: psycopg.Connection, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little time a sweep has, each takes some of every table; what is young stays."""
-    monkeypatch.setattr("shared.stores.postgres_purge._ROWS", 10)
+    monkeypatch.setattr("shared.stores.postgres.purge._ROWS", 10)
     database.execute(
         "insert into idempotency_keys (key, body_hash, exchange_id, claimed_at)"
         " select n, '', gen_random_uuid(), now() - interval '1 h' * n from generate_series(1, 60) n"

@@ -21,12 +21,12 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.models import Exchange, Texts
 from shared.settings import DatabaseSettings
-from shared.stores.base import Window
-from shared.stores.in_memory import InMemoryQueue
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.redis import RedisCache
+from shared.stores.archive import Window
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.redis.cache import RedisCache
+from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeProcess = Callable[..., Memory]

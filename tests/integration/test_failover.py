@@ -14,9 +14,9 @@ from infra.local.servers import PostgresServer
 from infra.migrations import upgrade
 from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_session import Limits
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.session import Limits
 from tests.support.exchanges import exchange
 from tests.support.proxy import CountingProxy
 from tests.support.servers import admin

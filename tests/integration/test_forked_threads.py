@@ -14,8 +14,8 @@ from shared.memory.recent import RecentExchanges
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.models import Exchange
-from shared.stores.in_memory import InMemoryCache, InMemoryQueue
-from shared.stores.redis import RedisCache
+from shared.stores.redis.cache import RedisCache
+from shared.testing import InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, texts, told
 
 

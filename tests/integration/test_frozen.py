@@ -13,10 +13,10 @@ from infra.local.servers import PostgresServer, ValkeyServer
 from shared.memory.turn import Memory
 from shared.settings import MemorySettings
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.in_memory import InMemoryQueue
-from shared.stores.postgres import PostgresArchive
-from shared.stores.queue import SqsQueue
-from shared.stores.redis import RedisCache
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.stores.sqs.queue import SqsQueue
+from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchange, texts, told
 from tests.support.proxy import CountingProxy
 from tests.support.queues import Queues

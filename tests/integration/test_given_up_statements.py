@@ -10,9 +10,9 @@ import pytest
 from functions.sync.batch_store import BatchStore
 from infra.local.servers import PostgresServer
 from shared.settings import DatabaseSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_session import Limits
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.session import Limits
 from tests.support.exchanges import exchange
 from tests.support.servers import admin
 from tests.support.waiting import until

@@ -14,9 +14,9 @@ import redis
 from infra.local.servers import PostgresServer
 from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.queue import SqsQueue
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 from tests.support.servers import admin

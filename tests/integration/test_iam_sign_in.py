@@ -18,9 +18,11 @@ from psycopg import sql
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import SettingsError, StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings, load
-from shared.stores import aws_tokens, postgres_connection, redis_connection
-from shared.stores.postgres_connection import PostgresConnection, signed_in
-from shared.stores.redis_connection import RedisConnection
+from shared.stores import aws_tokens
+from shared.stores.postgres import connection as postgres_connection
+from shared.stores.postgres.connection import PostgresConnection, signed_in
+from shared.stores.redis import connection as redis_connection
+from shared.stores.redis.connection import RedisConnection
 from tests.support.servers import admin
 
 _HOST = "db.cluster-1.eu-west-1.rds.amazonaws.com"

@@ -17,23 +17,23 @@ import psycopg
 import pytest
 import redis
 
-from functions.agent.api import create_app
-from functions.agent.auth import Guard
-from functions.agent.auth_tokens import TokenVerifier
+from functions.agent.agents.runner import AgentRunner
+from functions.agent.http.api import create_app
+from functions.agent.http.auth import Guard
+from functions.agent.http.auth_tokens import TokenVerifier
 from functions.agent.operations import Operations
-from functions.agent.runner import AgentRunner
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import ThreadNotFound
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings, DatabaseSettings
-from shared.stores.in_memory import InMemoryKeys, InMemoryQueue
-from shared.stores.in_memory_look import InMemoryQueueLook
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.redis import RedisCache
-from shared.stores.redis_look import RedisLook
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.look import RedisLook
+from shared.testing import InMemoryKeys, InMemoryQueue
+from shared.testing.look import InMemoryQueueLook
 from tests.support.api import Api
 from tests.support.exchanges import exchange
 from tests.support.issuer import OPERATOR, Issuer, bearer, new_key, signed_with_public_key, unsigned

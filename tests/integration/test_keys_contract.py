@@ -16,12 +16,12 @@ from shared.errors import IdempotencyConflict
 from shared.ids import ExchangeIds
 from shared.memory.idempotency import Idempotency
 from shared.settings import DatabaseSettings, RedisSettings
-from shared.stores.base import ANSWER_SECONDS, LEASE_SECONDS, KeyStore
-from shared.stores.in_memory import InMemoryKeys
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.redis_connection import RedisConnection
-from shared.stores.redis_keys import RedisKeys
+from shared.stores.idempotency import ANSWER_SECONDS, LEASE_SECONDS, KeyStore
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.redis.connection import RedisConnection
+from shared.stores.redis.idempotency import RedisKeys
+from shared.testing import InMemoryKeys
 
 A, B = ExchangeIds().new(), ExchangeIds().new()
 

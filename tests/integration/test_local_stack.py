@@ -158,6 +158,7 @@ def test_the_bundle_is_the_projects_code_and_nothing_else() -> None:
     assert bundle == make_bundle()
     names = zipfile.ZipFile(BytesIO(bundle.content)).namelist()
     assert "functions/agent/handler.py" in names
+    assert not [name for name in names if name.startswith("shared/testing")]
     assert {name.split("/")[0] for name in names} == {"functions", "shared"}
     template = packaged_template("bucket", bundle)
     assert template["Globals"]["Function"]["CodeUri"] == f"s3://bucket/{bundle.key}"

@@ -11,11 +11,11 @@ from infra.local.servers import ValkeyServer
 from shared.errors import StoreUnavailable
 from shared.settings import RedisSettings
 from shared.stores.look import ListLook, Waiting
-from shared.stores.queue import sqs_client
-from shared.stores.queue_look import SqsLook
-from shared.stores.redis import RedisCache
-from shared.stores.redis_connection import RedisConnection
-from shared.stores.redis_look import RedisLook
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
+from shared.stores.redis.look import RedisLook
+from shared.stores.sqs.look import SqsLook
+from shared.stores.sqs.queue import sqs_client
 from tests.support.exchanges import exchange, exchanges, texts
 from tests.support.queues import Queues
 

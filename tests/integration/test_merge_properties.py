@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from infra.local.servers import ValkeyServer
 from shared.models import Exchange, Message
-from shared.stores.in_memory_merge import ask, merge
-from shared.stores.redis_entries import (
+from shared.stores.redis.entries import (
     PLACEHOLDER,
     bare,
     decode,
@@ -26,7 +25,8 @@ from shared.stores.redis_entries import (
     token_of,
     without_placeholder,
 )
-from shared.stores.redis_scripts import MERGE, READ
+from shared.stores.redis.scripts import MERGE, READ
+from shared.testing.merge import ask, merge
 from tests.support.exchanges import exchanges
 from tests.support.strategies import colliding_exchanges, known_ids, time_ordered
 

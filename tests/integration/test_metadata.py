@@ -15,10 +15,10 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.metadata import encode_metadata
 from shared.models import Exchange
-from shared.stores.postgres import PostgresArchive
-from shared.stores.queue import SqsQueue
-from shared.stores.redis import RedisCache
-from shared.stores.redis_entries import bare, decode
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.entries import bare, decode
+from shared.stores.sqs.queue import SqsQueue
 from tests.support import strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues

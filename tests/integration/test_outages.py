@@ -9,8 +9,8 @@ import pytest
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.memory.turn import Memory, Recall, Receipt
 from shared.memory.users import Users
-from shared.stores.postgres import PostgresArchive
-from shared.stores.queue import SqsQueue
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import texts, told
 from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer

@@ -12,7 +12,7 @@ from functions.sync.queues import SqsQueues
 from shared.errors import InvalidRecord, StoreUnavailable, TooLargeForQueue
 from shared.models import Exchange
 from shared.settings import SyncSettings
-from shared.stores.queue import SqsQueue
+from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import MOMENT, exchange
 from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer

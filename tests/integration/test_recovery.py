@@ -11,7 +11,7 @@ import redis
 from infra.local.servers import ValkeyServer
 from shared.memory.turn import Memory
 from shared.memory.users import Users
-from shared.stores.in_memory import InMemoryQueue
+from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchanges, texts, told
 
 MakeProcess = Callable[..., Memory]

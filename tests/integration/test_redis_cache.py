@@ -13,8 +13,9 @@ import redis
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.models import Exchange
-from shared.stores.base import CacheRead, Window
-from shared.stores.redis import RedisCache
+from shared.stores.archive import Window
+from shared.stores.cache import CacheRead
+from shared.stores.redis.cache import RedisCache
 from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeCache = Callable[..., RedisCache]

@@ -14,7 +14,7 @@ import pytest
 
 from cli.redrive import Redriven, copy
 from infra.local.servers import PostgresServer
-from shared.stores.queue_admin import QueueAccess, QueueAdmin
+from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 from tests.support.sqs_server import REGION, SqsServer
@@ -156,7 +156,7 @@ def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch
     assert [line["message"] for line in lines] == ["unforeseen error", "request"]
     assert {line["correlation_id"] for line in lines} == {named}
 
-    monkeypatch.setattr("functions.agent.gateway._check_query", fail)
+    monkeypatch.setattr("functions.agent.http.gateway._check_query", fail)
     named, answer = agent.ask("GET", "/threads/x")
     assert (answer["statusCode"], json.loads(answer["body"])["request_id"]) == (500, named)
     assert {line["correlation_id"] for line in agent.lines()} == {named}

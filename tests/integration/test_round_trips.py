@@ -15,9 +15,9 @@ from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvide
 from shared.memory.turn import Memory, Turn
 from shared.memory.users import Users
 from shared.settings import MemorySettings
-from shared.stores.in_memory import InMemoryQueue
-from shared.stores.postgres import PostgresArchive
-from shared.stores.redis import RedisCache
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchange, exchanges
 from tests.support.proxy import CountingProxy
 

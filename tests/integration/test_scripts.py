@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from shared.stores.redis import RedisCache
+from shared.stores.redis.cache import RedisCache
 from tests.support.exchanges import exchange, texts, told
 
 MakeCache = Callable[..., RedisCache]

@@ -18,8 +18,8 @@ from shared.errors import SettingsError, StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings, load
 from shared.stores import aws_secrets
 from shared.stores.aws_secrets import Secret, SecretUnavailableError, read_secret
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.redis_connection import RedisConnection
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.redis.connection import RedisConnection
 from tests.support.servers import admin
 
 _ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:memory"

@@ -17,9 +17,9 @@ from infra.local.servers import PostgresServer
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import DatabaseSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.idempotency import PostgresKeys
 from tests.support.servers import admin
 
 _SETTINGS = {

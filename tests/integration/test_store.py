@@ -15,9 +15,9 @@ import pytest
 from shared.errors import InvalidRecord
 from shared.ids import ExchangeIds
 from shared.models import Exchange
-from shared.stores.base import StoreResult
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import sql
+from shared.stores.archive import StoreResult
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import sql
 from tests.support.exchanges import MOMENT, exchange, exchanges
 from tests.support.proxy import CountingProxy
 

@@ -15,8 +15,8 @@ from psycopg.rows import DictRow
 from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.redis_connection import Pipeline, RedisConnection
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]
 # `after`: the call took effect, its answer was lost. `part`: it took effect in part (Redis), or was rolled back

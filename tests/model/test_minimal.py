@@ -16,10 +16,10 @@ from shared.ids import ExchangeIds
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Recall
 from shared.memory.users import Users
-from shared.stores.base import Window
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
-from shared.stores.postgres import PostgresArchive
-from shared.stores.redis import RedisCache
+from shared.stores.archive import Window
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.cache import RedisCache
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeMemory = Callable[..., Memory]

@@ -21,11 +21,11 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.turn import Memory
 from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
-from shared.stores.postgres import PostgresArchive
-from shared.stores.postgres_connection import PostgresConnection
-from shared.stores.postgres_keys import PostgresKeys
-from shared.stores.redis import RedisCache
-from shared.stores.redis_keys import RedisKeys
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.idempotency import RedisKeys
 from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, PassiveRedis
 from tests.model.queue import ControlledQueue, HonestQueue
 

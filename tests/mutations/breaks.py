@@ -45,7 +45,7 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "the merge does not compare ids",
-        "shared/stores/merge.lua",
+        "shared/stores/redis/merge.lua",
         "  local known = by_id[id]\n  if not known then",
         "  local known = nil\n  if not known then",
         (f"{_MINIMAL}::test_a_full_list_stays_whole",),
@@ -53,7 +53,7 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "L1 shows what no store took",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         "            if not in_outbox:\n",
         "            if True:\n",
         (f"{_MINIMAL}::test_what_l1_did_not_take_is_not_taken_later",),
@@ -61,7 +61,7 @@ BREAKS: Final = (
     Break(
         "1 Durable",
         "what only L1 took is not kept for the sweep",
-        "shared/stores/redis_lists.py",
+        "shared/stores/redis/lists.py",
         "            pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))\n",
         "            pipe.echo('')\n",
         (f"{_MINIMAL}::test_the_outbox_is_filled_with_the_list",),
@@ -85,7 +85,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "every list is marked as whole",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         '        claim = "first" if window.is_all else "whole"\n',
         '        claim = "first"\n',
         (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_whole",),
@@ -93,7 +93,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a list is taken for whole because it is full",
-        "shared/stores/redis_entries.py",
+        "shared/stores/redis/entries.py",
         '(len(entries) >= most and found == ("whole", generation))',
         "len(entries) >= most",
         (f"{_MINIMAL}::test_a_full_list_with_a_gap",),
@@ -101,7 +101,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "the token of a read is not looked at",
-        "shared/stores/merge.lua",
+        "shared/stores/redis/merge.lua",
         "if token and not (name == 'asked' and value == token) then",
         "if false then",
         (f"{_MERGE}::test_a_refill_seals_what_carries_its_token",),
@@ -133,7 +133,7 @@ BREAKS: Final = (
     Break(
         "6 Idempotent",
         "the later of two with one id wins in PostgreSQL",
-        "shared/stores/sql/store.sql",
+        "shared/stores/postgres/sql/store.sql",
         "excluded.revision = m.revision and excluded.created_at < m.created_at",
         "excluded.revision = m.revision and excluded.created_at > m.created_at",
         ("tests/integration/test_store.py::test_the_earliest_wins_across_batches",),
@@ -157,7 +157,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "the drain does not look at tombstones",
-        "shared/stores/sql/store.sql",
+        "shared/stores/postgres/sql/store.sql",
         "        and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)\n",
         "",
         ("tests/integration/test_store.py::test_what_a_deletion_overtook_is_dropped",),
@@ -165,7 +165,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "a deletion leaves the token, so that an older window is merged after it",
-        "shared/stores/merge.lua",
+        "shared/stores/redis/merge.lua",
         "  name = not is_deletion and name or nil\n",
         "  name = 'asked'\n",
         (f"{_MERGE}::test_a_deletion_takes_the_token",),
@@ -173,7 +173,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "what is made up for later looks at no deletion",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         "        if appended.cutoff is not None:\n            self._take_back(append.exchange, appended)\n        self",
         "        self",
         (f"{_MINIMAL}::test_an_append_made_up_for_after_the_deletion",),
@@ -181,7 +181,7 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "the lower revision wins in Redis",
-        "shared/stores/merge.lua",
+        "shared/stores/redis/merge.lua",
         "revision > known.revision",
         "revision < known.revision",
         (f"{_EXCHANGES}::test_the_highest_revision_wins_in_redis",),
@@ -189,7 +189,7 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "the lower revision wins in PostgreSQL",
-        "shared/stores/sql/store.sql",
+        "shared/stores/postgres/sql/store.sql",
         "where excluded.revision > m.revision",
         "where excluded.revision < m.revision",
         (f"{_EXCHANGES}::test_the_highest_revision_wins_in_postgresql[0]",),
@@ -197,7 +197,7 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "of two with one revision each layer keeps another",
-        "shared/stores/merge.lua",
+        "shared/stores/redis/merge.lua",
         "(is_stored and created == known.created)",
         "false",
         (f"{_EXCHANGES}::test_postgresqls_text_of_a_revision_stays",),
@@ -205,7 +205,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "the drain of a text takes its replacement from the second place",
-        "shared/stores/redis_lists.py",
+        "shared/stores/redis/lists.py",
         "        field = pending_field(exchange.exchange_id, exchange.revision)\n",
         "        field = str(exchange.exchange_id)\n",
         (f"{_EXCHANGES}::test_draining_the_first_text_leaves_the_second_waiting",),
@@ -213,7 +213,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a list that has lost its beginning is taken for all of its thread",
-        "shared/stores/merge.lua",
+        "shared/stores/redis/merge.lua",
         "(start > 1 and 'whole' or 'first')",
         "'first'",
         (f"{_MERGE}::test_a_refill_seals_what_carries_its_token",),
@@ -221,7 +221,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "the drain does not look at the tombstones of exchanges",
-        "shared/stores/sql/store.sql",
+        "shared/stores/postgres/sql/store.sql",
         "    where e.exchange_id is null\n",
         "    where true\n",
         (f"{_EXCHANGES}::test_nothing_brings_a_deleted_exchange_back",),
@@ -229,7 +229,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "an append does not look at the tombstones of exchanges",
-        "shared/stores/redis_lists.py",
+        "shared/stores/redis/lists.py",
         "        if is_deleted:\n",
         "        if False:\n",
         (f"{_EXCHANGES}::test_a_late_append_of_a_deleted_exchange",),
@@ -237,7 +237,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "a refill does not restore the tombstones of exchanges",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         "        self._lists.queue_deleted(pipe, thread_id, window.deleted)\n",
         "",
         (f"{_EXCHANGES}::test_redis_that_lost_its_tombstones",),
@@ -245,7 +245,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "what PostgreSQL took is merged without a look at the tombstones of exchanges",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         "            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]\n",
         "            gone: list[UUID] = []\n",
         (f"{_EXCHANGES}::test_a_merge_beside_the_deletion",),
@@ -253,7 +253,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "a deletion removes the whole list",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         "                pipe.delete(claim_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
         '                pipe.delete(f"thread:{thread_id}:messages", owner_key(thread_id))\n',
         (f"{_CUTOFF}::test_an_exchange_accepted_between_the_two_layers",),
@@ -261,7 +261,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "an append does not look whether the drain was faster",
-        "shared/stores/redis_lists.py",
+        "shared/stores/redis/lists.py",
         "was_drained = not self.is_drained and bool(replies.pop())",
         "was_drained = not self.is_drained and bool(replies.pop()) and False",
         (f"{_CUTOFF}::test_a_drain_that_is_faster_than_the_append",),
@@ -269,7 +269,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a server that comes back older is taken for the one before",
-        "shared/stores/redis_generation.py",
+        "shared/stores/redis/generation.py",
         "self.generation is not None and (identity is None or identity == self.identity)",
         "self.generation is not None",
         (f"{_GENERATIONS}::test_an_older_snapshot",),
@@ -277,7 +277,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a seal of any generation counts",
-        "shared/stores/redis_entries.py",
+        "shared/stores/redis/entries.py",
         '    return found == ("first", generation) or ',
         '    return (found is not None and found[0] == "first") or ',
         (f"{_GENERATIONS}::test_a_seal_of_the_generation_before",),
@@ -285,7 +285,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a Redis that refuses writes is trusted",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         '            if isinstance(replies["probe"], Exception):\n',
         "            if False:\n",
         (f"{_GENERATIONS}::test_a_redis_that_refuses_writes",),
@@ -293,7 +293,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "after a refusal the generation goes on",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         "        if last is not None and float(last) <= clock - (time.monotonic() - failed_at):\n",
         "        if False:\n",
         (f"{_GENERATIONS}::test_a_deletion_that_redis_refused",),
@@ -301,7 +301,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "a demoted server is talked to for ever",
-        "shared/stores/redis_connection.py",
+        "shared/stores/redis/connection.py",
         "            if any(isinstance(reply, _WRONG_SERVER) for reply in replies):\n",
         "            if False:\n",
         (f"{_GENERATIONS}::test_a_failover_behind_one_name",),
@@ -309,7 +309,7 @@ BREAKS: Final = (
     Break(
         "6 Idempotent",
         "an emptied Redis that has settled knows all keys",
-        "shared/stores/redis_keys.py",
+        "shared/stores/redis/idempotency.py",
         "        return epoch.is_first or clock - epoch.began > ANSWER_SECONDS\n",
         "        return True\n",
         (f"{_GENERATIONS}::test_a_key_after_redis_was_emptied",),
@@ -317,7 +317,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "a user's deletion that fails halfway forgets which threads it has to reach",
-        "shared/stores/redis.py",
+        "shared/stores/redis/cache.py",
         f"            pipe.zrange({_INDEX}, 0, -1)\n",
         f"            pipe.zrange({_INDEX}, 0, -1)\n            pipe.unlink({_INDEX})\n",
         (f"{_CUTOFF}::test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it",),

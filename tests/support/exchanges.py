@@ -9,7 +9,8 @@ from uuid import UUID
 
 from shared.ids import timestamp_of
 from shared.models import Exchange, Message
-from shared.stores.base import Cache, Window
+from shared.stores.archive import Window
+from shared.stores.cache import Cache
 
 _numbers = itertools.count()
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)

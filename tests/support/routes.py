@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from functions.agent.auth import is_open
+from functions.agent.http.auth import is_open
 
 # The exchange that routes of one exchange are about; in a thread only if the test has put it there.
 EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"

@@ -124,6 +124,17 @@ def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
     assert release(_THIS, "arm64", {}) != before
 
 
+def test_the_stamp_is_the_same_when_only_the_twins_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No artifact holds them."""
+    monkeypatch.setattr(ingredients, "ROOT", tmp_path)
+    file = tmp_path / "shared" / "testing" / "a.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("one")
+    before = release(_THIS, "arm64", {})
+    file.write_text("two")
+    assert release(_THIS, "arm64", {}) == before
+
+
 def test_a_warning_is_where_sam_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

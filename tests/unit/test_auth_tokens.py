@@ -9,9 +9,9 @@ from typing import Any
 import jwt
 import pytest
 
-from functions.agent.auth import Caller
-from functions.agent.auth_tokens import TokenVerifier
+from functions.agent.callers import Caller
 from functions.agent.errors import Unauthenticated
+from functions.agent.http.auth_tokens import TokenVerifier
 from tests.support.issuer import Issuer, new_key, public_jwk, signed_with_public_key, unsigned
 
 Forge = Callable[[Issuer], str]

@@ -9,8 +9,8 @@ import pytest
 from functions.sync.batch_store import BatchResult, BatchStore
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.models import Exchange
-from shared.stores.base import StoreResult
-from shared.stores.in_memory import InMemoryArchive
+from shared.stores.archive import StoreResult
+from shared.testing import InMemoryArchive
 from tests.support.exchanges import exchanges
 
 _TRIGGER = StatementRefused("P0001: not today", is_about_a_row=True)

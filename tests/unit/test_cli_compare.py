@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from cli.stores.comparison import Comparison, compare
 from shared.models import Exchange, Message
-from shared.stores.comparison import Comparison, compare
-from shared.stores.redis_entries import encode, ending
+from shared.stores.redis.entries import encode, ending
 from tests.support.exchanges import MOMENT, exchange
 
 LATER = MOMENT + timedelta(hours=1)

@@ -18,7 +18,7 @@ from cli.letters import describe, is_named
 from cli.main import app
 from cli.output import duration, moment, plain_table, printable, progress, rich_table
 from shared.errors import StoreUnavailable
-from shared.stores.queue_messages import QueuedMessage
+from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange
 
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.redrive import Redriven, copy, follow
+from cli.stores.queue_move import MoveProgress, MoveTask, start_move
 from shared.errors import InvalidRecord, StoreUnavailable
-from shared.stores.queue_admin import QueueAccess, QueueAdmin
-from shared.stores.queue_age import oldest_age
-from shared.stores.queue_move import MoveProgress, MoveTask, start_move
+from shared.stores.sqs.admin import QueueAccess, QueueAdmin
+from shared.stores.sqs.age import oldest_age
 
 REGION = "eu-west-1"
 LIVE = f"https://sqs.{REGION}.amazonaws.com/123456789012/exchanges"
@@ -33,7 +33,7 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[QueueAdmin, QueueA
     """The dead-letter queue and the exchange queue on AWS as moto plays it."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("shared.stores.queue_admin._WAIT_SECONDS", 0)
+    monkeypatch.setattr("shared.stores.sqs.admin._WAIT_SECONDS", 0)
     with mock_aws():
         client = boto3.client("sqs", region_name=REGION)
         dead = client.create_queue(QueueName="dead")["QueueUrl"]

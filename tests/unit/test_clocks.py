@@ -9,7 +9,7 @@ import pytest
 
 from shared.ids import ExchangeIds
 from shared.memory.turn import Memory
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 DAY = 86_400.0
 

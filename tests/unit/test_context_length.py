@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from pydantic_ai.exceptions import ModelHTTPError
 
-from functions.agent.context_errors import is_context_too_long
+from functions.agent.agents.context_errors import is_context_too_long
+from functions.agent.agents.runner import AgentRunner
 from functions.agent.errors import AgentRunError, ContextTooLongError, PromptTooLongError
-from functions.agent.runner import AgentRunner
 from shared.memory.budget import ShownMemory
 from shared.memory.recall import Recall
 from shared.models import Message

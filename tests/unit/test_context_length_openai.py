@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
+from functions.agent.agents.runner import AgentRunner
 from functions.agent.operations import Operations
-from functions.agent.runner import AgentRunner
 from functions.agent.schemas import RunRequest
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings, MemorySettings
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.e2e.fake_openai import fake_openai
 
 ANSWER = "word " * 300

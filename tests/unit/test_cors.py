@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from mangum.types import ASGI
 
-from functions.agent.cors import with_cors
+from functions.agent.http.cors import with_cors
 from shared.settings import AgentSettings
 from tests.support.api import Api
 

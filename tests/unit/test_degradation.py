@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from shared.memory.turn import Memory, Recall, Receipt
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import texts, told
 
 MakeMemory = Callable[..., Memory]

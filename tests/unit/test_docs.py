@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from starlette.routing import Route
 
 from cli.main import app as cli
-from functions.agent.api import create_app
+from functions.agent.http.api import create_app
 from functions.agent.operations import Operations
 from shared import settings
 

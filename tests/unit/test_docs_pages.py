@@ -20,7 +20,9 @@ from cli.options import Named
 from infra import command_reference
 from infra.api_reference import FILE, describe, reference
 from shared import settings
-from shared.stores import redis_generation, redis_keys, redis_names
+from shared.stores.redis import generation as redis_generation
+from shared.stores.redis import idempotency as redis_keys
+from shared.stores.redis import names as redis_names
 from tests.support.commands import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +147,7 @@ def _names(node: ast.expr) -> set[str]:
 
 def test_every_metric_stands_in_the_operating_guide() -> None:
     """The table has each metric that the functions write, and no other."""
-    files = ("functions/agent/measures.py", "functions/agent/auth_keys.py", "functions/sync/handler.py")
+    files = ("functions/agent/measures.py", "functions/agent/http/auth_keys.py", "functions/sync/handler.py")
     written = set().union(*map(_metrics, files))
     assert len(written) > 15
     listed = _first_cells(_page("operating.md"), "Metrics")

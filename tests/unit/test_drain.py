@@ -18,8 +18,8 @@ from functions.sync.drain import Drain, Outcome, Received, backoff
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.models import Exchange
-from shared.stores.base import StoreResult, Window
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from shared.stores.archive import StoreResult, Window
+from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.exchanges import exchange, exchanges, refill, told
 
 # The most that SQS counts to.

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mangum import Mangum
 
-from functions.agent.events import SOURCES, is_request
-from functions.agent.gateway import gateway
-from functions.agent.json_body import JsonRoute
+from functions.agent.http.events import SOURCES, is_request
+from functions.agent.http.gateway import gateway
+from functions.agent.http.json_body import JsonRoute
 from tests.support import events
 from tests.support.api import Api
 

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import pytest
 from mangum import Mangum
 
-from functions.agent.events import SOURCES, sent_path
-from functions.agent.gateway import gateway
+from functions.agent.http.events import SOURCES, sent_path
+from functions.agent.http.gateway import gateway
 from tests.support.api import Api
 
 # What was sent below the base, and the same as an HTTP API hands it over.

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.memory.idempotency import Claim, Idempotency
-from shared.stores.in_memory import InMemoryKeys
+from shared.testing import InMemoryKeys
 
 ANSWER = {"response": "Hi!"}
 

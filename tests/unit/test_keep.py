@@ -13,7 +13,7 @@ from shared.ids import ExchangeIds, milliseconds_of, order_key, timestamp_of
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
 
 MakeMemory = Callable[..., Memory]

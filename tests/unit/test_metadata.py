@@ -11,12 +11,12 @@ import orjson
 import pytest
 from hypothesis import given
 
+from cli.stores.comparison import compare
 from shared.errors import InvalidRecord
 from shared.metadata import decode_metadata, encode_metadata
 from shared.models import Exchange
-from shared.stores.comparison import compare
-from shared.stores.in_memory_cache import InMemoryCache
-from shared.stores.redis_entries import bare, decode, encode, ending, is_first, is_whole, seal_of
+from shared.stores.redis.entries import bare, decode, encode, ending, is_first, is_whole, seal_of
+from shared.testing.cache import InMemoryCache
 from tests.support import strategies
 from tests.support.api import Api, problem
 from tests.support.exchanges import MOMENT, exchange

@@ -18,8 +18,8 @@ from typing import Any
 import boto3
 import pytest
 
-from functions.agent.models import parse_model, validate_model
-from functions.agent.runner import AgentRunError, AgentRunner, AgentTimeoutError
+from functions.agent.agents.models import parse_model, validate_model
+from functions.agent.agents.runner import AgentRunError, AgentRunner, AgentTimeoutError
 from shared.errors import SettingsError
 from shared.models import SearchHit
 from shared.settings import AgentSettings

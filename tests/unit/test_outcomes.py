@@ -14,8 +14,8 @@ from typing import Any, Final
 import pytest
 from fastapi.routing import APIRoute
 
+from functions.agent.agents.runner import AgentRunner
 from functions.agent.outcomes import is_described
-from functions.agent.runner import AgentRunner
 from shared.errors import StatementRefused, StoreBusy, StoreUnavailable
 from shared.models import Exchange
 from tests.support.api import Api

@@ -13,7 +13,7 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.owed import OwedExchanges
 from shared.memory.turn import Memory
 from shared.models import Exchange
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchanges
 
 MakeMemory = Callable[..., Memory]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.memory.turn import Memory
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.api import Api
 from tests.support.exchanges import exchange
 from tests.support.issuer import Issuer, bearer

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.agent import page
+from functions.agent.http import page
 from tests.support.api import Api, problem
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from functions.agent import registry
+from functions.agent.agents.runner import AgentRunner, AgentTimeoutError
 from functions.agent.registry import AgentDefinition
-from functions.agent.runner import AgentRunner, AgentTimeoutError
 from functions.agent.tools import ToolContext
 from shared.errors import SettingsError
 from shared.settings import AgentSettings
@@ -52,7 +52,7 @@ def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:
 def _calls(monkeypatch: pytest.MonkeyPatch, **arguments: dict[str, str]) -> None:
     """Let the offline model call these tools."""
     when = {name: lambda _, given=given: given for name, given in arguments.items()}
-    monkeypatch.setattr("functions.agent.offline._WHEN", when)
+    monkeypatch.setattr("functions.agent.agents.offline._WHEN", when)
 
 
 def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:

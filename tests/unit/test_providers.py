@@ -9,7 +9,7 @@ from collections.abc import Callable
 from shared.ids import ExchangeIds
 from shared.memory.providers import MemoryProvider, ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.turn import Memory
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 MakeMemory = Callable[..., Memory]
 

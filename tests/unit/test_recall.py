@@ -10,8 +10,8 @@ import pytest
 from shared.memory import recall
 from shared.memory.turn import Memory, Recall
 from shared.settings import MemorySettings
-from shared.stores.base import Window
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.stores.archive import Window
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeMemory = Callable[..., Memory]

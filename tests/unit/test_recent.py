@@ -13,7 +13,7 @@ from shared.memory.owed import OwedExchanges
 from shared.memory.recent import RecentExchanges
 from shared.memory.turn import Memory
 from shared.models import Exchange
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges
 
 MakeMemory = Callable[..., Memory]

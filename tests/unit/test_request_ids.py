@@ -12,14 +12,14 @@ from uuid import UUID
 
 import pytest
 
-from functions.agent.request_log import request_id_of as of_event
+from functions.agent.http.request_log import request_id_of as of_event
 from functions.sync.drain import Drain, Received, in_parts, request_id_of
 from functions.sync.sweep import Sweep
 from shared.errors import InvalidRecord
 from shared.memory.turn import Memory
 from shared.models import Exchange
 from shared.request_ids import current_request_id, serving, valid_request_id
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import MOMENT, exchange
 
 HOSTILE: list[object] = [

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from functions.agent import engine, registry
-from functions.agent.offline_answer import find_memory
-from functions.agent.registry import AgentDefinition
-from functions.agent.runner import (
+from functions.agent import registry
+from functions.agent.agents import engine
+from functions.agent.agents.offline_answer import find_memory
+from functions.agent.agents.runner import (
     AgentRunError,
     AgentRunner,
     AgentTimeoutError,
     UnknownAgentError,
     UnknownToolError,
 )
+from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 from shared.errors import HybridMemoryError, SettingsError, StoreUnavailable
 from shared.models import SearchHit
@@ -86,8 +87,8 @@ def test_the_agent_library_is_not_loaded_before_the_first_run() -> None:
     """Every route but `/run` is spared the library's import."""
     program = """
 import sys
-from functions.agent.models import validate_model
-from functions.agent.runner import AgentRunner
+from functions.agent.agents.models import validate_model
+from functions.agent.agents.runner import AgentRunner
 from shared.settings import AgentSettings
 validate_model("bedrock:x")
 AgentRunner(AgentSettings(model="openai:x"), None).check("assistant", ["current_time"])
@@ -135,7 +136,7 @@ def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     clerk = AgentDefinition("clerk", instructions="You are a clerk.", tools=("weather",))
     monkeypatch.setitem(registry.AGENTS, "clerk", clerk)
     monkeypatch.setitem(registry.TOOLS, "weather", weather)
-    monkeypatch.setattr("functions.agent.offline._WHEN", {"weather": lambda _: {"city": "Oslo"}})
+    monkeypatch.setattr("functions.agent.agents.offline._WHEN", {"weather": lambda _: {"city": "Oslo"}})
     answer = asyncio.run(
         _runner().run(
             agent_name="clerk",

@@ -10,7 +10,7 @@ from functions.sync.sweep import Sweep, Swept
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.memory.turn import Memory
 from shared.memory.users import Users
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
 
 MakeMemory = Callable[..., Memory]

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from functions.agent.agents.runner import AgentRunner
 from functions.agent.operations import Operations
-from functions.agent.runner import AgentRunner
 from functions.agent.schemas import RunRequest
 from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
 from shared.settings import AgentSettings
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges
 
 

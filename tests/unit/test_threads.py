@@ -14,7 +14,7 @@ from shared.memory import threads as module
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
 
 MakeMemory = Callable[..., Memory]

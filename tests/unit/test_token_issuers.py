@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from functions.agent.auth import Caller
-from functions.agent.auth_tokens import TokenVerifier
+from functions.agent.callers import Caller
 from functions.agent.errors import Unauthenticated
+from functions.agent.http.auth_tokens import TokenVerifier
 from shared.settings import TokenSettings
 from tests.support.issuer import Issuer
 

@@ -10,7 +10,7 @@ from shared.errors import StoreUnavailable
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache
+from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.api import Api
 
 

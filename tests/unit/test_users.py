@@ -12,7 +12,7 @@ from shared.ids import ExchangeIds
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
-from shared.stores.in_memory import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, texts, told
 
 MakeMemory = Callable[..., Memory]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidRecord
 from shared.models import Exchange
-from shared.stores.redis_entries import decode, encode
+from shared.stores.redis.entries import decode, encode
 from tests.support import strategies
 
 

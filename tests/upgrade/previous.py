@@ -19,7 +19,7 @@ _HERE: Final = Path(__file__).parent
 ARCHIVE: Final = _HERE / "previous.tar.xz"
 COMMIT: Final = _HERE / "previous.txt"
 _PARTS: Final = ("shared", "functions", "infra/__init__.py", "infra/schema.py", "infra/migrations")
-_LEFT_OUT: Final = ("functions/agent/static/",)
+_LEFT_OUT: Final = ("functions/agent/http/static/",)
 
 
 def write(commit: str) -> None:

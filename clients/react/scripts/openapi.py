@@ -14,7 +14,7 @@ from typing import cast
 import httpx
 import orjson
 
-from functions.agent.api import create_app
+from functions.agent.http.api import create_app
 from functions.agent.operations import Operations
 
 FILE = Path(__file__).resolve().parents[1] / "openapi.json"

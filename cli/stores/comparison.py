@@ -1,0 +1,164 @@
+"""Whether L1 shows a thread as L2 holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+from shared.models import Message
+from shared.stores.redis.entries import decode, is_first, without_placeholder
+
+# Order keys that a list reaches back to: before every exchange, and after.
+_EVERYTHING: Final = UUID(int=0)
+_NOTHING: Final = UUID(int=(1 << 128) - 1)
+Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not the same.
+
+    Attributes:
+        kind: `not_stored` (Redis has it, PostgreSQL lacks it), `missing` (the other way round), `content` (role,
+            text or metadata), `order`, `duplicate` (twice in the list), `unreadable` (an entry that no exchange can
+            be).
+        detail: A few words, never message text.
+    """
+
+    thread_id: str
+    kind: Kind
+    exchange_id: UUID | None
+    detail: str
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison of one thread found.
+
+    Attributes:
+        exchanges: Exchanges in the list.
+        pending: Exchanges that only one of the two has, and that are too young for that to mean anything.
+        is_partial: Whether the list does not claim to reach back to the thread's first exchange.
+    """
+
+    differences: list[Difference] = field(default_factory=list)
+    exchanges: int = 0
+    pending: int = 0
+    is_partial: bool = False
+
+
+def compare(
+    thread_id: str,
+    entries: Sequence[bytes],
+    stored: Sequence[Message],
+    *,
+    now: datetime,
+    grace: timedelta,
+    generation: str | None,
+) -> Comparison:
+    """Compare a thread's list with the thread's newest messages in L2.
+
+    As far back as the list reaches, both have to hold the same exchanges, in the same order, with the same bytes; all
+    the way back if the list's first entry is sealed as the thread's first in Redis' generation.
+
+    Args:
+        thread_id: Named in the differences.
+        entries: The whole list, oldest first.
+        stored: What L2 holds, oldest first, further back than the list reaches if there is more.
+        now: What ages are measured from.
+        grace: How long an exchange may be in one of the two only.
+        generation: Redis' generation; a seal of an earlier one claims nothing.
+    """
+    work = _Work(thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0], generation)))
+    cached = work.read(entries)
+    in_list, in_store = _by_exchange(cached), _by_exchange(stored)
+    work.result.exchanges = len(in_list)
+    for exchange_id, messages in in_list.items():
+        if exchange_id not in in_store:
+            work.report_unless_young("not_stored", exchange_id, messages[0])
+        elif fault := _fault(messages, in_store[exchange_id]):
+            work.report(fault[0], exchange_id, fault[1])
+    reach = min((message.order for message in cached if message.order is not None), default=_NOTHING)
+    if not work.result.is_partial:
+        reach = _EVERYTHING
+    for exchange_id, messages in in_store.items():
+        order = messages[0].order
+        if exchange_id not in in_list and order is not None and order > reach:
+            work.report_unless_young("missing", exchange_id, messages[0])
+    if not any(difference.kind in {"order", "duplicate", "content"} for difference in work.result.differences):
+        work.compare_order(
+            [message.exchange_id for message in cached if message.exchange_id in in_store],
+            [message.exchange_id for message in stored if message.exchange_id in in_list],
+        )
+    return work.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    thread_id: str
+    now: datetime
+    grace: timedelta
+    result: Comparison
+
+    def report(self, kind: Kind, exchange_id: UUID | None, detail: str) -> None:
+        self.result.differences.append(Difference(self.thread_id, kind, exchange_id, detail))
+
+    def report_unless_young(self, kind: Kind, exchange_id: UUID, message: Message) -> None:
+        age = self.now - (message.created_at or self.now)
+        if age < self.grace:
+            self.result.pending += 1
+        else:
+            self.report(kind, exchange_id, f"accepted {age.total_seconds():.0f} s ago")
+
+    def read(self, entries: Sequence[bytes]) -> list[Message]:
+        """Return the entries that exchanges made, and report the others."""
+        found = []
+        for place, entry in enumerate(without_placeholder(entries)):
+            message = decode(entry)
+            if message is not None and _is_whole(message):
+                found.append(message)
+            else:
+                self.report("unreadable", None, f"entry {place} names no exchange")
+        return found
+
+    def compare_order(self, shown: Sequence[UUID | None], kept: Sequence[UUID | None]) -> None:
+        """Report the first of the exchanges that both have and that stands elsewhere in the other."""
+        moved = next((one for one, other in zip(shown, kept, strict=False) if one != other), None)
+        if moved is not None:
+            self.report("order", moved, "the first that stands elsewhere in PostgreSQL")
+
+
+def _is_whole(message: Message) -> bool:
+    moment = message.created_at
+    return None not in (message.exchange_id, message.order) and moment is not None and moment.tzinfo is not None
+
+
+def _by_exchange(messages: Sequence[Message]) -> dict[UUID, list[Message]]:
+    found: dict[UUID, list[Message]] = {}
+    for message in messages:
+        if message.exchange_id is not None:
+            found.setdefault(message.exchange_id, []).append(message)
+    return found
+
+
+def _fault(cached: Sequence[Message], stored: Sequence[Message]) -> tuple[Kind, str] | None:
+    shown = [(message.role, message.content) for message in cached]
+    kept = [(message.role, message.content) for message in stored]
+    if shown == kept:
+        beside = [message.metadata for message in cached], [message.metadata for message in stored]
+        return None if beside[0] == beside[1] else ("content", "its metadata is not the same")
+    if len(shown) > len(kept) and set(shown) == set(kept):
+        return "duplicate", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL"
+    if sorted(shown) == sorted(kept):
+        return "order", "its messages stand in another order"
+    if [role for role, _ in shown] != [role for role, _ in kept]:
+        return "content", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL, or other roles"
+    lengths = [
+        f"{role}: {len(text)} characters in Redis, {len(other)} in PostgreSQL"
+        for (role, text), (_, other) in zip(shown, kept, strict=True)
+        if text != other
+    ]
+    return "content", "; ".join(lengths)

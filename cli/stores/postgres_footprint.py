@@ -1,0 +1,31 @@
+"""What L2 holds of one user: counts, for an operator who erases. Reads only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.stores.postgres.connection import PostgresConnection
+
+_FOOTPRINT = Path(__file__).with_suffix(".sql").read_bytes()
+_THREADS = """
+select thread_id from live_conversations
+where user_id = %(user_id)s and thread_id > %(after)s order by thread_id limit %(rows)s
+"""
+
+
+class PostgresFootprint:
+    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def counts(self, user_id: str) -> dict[str, int]:
+        """Return how many `threads`, `messages`, `documents` and `preferences` are the user's."""
+        row = self._connection.run(lambda c: c.execute(_FOOTPRINT, {"user_id": user_id}).fetchone())
+        return {name: int(count) for name, count in (row or {}).items()}
+
+    def thread_ids(self, user_id: str, after: str, limit: int) -> list[str]:
+        """Return the user's next thread ids, in order, after `after`."""
+        wanted = {"user_id": user_id, "after": after, "rows": limit}
+        rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall())
+        return [row["thread_id"] for row in rows]

@@ -1,0 +1,48 @@
+"""L2 as an operator sees it: what it holds of many threads at once, and what it took last. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from shared.models import Message
+from shared.stores.postgres.connection import PostgresConnection
+
+_WINDOWS: Final = Path(__file__).with_suffix(".sql").read_bytes()
+
+
+class PostgresVerify:
+    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def windows(self, thread_ids: Sequence[str], limit: int) -> dict[str, list[Message]]:
+        """Return each thread's newest `limit` messages, oldest first; none for a thread that is not there."""
+        wanted = {"thread_ids": list(thread_ids), "rows": limit}
+        rows = self._connection.run(lambda c: c.execute(_WINDOWS, wanted).fetchall())
+        found: dict[str, list[Message]] = {thread_id: [] for thread_id in thread_ids}
+        for row in rows:
+            found[row["thread_id"]].append(
+                Message(
+                    row["role"],
+                    row["content"],
+                    row["exchange_id"],
+                    row["created_at"].astimezone(UTC),
+                    row["order_key"],
+                    metadata=row["metadata"],
+                    revision=row["revision"],
+                )
+            )
+        return found
+
+    def newest(self) -> datetime | None:
+        """Return when the newest stored exchange was accepted; None if there is none."""
+        # A conversation's updated_at is its newest exchange's time; there are fewer conversations than messages.
+        row = self._connection.run(
+            lambda c: c.execute("select max(updated_at) as newest from conversations").fetchone()
+        )
+        newest: datetime | None = row["newest"] if row else None
+        return newest.astimezone(UTC) if newest else None

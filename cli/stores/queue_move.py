@@ -1,0 +1,80 @@
+"""SQS's own move of a dead-letter queue's messages, where the endpoint has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from shared.errors import StoreUnavailable
+from shared.stores.sqs.admin import QueueAdmin, asking
+
+# How endpoints say that they have no such action; AWS's own UnsupportedOperation says that a task runs already.
+_NO_SUCH_ACTION: Final = {"InvalidAction", "UnknownOperationException", "NotImplemented", "501", "404"}
+_ENDED: Final = {"COMPLETED", "FAILED", "CANCELLED"}
+
+
+@dataclass(frozen=True, slots=True)
+class MoveProgress:
+    """A move task as SQS reports it.
+
+    Attributes:
+        total: Messages to move; None until SQS has counted them.
+        failure: Why it failed, if it did.
+    """
+
+    moved: int
+    total: int | None
+    is_ended: bool
+    failure: str | None
+
+
+class MoveTask:
+    """A running move of one queue's messages."""
+
+    def __init__(self, source: QueueAdmin, arn: str, handle: str) -> None:
+        self._client = source.client
+        self._arn = arn
+        self._handle = handle
+
+    def progress(self) -> MoveProgress:
+        """Ask how far it is."""
+        with asking():
+            tasks = self._client.list_message_move_tasks(SourceArn=self._arn, MaxResults=1).get("Results", [])
+        if not tasks:
+            raise StoreUnavailable("queue", "SQS does not know the move task any more")
+        task: Any = tasks[0]
+        status = task.get("Status", "")
+        failure = task.get("FailureReason") or status if status == "FAILED" else None
+        return MoveProgress(
+            moved=task.get("ApproximateNumberOfMessagesMoved") or 0,
+            total=task.get("ApproximateNumberOfMessagesToMove"),
+            is_ended=status in _ENDED,
+            failure=failure,
+        )
+
+    def cancel(self) -> None:
+        """Stop it; what it has moved stays moved."""
+        with asking():
+            self._client.cancel_message_move_task(TaskHandle=self._handle)
+
+
+def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> MoveTask | None:
+    """Start a move to `target`, or return None where the endpoint has no such action.
+
+    The target is always named: SQS does not know where a message came from that was sent to the dead-letter queue
+    instead of moved there, as the drain does it.
+    """
+    arn = source.arn()
+    wanted: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}
+    if rate is not None:
+        wanted["MaxNumberOfMessagesPerSecond"] = rate
+    with asking():
+        try:
+            answer = source.client.start_message_move_task(**wanted)
+        except ClientError as error:
+            if error.response["Error"]["Code"].rpartition(".")[2] in _NO_SUCH_ACTION:
+                return None
+            raise
+    return MoveTask(source, arn, answer["TaskHandle"])

@@ -1,0 +1,87 @@
+"""How a queue is set up, and the event source that drains it: what an operator checks. Reads only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from shared.stores.sqs.admin import QueueAdmin, asking
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSetup:
+    """A queue's settings.
+
+    Attributes:
+        dead_letter_arn: Where a message goes that was received too often; None without a redrive policy.
+        max_receives: How often that is.
+    """
+
+    arn: str
+    visibility_seconds: int
+    retention_seconds: int
+    dead_letter_arn: str | None
+    max_receives: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """What hands a queue's messages to a function.
+
+    Attributes:
+        state: Lambda's word, e.g. `Enabled`.
+        timeout_seconds: The function's; None where it cannot be asked for.
+    """
+
+    function: str
+    state: str
+    batch_size: int
+    reports_partial_batches: bool
+    timeout_seconds: int | None
+
+
+def setup_of(queue: QueueAdmin) -> QueueSetup:
+    """Return a queue's settings.
+
+    Raises:
+        StoreUnavailable: No answer, or a refusal.
+    """
+    with asking():
+        found: Any = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
+    policy = json.loads(found.get("RedrivePolicy") or "{}")
+    receives = policy.get("maxReceiveCount")
+    return QueueSetup(
+        arn=found["QueueArn"],
+        visibility_seconds=int(found["VisibilityTimeout"]),
+        retention_seconds=int(found["MessageRetentionPeriod"]),
+        dead_letter_arn=policy.get("deadLetterTargetArn"),
+        max_receives=None if receives is None else int(receives),
+    )
+
+
+def event_sources_of(queue: QueueAdmin, arn: str) -> list[EventSource]:
+    """Return the event sources that read from a queue.
+
+    Raises:
+        StoreUnavailable: No answer, or a refusal, e.g. of somebody who may not read what Lambda is set up with.
+    """
+    client = queue.access.client("lambda")
+    try:
+        with asking():
+            found = client.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
+            return [_event_source(client, mapping) for mapping in found]
+    finally:
+        client.close()
+
+
+def _event_source(client: Any, mapping: dict[str, Any]) -> EventSource:
+    function = mapping["FunctionArn"]
+    timeout = client.get_function_configuration(FunctionName=function).get("Timeout")
+    return EventSource(
+        function=function.rpartition("function:")[2] or function,
+        state=mapping.get("State", "unknown"),
+        batch_size=int(mapping.get("BatchSize") or 0),
+        reports_partial_batches="ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or []),
+        timeout_seconds=None if timeout is None else int(timeout),
+    )

@@ -1,0 +1,71 @@
+"""What L1 holds of one user: counts, for an operator who erases. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.errors import InvalidRecord
+from shared.models import Exchange
+from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
+from shared.stores.redis.names import OUTBOX, messages_key, pending_key, preferences_key, user_threads_key
+
+_AT_ONCE = 500
+
+
+class RedisFootprint:
+    """Methods raise `StoreUnavailable` when Redis does not answer."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    def thread_ids(self, user_id: str) -> list[str]:
+        """Return the threads that L1 remembers the user to have written to lately."""
+        replies = self._connection.call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
+        (found,) = require(ignore_wrongtype(replies))
+        return [member.decode(errors="replace") for member in found or []]
+
+    def preferences(self, user_id: str) -> int:
+        """Return how many preferences the user's hash has."""
+        (found,) = require(ignore_wrongtype(self._connection.call(lambda pipe: pipe.hlen(preferences_key(user_id)))))
+        return int(found or 0)
+
+    def messages(self, thread_ids: Sequence[str]) -> tuple[int, int]:
+        """Return how many of the threads have a list, and how many messages are in them and not drained beside them."""
+        lists = messages = 0
+        for start in range(0, len(thread_ids), _AT_ONCE):
+            some = thread_ids[start : start + _AT_ONCE]
+            replies = require(
+                ignore_wrongtype(
+                    self._connection.call(
+                        lambda pipe, some=some: [  # type: ignore[misc]
+                            (pipe.llen(messages_key(thread_id)), pipe.hlen(pending_key(thread_id)))
+                            for thread_id in some
+                        ]
+                    )
+                )
+            )
+            lengths, undrained = replies[::2], replies[1::2]
+            lists += sum(bool(length) or bool(pending) for length, pending in zip(lengths, undrained, strict=True))
+            messages += sum(
+                max(length or 0, 2 * (pending or 0)) for length, pending in zip(lengths, undrained, strict=True)
+            )
+        return lists, messages
+
+    def in_outbox(self, user_id: str) -> int:
+        """Return how many of the outbox's exchanges are the user's."""
+        found = start = 0
+        while True:
+            (bodies,) = require(
+                self._connection.call(lambda pipe, at=start: pipe.lrange(OUTBOX, at, at + _AT_ONCE - 1))  # type: ignore[misc]
+            )
+            found += sum(_is_of(body, user_id) for body in bodies)
+            start += _AT_ONCE
+            if len(bodies) < _AT_ONCE:
+                return found
+
+
+def _is_of(body: bytes, user_id: str) -> bool:
+    try:
+        return Exchange.from_wire(body).user_id == user_id
+    except InvalidRecord:
+        return False

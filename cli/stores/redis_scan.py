@@ -1,0 +1,140 @@
+"""L1 as an operator sees it: every thread's list, and what was accepted last. Reads only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from shared.errors import InvalidRecord
+from shared.models import Exchange
+from shared.stores.redis.connection import RedisConnection, require
+from shared.stores.redis.entries import decode
+from shared.stores.redis.generation import queue_epoch, read_epoch
+from shared.stores.redis.names import OUTBOX, messages_key, user_threads_key
+
+_LISTS: Final = messages_key("*")
+_INDEXES: Final = user_threads_key("*")
+# A key may hold bytes that are no UTF-8: nobody's thread, but there.
+_ESCAPED: Final = "surrogateescape"
+_PAGE: Final = 50
+_SCANNED_AT_ONCE: Final = 1_000
+_MOST_SCANNED: Final = 100_000
+_MOST_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What L1 knows of what was accepted.
+
+    Attributes:
+        newest: When the newest exchange was accepted, None if L1 knows of none.
+        is_partial: Whether there were more keys than were looked at, so that a newer one may exist.
+        outbox: How many exchanges wait in the outbox.
+    """
+
+    newest: datetime | None
+    is_partial: bool
+    outbox: int
+
+
+class RedisScan:
+    """Looks through L1. Methods raise `StoreUnavailable` when it does not answer."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    def threads(self) -> Iterator[list[str]]:
+        """Yield the ids of the threads that have a list, each once, some at a time."""
+        seen: set[str] = set()
+        page: list[str] = []
+        for keys in self._scan(_LISTS):
+            for key in keys:
+                thread_id = _between(_LISTS, key.decode(errors=_ESCAPED))
+                if thread_id not in seen:
+                    seen.add(thread_id)
+                    page.append(thread_id)
+            while len(page) >= _PAGE:
+                yield page[:_PAGE]
+                page = page[_PAGE:]
+        if page:
+            yield page
+
+    def lists(self, thread_ids: Sequence[str]) -> dict[str, list[bytes] | None]:
+        """Return the threads' lists, oldest entry first; None for a key of another type, empty for one that is gone."""
+        replies = self._connection.call(
+            lambda pipe: [
+                pipe.lrange(messages_key(thread_id).encode(errors=_ESCAPED), 0, -1) for thread_id in thread_ids
+            ]
+        )
+        return {
+            thread_id: None if isinstance(reply, Exception) else reply
+            for thread_id, reply in zip(thread_ids, replies, strict=True)
+        }
+
+    def generation(self) -> str | None:
+        """Return the name of Redis' generation, None where there is none."""
+        return read_epoch(require(self._connection.call(queue_epoch))[0]).generation
+
+    def accepted(self) -> Accepted:
+        """Find the newest exchange in lists, users' thread indexes and the outbox, within bounds."""
+        replies = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, -1)]))
+        newest = [_time_on_the_wire(replies[1])]
+        scanned, until, is_partial = 0, time.monotonic() + _MOST_SECONDS, False
+        for keys in self._scan(None):
+            newest.append(self._newest_in(keys))
+            scanned += len(keys)
+            if scanned >= _MOST_SCANNED or time.monotonic() > until:
+                is_partial = True
+                break
+        return Accepted(max(filter(None, newest), default=None), is_partial, replies[0])
+
+    def _newest_in(self, keys: Sequence[bytes]) -> datetime | None:
+        lists = [key for key in keys if _matches(_LISTS, key)]
+        indexes = [key for key in keys if _matches(_INDEXES, key)]
+        if not lists and not indexes:
+            return None
+        # A key of another type answers with an error, which is then simply not what is looked for.
+        replies = self._connection.call(
+            lambda pipe: [
+                *(pipe.lindex(key, -1) for key in lists),
+                *(pipe.zrange(key, -1, -1, withscores=True) for key in indexes),
+            ]
+        )
+        tails = [decode(reply) for reply in replies[: len(lists)] if isinstance(reply, bytes)]
+        found = [tail.created_at for tail in tails if tail is not None]
+        scored = [reply for reply in replies[len(lists) :] if isinstance(reply, list) and reply]
+        found += [datetime.fromtimestamp(float(reply[0][1]), UTC) for reply in scored]
+        return max(filter(None, found), default=None)
+
+    def _scan(self, pattern: str | None) -> Iterator[list[bytes]]:
+        cursor = 0
+        while True:
+            at = cursor
+            (reply,) = require(
+                self._connection.call(lambda pipe, at=at: pipe.scan(at, match=pattern, count=_SCANNED_AT_ONCE))  # type: ignore[misc]
+            )
+            cursor, keys = reply
+            yield keys
+            if int(cursor) == 0:
+                return
+
+
+def _between(pattern: str, key: str) -> str:
+    """Return what stands in the pattern's `*`."""
+    before, _, after = pattern.partition("*")
+    return key[len(before) : len(key) - len(after)]
+
+
+def _matches(pattern: str, key: bytes) -> bool:
+    before, _, after = pattern.encode().partition(b"*")
+    return key.startswith(before) and key.endswith(after)
+
+
+def _time_on_the_wire(body: bytes | None) -> datetime | None:
+    try:
+        return Exchange.from_wire(body).created_at if body else None
+    except InvalidRecord:
+        return None

@@ -1,0 +1,1 @@
+"""The agent half: models, and the run of an agent with its tools."""

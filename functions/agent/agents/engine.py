@@ -1,0 +1,95 @@
+"""Runs agents with the agent library. Importing this module imports the library, so only the first run does."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic_ai import Agent, FunctionToolset, Tool, UsageLimits
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
+
+from functions.agent.agents.context_errors import is_context_too_long
+from functions.agent.agents.models import ModelName
+from functions.agent.agents.providers import build_model
+from functions.agent.agents.tool_calls import adapt
+from functions.agent.errors import AgentRunError, ContextTooLongError
+from functions.agent.registry import AgentDefinition
+from functions.agent.tools import ToolContext
+
+# A model that keeps calling tools is stopped well before it costs money for nothing.
+MAX_REQUESTS: Final = 8
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+class Engine:
+    """Holds what can be reused from run to run: the model with its connections, agents, and tool schemas.
+
+    Args:
+        model: What to run.
+        timeout_seconds: After this long nobody waits for an answer any more.
+
+    Raises:
+        AgentRunError: The model cannot be built: its SDK is missing, or a key or region is not set.
+    """
+
+    def __init__(self, model: ModelName, timeout_seconds: float) -> None:
+        self._name = model
+        self._agents: dict[str, Agent[ToolContext, str]] = {}
+        self._tools: dict[str, Tool[ToolContext]] = {}
+        try:
+            self._model = build_model(model, timeout_seconds)
+        except Exception as error:
+            raise AgentRunError(_sentence(model, error)) from error
+
+    async def answer(
+        self, definition: AgentDefinition, tools: Sequence[str], *, instructions: str, prompt: str, context: ToolContext
+    ) -> str:
+        """Return the model's answer, in characters that JSON and PostgreSQL can hold.
+
+        Raises:
+            ContextTooLongError: The model says that it was sent too much.
+            AgentRunError: The model failed or had nothing to say.
+        """
+        try:
+            result = await self._agent(definition).run(
+                prompt,
+                instructions=instructions,
+                deps=context,
+                toolsets=[FunctionToolset([self._tool(name) for name in tools])] if tools else None,
+                usage_limits=UsageLimits(request_limit=MAX_REQUESTS),
+                infer_name=False,
+            )
+        except Exception as error:
+            # Not only the library's own errors: an SDK's (no credentials, say) come through it as they are.
+            kind = ContextTooLongError if is_context_too_long(error) else AgentRunError
+            raise kind(_sentence(self._name, error)) from error
+        answer = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", result.output)
+        if not answer.strip():
+            raise AgentRunError(f"The model {self._name} gave an empty answer.")
+        return answer
+
+    def _agent(self, definition: AgentDefinition) -> Agent[ToolContext, str]:
+        if definition.name not in self._agents:
+            self._agents[definition.name] = Agent(
+                self._model,
+                name=definition.name,
+                deps_type=ToolContext,
+                instructions=definition.instructions or None,
+            )
+        return self._agents[definition.name]
+
+    def _tool(self, name: str) -> Tool[ToolContext]:
+        if name not in self._tools:
+            self._tools[name] = adapt(name)
+        return self._tools[name]
+
+
+def _sentence(model: ModelName, error: Exception) -> str:
+    """Say what failed without the provider's own text, which may repeat a key or the prompt."""
+    if isinstance(error, UserError):
+        return f"The model {model} is not set up: {error.message}"
+    if isinstance(error, ModelHTTPError):
+        code = f" ({error.provider_error_code})" if error.provider_error_code else ""
+        return f"The model {model} answered with HTTP status {error.status_code}{code}."
+    if isinstance(error, ModelAPIError):
+        return f"The model {model} could not be asked: {type(error).__name__}."
+    return f"The model {model} gave no answer: {type(error).__name__}."

@@ -1,0 +1,73 @@
+"""Builds the library's model object for `AGENT__MODEL`. Importing this module imports the agent library."""
+
+import os
+from typing import Final
+
+from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
+
+from functions.agent.agents.models import OFFLINE, ModelName
+
+# One retry: a caller waits, and API Gateway gives up after 29 seconds.
+MAX_RETRIES: Final = 1
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
+OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"
+
+# ruff: noqa: PLC0415 - a provider's SDK takes up to half a second of CPU to import, so only the configured one is
+
+
+def build_model(model: ModelName, timeout_seconds: float) -> Model:
+    """Return a model that can be reused for every run on one event loop.
+
+    Endpoints and credentials are read as each provider's SDK reads them: `OPENAI_API_KEY`, `OPENAI_BASE_URL`,
+    `OLLAMA_BASE_URL`, and boto3's `AWS_*`.
+
+    Args:
+        model: What `AGENT__MODEL` names.
+        timeout_seconds: After this long nobody waits for an answer any more.
+
+    Raises:
+        Exception: Whatever the SDK raises when it is missing, or its environment is incomplete.
+    """
+    if model.provider == OFFLINE:
+        from functions.agent.agents.offline import build_offline
+
+        return build_offline()
+    if model.provider == "bedrock":
+        return _build_bedrock(model.name, timeout_seconds)
+    if model.provider == "ollama":
+        return _build_ollama(model.name)
+    return _build_openai(model.name)
+
+
+def _build_openai(name: str) -> Model:
+    # Chat Completions, not Responses: it is what OpenAI-compatible endpoints speak.
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    return OpenAIChatModel(name, provider=OpenAIProvider(), settings=ModelSettings(max_retries=MAX_RETRIES))
+
+
+def _build_ollama(name: str) -> Model:
+    from pydantic_ai.models.ollama import OllamaModel
+    from pydantic_ai.providers.ollama import OllamaProvider
+
+    provider = OllamaProvider(base_url=os.environ.get("OLLAMA_BASE_URL") or OLLAMA_DEFAULT_URL)
+    return OllamaModel(name, provider=provider, settings=ModelSettings(max_retries=MAX_RETRIES))
+
+
+def _build_bedrock(name: str, timeout_seconds: float) -> Model:
+    import boto3
+    from botocore.config import Config
+    from pydantic_ai.models.bedrock import BedrockConverseModel
+    from pydantic_ai.providers.bedrock import BedrockProvider
+
+    # botocore blocks a thread until it gives up, by default after five tries of 60 s each: bounded here, so that an
+    # abandoned call does not outlive the next ones.
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=timeout_seconds,
+        retries={"total_max_attempts": 1 + MAX_RETRIES, "mode": "standard"},
+    )
+    client = boto3.client("bedrock-runtime", config=config)
+    return BedrockConverseModel(name, provider=BedrockProvider(bedrock_client=client))

@@ -1,0 +1,249 @@
+"""The HTTP API: routes that hand over to the operations, and one place that turns errors into problems."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from functions.agent.callers import Caller
+from functions.agent.http.answers import (
+    HealthAnswer,
+    InvokedAnswer,
+    InvokingAnswer,
+    MessagesAnswer,
+    RunAnswer,
+    ThreadAnswer,
+    ThreadsAnswer,
+)
+from functions.agent.http.auth import CallerOf, Guard
+from functions.agent.http.description import PROBLEMS, add_description_routes
+from functions.agent.http.inspection import add_inspection_routes
+from functions.agent.http.json_body import JsonRoute
+from functions.agent.http.page import add_page_routes
+from functions.agent.http.problems import CONTENT_TYPE, Problem, problem_of
+from functions.agent.operations import Operations, thread_json
+from functions.agent.schemas import (
+    ExchangePath,
+    IdempotencyKey,
+    InvokedRequest,
+    InvokingRequest,
+    MessagesQuery,
+    PreferenceChanges,
+    Preferences,
+    RenameRequest,
+    ReplaceRequest,
+    RunRequest,
+    ThreadPath,
+    ThreadsQuery,
+    UserPath,
+)
+from shared.memory.sizes import fits
+from shared.request_ids import current_request_id
+
+_Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
+
+
+def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body = orjson.dumps(content)
+    if not fits(content):
+        detail = "The answer is larger than one answer can be; read the thread page by page."
+        raise HTTPException(413, detail)
+    return Response(body, status, headers, media_type="application/json")
+
+
+def problem_response(problem: Problem) -> Response:
+    """Return a problem as an HTTP answer."""
+    body = orjson.dumps(problem.to_json(current_request_id() or ""))
+    return Response(body, problem.status, dict(problem.headers), media_type=CONTENT_TYPE)
+
+
+def server_timing(seconds: dict[str, float]) -> str:
+    """Return where a turn's time went as browsers' tools read it, in milliseconds."""
+    return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """Return the methods that a path has: each is a route of its own, and the router names the first one's alone."""
+    found = {
+        method
+        for route in app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.scope["path"])
+        for method in route.methods or ()
+    }
+    return ", ".join(sorted(found))
+
+
+def _acting(request: _Turn, caller: Caller) -> _Turn:
+    """Return the request with the user that it is about."""
+    return request.model_copy(update={"user_id": caller.acting_for(request.user_id, "body")})
+
+
+# A coroutine, because a plain function would be run in a thread.
+async def _acting_user(user_id: UserPath, caller: CallerOf) -> str:
+    caller.acting_for(user_id, "path")
+    return user_id
+
+
+_ActingUser = Annotated[str, Depends(_acting_user)]
+
+
+def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
+    operations: Operations, guard: Guard | None = None
+) -> FastAPI:
+    """Return the application; without a guard it is open to everybody.
+
+    Every route is `async` and calls the stores synchronously: a sandbox serves one request at a time, and a pool of
+    threads would cost more than the calls.
+    """
+    guard = guard or Guard()
+    app = FastAPI(
+        title="Hybrid agent memory",
+        version="0.1.0",
+        description="Memory for AI agents: Redis for speed, PostgreSQL for permanence, nothing lost in between.",
+        # Relative, so that they hold behind any stage prefix.
+        servers=[{"url": "."}],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=PROBLEMS,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.router.route_class = JsonRoute
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        operation = getattr(request.scope.get("route"), "name", "")
+        problem = problem_of(error, operation, request.method)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem = replace(problem, headers={"Allow": _allowed(app, request)})
+        return problem_response(problem)
+
+    for kind in (RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, on_error)
+
+    @app.middleware("http")
+    async def turn_errors_into_problems(request: Request, call_next: Any) -> Response:
+        try:
+            # Before anything of the request is read, and whatever its path: who is not let in learns nothing.
+            if (caller := guard.caller_of(request)) is not None:
+                request.state.caller = caller
+            answer: Response = await call_next(request)
+        except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
+            return await on_error(request, error)
+        return answer
+
+    @app.post("/run", response_model=RunAnswer)
+    async def run(
+        request: RunRequest,
+        caller: CallerOf,
+        idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
+    ) -> Response:
+        """Run a turn with the agent: recall, answer, keep."""
+        result = await operations.run(_acting(request, caller), idempotency_key, caller.access(request.user_id))
+        headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
+        return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
+
+    @app.post("/invoking", response_model=InvokingAnswer)
+    async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
+        """Say what the memory holds for a turn."""
+        return _json(await operations.invoking(_acting(request, caller), caller.access(request.user_id)))
+
+    @app.post("/invoked", response_model=InvokedAnswer, status_code=202)
+    async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
+        """Keep an exchange."""
+        return _json(await operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
+
+    @app.get("/threads", response_model=ThreadsAnswer)
+    async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:
+        """List a user's threads, newest first."""
+        user_id = caller.acting_for(query.user_id, "query")
+        if user_id is None:
+            raise RequestValidationError([{"type": "missing", "loc": ("query", "user_id"), "msg": "Field required"}])
+        page = operations.threads.list_for(user_id, query.limit, query.cursor)
+        return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
+
+    # Before the thread's own route, like the one below: an id may hold slashes, and these endings are the longer match.
+    add_inspection_routes(app, operations, guard.operator_scope)
+
+    @app.get("/threads/{thread_id:path}/messages", response_model=MessagesAnswer)
+    async def read_messages(
+        thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()], caller: CallerOf
+    ) -> Response:
+        """Read a thread's messages, also those that are not drained yet."""
+        page = operations.threads.messages(
+            thread_id, query.limit, query.cursor, descending=query.order == "desc", owner=caller.owner
+        )
+        items = [message.to_json() for message in page.items]
+        return _json({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
+
+    @app.put("/threads/{thread_id:path}/exchanges/{exchange_id}", response_model=InvokedAnswer, status_code=202)
+    async def replace_exchange(
+        thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: CallerOf
+    ) -> Response:
+        """Replace what an exchange says; its id and its place stay."""
+        return _json(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
+
+    @app.delete("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=204)
+    async def delete_exchange(thread_id: ThreadPath, exchange_id: ExchangePath, caller: CallerOf) -> Response:
+        """Delete an exchange, and whatever of it is on its way."""
+        operations.exchanges.delete(thread_id, exchange_id, caller.owner)
+        return Response(status_code=204)
+
+    @app.get("/threads/{thread_id:path}", response_model=ThreadAnswer)
+    async def read_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
+        """Read a thread."""
+        return _json(thread_json(operations.threads.get(thread_id, caller.owner)))
+
+    @app.patch("/threads/{thread_id:path}", response_model=ThreadAnswer)
+    async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: CallerOf) -> Response:
+        """Title a thread for good."""
+        return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
+
+    @app.delete("/threads/{thread_id:path}", status_code=204)
+    async def delete_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
+        """Delete a thread, and whatever of it is on its way."""
+        operations.threads.delete(thread_id, caller.owner)
+        return Response(status_code=204)
+
+    @app.get("/users/{user_id:path}/preferences", response_model=dict[str, str])
+    async def read_preferences(user_id: _ActingUser) -> Response:
+        """Read a user's preferences."""
+        return _json(operations.users.preferences(user_id))
+
+    @app.put("/users/{user_id:path}/preferences", response_model=dict[str, str])
+    async def replace_preferences(user_id: _ActingUser, request: Preferences) -> Response:
+        """Make these all the preferences there are."""
+        return _json(operations.users.replace(user_id, request.root))
+
+    @app.patch("/users/{user_id:path}/preferences", response_model=dict[str, str])
+    async def merge_preferences(user_id: _ActingUser, request: PreferenceChanges) -> Response:
+        """Set some preferences; a null removes one."""
+        return _json(operations.users.merge(user_id, request.root))
+
+    @app.delete("/users/{user_id:path}/preferences", status_code=204)
+    async def delete_preferences(user_id: _ActingUser) -> Response:
+        """Remove all preferences."""
+        operations.users.replace(user_id, {})
+        return Response(status_code=204)
+
+    @app.delete("/users/{user_id:path}", status_code=204)
+    async def delete_user(user_id: _ActingUser) -> Response:
+        """Delete every thread and preference of a user."""
+        operations.users.forget(user_id)
+        return Response(status_code=204)
+
+    @app.get("/health", response_model=HealthAnswer)
+    async def health() -> Response:
+        """Ask every layer whether it takes what is written to it."""
+        return _json(operations.health())
+
+    add_page_routes(app)
+    add_description_routes(app, asks_for_tokens=guard.asks_for_tokens)
+    return app

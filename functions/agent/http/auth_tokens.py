@@ -1,0 +1,136 @@
+"""Checks bearer tokens. Importing this module imports the cryptography, which only `AUTH__MODE=jwt` needs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import jwt
+
+from functions.agent.callers import Caller
+from functions.agent.errors import Unauthenticated
+from functions.agent.http.auth_keys import SigningKeys
+from shared.models import path_id_fault
+from shared.settings import TokenSettings
+
+ALGORITHMS: Final = ("RS256", "ES256")
+_LEEWAY_SECONDS: Final = 10
+# API Gateway takes 10,240 bytes of headers in all.
+_MOST_CHARACTERS: Final = 10_240
+_REASONS: Final[dict[type[Exception], str]] = {
+    jwt.ExpiredSignatureError: "The token has expired.",
+    jwt.ImmatureSignatureError: "The token is not valid yet.",
+    jwt.InvalidAudienceError: "The token is for another audience.",
+    jwt.InvalidIssuerError: "The token is of another issuer.",
+    jwt.InvalidSignatureError: "The token's signature is wrong.",
+}
+
+
+class TokenVerifier:
+    """Tells from a token who asks.
+
+    Args:
+        keys: The issuer's; fetched from where the settings say unless given.
+    """
+
+    def __init__(self, settings: TokenSettings, keys: SigningKeys | None = None) -> None:
+        self._settings = settings
+        self._keys = keys or SigningKeys(settings.jwks_url)
+
+    def __call__(self, token: str) -> Caller:
+        """Return who the token is of.
+
+        Raises:
+            Unauthenticated: It cannot be believed.
+            SigningKeysUnavailable: Nobody can say whether it can.
+        """
+        if len(token) > _MOST_CHARACTERS:
+            raise _invalid("The token is too long.")
+        try:
+            claims = self._claims(token)
+        except jwt.PyJWTError as error:
+            raise _invalid(_reason(error)) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            # Claims of the wrong type, for example a time that is no number.
+            raise _invalid("The token is malformed.") from error
+        name = self._settings.user_claim
+        user_id = _find(claims, name)
+        if not isinstance(user_id, str) or path_id_fault(user_id):
+            raise _invalid(
+                f"The token's {name} is no user id: it must have 1 to 255 printable characters, not be . or .."
+            )
+        return Caller(user_id, may_act_for_others=self._settings.operator_scope in self._scopes(claims))
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        # Only to choose the key. Nothing else in it is believed: no key or address that a token brings along.
+        header = jwt.get_unverified_header(token)
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in ALGORITHMS:
+            raise jwt.InvalidAlgorithmError
+        if not kid:
+            raise _invalid("The token names no key (kid).")
+        key = self._keys.find(kid, algorithm)
+        if key is None:
+            raise _invalid("The token's key is none of its issuer's.")
+        names_client = self._settings.audience_claim != "aud"
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=ALGORITHMS,
+            audience=None if names_client else self._settings.audiences,
+            issuer=self._settings.issuer,
+            leeway=_LEEWAY_SECONDS,
+            options={"require": self._required, "verify_aud": not names_client, "enforce_minimum_key_length": True},
+        )
+        if names_client:
+            self._check_client(claims)
+        return claims
+
+    @property
+    def _required(self) -> list[str]:
+        # A claim within a claim cannot be asked for here; without it there is no user id.
+        user = [] if "." in self._settings.user_claim else [self._settings.user_claim]
+        return ["exp", "iss", self._settings.audience_claim, *user]
+
+    def _check_client(self, claims: dict[str, Any]) -> None:
+        """Return if the token was issued to one of the configured clients, as an access token."""
+        if claims[self._settings.audience_claim] not in self._settings.audiences:
+            raise jwt.InvalidAudienceError
+        # Cognito's word for what a token is for; an ID token tells an app who its user is, and opens no API.
+        if claims.get("token_use", "access") != "access":
+            raise _invalid("The token is not an access token.")
+
+    def _scopes(self, claims: dict[str, Any]) -> set[str]:
+        """Return the token's scopes: words with blanks between (RFC 8693), or a list of them."""
+        found: set[str] = set()
+        for name in self._settings.scope_claims:
+            given = _find(claims, name)
+            words = given.split(" ") if isinstance(given, str) else given if isinstance(given, list) else []
+            found.update(word for word in words if isinstance(word, str))
+        return found
+
+
+def _find(claims: object, name: str) -> object:
+    """Return a claim by its name, after those of the objects around it with dots between: `realm_access.roles`.
+
+    A whole name comes first: a namespaced claim (`https://app.example/roles`) has dots of its own.
+    """
+    if not isinstance(claims, dict):
+        return None
+    if name in claims:
+        return claims[name]
+    for place in (place for place, character in enumerate(name) if character == "."):
+        if (found := _find(claims.get(name[:place]), name[place + 1 :])) is not None:
+            return found
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, jwt.InvalidAlgorithmError):
+        return f"The token is not signed with {' or '.join(ALGORITHMS)}."
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"The token lacks {error.claim}."
+    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), "The token is malformed.")
+
+
+def _invalid(detail: str) -> Unauthenticated:
+    return Unauthenticated(detail, "invalid_token")

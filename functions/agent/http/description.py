@@ -1,0 +1,98 @@
+"""What the API says of itself: the OpenAPI document, and a page to read it, which loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI, HTTPException, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+
+from functions.agent.http.answers import ProblemAnswer
+from functions.agent.http.auth import is_open
+from functions.agent.http.problems import CONTENT_TYPE
+
+# What every route is declared with; the description says in its place which statuses a route may answer.
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": ProblemAnswer}}
+_STATUSES: Final = {
+    "400": "The body is not JSON",
+    "401": "There is no token, or it cannot be believed",
+    "403": "The token is of another user",
+    "404": "There is no such thread or exchange",
+    "409": "The first request with this key is still running",
+    "413": "The request or the answer is too large",
+    "422": "What `errors` names cannot be what it is",
+    "500": "Something unforeseen, which is in the log",
+    "502": "The model failed",
+    "503": "A layer without which this cannot be done did not answer",
+    "504": "The model gave no answer in time",
+}
+_SCHEME: Final = "bearer"
+_CHALLENGE: Final = {
+    "WWW-Authenticate": {"description": "`Bearer`, and why a token was refused", "schema": {"type": "string"}}
+}
+_DOCS_FILES: Final = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+
+
+def add_description_routes(app: FastAPI, *, asks_for_tokens: bool) -> None:
+    """Add the routes."""
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(orjson.dumps(_describe(app, asks_for_tokens=asks_for_tokens)), media_type="application/json")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title=app.title,
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
+
+    @app.get("/docs/{name}", include_in_schema=False)
+    async def docs_file(name: str) -> Response:
+        if name not in _DOCS_FILES:
+            raise HTTPException(404)
+        content = (files("fastapi_offline") / "static" / name).read_bytes()
+        return Response(content, media_type=_DOCS_FILES[name], headers={"Cache-Control": "max-age=86400"})
+
+
+def _describe(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
+    """Return the API's description: problems under the content type they really have, and where a token is needed."""
+    described = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers
+    )
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            is_secured = asks_for_tokens and not is_open(path)
+            problem = {CONTENT_TYPE: operation["responses"].pop("default")["content"]["application/json"]}
+            for status in sorted(_problems(path, operation, is_secured=is_secured)):
+                operation["responses"][status] = {"description": _STATUSES[status], "content": problem}
+            if is_secured:
+                operation["security"] = [{_SCHEME: []}]
+                operation["responses"]["401"]["headers"] = _CHALLENGE
+    if asks_for_tokens:
+        schemes = described["components"].setdefault("securitySchemes", {})
+        schemes[_SCHEME] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    return described
+
+
+def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:
+    """Return the statuses of the problems that a route may answer."""
+    found = {"413", "500"}
+    if not is_open(path):
+        found |= {"503"}
+    if "requestBody" in operation:
+        found |= {"400"}
+    if "requestBody" in operation or "parameters" in operation:
+        found |= {"422"}
+    if "{thread_id}" in path or (is_secured and "requestBody" in operation and "{" not in path):
+        # To who may not have it, a thread is not there: also when a turn names it.
+        found |= {"404"}
+    if path == "/run":
+        found |= {"404", "409", "502", "504"}
+    return found | {"401", "403"} if is_secured else found

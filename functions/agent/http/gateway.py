@@ -1,0 +1,66 @@
+"""What event sources leave to check: queries and bodies in UTF-8, of a size that can be read."""
+
+from __future__ import annotations
+
+from email.message import Message
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from mangum.types import ASGI, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+
+from functions.agent.http.api import problem_response
+from functions.agent.http.problems import problem_of
+
+# Two messages of 200,000 characters, each escaped to its longest.
+_MOST_BODY_BYTES: Final = 5_000_000
+_WITH_BODY: Final = {"POST", "PUT", "PATCH"}
+_CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
+
+
+def gateway(app: ASGI) -> ASGI:
+    """Return the application behind what its event sources leave to check; it takes bodies of any declared type."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        try:
+            sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
+            # JSON in, whatever the client calls it: `curl -d` says it is a form.
+            headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+            # In place, so that the request's log line finds the route that the application notes there.
+            scope["headers"] = [*headers, [b"content-type", b"application/json"]]
+            _check_query(scope["query_string"])
+            if (body := message.get("body")) and scope["method"] in _WITH_BODY:
+                _check_body(body, sent)
+        except Exception as error:  # noqa: BLE001 - what the routes do not see is answered as a problem, too
+            await problem_response(problem_of(error))(scope, receive, send)
+            return
+        messages = iter([message])
+
+        async def receive_again() -> Any:
+            return next(messages, None) or await receive()
+
+        await app(scope, receive_again, send)
+
+    return answer
+
+
+def _check_query(query: bytes) -> None:
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError as error:
+        # Decoded with a replacement, it would name another user.
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The query is not UTF-8.") from error
+
+
+def _check_body(body: bytes, headers: Headers) -> None:
+    if len(body) > _MOST_BODY_BYTES:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {_MOST_BODY_BYTES} bytes.")
+    if (headers.get("content-encoding") or "identity").strip().lower() != "identity":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: send the body as it is.")
+    declared = Message()
+    declared["content-type"] = headers.get("content-type") or "application/json"
+    if str(declared.get_param("charset") or "").strip().lower() not in _CHARSETS:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: send the body in UTF-8.")

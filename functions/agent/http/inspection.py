@@ -1,0 +1,99 @@
+"""The routes of the memory inspector: which layer holds what. They read, and change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import FastAPI, HTTPException, Query, Response
+
+from functions.agent.http.answers import LayersAnswer, StatusAnswer
+from functions.agent.http.auth import CallerOf
+from functions.agent.operations import Operations
+from functions.agent.schemas import LayersQuery, ThreadPath
+from shared.memory.inspection import OnItsWay, ThreadLayers
+from shared.models import Message, format_time
+from shared.stores.look import Waiting
+
+# Enough to recognise a message; the texts themselves are at `/threads/{thread_id}/messages`.
+_PREVIEW_CHARACTERS: Final = 160
+
+
+def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: str) -> None:
+    """Add the routes."""
+
+    @app.get("/threads/{thread_id:path}/layers", response_model=LayersAnswer)
+    async def read_layers(thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: CallerOf) -> Response:
+        """Show the newest of a thread as Redis and PostgreSQL hold it."""
+        if caller.owner is not None:
+            operations.threads.require(thread_id, caller.owner)
+        return _json(
+            {"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit, caller.owner))}
+        )
+
+    @app.get("/status", response_model=StatusAnswer)
+    async def read_status(caller: CallerOf) -> Response:
+        """Count what was accepted and is not in PostgreSQL yet, and the dead letters."""
+        if not caller.may_act_for_others:
+            # How much others say, and when, is nobody's business but an operator's.
+            raise HTTPException(403, f"This is for operators: it needs the scope {operator_scope}.")
+        return _json(status_json(operations.inspection.on_its_way()))
+
+
+def layers_json(layers: ThreadLayers) -> dict[str, Any]:
+    """Return a thread's layers as the API shows them."""
+    listed = layers.listed or []
+    return {
+        "redis": {
+            "state": _state(layers.listed),
+            "message_count": layers.list_length,
+            "ttl_seconds": layers.ttl_seconds,
+            "messages": [{**_preview(each.message), "is_drained": each.is_drained} for each in listed],
+        },
+        "postgres": {
+            "state": _state(layers.stored),
+            "message_count": layers.stored_count,
+            "messages": [_preview(message) for message in layers.stored or []],
+        },
+        "undrained": layers.undrained,
+        "lag_seconds": _rounded(layers.lag_seconds),
+        "as_of": format_time(layers.as_of),
+    }
+
+
+def status_json(found: OnItsWay) -> dict[str, Any]:
+    """Return what is on its way as the API shows it."""
+
+    def waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:
+        if waiting is None:
+            return None
+        counts = {"visible": waiting.visible, "in_flight": waiting.in_flight, "delayed": waiting.delayed}
+        return {**counts, "oldest_age_seconds": _rounded(found.age_seconds(waiting))}
+
+    return {
+        "queue": waiting_json(found.queue),
+        "dlq": waiting_json(found.dead_letters),
+        "outbox": waiting_json(found.outbox),
+        "sync_lag_seconds": _rounded(found.lag_seconds),
+        "degraded": found.degraded,
+        "as_of": format_time(found.as_of),
+    }
+
+
+def _preview(message: Message) -> dict[str, Any]:
+    shown = message.to_json()
+    preview = shown["content"][:_PREVIEW_CHARACTERS]
+    return {**{name: shown[name] for name in ("role", "exchange_id", "created_at")}, "preview": preview}
+
+
+def _state(answer: object) -> str:
+    return "unavailable" if answer is None else "ok"
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _json(content: object) -> Response:
+    # Nobody but the asker may keep it, and not even they: it is about this moment.
+    return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,196 @@
+"""What the memory asks of L1, and what L1 says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from shared.models import Exchange, Message
+from shared.stores.archive import ThreadOwner, Window
+
+
+@dataclass(slots=True)
+class Fence:
+    """What an append is made on condition of: that the thread is still whose it was when its turn began.
+
+    Attributes:
+        owner: Whose it was.
+        told: What L2 has just said, for L1 to remember; None if L1 itself said it.
+        holds: After the append: whether L1 says so still.
+    """
+
+    owner: str | None
+    told: ThreadOwner | None = None
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRead:
+    """What L1 holds, read in one round trip.
+
+    Attributes:
+        messages: The thread's list, oldest first, at most the window.
+        is_whole: Whether nothing is missing from `messages` that belongs into the window.
+        cutoff: Order key of the thread's last deletion, if L1 remembers one.
+        preferences: What the user's hash holds.
+        knows_preferences: Whether `preferences` is all there is, also when it is empty.
+        pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
+        owner: Whose the thread is, where `knows_owner`.
+        is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
+            empty since. Evictions are looked for when the list is not whole.
+        is_emptied: Nobody has called `settle` since then.
+        age: Seconds since somebody did.
+        clock: Unix seconds of L1's clock, the one that all sandboxes share.
+        token: For `refill`: what the list carries while it is not whole. None if it carries none.
+        evictions: Keys that L1 has evicted, for `settle`; None if that was not asked or may not be known.
+        has_outbox: Whether anything waits in the outbox, when the list is not whole.
+        deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
+        generation: What L1 holds is confirmed for; None if nothing is, because L1 may have missed writes.
+        suspect_until: L1 came back older: what was accepted before this, in Unix seconds of its clock, may be deleted
+            unless the list is whole. None if L1 lacks no deletion.
+        refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    is_whole: bool = False
+    cutoff: UUID | None = None
+    preferences: dict[str, str] = field(default_factory=dict)
+    knows_preferences: bool = False
+    pending: list[Exchange] = field(default_factory=list)
+    is_new: bool = False
+    is_emptied: bool = False
+    age: float | None = None
+    clock: float | None = None
+    token: str | None = None
+    owner: str | None = None
+    knows_owner: bool = False
+    evictions: int | None = None
+    has_outbox: bool = False
+    deleted: frozenset[UUID] = frozenset()
+    generation: str | None = None
+    suspect_until: float | None = None
+    refuses_writes: bool = False
+
+    def vouches_for(self, created_at: datetime | None) -> bool:
+        """Return whether what L1 holds of this time of acceptance is not deleted for certain, without asking L2."""
+        if self.is_whole or self.suspect_until is None:
+            return True
+        return created_at is not None and created_at.timestamp() > self.suspect_until
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What an append did.
+
+    Attributes:
+        cutoff: Order key of the newest deletion that reaches the exchange, which then is not in the list; else None.
+        is_cached: Whether the list has the exchange.
+        is_in_outbox: Whether the outbox has it. A refused list does not take that back.
+    """
+
+    cutoff: UUID | None = None
+    is_cached: bool = True
+    is_in_outbox: bool = False
+
+
+class Cache(Protocol):
+    """L1: Redis. Every method raises `StoreUnavailable` when it does not answer."""
+
+    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        """Read a thread's window and a user's preferences in one round trip."""
+        ...
+
+    def peek(self, thread_id: str) -> CacheRead:
+        """Read a thread's window without changing anything, for people who look at it."""
+        ...
+
+    def append(
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+    ) -> AppendResult:
+        """Merge one new exchange in one round trip; until it is drained, Redis holds it in a second place too.
+
+        With `in_outbox`, Redis also keeps it in the outbox, from where the sweep stores it. A `fence` is told whether
+        it holds.
+        """
+        ...
+
+    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
+        """Remember what L2 said of whose the thread is."""
+        ...
+
+    def take_back(self, exchange: Exchange) -> None:
+        """Remove what an append has added."""
+        ...
+
+    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds, which is complete as far back as it reaches, if the list carries the token of the read.
+
+        Remove what is `drained` from where undrained exchanges wait, and what the window says was deleted.
+        """
+        ...
+
+    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
+        ...
+
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
+        """Merge what L2 just took into the lists that exist; return the threads whose list is not sealed."""
+        ...
+
+    def merge_later(self, exchange: Exchange) -> None:
+        """Merge what L2 took with the next call that gets through; nothing is sent now."""
+        ...
+
+    def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
+        """Make the user's hash hold exactly these."""
+        ...
+
+    def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
+        ...
+
+    def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
+        """Remember the deletion of threads, and remove what Redis holds of each up to its cutoff."""
+        ...
+
+    def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        """Remember the deletion of exchanges, and remove them from the thread's list and its second place."""
+        ...
+
+    def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
+        """Remember the deletion, remove the user's preferences, and return the threads the user wrote to."""
+        ...
+
+    def forget_index(self, user_id: str, cutoff: UUID) -> None:
+        """Remove threads from the user's index that were last written to before the deletion, once it reached them."""
+        ...
+
+    def threads_of(self, user_id: str) -> list[str]:
+        """Return the threads whose list holds something of the user's, also those that L2 does not know."""
+        ...
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        ...
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now."""
+        ...
+
+    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+        """Remember that L1 lost something, and later that the queue was seen empty since; or that nothing was lost.
+
+        `is_first`: there never was an L1 before this one.
+        """
+        ...
+
+    def clock(self) -> float:
+        """Return the Unix seconds of L1's clock."""
+        ...
+
+    def ping(self) -> None:
+        """Return if it takes writes, within its timeout."""
+        ...

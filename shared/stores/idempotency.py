@@ -1,0 +1,45 @@
+"""What the memory asks of a layer that remembers idempotency keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+# How long a request may hold an idempotency key without answering: longer than a function runs.
+LEASE_SECONDS: Final = 40
+# How long the answer to a key is kept.
+ANSWER_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What a layer knows of a key.
+
+    Attributes:
+        is_claimed: Whether this call has made or taken over the claim.
+        answer: JSON, once there is one.
+        is_sure: Whether the layer still knows all keys that it ever was told.
+    """
+
+    body_hash: str
+    exchange_id: UUID
+    answer: str | None
+    is_claimed: bool
+    is_sure: bool = True
+
+
+class KeyStore(Protocol):
+    """A layer that remembers keys. Methods raise `StoreUnavailable`."""
+
+    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+        """Claim the key, or take over a claim older than `LEASE_SECONDS`, or say what is known of it."""
+        ...
+
+    def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
+        """Remember the answer for `ANSWER_SECONDS`."""
+        ...
+
+    def release(self, key: str) -> None:
+        """Forget a claim without an answer."""
+        ...

@@ -1,0 +1,1 @@
+"""L2: PostgreSQL, with its statements in `sql/`."""

@@ -1,0 +1,116 @@
+"""Replacing and deleting one exchange in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.models import Exchange, Texts, title_of
+from shared.stores.archive import ExchangeDeletion
+from shared.stores.postgres.connection import sql
+
+_DELETE, _STORED, _REPLACE = sql("delete_exchange"), sql("stored"), sql("replace_exchange")
+_ATTACH: Final = b"""
+insert into conversation_documents (conversation_id, document_id)
+select %s, given.id from unnest(%s::text[]) as given (id)
+on conflict (conversation_id, document_id) do nothing
+"""
+_RETITLE: Final = "update conversations set title = %s where id = %s"
+_FIRST: Final = (
+    "select content from messages where conversation_id = %s and position = 0 order by order_key, exchange_id limit 1"
+)
+_Connection = psycopg.Connection[DictRow]
+
+
+def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
+    """Return exchanges from message rows that come in thread order."""
+    found: dict[UUID, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["exchange_id"], {})[row["position"]] = row
+    return [
+        Exchange(
+            exchange_id=exchange_id,
+            thread_id=thread_id,
+            user_id=next(iter(sides.values()))["user_id"],
+            user_message=sides[0]["content"] if 0 in sides else "",
+            assistant_message=sides[1]["content"] if 1 in sides else "",
+            created_at=next(iter(sides.values()))["created_at"].astimezone(UTC),
+            metadata=sides[0]["metadata"] if 0 in sides else None,
+            revision=max(side["revision"] for side in sides.values()),
+        )
+        for exchange_id, sides in found.items()
+    ]
+
+
+def replace(connection: _Connection, thread_id: str, exchange_id: UUID, texts: Texts, above: int) -> Exchange | None:
+    """Give an exchange other texts under the next revision; None if it is not there."""
+    thread = _locked_thread(connection, thread_id)
+    known = _exchange(connection, thread_id, exchange_id)
+    if thread is None or known is None:
+        return None
+    made = known.revised(texts, max(known.revision, above) + 1)
+    connection.execute(
+        _REPLACE,
+        {
+            "conversation_id": thread["id"],
+            "exchange_id": exchange_id,
+            "user_message": made.user_message,
+            "assistant_message": made.assistant_message,
+            "metadata": made.metadata,
+            "created_at": made.created_at,
+            "revision": made.revision,
+        },
+    )
+    if texts.document_ids:
+        connection.execute(_ATTACH, (thread["id"], list(texts.document_ids)))
+    _retitle(connection, thread, known, title_of(texts.user_message))
+    return made
+
+
+def delete(connection: _Connection, thread_id: str, exchange_id: UUID) -> ExchangeDeletion:
+    """Delete an exchange for good; the caller holds off who stores."""
+    thread = _locked_thread(connection, thread_id)
+    known = _exchange(connection, thread_id, exchange_id)
+    row = connection.execute(_DELETE, {"thread_id": thread_id, "exchange_id": exchange_id}).fetchone()
+    if thread is not None and known is not None:
+        first = connection.execute(_FIRST, (thread["id"],)).fetchone()
+        _retitle(connection, thread, known, None if first is None else title_of(first["content"]))
+    if row is None:
+        raise psycopg.InterfaceError("a statement that always has a row had none")
+    if row["was_there"]:
+        return "deleted"
+    return "gone" if row["was_deleted"] else "unknown"
+
+
+def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
+    """Return which of the exchanges were deleted from the thread."""
+    rows = connection.execute(
+        "select exchange_id from exchange_tombstones where thread_id = %s and exchange_id = any(%s)",
+        (thread_id, list(exchange_ids)),
+    ).fetchall()
+    return {row["exchange_id"] for row in rows}
+
+
+def _locked_thread(connection: _Connection, thread_id: str) -> DictRow | None:
+    """Return the thread's row, locked first as those who store do it: two of these wait for each other in a line."""
+    statement = (
+        "select c.id, c.title, c.title_is_fixed from live_conversations l join conversations c on c.id = l.id"
+        " where l.thread_id = %s for update of c"
+    )
+    return connection.execute(statement, (thread_id,)).fetchone()
+
+
+def _exchange(connection: _Connection, thread_id: str, exchange_id: UUID) -> Exchange | None:
+    rows = connection.execute(_STORED, {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}).fetchall()
+    return next(iter(exchanges_of(thread_id, rows)), None)
+
+
+def _retitle(connection: _Connection, thread: DictRow, titled_by: Exchange, title: str | None) -> None:
+    """Give the thread another title where its title is the beginning of what is gone."""
+    if not thread["title_is_fixed"] and thread["title"] == title_of(titled_by.user_message):
+        connection.execute(_RETITLE, (title, thread["id"]))

@@ -1,0 +1,44 @@
+"""Whose threads are, in PostgreSQL: the one store that decides it."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.errors import ThreadNotFound
+from shared.stores.archive import ThreadOwner
+from shared.stores.postgres.connection import sql
+
+_OWNER, _CLAIM = sql("owner"), sql("claim_thread")
+_Connection = psycopg.Connection[DictRow]
+
+
+def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
+    """Return whose a thread is."""
+    row = _one(connection.execute(_OWNER, {"thread_id": thread_id}).fetchone())
+    return ThreadOwner(row["is_known"], row["user_id"], row["cutoff"])
+
+
+def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
+    """Make a thread the user's unless it is somebody's, and return whose it is now."""
+    row = _one(connection.execute(_CLAIM, {"thread_id": thread_id, "user_id": user_id}).fetchone())
+    return ThreadOwner(is_known=True, user_id=row["user_id"], cutoff=row["cutoff"])
+
+
+def require_owner(connection: _Connection, thread_id: str, user_id: str | None) -> None:
+    """Return if the thread is the user's or nobody has it; anybody may where no user is given.
+
+    Raises:
+        ThreadNotFound: It is another's.
+    """
+    if user_id is None:
+        return
+    found = owner_of(connection, thread_id)
+    if found.is_known and found.user_id != user_id:
+        raise ThreadNotFound(thread_id)
+
+
+def _one(row: DictRow | None) -> DictRow:
+    if row is None:
+        raise psycopg.InterfaceError("a statement that always has a row had none")
+    return row

@@ -1,0 +1,88 @@
+"""What the sweep does with rows in bulk, some at a time: deletes old and deleted ones, counts messages."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import sql as composable
+from psycopg.rows import DictRow
+
+from shared.stores.archive import TOMBSTONE_SECONDS, PurgedTable
+from shared.stores.idempotency import ANSWER_SECONDS
+from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.repairs import note_repairs
+
+_ROWS: Final = 5_000
+_CONVERSATIONS: Final = 200
+_STORED_AGAIN: Final = sql("stored_again")
+_COUNT: Final = sql("count_messages")
+_AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
+    "idempotency_keys": ("claimed_at", ANSWER_SECONDS),
+    "thread_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
+    "user_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
+    "exchange_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
+    # Only whether there was one before is asked of these: the last one stays.
+    "cache_epochs": ("began_at", TOMBSTONE_SECONDS),
+}
+# Rows that another sweep deletes, or a request changes, are left to the next call.
+_PURGE: Final = """
+delete from {table} where ctid = any(array(
+    select ctid from {table} where {time} < now() - make_interval(secs => %(age)s) {which}
+    order by {time} limit %(rows)s for update skip locked
+))
+"""
+_WHICH: Final[dict[PurgedTable, str]] = {
+    "cache_epochs": "and began_at < (select max(began_at) from cache_epochs)",
+    "user_tombstones": "and not exists (select from user_erasures e where e.user_id = user_tombstones.user_id)",
+}
+_BEFORE_ALL: Final[dict[str, Any]] = {"deleted_at": None, "thread_id": "", "exchange_id": UUID(int=0)}
+_Connection = psycopg.Connection[DictRow]
+
+
+class PostgresPurge:
+    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+        # The last tombstone of an exchange that was looked at.
+        self._last: dict[str, Any] = _BEFORE_ALL
+
+    def remove_deleted(self) -> int:
+        """Look at some of the day's deleted exchanges, at others each time; see `Archive.remove_deleted`."""
+
+        def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
+            found = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
+            if found["thread_ids"]:
+                note_repairs(connection, "thread", found["thread_ids"])
+            is_end = found["looked_at"] < _ROWS
+            return len(found["thread_ids"]), _BEFORE_ALL if is_end else {name: found[name] for name in _BEFORE_ALL}
+
+        count, self._last = self._connection.run(work)
+        return count
+
+    def purge(self, table: PurgedTable) -> int:
+        """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""
+        time, age = _AGES[table]
+        statement = composable.SQL(_PURGE).format(
+            table=composable.Identifier(table),
+            time=composable.Identifier(time),
+            which=composable.SQL(_WHICH.get(table, "")),
+        )
+        return self._connection.run(lambda c: c.execute(statement, {"age": age, "rows": _ROWS}).rowcount)
+
+    def count_messages(self) -> int:
+        """Count the messages of some conversations that an older release began; return of how many."""
+
+        def work(connection: _Connection) -> int:
+            # First the rows' locks, then a look of its own at the messages: what is added in between is counted.
+            found = connection.execute(
+                "select id from conversations where message_count is null order by id limit %s for update skip locked",
+                (_CONVERSATIONS,),
+            ).fetchall()
+            if found:
+                connection.execute(_COUNT, {"conversation_ids": [row["id"] for row in found]})
+            return len(found)
+
+        return self._connection.run(work)

@@ -1,0 +1,1 @@
+"""L1: Redis, with its Lua scripts beside."""

@@ -1,0 +1,206 @@
+"""One Redis client a process: connects at first use, bounded in time, skipped while Redis is away."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.retry import Retry
+
+from shared.errors import StoreUnavailable
+from shared.settings import RedisSettings
+from shared.stores.aws_secrets import SecretUnavailableError, read_secret
+from shared.stores.aws_tokens import cache_token
+from shared.stores.breaker import CircuitBreaker
+from shared.stores.redis.names import PROBE
+from shared.stores.redis.scripts import SHA_OF
+
+_logger = logging.getLogger(__name__)
+_OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
+# What a server says that is not, or is no longer, the one to talk to; or one that has forgotten this session.
+_WRONG_SERVER: Final = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.MovedError,
+    redis.exceptions.AskError,
+    redis.exceptions.ClusterDownError,
+    redis.AuthenticationError,
+    redis.exceptions.NoScriptError,
+)
+_RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+_REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
+Pipeline = redis.client.Pipeline
+
+
+class _Tokens(CredentialProvider):
+    """A token for each new connection, which ElastiCache ends after twelve hours."""
+
+    def __init__(self, cache_name: str, user: str) -> None:
+        self._cache_name, self._user = cache_name, user
+
+    def get_credentials(self) -> tuple[str, str]:
+        return self._user, cache_token(self._cache_name, self._user)
+
+
+class _SecretPassword(CredentialProvider):
+    """The secret's password for each new connection."""
+
+    def __init__(self, arn: str, user: str | None) -> None:
+        self._arn, self._user = arn, user
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        try:
+            secret = read_secret(self._arn)
+        except SecretUnavailableError as error:
+            # Whoever waits for it in vain is not to wait again at each request.
+            raise redis.ConnectionError(str(error)) from None
+        user = secret.user or self._user
+        return (user, secret.password) if user else (secret.password,)
+
+
+def _credentials(settings: RedisSettings) -> CredentialProvider | None:
+    if settings.auth == "iam":
+        return _Tokens(settings.cache_name or "", settings.username or "")
+    if settings.auth == "secret":
+        return _SecretPassword(settings.secret_arn or "", settings.username)
+    return None
+
+
+class RedisConnection:
+    """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes.
+
+    Attributes:
+        identity: Which server answers, and which history its data has (`run_id` and `master_replid` of INFO): another
+            one after a restart, and after a failover behind the same name. None if the server does not tell.
+        connects: How many connections were made, so that a caller sees a new one where the identity is unknown.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        # Whether the server keeps scripts for this user, so that they need not travel with each call.
+        self._keeps_scripts = True
+        self.identity: str | None = None
+        self.connects = 0
+        self._credentials = _credentials(settings)
+        # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
+        self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
+        self.breaker = CircuitBreaker("redis", self._probe)
+
+    def _connect(self, retry: Retry) -> redis.Redis:
+        seconds = self._settings.timeout_ms / 1000
+        return redis.Redis(
+            host=self._settings.host,
+            port=self._settings.port,
+            username=None if self._credentials else self._settings.username,
+            password=None if self._credentials else self._settings.password,
+            credential_provider=self._credentials,
+            db=self._settings.db,
+            ssl=self._settings.tls,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            socket_keepalive=True,
+            retry=retry,
+            redis_connect_func=self._greet,  # type: ignore[arg-type] # it is called with the connection
+        )
+
+    def _greet(self, connection: redis.Connection) -> None:
+        """Sign in on a new connection, ask which server it leads to, and load the scripts.
+
+        Also where a client reconnects by itself.
+        """
+        connection.on_connect()  # type: ignore[no-untyped-call]
+        self.connects += 1
+        questions = [("INFO", "server"), ("INFO", "replication"), *(("SCRIPT", "LOAD", text) for text in SHA_OF)]
+        connection.send_packed_command(connection.pack_commands(questions))  # type: ignore[no-untyped-call]
+        server, replication, *shas = [_reply(connection) for _ in questions]
+        parts = [_found(_RUN_ID, server), _found(_REPLICATION_ID, replication)]
+        self.identity = ":".join(parts) if any(parts) else None
+        self._keeps_scripts = None not in shas
+
+    def _probe(self) -> None:
+        client = self._connect(Retry(NoBackoff(), 0))
+        try:
+            # As a turn does: a Redis whose writes hang while it answers reads is not back. A refusal is an answer.
+            with suppress(redis.ResponseError):
+                client.set(PROBE, b"", px=1_000)
+        finally:
+            client.close()
+
+    def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `fill` queues in one round trip and return the replies, an exception for a refused command.
+
+        A reply that says that this is the wrong server, or the wrong session, is followed by one try on a new
+        connection: after a failover the same name leads elsewhere. `fill` may therefore be called twice.
+
+        Raises:
+            StoreUnavailable: No answer.
+        """
+        with self.breaker.guard(_OUTAGES):
+            replies = self._execute(fill)
+            if any(isinstance(reply, _WRONG_SERVER) for reply in replies):
+                self.disconnect()
+                replies = self._execute(fill)
+            return replies
+
+    def _execute(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        fill(pipe)
+        if self._keeps_scripts:
+            pipe.command_stack = [(_by_name(arguments), options) for arguments, options in pipe.command_stack]
+        replies: list[Any] = pipe.execute(raise_on_error=False)
+        return replies
+
+    def disconnect(self) -> None:
+        """Let the next call make a new connection, and ask again which server answers."""
+        self._client.connection_pool.disconnect()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+
+def _reply(connection: redis.Connection) -> Any:
+    """Return the next reply, None for a refusal: this user may not ask."""
+    try:
+        return connection.read_response()
+    except redis.ResponseError:
+        return None
+
+
+def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
+    found = part.search(reply or b"")
+    return found[1].decode() if found else ""
+
+
+def _by_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the command with a loaded script's name instead of its text."""
+    sha = SHA_OF.get(arguments[1]) if arguments[0] == "EVAL" else None
+    return arguments if sha is None else ("EVALSHA", sha, *arguments[2:])
+
+
+def ignore_wrongtype(replies: list[Any]) -> list[Any]:
+    """Return the replies, None for a key that holds another type: another program made it, and it says nothing."""
+    return [None if _is_wrong_type(reply) else reply for reply in replies]
+
+
+def _is_wrong_type(reply: object) -> bool:
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
+def require(replies: list[Any]) -> list[Any]:
+    """Return the replies.
+
+    Raises:
+        StoreUnavailable: One of them is a refusal, e.g. out of memory, read only, or a key of another type.
+    """
+    for reply in replies:
+        if isinstance(reply, redis.RedisError):
+            _logger.error("redis refused a command", extra={"error": str(reply)[:200]})
+            raise StoreUnavailable("redis", type(reply).__name__, state="refused this") from reply
+    return replies

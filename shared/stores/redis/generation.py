@@ -1,0 +1,105 @@
+"""Generations: for how long what stands in Redis can be trusted.
+
+A seal, the note that a user's preferences are complete, and a remembered owner each name the generation in which
+PostgreSQL confirmed them. They count only while that generation lasts. It ends when Redis may have lost a write:
+another server answers under the same name (a restart from a snapshot, a promoted replica), Redis is empty, or a process
+saw a write fail. The first reader of each key then compares it with PostgreSQL, for every other reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.names import EPOCH, PROBE
+
+# `doubt` is the generation's name: earlier releases wrote there when they last saw Redis fail.
+_FIELDS: Final = ("doubt", "identity", "began", "settled", "evictions", "first", "suspect")
+_NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
+_GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
+_PROBE_SECONDS: Final = 60
+# How far ahead of Redis' clock the time of an exchange may be.
+_MOST_SKEW: Final = 10.0
+# A script that writes, as a merge is: Redis may refuse this and still answer reads.
+_PROBE: Final = "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])"
+
+
+def number_of(reply: bytes | None) -> float | None:
+    """Return the number that a field of the project's own holds, None for what another program put there."""
+    return float(reply) if reply and _NUMBER.fullmatch(reply) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What `memory:epoch` says.
+
+    Attributes:
+        generation: The name of the generation, None where there is none.
+        identity: The server that the generation was begun on, see `RedisConnection.identity`.
+        began: Since when Redis has lost nothing, in Unix seconds of its own clock; None if nobody can say.
+        is_settled: Whether everything that was on the queue at `began` has been drained since.
+        evictions: How many keys Redis had evicted at `began`.
+        is_first: Whether Redis never held anything before `began`, so that it cannot have lost anything.
+        suspect_until: Redis came back older: what was accepted before this time may have been deleted since.
+    """
+
+    generation: str | None = None
+    identity: str | None = None
+    began: float | None = None
+    is_settled: bool = False
+    evictions: int = 0
+    is_first: bool = False
+    suspect_until: float | None = None
+
+    def is_of(self, identity: str | None) -> bool:
+        """Return whether the generation lasts on the server with this identity; an unknown identity is not held."""
+        return self.generation is not None and (identity is None or identity == self.identity)
+
+
+def queue_epoch(pipe: Pipeline) -> object:
+    """Queue the question for the epoch; one reply, for `read_epoch`."""
+    return pipe.hmget(EPOCH, list(_FIELDS))
+
+
+def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
+    """Return what the reply says; what another program put there counts as nothing."""
+    generation, identity, began, settled, evictions, first, suspect = reply or (None,) * len(_FIELDS)
+    return Epoch(
+        generation=generation.decode() if generation and _GENERATION.fullmatch(generation) else None,
+        identity=identity.decode("utf-8", "replace") if identity else None,
+        began=number_of(began),
+        # It names the beginning that it belongs to, so that a late writer settles nothing that began after.
+        is_settled=began is not None and number_of(settled) == number_of(began),
+        evictions=int(number_of(evictions) or 0),
+        is_first=first == b"1",
+        suspect_until=number_of(suspect),
+    )
+
+
+def name_of(clock: float) -> str:
+    """Return the name of a generation that begins at this time of Redis' clock."""
+    return f"{clock:.6f}"
+
+
+def begun_as(generation: str, identity: str | None, *, is_older: bool = False) -> dict[Any, Any]:
+    """Return the fields that begin a generation.
+
+    Args:
+        generation: Its name.
+        identity: The server that answers now.
+        is_older: What Redis holds may be from before deletions, not only less.
+    """
+    fields: dict[Any, Any] = {"doubt": generation}
+    if identity is not None:
+        fields["identity"] = identity
+    if is_older:
+        fields["suspect"] = name_of(float(generation) + _MOST_SKEW)
+    return fields
+
+
+def queue_probe(pipe: Pipeline) -> object:
+    """Queue a cheap write, which fails when Redis refuses writes; one reply."""
+    return pipe.eval(_PROBE, 1, PROBE, _PROBE_SECONDS)

@@ -1,0 +1,212 @@
+"""What is sent to Redis to change a thread's list: a merge, an append, a mark, and taking an append back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from shared.models import Exchange, id_fault
+from shared.settings import MemorySettings
+from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.entries import encode, pending_field, script_arguments
+from shared.stores.redis.names import (
+    OUTBOX,
+    claim_key,
+    deleted_key,
+    drained_key,
+    messages_key,
+    pending_key,
+    preferences_key,
+    preferences_seal_key,
+    tombstone_key,
+    user_threads_key,
+    user_tombstone_key,
+)
+from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES
+
+# Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
+_DELETED_SECONDS: Final = 21 * 86_400
+_MOST_FIELDS: Final = 100
+
+
+def order_of(reply: bytes | None) -> UUID | None:
+    """Return the order key that a tombstone holds, None for what somebody else put there."""
+    try:
+        return UUID(reply.decode()) if reply else None
+    except ValueError:
+        return None
+
+
+def ids_of(members: Iterable[bytes]) -> list[str]:
+    """Return the ids among a set's members; there are no others unless somebody else put them there."""
+    texts = (member.decode("utf-8", "surrogateescape") for member in members)
+    return [text for text in texts if id_fault(text) is None]
+
+
+def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
+    """Return the exchange ids among a set's members; there are no others unless another program put them there."""
+    found = set()
+    for member in members:
+        with suppress(ValueError):
+            found.add(UUID(member.decode("ascii", "replace")))
+    return frozenset(found)
+
+
+def newest_revisions(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Return exchanges, of each the highest revision, in the order of their first."""
+    found: dict[UUID, Exchange] = {}
+    for exchange in exchanges:
+        known = found.get(exchange.exchange_id)
+        if known is None or exchange.revision > known.revision:
+            found[exchange.exchange_id] = exchange
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append found.
+
+    Attributes:
+        cutoff: The newest deletion that overtook the exchange, None if none did.
+        of_thread: The same of the thread's own deletion only.
+        was_drained: The drain had stored the exchange before the append reached Redis.
+    """
+
+    cutoff: UUID | None
+    of_thread: UUID | None
+    was_drained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """A new exchange on its way into L1, now or late.
+
+    Attributes:
+        is_drained: L2 has it, so that it need not wait beside the list for the drain.
+        in_outbox: Neither the queue nor L2 took it: L1 keeps it for the sweep.
+    """
+
+    exchange: Exchange
+    is_drained: bool
+    in_outbox: bool
+
+    def outcome(self, replies: Sequence[Any]) -> Appended:
+        """Read the replies to what `ThreadLists.queue_append` queued."""
+        replies = list(replies)
+        was_drained = not self.is_drained and bool(replies.pop())
+        of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
+        is_deleted = replies.pop()
+        of_thread = order_of(replies.pop())
+        cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= self.exchange.order]
+        if is_deleted:
+            # The deletion of this exchange alone reaches as far as the exchange itself.
+            cutoffs.append(self.exchange.order)
+        return Appended(
+            cutoff=max(cutoffs, default=None),
+            of_thread=of_thread if of_thread in cutoffs else None,
+            was_drained=was_drained,
+        )
+
+
+class ThreadLists:
+    """Queues commands, for windows of the configured size and life."""
+
+    def __init__(self, memory: MemorySettings) -> None:
+        self._memory = memory
+
+    def queue_merge(
+        self,
+        pipe: Pipeline,
+        thread_id: str,
+        exchanges: Sequence[Exchange],
+        *,
+        ttl: int = 0,
+        refill: tuple[str, str, str] | None = None,
+        cutoff: UUID | None = None,
+        deleted: Collection[UUID] = (),
+        is_stored: bool = False,
+    ) -> None:
+        """Queue `merge.lua`, which says what the arguments mean; one reply, the number of messages in the list.
+
+        Args:
+            pipe: Where to queue it.
+            thread_id: Whose list.
+            exchanges: What to merge.
+            ttl: Seconds, 0 keeps what the list has.
+            refill: The token of the read before; `first` if the exchanges are all of the thread, else `whole`; the
+                generation.
+            cutoff: Of a deletion.
+            deleted: Exchanges that were deleted.
+            is_stored: Whether PostgreSQL has the exchanges in this form.
+        """
+        arguments: list[str | bytes | int] = [
+            ttl,
+            self._memory.max_thread_messages * 2,
+            " ".join(refill or ()),
+            str(cutoff or ""),
+            ",".join(str(exchange_id) for exchange_id in deleted),
+            int(is_stored),
+        ]
+        for exchange in exchanges:
+            arguments.extend(script_arguments(exchange))
+        pipe.eval(MERGE, 1, messages_key(thread_id), *arguments)
+
+    def queue_append(self, pipe: Pipeline, append: Append) -> None:
+        """Queue the merge of a new exchange and all that belongs to it; `Append.outcome` reads the replies."""
+        exchange = append.exchange
+        thread_id, user_id = exchange.thread_id, exchange.user_id
+        if append.in_outbox:
+            # First, so that what gets through in part is never shown and held by nobody.
+            pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))
+        field = pending_field(exchange.exchange_id, exchange.revision)
+        if not append.is_drained:
+            # Before the list: what gets through in part, or finds no list, is shown from here.
+            pipe.hset(pending_key(thread_id), field, exchange.to_wire())
+            pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
+        self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
+        # A reader of the release before asks PostgreSQL under this lease, until something is written.
+        pipe.delete(claim_key(thread_id))
+        if user_id is not None:
+            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
+            pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
+            pipe.expire(preferences_seal_key(user_id), self._memory.user_ttl_seconds)
+        # After all that is written: a deletion or a drain that comes in between finds it, or is found here.
+        pipe.get(tombstone_key(thread_id))
+        pipe.sismember(deleted_key(thread_id), str(exchange.exchange_id))
+        if user_id is not None:
+            pipe.get(user_tombstone_key(user_id))
+        if not append.is_drained:
+            pipe.sismember(drained_key(thread_id), field)
+
+    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
+        """Queue the note that Redis has a list which holds something of the user's, of this moment or earlier."""
+        pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()}, gt=True)
+        pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
+
+    def queue_take_back(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
+        """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""
+        thread_id = exchange.thread_id
+        if cutoff is not None:
+            self.queue_merge(pipe, thread_id, [], cutoff=cutoff)
+        # Another user's exchanges in the thread stay: this one goes by its value, sealed or not.
+        pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
+        pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))
+
+    def queue_deleted(self, pipe: Pipeline, thread_id: str, deleted: Collection[UUID]) -> None:
+        """Queue the note that exchanges were deleted from a thread; two replies, none where there are none."""
+        if deleted:
+            pipe.sadd(deleted_key(thread_id), *map(str, deleted))
+            pipe.expire(deleted_key(thread_id), _DELETED_SECONDS)
+
+
+def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
+    """Return the fields of what waited for the drain, now that PostgreSQL holds these exchanges."""
+    fields = []
+    for exchange in exchanges:
+        first = max(1, exchange.revision - _MOST_FIELDS)
+        fields += [pending_field(exchange.exchange_id, number) for number in (0, *range(first, exchange.revision + 1))]
+    return fields

@@ -1,0 +1,59 @@
+"""L1 as an inspector sees it: one thread's list, and the outbox. Reads only, a round trip each."""
+
+from __future__ import annotations
+
+from shared.errors import InvalidRecord
+from shared.models import Exchange
+from shared.stores.look import ListLook, Waiting
+from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
+from shared.stores.redis.entries import decode, decode_pending, without_placeholder
+from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
+from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
+
+
+class RedisLook:
+    """L1. Methods raise `StoreUnavailable` when it does not answer."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    def thread(self, thread_id: str, most: int) -> ListLook:
+        """Look at the newest `most` messages of a thread's list."""
+        key = messages_key(thread_id)
+        entries, length, ttl, tombstone, pending, members = require(
+            ignore_wrongtype(
+                self._connection.call(
+                    lambda pipe: [
+                        pipe.lrange(key, -most, -1),
+                        pipe.llen(key),
+                        pipe.pttl(key),
+                        pipe.get(tombstone_key(thread_id)),
+                        pipe.hvals(pending_key(thread_id)),
+                        pipe.smembers(deleted_key(thread_id)),
+                    ]
+                )
+            )
+        )
+        cutoff, deleted = order_of(tombstone), uuids_of(members or ())
+        kept = without_placeholder(entries or [])
+        decoded = [message for message in map(decode, kept) if message is not None]
+        messages = [message for message in decoded if message.exchange_id not in deleted]
+        waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
+        return ListLook(
+            messages=[m for m in messages if cutoff is None or m.order is None or m.order > cutoff],
+            length=(length or 0) - (len(entries or []) - len(kept)),
+            # Redis' own way to say that there is no key, or no end to its life: a negative number.
+            ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
+            pending=newest_revisions(
+                each for each in waiting if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
+            ),
+        )
+
+    def outbox(self) -> Waiting:
+        """Count what waits in the outbox."""
+        length, oldest = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, 0)]))
+        try:
+            accepted = Exchange.from_wire(oldest).created_at if oldest else None
+        except InvalidRecord:
+            accepted = None
+        return Waiting(length, oldest=accepted)

@@ -1,0 +1,164 @@
+"""One read of Redis: what it asks in its round trip, and what the replies say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from shared.stores.cache import CacheRead
+from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.entries import decode, decode_pending, is_whole, token_of, without_placeholder
+from shared.stores.redis.generation import Epoch, begun_as, queue_epoch, queue_probe
+from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
+from shared.stores.redis.names import (
+    EPOCH,
+    OUTBOX,
+    deleted_key,
+    messages_key,
+    owner_key,
+    pending_key,
+    preferences_key,
+    preferences_seal_key,
+    tombstone_key,
+)
+from shared.stores.redis.owners import decode_owner
+from shared.stores.redis.scripts import READ
+
+Queue = Callable[[Pipeline], object]
+# Replies that may be a refusal: of the probe, or of what this user may not ask.
+_PLACEHOLDER_SECONDS: Final = 900
+MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
+
+
+class Questions:
+    """The commands of one read, each under a name."""
+
+    def __init__(self) -> None:
+        self._asked: list[tuple[str, Queue]] = []
+
+    def ask(self, name: str, queue: Queue) -> None:
+        """Add a command with one reply."""
+        self._asked.append((name, queue))
+
+    def ask_for_writes(self) -> None:
+        """Add a write that shows whether Redis takes any, and what has become of its replication."""
+        self.ask("probe", queue_probe)
+        self.ask("replication", lambda pipe: pipe.info("replication"))
+
+    def ask_for_step(self, generation: str, identity: str | None, *, is_older: bool) -> None:
+        """Add the beginning of a generation in a Redis that is empty, or that came back older."""
+        fields = begun_as(generation, identity, is_older=is_older)
+        # Redis may hold less than it was given: nothing of the old epoch holds, whatever stands there.
+        self.ask("forgotten", lambda pipe: pipe.delete(EPOCH))
+        self.ask("begun", lambda pipe: pipe.hset(EPOCH, mapping=fields))
+
+    def ask_for_losses(self) -> None:
+        """Add what tells whether Redis may have lost what waits for the drain."""
+        self.ask("outbox", lambda pipe: pipe.llen(OUTBOX))
+        self.ask("stats", lambda pipe: pipe.info("stats"))
+
+    def ask_for_state(self) -> None:
+        """Add Redis' clock and its generation."""
+        self.ask("time", lambda pipe: pipe.time())
+        self.ask("epoch", queue_epoch)
+
+    def ask_for_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
+        """Add a thread's newest messages and all that belongs to them.
+
+        With a generation and a `token`, a list that is not sealed in the generation carries the token from then on.
+        """
+        if token is None:
+            self.ask("messages", lambda pipe: pipe.lrange(messages_key(thread_id), -most, -1))
+        else:
+            self.ask(
+                "messages",
+                lambda pipe: pipe.eval(READ, 1, messages_key(thread_id), most, *token, _PLACEHOLDER_SECONDS),
+            )
+        self.ask("tombstone", lambda pipe: pipe.get(tombstone_key(thread_id)))
+        self.ask("pending", lambda pipe: pipe.hvals(pending_key(thread_id)))
+        self.ask("deleted", lambda pipe: pipe.smembers(deleted_key(thread_id)))
+        self.ask("owner", lambda pipe: pipe.get(owner_key(thread_id)))
+
+    def ask_for_user(self, user_id: str) -> None:
+        """Add a user's preferences."""
+        self.ask("preferences", lambda pipe: pipe.hgetall(preferences_key(user_id)))
+        self.ask("preferences_seal", lambda pipe: pipe.get(preferences_seal_key(user_id)))
+
+    def fill(self, pipe: Pipeline) -> None:
+        """Queue them all."""
+        for _, queue in self._asked:
+            queue(pipe)
+
+    def named(self, replies: list[Any]) -> dict[str, Any]:
+        """Return the replies by the names of their commands."""
+        return dict(zip((name for name, _ in self._asked), replies, strict=True))
+
+
+def clock_of(reply: tuple[int, int]) -> float:
+    """Return the Unix seconds in a reply to TIME."""
+    return reply[0] + reply[1] / 1e6
+
+
+def preferences_seal(generation: str, count: int) -> str:
+    """Return what is noted beside a user's preferences: their number too, because the hash may be evicted alone."""
+    return f"{generation} {count}"
+
+
+def cache_read(
+    replies: dict[str, Any],
+    epoch: Epoch,
+    generation: str | None,
+    *,
+    thread_id: str | None,
+    most: int,
+    refuses_writes: bool,
+) -> CacheRead:
+    """Return what the replies say, as far as this generation confirms it.
+
+    A Redis that refuses writes confirms nothing.
+    """
+    clock = clock_of(replies["time"])
+    stats = replies.get("stats")
+    evictions = None if stats is None else int(stats["evicted_keys"])
+    began, is_settled = epoch.began, epoch.is_settled
+    if generation is None or (evictions is not None and evictions != epoch.evictions):
+        # Redis may have lost a list together with what lay beside it.
+        began, is_settled = None, False
+    if refuses_writes:
+        generation = None
+    listed: list[bytes] = replies.get("messages") or []
+    entries = without_placeholder(listed)
+    cutoff = order_of(replies.get("tombstone"))
+    decoded = [decode(entry) for entry in entries]
+    deleted = uuids_of(replies.get("deleted") or ())
+    messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
+    messages = [m for m in messages if m.exchange_id not in deleted]
+    pending = [decode_pending(thread_id or "", body) for body in replies.get("pending") or []]
+    alive = [e for e in pending if e is not None and (cutoff is None or e.order > cutoff)]
+    owner, knows_owner = decode_owner(replies.get("owner"), cutoff, generation)
+    preferences = {
+        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+        for name, value in (replies.get("preferences") or {}).items()
+    }
+    seal = (replies.get("preferences_seal") or b"").decode("utf-8", "replace")
+    return CacheRead(
+        messages,
+        is_whole=len(messages) == len(entries) and is_whole(listed, most, generation),
+        cutoff=cutoff,
+        preferences=preferences,
+        knows_preferences=generation is not None and seal == preferences_seal(generation, len(preferences)),
+        pending=newest_revisions(exchange for exchange in alive if exchange.exchange_id not in deleted),
+        is_new=not is_settled,
+        is_emptied=began is None,
+        age=None if began is None else clock - began,
+        clock=clock,
+        token=token_of(listed),
+        owner=owner,
+        knows_owner=knows_owner,
+        evictions=evictions,
+        has_outbox=bool(replies.get("outbox")),
+        generation=generation,
+        suspect_until=clock if generation is None else epoch.suspect_until,
+        refuses_writes=refuses_writes,
+        deleted=deleted,
+    )

@@ -1,0 +1,212 @@
+"""A queue as an operator uses it: count, look, move, purge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import InvalidRecord, StoreUnavailable
+from shared.stores.sqs import emulator as queue_emulator
+from shared.stores.sqs.messages import QueueDepth, QueuedMessage
+from shared.stores.sqs.queue import text_attributes
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient  # a development package
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+_BATCH: Final = 10
+_LOOK_SECONDS: Final = 30
+# Long polling: a short poll asks only some of SQS's servers, so that "nothing" would not mean empty.
+_WAIT_SECONDS: Final = 1
+_COUNTS: Final = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+_MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAccess:
+    """How SQS is reached.
+
+    Attributes:
+        endpoint_url: None for AWS itself.
+        region: None for what boto3 finds.
+    """
+
+    endpoint_url: str | None = None
+    region: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine, so an emulator."""
+        return self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in _LOOPBACK
+
+    def client(self, service: str = "sqs") -> Any:
+        """Return a boto3 client that gives up early; nothing connects yet.
+
+        Raises:
+            StoreUnavailable: boto3 cannot make one, e.g. because no region is named.
+        """
+        config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+        with asking():
+            session = boto3.Session(region_name=self.region)
+            if not self.is_local:
+                return session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
+            # An emulator takes any credentials, and no proxy knows the way to it.
+            if session.get_credentials() is None:
+                session = boto3.Session("test", "test", region_name=session.region_name or "us-east-1")
+            return session.client(  # type: ignore[call-overload]
+                service,
+                region_name=session.region_name or "us-east-1",
+                endpoint_url=self.endpoint_url,
+                config=config.merge(Config(proxies={})),
+            )
+
+
+class QueueAdmin:
+    """One queue. Methods raise `StoreUnavailable` when SQS does not answer or refuses."""
+
+    def __init__(self, url: str, access: QueueAccess, client: SQSClient | None = None) -> None:
+        self.url = url
+        self.access = access
+        self.client: SQSClient = client or access.client()
+
+    def depth(self) -> QueueDepth:
+        """Count the messages."""
+        with asking():
+            found = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]
+        return QueueDepth(*(int(found[name]) for name in _COUNTS))
+
+    def arn(self) -> str:
+        """Return the queue's ARN."""
+        with asking():
+            return self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"][
+                "QueueArn"
+            ]
+
+    def look_without_receiving(self) -> list[QueuedMessage] | None:
+        """Return every message, unchanged, or None where only receiving shows them."""
+        return queue_emulator.look(self.access.endpoint_url, self.url)
+
+    def look(self, limit: int, is_wanted: Callable[[QueuedMessage], bool] | None = None) -> list[QueuedMessage]:
+        """Return up to `limit` messages, or the first wanted one alone.
+
+        Where only receiving shows them, they are hidden while this runs and released at its end, and their receive
+        count rises by one.
+        """
+        messages = self.look_without_receiving()
+        if messages is None:
+            messages = self._receive_and_release(limit, is_wanted)
+        if is_wanted is not None:
+            return [message for message in messages if is_wanted(message)][:1]
+        return messages[:limit]
+
+    def _receive_and_release(self, limit: int, is_last: Callable[[QueuedMessage], bool] | None) -> list[QueuedMessage]:
+        held: dict[str, QueuedMessage] = {}
+        try:
+            while len(held) < limit:
+                batch = self.receive(min(_BATCH, limit - len(held)), hide_seconds=_LOOK_SECONDS)
+                # One that was seen before: the look takes longer than it hides messages, so it has been round.
+                fresh = [message for message in batch if message.message_id not in held]
+                held.update((message.message_id, message) for message in batch)
+                if not fresh or (is_last is not None and any(map(is_last, fresh))):
+                    break
+        finally:
+            self.release(list(held.values()))
+        return list(held.values())
+
+    def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
+        """Receive up to ten messages, hidden from everybody else for so long."""
+        with asking():
+            answer = self.client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=min(most, _BATCH),
+                VisibilityTimeout=hide_seconds,
+                WaitTimeSeconds=_WAIT_SECONDS,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+        return [_received(message) for message in answer.get("Messages", [])]
+
+    def release(self, messages: Sequence[QueuedMessage]) -> None:
+        """Make received messages visible again; best effort, they become so by themselves a little later."""
+        with suppress(StoreUnavailable), asking():
+            for start in range(0, len(messages), _BATCH):
+                entries: Any = [
+                    {"Id": str(place), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+                    for place, message in enumerate(messages[start : start + _BATCH])
+                ]
+                self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+
+    def send(self, body: str, attributes: Mapping[str, str | None] | None = None) -> None:
+        """Put a message on the queue, with those of the attributes that have a value.
+
+        Raises:
+            InvalidRecord: SQS will never take it.
+        """
+        with asking():
+            try:
+                self.client.send_message(
+                    QueueUrl=self.url, MessageBody=body, MessageAttributes=text_attributes(attributes or {})
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"].rpartition(".")[2]
+                if code in _MESSAGE_FAULTS:
+                    raise InvalidRecord("refused_by_queue", code) from error
+                raise
+
+    def delete(self, message: QueuedMessage) -> None:
+        """Delete a received message."""
+        with asking():
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt or "")
+
+    def purge(self) -> None:
+        """Delete every message. AWS takes up to a minute for it, and refuses a second purge within that."""
+        with asking():
+            self.client.purge_queue(QueueUrl=self.url)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Translate what boto3 raises.
+
+    Raises:
+        StoreUnavailable: No answer, or a refusal.
+    """
+    try:
+        yield
+    except ClientError as error:
+        fault = error.response["Error"]
+        raise StoreUnavailable("queue", f"{fault['Code']}: {fault.get('Message', '')}"[:200]) from error
+    except (BotoCoreError, ValueError) as error:
+        # ValueError: what botocore says of an endpoint that is no URL.
+        raise StoreUnavailable("queue", str(error)[:200]) from error
+
+
+def _received(message: MessageTypeDef) -> QueuedMessage:
+    system: Any = message.get("Attributes", {})
+    sent = system.get("SentTimestamp")
+    return QueuedMessage(
+        message_id=message["MessageId"],
+        body=message["Body"],
+        sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
+        receive_count=int(system.get("ApproximateReceiveCount", 1)),
+        is_visible=True,  # it was, or it could not have been received
+        attributes={
+            name: value["StringValue"]
+            for name, value in message.get("MessageAttributes", {}).items()
+            if "StringValue" in value
+        },
+        receipt=message["ReceiptHandle"],
+    )

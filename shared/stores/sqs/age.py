@@ -1,0 +1,50 @@
+"""The age of a queue's oldest message, which SQS itself does not tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import StoreUnavailable
+from shared.stores.sqs.admin import QueueAccess, QueueAdmin
+from shared.stores.sqs.messages import QueueDepth
+
+# Looking returns whole messages: beyond so many, knowing the oldest is not worth the traffic.
+_MOST_LOOKED_AT: Final = 1_000
+_PERIOD: Final = timedelta(minutes=5)
+
+
+def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
+    """Return the age in seconds and when that was so, or None where it is not known.
+
+    An emulator is looked into; AWS has it in CloudWatch, minutes late, if whoever asks may read that.
+    """
+    now = datetime.now(UTC)
+    if depth.total == 0:
+        return None
+    if queue.access.endpoint_url is None:
+        return _from_cloudwatch(queue.url, queue.access, now)
+    messages = queue.look_without_receiving() if depth.total <= _MOST_LOOKED_AT else None
+    sent = [message.sent_at for message in messages or () if message.sent_at is not None]
+    return (max(0.0, (now - min(sent)).total_seconds()), now) if sent else None
+
+
+def _from_cloudwatch(queue_url: str, access: QueueAccess, now: datetime) -> tuple[float, datetime] | None:
+    try:
+        points = access.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SQS",
+            MetricName="ApproximateAgeOfOldestMessage",
+            Dimensions=[{"Name": "QueueName", "Value": queue_url.rpartition("/")[2]}],
+            StartTime=now - _PERIOD,
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+    except (BotoCoreError, ClientError, StoreUnavailable):
+        return None
+    if not points:
+        return None
+    newest = max(points, key=lambda point: point["Timestamp"])
+    return float(newest["Maximum"]), newest["Timestamp"].astimezone(UTC)

@@ -1,0 +1,40 @@
+"""A queue as an inspector sees it: how much waits in it, and since when where that costs nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.stores.look import Waiting
+from shared.stores.sqs.admin import QueueAccess, QueueAdmin
+from shared.stores.sqs.age import oldest_age
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient  # a development package
+
+
+class SqsLook:
+    """One queue.
+
+    Args:
+        url: The queue's.
+        client: Who asks; gives up early.
+        endpoint_url: The emulator's, None for AWS itself.
+    """
+
+    def __init__(self, url: str, client: SQSClient, endpoint_url: str | None) -> None:
+        self._admin = QueueAdmin(url, QueueAccess(endpoint_url), client)
+
+    def waiting(self) -> Waiting:
+        """Count its messages.
+
+        Since when the oldest waits, AWS tells by CloudWatch only, minutes late; an emulator is looked into.
+
+        Raises:
+            StoreUnavailable: SQS does not answer, or refuses.
+        """
+        depth, oldest = self._admin.depth(), None
+        if self._admin.access.endpoint_url is not None and (found := oldest_age(self._admin, depth)) is not None:
+            age, as_of = found
+            oldest = as_of - timedelta(seconds=age)
+        return Waiting(depth.visible, depth.in_flight, depth.delayed, oldest)

@@ -1,0 +1,108 @@
+"""The exchange queue in SQS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import TooLargeForQueue
+from shared.models import Exchange
+from shared.request_ids import REQUEST_ID
+from shared.settings import SyncSettings
+from shared.stores.breaker import CircuitBreaker
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient  # a development package
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
+
+# SQS takes 1 MiB with attributes; what is left is for the request's id and what the dead-letter queue adds.
+_MOST_BYTES: Final = 1_048_576 - 4_096
+_COUNTS: Final[
+    list[
+        Literal[
+            "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"
+        ]
+    ]
+] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+# What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
+_MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
+# One second more than a message may be delayed, and a character that none may hold: LocalStack refuses only the latter.
+_REFUSED_DELAY: Final = 901
+_REFUSED_BODY: Final = "probe\x01"
+
+
+def sqs_client() -> SQSClient:
+    """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
+    config = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("sqs", config=config)
+
+
+def text_attributes(values: Mapping[str, str | None]) -> dict[str, MessageAttributeValueTypeDef]:
+    """Return a message's attributes, of the values that are there."""
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value is not None}
+
+
+class SqsQueue:
+    """Sends exchanges; receiving is the event source mapping's work."""
+
+    def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
+        self._url = settings.queue_url
+        self._client = client or sqs_client()
+        # SQS is further away than Redis: a healthy one answers within tens of milliseconds.
+        self.breaker = CircuitBreaker("queue", self._probe, grace=0.1)
+
+    def _probe(self) -> None:
+        self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+    def send(self, exchange: Exchange) -> None:
+        """Put an exchange on the queue.
+
+        Raises:
+            TooLargeForQueue: The message is over what SQS takes.
+            StoreUnavailable: SQS does not answer, or has no such queue.
+        """
+        body = exchange.to_wire()
+        if len(body.encode()) > _MOST_BYTES:
+            raise TooLargeForQueue(f"{len(body.encode())} bytes")
+
+        attributes = text_attributes({REQUEST_ID: exchange.request_id})
+
+        def put() -> object:
+            return self._client.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes)
+
+        # The queue drops nothing by a probe that sends: the same exchange twice is one row.
+        with self.breaker.guard((BotoCoreError, ClientError), probe=put):
+            try:
+                put()
+            except ClientError as error:
+                if _is_fault_of_message(error):
+                    raise TooLargeForQueue(error.response["Error"]["Code"]) from error
+                raise
+
+    def depth(self) -> int:
+        """Return how many messages wait, are in flight or delayed; SQS counts approximately."""
+        with self.breaker.guard((BotoCoreError, ClientError)):
+            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=_COUNTS)
+        return sum(int(count) for count in answer.get("Attributes", {}).values())
+
+    def ping(self) -> None:
+        """Return if the queue takes messages, which an answer to another question does not show."""
+        with self.breaker.guard((BotoCoreError, ClientError), probe=self._probe_all):
+            self._probe_all()
+
+    def _probe_all(self) -> None:
+        """Ask what the queue holds, and to take a message: SQS refuses it for what it is, so nothing of it stays."""
+        self._probe()
+        try:
+            self._client.send_message(QueueUrl=self._url, MessageBody=_REFUSED_BODY, DelaySeconds=_REFUSED_DELAY)
+        except ClientError as error:
+            if not _is_fault_of_message(error):
+                raise
+
+
+def _is_fault_of_message(error: ClientError) -> bool:
+    return error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_FAULTS

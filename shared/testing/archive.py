@@ -1,0 +1,421 @@
+"""L2's in-memory twin."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from shared.errors import ThreadNotFound, TooManyPreferences
+from shared.models import Exchange, Message, SearchHit, Texts, Thread, preferences_fault, title_of
+from shared.stores.archive import (
+    ExchangeDeletion,
+    HiddenThreads,
+    MessagePosition,
+    PurgedTable,
+    Repair,
+    RepairKind,
+    StoreResult,
+    ThreadOwner,
+    Window,
+)
+from shared.testing.twin import Twin
+
+
+@dataclass(slots=True)
+class _Conversation:
+    row_id: UUID
+    user_id: str | None
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+    title_is_fixed: bool = False
+    exchanges: dict[UUID, Exchange] = field(default_factory=dict)
+    documents: dict[str, None] = field(default_factory=dict)
+
+    def in_order(self) -> list[Exchange]:
+        return sorted(self.exchanges.values(), key=lambda exchange: (exchange.order, exchange.exchange_id))
+
+
+class InMemoryArchive(Twin):
+    """L2's twin.
+
+    Attributes:
+        healthy_for: The seconds that L2 and the sweep have been up without a gap.
+        old_rows: How many rows of each table have been kept long enough.
+
+        time: Its clock, in Unix seconds.
+    """
+
+    layer = "postgres"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time: Callable[[], float] = time.time
+        self._conversations: dict[str, _Conversation] = {}
+        self.owners: dict[str, str | None] = {}
+        self._preferences: dict[str, dict[str, str]] = {}
+        self.deleted_threads: dict[str, UUID] = {}
+        self.deleted_users: dict[str, UUID] = {}
+        self.deleted_ids: dict[str, set[UUID]] = {}
+        self._repairs: dict[tuple[RepairKind, str], datetime] = {}
+        self._epochs = 0
+        self.healthy_for = 0.0
+        self.old_rows: dict[PurgedTable, int] = {}
+        self._rows = 0
+
+    def exchanges(self, thread_id: str) -> list[Exchange]:
+        """Return the thread's exchanges in order."""
+        found = self._conversations.get(thread_id)
+        return found.in_order() if found else []
+
+    def window(self, thread_id: str, limit: int) -> Window:
+        """Return the newest `limit` exchanges."""
+        self.begin("window")
+        found = self.exchanges(thread_id)
+        deleted = frozenset(self.deleted_ids.get(thread_id, ()))
+        return Window(found[-limit:], len(found) <= limit, self.deleted_threads.get(thread_id), deleted)
+
+    def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
+        """Return one exchange of the thread."""
+        self.begin("exchange")
+        return next((each for each in self.exchanges(thread_id) if each.exchange_id == exchange_id), None)
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store a batch, idempotently."""
+        self.begin("store")
+        stored, erased = 0, 0
+        foreign: list[Exchange] = []
+        effective: dict[tuple[str, UUID], Exchange] = {}
+        for exchange in exchanges:
+            cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
+            is_deleted = exchange.exchange_id in self.deleted_ids.get(exchange.thread_id, ())
+            if is_deleted or any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs):
+                erased += 1
+                self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
+                continue
+            if self.owners.get(exchange.thread_id, exchange.user_id) != exchange.user_id:
+                foreign.append(exchange)
+                continue
+            stored += self._store(exchange)
+            thread = self._conversations[exchange.thread_id]
+            effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
+        duplicates = len(exchanges) - erased - stored - len(foreign)
+        return StoreResult(stored, duplicates, erased, list(effective.values()), foreign)
+
+    def _store(self, exchange: Exchange) -> bool:
+        """Store an exchange and return whether it is new."""
+        title = title_of(exchange.user_message)
+        thread = self._conversations.get(exchange.thread_id)
+        if thread is None:
+            self._rows += 1
+            moments = exchange.created_at, exchange.created_at
+            thread = _Conversation(UUID(int=self._rows), exchange.user_id, title, *moments)
+            self._conversations[exchange.thread_id] = thread
+        elif exchange.created_at < thread.created_at:
+            thread.user_id = exchange.user_id
+            thread.title = thread.title if thread.title_is_fixed else title
+        thread.title = title if thread.title is None else thread.title
+        thread.created_at = min(thread.created_at, exchange.created_at)
+        thread.updated_at = max(thread.updated_at, exchange.created_at)
+        thread.documents.update(dict.fromkeys(exchange.document_ids))
+        known = thread.exchanges.get(exchange.exchange_id)
+        if known is None or (-exchange.revision, exchange.created_at) < (-known.revision, known.created_at):
+            thread.exchanges[exchange.exchange_id] = exchange
+        return known is None
+
+    def replace_exchange(
+        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+    ) -> Exchange | None:
+        """Give a stored exchange other texts under the next revision."""
+        self.begin("replace_exchange")
+        self._require(thread_id, owner)
+        thread = self._conversations.get(thread_id)
+        if thread is None or exchange_id not in thread.exchanges:
+            return None
+        known = thread.exchanges[exchange_id]
+        made = known.revised(texts, max(known.revision, above) + 1)
+        thread.exchanges[exchange_id] = made
+        thread.documents.update(dict.fromkeys(texts.document_ids))
+        self._retitle(thread, known, title_of(texts.user_message))
+        self._repairs["thread", thread_id] = datetime.now(UTC)
+        return made
+
+    def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
+        """Delete a stored exchange for good."""
+        self.begin("delete_exchange")
+        self._require(thread_id, owner)
+        thread = self._conversations.get(thread_id)
+        if exchange_id in self.deleted_ids.get(thread_id, ()):
+            return "gone"
+        if thread is None or exchange_id not in thread.exchanges:
+            return "unknown"
+        known = thread.exchanges.pop(exchange_id)
+        first = next(iter(thread.in_order()), None)
+        self._retitle(thread, known, None if first is None else title_of(first.user_message))
+        self.deleted_ids.setdefault(thread_id, set()).add(exchange_id)
+        self._repairs["thread", thread_id] = datetime.now(UTC)
+        return "deleted"
+
+    @staticmethod
+    def _retitle(thread: _Conversation, titled_by: Exchange, title: str | None) -> None:
+        if not thread.title_is_fixed and thread.title == title_of(titled_by.user_message):
+            thread.title = title
+
+    def remove_deleted(self) -> int:
+        """Find nothing to remove: this twin has no release before it."""
+        self.begin("remove_deleted")
+        return 0
+
+    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of the exchanges were deleted from the thread."""
+        self.begin("deleted_exchanges")
+        return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
+
+    def try_store(self) -> None:
+        """Return if it takes exchanges."""
+        self.begin("try_store")
+
+    def clock(self) -> float:
+        """Return the Unix seconds of its clock."""
+        self.begin("clock")
+        return self.time()
+
+    def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """Return what is held under the ids of these."""
+        self.begin("stored")
+        threads = [(self._conversations.get(each.thread_id), each.exchange_id) for each in exchanges]
+        return [kept.exchanges[name] for kept, name in threads if kept is not None and name in kept.exchanges]
+
+    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences, and give them to `then`."""
+        self.begin("preferences")
+        found = dict(self._preferences.get(user_id, {}))
+        if then is not None:
+            then(found)
+        return found
+
+    def change_preferences(
+        self,
+        user_id: str,
+        changes: Mapping[str, str | None],
+        *,
+        replace: bool,
+        then: Callable[[dict[str, str]], bool],
+    ) -> dict[str, str]:
+        """Set (or with None remove) preferences, return all, and give them to `then`, which may miss them."""
+        self.begin("change_preferences")
+        changed = {} if replace else dict(self._preferences.get(user_id, {}))
+        for key, value in changes.items():
+            if value is None:
+                changed.pop(key, None)
+            else:
+                changed[key] = value
+        if fault := preferences_fault(changed):
+            raise TooManyPreferences(fault)
+        self._preferences[user_id] = changed
+        if not then(dict(changed)):
+            self._repairs["user", user_id] = datetime.now(UTC)
+        return dict(changed)
+
+    def thread(self, thread_id: str) -> Thread | None:
+        """Return the thread with its documents."""
+        self.begin("thread")
+        return self._thread(thread_id)
+
+    def _thread(self, thread_id: str) -> Thread | None:
+        found = self._conversations.get(thread_id)
+        if found is None:
+            return None
+        return Thread(
+            thread_id,
+            found.user_id,
+            found.title,
+            found.created_at,
+            found.updated_at,
+            2 * len(found.exchanges),
+            tuple(found.documents),
+        )
+
+    def threads(
+        self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
+        """Return threads newest first, each with its place in that order."""
+        self.begin("threads")
+        found = [
+            (replace(thread, document_ids=None), (kept.updated_at, kept.row_id))
+            for thread_id, kept in self._conversations.items()
+            if kept.user_id == user_id and (thread := self._thread(thread_id)) is not None
+        ]
+        found.sort(key=lambda item: item[1], reverse=True)
+        return [item for item in found if before is None or item[1] < before][:limit]
+
+    def messages(
+        self,
+        thread_id: str,
+        limit: int,
+        after: MessagePosition | None,
+        *,
+        descending: bool,
+        owner: str | None = None,
+    ) -> list[Message]:
+        """Return a page of messages in thread order, or in reverse."""
+        self.begin("messages")
+        found = self._conversations.get(thread_id)
+        if found is not None and owner is not None and found.user_id != owner:
+            return []
+        placed = [
+            ((exchange.order, position), message)
+            for exchange in self.exchanges(thread_id)
+            for position, message in enumerate(exchange.messages)
+        ]
+        if descending:
+            placed.reverse()
+        if after is not None:
+            start = (after.order, after.position)
+            placed = [item for item in placed if (item[0] < start if descending else item[0] > start)]
+        return [message for _, message in placed[:limit]]
+
+    def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
+        """Title the thread for good."""
+        self.begin("rename")
+        self._require(thread_id, owner)
+        if thread_id in self._conversations:
+            self._conversations[thread_id].title = title
+            self._conversations[thread_id].title_is_fixed = True
+        return self._thread(thread_id)
+
+    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
+        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+        self.begin("forget_thread")
+        self._require(thread_id, owner)
+        return self._forget_thread(thread_id, cutoff)
+
+    def _forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
+        orders = [exchange.order for exchange in self.exchanges(thread_id)]
+        cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *orders])
+        self.deleted_threads[thread_id] = cutoff
+        self._repairs["thread", thread_id] = datetime.now(UTC)
+        self.owners.pop(thread_id, None)
+        return self._conversations.pop(thread_id, None) is not None, cutoff
+
+    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `also` that are nobody else's, and the preferences."""
+        self.begin("forget_user")
+        owned = [name for name, kept in self._conversations.items() if kept.user_id == user_id]
+        claimed = [name for name, owner in self.owners.items() if owner == user_id]
+        strays = [
+            name
+            for name in dict.fromkeys([*also, *claimed])
+            if name not in self._conversations and self.owners.get(name, user_id) == user_id
+        ]
+        gone = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *strays]}
+        self._preferences.pop(user_id, None)
+        cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(gone[name] for name in owned)])
+        self.deleted_users[user_id] = cutoff
+        self._repairs["user", user_id] = datetime.now(UTC)
+        return cutoff, gone
+
+    def hidden_threads(self) -> HiddenThreads | None:
+        """Return None: a deletion deletes everything at once."""
+        self.begin("hidden_threads")
+        return None
+
+    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:  # noqa: ARG002 - the protocol's
+        """Do nothing."""
+        self.begin("detach")
+
+    def erase_rows(self) -> int:
+        """Return that no rows are left."""
+        self.begin("erase_rows")
+        return 0
+
+    def count_messages(self) -> int:
+        """Return that all are counted."""
+        self.begin("count_messages")
+        return 0
+
+    def purge(self, table: PurgedTable) -> int:
+        """Return how many rows were old, and have none from here on."""
+        self.begin("purge")
+        return self.old_rows.pop(table, 0)
+
+    def owner(self, thread_id: str) -> ThreadOwner:
+        """Return whose the thread is."""
+        self.begin("owner")
+        return self._owner(thread_id)
+
+    def _owner(self, thread_id: str) -> ThreadOwner:
+        cutoff, found = self.deleted_threads.get(thread_id), self._conversations.get(thread_id)
+        if thread_id in self.owners:
+            return ThreadOwner(is_known=True, user_id=self.owners[thread_id], cutoff=cutoff)
+        return ThreadOwner(found is not None, None if found is None else found.user_id, cutoff)
+
+    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
+        self.begin("claim")
+        known = self._owner(thread_id)
+        self.owners[thread_id] = known.user_id if known.is_known else user_id
+        return self._owner(thread_id)
+
+    def _require(self, thread_id: str, owner: str | None) -> None:
+        known = self._owner(thread_id)
+        if owner is not None and known.is_known and known.user_id != owner:
+            raise ThreadNotFound(thread_id)
+
+    def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return, for those of the users that were deleted, up to which order key they are gone."""
+        self.begin("user_cutoffs")
+        return {user_id: self.deleted_users[user_id] for user_id in user_ids if user_id in self.deleted_users}
+
+    def note_epoch(self) -> bool:
+        """Remember that L1 was found empty; return whether that was the first time."""
+        self.begin("note_epoch")
+        self._epochs += 1
+        return self._epochs == 1
+
+    def beat(self) -> None:
+        """Note that L2 and the sweep are up."""
+        self.begin("beat")
+
+    def healthy_seconds(self) -> float:
+        """Return for how long they have been up."""
+        self.begin("healthy_seconds")
+        return self.healthy_for
+
+    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+        """Remember threads or users whose change L1 did not hear of."""
+        self.begin("note_repairs")
+        for name in ids:
+            self._repairs[kind, name] = datetime.now(UTC)
+
+    def repairs(self, limit: int) -> list[Repair]:
+        """Return the oldest of what `note_repairs` remembered."""
+        self.begin("repairs")
+        noted = [Repair(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
+        return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
+
+    def repaired(self, repair: Repair) -> None:
+        """Forget a repair, unless it was noted again meanwhile."""
+        self.begin("repaired")
+        if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:
+            del self._repairs[repair.kind, repair.id]
+
+    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        """Return the user's messages that hold any of the query's words, best first."""
+        self.begin("search")
+        words = {word.lower() for word in re.findall(r"\w{3,}", query)}
+        found = []
+        for thread_id, kept in self._conversations.items():
+            if kept.user_id != user_id or thread_id == exclude_thread:
+                continue
+            for exchange in kept.in_order():
+                for side in exchange.messages:
+                    hits = sum(word in side.content.lower() for word in words)
+                    hit = SearchHit(thread_id, kept.title, side.role, side.content, exchange.created_at)
+                    found.append(((hits, exchange.order), hit))
+        found.sort(key=lambda item: item[0], reverse=True)
+        return [hit for (hits, _), hit in found if hits][:limit]

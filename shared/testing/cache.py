@@ -1,0 +1,375 @@
+"""L1's in-memory twin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.models import Exchange
+from shared.settings import MemorySettings
+from shared.stores.archive import ThreadOwner, Window
+from shared.stores.cache import AppendResult, CacheRead, Fence
+from shared.stores.redis.entries import bare, decode, encode, is_whole, token_of, without_placeholder
+from shared.testing.merge import ask, merge
+from shared.testing.twin import Twin
+
+_ASKING: Final = "0"
+
+
+class InMemoryCache(Twin):
+    """L1's twin.
+
+    Attributes:
+        lists: The entries of each thread, oldest first.
+        hashes: The preferences of each user, also of one known to have none.
+        pending: What of each thread is not drained yet, as far as the cache knows.
+        outbox_bodies: Wire forms of exchanges that nothing else took.
+        is_settled: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
+    """
+
+    layer = "redis"
+
+    def __init__(self, settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._clock = clock
+        self._most = (settings or MemorySettings()).max_thread_messages * 2
+        self.lists: dict[str, list[bytes]] = {}
+        self.hashes: dict[str, dict[str, str]] = {}
+        self.pending: dict[str, dict[UUID, Exchange]] = {}
+        self.outbox_bodies: list[str] = []
+        self.is_settled = False
+        self._has_begun = False
+        self.owners: dict[str, ThreadOwner] = {}
+        self._owners_in: dict[str, str] = {}
+        self.deleted_threads: dict[str, UUID] = {}
+        self.deleted_users: dict[str, UUID] = {}
+        self.deleted_exchanges: dict[str, set[UUID]] = {}
+        self._threads_of: dict[str, dict[str, None]] = {}
+        # What is sealed counts in one generation; an outage ends it. And exchanges that the cache missed.
+        self._generation = 1
+        self._has_failed = False
+        self._preferences_in: dict[str, str] = {}
+        self._late: list[tuple[Exchange, bool]] = []
+
+    @property
+    def generation(self) -> str:
+        """The name of the generation."""
+        return str(self._generation)
+
+    def lose_everything(self) -> None:
+        """Do what a restart of Redis does."""
+        for kept in (
+            self.lists,
+            self.hashes,
+            self.pending,
+            self.outbox_bodies,
+            self.owners,
+            self.deleted_threads,
+            self.deleted_users,
+            self.deleted_exchanges,
+            self._threads_of,
+            self._owners_in,
+            self._preferences_in,
+        ):
+            kept.clear()
+        self._generation += 1
+        self.is_settled = self._has_begun = False
+
+    def lose_thread(self, thread_id: str) -> None:
+        """Do what the end of a list's time to live does, or its eviction."""
+        self.lists.pop(thread_id, None)
+
+    def contents(self, thread_id: str) -> list[tuple[str, str]]:
+        """Return role and content of the thread's list."""
+        found = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
+        return [(message.role, message.content) for message in found if message is not None]
+
+    def begin(self, call: str) -> None:
+        """Note the call; after an outage, begin a generation and merge what was missed."""
+        self._has_failed = self._has_failed or self.is_down
+        super().begin(call)
+        if self._has_failed:
+            self._has_failed = False
+            self._generation += 1
+        late, self._late = self._late, []
+        for exchange, is_drained in late:
+            self._append(exchange, is_drained=is_drained)
+
+    def _merge(
+        self,
+        thread_id: str,
+        exchanges: Sequence[Exchange] = (),
+        *,
+        refill: tuple[str, str, str] | None = None,
+        cutoff: UUID | None = None,
+        deleted: Collection[UUID] = (),
+        is_stored: bool = False,
+    ) -> None:
+        merged = merge(
+            self.lists.get(thread_id, []),
+            exchanges,
+            most=self._most,
+            refill=refill,
+            cutoff=cutoff,
+            deleted=deleted,
+            is_stored=is_stored,
+        )
+        if merged is None:
+            return
+        if merged:
+            self.lists[thread_id] = merged
+        else:
+            self.lists.pop(thread_id, None)
+
+    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        """Read a thread's window and a user's preferences."""
+        if thread_id is None and user_id is None:
+            return CacheRead()
+        self.begin("read")
+        if thread_id is not None:
+            self.lists[thread_id] = ask(self.lists.get(thread_id, []), self._most, self.generation, _ASKING)
+        return self._read(thread_id, user_id)
+
+    def _read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        listed = self.lists.get(thread_id or "", [])[-self._most :]
+        entries = without_placeholder(listed)
+        decoded = [decode(entry) for entry in entries]
+        deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
+        messages = [message for message in decoded if message is not None and message.exchange_id not in deleted]
+        owner, knows_owner = self._owner(thread_id or "")
+        return CacheRead(
+            messages=messages,
+            is_whole=len(messages) == len(entries) and is_whole(listed, self._most, self.generation),
+            cutoff=self.deleted_threads.get(thread_id or ""),
+            preferences=dict(self.hashes.get(user_id or "", {})),
+            knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
+            pending=list(self.pending.get(thread_id or "", {}).values()),
+            is_new=not self.is_settled,
+            is_emptied=not self._has_begun,
+            clock=self._clock(),
+            has_outbox=bool(self.outbox_bodies),
+            generation=self.generation,
+            token=token_of(listed),
+            owner=owner,
+            knows_owner=knows_owner,
+            deleted=deleted,
+        )
+
+    def peek(self, thread_id: str) -> CacheRead:
+        """Read a thread's window."""
+        self.begin("read")
+        return self._read(thread_id, None)
+
+    def append(
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+    ) -> AppendResult:
+        """Merge one new exchange."""
+        try:
+            self.begin("append")
+        except StoreUnavailable:
+            if not in_outbox:
+                self._late.append((exchange, is_drained))
+            raise
+        if in_outbox:
+            self.outbox_bodies.append(exchange.to_wire(has_request_id=True))
+        if fence is not None:
+            if fence.told is not None:
+                self.owners[exchange.thread_id] = fence.told
+                self._owners_in[exchange.thread_id] = self.generation
+            found, is_known = self._owner(exchange.thread_id)
+            fence.holds = is_known and found == fence.owner
+        cutoff = self._append(exchange, is_drained=is_drained)
+        return AppendResult(cutoff, is_cached=cutoff is None, is_in_outbox=in_outbox)
+
+    def _append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
+        thread_id, user_id = exchange.thread_id, exchange.user_id
+        if user_id is not None:
+            self._threads_of.setdefault(user_id, {})[thread_id] = None
+        cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
+        overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and cutoff >= exchange.order]
+        if overtaken:
+            self._merge(thread_id, cutoff=max(overtaken))
+            return max(overtaken)
+        if exchange.exchange_id in self.deleted_exchanges.get(thread_id, ()):
+            return exchange.order
+        self._merge(thread_id, [exchange])
+        if not is_drained:
+            waiting = self.pending.setdefault(thread_id, {})
+            known = waiting.get(exchange.exchange_id)
+            if known is None or exchange.revision >= known.revision:
+                waiting[exchange.exchange_id] = exchange
+        return None
+
+    def _owner(self, thread_id: str) -> tuple[str | None, bool]:
+        known, tombstone = self.owners.get(thread_id), self.deleted_threads.get(thread_id)
+        if known is None or self._owners_in.get(thread_id) != self.generation:
+            return None, False
+        if tombstone is not None and (known.cutoff is None or known.cutoff < tombstone):
+            return None, False
+        return known.user_id, True
+
+    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
+        """Remember what L2 said of whose the thread is."""
+        self.begin("note_owner")
+        self.owners[thread_id] = owner
+        self._owners_in[thread_id] = self.generation
+
+    def take_back(self, exchange: Exchange) -> None:
+        """Remove what an append has added."""
+        self._late = [each for each in self._late if each[0].key != exchange.key]
+        self.begin("take_back")
+        gone = set(encode(exchange))
+        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if bare(entry) not in gone]
+        if kept:
+            self.lists[exchange.thread_id] = kept
+        self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
+        self._threads_of.get(exchange.user_id or "", {}).pop(exchange.thread_id, None)
+
+    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds if the list carries the token of the read."""
+        self.begin("refill")
+        self._forget_drained(
+            thread_id, [*drained, *(e for e in read.pending if window.has_deleted(e.exchange_id, e.order))]
+        )
+        if window.cutoff is not None:
+            self.deleted_threads[thread_id] = window.cutoff
+        self._note_deleted(thread_id, window.deleted)
+        if read.token is not None:
+            self._merge(
+                thread_id,
+                window.exchanges,
+                refill=(read.token, "first" if window.is_all else "whole", self.generation),
+                cutoff=window.cutoff,
+                deleted=self.deleted_exchanges.get(thread_id, ()),
+                is_stored=True,
+            )
+        elif any(window.has_deleted(each.exchange_id, each.order) for each in read.messages):
+            self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted)
+
+    def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
+        waiting = self.pending.get(thread_id, {})
+        for exchange in drained:
+            if exchange.exchange_id in waiting and waiting[exchange.exchange_id].revision <= exchange.revision:
+                del waiting[exchange.exchange_id]
+
+    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds into the list if there is one."""
+        self.begin("repair_thread")
+        self._forget_drained(thread_id, drained)
+        if window.cutoff is not None:
+            self.deleted_threads[thread_id] = window.cutoff
+            self._forget_pending(thread_id, window.cutoff)
+        self._note_deleted(thread_id, window.deleted)
+        self._merge(
+            thread_id,
+            window.exchanges,
+            cutoff=window.cutoff,
+            deleted=window.deleted,
+            is_stored=True,
+        )
+
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
+        """Merge what L2 just took into the lists that exist."""
+        self.begin("merge_stored")
+        for exchange in exchanges:
+            self._forget_drained(exchange.thread_id, [exchange])
+            cutoff = self.deleted_threads.get(exchange.thread_id)
+            is_deleted = exchange.exchange_id in self.deleted_exchanges.get(exchange.thread_id, ())
+            if not is_deleted and (cutoff is None or exchange.order > cutoff):
+                self._merge(exchange.thread_id, [exchange], is_stored=True)
+        names = dict.fromkeys(exchange.thread_id for exchange in exchanges)
+        return [name for name in names if token_of(self.lists.get(name, []))]
+
+    def merge_later(self, exchange: Exchange) -> None:
+        """Merge what L2 took with the next call that gets through."""
+        self._late.append((exchange, True))
+
+    def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
+        """Make the user's hash hold exactly these."""
+        self.begin("set_preferences")
+        self.hashes[user_id] = dict(preferences)
+        self._preferences_in[user_id] = self.generation
+
+    def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
+        """Return the order key of each thread's newest exchange."""
+        self.begin("newest")
+        found: dict[str, UUID] = {}
+        for thread_id in thread_ids:
+            messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
+            orders = [message.order for message in messages if message is not None and message.order is not None]
+            orders += [exchange.order for exchange in self.pending.get(thread_id, {}).values()]
+            if orders:
+                found[thread_id] = max(orders)
+        return found
+
+    def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
+        """Remember the deletions and remove what each reaches."""
+        self.begin("forget_threads")
+        for thread_id, cutoff in cutoffs.items():
+            self.deleted_threads[thread_id] = cutoff
+            self._merge(thread_id, cutoff=cutoff)
+            self._forget_pending(thread_id, cutoff)
+            self.owners.pop(thread_id, None)
+
+    def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
+        pending = self.pending.pop(thread_id, {})
+        if kept := {name: exchange for name, exchange in pending.items() if exchange.order > cutoff}:
+            self.pending[thread_id] = kept
+
+    def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        """Remove exchanges from the thread's list and remember the deletion."""
+        self._late = [each for each in self._late if each[0].key not in {(thread_id, name) for name in exchange_ids}]
+        self.begin("forget_exchanges")
+        self._note_deleted(thread_id, exchange_ids)
+        self._merge(thread_id, deleted=exchange_ids)
+
+    def _note_deleted(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        if exchange_ids:
+            self.deleted_exchanges.setdefault(thread_id, set()).update(exchange_ids)
+        for name in exchange_ids:
+            self.pending.get(thread_id, {}).pop(name, None)
+
+    def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
+        """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""
+        self.begin("forget_user")
+        self.deleted_users[user_id] = cutoff
+        self.hashes.pop(user_id, None)
+        self._preferences_in.pop(user_id, None)
+        return list(self._threads_of.get(user_id, {}))
+
+    def forget_index(self, user_id: str, cutoff: UUID) -> None:
+        """Remove threads from the user's index."""
+        del cutoff
+        self.begin("forget_index")
+        self._threads_of.pop(user_id, None)
+
+    def threads_of(self, user_id: str) -> list[str]:
+        """Return the threads the user wrote to."""
+        self.begin("threads_of")
+        return list(self._threads_of.get(user_id, {}))
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        self.begin("outbox")
+        return self.outbox_bodies[:limit]
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now."""
+        self.begin("remove_from_outbox")
+        for body in bodies:
+            if body in self.outbox_bodies:
+                self.outbox_bodies.remove(body)
+
+    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+        """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
+        del evictions, is_first  # nothing is ever evicted here, and keys have a twin of their own
+        self.begin("settle")
+        self.is_settled, self._has_begun = at_once or self._has_begun, True
+
+    def clock(self) -> float:
+        """Return Unix seconds."""
+        self.begin("clock")
+        return self._clock()

@@ -1,0 +1,48 @@
+"""The twin of a layer's idempotency keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID
+
+from shared.stores.idempotency import LEASE_SECONDS, KeyState
+from shared.testing.twin import Twin
+
+
+class InMemoryKeys(Twin):
+    """A layer's idempotency keys.
+
+    Attributes:
+        states: What is known of each key.
+    """
+
+    def __init__(self, layer: str = "redis", clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.layer = layer
+        self.states: dict[str, KeyState] = {}
+        self._claimed_at: dict[str, float] = {}
+        self._clock = clock
+
+    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+        """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
+        self.begin("claim")
+        known = self.states.get(key)
+        if known is None:
+            known = self.states[key] = KeyState(body_hash, exchange_id, None, is_claimed=False)
+        elif known.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
+            return known
+        self._claimed_at[key] = self._clock()
+        return replace(known, is_claimed=True)
+
+    def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
+        """Remember the answer."""
+        self.begin("answer")
+        self.states[key] = KeyState(body_hash, exchange_id, answer, is_claimed=False)
+
+    def release(self, key: str) -> None:
+        """Forget a claim without an answer."""
+        self.begin("release")
+        if key in self.states and self.states[key].answer is None:
+            del self.states[key]

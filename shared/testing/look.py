@@ -1,0 +1,50 @@
+"""What an inspector sees of the in-memory twins."""
+
+from __future__ import annotations
+
+from shared.models import Exchange
+from shared.stores.look import ListLook, Waiting
+from shared.stores.redis.entries import decode
+from shared.testing.cache import InMemoryCache
+from shared.testing.queue import InMemoryQueue
+
+
+class InMemoryCacheLook:
+    """L1's twin.
+
+    Attributes:
+        ttl_seconds: What every list is said to have to live: the twin has no time.
+    """
+
+    def __init__(self, cache: InMemoryCache, ttl_seconds: float = 86_400) -> None:
+        self._cache = cache
+        self.ttl_seconds = ttl_seconds
+
+    def thread(self, thread_id: str, most: int) -> ListLook:
+        """Look at the newest `most` messages of a thread's list."""
+        self._cache.begin("look")
+        entries = self._cache.lists.get(thread_id, [])
+        messages = [message for message in map(decode, entries[-most:]) if message is not None]
+        pending = list(self._cache.pending.get(thread_id, {}).values())
+        return ListLook(messages, len(entries), self.ttl_seconds if entries else None, pending)
+
+    def outbox(self) -> Waiting:
+        """Count what waits in the outbox."""
+        self._cache.begin("look")
+        return _waiting(self._cache.outbox_bodies)
+
+
+class InMemoryQueueLook:
+    """The exchange queue's twin; its messages are sent when their exchange is accepted."""
+
+    def __init__(self, queue: InMemoryQueue) -> None:
+        self._queue = queue
+
+    def waiting(self) -> Waiting:
+        """Count its messages."""
+        self._queue.begin("look")
+        return _waiting(self._queue.bodies)
+
+
+def _waiting(bodies: list[str]) -> Waiting:
+    return Waiting(len(bodies), oldest=Exchange.from_wire(bodies[0]).created_at if bodies else None)

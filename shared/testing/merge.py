@@ -1,0 +1,148 @@
+"""The plain model of `read.lua` and `merge.lua`: they are checked against it, and the in-memory cache runs on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
+
+from shared.models import Exchange, format_time
+from shared.stores.redis.entries import (
+    OWN,
+    PLACEHOLDER,
+    bare,
+    encode,
+    ending,
+    ending_of,
+    seal_of,
+    token_of,
+    without_placeholder,
+)
+
+_OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
+_Ending = tuple[str, str] | None
+
+
+def ask(entries: Sequence[bytes], most: int, generation: str, token: str) -> list[bytes]:
+    """Return what `read.lua` makes of a list: one that is not sealed carries a token."""
+    if not entries:
+        return [PLACEHOLDER + ending("asked", token)]
+    sealed = seal_of(entries[0])
+    counts = sealed is not None and (sealed[0] == "first" or len(entries) >= most)
+    if token_of(entries) or (counts and sealed is not None and float(sealed[1]) >= float(generation)):
+        return list(entries)
+    return [_ended(entries[0], ("asked", token)), *entries[1:]]
+
+
+def merge(
+    entries: Sequence[bytes],
+    exchanges: Sequence[Exchange] = (),
+    *,
+    most: int,
+    refill: tuple[str, str, str] | None = None,
+    cutoff: UUID | None = None,
+    deleted: Collection[UUID] = (),
+    is_stored: bool = False,
+) -> list[bytes] | None:
+    """Return what `merge.lua` makes of a list; None for a refill whose token is not there.
+
+    Args:
+        entries: The list, oldest first.
+        exchanges: What to merge into it.
+        most: The most messages to keep.
+        refill: A token, `first` or `whole`, and a generation.
+        cutoff: Order key up to which everything is dropped.
+        deleted: Exchanges whose entries are dropped.
+        is_stored: Whether the exchanges are PostgreSQL's, which decides between two that share a revision.
+    """
+    if refill is not None and token_of(entries) != refill[0]:
+        return None
+    if not entries:
+        return []
+    is_deletion = cutoff is not None or bool(deleted)
+    head, said = bare(entries[0]), ending_of(entries[0])
+    if refill is None and not is_deletion and _is_newest(entries, exchanges):
+        pushed = [*without_placeholder(entries), *encode(exchanges[0])]
+        trimmed = pushed[-most:]
+        if said is not None and len(pushed) > most:
+            return [_ended(trimmed[0], ("whole" if said[0] == "first" else said[0], said[1])), *trimmed[1:]]
+        is_moved = said is not None and entries[0] is not trimmed[0]
+        return [_ended(trimmed[0], said), *trimmed[1:]] if is_moved else trimmed
+    gone = {str(exchange_id) for exchange_id in deleted}
+    others, own = _united(entries, exchanges, cutoff, gone, is_stored=is_stored)
+    untrimmed = [*others, *own]
+    merged = untrimmed[-most:]
+    if refill is not None:
+        said = ("whole" if len(untrimmed) > most else refill[1], refill[2])
+    elif said is not None and said[0] == "asked":
+        said = None if is_deletion else said
+    elif said is not None and said[0] == "first":
+        is_all = not others or untrimmed[0] == head
+        said = ("whole" if len(untrimmed) > most else "first", said[1]) if is_all else None
+    elif not merged or _comes_before(merged[0], head):
+        said = None
+    if not merged:
+        return [_ended(PLACEHOLDER + b"}", said)] if said and (refill or not is_deletion) else []
+    return [_ended(merged[0], said), *merged[1:]]
+
+
+def _comes_before(entry: bytes, sealed: bytes) -> bool:
+    """Return whether an entry is not certainly the sealed one, or one after it."""
+    if entry == sealed:
+        return False
+    new, old = OWN.match(entry), OWN.match(sealed)
+    return new is None or old is None or (new[2], new[1]) < (old[2], old[1])
+
+
+def _united(
+    entries: Sequence[bytes],
+    exchanges: Sequence[Exchange],
+    cutoff: UUID | None,
+    gone: Collection[str],
+    *,
+    is_stored: bool,
+) -> tuple[list[bytes], list[bytes]]:
+    """Return the entries of another writer's making, and the others in their order."""
+    others: list[bytes] = []
+    pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
+    for entry in without_placeholder(entries):
+        head = OWN.match(entry)
+        if head is None:
+            others.append(bare(entry))
+            continue
+        exchange_id, order, created_at, revision = (part.decode() for part in head.groups(b"0"))
+        # The highest revision sorts first, then the earliest.
+        rank = -int(revision), created_at
+        pairs.setdefault(exchange_id, (order, rank, []))[2].append(bare(entry))
+    for exchange in exchanges:
+        exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
+        known = pairs[exchange_id][1] if exchange_id in pairs else None
+        if known is None or rank < known or (is_stored and rank == known):
+            pairs[exchange_id] = (str(exchange.order), rank, list(encode(exchange)))
+    in_order = sorted(
+        (order, exchange_id, sides) for exchange_id, (order, _, sides) in pairs.items() if exchange_id not in gone
+    )
+    if cutoff is not None:
+        others = []
+        in_order = [pair for pair in in_order if pair[0] > str(cutoff)]
+    return others, [entry for _, _, sides in in_order for entry in sides]
+
+
+def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
+    """Return whether this is one exchange that comes after all others, and is not there already."""
+    if len(exchanges) != 1:
+        return False
+    kept = without_placeholder(entries)
+    if len(kept) != len(entries):
+        return not kept
+    tail = OWN.match(kept[-1])
+    if tail is None or str(exchanges[0].order) <= tail[2].decode():
+        return False
+    ids = {found[1].decode() for entry in kept if (found := OWN.match(entry))}
+    return str(exchanges[0].exchange_id) not in ids
+
+
+def _ended(entry: bytes, said: _Ending) -> bytes:
+    kept = bare(entry)
+    return kept[:-1] + ending(*said) if said and _OBJECT.fullmatch(kept) else kept
