@@ -235,7 +235,7 @@ class InMemoryCache(Twin):
             thread_id, [*drained, *(e for e in read.pending if window.has_deleted(e.exchange_id, e.order))]
         )
         if window.cutoff is not None:
-            self.deleted_threads[thread_id] = window.cutoff
+            _set_tombstone(self.deleted_threads, thread_id, window.cutoff)
         self._note_deleted(thread_id, window.deleted)
         if read.token is not None:
             self._merge(
@@ -260,7 +260,7 @@ class InMemoryCache(Twin):
         self.begin("repair_thread")
         self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
-            self.deleted_threads[thread_id] = window.cutoff
+            _set_tombstone(self.deleted_threads, thread_id, window.cutoff)
             self._forget_pending(thread_id, window.cutoff)
         self._note_deleted(thread_id, window.deleted)
         self._merge(
@@ -309,7 +309,7 @@ class InMemoryCache(Twin):
         """Remember the deletions and remove what each reaches."""
         self.begin("forget_threads")
         for thread_id, cutoff in cutoffs.items():
-            self.deleted_threads[thread_id] = cutoff
+            _set_tombstone(self.deleted_threads, thread_id, cutoff)
             self._merge(thread_id, cutoff=cutoff)
             self._forget_pending(thread_id, cutoff)
             self.owners.pop(thread_id, None)
@@ -335,7 +335,7 @@ class InMemoryCache(Twin):
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""
         self.begin("forget_user")
-        self.deleted_users[user_id] = cutoff
+        _set_tombstone(self.deleted_users, user_id, cutoff)
         self.hashes.pop(user_id, None)
         self._preferences_in.pop(user_id, None)
         return list(self._threads_of.get(user_id, {}))
@@ -373,3 +373,8 @@ class InMemoryCache(Twin):
         """Return Unix seconds."""
         self.begin("clock")
         return self._clock()
+
+
+def _set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:
+    """Remember a deletion, unless a later one is known."""
+    tombstones[name] = max(cutoff, tombstones.get(name, cutoff))

@@ -15,9 +15,10 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.models import Texts
+from shared.stores.archive import Window
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryQueue
-from tests.support.exchanges import exchange, texts, told
+from tests.support.exchanges import exchange, exchanges, texts, told
 
 MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
@@ -243,3 +244,47 @@ def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
     # Its queue is empty.
     assert texts(process(InMemoryQueue()).turn("t", "ana").recall().messages) == told(9)
     assert redis_client.hlen("thread:t:pending") == 0
+
+
+@pytest.mark.parametrize("how", ["refill", "repair", "deletion"])
+def test_a_late_word_of_an_earlier_deletion_changes_no_later_one(
+    real_cache: MakeCache, redis_client: redis.Redis, how: str
+) -> None:
+    """PostgreSQL was asked before the second deletion, and Redis hears its answer after it."""
+    cache = real_cache()
+    first, second, third = exchanges(3)
+    read = cache.read("t", None)
+    cache.forget_threads({"t": second.order})
+    if how == "refill":
+        cache.refill("t", Window([], is_all=True, cutoff=first.order), read)
+    elif how == "repair":
+        cache.repair_thread("t", Window([], is_all=True, cutoff=first.order))
+    else:
+        cache.forget_threads({"t": first.order})
+    assert redis_client.get("thread:t:tombstone") == str(second.order)
+    assert cache.append(second, is_drained=False).cutoff == second.order
+    assert cache.append(third, is_drained=False).cutoff is None
+
+
+def test_an_earlier_deletion_of_a_user_changes_no_later_one(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """Two deletions of a user reach Redis the other way round."""
+    cache = real_cache()
+    first, second = exchanges(2)
+    cache.forget_user("ana", second.order)
+    cache.forget_user("ana", first.order)
+    assert redis_client.get("user:ana:tombstone") == str(second.order)
+
+
+@pytest.mark.parametrize("foreign", [b"", b"zzz", b"\xff" * 36, None])
+def test_what_is_no_tombstone_gives_way_to_one(
+    real_cache: MakeCache, redis_client: redis.Redis, foreign: bytes | None
+) -> None:
+    """Another program wrote there, even another type."""
+    cache, (gone, *_) = real_cache(), exchanges(1)
+    if foreign is None:
+        redis_client.rpush("thread:t:tombstone", "x")
+    else:
+        redis_client.set("thread:t:tombstone", foreign)
+    cache.forget_threads({"t": gone.order})
+    assert redis_client.get("thread:t:tombstone") == str(gone.order)
+    assert 0 < redis_client.ttl("thread:t:tombstone") <= 4 * 86_400

@@ -21,7 +21,16 @@ from shared.stores.cache import AppendResult, CacheRead, Fence
 from shared.stores.redis.connection import Pipeline, RedisConnection, ignore_wrongtype, require
 from shared.stores.redis.entries import decode, decode_pending, pending_field, token_of, without_placeholder
 from shared.stores.redis.generation import Epoch, begun_as, name_of, queue_epoch, queue_probe, read_epoch
-from shared.stores.redis.lists import Append, Appended, ThreadLists, drained_fields, ids_of, order_of, uuids_of
+from shared.stores.redis.lists import (
+    Append,
+    Appended,
+    ThreadLists,
+    drained_fields,
+    ids_of,
+    order_of,
+    queue_tombstone,
+    uuids_of,
+)
 from shared.stores.redis.names import (
     EPOCH,
     OUTBOX,
@@ -46,7 +55,6 @@ from shared.stores.redis.scripts import REPLACE_HASH
 _SETTLING_SECONDS: Final = 60
 # Longer than an append can take after its exchange is on the queue.
 _DRAINED_SECONDS: Final = 900
-_TOMBSTONE_SECONDS: Final = 4 * 86400
 _MOST_UNMERGED: Final = 500
 # How often a process finds out with a read whether Redis takes writes, in seconds.
 _PROBE_EVERY: Final = 1.0
@@ -371,7 +379,7 @@ class RedisCache:
     ) -> None:
         """Queue what a refill does beside the list: note what was deleted, and remove what waits no more."""
         if window.cutoff is not None:
-            pipe.set(tombstone_key(thread_id), str(window.cutoff), ex=_TOMBSTONE_SECONDS)
+            queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
         # An older Redis may have come back with what a deletion had removed there.
         done = [*drained, *(each for each in pending if window.has_deleted(each.exchange_id, each.order))]
@@ -489,7 +497,7 @@ class RedisCache:
     def _forget_some(self, cutoffs: Mapping[str, UUID]) -> None:
         def fill(pipe: Pipeline) -> None:
             for thread_id, cutoff in cutoffs.items():
-                pipe.set(tombstone_key(thread_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+                queue_tombstone(pipe, tombstone_key(thread_id), cutoff)
                 self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff)
                 pipe.delete(claim_key(thread_id))
                 pipe.delete(owner_key(thread_id))
@@ -542,7 +550,7 @@ class RedisCache:
         """Remember the deletion, remove the preferences, and return the threads the user wrote to."""
 
         def fill(pipe: Pipeline) -> None:
-            pipe.set(user_tombstone_key(user_id), str(cutoff), ex=_TOMBSTONE_SECONDS)
+            queue_tombstone(pipe, user_tombstone_key(user_id), cutoff)
             pipe.zrange(user_threads_key(user_id), 0, -1)
             pipe.delete(preferences_key(user_id))
             pipe.delete(preferences_seal_key(user_id))

@@ -26,10 +26,11 @@ from shared.stores.redis.names import (
     user_threads_key,
     user_tombstone_key,
 )
-from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES
+from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
+_TOMBSTONE_SECONDS: Final = 4 * 86_400
 _MOST_FIELDS: Final = 100
 
 
@@ -39,6 +40,11 @@ def order_of(reply: bytes | None) -> UUID | None:
         return UUID(reply.decode()) if reply else None
     except ValueError:
         return None
+
+
+def queue_tombstone(pipe: Pipeline, key: str, cutoff: UUID) -> None:
+    """Queue that a deletion is remembered, unless a later one is known; one reply."""
+    pipe.eval(SET_TOMBSTONE, 1, key, str(cutoff), _TOMBSTONE_SECONDS)
 
 
 def ids_of(members: Iterable[bytes]) -> list[str]:

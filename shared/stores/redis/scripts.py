@@ -16,9 +16,10 @@ MERGE: Final = f"{_ENTRIES}\n{_script('merge.lua')}"
 READ: Final = f"{_ENTRIES}\n{_script('read.lua')}"
 REMOVE_ENTRIES: Final = f"{_ENTRIES}\n{_script('remove_entries.lua')}"
 REPLACE_HASH: Final = _script("replace_hash.lua")
+SET_TOMBSTONE: Final = _script("set_tombstone.lua")
 
 # What a connection loads when it is made, and under which name a server then knows each.
 SHA_OF: Final = {
     script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-    for script in (MERGE, READ, REMOVE_ENTRIES, REPLACE_HASH)
+    for script in (MERGE, READ, REMOVE_ENTRIES, REPLACE_HASH, SET_TOMBSTONE)
 }
