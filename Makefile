@@ -11,7 +11,7 @@ HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 # What the functions run on: the template's own values.
 RUNTIME := $(shell sed -n 's/^ *Runtime: python//p' template.yaml)
 ARCH ?= x86_64
-ARTIFACT = $(CURDIR)/$(BIN)/python -m infra.artifact --architecture $(ARCH) --uv "$(CURDIR)/$(BIN)/uv"
+ARTIFACT = $(CURDIR)/$(BIN)/python -m infra.build.artifact --architecture $(ARCH) --uv "$(CURDIR)/$(BIN)/uv"
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
 # The project itself, for its command line; what builds it came with the requirements.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
@@ -24,7 +24,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
 run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
-	@$(BIN)/python -m infra.page
+	@$(BIN)/python -m infra.build.page
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
 test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
@@ -59,7 +59,7 @@ clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Bring the Reac
 	@cd $(REACT) && npm run --silent types
 
 test-page: $(VENV)/.stamp-dev ## Use the page in Chromium, against the embedded stack (IMAGES=docs/images takes the pictures anew)
-	@$(BIN)/python -m infra.page --required
+	@$(BIN)/python -m infra.build.page --required
 	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
 
@@ -68,19 +68,19 @@ lint: $(VENV)/.stamp-dev ## Check style, types, imports and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/cfn-lint template.yaml $(wildcard infra/*.yaml)
+	$(BIN)/cfn-lint template.yaml $(wildcard infra/aws/*.yaml)
 
 docs: $(VENV)/.stamp-dev ## Write the references in docs/ anew from the API and the command line
-	@$(BIN)/python -m infra.api_reference
-	@$(BIN)/python -m infra.command_reference
+	@$(BIN)/python -m scripts.api_reference
+	@$(BIN)/python -m scripts.command_reference
 
 audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Look for known vulnerabilities in what is pinned
-	@$(BIN)/python -m infra.audit
+	@$(BIN)/python -m infra.build.audit
 
 check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates with sam validate and checkov
 	SAM_CLI_TELEMETRY=0 .venv-build/bin/sam validate --lint --region us-east-1
 	@# Offline: its own policies, nothing asked for or sent.
-	for where in "--file template.yaml" "--directory infra"; do \
+	for where in "--file template.yaml" "--directory infra/aws"; do \
 	  LOG_LEVEL=ERROR .venv-check/bin/checkov --framework cloudformation --skip-download --quiet --compact $$where || exit 1; done
 
 bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers
@@ -153,7 +153,7 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 # Apart, because this LocalStack needs Python 3.13, and libraries of its time.
 .venv-localstack/.stamp: $(VENV)/.stamp-venv requirements/localstack.txt
 	@echo "Installing LocalStack ..."
-	@python=$$($(BIN)/python -c 'from infra.artifact.interpreter import find_python; print(find_python("$(RUNTIME)") or "")'); \
+	@python=$$($(BIN)/python -c 'from infra.build.artifact.interpreter import find_python; print(find_python("$(RUNTIME)") or "")'); \
 	[ -n "$$python" ] || { echo "LocalStack needs Python $(RUNTIME), which was not found: install it." >&2; exit 1; }; \
 	"$$python" -m venv --clear .venv-localstack
 	@$(BIN)/uv pip install --python .venv-localstack/bin/python --require-hashes --compile-bytecode \
@@ -197,7 +197,7 @@ build-SyncFunction: $(VENV)/.stamp-venv
 build-MigrateFunction: $(VENV)/.stamp-venv
 	@$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
 
-# What a release is made of; see infra/stamp.yaml.
+# What a release is made of; see infra/aws/stamp.yaml.
 build-ReleaseStamp build-PlacesStamp build-OriginsStamp: $(VENV)/.stamp-venv
 	@$(ARTIFACT) stamp --to "$(ARTIFACTS_DIR)"
 

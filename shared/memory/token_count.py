@@ -1,6 +1,6 @@
 """An upper bound of the tokens of a text, without a vocabulary at run time.
 
-The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It rests on facts that `infra/token_table.py`
+The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It rests on facts that `infra/build/token_table.py`
 checks against both when it writes `token_table.json`:
 
 - A byte pair encoding never leaves two neighbours whose concatenation is in its vocabulary. So of n letters whose pairs

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from infra.artifact.build import ROOT, runtime_version
-from infra.artifact.interpreter import OVERRIDE, find_python
+from infra.build.artifact.build import ROOT, runtime_version
+from infra.build.artifact.interpreter import OVERRIDE, find_python
 from infra.local.client import StackProcess
 from infra.local.environment import ACCESS_KEY
 from tests.artifacts.runtime_interface import Invocable

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.artifact.build import EPOCH, FUNCTIONS, PLATFORMS, ROOT, runtime_version
-from infra.artifact.bytecode import READ_THEIR_SOURCE
-from infra.artifact.size import LIMITS, MEGABYTE, check, packages, size
+from infra.build.artifact.build import EPOCH, FUNCTIONS, PLATFORMS, ROOT, runtime_version
+from infra.build.artifact.bytecode import READ_THEIR_SOURCE
+from infra.build.artifact.size import LIMITS, MEGABYTE, check, packages, size
 
 _UV = ROOT / ".venv" / "bin" / "uv"
 _MACHINES = {"x86_64": 62, "arm64": 183}
@@ -23,7 +23,7 @@ _UNWANTED = re.compile(
 
 
 def _build(function: str, directory: Path, architecture: str, umask: int = 0o022, **environment: str) -> None:
-    command = [sys.executable, "-m", "infra.artifact", function, "--to", str(directory), "--uv", str(_UV)]
+    command = [sys.executable, "-m", "infra.build.artifact", function, "--to", str(directory), "--uv", str(_UV)]
     subprocess.run(
         [*command, "--architecture", architecture],
         cwd=ROOT,

@@ -54,7 +54,7 @@ class Package:
         if section.get("CodeUri") == ".":
             section["CodeUri"] = f"s3://{BUCKET}/{_CODE}"
         for name in ("Code", "Content"):
-            if section.get(name) == "..":
+            if section.get(name) == "../..":
                 section[name] = address
         if "TemplateURL" in section:
             section["TemplateURL"] = self.upload(ROOT / section["TemplateURL"])
@@ -74,7 +74,7 @@ def _code() -> bytes:
     buffer = io.BytesIO(make_bundle().content)
     with zipfile.ZipFile(buffer, "a") as archive:
         folder = ROOT / "infra"
-        for path in [folder / "__init__.py", folder / "schema.py", *sorted((folder / "migrations").rglob("*"))]:
+        for path in [folder / "__init__.py", *sorted((folder / "migrations").rglob("*"))]:
             if path.is_file() and path.suffix != ".pyc":
                 archive.write(path, path.relative_to(ROOT).as_posix())
     return buffer.getvalue()

@@ -33,7 +33,7 @@ def transformed() -> dict[str, Any]:
 
 def nested(name: str) -> dict[str, Any]:
     """Return a nested stack's template."""
-    return dict(_with_everything_on(yaml_parse((ROOT / "infra" / f"{name}.yaml").read_text())))
+    return dict(_with_everything_on(yaml_parse((ROOT / "infra" / "aws" / f"{name}.yaml").read_text())))
 
 
 def _with_everything_on(value: Any) -> Any:

@@ -15,7 +15,7 @@ from functions.agent.http.auth_keys import SigningKeys
 from tests.support.issuer import Issuer
 
 _SERVICE: Final = "memory-prod-agent"
-_ALARM: Final[dict[str, Any]] = yaml_parse((Path(__file__).parents[2] / "infra" / "alarms.yaml").read_text())[
+_ALARM: Final[dict[str, Any]] = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / "alarms.yaml").read_text())[
     "Resources"
 ]["IssuerDown"]["Properties"]
 

@@ -15,7 +15,7 @@ _ROOT: Final = Path(__file__).parents[2]
 _ALARMS: Final[dict[str, dict[str, Any]]] = {
     name: resource["Properties"]
     for stack in ("alarms", "store-alarms")
-    for name, resource in yaml_parse((_ROOT / "infra" / f"{stack}.yaml").read_text())["Resources"].items()
+    for name, resource in yaml_parse((_ROOT / "infra" / "aws" / f"{stack}.yaml").read_text())["Resources"].items()
     if resource["Type"] == "AWS::CloudWatch::Alarm"
 }
 

@@ -26,7 +26,7 @@ _CLIENT: Final = {"ping", "hello", "auth", "select", "script|load", "evalsha"}
 
 
 def _access() -> str:
-    template = yaml_parse((_ROOT / "infra" / "cache.yaml").read_text())
+    template = yaml_parse((_ROOT / "infra" / "aws" / "cache.yaml").read_text())
     return str(template["Resources"]["FunctionUser"]["Properties"]["AccessString"])
 
 

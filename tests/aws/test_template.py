@@ -113,7 +113,7 @@ def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
 
 def test_whatever_is_in_a_stamp_replaces_its_layer() -> None:
     """Each parameter of the stack stands in a property that a layer cannot change in place."""
-    stack = yaml_parse((Path(__file__).parents[2] / "infra" / "stamp.yaml").read_text())
+    stack = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / "stamp.yaml").read_text())
     layers = [resource["Properties"] for resource in stack["Resources"].values()]
     given = {layer[name]["Ref"] for layer in layers for name in ("Description", "LicenseInfo") if name in layer}
     assert given == set(stack["Parameters"])
@@ -131,8 +131,8 @@ def test_whatever_is_in_a_stamp_replaces_its_layer() -> None:
 def test_a_stack_s_name_has_to_fit_elasticache(name: str, *, fits: bool) -> None:
     """Its user's id is made of it; the first stack that is made says so."""
     for stack in ("network", "cache"):
-        parameter = yaml_parse((Path(__file__).parents[2] / "infra" / f"{stack}.yaml").read_text())["Parameters"][
-            "Name"
-        ]
+        parameter = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / f"{stack}.yaml").read_text())[
+            "Parameters"
+        ]["Name"]
         assert (re.fullmatch(parameter["AllowedPattern"], name) is not None) == fits
         assert parameter["MaxLength"] + len("-functions") <= 40

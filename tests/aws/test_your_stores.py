@@ -26,7 +26,7 @@ _SIGN_IN: Final = {"rds-db:connect", "elasticache:Connect", "secretsmanager:GetS
 
 
 def _stack(name: str) -> dict[str, Any]:
-    return dict(yaml_parse((Path(__file__).parents[2] / "infra" / f"{name}.yaml").read_text()))
+    return dict(yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / f"{name}.yaml").read_text()))
 
 
 @pytest.mark.parametrize(

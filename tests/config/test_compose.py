@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.compose.deploy import ADDRESSES, FUNCTIONS
+from infra.local.compose.deploy import ADDRESSES, FUNCTIONS
 from infra.local.deploy import PARAMETERS
 
 _ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def compose() -> dict[str, Any]:
 def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
     """Each image names a full version, the deploy image's base too."""
     images = {name: compose["services"][name]["image"] for name in _SERVERS}
-    base = re.search(r"^FROM (\S+)$", (_ROOT / "infra/compose/Dockerfile").read_text(), re.MULTILINE)
+    base = re.search(r"^FROM (\S+)$", (_ROOT / "infra/local/compose/Dockerfile").read_text(), re.MULTILINE)
 
     assert images["redis"].startswith("redis/redis-stack:7.")
     assert images["postgres"].startswith("postgres:16.")

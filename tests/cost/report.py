@@ -98,7 +98,7 @@ def _alarms(*, production: bool) -> int:
     found = [
         resource
         for name in ("alarms", "store-alarms")
-        for resource in yaml_parse((ROOT / "infra" / f"{name}.yaml").read_text())["Resources"].values()
+        for resource in yaml_parse((ROOT / "infra" / "aws" / f"{name}.yaml").read_text())["Resources"].values()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
     ]
     return sum(production or "Condition" not in resource for resource in found)

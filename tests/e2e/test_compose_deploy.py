@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from infra.compose.deploy import ADDRESSES, FUNCTIONS, build, deploy, zipped
 from infra.local.bundle import make_bundle
 from infra.local.client import StackProcess
+from infra.local.compose.deploy import ADDRESSES, FUNCTIONS, build, deploy, zipped
 from infra.local.environment import ACCESS_KEY
 from tests.e2e.deployment import Aws, Deployment
 from tests.e2e.memory_api import MemoryApi

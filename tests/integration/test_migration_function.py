@@ -110,7 +110,7 @@ def _asked(url: str, query: str, user: str = _OWNER) -> Any:
 
 def test_the_template_asks_for_the_newest_schema() -> None:
     """Else CloudFormation would not notice that there is something to migrate."""
-    path = Path(__file__).parents[2] / "infra" / "migration.yaml"
+    path = Path(__file__).parents[2] / "infra" / "aws" / "migration.yaml"
     template = yaml_parse(path.read_text())
     assert template["Parameters"]["SchemaRevision"]["Default"] == _NEWEST, "write it there"
 

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
             "NO_PROXY": LOCAL,
             "no_proxy": LOCAL,
         }
-        for command in (["-m", "infra.compose.deploy"], ["-m", "pytest", "tests/e2e", *arguments]):
+        for command in (["-m", "infra.local.compose.deploy"], ["-m", "pytest", "tests/e2e", *arguments]):
             code = subprocess.run([sys.executable, *command], cwd=PROJECT_ROOT, env=environment, check=False).returncode
             if code:
                 sys.stderr.write(localstack.log.read_text(errors="replace")[-20_000:])

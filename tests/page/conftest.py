@@ -57,7 +57,7 @@ def _missing(what: str) -> None:
 def require_built_page() -> None:
     """Say so where there is no page to use."""
     if not (_FOLDER / "built" / "index.html").is_file():
-        _missing("The page is not built (python -m infra.page).")
+        _missing("The page is not built (python -m infra.build.page).")
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra.artifact.build import ROOT, runtime_version
-from infra.artifact.interpreter import OVERRIDE, find_python
+from infra.build.artifact.build import ROOT, runtime_version
+from infra.build.artifact.interpreter import OVERRIDE, find_python
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
 from tests.e2e.stores import Layers

@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from infra import page
-from infra.artifact import __main__ as command
-from infra.artifact import ingredients
-from infra.artifact.ingredients import MissingIngredientError, gather, release
-from infra.artifact.interpreter import OVERRIDE
+from infra.build import page
+from infra.build.artifact import __main__ as command
+from infra.build.artifact import ingredients
+from infra.build.artifact.ingredients import MissingIngredientError, gather, release
+from infra.build.artifact.interpreter import OVERRIDE
 
 _THIS: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _NONE: Final = "3.99"
@@ -97,9 +97,9 @@ def test_the_stamp_differs_with_what_the_artifact_holds(monkeypatch: pytest.Monk
         "Makefile",
         "clients/page/src/a.tsx",
         "functions/agent/a.py",
-        "infra/artifact/contents.py",
-        "infra/page.py",
-        "infra/alarms.yaml",
+        "infra/build/artifact/contents.py",
+        "infra/build/page.py",
+        "infra/aws/alarms.yaml",
         "requirements/agent.txt",
         "requirements/bootstrap.txt",
         "shared/a.py",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.audit import main
+from infra.build.audit import main
 
 _UNKNOWN = {"name": "idna", "skip_reason": "Dependency not found"}
 _KNOWN = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"}]}

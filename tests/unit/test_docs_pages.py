@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings
 
 from cli.main import app as cli
 from cli.options import Named
-from infra import command_reference
-from infra.api_reference import FILE, describe, reference
+from scripts import command_reference
+from scripts.api_reference import FILE, describe, reference
 from shared import settings
 from shared.stores.redis import generation as redis_generation
 from shared.stores.redis import idempotency as redis_keys
@@ -164,7 +164,7 @@ _Template.add_multi_constructor("!", lambda loader, _, node: f"{node.tag} {loade
 def _alarms() -> set[str]:
     """Return the alarms of all templates; one for each node of a cache counts once."""
     found = set()
-    for file in (ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))):
+    for file in (ROOT / "template.yaml", *sorted((ROOT / "infra" / "aws").glob("*.yaml"))):
         template: Any = yaml.load(file.read_text(), _Template)  # noqa: S506 - a safe loader
         for name, resource in template["Resources"].items():
             if resource["Type"] == "AWS::CloudWatch::Alarm":

@@ -1,4 +1,4 @@
-"""`python -m infra.page`: builds when something changed, and never stands in the way of the stack."""
+"""`python -m infra.build.page`: builds when something changed, and never stands in the way of the stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import page
+from infra.build import page
 
 FAKES = {
     "node": """#!/bin/sh

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from infra.token_table import ENCODINGS
+from infra.build.token_table import ENCODINGS
 from shared.memory.token_count import count_tokens
 
 ROOT = Path(__file__).parents[2]

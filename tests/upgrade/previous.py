@@ -18,7 +18,7 @@ from typing import Final
 _HERE: Final = Path(__file__).parent
 ARCHIVE: Final = _HERE / "previous.tar.xz"
 COMMIT: Final = _HERE / "previous.txt"
-_PARTS: Final = ("shared", "functions", "infra/__init__.py", "infra/schema.py", "infra/migrations")
+_PARTS: Final = ("shared", "functions", "infra/__init__.py", "infra/migrations")
 _LEFT_OUT: Final = ("functions/agent/http/static/",)
 
 

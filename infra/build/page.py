@@ -1,6 +1,6 @@
 """Builds the page in clients/page with Node.js, when its sources changed; without Node.js everything else still works.
 
-`python -m infra.page` never fails, because nothing but the page needs the page; with `--required` it does.
+`python -m infra.build.page` never fails, because nothing but the page needs the page; with `--required` it does.
 Imports the standard library only: it also runs before anything is installed.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "clients" / "page"
 BUILT = ROOT / "functions" / "agent" / "http" / "static" / "built"
 # The hook is built into the page from its sources.
@@ -107,7 +107,7 @@ def _run(command: list[str], seconds: float) -> None:
 
 def main() -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m infra.page", description="Builds the page, when it changed.")
+    parser = argparse.ArgumentParser(prog="python -m infra.build.page", description="Builds the page, when it changed.")
     parser.add_argument("--required", action="store_true", help="fail when the page cannot be built")
     arguments = parser.parse_args()
     try:

@@ -7,13 +7,13 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from infra.artifact.bytecode import READ_THEIR_SOURCE, compile_modules
-from infra.artifact.contents import prune
-from infra.artifact.ingredients import RECORD, Ingredients, gather
-from infra.artifact.libraries import cut_symbols
-from infra.artifact.size import check
+from infra.build.artifact.bytecode import READ_THEIR_SOURCE, compile_modules
+from infra.build.artifact.contents import prune
+from infra.build.artifact.ingredients import RECORD, Ingredients, gather
+from infra.build.artifact.libraries import cut_symbols
+from infra.build.artifact.size import check
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 FUNCTIONS: Final = ("agent", "migrate", "sync")
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """The wheels' platform for each architecture of the template. Lambda's own system has glibc 2.34."""
@@ -22,7 +22,7 @@ PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylin
 EPOCH: Final = 315532800
 _OWN: Final = ("functions", "infra", "shared")
 # The migrations lie beside the functions; Alembic reads their source.
-_MIGRATION: Final = ("__init__.py", "schema.py", "migrations")
+_MIGRATION: Final = ("__init__.py", "migrations")
 
 
 def runtime_version(template: Path = ROOT / "template.yaml") -> str:

@@ -1,4 +1,6 @@
-"""Writes `shared/memory/token_table.json` from both vocabularies: `python -m infra.token_table` (takes a few minutes).
+"""Writes `shared/memory/token_table.json` from both vocabularies: `python -m infra.build.token_table`.
+
+It takes a few minutes.
 
 Every fact that `shared/memory/token_count.py` rests on is checked here, and what does not hold is left out.
 """
@@ -22,7 +24,7 @@ with warnings.catch_warnings():
     import bpe_openai
 
     ENCODINGS: Final = tuple(bpe_openai.get_encoding(name) for name in ("cl100k_base", "o200k_base"))
-_TABLE: Final = Path(__file__).parents[1] / "shared" / "memory" / "token_table.json"
+_TABLE: Final = Path(__file__).parents[2] / "shared" / "memory" / "token_table.json"
 _CONTRACTIONS: Final = ("s", "t", "d", "m", "ll", "ve", "re")
 _JOINTS: Final = "-(./_\"'*[<=,:\t\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}\N{EM DASH}"
 _FORMS: Final[tuple[Callable[[str], str], ...]] = (

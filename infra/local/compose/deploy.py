@@ -1,4 +1,4 @@
-"""`python -m infra.compose.deploy`: migrates the database, builds the functions, deploys the template to LocalStack.
+"""`python -m infra.local.compose.deploy`: migrates the database, builds the functions, deploys to LocalStack.
 
 Runs in the `deploy` service of docker-compose.yml, which says by AWS_ENDPOINT_URL, REDIS__* and DATABASE__URL where
 everything is, as seen from inside the compose network: the functions' containers see it from there too.

@@ -1,19 +1,19 @@
-"""`python -m infra.artifact agent --to DIRECTORY`: what the Makefile's targets for `sam build` call."""
+"""`python -m infra.build.artifact agent --to DIRECTORY`: what the Makefile's targets for `sam build` call."""
 
 import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from infra.artifact.build import FUNCTIONS, PLATFORMS, build, runtime_version
-from infra.artifact.ingredients import release
-from infra.artifact.size import MEGABYTE, size
+from infra.build.artifact.build import FUNCTIONS, PLATFORMS, build, runtime_version
+from infra.build.artifact.ingredients import release
+from infra.build.artifact.size import MEGABYTE, size
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Build what the command line names; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m infra.artifact",
+        prog="python -m infra.build.artifact",
         description="Build a function's artifact, or the stamp that changes with each release.",
     )
     parser.add_argument("what", choices=[*FUNCTIONS, "stamp"])

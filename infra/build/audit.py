@@ -12,15 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local.project import PROJECT_ROOT
-
+_ROOT: Final = Path(__file__).resolve().parents[2]
 # CVE-2024-3651, a denial of service.
 _KNOWN: Final = "idna==3.6"
 # LocalStack with the libraries of its time, and checkov, which pins its own: for tests and checks only, and not
 # ours to renew.
 _NOT_AUDITED: Final = frozenset({"check.txt", "localstack.txt"})
-_REQUIREMENTS: Final = (PROJECT_ROOT / "requirements", PROJECT_ROOT / "clients" / "python" / "requirements")
-_PIP_AUDIT: Final = PROJECT_ROOT / ".venv-build" / "bin" / "pip-audit"
+_REQUIREMENTS: Final = (_ROOT / "requirements", _ROOT / "clients" / "python" / "requirements")
+_PIP_AUDIT: Final = _ROOT / ".venv-build" / "bin" / "pip-audit"
 
 
 def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:

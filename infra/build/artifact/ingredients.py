@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from infra import page
-from infra.artifact.interpreter import OVERRIDE, find_python
+from infra.build import page
+from infra.build.artifact.interpreter import OVERRIDE, find_python
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 RECORD: Final = "artifact.json"
 """The file in an artifact that says what it holds."""
 
@@ -39,7 +39,7 @@ _SOURCES: Final = (
     "shared",
     "template.yaml",
 )
-_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "local", "compose", "testing"})
+_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "local", "testing"})
 
 
 class MissingIngredientError(ValueError):
