@@ -85,29 +85,28 @@ class Bench:
 
     def append_cases(self) -> list[Case]:
         """Return the cases of appending to a full window, under a time-ordered id and under any other."""
+        return [self._append("time-ordered", lambda: None), self._append("random", uuid.uuid4)]
+
+    def _append(self, name: str, make: Callable[[], UUID | None]) -> Case:
+        thread = f"append-{name}"
+        self.fill(thread)
         script = self._client.script_load(APPEND_SCRIPT)
         entry = b"x" * ((len(QUESTION) + len(ANSWER)) // 2 + 150)
-        cases = []
-        for name, make in (("time-ordered", None), ("random", uuid.uuid4)):
-            thread = f"append-{name}"
-            self.fill(thread)
-            cases.append(
-                Case(
-                    name=f"append one exchange with a {name} id to a list of 100",
-                    floor_name="redis-py: one EVALSHA of RPUSH, LTRIM, EXPIRE",
-                    floor=lambda _: self._client.evalsha(script, 1, "bench:floor", entry, entry),
-                    work=lambda given: self.cache.append(given, is_drained=False),
-                    work_input=lambda thread=thread, make=make: exchange(thread, make and make()),  # type: ignore[misc]
-                    repetitions=3_000,
-                )
-            )
-        return cases
+        return Case(
+            name=f"append one exchange with a {name} id to a list of 100",
+            floor_name="redis-py: one EVALSHA of RPUSH, LTRIM, EXPIRE",
+            floor=lambda _: self._client.evalsha(script, 1, "bench:floor", entry, entry),
+            work=lambda given: self.cache.append(given, is_drained=False),
+            work_input=lambda: exchange(thread, make()),
+            repetitions=3_000,
+        )
 
     def server_part(self) -> list[str]:
         """Return how long the server takes for the script of an append, and for all of its commands."""
         lines = []
-        for name, make in (("time-ordered", None), ("random", uuid.uuid4)):
-            given = [exchange(f"append-{name}", make and make()) for _ in range(1_000)]
+        made: dict[str, Callable[[], UUID | None]] = {"time-ordered": lambda: None, "random": uuid.uuid4}
+        for name, make in made.items():
+            given = [exchange(f"append-{name}", make()) for _ in range(1_000)]
             self._client.config_resetstat()
             for each in given:
                 self.cache.append(each, is_drained=False)

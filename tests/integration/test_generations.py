@@ -155,7 +155,7 @@ def test_a_redis_that_refuses_writes(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lists are not trusted, by the process that was refused and by any other; and it is trusted afterwards."""
-    monkeypatch.setattr("shared.stores.redis.cache._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -179,7 +179,7 @@ def test_a_deletion_that_redis_refused(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not complete, so it fails; and the thread is not served all the same, nor when Redis takes writes again."""
-    monkeypatch.setattr("shared.stores.redis.cache._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -198,7 +198,7 @@ def test_a_user_whose_deletion_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also a thread that only Redis and the queue know is not shown, before the deletion is repeated."""
-    monkeypatch.setattr("shared.stores.redis.cache._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
     assert _shown(other) == (told(0), [])
@@ -215,7 +215,7 @@ def test_preferences_that_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The older ones in Redis are not shown."""
-    monkeypatch.setattr("shared.stores.redis.cache._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     Users(memory).replace("ana", {"tone": "dry"})
     refuse(True)
@@ -296,7 +296,7 @@ def test_reads_on_a_connection_to_a_demoted_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A process that only reads finds out by the write that goes with a read."""
-    monkeypatch.setattr("shared.stores.redis.cache._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     proxy, make = named
     reader, writer = make(), make()
     _keep(writer, 0)

@@ -56,7 +56,7 @@ def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPat
     """The system under test."""
     monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", -1.0)
     # Each read finds out whether Redis takes writes, as one second after the last.
-    monkeypatch.setattr("shared.stores.redis.cache._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     logging.disable()
     made = World(valkey, database_url)
     yield made

@@ -53,7 +53,7 @@ BREAKS: Final = (
     Break(
         "2 Same",
         "L1 shows what no store took",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/writer.py",
         "            if not in_outbox:\n",
         "            if True:\n",
         (f"{_MINIMAL}::test_what_l1_did_not_take_is_not_taken_later",),
@@ -85,7 +85,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "every list is marked as whole",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/writer.py",
         '        claim = "first" if window.is_all else "whole"\n',
         '        claim = "first"\n',
         (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_whole",),
@@ -181,7 +181,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "what is made up for later looks at no deletion",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/link.py",
         "        if appended.cutoff is not None:\n            self._take_back(append.exchange, appended)\n        self",
         "        self",
         (f"{_MINIMAL}::test_an_append_made_up_for_after_the_deletion",),
@@ -245,7 +245,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "a refill does not restore the tombstones of exchanges",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/writer.py",
         "        self._lists.queue_deleted(pipe, thread_id, window.deleted)\n",
         "",
         (f"{_EXCHANGES}::test_redis_that_lost_its_tombstones",),
@@ -253,7 +253,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "what PostgreSQL took is merged without a look at the tombstones of exchanges",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/writer.py",
         "            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]\n",
         "            gone: list[UUID] = []\n",
         (f"{_EXCHANGES}::test_a_merge_beside_the_deletion",),
@@ -261,7 +261,7 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "a deletion removes the whole list",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/eraser.py",
         "                pipe.delete(claim_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
         '                pipe.delete(f"thread:{thread_id}:messages", owner_key(thread_id))\n',
         (f"{_CUTOFF}::test_an_exchange_accepted_between_the_two_layers",),
@@ -293,7 +293,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a Redis that refuses writes is trusted",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/reader.py",
         '            if isinstance(replies["probe"], Exception):\n',
         "            if False:\n",
         (f"{_GENERATIONS}::test_a_redis_that_refuses_writes",),
@@ -301,7 +301,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "after a refusal the generation goes on",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/link.py",
         "        if last is not None and float(last) <= clock - (time.monotonic() - failed_at):\n",
         "        if False:\n",
         (f"{_GENERATIONS}::test_a_deletion_that_redis_refused",),
@@ -325,7 +325,7 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "a user's deletion that fails halfway forgets which threads it has to reach",
-        "shared/stores/redis/cache.py",
+        "shared/stores/redis/eraser.py",
         f"            pipe.zrange({_INDEX}, 0, -1)\n",
         f"            pipe.zrange({_INDEX}, 0, -1)\n            pipe.unlink({_INDEX})\n",
         (f"{_CUTOFF}::test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it",),

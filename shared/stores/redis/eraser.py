@@ -1,0 +1,91 @@
+"""Deletions: a tombstone first, then what it reaches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from shared.ids import milliseconds_of
+from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.link import THREADS_A_CALL, CacheLink
+from shared.stores.redis.lists import ids_of, queue_tombstone
+from shared.stores.redis.names import (
+    claim_key,
+    no_preferences_key,
+    owner_key,
+    pending_key,
+    preferences_key,
+    preferences_seal_key,
+    tombstone_key,
+    user_threads_key,
+    user_tombstone_key,
+)
+
+
+class ListEraser(CacheLink):
+    """Forgets threads, exchanges and users."""
+
+    def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
+        """Remember the deletions, then remove what each reaches: a merge in between finds the one or the other.
+
+        Only what is up to the cutoff goes. Another process may have accepted an exchange after the deletion, and that
+        is the first of a new thread.
+        """
+        self._forget_local(
+            lambda exchange: exchange.thread_id in cutoffs and exchange.order <= cutoffs[exchange.thread_id]
+        )
+        names = list(cutoffs)
+        for start in range(0, len(names), THREADS_A_CALL):
+            self._forget_some({name: cutoffs[name] for name in names[start : start + THREADS_A_CALL]})
+
+    def _forget_some(self, cutoffs: Mapping[str, UUID]) -> None:
+        def fill(pipe: Pipeline) -> None:
+            for thread_id, cutoff in cutoffs.items():
+                queue_tombstone(pipe, tombstone_key(thread_id), cutoff)
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff)
+                pipe.delete(claim_key(thread_id))
+                pipe.delete(owner_key(thread_id))
+                pipe.hvals(pending_key(thread_id))
+
+        bodies = dict(zip(cutoffs, self._call(fill, is_read=True)[4::5], strict=True))
+        self._forget_pending(bodies, cutoffs)
+
+    def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+        """Remember the deletion of exchanges, then remove them: a merge in between finds the one or is removed."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_deleted(pipe, thread_id, exchange_ids)
+            self._lists.queue_merge(pipe, thread_id, [], deleted=exchange_ids)
+            pipe.delete(claim_key(thread_id))
+            pipe.hkeys(pending_key(thread_id))
+
+        self._forget_local(lambda e: e.thread_id == thread_id and e.exchange_id in exchange_ids)
+        names = {str(exchange_id).encode() for exchange_id in exchange_ids}
+        fields = [field for field in self._call(fill)[-1] if field.partition(b":")[0] in names]
+        if fields:
+            self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *fields))
+
+    def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
+        """Remember the deletion, remove the preferences, and return the threads the user wrote to."""
+
+        def fill(pipe: Pipeline) -> None:
+            queue_tombstone(pipe, user_tombstone_key(user_id), cutoff)
+            pipe.zrange(user_threads_key(user_id), 0, -1)
+            pipe.delete(preferences_key(user_id))
+            pipe.delete(preferences_seal_key(user_id))
+            pipe.delete(no_preferences_key(user_id))
+
+        self._forget_local(lambda exchange: exchange.user_id == user_id and exchange.order <= cutoff)
+        replies = self._call(fill)
+        return ids_of(replies[1])
+
+    def forget_index(self, user_id: str, cutoff: UUID) -> None:
+        """Remove threads from the user's index that were last written to before the deletion.
+
+        Only once a deletion has reached them: who repeats a deletion that failed halfway finds them by the index.
+        """
+        reach = milliseconds_of(cutoff) / 1000
+        if reach <= time.time():
+            # A cutoff ahead of the clock does not tell which these are: the index may name too many, never too few.
+            self._call(lambda pipe: pipe.zremrangebyscore(user_threads_key(user_id), "-inf", f"({reach}"))

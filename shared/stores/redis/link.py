@@ -1,0 +1,183 @@
+"""What a process says to Redis: everything in its turn, after what Redis has missed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.models import Exchange
+from shared.settings import MemorySettings
+from shared.stores.breaker import CircuitBreaker
+from shared.stores.redis.connection import Pipeline, RedisConnection, ignore_wrongtype, require
+from shared.stores.redis.entries import decode_pending, pending_field
+from shared.stores.redis.generation import begun_as, name_of, queue_epoch, queue_probe, read_epoch
+from shared.stores.redis.lists import Append, Appended, ThreadLists
+from shared.stores.redis.names import (
+    EPOCH,
+    pending_key,
+)
+from shared.stores.redis.read import clock_of
+
+_MOST_UNMERGED: Final = 500
+# How many threads are spoken of in one round trip.
+THREADS_A_CALL: Final = 500
+
+
+class CacheLink:
+    """A connection that makes up for what Redis missed, ahead of whatever is said next."""
+
+    def __init__(self, connection: RedisConnection, memory: MemorySettings) -> None:
+        self._memory = memory
+        self._connection = connection
+        self._lists = ThreadLists(memory)
+        # Appends that failed: made up for ahead of the next call that gets through.
+        self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
+        # The generation of the last read: what this process confirms is sealed for it.
+        self._generation: str | None = None
+        # When a call last failed or was refused, on the monotonic clock; None once that is made up for.
+        self._failed_at: float | None = None
+        self._probed_at = -math.inf
+        self._connects = 0
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The connection's circuit breaker."""
+        return self._connection.breaker
+
+    def _call(self, fill: Callable[[Pipeline], object], *, is_read: bool = False) -> list[Any]:
+        """Send what `fill` queues in one round trip, after what Redis missed, and return the replies.
+
+        A read finds nothing in a key of another type.
+
+        Raises:
+            StoreUnavailable: No answer, or a refusal of any of the commands.
+        """
+        self._catch_up()
+        replies = self._send(fill)
+        return self._require(ignore_wrongtype(replies) if is_read else replies)
+
+    def _send(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        try:
+            return self._connection.call(fill)
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+
+    def _require(self, replies: list[Any]) -> list[Any]:
+        try:
+            return require(replies)
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+
+    def _catch_up(self) -> bool:
+        """Make up for what Redis missed, before anything is read from it; return whether Redis takes writes."""
+        if self._failed_at is not None and not self._recover(self._failed_at):
+            return False
+        late = list(self._unmerged.values())
+        if not late:
+            return True
+        spans: list[slice] = []
+
+        def fill(pipe: Pipeline) -> None:
+            spans.clear()
+            for append in late:
+                start = len(pipe)
+                self._lists.queue_append(pipe, append)
+                spans.append(slice(start, len(pipe)))
+
+        replies = self._send(fill)
+        for append, span in zip(late, spans, strict=True):
+            self._end_late(append, replies[span])
+        return True
+
+    def _recover(self, failed_at: float) -> bool:
+        """Return whether Redis takes writes again; if so, a generation begins that all readers respect.
+
+        One process does it for all: not if a generation has begun since this one's last failure.
+        """
+
+        def fill(pipe: Pipeline) -> None:
+            queue_probe(pipe)
+            pipe.time()
+            queue_epoch(pipe)
+
+        probed, now, reply = self._send(fill)
+        if isinstance(probed, Exception):
+            self._failed_at = time.monotonic()
+            return False
+        clock = clock_of(now)
+        last = read_epoch(None if isinstance(reply, Exception) else reply).generation
+        if last is not None and float(last) <= clock - (time.monotonic() - failed_at):
+            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=begun_as(name_of(clock), None))))
+        self._failed_at = None
+        return True
+
+    def _end_late(self, append: Append, replies: list[Any]) -> None:
+        """Respect a deletion of what was made up for, and stop owing it; what L1 refused stays owed."""
+        if any(isinstance(reply, Exception) for reply in replies):
+            return
+        appended = append.outcome(replies)
+        if appended.was_drained:
+            self._forget_drained(append.exchange)
+        if appended.cutoff is not None:
+            self._take_back(append.exchange, appended)
+        self._unmerged.pop(append.exchange.key, None)
+
+    def _remember_unmerged(self, append: Append) -> None:
+        self._unmerged[append.exchange.key] = append
+        self._unmerged.move_to_end(append.exchange.key)
+        while len(self._unmerged) > _MOST_UNMERGED:
+            self._unmerged.popitem(last=False)
+
+    def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
+        for name in [name for name, append in self._unmerged.items() if is_erased(append.exchange)]:
+            del self._unmerged[name]
+
+    def _forget_drained(self, exchange: Exchange) -> None:
+        """Remove an exchange from its second place: the drain was faster than the append."""
+        field = pending_field(exchange.exchange_id, exchange.revision)
+        self._require(self._send(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
+
+    def _take_back(self, exchange: Exchange, appended: Appended) -> None:
+        """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
+        self._require(self._send(lambda pipe: self._lists.queue_take_back(pipe, exchange, appended.of_thread)))
+
+    def _forget_pending(
+        self,
+        bodies: Mapping[str, list[bytes] | None],
+        cutoffs: Mapping[str, UUID | None],
+        deleted: Collection[UUID] = (),
+    ) -> None:
+        """Remove undrained exchanges that a deletion reaches; what comes later finds the tombstone."""
+        gone: dict[str, list[str]] = {}
+        for thread_id, cutoff in cutoffs.items():
+            pending = [decode_pending(thread_id, body) for body in bodies[thread_id] or []]
+            fields = [
+                pending_field(each.exchange_id, each.revision)
+                for each in pending
+                if each is not None and (each.exchange_id in deleted or (cutoff is not None and each.order <= cutoff))
+            ]
+            if fields:
+                gone[thread_id] = fields
+
+        def fill(pipe: Pipeline) -> None:
+            for thread_id, fields in gone.items():
+                pipe.hdel(pending_key(thread_id), *fields)
+
+        if gone:
+            self._call(fill)
+
+    def clock(self) -> float:
+        """Return the Unix seconds of L1's clock."""
+        (now,) = self._call(lambda pipe: pipe.time())
+        return clock_of(now)
+
+    def ping(self) -> None:
+        """Return if it answers and takes writes."""
+        self._call(queue_probe)

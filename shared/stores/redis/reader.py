@@ -1,0 +1,156 @@
+"""Reads of a thread's list and a user's preferences."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.stores.cache import CacheRead
+from shared.stores.redis.connection import Pipeline, ignore_wrongtype
+from shared.stores.redis.generation import Epoch, name_of, queue_epoch, read_epoch
+from shared.stores.redis.link import CacheLink
+from shared.stores.redis.names import (
+    EPOCH,
+)
+from shared.stores.redis.read import MAY_FAIL, Questions, cache_read
+
+# SQS counts messages approximately, and may count none for a while when there are some.
+_SETTLING_SECONDS: Final = 60
+# How often a process finds out with a read whether Redis takes writes, in seconds.
+_PROBE_EVERY: Final = 1.0
+
+
+class ListReader(CacheLink):
+    """Reads, and begins a generation where the last one has ended."""
+
+    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+        """Read a thread's window and a user's preferences in one round trip.
+
+        A list that is not whole carries a token from then on, for `refill`. Everything is read again when a generation
+        has to begin first, or when this process does not know yet which one lasts.
+        """
+        if thread_id is None and user_id is None:
+            return CacheRead()
+        questions = Questions()
+        if time.monotonic() - self._probed_at >= _PROBE_EVERY:
+            questions.ask_for_writes()
+        asked_in = self._generation
+        found = self._read(questions, thread_id, user_id, asked_in)
+        is_known = found.generation is not None and found.generation == asked_in
+        needs_no_token = found.generation is not None and (thread_id is None or found.is_whole)
+        if found.refuses_writes or is_known or needs_no_token:
+            return found
+        questions = Questions()
+        generation = found.generation
+        if generation is None:
+            epoch = self._ask_epoch_anew()
+            generation = epoch.generation
+            if not epoch.is_of(self._connection.identity):
+                is_older = epoch.generation is not None
+                generation = name_of(found.clock or 0.0)
+                questions.ask_for_step(generation, self._connection.identity, is_older=is_older)
+        questions.ask_for_losses()
+        return self._read(questions, thread_id, user_id, generation)
+
+    def peek(self, thread_id: str) -> CacheRead:
+        """Read a thread's window without changing anything: the list gets no token, and no generation begins."""
+        return self._read(Questions(), thread_id, None, None, is_passive=True)
+
+    def _ask_epoch_anew(self) -> Epoch:
+        """Return the epoch on a new connection, which also tells anew which server answers."""
+        self._connection.disconnect()
+        return read_epoch(self._call(queue_epoch, is_read=True)[0])
+
+    def _read(
+        self,
+        questions: Questions,
+        thread_id: str | None,
+        user_id: str | None,
+        generation: str | None,
+        *,
+        is_passive: bool = False,
+    ) -> CacheRead:
+        most = self._memory.max_thread_messages * 2
+        takes_writes = is_passive or self._catch_up()
+        questions.ask_for_state()
+        token = None if generation is None or not takes_writes else (generation, secrets.token_hex(8))
+        if thread_id is not None:
+            questions.ask_for_thread(thread_id, most, token)
+        if user_id is not None:
+            questions.ask_for_user(user_id)
+        replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
+        if "probe" in replies:
+            self._probed_at = time.monotonic()
+            if isinstance(replies["probe"], Exception):
+                self._failed_at, takes_writes = self._probed_at, False
+        for name in MAY_FAIL & replies.keys():
+            if isinstance(replies[name], Exception):
+                replies[name] = None
+        self._require(list(replies.values()))
+        epoch = read_epoch(replies["epoch"])
+        found_in = self._generation_of(epoch, replies.get("replication"))
+        if not is_passive:
+            self._generation = found_in
+
+        def say() -> CacheRead:
+            return cache_read(replies, epoch, found_in, thread_id=thread_id, most=most, refuses_writes=not takes_writes)
+
+        found = say()
+        if thread_id and token and not found.is_whole and found_in == generation and "stats" not in replies:
+            replies |= self._losses()
+            found = say()
+        return found
+
+    def _losses(self) -> dict[str, Any]:
+        """Return what tells whether Redis may have lost undrained exchanges; asked where a list is not whole."""
+        questions = Questions()
+        questions.ask_for_losses()
+        replies = questions.named(self._send(questions.fill))
+        if isinstance(replies["stats"], Exception):
+            replies["stats"] = None
+        self._require(list(replies.values()))
+        return replies
+
+    def _generation_of(self, epoch: Epoch, replication: Mapping[str, Any] | None) -> str | None:
+        """Return the generation that a read found, None if it ended: another server answers, or has other data."""
+        identity, connects = self._connection.identity, self._connects
+        self._connects = self._connection.connects
+        if identity is None:
+            if connects not in {0, self._connects}:
+                # Nothing tells this server from the one before the new connection.
+                self._failed_at = time.monotonic()
+                return None
+        elif replication is not None and not identity.endswith(f":{replication.get('master_replid', '')}"):
+            return None
+        return epoch.generation if epoch.is_of(identity) else None
+
+    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+        """Remember that the queue was seen empty since Redis lost something, or that Redis has lost nothing.
+
+        The first call after a loss begins the time after which an empty queue is believed: SQS counts approximately.
+        `evictions` are those known when the queue was asked; a later one begins anew. `is_first`: there was no Redis
+        before this one.
+        """
+        now, reply = self._call(lambda pipe: (pipe.time(), queue_epoch(pipe)))
+        epoch = read_epoch(reply)
+        began = epoch.began
+        is_begun = began is not None and (evictions is None or evictions == epoch.evictions)
+        if began is None or not is_begun:
+            began = float(now[0])
+        state: dict[Any, Any] = {}
+        if not is_begun:
+            state |= {"began": began, "evictions": evictions or 0}
+        if at_once or (is_begun and now[0] - began > _SETTLING_SECONDS):
+            state |= {"settled": began}
+        if not is_begun and is_first:
+            state |= {"first": 1}
+
+        def fill(pipe: Pipeline) -> None:
+            if not is_begun:
+                pipe.hdel(EPOCH, "settled", "first")
+            pipe.hset(EPOCH, mapping=state)
+
+        if state:
+            self._call(fill)

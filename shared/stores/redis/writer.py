@@ -1,0 +1,208 @@
+"""Everything that adds to a thread's list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.models import Exchange, Message
+from shared.stores.archive import ThreadOwner, Window
+from shared.stores.cache import AppendResult, CacheRead, Fence
+from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.entries import pending_field, token_of
+from shared.stores.redis.link import CacheLink
+from shared.stores.redis.lists import Append, drained_fields, order_of, queue_tombstone, uuids_of
+from shared.stores.redis.names import (
+    claim_key,
+    deleted_key,
+    drained_key,
+    messages_key,
+    pending_key,
+    tombstone_key,
+    user_threads_key,
+)
+from shared.stores.redis.owners import queue_fence, queue_owner, read_fence
+
+# Longer than an append can take after its exchange is on the queue.
+_DRAINED_SECONDS: Final = 900
+
+
+class ListWriter(CacheLink):
+    """Appends, refills, and merges what PostgreSQL took."""
+
+    def append(
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+    ) -> AppendResult:
+        """Merge one new exchange in one round trip.
+
+        Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
+        before the drain takes nothing with it; `in_outbox`, Redis also keeps it for the sweep.
+        """
+        append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox)
+        try:
+            replies = self._send_append(append, fence)
+        except StoreUnavailable:
+            if not in_outbox:
+                self._remember_unmerged(append)
+            raise
+        if replies is None:
+            # The sweep stores it; the list gets it then, or by the next call that Redis takes.
+            self._remember_unmerged(replace(append, in_outbox=False))
+            return AppendResult(is_cached=False, is_in_outbox=True)
+        if fence is not None:
+            read_fence(fence, replies[-2:], self._generation)
+            replies = replies[:-2]
+        appended = append.outcome(replies)
+        if appended.cutoff is not None:
+            self._take_back(exchange, appended)
+        elif appended.was_drained:
+            self._forget_drained(exchange)
+        return AppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
+
+    def _send_append(self, append: Append, fence: Fence | None) -> list[Any] | None:
+        """Send an append and return the replies; None if Redis took it into the outbox only."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_append(pipe, append)
+            if fence is not None:
+                queue_fence(pipe, append.exchange.thread_id, fence, self._memory.thread_ttl_seconds, self._generation)
+
+        self._catch_up()
+        replies = self._send(fill)
+        if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
+            self._failed_at = time.monotonic()
+            return None
+        return self._require(replies)
+
+    def take_back(self, exchange: Exchange) -> None:
+        """Remove what an append has added, the note that L1 has something of the user's there included."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_take_back(pipe, exchange, None)
+            if exchange.user_id is not None:
+                pipe.zrem(user_threads_key(exchange.user_id), exchange.thread_id)
+
+        self._unmerged.pop(exchange.key, None)
+        self._call(fill)
+
+    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
+        """Remember what L2 said of whose the thread is."""
+        self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds, self._generation))
+
+    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds in one round trip, if the list still carries the token that the read found.
+
+        The token is gone when the list is, or when something was deleted since: then the next reader refills.
+        """
+        generation = self._generation
+        claim = "first" if window.is_all else "whole"
+        refill = None if read.token is None or generation is None else (read.token, claim, generation)
+        # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
+        users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
+
+        def fill(pipe: Pipeline) -> None:
+            if refill is not None:
+                ttl = self._memory.thread_ttl_seconds
+                self._lists.queue_merge(
+                    pipe,
+                    thread_id,
+                    window.exchanges,
+                    ttl=ttl,
+                    refill=refill,
+                    cutoff=window.cutoff,
+                    deleted=window.deleted,
+                    is_stored=True,
+                )
+            elif _has_deleted(read.messages, window):
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=window.deleted)
+            for user_id, newest in users.items():
+                self._lists.queue_user(pipe, user_id, thread_id, newest)
+            self._queue_rest(pipe, thread_id, window, read.pending, drained)
+
+        self._call(fill)
+
+    def _queue_rest(
+        self,
+        pipe: Pipeline,
+        thread_id: str,
+        window: Window,
+        pending: Sequence[Exchange],
+        drained: Sequence[Exchange],
+    ) -> None:
+        """Queue what a refill does beside the list: note what was deleted, and remove what waits no more."""
+        if window.cutoff is not None:
+            queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
+        self._lists.queue_deleted(pipe, thread_id, window.deleted)
+        # An older Redis may have come back with what a deletion had removed there.
+        done = [*drained, *(each for each in pending if window.has_deleted(each.exchange_id, each.order))]
+        if done:
+            pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in done))
+
+    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+        """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_merge(
+                pipe, thread_id, window.exchanges, cutoff=window.cutoff, deleted=window.deleted, is_stored=True
+            )
+            self._queue_rest(pipe, thread_id, window, (), drained)
+            pipe.hvals(pending_key(thread_id))
+
+        bodies = self._call(fill)[-1]
+        self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff}, window.deleted)
+
+    def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
+        """Merge what L2 just took into the lists that exist, all threads in one round trip.
+
+        Returns the threads whose list carries a token, so that something may be missing between its entries.
+        """
+        threads: dict[str, list[Exchange]] = {}
+        for exchange in exchanges:
+            threads.setdefault(exchange.thread_id, []).append(exchange)
+
+        def fill(pipe: Pipeline) -> None:
+            for thread_id, batch in threads.items():
+                self._lists.queue_merge(pipe, thread_id, batch, is_stored=True)
+                pipe.get(tombstone_key(thread_id))
+                fields = drained_fields(batch)
+                pipe.smembers(deleted_key(thread_id))
+                # Before the removal: an append that comes after it finds here that its exchange is drained.
+                pipe.sadd(drained_key(thread_id), *fields)
+                pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
+                pipe.hdel(pending_key(thread_id), *fields)
+                pipe.delete(claim_key(thread_id))
+                pipe.lindex(messages_key(thread_id), 0)
+
+        if not threads:
+            return []
+        replies = self._call(fill)
+        overtaken: dict[str, tuple[UUID | None, list[UUID]]] = {}
+        for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::8], replies[2::8], strict=True):
+            cutoff, deleted = order_of(tombstone), uuids_of(members)
+            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
+            if gone or (cutoff is not None and any(exchange.order <= cutoff for exchange in batch)):
+                overtaken[thread_id] = cutoff, gone
+
+        def clean(pipe: Pipeline) -> None:
+            for thread_id, (cutoff, gone) in overtaken.items():
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff, deleted=gone)
+
+        if overtaken:
+            self._call(clean)
+        return [name for name, head in zip(threads, replies[7::8], strict=True) if token_of([head] if head else [])]
+
+    def merge_later(self, exchange: Exchange) -> None:
+        """Merge what L2 took ahead of the next call that gets through."""
+        self._remember_unmerged(Append(exchange, is_drained=True, in_outbox=False))
+
+
+def _has_deleted(messages: Sequence[Message], window: Window) -> bool:
+    return any(window.has_deleted(each.exchange_id, each.order) for each in messages)
+
+
+def _is_refused(replies: Sequence[object]) -> bool:
+    return any(isinstance(reply, Exception) for reply in replies)
