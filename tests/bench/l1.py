@@ -110,7 +110,7 @@ class Bench:
             self._client.config_resetstat()
             for each in given:
                 self.cache.append(each, is_drained=False)
-            stats: dict[str, Any] = self._client.info("commandstats")  # type: ignore[assignment]
+            stats: dict[str, Any] = self._client.info("commandstats")
             total = sum(each["usec"] for each in stats.values()) / len(given)
             script = stats["cmdstat_evalsha"]["usec_per_call"]
             lines.append(f"append with a {name} id, in the server: {script:.0f} µs the script, {total:.0f} µs in all")
