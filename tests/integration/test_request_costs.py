@@ -1,0 +1,213 @@
+"""What each kind of request costs, through the real handler on real servers: calls, files and round trips.
+
+The figures are literals, so that a change of a cost is a change of this file. A window of two exchanges is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from infra.local.servers import ValkeyServer
+from tests.support.counting import Calls, calls_of
+from tests.support.issuer import Issuer, bearer
+from tests.support.proxy import CountingProxy
+from tests.support.sqs_server import SqsServer
+
+KNOWN: Final = "known"
+NEW: Final = "new"
+# Once a second a read also finds out whether Redis takes writes, which is a few calls more.
+_SLACK: Final = 15
+_SAID: Final[dict[str, object]] = {"user_id": "ana", "user_message": "q", "assistant_message": "a"}
+
+
+class Cost(NamedTuple):
+    """What a request costs.
+
+    Attributes:
+        calls: Of the project's own functions, at most.
+        files: That these are in, at most.
+        redis: Round trips to Redis.
+        postgres: Round trips to PostgreSQL.
+        queue: Requests to SQS.
+    """
+
+    calls: int
+    files: int
+    redis: int
+    postgres: int
+    queue: int
+
+
+@dataclass
+class Context:
+    """What Lambda tells the function of an invocation."""
+
+    function_name: str = "f"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    aws_request_id: str = "request-1"
+
+
+@dataclass
+class Watched:
+    """The agent function, and what passes between it and its stores."""
+
+    function: ModuleType
+    redis: CountingProxy
+    postgres: CountingProxy
+    sqs: SqsServer
+    headers: dict[str, str]
+    calls: Calls
+
+    @property
+    def newcomer(self) -> str:
+        """A user that no store knows; with tokens, the one there is."""
+        return "ana" if self.headers else "eve"
+
+    def ask(self, path: str, thread_id: str, **fields: object) -> dict[str, Any]:
+        """Send a request as API Gateway does, and return the answer's body."""
+        body = {"thread_id": thread_id, **fields}
+        event = {
+            "resource": "/{proxy+}",
+            "path": path,
+            "httpMethod": "POST",
+            "headers": {"Content-Type": "application/json", "Host": "api", **self.headers},
+            "multiValueHeaders": {},
+            "requestContext": {"requestId": "r", "stage": "local", "identity": {"sourceIp": "127.0.0.1"}},
+            "body": json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer = self.function.handler(event, Context())
+        assert answer["statusCode"] in {200, 202}, answer
+        answered: dict[str, Any] = json.loads(answer["body"])
+        assert not answered.get("degraded")
+        return answered
+
+    def invoke(self, action: str, thread_id: str, **fields: object) -> dict[str, Any]:
+        """Invoke the function directly."""
+        answer: dict[str, Any] = self.function.handler({"action": action, "thread_id": thread_id, **fields}, Context())
+        assert "status" not in answer, answer
+        return answer
+
+    def cost(self, action: Callable[[], object]) -> Cost:
+        """Return what an action costs."""
+        self.redis.reset()
+        self.postgres.reset()
+        self.sqs.requests.clear()
+        self.calls = calls_of(action)
+        return Cost(
+            len(self.calls.names),
+            len(self.calls.files),
+            self.redis.round_trips,
+            self.postgres.round_trips,
+            len(self.sqs.requests),
+        )
+
+
+class _Case(NamedTuple):
+    """A request, and what it costs at most where everybody may and for a user with a token."""
+
+    ask: Callable[[Watched], object]
+    open: Cost
+    tokens: Cost
+    is_expired: bool = False
+
+
+@pytest.fixture(params=["open", "tokens"])
+def watched(
+    request: pytest.FixtureRequest,
+    load: Callable[[str], ModuleType],
+    valkey: ValkeyServer,
+    database_url: str,
+    sqs: SqsServer,
+    issuer: Issuer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Watched]:
+    """The function with a thread in both layers, once everybody may, and once for users with tokens."""
+    port = urlsplit(database_url).port or 0
+    with CountingProxy(valkey.port) as redis_proxy, CountingProxy(port) as postgres:
+        url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
+        environment = {"REDIS__PORT": str(redis_proxy.port), "DATABASE__URL": url}
+        if request.param == "tokens":
+            environment |= issuer.environment()
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        headers = bearer(issuer.token("ana")) if request.param == "tokens" else {}
+        made = Watched(load("functions.agent.handler"), redis_proxy, postgres, sqs, headers, Calls())
+        memory = made.function.operations._memory
+        made.ask("/invoking", KNOWN, user_id="ana")
+        for number in range(2):
+            made.ask("/invoked", KNOWN, user_id="ana", user_message=f"q{number}", assistant_message=f"a{number}")
+        undrained = memory.recent(KNOWN)
+        memory.archive.store(undrained)
+        memory.cache.merge_stored(undrained)
+        assert made.ask("/invoking", KNOWN, user_id="ana")["source"] == "redis"
+        yield made
+
+
+CASES: Final = {
+    # A list that is whole.
+    "invoking, hit": _Case(
+        lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
+        open=Cost(354, 36, 1, 0, 0),
+        tokens=Cost(310, 39, 1, 0, 0),
+    ),
+    "run, hit": _Case(
+        lambda w: w.ask("/run", KNOWN, user_id="ana", prompt="q"),
+        open=Cost(649, 49, 2, 0, 1),
+        tokens=Cost(599, 49, 3, 0, 1),
+    ),
+    "invoked, hit": _Case(
+        lambda w: w.ask("/invoked", KNOWN, **_SAID),
+        open=Cost(320, 36, 2, 0, 1),
+        tokens=Cost(315, 39, 3, 0, 1),
+    ),
+    "invoking, hit, direct": _Case(
+        lambda w: w.invoke("invoking", KNOWN, user_id="ana"),
+        open=Cost(252, 28, 1, 0, 0),
+        tokens=Cost(258, 29, 1, 0, 0),
+    ),
+    # A thread, and where there are no tokens a user, that no store knows.
+    "invoking, new thread": _Case(
+        lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
+        open=Cost(335, 41, 4, 6, 0),
+        tokens=Cost(337, 43, 3, 3, 0),
+    ),
+    "run, new thread": _Case(
+        lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
+        open=Cost(547, 52, 5, 6, 1),
+        tokens=Cost(594, 55, 5, 7, 1),
+    ),
+    "invoked, new thread": _Case(
+        lambda w: w.ask("/invoked", NEW, **_SAID),
+        open=Cost(340, 40, 4, 2, 1),
+        tokens=Cost(434, 45, 5, 7, 1),
+    ),
+    # A list whose life has ended; PostgreSQL has the thread.
+    "invoking, expired": _Case(
+        lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
+        open=Cost(425, 42, 3, 2, 0),
+        tokens=Cost(447, 45, 3, 2, 0),
+        is_expired=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_a_request_costs(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
+    """Of calls and files at most, of round trips exactly what is written down."""
+    if case.is_expired:
+        redis_client.delete(f"thread:{KNOWN}:messages")
+    found, most = watched.cost(lambda: case.ask(watched)), case.tokens if watched.headers else case.open
+    called = "\n".join(f"{file} {name}" for file, name in watched.calls.names)
+    assert found[2:] == most[2:], (found, called)
+    assert found.calls <= most.calls + _SLACK, (found, called)
+    assert found.files <= most.files, (found, sorted(watched.calls.files))
