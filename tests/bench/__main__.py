@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psycopg
 
-from infra.local.environment import isolate
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
 from tests.bench.cases import Bench, Servers
+from tests.bench.environment import configure, separate_cores
 from tests.bench.floors import BareRedis
 from tests.bench.measure import Result, measure, table
 
@@ -54,44 +54,12 @@ def main() -> int:
 def _run(directory: Path) -> list[Result]:
     with PostgresServer(directory / "postgres") as postgres, ValkeyServer(directory / "valkey") as valkey:
         upgrade(postgres.url)
-        _keep_apart(postgres.pid, valkey.pid)
-        _configure(valkey.port, postgres.url)
+        separate_cores(postgres.pid, valkey.pid)
+        configure(valkey.port, postgres.url)
         with BareRedis(valkey.port) as bare, psycopg.connect(postgres.url, autocommit=True) as connection:
             bench = Bench(Servers(valkey.port, postgres.url), bare, connection)
             bench.fill()
             return [measure(case) for case in bench.cases()]
-
-
-def _keep_apart(*servers: int) -> None:
-    """Give this process a core and the servers the others: waking a sleeping core costs more than a small answer.
-
-    Left to the scheduler, the floor is four times higher or lower from run to run. Does nothing where there is one
-    core, or no way to say so.
-    """
-    if sys.platform != "linux":
-        return
-    first, *others = sorted(os.sched_getaffinity(0))
-    if others:
-        os.sched_setaffinity(0, {first})
-        for server in servers:
-            os.sched_setaffinity(server, others)
-
-
-def _configure(redis_port: int, database_url: str) -> None:
-    """Set what the agent function reads; the queue is never asked, its client only wants to be told of one."""
-    isolate()
-    for name in [name for name in os.environ if name.startswith(("REDIS__", "MEMORY__", "AGENT__", "AUTH__"))]:
-        del os.environ[name]
-    os.environ.update(
-        REDIS__HOST="127.0.0.1",
-        REDIS__PORT=str(redis_port),
-        DATABASE__URL=database_url,
-        SYNC__QUEUE_URL="http://127.0.0.1:9/none",
-        AWS_DEFAULT_REGION="us-east-1",
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
-        POWERTOOLS_SERVICE_NAME="agent",
-    )
 
 
 if __name__ == "__main__":

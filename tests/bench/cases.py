@@ -122,7 +122,7 @@ class Bench:
         )
 
     def _hydrate(self) -> Case:
-        query, wanted = sql("window"), {"thread_id": "bench-1", "rows": 2 * WINDOW + 1}
+        query, wanted = sql("window"), {"thread_id": "bench-1", "rows": 2 * WINDOW + 1, "deleted": 1_000}
         return Case(
             name="hydrate 100 messages from PostgreSQL",
             floor_name="psycopg: the same query alone, prepared",

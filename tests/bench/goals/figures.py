@@ -1,0 +1,128 @@
+"""A measured figure, what it is compared with, and its goal."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+_NS_A_MICROSECOND = 1_000
+_WARM_UP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure has to be.
+
+    Attributes:
+        unit: `us` for microseconds, `x` for how many times the reference, `share` for a part of the reference.
+        is_least: Whether a higher figure is the better one.
+    """
+
+    limit: float
+    unit: Literal["us", "x", "share"]
+    is_least: bool = False
+
+    def is_met(self, value: float) -> bool:
+        """Return whether a value keeps the goal."""
+        return value >= self.limit if self.is_least else value <= self.limit
+
+    def __str__(self) -> str:
+        """Return e.g. `at most 1.6x`."""
+        return f"at {'least' if self.is_least else 'most'} {_shown(self.limit, self.unit)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        cost: What was measured, with its unit.
+        reference: What it is compared with, and how long that takes.
+        ratio: Cost by reference; None without a reference.
+        value: What the goal is about, in the goal's unit.
+        goal: None for a line that is there for comparison only.
+    """
+
+    name: str
+    cost: str
+    reference: str
+    ratio: float | None
+    value: float
+    goal: Goal | None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the goal is kept; a line without one has nothing to keep."""
+        return self.goal is None or self.goal.is_met(self.value)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the line for programs."""
+        return {
+            "name": self.name,
+            "cost": self.cost,
+            "reference": self.reference,
+            "ratio": None if self.ratio is None else round(self.ratio, 3),
+            "value": round(self.value, 3),
+            "goal": None if self.goal is None else str(self.goal),
+            "is_met": None if self.goal is None else self.is_met,
+        }
+
+
+def _shown(value: float, unit: str) -> str:
+    return {"us": f"{value:,.0f} \N{MICRO SIGN}s", "x": f"{value:.2f}\N{MULTIPLICATION SIGN}"}.get(unit, f"{value:.2f}")
+
+
+def microseconds(value: float) -> str:
+    """Return e.g. `1,140 µs`."""
+    return _shown(value, "us")
+
+
+def _nothing() -> None:
+    return None
+
+
+def alternate(times: int, *calls: Callable[[], object], between: Callable[[], object] = _nothing) -> list[float]:
+    """Return the median microseconds of each call; they take turns, so that the machine's noise hits all alike.
+
+    `between` runs before each round and is not timed.
+    """
+    taken: list[list[float]] = [[] for _ in calls]
+    for number in range(times + _WARM_UP):
+        between()
+        for call, found in zip(calls, taken, strict=True):
+            started = time.perf_counter_ns()
+            call()
+            elapsed = time.perf_counter_ns() - started
+            if number >= _WARM_UP:
+                found.append(elapsed / _NS_A_MICROSECOND)
+    return [statistics.median(found) for found in taken]
+
+
+def compared(name: str, cost: float, reference_name: str, reference: float, goal: Goal | None) -> Figure:
+    """Return a line from two times in microseconds; the goal may be about the time, the ratio, or its inverse."""
+    ratio = cost / reference
+    value = ratio if goal is None or goal.unit == "x" else cost if goal.unit == "us" else reference / cost
+    return Figure(name, microseconds(cost), f"{reference_name}: {microseconds(reference)}", ratio, value, goal)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the lines as a Markdown table."""
+    head = ("case", "figure", "beside", "ratio", "goal", "met")
+    rows = [
+        (
+            figure.name,
+            figure.cost,
+            figure.reference,
+            "" if figure.ratio is None else f"{figure.ratio:.2f}\N{MULTIPLICATION SIGN}",
+            "" if figure.goal is None else str(figure.goal),
+            "" if figure.goal is None else "yes" if figure.is_met else "**no**",
+        )
+        for figure in figures
+    ]
+    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    rule = "-|-".join("-" * width for width in widths)
+    return "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))

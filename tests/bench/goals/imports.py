@@ -1,0 +1,51 @@
+"""What importing a function costs in a new process, beside importing all that its packages are."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from tests.bench.goals.figures import Figure, Goal
+from tests.bench.goals.scene import Scene
+
+_NAMED: Final = """\
+import fastapi, mangum, redis, psycopg, aws_lambda_powertools, pydantic_settings, boto3
+boto3.client("sqs")"""
+_FUNCTIONS: Final = {"agent": 0.7, "sync": 0.35}
+
+
+def imports(scene: Scene) -> Iterator[Figure]:
+    """Measure both functions."""
+    codes = ["pass", _NAMED, *(f"import functions.{name}.handler" for name in _FUNCTIONS)]
+    taken: list[list[float]] = [[] for _ in codes]
+    for code in codes:
+        _cpu_seconds(code)  # Writes the bytecode.
+    for _ in range(scene.sizes.imports):
+        for code, found in zip(codes, taken, strict=True):
+            found.append(_cpu_seconds(code))
+    empty, named, *functions = (statistics.median(found) for found in taken)
+    for (name, limit), seconds in zip(_FUNCTIONS.items(), functions, strict=True):
+        share = (seconds - empty) / (named - empty)
+        yield Figure(
+            f"cold import of the {name} function, CPU",
+            f"{(seconds - empty) * 1000:,.0f} ms",
+            f"importing its packages: {(named - empty) * 1000:,.0f} ms",
+            share,
+            share,
+            Goal(limit, "share"),
+        )
+
+
+def _cpu_seconds(code: str) -> float:
+    """Return the CPU time of a new interpreter that runs some code."""
+    environment = {**os.environ, "SYNC__DLQ_URL": os.environ["SYNC__QUEUE_URL"]}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL) as child:
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise RuntimeError(f"this failed: {code}")
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,142 @@
+"""The servers of a run, filled with exchanges of a given length, and the agent function beside them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from unittest.mock import patch
+
+import psycopg
+
+from shared.ids import ExchangeIds, timestamp_of
+from shared.models import Exchange
+from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
+from shared.stores.archive import Window
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
+from tests.support.exchanges import refill
+
+# Exchanges, so a list of 100 messages.
+WINDOW: Final = 50
+USER: Final = "bench-user"
+PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
+LENGTHS: Final = (200, 800)
+_WORDS: Final = "How do I keep a list sorted while I insert into it? Use bisect.insort. "
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        repetitions: Of each call.
+        rows: Messages in PostgreSQL's table that is read from.
+        batches: Batches of the drain.
+        imports: How often each import is timed.
+        threads: Threads in Redis beside the one that is measured.
+        exchanges: Exchanges of a thread.
+        undrained: Exchanges of a thread that PostgreSQL does not have.
+    """
+
+    repetitions: int = 1_000
+    rows: int = 2_000_000
+    batches: int = 15
+    imports: int = 7
+    threads: tuple[int, ...] = (10, 10_000, 1_000_000)
+    exchanges: tuple[int, ...] = (10, 1_000, 100_000)
+    undrained: tuple[int, ...] = (10, 10_000)
+
+
+class AnsweringQueue:
+    """An SQS client in this process whose queue answers at once."""
+
+    def send_message(self, **_: object) -> dict[str, str]:
+        """Take a message."""
+        return {"MessageId": "1"}
+
+    def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
+        """Say that nothing waits."""
+        return {"Attributes": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What an invocation tells the handler of itself."""
+
+    aws_request_id: str = "bench"
+    function_name: str = "bench"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:bench"
+
+
+class Scene:
+    """The stores of a run.
+
+    Attributes:
+        cache: L1.
+        archive: L2.
+        connection: A plain connection to L2.
+        redis_port: Where L1 listens.
+        sizes: How much is measured.
+    """
+
+    def __init__(self, redis_port: int, database_url: str, sizes: Sizes) -> None:
+        memory = MemorySettings(max_thread_messages=WINDOW)
+        redis = RedisSettings(host="127.0.0.1", port=redis_port, password=None, db=0, tls=False)
+        self.cache = RedisCache(RedisConnection(redis), memory)
+        self.archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=database_url)))
+        self.connection = psycopg.connect(database_url, autocommit=True)
+        self.redis_port = redis_port
+        self.sizes = sizes
+        self._ids = ExchangeIds()
+        self._handle: Callable[[Event, Any], Event] | None = None
+
+    def exchange(self, thread_id: str, length: int) -> Exchange:
+        """Return a new exchange whose two messages have so many characters each."""
+        named = self._ids.new()
+        text = (_WORDS * (length // len(_WORDS) + 1))[:length]
+        return Exchange(named, thread_id, USER, text, text, timestamp_of(named))
+
+    def fill(self, thread_id: str, length: int) -> None:
+        """Give a thread a full window that is drained, and the user preferences."""
+        self.archive.store([self.exchange(thread_id, length) for _ in range(WINDOW)])
+        self.archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: True)
+        refill(self.cache, thread_id, self.archive.window(thread_id, WINDOW))
+        self.cache.set_preferences(USER, PREFERENCES)
+
+    def refill(self, thread_id: str, exchanges: list[Exchange], *, is_all: bool = False) -> None:
+        """Give a thread's list these exchanges."""
+        refill(self.cache, thread_id, Window(exchanges, is_all=is_all))
+
+    def invoke(self, event: Event) -> Event:
+        """Have the agent function answer an event; its queue answers at once."""
+        if self._handle is None:
+            with patch("shared.stores.sqs.queue.sqs_client", AnsweringQueue):
+                # By name and late: the module reads the environment when it is imported, and this run has just set it.
+                self._handle = importlib.import_module("functions.agent.handler").handler
+        return self._handle(event, _Context())
+
+
+def rest_event(path: str, body: dict[str, Any]) -> Event:
+    """Return a POST as a REST API hands it over."""
+    headers = {"Accept": "*/*", "Content-Type": "application/json", "Host": "api.example.com", "User-Agent": "bench"}
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": "POST",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": {"proxy": path[1:]},
+        "requestContext": {"requestId": "bench", "stage": "prod", "path": f"/prod{path}"},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,85 @@
+"""Draining a batch beside a bare COPY, and reading a thread that Redis does not have beside the query alone."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+from uuid import UUID
+
+from shared.models import Exchange
+from shared.stores.postgres.connection import sql
+from tests.bench.floors import copy_messages
+from tests.bench.goals.figures import Figure, Goal, compared
+from tests.bench.goals.scene import LENGTHS, WINDOW, Scene
+from tests.bench.goals.turns import name_of
+
+_BATCH: Final = 1_000
+_THREADS: Final = 100
+_THREAD_LENGTH: Final = 100
+_FILL: Final = """
+insert into messages (conversation_id, exchange_id, position, role, content)
+select c.id, e.id, p, case p when 0 then 'user' else 'assistant' end, repeat('text ', %(words)s)
+from conversations c cross join generate_series(1, %(length)s) n
+cross join lateral (select gen_random_uuid() as id where n > 0) e cross join generate_series(0, 1) p
+where c.user_id = %(user)s"""
+_CONVERSATIONS: Final = """
+insert into conversations (thread_id, user_id, title)
+select %(user)s || '-' || n, %(user)s, 'title' from generate_series(1, %(threads)s) n"""
+
+
+def storage(scene: Scene) -> Iterator[Figure]:
+    """Measure the drain in a small table, then reading from a large one."""
+    for length in LENGTHS:
+        yield _drain(scene, length)
+    for length in LENGTHS:
+        yield _hydrate(scene, length)
+
+
+def _drain(scene: Scene, length: int) -> Figure:
+    def batch() -> list[Exchange]:
+        threads = itertools.islice(itertools.cycle(range(_THREADS)), _BATCH)
+        return [scene.exchange(f"drain-{number}", length) for number in threads]
+
+    scene.archive.store(batch())
+    conversations: dict[str, UUID] = dict(
+        scene.connection.execute("select thread_id, id from conversations").fetchall()
+    )
+    floors, works = [], []
+    for _ in range(scene.sizes.batches):
+        floors.append(_microseconds(lambda given: copy_messages(scene.connection, given, conversations), batch()))
+        works.append(_microseconds(scene.archive.store, batch()))
+    floor, work = statistics.median(floors), statistics.median(works)
+    return compared(name_of("drain of 1,000", length), work, "bare COPY", floor, Goal(0.75, "share", is_least=True))
+
+
+def _microseconds(call: Callable[[Sequence[Exchange]], object], given: Sequence[Exchange]) -> float:
+    started = time.perf_counter_ns()
+    call(given)
+    return (time.perf_counter_ns() - started) / 1000
+
+
+def _hydrate(scene: Scene, length: int) -> Figure:
+    user, threads = f"hydrate-{length}", max(1, scene.sizes.rows // _THREAD_LENGTH // 2 // len(LENGTHS))
+    wanted = {"user": user, "threads": threads, "length": _THREAD_LENGTH, "words": length // 5}
+    scene.connection.execute(_CONVERSATIONS, wanted)
+    scene.connection.execute(_FILL, wanted)
+    scene.connection.execute("vacuum analyze")
+    query = sql("window")
+    floors, works = [], []
+    for number in range(scene.sizes.repetitions):
+        thread_id = f"{user}-{number * 7919 % threads + 1}"
+        # So that neither is the first to read the thread.
+        scene.archive.window(thread_id, WINDOW)
+        read = scene.cache.read(thread_id, None)
+        asked = {"thread_id": thread_id, "rows": 2 * WINDOW + 1, "deleted": 1_000}
+        started = time.perf_counter_ns()
+        scene.connection.execute(query, asked).fetchall()
+        between = time.perf_counter_ns()
+        scene.cache.refill(thread_id, scene.archive.window(thread_id, WINDOW), read)
+        works.append((time.perf_counter_ns() - between) / 1000)
+        floors.append((between - started) / 1000)
+    name = name_of(f"hydrate 100 of {scene.sizes.rows:,} rows, with refill", length)
+    return compared(name, statistics.median(works), "the query alone", statistics.median(floors), Goal(1.8, "x"))

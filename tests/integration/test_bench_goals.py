@@ -1,0 +1,39 @@
+"""The benchmark with the goals, at next to no size: it measures every case."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_CASES = (
+    "read window and preferences, in the store",
+    "`invoking`, direct",
+    "`invoking`, REST event",
+    "append, in the store",
+    "append, REST event",
+    "SQS send, client side",
+    "cold import of the agent function",
+    "cold import of the sync function",
+    "drain of 1,000",
+    "hydrate 100 of",
+    "growth: append by threads",
+    "growth: read by undrained exchanges",
+)
+
+
+@pytest.fixture(scope="module")
+def names() -> list[str]:
+    """The lines of a tiny run; a process of its own, because it is pinned to one core."""
+    command = [sys.executable, "-m", "tests.bench.goals", "--tiny", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    return [figure["name"] for figure in json.loads(run.stdout)]
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_it_measures_the_case(names: list[str], case: str) -> None:
+    """Every case of the table is there."""
+    assert [name for name in names if name.startswith(case)]
