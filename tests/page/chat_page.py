@@ -118,8 +118,8 @@ class ChatPage:
         return [list(map(str, row)) for row in table.get_by_role("row").evaluate_all(cells)]
 
     def wait_drained(self) -> None:
-        """Wait until PostgreSQL has everything that was said."""
-        expect(self.fact("This thread in both layers", "Not drained")).to_have_text("nothing")
+        """Wait until PostgreSQL has stored every exchange."""
+        expect(self.fact("This thread in both layers", "Not stored yet")).to_have_text("none")
 
     def view(self, name: str) -> None:
         """On a narrow screen, choose which part is shown."""

@@ -1,4 +1,4 @@
-"""What the page says of the memory while its layers come and go."""
+"""The page while layers of the memory fail and recover."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.page.conftest import Open
 
 Picture = Callable[[ChatPage, str], None]
 BOTH = "This thread in both layers"
-WAY = "On its way to PostgreSQL"
+BACKLOG = "Waiting to be stored"
 
 
 def _badges(chat: ChatPage) -> list[str]:
-    """Return what the answers say served them, oldest first; the machine's own word for it stands beside the colour."""
-    answers = chat.page.locator("[data-role=assistant] .badges")
+    """Return the badges of the answers, oldest first."""
+    answers = chat.page.locator("[data-role=assistant] .badge")
     return [" ".join(text.split()) for text in answers.all_inner_texts()]
 
 
@@ -33,44 +33,44 @@ def test_the_badge_tells_which_layer_served(
     """From nothing to Redis, after a flush to PostgreSQL, without Redis degraded; a reload keeps it all."""
     chat = open_page(user_id="ada", thread_id=f"analytical-engine-{uuid4().hex[:4]}")
     chat.say("My name is Ada Lovelace.")
-    expect(chat.status).to_have_text(re.compile(r"Answered in .*Memory: No memory\.$"))
+    expect(chat.status).to_have_text(re.compile(r"Answered in .*Memory: No memory yet\.$"))
     answer = chat.say("What is my name?")
     expect(answer).to_contain_text("user: My name is Ada Lovelace.")
-    assert _badges(chat) == ["none", "Redis"]
+    assert _badges(chat) == ["No memory yet", "Remembered from Redis"]
     chat.wait_drained()
 
     chat.page.reload()
     expect(chat.messages).to_have_count(4)
     expect(chat.messages.first).to_contain_text("My name is Ada Lovelace.")
-    assert _badges(chat) == ["none", "Redis"]
+    assert _badges(chat) == ["No memory yet", "Remembered from Redis"]
     expect(chat.composer).to_be_focused()
 
     with layers.redis() as client:
         client.flushall()
     answer = chat.say("And after a flush?")
     expect(answer).to_contain_text("user: My name is Ada Lovelace.")
-    assert _badges(chat)[-1] == "PostgreSQL"
-    expect(chat.status).to_contain_text("Memory: PostgreSQL.")
-    expect(chat.fact("Last turn", "Kept by")).to_have_text("Queue")
+    assert _badges(chat)[-1] == "Remembered from PostgreSQL"
+    expect(chat.status).to_contain_text("Memory: Remembered from PostgreSQL.")
     chat.wait_drained()
+    expect(chat.fact("Your last message", "Saved")).to_have_text("Stored in PostgreSQL")
 
     with servers.frozen("valkey"):
         answer = chat.say("And without Redis?")
         expect(answer).to_contain_text("user: My name is Ada Lovelace.")
-        assert _badges(chat)[-1] == "PostgreSQL degraded: no Redis"
-        expect(chat.status).to_contain_text("degraded: Redis did not answer")
+        assert _badges(chat)[-1] == "Redis down, answered from PostgreSQL"
+        expect(chat.status).to_contain_text("Redis down, answered from PostgreSQL")
         stores = chat.memory.get_by_role("list", name="Stores")
         expect(stores.get_by_role("listitem").filter(has_text="Redis")).to_contain_text("unavailable")
-        expect(chat.fact(BOTH, "Redis list")).to_have_text("unavailable")
-        expect(chat.fact(BOTH, "Not drained")).to_have_text("unknown")
-        expect(chat.fact(BOTH, "PostgreSQL")).to_have_text("8 rows")
+        expect(chat.fact(BOTH, "In Redis")).to_have_text("unavailable")
+        expect(chat.fact(BOTH, "Not stored yet")).to_have_text("unknown")
+        expect(chat.fact(BOTH, "In PostgreSQL")).to_have_text("8 messages")
         chat.page.emulate_media(color_scheme="dark")
         picture(chat, "page-degraded")
 
     expect(stores.get_by_role("listitem").filter(has_text="Redis")).to_contain_text("ok")
     answer = chat.say("And back again?")
     expect(answer).to_contain_text("user: And without Redis?")
-    assert "degraded" not in _badges(chat)[-1]
+    assert "down" not in _badges(chat)[-1]
 
 
 @pytest.mark.embedded(reason="kills Valkey")
@@ -81,8 +81,8 @@ def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers
     with servers.killed("valkey"):
         answer = chat.say("What is my name?")
         expect(answer).to_contain_text("user: My name is Ada Lovelace.")
-        assert _badges(chat)[-1] == "PostgreSQL degraded: no Redis"
-        expect(chat.status).to_contain_text("degraded: Redis did not answer")
+        assert _badges(chat)[-1] == "Redis down, answered from PostgreSQL"
+        expect(chat.status).to_contain_text("Redis down, answered from PostgreSQL")
         chat.page.reload()
         expect(chat.messages).to_have_count(4)
         expect(chat.messages.last).to_contain_text("You said: What is my name?")
@@ -96,25 +96,26 @@ def test_what_is_not_drained_is_marked(open_page: Open, queues: Queues, picture:
     chat.wait_drained()
     with queues.paused_drain():
         chat.say("What do I write?")
-        expect(chat.fact(BOTH, "Not drained")).to_have_text(re.compile(r"^1 exchange, [\d.]+ s$"))
-        expect(chat.fact(BOTH, "Redis list")).to_have_text("4 messages")
-        expect(chat.fact(BOTH, "PostgreSQL")).to_have_text("2 rows")
-        assert [row[1:] for row in chat.rows()] == [["in list", "not drained"]] * 2 + [["in list", "row"]] * 2
-        expect(chat.fact(WAY, "Queue visible")).to_have_text("1")
-        expect(chat.fact(WAY, "Oldest there")).to_have_text(re.compile(r"^[\d.]+ s$"))
-        expect(chat.fact(WAY, "Sync lag")).to_have_text(re.compile(r"^[\d.]+ s$"))
-        expect(chat.fact(WAY, "Dead letters")).to_have_text(re.compile(r"^\d+$"))
-        expect(chat.panel(WAY)).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d"))
+        expect(chat.fact(BOTH, "Not stored yet")).to_have_text(re.compile(r"^1 exchange, [\d.]+ s$"))
+        expect(chat.fact("Your last message", "Saved")).to_have_text("Safe in the queue")
+        expect(chat.fact(BOTH, "In Redis")).to_have_text("4 messages")
+        expect(chat.fact(BOTH, "In PostgreSQL")).to_have_text("2 messages")
+        assert [row[1:] for row in chat.rows()] == [["cached", "waiting"]] * 2 + [["cached", "stored"]] * 2
+        expect(chat.fact(BACKLOG, "In queue")).to_have_text("1")
+        expect(chat.fact(BACKLOG, "Oldest")).to_have_text(re.compile(r"^[\d.]+ s$"))
+        expect(chat.fact(BACKLOG, "PostgreSQL is behind by")).to_have_text(re.compile(r"^[\d.]+ s$"))
+        expect(chat.fact(BACKLOG, "Dead letters")).to_have_text(re.compile(r"^\d+$"))
+        expect(chat.panel(BACKLOG)).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d"))
         picture(chat, "page")
     chat.wait_drained()
-    assert [row[1:] for row in chat.rows()] == [["in list", "row"]] * 4
-    expect(chat.fact(WAY, "Sync lag")).to_have_text("0.0 s")
+    assert [row[1:] for row in chat.rows()] == [["cached", "stored"]] * 4
+    expect(chat.fact(BACKLOG, "PostgreSQL is behind by")).to_have_text("0.0 s")
 
 
 def test_the_time_to_live_counts_down(chat: ChatPage) -> None:
     """Every second, from what the server said."""
     chat.say("How long will Redis know this?")
-    left = chat.fact(BOTH, "List lives for")
+    left = chat.fact(BOTH, "Cache expires in")
     expect(left).to_have_text(re.compile(r"^(23:59:\d\d|24:00:00)$"))
     first = left.inner_text()
     expect(left).not_to_have_text(first)
@@ -141,11 +142,11 @@ def _exchange(number: int, **more: object) -> list[dict[str, object]]:
 FOREIGN = {"role": "user", "preview": "by hand", "exchange_id": None, "created_at": None, "is_drained": None}
 LISTED = [*_exchange(2, is_drained=True), FOREIGN, *_exchange(3, is_drained=False)]
 STORED = [*_exchange(1), *_exchange(2)]
-THREE = [["agent assistant 3", "in list", "not drained"], ["user user 3", "in list", "not drained"]]
-HAND = [["user by hand", "in list", "no row"]]
-TWO = [["agent assistant 2", "in list", "row"], ["user user 2", "in list", "row"]]
-TWO_UNKNOWN = [[message, "in list", "unknown"] for message, *_ in TWO]
-ONE = [["agent assistant 1", "not in list", "row"], ["user user 1", "not in list", "row"]]
+THREE = [["agent assistant 3", "cached", "waiting"], ["user user 3", "cached", "waiting"]]
+HAND = [["user by hand", "cached", "not stored"]]
+TWO = [["agent assistant 2", "cached", "stored"], ["user user 2", "cached", "stored"]]
+TWO_UNKNOWN = [[message, "cached", "unknown"] for message, *_ in TWO]
+ONE = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cached", "stored"]]
 
 
 @pytest.mark.parametrize(
@@ -155,8 +156,8 @@ ONE = [["agent assistant 1", "not in list", "row"], ["user user 1", "not in list
         # Of a list that is longer than what was looked at, nobody knows whether it has the first exchange.
         ({"message_count": 9}, {}, [*THREE, *HAND, *TWO]),
         ({"message_count": 5}, {"state": "unavailable", "messages": []}, [*THREE, *HAND, *TWO_UNKNOWN]),
-        ({"message_count": 0, "messages": []}, {}, [[row[0], "not in list", "row"] for row in [*TWO, *ONE]]),
-        ({"state": "unavailable", "messages": []}, {}, [[row[0], "unknown", "row"] for row in [*TWO, *ONE]]),
+        ({"message_count": 0, "messages": []}, {}, [[row[0], "not cached", "stored"] for row in [*TWO, *ONE]]),
+        ({"state": "unavailable", "messages": []}, {}, [[row[0], "unknown", "stored"] for row in [*TWO, *ONE]]),
     ],
     ids=["whole", "cut", "without PostgreSQL", "no list", "without Redis"],
 )

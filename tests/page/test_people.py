@@ -156,7 +156,7 @@ def test_what_screen_readers_are_told(chat: ChatPage) -> None:
     chat.composer.press("Enter")
     expect(chat.status).to_have_text("Sent. The agent is answering.")
     chat.page.get_by_role("button", name="Stop").click()
-    expect(chat.status).to_have_text("Not sent. The message is kept and can be sent again.")
+    expect(chat.status).to_have_text("Not sent. You can send the message again.")
     expect(chat.composer).to_be_focused()
 
 
@@ -165,7 +165,7 @@ def test_what_is_not_sent_is_kept(chat: ChatPage) -> None:
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")
     chat.composer.press("Enter")
-    expect(chat.alert).to_contain_text("The server could not be reached.")
+    expect(chat.alert).to_contain_text("The server is not responding.")
     expect(chat.messages).to_have_count(1)
     expect(chat.messages.first).to_contain_text("Do not lose this.")
     chat.page.unroute("**/run")
@@ -180,7 +180,7 @@ def test_without_a_server(chat: ChatPage) -> None:
     chat.say("Still here?")
     chat.wait_drained()
     chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
-    expect(chat.panel("This thread in both layers")).to_contain_text("The server could not be reached.")
+    expect(chat.panel("This thread in both layers")).to_contain_text("The server is not responding.")
     expect(chat.memory.get_by_role("list", name="Stores")).to_contain_text("unknown")
     expect(chat.panel("This thread in both layers").get_by_role("table")).to_be_visible()
     expect(chat.messages).to_have_count(2)
@@ -197,8 +197,8 @@ def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
 
     # The user's own answers fail too: the list of threads speaks for itself.
     chat.page.route(re.compile(r"/(status|layers|threads)\b"), fail)
-    alert = chat.panel("On its way to PostgreSQL").get_by_role("alert")
-    expect(alert).to_have_text("The server could not be reached.")
+    alert = chat.panel("Waiting to be stored").get_by_role("alert")
+    expect(alert).to_have_text("The server is not responding.")
     chat.page.evaluate("""
         window.changes = 0;
         const observer = new MutationObserver(() => { window.changes += 1; });
@@ -222,7 +222,7 @@ def test_the_list_of_threads_says_what_went_wrong(chat: ChatPage) -> None:
     """As an alert."""
     chat.page.route("**/threads?*", lambda route: route.abort())
     chat.page.reload()
-    expect(chat.threads.get_by_role("alert")).to_have_text("The server could not be reached.")
+    expect(chat.threads.get_by_role("alert")).to_have_text("The server is not responding.")
 
 
 def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
@@ -291,12 +291,12 @@ def test_a_token_is_asked_for(context: BrowserContext, page_url: str) -> None:
     chat.page.keyboard.press("Escape")
     token.fill("wrong")
     token.press("Enter")
-    expect(chat.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("refused")
+    expect(chat.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("rejected")
     token.fill(f"Bearer {good}")
     token.press("Enter")
     expect(chat.composer).to_be_focused()
     expect(chat.page.get_by_label("User", exact=True)).to_have_value("ada")
-    expect(chat.fact("On its way to PostgreSQL", "Sync lag")).to_be_visible()
+    expect(chat.fact("Waiting to be stored", "PostgreSQL is behind by")).to_be_visible()
     assert good not in chat.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
 
     accepted.clear()

@@ -55,7 +55,7 @@ def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
     expect(items).to_have_count(1)
     expect(items).to_contain_text("Notes on a translation")
     chat.threads.get_by_role("searchbox").fill("nowhere")
-    expect(chat.threads).to_contain_text("No title has these words.")
+    expect(chat.threads).to_contain_text("No matching titles")
     chat.threads.get_by_role("searchbox").fill("")
 
     items.filter(has_text="Bernoulli numbers").get_by_role("button").click()
@@ -134,16 +134,16 @@ def test_another_user_has_other_threads(chat: ChatPage) -> None:
     name.fill(f"{chat.user_id}_other")
     name.press("Enter")
     expect(chat.messages).to_have_count(0)
-    expect(chat.threads).to_contain_text("No threads yet.")
-    expect(chat.panel(re.compile("^What is known of"))).to_contain_text(f"{chat.user_id}_other")
+    expect(chat.threads).to_contain_text("No conversations yet")
+    expect(chat.panel(re.compile("^What the agent knows about"))).to_contain_text(f"{chat.user_id}_other")
 
 
 def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None:
     """Added, changed, taken back, removed; the next turn is given what there is."""
-    panel = chat.panel(re.compile("^What is known of"))
+    panel = chat.panel(re.compile("^What the agent knows about"))
     panel.get_by_label("New preference").fill("tone")
-    panel.get_by_label("Its value").fill("brief")
-    panel.get_by_label("Its value").press("Enter")
+    panel.get_by_label("Preference value").fill("brief")
+    panel.get_by_label("Preference value").press("Enter")
     tone = panel.get_by_label("tone", exact=True)
     expect(tone).to_have_value("brief")
     expect(panel.get_by_label("New preference")).to_be_focused()
@@ -156,7 +156,7 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
     expect(chat.say("How do I like it?")).to_contain_text("- tone: warm")
     assert api.preferences(chat.user_id) == {"tone": "warm"}
     panel.get_by_role("button", name="Remove tone").click()
-    expect(panel).to_contain_text("No preferences yet.")
+    expect(panel).to_contain_text("Nothing yet.")
     assert api.preferences(chat.user_id) == {}
 
 
@@ -164,7 +164,7 @@ def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> No
     """What was asked for before the change, and answered after it, is old; the change is asked for at once."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
-    tone = chat.panel(re.compile("^What is known of")).get_by_label("tone", exact=True)
+    tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
     expect(tone).to_have_value("brief")
     held: list[Route] = []
 
@@ -203,14 +203,16 @@ def test_what_is_typed_while_a_preference_is_saved_stays(chat: ChatPage, api: Me
             route.continue_()
 
     chat.page.route("**/preferences", hold)
-    tone = chat.panel(re.compile("^What is known of")).get_by_label("tone", exact=True)
+    tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
     tone.fill("warm")
     with chat.page.expect_request(lambda request: request.method == "PATCH"):
         tone.press("Enter")
     tone.fill("warm and dry")
     with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
         held[0].continue_()
-    expect(chat.panel(re.compile("^What is known of")).get_by_label("tone", exact=True)).to_have_value("warm and dry")
+    expect(chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)).to_have_value(
+        "warm and dry"
+    )
     with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
         tone.press("Enter")
     expect(tone).to_have_value("warm and dry")

@@ -15,7 +15,7 @@ from tests.page.conftest import require_built_page
 from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.embedded(reason="starts a stack of its own")
-WAY = "On its way to PostgreSQL"
+BACKLOG = "Waiting to be stored"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_everybody_sees_their_own(context: BrowserContext, page_url: str, issuer
     expect(chat.page.get_by_label("User", exact=True)).to_have_value(ana)
     expect(chat.page.get_by_label("User", exact=True)).not_to_be_editable()
     chat.say("Dear diary, nobody may read this.")
-    expect(chat.panel(WAY)).to_contain_text("Only operators may see the queues")
+    expect(chat.panel(BACKLOG)).to_contain_text("Only operators can see the queues")
     chat.wait_drained()
 
     chat.page.reload()
@@ -61,13 +61,13 @@ def test_everybody_sees_their_own(context: BrowserContext, page_url: str, issuer
     expect(chat.messages).to_have_count(2)
 
     other = _sign_in(context, page_url, issuer.token("bob"), thread_id)
-    expect(other.panel("This thread in both layers")).to_contain_text("Neither layer knows this thread yet.")
+    expect(other.panel("This thread in both layers")).to_contain_text("Nothing stored yet")
     other.composer.fill("Let me in.")
     other.composer.press("Enter")
     expect(other.alert).to_contain_text("There is no such thread.")
     expect(other.log).not_to_contain_text("Dear diary")
-    expect(other.threads).to_contain_text("No threads yet.")
+    expect(other.threads).to_contain_text("No conversations yet")
 
     operator = _sign_in(context, page_url, issuer.token("root", scope="memory:operator"), thread_id)
     expect(operator.messages).to_have_count(2)
-    expect(operator.fact(WAY, "Sync lag")).to_be_visible()
+    expect(operator.fact(BACKLOG, "PostgreSQL is behind by")).to_be_visible()

@@ -10,36 +10,36 @@ const BASE_URL = new URL('.', window.location.href).href.replace(/\/+$/, '');
 
 export function App() {
   const [userId, setUserId] = useStored('user', 'ada');
-  // In memory only: a reload asks for it again, and nothing else on this machine ever sees it.
+  // In memory only, so that nothing else on this machine can read it. A reload asks for it again.
   const [token, setToken] = useState<string | null>(null);
-  // With what: an answer to the token before says nothing of this one.
-  const [refused, setRefused] = useState<{ token: string | null }>();
+  // The token that was rejected: a late response to the previous token must not reject the current one.
+  const [rejected, setRejected] = useState<{ token: string | null }>();
   const api = useMemo(() => {
-    const onUnauthorized = (): void => setRefused({ token });
+    const onUnauthorized = (): void => setRejected({ token });
     return new Api({ baseUrl: BASE_URL, token, onUnauthorized });
   }, [token]);
   const subject = token === null ? undefined : subjectOf(token);
 
   const onUserId = (name: string): void => {
     if (name === userId) return;
-    // The thread in the address is the other user's.
+    // The thread in the address belongs to the previous user.
     window.history.pushState(null, '', '#');
     setUserId(name);
   };
-  const onToken = (given: string): void => {
-    const named = subjectOf(given) ?? userId;
-    setRefused(undefined);
-    setToken(given);
-    // Nobody was shown anything without a token, so the thread in the address may well be theirs.
-    if (token === null) setUserId(named);
-    else onUserId(named);
+  const onToken = (newToken: string): void => {
+    const newUserId = subjectOf(newToken) ?? userId;
+    setRejected(undefined);
+    setToken(newToken);
+    // Before the first token the page showed nothing, so the thread in the address may belong to this user.
+    if (token === null) setUserId(newUserId);
+    else onUserId(newUserId);
   };
 
   return (
     <>
-      <Workspace key={userId} api={api} userId={userId} isFixed={subject === userId} onUserId={onUserId} />
-      {/* Over it, so that what could not be sent for want of a token is still there afterwards. */}
-      {refused && refused.token === token && <SignIn wasGiven={token !== null} onToken={onToken} />}
+      <Workspace key={userId} api={api} userId={userId} isUserFixed={subject === userId} onUserId={onUserId} />
+      {/* A dialog over the workspace, so that an unsent message is still there after signing in. */}
+      {rejected && rejected.token === token && <SignIn isRejected={token !== null} onToken={onToken} />}
     </>
   );
 }

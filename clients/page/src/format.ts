@@ -1,10 +1,10 @@
-/** Returns a duration in milliseconds for people: `0.4 ms`, `42 ms`, `1.2 s`. */
+/** Formats a duration in milliseconds: `0.4 ms`, `42 ms`, `1.2 s`. */
 export function milliseconds(value: number): string {
   if (value < 10) return `${value.toFixed(1)} ms`;
   return value < 1_000 ? `${Math.round(value)} ms` : `${(value / 1_000).toFixed(1)} s`;
 }
 
-/** Returns an age in seconds for people: `0.4 s`, `12 s`, `3 min`, `2 h`, `4 d`. */
+/** Formats an age in seconds: `0.4 s`, `12 s`, `3 min`, `2 h`, `4 d`. */
 export function age(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -12,7 +12,7 @@ export function age(seconds: number): string {
   return seconds < 129_600 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
-/** Returns what is left as a clock shows it: `23:59:41`, with days before it from two days on. */
+/** Formats the remaining time as a clock: `23:59:41`; from two days on with the days before it. */
 export function countdown(seconds: number): string {
   const left = Math.max(0, Math.floor(seconds));
   const pad = (value: number): string => String(value).padStart(2, '0');
@@ -22,19 +22,20 @@ export function countdown(seconds: number): string {
   return days > 0 ? `${days} d ${clock}` : clock;
 }
 
-/** Returns the time of day of an ISO 8601 moment, in the reader's own zone. */
-export function timeOfDay(moment: string): string {
-  return new Date(moment).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+/** Formats the time of day of an ISO 8601 timestamp in the local time zone. */
+export function timeOfDay(timestamp: string): string {
+  return new Date(timestamp).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 }
 
-/** Returns the day and time of an ISO 8601 moment: the time alone if it was today. */
-export function dayAndTime(moment: string, now: Date): string {
-  const then = new Date(moment);
+/** Formats the day and time of an ISO 8601 timestamp; only the time if it was today. */
+export function dayAndTime(timestamp: string, now: Date): string {
+  const then = new Date(timestamp);
   const time = then.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
   if (then.toDateString() === now.toDateString()) return time;
   return `${then.toLocaleDateString(undefined, { day: 'numeric', month: 'short' })}, ${time}`;
 }
 
+/** Formats a count with its noun: `1 row`, `1,234 rows`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }

@@ -1,13 +1,13 @@
 import { useEffect, useId, useRef, type FormEvent } from 'react';
 
 interface Props {
-  /** Whether a token was given already, so that it is that one which was refused. */
-  wasGiven: boolean;
+  /** Whether the server rejected an earlier token. */
+  isRejected: boolean;
   onToken: (token: string) => void;
 }
 
-/** Asks for a bearer token, where the deployment does. */
-export function SignIn({ wasGiven, onToken }: Props) {
+/** A dialog that asks for a bearer token. */
+export function SignIn({ isRejected, onToken }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -18,10 +18,10 @@ export function SignIn({ wasGiven, onToken }: Props) {
 
   function submit(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
-    const given = new FormData(event.currentTarget).get('token');
+    const value = new FormData(event.currentTarget).get('token');
     const token =
-      typeof given === 'string'
-        ? given
+      typeof value === 'string'
+        ? value
             .trim()
             .replace(/^bearer\s+/i, '')
             .trim()
@@ -30,23 +30,23 @@ export function SignIn({ wasGiven, onToken }: Props) {
   }
 
   return (
-    // There is nothing to see without a token, so Escape leads nowhere.
+    // Without a token the page has nothing to show, so Escape does not close the dialog.
     <dialog ref={dialog} aria-labelledby={`${id}-title`} onCancel={(event) => event.preventDefault()}>
       <form onSubmit={submit}>
-        <h2 id={`${id}-title`}>This deployment asks who you are</h2>
+        <h2 id={`${id}-title`}>Sign in</h2>
         <label htmlFor={id}>Bearer token</label>
-        <input id={id} name="token" type="password" autoComplete="off" required aria-describedby={`${id}-kept`} />
-        <p id={`${id}-kept`} className="hint">
-          Kept in the memory of this page only: a reload asks again.
+        <input id={id} name="token" type="password" autoComplete="off" required aria-describedby={`${id}-hint`} />
+        <p id={`${id}-hint`} className="hint">
+          The token stays in the memory of this page. After a reload you enter it again.
         </p>
-        {wasGiven && (
+        {isRejected && (
           <p role="alert" className="alert">
-            The token was refused. It may have expired.
+            The server rejected the token. It may have expired.
           </p>
         )}
         <div className="actions">
           <button type="submit" className="button primary">
-            Use the token
+            Continue
           </button>
         </div>
       </form>

@@ -9,19 +9,20 @@ const VIEWS: readonly [View, string][] = [
 
 interface Props {
   userId: string;
-  isFixed: boolean;
+  /** Whether a token names the user. */
+  isUserFixed: boolean;
   onUserId: (userId: string) => void;
   view: View;
   onView: (view: View) => void;
 }
 
-/** The title, who chats, and on a narrow screen which part is shown. */
-export function TopBar({ userId, isFixed, onUserId, view, onView }: Props) {
+/** The title and the user; on a narrow screen also the buttons that switch between the parts. */
+export function TopBar({ userId, isUserFixed, onUserId, view, onView }: Props) {
   const id = useId();
 
   function change(form: HTMLFormElement): void {
-    const given = new FormData(form).get('user');
-    const name = typeof given === 'string' ? given.trim() : '';
+    const value = new FormData(form).get('user');
+    const name = typeof value === 'string' ? value.trim() : '';
     if (name !== '' && name !== userId) onUserId(name);
   }
 
@@ -44,7 +45,7 @@ export function TopBar({ userId, isFixed, onUserId, view, onView }: Props) {
           id={id}
           name="user"
           defaultValue={userId}
-          readOnly={isFixed}
+          readOnly={isUserFixed}
           maxLength={255}
           autoComplete="off"
           spellCheck={false}

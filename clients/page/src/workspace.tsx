@@ -10,22 +10,22 @@ import { TopBar, type View } from './top-bar.tsx';
 import { ThreadList } from './threads/thread-list.tsx';
 
 const LAYERS_SHOWN = 24;
-const BUSY_MS = 1_000;
-const CALM_MS = 4_000;
-const THREADS_MS = 15_000;
+const POLL_BUSY_MS = 1_000;
+const POLL_IDLE_MS = 4_000;
+const POLL_THREADS_MS = 15_000;
 
 interface Props {
   api: Api;
   userId: string;
-  /** Whether a token says who it is. */
-  isFixed: boolean;
+  /** Whether a token names the user. */
+  isUserFixed: boolean;
   onUserId: (userId: string) => void;
 }
 
-/** Threads, chat and inspector, side by side where there is room. */
-export function Workspace({ api, userId, isFixed, onUserId }: Props) {
+/** Threads, chat and inspector; side by side on a wide screen. */
+export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
   const [address, goTo] = useThreadAddress();
-  const [turns, noteTurn] = useTurns();
+  const { turns, addTurn, markStored } = useTurns();
   const [view, setView] = useState<View>('chat');
   const composer = useRef<HTMLTextAreaElement>(null);
   const onFinish = useRef<() => void>(() => undefined);
@@ -37,7 +37,7 @@ export function Workspace({ api, userId, isFixed, onUserId }: Props) {
     fetch: api.fetch,
     onThreadId: (id) => goTo(id, address === null ? 'replace' : 'push'),
     onFinish: ({ message }: FinishedTurn) => {
-      if (message) noteTurn(message);
+      if (message) addTurn(message);
       onFinish.current();
     },
   });
@@ -46,24 +46,27 @@ export function Workspace({ api, userId, isFixed, onUserId }: Props) {
   const layers = usePoll(
     threadId === null ? null : `${api.version} ${threadId}`,
     (signal) => api.layers(threadId ?? '', LAYERS_SHOWN, signal),
-    (found) => (found && found.undrained > 0 ? BUSY_MS : CALM_MS),
+    (found) => (found && found.undrained > 0 ? POLL_BUSY_MS : POLL_IDLE_MS),
   );
   const threads = usePoll(
     `${api.version} ${userId}`,
     (signal) => api.threads(userId, signal),
-    () => THREADS_MS,
+    () => POLL_THREADS_MS,
   );
   const refreshThreads = threads.refresh;
-  // A thread is in the list once it is drained, and its place there changes with every drain.
+  // The drain adds a new thread to the list, and moves a known one up.
   const stored = layers.data?.postgres.message_count;
   useEffect(() => {
     if (stored !== undefined) refreshThreads();
   }, [stored, refreshThreads]);
   useEffect(() => {
+    if (layers.data) markStored(layers.data.postgres.messages.map((message) => message.exchange_id));
+  }, [layers.data, markStored]);
+  useEffect(() => {
     onFinish.current = layers.refresh;
   }, [layers.refresh]);
 
-  // With another token, what was refused before is asked for again.
+  // After signing in, load the history that was refused before.
   const version = useRef(api.version);
   useEffect(() => {
     if (version.current === api.version) return;
@@ -73,7 +76,7 @@ export function Workspace({ api, userId, isFixed, onUserId }: Props) {
 
   const focusComposer = useCallback(() => {
     setView('chat');
-    // After the view is shown: what is hidden takes no focus.
+    // In the next frame, because a hidden element cannot take the focus.
     requestAnimationFrame(() => composer.current?.focus());
   }, []);
   const select = (id: string): void => {
@@ -88,7 +91,7 @@ export function Workspace({ api, userId, isFixed, onUserId }: Props) {
   const thread = threads.data?.find((each) => each.thread_id === threadId);
   return (
     <div className="workspace" data-view={view}>
-      <TopBar userId={userId} isFixed={isFixed} onUserId={onUserId} view={view} onView={setView} />
+      <TopBar userId={userId} isUserFixed={isUserFixed} onUserId={onUserId} view={view} onView={setView} />
       <main>
         <ThreadList threads={threads} current={threadId} onSelect={select} onNew={startThread} />
         <Chat
@@ -108,7 +111,7 @@ export function Workspace({ api, userId, isFixed, onUserId }: Props) {
             refreshThreads();
             focusComposer();
           }}
-          onLooked={() => void refreshChat()}
+          onReload={() => void refreshChat()}
         />
         <Inspector api={api} userId={userId} chat={chat} turns={turns} layers={layers} />
       </main>

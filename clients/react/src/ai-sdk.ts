@@ -4,15 +4,15 @@ import { ChatThread } from './chat-thread.js';
 import { deleteAll, lookUp, run, type Turn } from './chat-turn.js';
 import type { Connection } from './http.js';
 import type { TurnContext, UseAgentChatOptions } from './types.js';
-import { messageOf } from './unite.js';
+import { messageOf } from './merge.js';
 
 export { AgentChatError } from './errors.js';
 export type { TurnContext } from './types.js';
 
-/** What a message's `metadata` holds: of an answer these two, of a question what it was sent with. */
+/** The `metadata` of a message. Answers have these two fields, questions the metadata they were sent with. */
 export interface HybridMemoryMetadata {
   [name: string]: unknown;
-  /** Of a question: the exchange it asks in, which is replaced. */
+  /** On a question: the exchange to replace. */
   exchangeId?: string | null;
   context?: Omit<TurnContext, 'latencyMs' | 'timings'>;
 }
@@ -21,27 +21,27 @@ export type HybridMemoryUIMessage = UIMessage<HybridMemoryMetadata>;
 
 export type HybridMemoryTransportOptions = Connection &
   Pick<UseAgentChatOptions, 'userId' | 'request'> & {
-    /** The thread, where a chat's id is not its thread's: assistant-ui makes another id at every visit. */
+    /** The thread id, if it differs from the chat id: assistant-ui creates a new chat id for every visit. */
     readonly threadId?: string | ((chatId: string) => string) | undefined;
   };
 
-/** A message as assistant-ui has it when it is sent. */
+/** A message that assistant-ui sends. */
 interface SentMessage {
   readonly content: readonly { readonly type: string; readonly text?: string }[];
   readonly attachments?: readonly unknown[] | undefined;
-  /** The message that was edited. */
+  /** The id of the edited message. */
   readonly sourceId: string | null;
   readonly metadata?: { readonly custom?: Readonly<Record<string, unknown>> | undefined } | undefined;
 }
 
-type Sent = Parameters<ChatTransport<HybridMemoryUIMessage>['sendMessages']>[0];
+type SendArguments = Parameters<ChatTransport<HybridMemoryUIMessage>['sendMessages']>[0];
 
-const PASSING_ID = '__LOCALID_';
+const LOCAL_ID_PREFIX = '__LOCALID_';
 
 /**
- * The memory as a transport of the AI SDK: for `useChat`, assistant-ui and what else takes a `ChatTransport`.
+ * The memory as a `ChatTransport` of the AI SDK, for `useChat` and assistant-ui.
  *
- * The chat's id is the thread, so give `useChat` one that lasts. Only the newest message is sent: the memory has the rest.
+ * The chat id is the thread id, so give `useChat` a stable one. It sends only the newest message; the memory has the rest.
  */
 export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMessage> {
   readonly #options: HybridMemoryTransportOptions;
@@ -52,71 +52,71 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
   }
 
   /**
-   * Runs a turn, and streams its answer, which comes in one piece. Throws an AgentChatError.
+   * Runs a turn and streams its answer in one chunk. Throws an AgentChatError.
    *
-   * A message that was answered before has its turn replaced, and the turns that were shown after it are deleted.
+   * Sending an answered message again replaces its turn, and deletes the turns shown after it.
    */
-  readonly sendMessages: ChatTransport<HybridMemoryUIMessage>['sendMessages'] = async (sent) => {
-    const index = sent.messages.findLastIndex(({ role }) => role === 'user');
-    const message = sent.messages[index];
-    if (!message) throw new TypeError('There is no message of the user to send.');
-    const request = this.#requestOf(message, sent);
+  readonly sendMessages: ChatTransport<HybridMemoryUIMessage>['sendMessages'] = async (args) => {
+    const index = args.messages.findLastIndex(({ role }) => role === 'user');
+    const message = args.messages[index];
+    if (!message) throw new TypeError('There is no user message to send.');
+    const request = this.#requestOf(message, args);
     const isNewHere = !this.#threads.has(request.thread_id);
     const thread = this.#thread(request.thread_id);
-    const before = thread.showAll(sent.messages.slice(0, index));
+    const before = thread.showAll(args.messages.slice(0, index));
     const turn: Turn = {
-      connection: this.#connection(sent.headers),
+      connection: this.#connection(args.headers),
       thread,
       messageId: message.id,
       request,
       previous: before.at(-1),
       isFirst: index === 0,
-      isRegenerated: sent.trigger === 'regenerate-message',
-      signal: sent.abortSignal ?? new AbortController().signal,
+      isRegenerated: args.trigger === 'regenerate-message',
+      signal: args.abortSignal ?? new AbortController().signal,
     };
-    const isAgain = turn.isRegenerated || sent.messageId !== undefined;
+    const isAgain = turn.isRegenerated || args.messageId !== undefined;
     let exchangeId = thread.exchangeOf(message);
     if (exchangeId === undefined ? isAgain : isNewHere) exchangeId = await lookUp(turn, exchangeId);
     await deleteAll(turn, [...thread.outdated], 'Nothing was sent');
     const [answer, id] = await run(turn, exchangeId);
     const { source, degraded, durability, cached } = answer.memory;
-    const told = { exchangeId: answer.exchange_id, context: { source, degraded, durability, cached } };
-    return streamOf(`${id}:assistant`, answer.response, told);
+    const metadata = { exchangeId: answer.exchange_id, context: { source, degraded, durability, cached } };
+    return streamOf(`${id}:assistant`, answer.response, metadata);
   };
 
-  /** There is never a stream to go on with: an answer comes in one piece, and `history` has it afterwards. */
+  /** Resolves with null: there are no streams to resume. `history` has the answer afterwards. */
   readonly reconnectToStream: ChatTransport<HybridMemoryUIMessage>['reconnectToStream'] = () => Promise.resolve(null);
 
-  /** Makes a message of what assistant-ui sends: with it as `toCreateMessage`, an edited message replaces its turn. */
-  // Any kind of message is asked for, whose types may be of another version of `ai`.
+  /** Converts a message of assistant-ui. As its `toCreateMessage`, it lets an edited message replace its turn. */
+  // The message type may come from another version of `ai`.
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
   readonly toCreateMessage = <Created = CreateUIMessage<HybridMemoryUIMessage>>(message: SentMessage): Created => {
     const { content, attachments = [], sourceId, metadata } = message;
-    if (attachments.length > 0) throw refusal(['attachments']);
+    if (attachments.length > 0) throw unsupported(['attachments']);
     const others = content.filter(({ type }) => type !== 'text').map(({ type }) => type);
-    if (others.length > 0) throw refusal(others);
+    if (others.length > 0) throw unsupported(others);
     const parts = content.map(({ text = '' }) => ({ type: 'text' as const, text }));
     const exchangeId = sourceId === null ? undefined : this.#exchangeOf(sourceId);
-    const made = { role: 'user', parts, metadata: { ...metadata?.custom, ...(exchangeId && { exchangeId }) } };
-    return made as Created;
+    const created = { role: 'user', parts, metadata: { ...metadata?.custom, ...(exchangeId && { exchangeId }) } };
+    return created as Created;
   };
 
-  /** Returns a thread's newest messages, the oldest first, to begin a chat with. Throws an AgentChatError. */
+  /** Returns a thread's newest messages, oldest first, as initial messages of a chat. Throws an AgentChatError. */
   async history(
     threadId: string,
     { limit = 50, signal }: { limit?: number; signal?: AbortSignal } = {},
   ): Promise<HybridMemoryUIMessage[]> {
-    const stopping = signal ?? new AbortController().signal;
-    const page = await getMessages(this.#options, threadId, { limit, cursor: null }, stopping);
-    const messages = page.items.reverse().map((told): HybridMemoryUIMessage => {
-      const { id, role, content, exchangeId, metadata } = messageOf(told);
+    const abortSignal = signal ?? new AbortController().signal;
+    const page = await getMessages(this.#options, threadId, { limit, cursor: null }, abortSignal);
+    const messages = page.items.reverse().map((item): HybridMemoryUIMessage => {
+      const { id, role, content, exchangeId, metadata } = messageOf(item);
       return { id, role, parts: [{ type: 'text', text: content }], metadata: { ...metadata, exchangeId } };
     });
     this.#thread(threadId).showAll(messages);
     return messages;
   }
 
-  #requestOf(message: HybridMemoryUIMessage, { chatId, body }: Sent): RunRequest & { thread_id: string } {
+  #requestOf(message: HybridMemoryUIMessage, { chatId, body }: SendArguments): RunRequest & { thread_id: string } {
     const { exchangeId: _, context: __, ...metadata } = message.metadata ?? {};
     return {
       ...this.#options.request,
@@ -132,9 +132,9 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
     const { threadId } = this.#options;
     if (typeof threadId === 'string') return threadId;
     if (threadId) return threadId(chatId);
-    if (!chatId.startsWith(PASSING_ID)) return chatId;
+    if (!chatId.startsWith(LOCAL_ID_PREFIX)) return chatId;
     throw new TypeError(
-      'assistant-ui gives the chat another id at every visit: tell HybridMemoryChatTransport the `threadId`.',
+      'assistant-ui creates a new chat id for every visit: give HybridMemoryChatTransport a `threadId`.',
     );
   }
 
@@ -152,27 +152,27 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
   #connection(more: HeadersInit | undefined): Connection {
     const { headers } = this.#options;
     if (more === undefined) return this.#options;
-    const both = async (): Promise<Headers> => {
+    const mergedHeaders = async (): Promise<Headers> => {
       const merged = new Headers(typeof headers === 'function' ? await headers() : headers);
       new Headers(more).forEach((value, name) => {
         merged.set(name, value);
       });
       return merged;
     };
-    return { ...this.#options, headers: both };
+    return { ...this.#options, headers: mergedHeaders };
   }
 }
 
 function textOf(message: UIMessage): string {
   const kinds = new Set(message.parts.map(({ type }) => type));
   kinds.delete('text');
-  // Dropping a part silently would be a turn about something else.
-  if (kinds.size > 0) throw refusal([...kinds]);
+  // Dropping a part silently would change the meaning of the turn.
+  if (kinds.size > 0) throw unsupported([...kinds]);
   return message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
 }
 
-function refusal(kinds: readonly string[]): TypeError {
-  return new TypeError(`The memory keeps text; this message also has ${kinds.join(', ')}.`);
+function unsupported(kinds: readonly string[]): TypeError {
+  return new TypeError(`The memory stores only text; this message also has ${kinds.join(', ')}.`);
 }
 
 function streamOf(id: string, text: string, metadata: HybridMemoryMetadata): ReadableStream<UIMessageChunk> {

@@ -8,26 +8,26 @@ export type RunAnswer = Schemas['RunAnswer'];
 export type MessageAnswer = Schemas['MessageAnswer'];
 export type MessagesAnswer = Schemas['MessagesAnswer'];
 
-// Longer than the claim on a key lives (40 s): after it, the request is not "still running" but taken over.
-const LONGEST_WAIT_MS = 60_000;
+// Longer than the lease of an Idempotency-Key (40 s): after that the server lets this request take over.
+const MAX_WAIT_MS = 60_000;
 
-/** An answer to a turn, and what its parts took on the server, in milliseconds, as far as that was told. */
-export interface Ran {
+/** The answer to a turn, with the durations of `Server-Timing` in milliseconds. */
+export interface RunResult {
   readonly answer: RunAnswer;
   readonly timings: Readonly<Record<string, number>>;
 }
 
 /**
- * Runs a turn. While an earlier request with this key still runs, its answer is waited for.
+ * Runs a turn. While an earlier request with the same key runs, waits for its answer.
  *
- * Throws an AgentChatError, nothing else.
+ * Throws only AgentChatError.
  */
 export async function postRun(
   connection: Connection,
   body: RunRequest,
   idempotencyKey: string,
   signal: AbortSignal,
-): Promise<Ran> {
+): Promise<RunResult> {
   const [answer, response] = await send(connection, {
     path: '/run',
     method: 'POST',
@@ -35,15 +35,15 @@ export async function postRun(
     headers: { 'Idempotency-Key': idempotencyKey },
     signal,
     isAnswer: isRunAnswer,
-    waitsUntil: Date.now() + LONGEST_WAIT_MS,
+    conflictDeadline: Date.now() + MAX_WAIT_MS,
   });
   return { answer, timings: timingsOf(response) };
 }
 
 /**
- * Returns a page of a thread's messages, the newest first; an empty one if there is no such thread yet.
+ * Returns a page of a thread's messages, newest first; an empty page if the thread does not exist yet.
  *
- * Throws an AgentChatError, nothing else.
+ * Throws only AgentChatError.
  */
 export async function getMessages(
   connection: Connection,
@@ -64,9 +64,9 @@ export async function getMessages(
 }
 
 /**
- * Deletes an exchange from its thread; one that is not there is deleted.
+ * Deletes an exchange from its thread. Succeeds if the exchange does not exist.
  *
- * Throws an AgentChatError, nothing else.
+ * Throws only AgentChatError.
  */
 export async function deleteExchange(
   connection: Connection,
@@ -82,20 +82,20 @@ export async function deleteExchange(
   }
 }
 
-/** Returns whether the API knows no such thread or exchange. */
+/** Returns whether the thread or exchange does not exist. */
 export function isMissing(error: unknown): boolean {
   return error instanceof AgentChatError && error.status === 404;
 }
 
-/** Returns whether the API refused the exchange's id: this machine's clock is ahead of the server's. */
-export function isRefusedId(error: unknown): boolean {
+/** Returns whether the API rejected the exchange id: the clock of this machine is ahead of the server's. */
+export function isIdRejected(error: unknown): boolean {
   return (
     error instanceof AgentChatError && error.status === 422 && error.errors.some(({ field }) => field === 'exchange_id')
   );
 }
 
-/** Returns whether the API takes the request no more under its name: what the name answered was deleted since. */
-export function isSpentKey(error: unknown): boolean {
+/** Returns whether the API rejected the Idempotency-Key because its exchange has been deleted. */
+export function isKeyOfDeleted(error: unknown): boolean {
   return error instanceof AgentChatError && error.status === 422 && error.errors.length === 0;
 }
 
@@ -104,9 +104,9 @@ function pathOf(threadId: string): string {
 }
 
 function timingsOf(response: Response): Record<string, number> {
-  const told = response.headers.get('Server-Timing') ?? '';
-  const parts = told.matchAll(/([\w-]+);dur=([\d.]+)/g);
-  return Object.fromEntries(Array.from(parts, ([, part = '', took]) => [part, Number(took)]));
+  const header = response.headers.get('Server-Timing') ?? '';
+  const parts = header.matchAll(/([\w-]+);dur=([\d.]+)/g);
+  return Object.fromEntries(Array.from(parts, ([, name = '', duration]) => [name, Number(duration)]));
 }
 
 function isRunAnswer(body: unknown): body is RunAnswer {

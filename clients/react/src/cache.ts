@@ -2,32 +2,32 @@ import type { RunRequest } from './api.js';
 import { withStorage, type Persist } from './storage.js';
 import type { ChatMessage } from './types.js';
 
-/** A request that ended without an answer, and can be sent again. */
+/** A request without an answer, which can be sent again. */
 export interface Unsent {
   readonly exchangeId: string;
   readonly body: RunRequest;
-  /** Whether it ended by itself, so that it shall go on by itself too, and not by a refusal or by the person's wish. */
-  readonly isLost: boolean;
+  /** Whether to resend it automatically: the server did not reject it and the user did not stop it. */
+  readonly isInterrupted: boolean;
 }
 
-/** What is kept of a thread, to be shown before the server answers, or while it cannot. */
+/** The cached part of a thread, shown until the server responds. */
 export interface CachedThread {
   /** The newest messages, oldest first. */
   readonly messages: ChatMessage[];
-  /** The requests of those that the server did not answer. */
+  /** The unanswered requests among them. */
   readonly unsent: readonly Unsent[];
-  /** Where the page before the oldest message begins; undefined if messages were left out, so that it is not known. */
+  /** The cursor of the page before the oldest message; undefined if the cache left out messages. */
   readonly cursor?: string | null | undefined;
 }
 
 const PREFIX = 'hybrid-memory:messages:';
 // A browser gives a page about 5,000,000 characters.
-const MOST_CHARACTERS = 1_000_000;
-const MOST_CHARACTERS_A_THREAD = 150_000;
-const MOST_MESSAGES = 200;
-const MOST_THREADS = 20;
+const MAX_CHARACTERS = 1_000_000;
+const MAX_CHARACTERS_PER_THREAD = 150_000;
+const MAX_MESSAGES = 200;
+const MAX_THREADS = 20;
 
-/** Keeps a thread, in place of what was kept of it before; those not kept for the longest time make room. */
+/** Caches a thread. Makes room by removing the threads that were cached longest ago. */
 export function cacheThread(persist: Persist, key: string, thread: CachedThread): void {
   withStorage(persist, (storage) => {
     const text = textOf(thread);
@@ -36,11 +36,11 @@ export function cacheThread(persist: Persist, key: string, thread: CachedThread)
       return;
     }
     const value = `${String(Date.now())} ${text}`;
-    makeRoom(storage, PREFIX + key, MOST_THREADS - 1, MOST_CHARACTERS - value.length);
+    makeRoom(storage, PREFIX + key, MAX_THREADS - 1, MAX_CHARACTERS - value.length);
     try {
       storage.setItem(PREFIX + key, value);
     } catch {
-      // Others fill the storage, too. What is older than this thread is worth less than this thread.
+      // Other programs fill the storage, too. Remove all older threads.
       makeRoom(storage, PREFIX + key, 0, 0);
       storage.removeItem(PREFIX + key);
       storage.setItem(PREFIX + key, value);
@@ -48,7 +48,7 @@ export function cacheThread(persist: Persist, key: string, thread: CachedThread)
   });
 }
 
-/** Returns what was kept of a thread; undefined if that is nothing, or cannot be read. */
+/** Returns a cached thread; undefined if it is missing or unreadable. */
 export function cachedThread(persist: Persist, key: string): CachedThread | undefined {
   const value = withStorage(persist, (storage) => storage.getItem(PREFIX + key));
   if (typeof value !== 'string') return undefined;
@@ -56,12 +56,12 @@ export function cachedThread(persist: Persist, key: string): CachedThread | unde
     const thread: unknown = JSON.parse(value.slice(value.indexOf(' ') + 1));
     return isCachedThread(thread) ? thread : undefined;
   } catch {
-    // Something else wrote there; the server has the messages.
+    // Another program wrote this entry. The server has the messages.
     return undefined;
   }
 }
 
-/** Forgets a thread, wherever it was kept. */
+/** Removes a thread from both storages. */
 export function dropThread(key: string): void {
   for (const persist of ['session', 'local'] as const) {
     withStorage(persist, (storage) => {
@@ -70,24 +70,24 @@ export function dropThread(key: string): void {
   }
 }
 
-/** Forgets the threads whose keys begin with none of these: they are other users'. */
-export function dropOtherThreads(beginnings: readonly string[]): void {
+/** Removes the threads of other users: those whose keys have none of these prefixes. */
+export function dropOtherThreads(prefixes: readonly string[]): void {
   for (const persist of ['session', 'local'] as const) {
     withStorage(persist, (storage) => {
       for (const { key } of entriesOf(storage)) {
-        if (!beginnings.some((beginning) => key.startsWith(PREFIX + beginning))) storage.removeItem(key);
+        if (!prefixes.some((prefix) => key.startsWith(PREFIX + prefix))) storage.removeItem(key);
       }
     });
   }
 }
 
 function textOf({ messages, unsent, cursor }: CachedThread): string | undefined {
-  for (let count = Math.min(messages.length, MOST_MESSAGES); count > 0; count = Math.floor(count / 2)) {
+  for (let count = Math.min(messages.length, MAX_MESSAGES); count > 0; count = Math.floor(count / 2)) {
     const kept = messages.slice(-count).map(({ error: _, ...message }) => message);
     const requests = unsent.filter((each) => kept.some(({ exchangeId }) => exchangeId === each.exchangeId));
     const isWhole = count === messages.length;
     const text = JSON.stringify({ messages: kept, unsent: requests, ...(isWhole && { cursor }) });
-    if (text.length <= MOST_CHARACTERS_A_THREAD) return text;
+    if (text.length <= MAX_CHARACTERS_PER_THREAD) return text;
   }
   return undefined;
 }
@@ -98,10 +98,10 @@ interface Entry {
   readonly length: number;
 }
 
-/** Removes the oldest entries but one until no more than so many threads and characters are left beside it. */
-function makeRoom(storage: Storage, but: string, threads: number, characters: number): void {
+/** Removes the oldest entries, except one, until at most this many threads and characters remain beside it. */
+function makeRoom(storage: Storage, except: string, threads: number, characters: number): void {
   const others = entriesOf(storage)
-    .filter(({ key }) => key !== but)
+    .filter(({ key }) => key !== except)
     .sort((one, other) => other.savedAt - one.savedAt);
   let length = 0;
   others.forEach((entry, index) => {

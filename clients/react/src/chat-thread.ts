@@ -1,7 +1,7 @@
 import type { UIMessage } from 'ai';
 import type { RunRequest } from './api.js';
 
-/** A request for a turn: the same one until it is answered, however often it is sent, so that it is one turn. */
+/** The request of a turn. Retries repeat it unchanged, so that the server runs the turn once. */
 export interface Attempt {
   body: RunRequest;
   /** The `Idempotency-Key`. */
@@ -10,32 +10,32 @@ export interface Attempt {
 }
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
-const NAMED = new RegExp(`^(${UUID}):(user|assistant)$`);
-const MOST_ATTEMPTS = 100;
+const MESSAGE_ID = new RegExp(`^(${UUID}):(user|assistant)$`);
+const MAX_ATTEMPTS = 100;
 
-/** What a page knows of a thread that the AI SDK shows: its exchanges in order, and what was not finished. */
+/** The exchanges of a thread that the AI SDK shows, and its unfinished attempts. */
 export class ChatThread {
-  /** The exchanges that were shown, in their order. */
+  /** The shown exchanges, in order. */
   #order: string[] = [];
-  /** Those of them that the server has or had. */
+  /** The exchanges that the server has stored. */
   readonly #stored = new Set<string>();
-  /** The exchange of each message of the user's, by the message's id. */
+  /** The exchange of each user message, by message id. */
   readonly #questions = new Map<string, string>();
   readonly #attempts = new Map<string, Attempt>();
-  /** Exchanges that are no longer shown and still have to be deleted. */
+  /** Exchanges to delete: they are no longer shown. */
   readonly outdated = new Set<string>();
 
   get exchanges(): readonly string[] {
     return this.#order;
   }
 
-  /** Returns the exchange that a message belongs to; undefined if that is not known. */
+  /** Returns the exchange of a message; undefined if it is unknown. */
   exchangeOf({ id, metadata }: Pick<UIMessage, 'id' | 'metadata'>): string | undefined {
-    const told = (metadata as { exchangeId?: unknown } | undefined)?.exchangeId;
-    return typeof told === 'string' ? told : (this.#questions.get(id) ?? NAMED.exec(id)?.[1]);
+    const exchangeId = (metadata as { exchangeId?: unknown } | undefined)?.exchangeId;
+    return typeof exchangeId === 'string' ? exchangeId : (this.#questions.get(id) ?? MESSAGE_ID.exec(id)?.[1]);
   }
 
-  /** Takes note of messages that are shown, and returns the exchanges of those that were answered. */
+  /** Records the shown messages, and returns the answered exchanges. */
   showAll(messages: readonly UIMessage[]): string[] {
     const answered: string[] = [];
     for (const message of messages) {
@@ -48,18 +48,18 @@ export class ChatThread {
     return answered;
   }
 
-  /** Takes note of stored exchanges that are shown one after the other. */
+  /** Records stored exchanges that are shown one after the other. */
   show(exchanges: Iterable<string>): void {
-    let place = this.#order.length;
+    let position = this.#order.length;
     for (const exchange of exchanges) {
       const known = this.#order.indexOf(exchange);
-      if (known < 0) this.#order.splice(place, 0, exchange);
-      place = (known < 0 ? place : known) + 1;
+      if (known < 0) this.#order.splice(position, 0, exchange);
+      position = (known < 0 ? position : known) + 1;
       this.#stored.add(exchange);
     }
   }
 
-  /** Takes note that a message asks in this exchange. */
+  /** Records the exchange of a question. */
   ask(messageId: string, exchange: string): void {
     this.#questions.set(messageId, exchange);
     if (!this.#order.includes(exchange)) this.#order.push(exchange);
@@ -69,10 +69,10 @@ export class ChatThread {
     return this.#stored.has(exchange);
   }
 
-  /** Returns the exchanges that were shown after this one. */
+  /** Returns the exchanges shown after this one. */
   after(exchange: string): string[] {
-    const place = this.#order.indexOf(exchange);
-    return place < 0 ? [] : this.#order.slice(place + 1);
+    const position = this.#order.indexOf(exchange);
+    return position < 0 ? [] : this.#order.slice(position + 1);
   }
 
   forget(exchange: string): void {
@@ -80,16 +80,16 @@ export class ChatThread {
     this.outdated.delete(exchange);
   }
 
-  /** Returns the attempt at this very request, made now if there is none. */
-  attempt(messageId: string, request: RunRequest, make: () => Attempt): Attempt {
+  /** Returns the attempt for this request, or creates it. */
+  attempt(messageId: string, request: RunRequest, create: () => Attempt): Attempt {
     const name = JSON.stringify([messageId, sorted(request)]);
-    const attempt = this.#attempts.get(name) ?? make();
+    const attempt = this.#attempts.get(name) ?? create();
     this.#attempts.set(name, attempt);
-    for (const oldest of this.#attempts.keys()) if (this.#attempts.size > MOST_ATTEMPTS) this.#attempts.delete(oldest);
+    for (const oldest of this.#attempts.keys()) if (this.#attempts.size > MAX_ATTEMPTS) this.#attempts.delete(oldest);
     return attempt;
   }
 
-  /** Ends all attempts at what a message asks: it was answered, and is asked anew from now on. */
+  /** Ends all attempts for a message. Sending it again is a new request. */
   answered(messageId: string, exchange: string): void {
     this.#stored.add(exchange);
     for (const name of this.#attempts.keys()) {
@@ -98,7 +98,7 @@ export class ChatThread {
   }
 }
 
-/** Returns the value with the keys of its objects in one order, as the server compares requests. */
+/** Returns the value with sorted object keys, because the server ignores key order, too. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

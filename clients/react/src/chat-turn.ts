@@ -2,8 +2,8 @@ import {
   deleteExchange,
   getMessages,
   isMissing,
-  isRefusedId,
-  isSpentKey,
+  isIdRejected,
+  isKeyOfDeleted,
   postRun,
   type RunAnswer,
   type RunRequest,
@@ -13,16 +13,16 @@ import { AgentChatError } from './errors.js';
 import type { Connection } from './http.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
 
-/** All that a turn of the AI SDK needs on its way. */
+/** A turn of the AI SDK. */
 export interface Turn {
   readonly connection: Connection;
   readonly thread: ChatThread;
   readonly messageId: string;
-  /** Without the exchange. */
+  /** Without an exchange id. */
   readonly request: RunRequest & { readonly thread_id: string };
-  /** The exchange that is shown before it. */
+  /** The exchange shown before this turn. */
   readonly previous: string | undefined;
-  /** Whether no message is shown before it. */
+  /** Whether this turn is the first on the page. */
   readonly isFirst: boolean;
   readonly isRegenerated: boolean;
   readonly signal: AbortSignal;
@@ -30,7 +30,7 @@ export interface Turn {
 
 const PAGE_SIZE = 200;
 
-/** Asks the server what the page cannot know: which exchange a message asks in, and what follows it. */
+/** Loads the history to find the exchange of a message, and the exchanges after it. */
 export async function lookUp(turn: Turn, known: string | undefined): Promise<string | undefined> {
   const { connection, thread, request, previous, signal } = turn;
   const stored = new Map<string, string>();
@@ -49,11 +49,11 @@ export async function lookUp(turn: Turn, known: string | undefined): Promise<str
     return known;
   }
   if (ids.length > 0 && !turn.isFirst && place === 0) {
-    const detail = 'The memory does not know which of its messages this one replaces. Nothing was sent.';
+    const detail = 'The memory cannot tell which message this one replaces. Nothing was sent.';
     throw new AgentChatError({ status: 0, title: 'Not sent', detail });
   }
   const found = ids[place];
-  // What was never answered is not stored.
+  // A question without an answer is not stored.
   if (found === undefined || (turn.isRegenerated && stored.get(found) !== request.prompt)) return undefined;
   thread.show(ids.slice(place));
   return found;
@@ -61,14 +61,14 @@ export async function lookUp(turn: Turn, known: string | undefined): Promise<str
 
 function attemptAt(thread: ChatThread, request: RunRequest, exchangeId: string | undefined): Attempt {
   if (exchangeId !== undefined) return { body: { ...request, replaces: exchangeId }, key: newId(), exchangeId };
-  const made = newExchangeId(newestOf(thread.exchanges));
-  return { body: { ...request, exchange_id: made }, key: made, exchangeId: made };
+  const newExchange = newExchangeId(newestOf(thread.exchanges));
+  return { body: { ...request, exchange_id: newExchange }, key: newExchange, exchangeId: newExchange };
 }
 
 /**
- * Runs the turn in a new exchange, or in place of one, and deletes what was shown after that.
+ * Runs the turn as a new exchange or as a replacement, and deletes the exchanges shown after it.
  *
- * Returns the answer and its exchange.
+ * Returns the answer and its exchange id.
  */
 export async function run(turn: Turn, exchangeId: string | undefined): Promise<[RunAnswer, string]> {
   const { thread, request, messageId } = turn;
@@ -76,42 +76,42 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
   thread.ask(messageId, attempt.exchangeId);
   const later = thread.after(attempt.exchangeId);
   const isReplacing = attempt.body.replaces !== undefined;
-  // A turn that replaces another sees what was said before that; one that was never stored would see all.
+  // The server hides later exchanges from a replacement, but not from a new turn, so delete them first.
   if (!isReplacing) await deleteAll(turn, later, 'Nothing was sent');
   let answer: RunAnswer;
   try {
     ({ answer } = await postRun(turn.connection, attempt.body, attempt.key, turn.signal));
   } catch (error) {
-    // It was stored, and deleted since: the next attempt is another request.
-    if (isSpentKey(error)) thread.answered(messageId, attempt.exchangeId);
+    // The exchange was stored and then deleted, so the next attempt is a new request.
+    if (isKeyOfDeleted(error)) thread.answered(messageId, attempt.exchangeId);
     const isMissingNow = isReplacing && isMissing(error);
-    if (!isMissingNow && !(isRefusedId(error) && isTimeOrdered(attempt.exchangeId))) throw error;
-    rename(thread, attempt, isMissingNow);
+    if (!isMissingNow && !(isIdRejected(error) && isTimeOrdered(attempt.exchangeId))) throw error;
+    replaceId(thread, attempt, isMissingNow);
     return run(turn, exchangeId);
   }
   if (isReplacing && answer.memory.durability === 'none') {
-    const detail = 'The new answer could not be stored, so nothing was changed. Try again.';
+    const detail = 'The new answer could not be stored. Nothing has changed. Try again.';
     throw new AgentChatError({ status: 503, title: 'Not stored', detail });
   }
-  // Only now: if the model fails, nothing is lost.
+  // After the model has succeeded, so that a failure loses nothing.
   if (isReplacing) await deleteAll(turn, later, 'The new answer is stored');
   thread.answered(messageId, attempt.exchangeId);
   return [answer, attempt.exchangeId];
 }
 
-/** Makes the attempt one at a new exchange: the one to be replaced is not there, or the id of the new one was refused. */
-function rename(thread: ChatThread, attempt: Attempt, isMissingNow: boolean): void {
+/** Gives the attempt a new exchange: the one to replace does not exist, or the API rejected the id. */
+function replaceId(thread: ChatThread, attempt: Attempt, isMissingNow: boolean): void {
   const { replaces: _, ...body } = attempt.body;
   const before = attempt.exchangeId;
   if (!isMissingNow) attempt.exchangeId = newId();
-  // One that was deleted elsewhere leaves an id that the server takes no more; one that never arrived may still do so.
+  // The API rejects the id of a deleted exchange. A request that never arrived may keep its id.
   else if (thread.isStored(before)) attempt.exchangeId = newExchangeId(newestOf(thread.exchanges));
   if (attempt.exchangeId !== before) thread.forget(before);
   attempt.key = isMissingNow ? newId() : attempt.exchangeId;
   attempt.body = { ...body, exchange_id: attempt.exchangeId };
 }
 
-/** Deletes exchanges, the newest first, so that what is left of them in a failure is a conversation. */
+/** Deletes exchanges, newest first, so that a failure leaves a conversation without gaps. */
 export async function deleteAll(turn: Turn, exchanges: readonly string[], soFar: string): Promise<void> {
   const { connection, thread, request, signal } = turn;
   const left = [...exchanges];
@@ -122,8 +122,8 @@ export async function deleteAll(turn: Turn, exchanges: readonly string[], soFar:
     } catch (error) {
       const { status, detail, isAbort } = error as AgentChatError;
       const count = left.length === 1 ? 'one later message' : `${String(left.length)} later messages`;
-      const told = `${soFar}, but ${count} could not be deleted. Try again to finish it. ${detail}`;
-      throw new AgentChatError({ status, title: 'Not finished', detail: told, isAbort, cause: error });
+      const message = `${soFar}, but ${count} could not be deleted. Try again to finish it. ${detail}`;
+      throw new AgentChatError({ status, title: 'Not finished', detail: message, isAbort, cause: error });
     }
     thread.forget(last);
     left.pop();

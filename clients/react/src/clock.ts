@@ -1,21 +1,21 @@
-/** Smaller differences are the way of the answer, and the second to which a `Date` header is rounded. */
-const NOTICED_MS = 2_000;
+/** Smaller differences come from the network and from the `Date` header, which has whole seconds. */
+const MIN_SKEW_MS = 2_000;
 const HALF_A_SECOND_MS = 500;
 
-/** The server's time, as far as its answers told it; else this machine's. */
+/** The server's time, from the `Date` header of its responses; until then the time of this machine. */
 export const clock = {
-  /** By how many milliseconds the server's clock is ahead of this machine's. */
+  /** How many milliseconds the server's clock is ahead. */
   skew: 0,
   /** In Unix milliseconds. */
   now: (): number => Date.now() + clock.skew,
 };
 
-/** Notes how far this machine's clock is off. A page from another origin sees the `Date` only if the API exposes it. */
-export function noteServerTime(response: Response): void {
-  const told = Date.parse(response.headers.get('Date') ?? '');
-  if (Number.isNaN(told)) return;
-  const difference = told + HALF_A_SECOND_MS - Date.now();
-  // What is noticed anew with every answer would be another clock each time.
-  if (Math.abs(difference - clock.skew) <= NOTICED_MS) return;
-  clock.skew = Math.abs(difference) > NOTICED_MS ? difference : 0;
+/** Updates the skew. A page from another origin sees the `Date` header only if the API exposes it. */
+export function syncClock(response: Response): void {
+  const serverTime = Date.parse(response.headers.get('Date') ?? '');
+  if (Number.isNaN(serverTime)) return;
+  const difference = serverTime + HALF_A_SECOND_MS - Date.now();
+  // Ignore small changes, so that the clock does not jump with every response.
+  if (Math.abs(difference - clock.skew) <= MIN_SKEW_MS) return;
+  clock.skew = Math.abs(difference) > MIN_SKEW_MS ? difference : 0;
 }

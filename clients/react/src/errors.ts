@@ -1,9 +1,9 @@
 import type { components } from './api-types.js';
 
-/** A field of the request that the API found fault with. */
-export type FieldFault = components['schemas']['FieldError'];
+/** A validation error of one field of the request. */
+export type FieldError = components['schemas']['FieldError'];
 
-interface Told {
+interface ServerProblem {
   status: number;
   title: string;
   detail: string;
@@ -11,86 +11,88 @@ interface Told {
   retryAfter?: number | undefined;
   isAbort?: boolean;
   isTimeout?: boolean;
-  errors?: readonly FieldFault[];
+  errors?: readonly FieldError[];
   cause?: unknown;
 }
 
-/** What went wrong, in words fit for the person who chats: taken from the API's problem, never from a raw body. */
+/** An error to show to the user. Its texts come from the API's problem, never from a raw body. */
 export class AgentChatError extends Error {
   override readonly name = 'AgentChatError';
-  /** The HTTP status; 0 if there was no answer. */
+  /** The HTTP status; 0 without a response. */
   readonly status: number;
   readonly title: string;
   readonly detail: string;
-  /** Under which the server's log knows the request. */
+  /** The id of the request in the server's log. */
   readonly requestId: string | undefined;
-  /** In seconds, when the server said how long to wait. */
+  /** The server's `Retry-After`, in seconds. */
   readonly retryAfter: number | undefined;
-  /** Whether it was stopped here; the server may have finished all the same. */
+  /** Whether the client stopped waiting; the server may have finished the turn. */
   readonly isAbort: boolean;
-  /** Whether the answer took longer than `timeoutMs`; the server may have finished all the same. */
+  /** Whether the answer took longer than `timeoutMs`; the server may have finished the turn. */
   readonly isTimeout: boolean;
-  readonly errors: readonly FieldFault[];
+  readonly errors: readonly FieldError[];
 
-  constructor(told: Told) {
-    super(told.detail, { cause: told.cause });
-    this.status = told.status;
-    this.title = told.title;
-    this.detail = told.detail;
-    this.requestId = told.requestId;
-    this.retryAfter = told.retryAfter;
-    this.isAbort = told.isAbort ?? false;
-    this.isTimeout = told.isTimeout ?? false;
-    this.errors = told.errors ?? [];
+  constructor(problem: ServerProblem) {
+    super(problem.detail, { cause: problem.cause });
+    this.status = problem.status;
+    this.title = problem.title;
+    this.detail = problem.detail;
+    this.requestId = problem.requestId;
+    this.retryAfter = problem.retryAfter;
+    this.isAbort = problem.isAbort ?? false;
+    this.isTimeout = problem.isTimeout ?? false;
+    this.errors = problem.errors ?? [];
   }
 }
 
-/** Returns the error of a request that was stopped on this side. */
+/** Returns the error of a request that the client stopped. */
 export function stopped(): AgentChatError {
-  const detail = 'Stopped here. The server may still finish it; a refresh shows whether it did.';
+  const detail = 'You stopped waiting. The server may still finish; refresh to see the answer.';
   return new AgentChatError({ status: 0, title: 'Stopped', detail, isAbort: true });
 }
 
-/** Returns the error of a turn whose page or thread was left before the answer came. */
+/** Returns the error of a turn whose thread was left before the answer arrived. */
 export function interrupted(): AgentChatError {
-  const detail = 'The conversation was left before the answer came. The server may still finish it.';
+  const detail = 'You left the conversation before the answer arrived. The server may still finish it.';
   return new AgentChatError({ status: 0, title: 'Interrupted', detail, isAbort: true });
 }
 
-/** Returns the error of a request that got no answer. */
-export function unanswered(cause: unknown): AgentChatError {
-  const detail = isOnline() ? 'The server could not be reached.' : 'You are offline.';
-  return new AgentChatError({ status: 0, title: 'No answer', detail, cause });
+/** Returns the error of a request without a response. */
+export function noResponse(cause: unknown): AgentChatError {
+  const [title, detail] = isOnline()
+    ? ['No response', 'The server is not responding.']
+    : ['Offline', 'You are offline.'];
+  return new AgentChatError({ status: 0, title, detail, cause });
 }
 
-/** Returns the error of a request that was given up because its answer took too long. */
+/** Returns the error of a request that timed out. */
 export function timedOut(): AgentChatError {
   const detail = 'The server did not answer in time. It may still finish.';
-  return new AgentChatError({ status: 0, title: 'No answer', detail, isTimeout: true });
+  return new AgentChatError({ status: 0, title: 'Timeout', detail, isTimeout: true });
 }
 
-/** Returns the error of an answer that is not what the API answers: a proxy's page, a wrong address. */
+/** Returns the error of a response that does not come from this API: a proxy's page, a wrong address. */
 export function unreadable(response: Response, cause?: unknown): AgentChatError {
-  const detail = 'The server answered with something that is no answer of this API.';
+  const detail = 'The response does not come from this API. Check the address.';
   const requestId = requestIdOf(response);
-  return new AgentChatError({ status: response.status, title: 'Unreadable answer', detail, requestId, cause });
+  return new AgentChatError({ status: response.status, title: 'Unreadable response', detail, requestId, cause });
 }
 
-/** Returns the error that an answer with an error status is. */
+/** Returns the error of a response with an error status. */
 export async function errorOf(response: Response): Promise<AgentChatError> {
   const problem = await problemOf(response);
-  const told = (name: string): string | undefined => {
+  const field = (name: string): string | undefined => {
     const value = problem[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const title = told('title') ?? titleOf(response.status);
+  const title = field('title') ?? titleOf(response.status);
   return new AgentChatError({
     status: response.status,
     title,
-    detail: told('detail') ?? `${title}. The server did not say more.`,
-    requestId: told('request_id') ?? requestIdOf(response),
+    detail: field('detail') ?? `${title}. The server gave no details.`,
+    requestId: field('request_id') ?? requestIdOf(response),
     retryAfter: retryAfterOf(response),
-    errors: Array.isArray(problem['errors']) ? problem['errors'].filter(isFieldFault) : [],
+    errors: Array.isArray(problem['errors']) ? problem['errors'].filter(isFieldError) : [],
   });
 }
 
@@ -108,12 +110,12 @@ async function problemOf(response: Response): Promise<Record<string, unknown>> {
     const body: unknown = await response.json();
     return typeof body === 'object' && body !== null ? { ...body } : {};
   } catch {
-    // Cut off, or not what its type says; the status still tells what happened.
+    // The body is truncated or not JSON. The status is enough.
     return {};
   }
 }
 
-function isFieldFault(value: unknown): value is FieldFault {
+function isFieldError(value: unknown): value is FieldError {
   return typeof value === 'object' && value !== null && 'field' in value && 'detail' in value;
 }
 
@@ -121,7 +123,7 @@ function requestIdOf(response: Response): string | undefined {
   return response.headers.get('x-request-id') ?? response.headers.get('x-amzn-requestid') ?? undefined;
 }
 
-/** Returns false where the browser knows that there is no network. */
+/** Returns false if the browser knows that it has no network. */
 export function isOnline(): boolean {
   return typeof navigator === 'undefined' || (navigator as { onLine?: boolean }).onLine !== false;
 }

@@ -1,68 +1,68 @@
 import { getMessages } from './api.js';
-import { AgentChatError, unanswered } from './errors.js';
-import type { Host } from './host.js';
+import type { ChatContext } from './chat-context.js';
+import { AgentChatError, noResponse } from './errors.js';
 import type { Thread } from './thread.js';
 import type { ChatMessage } from './types.js';
-import { messageOf } from './unite.js';
+import { messageOf } from './merge.js';
 
 const PAGE_SIZE = 50;
 
-/** Reads the newest messages, and unites them with what is shown. Never rejects; the thread says what went wrong. */
-export function refresh(host: Host, thread: Thread): Promise<void> {
+/** Loads the newest messages and merges them. Never rejects; the thread holds the error. */
+export function refresh(context: ChatContext, thread: Thread): Promise<void> {
   const { newest, reading } = thread;
   if (newest) {
-    // What is under way may have been asked before that happened which the caller wants to see.
-    return (thread.another ??= newest.then(() => {
+    // The running request may have started before the change that the caller wants to see.
+    return (thread.queuedRefresh ??= newest.then(() => {
       if (reading.signal.aborted) return;
-      thread.another = undefined;
-      return refresh(host, thread);
+      thread.queuedRefresh = undefined;
+      return refresh(context, thread);
     }));
   }
-  thread.newest = read(host, thread, 'newest');
-  host.emit(thread);
+  thread.newest = read(context, thread, 'newest');
+  context.emit(thread);
   return thread.newest;
 }
 
-/** Reads the page before the oldest message that was read. Never rejects. */
-export function loadMore(host: Host, thread: Thread): Promise<void> {
+/** Loads the page before the oldest loaded message. Never rejects. */
+export function loadMore(context: ChatContext, thread: Thread): Promise<void> {
   if (thread.cursor === null) return Promise.resolve();
-  thread.older ??= read(host, thread, 'older');
-  host.emit(thread);
+  thread.older ??= read(context, thread, 'older');
+  context.emit(thread);
   return thread.older;
 }
 
-/** Stops reading; answers that come all the same are ignored. */
+/** Aborts the running reads. Late responses are ignored. */
 export function stopReading(thread: Thread): void {
   thread.reading.abort();
   thread.reading = new AbortController();
-  thread.newest = thread.another = thread.older = undefined;
+  thread.newest = thread.queuedRefresh = thread.older = undefined;
 }
 
-async function read(host: Host, thread: Thread, side: 'newest' | 'older'): Promise<void> {
+async function read(context: ChatContext, thread: Thread, side: 'newest' | 'older'): Promise<void> {
   const { signal } = thread.reading;
-  const limit = host.options.pageSize ?? PAGE_SIZE;
-  const told: ChatMessage[] = [];
+  const limit = context.options.pageSize ?? PAGE_SIZE;
+  const messages: ChatMessage[] = [];
   const degraded = new Set<string>();
   let cursor = side === 'older' ? thread.cursor : null;
   try {
     do {
-      const page = await getMessages(host.options, thread.id, { limit, cursor }, signal);
-      // Left in the moment between the answer and here: what came is no longer this thread's to show.
+      const page = await getMessages(context.options, thread.id, { limit, cursor }, signal);
+      // The thread was left between the response and this line.
       if (signal.aborted) return;
-      told.unshift(...page.items.map(messageOf).reverse());
+      messages.unshift(...page.items.map(messageOf).reverse());
       for (const layer of page.degraded) degraded.add(layer);
       cursor = page.next_cursor;
-      // The newest messages have to reach what was read before, else there would be a gap.
+      // Read on until the pages join the loaded messages, else there would be a gap.
       if (page.items.length === 0) break;
-    } while (side === 'newest' && cursor !== null && !thread.reaches(told));
-    thread.take(told, side, { cursor, degraded: [...degraded] });
+    } while (side === 'newest' && cursor !== null && !thread.isContiguous(messages));
+    thread.mergeServer(messages, side, { cursor, degraded: [...degraded] });
   } catch (caught) {
     if (signal.aborted) return;
-    const error = caught instanceof AgentChatError ? caught : unanswered(caught);
+    const error = caught instanceof AgentChatError ? caught : noResponse(caught);
     thread.historyFailed = true;
     thread.error = error;
-    host.tell(thread, (options) => options.onError?.(error));
+    context.notify(thread, (options) => options.onError?.(error));
   }
   thread[side] = undefined;
-  host.emit(thread);
+  context.emit(thread);
 }

@@ -1,55 +1,60 @@
-import { noteServerTime } from './clock.js';
-import { AgentChatError, errorOf, isOnline, stopped, timedOut, unanswered, unreadable } from './errors.js';
+import { syncClock } from './clock.js';
+import { AgentChatError, errorOf, isOnline, stopped, timedOut, noResponse, unreadable } from './errors.js';
 import type { UseAgentChatOptions } from './types.js';
 
-/** How the API is reached. */
+/** How to reach the API. */
 export type Connection = Pick<
   UseAgentChatOptions,
   'baseUrl' | 'headers' | 'credentials' | 'fetch' | 'timeoutMs' | 'retries'
 >;
 
-/** A request that may be sent again: the API does once what it is asked twice. */
-export interface Repeatable<T> {
+/** An idempotent request, which may be sent again. */
+export interface RetryableRequest<T> {
   readonly path: string;
   readonly method?: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** Whether the body of an answer is what it should be. */
+  /** Checks the shape of the response body. */
   readonly isAnswer: (body: unknown) => body is T;
-  /** Until when, in Unix milliseconds, to wait for an earlier request of the same name (409); not at all if left out. */
-  readonly waitsUntil?: number;
+  /** How long, in Unix milliseconds, to wait while a request with the same key runs (409); undefined: not at all. */
+  readonly conflictDeadline?: number;
 }
 
-const USUAL_TIMEOUT_MS = 60_000;
-const USUAL_RETRIES = 3;
-const PASSING = new Set([429, 502, 503, 504]);
+const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_RETRIES = 3;
+const TRANSIENT = new Set([429, 502, 503, 504]);
 const CONFLICT = 409;
 const FIRST_PAUSE_MS = 400;
-// What is to be waited for longer is better said than waited for.
-const LONGEST_PAUSE_MS = 5_000;
-const SHORTEST_WAIT_MS = 250;
-const USUAL_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 10_000;
+// For a longer wait the user gets an error instead.
+const MAX_PAUSE_MS = 5_000;
+const MIN_WAIT_MS = 250;
+const DEFAULT_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 10_000;
 
-/** Returns the address without a slash at its end. */
+/** Returns the base URL without a trailing slash. */
 export function baseUrlOf(connection: Connection): string {
   return (connection.baseUrl ?? '').replace(/\/+$/, '');
 }
 
 /**
- * Sends a request, again after what passes: no answer, 429, 502, 503, 504.
+ * Sends a request, with retries after no response, 429, 502, 503 and 504.
  *
- * Throws an AgentChatError, nothing else.
+ * Throws only AgentChatError.
  */
-export async function send<T>(connection: Connection, request: Repeatable<T>): Promise<[body: T, response: Response]> {
+export async function send<T>(
+  connection: Connection,
+  request: RetryableRequest<T>,
+): Promise<[body: T, response: Response]> {
   for (let failures = 0; ;) {
     try {
-      return await once(connection, request);
+      return await sendOnce(connection, request);
     } catch (caught) {
       const error = caught as AgentChatError;
-      const isRunning = error.status === CONFLICT && Date.now() <= (request.waitsUntil ?? 0);
-      const wait = isRunning ? waitForRunning(error) : pauseAfter(error, failures, connection.retries ?? USUAL_RETRIES);
+      const isRunning = error.status === CONFLICT && Date.now() <= (request.conflictDeadline ?? 0);
+      const wait = isRunning
+        ? waitForRunning(error)
+        : pauseAfter(error, failures, connection.retries ?? DEFAULT_RETRIES);
       if (wait === undefined) throw error;
       if (!isRunning) failures++;
       await pause(wait, request.signal);
@@ -57,13 +62,13 @@ export async function send<T>(connection: Connection, request: Repeatable<T>): P
   }
 }
 
-async function once<T>(connection: Connection, request: Repeatable<T>): Promise<[T, Response]> {
+async function sendOnce<T>(connection: Connection, request: RetryableRequest<T>): Promise<[T, Response]> {
   const own = new AbortController();
-  const late = new AbortController();
+  const timeout = new AbortController();
   const timer = setTimeout(() => {
-    late.abort();
+    timeout.abort();
     own.abort();
-  }, connection.timeoutMs ?? USUAL_TIMEOUT_MS);
+  }, connection.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const stop = (): void => {
     own.abort();
   };
@@ -71,20 +76,24 @@ async function once<T>(connection: Connection, request: Repeatable<T>): Promise<
   if (request.signal.aborted) stop();
   try {
     return await unlessStopped(own.signal, async () => {
-      const response = await fetched(connection, request, own.signal);
-      noteServerTime(response);
+      const response = await fetchResponse(connection, request, own.signal);
+      syncClock(response);
       if (!response.ok) throw await errorOf(response);
       return [await read(response, request.isAnswer), response];
     });
   } catch (error) {
-    throw late.signal.aborted && !request.signal.aborted ? timedOut() : error;
+    throw timeout.signal.aborted && !request.signal.aborted ? timedOut() : error;
   } finally {
     clearTimeout(timer);
     request.signal.removeEventListener('abort', stop);
   }
 }
 
-async function fetched(connection: Connection, request: Repeatable<unknown>, signal: AbortSignal): Promise<Response> {
+async function fetchResponse(
+  connection: Connection,
+  request: RetryableRequest<unknown>,
+  signal: AbortSignal,
+): Promise<Response> {
   const given = typeof connection.headers === 'function' ? await connection.headers() : connection.headers;
   const headers = new Headers(given);
   headers.set('Accept', 'application/json, application/problem+json');
@@ -110,25 +119,25 @@ async function read<T>(response: Response, isAnswer: (body: unknown) => body is 
   return body;
 }
 
-/** Returns how long to wait before the next attempt; undefined if there is none. */
+/** Returns the pause before the next attempt; undefined if no attempt follows. */
 function pauseAfter(error: AgentChatError, failures: number, retries: number): number | undefined {
-  const isLost = error.status === 0 && !error.isAbort && !error.isTimeout && isOnline();
-  if (failures >= retries || !(isLost || PASSING.has(error.status))) return undefined;
+  const isUnreachable = error.status === 0 && !error.isAbort && !error.isTimeout && isOnline();
+  if (failures >= retries || !(isUnreachable || TRANSIENT.has(error.status))) return undefined;
   if (error.retryAfter !== undefined) {
-    const told = error.retryAfter * 1000;
-    // Spread, so that all who were refused together do not come back together.
-    return told > LONGEST_PAUSE_MS ? undefined : told + Math.random() * FIRST_PAUSE_MS;
+    const waitMs = error.retryAfter * 1000;
+    // With jitter, so that clients that were rejected together do not return together.
+    return waitMs > MAX_PAUSE_MS ? undefined : waitMs + Math.random() * FIRST_PAUSE_MS;
   }
-  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
+  const full = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
   return (full * (1 + Math.random())) / 2;
 }
 
 function waitForRunning({ retryAfter }: AgentChatError): number {
-  const wait = retryAfter === undefined ? USUAL_WAIT_MS : Math.max(SHORTEST_WAIT_MS, retryAfter * 1000);
-  return Math.min(wait, LONGEST_WAIT_MS);
+  const wait = retryAfter === undefined ? DEFAULT_WAIT_MS : Math.max(MIN_WAIT_MS, retryAfter * 1000);
+  return Math.min(wait, MAX_WAIT_MS);
 }
 
-/** Settles as the work does, or at once when stopped: also if a given `fetch` takes no notice of its signal. */
+/** Settles with the work, or at once when aborted, even if a custom `fetch` ignores its signal. */
 async function unlessStopped<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   let stop: (() => void) | undefined;
   try {
@@ -142,7 +151,7 @@ async function unlessStopped<T>(signal: AbortSignal, work: () => Promise<T>): Pr
     });
   } catch (error) {
     if (signal.aborted) throw stopped();
-    throw error instanceof AgentChatError ? error : unanswered(error);
+    throw error instanceof AgentChatError ? error : noResponse(error);
   } finally {
     if (stop) signal.removeEventListener('abort', stop);
   }

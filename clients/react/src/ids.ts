@@ -1,8 +1,8 @@
 import { clock } from './clock.js';
 
-/** The server refuses ids from further ahead than ten seconds. */
-const FURTHEST_AHEAD_MS = 5_000;
-/** A counter of 12 bits begins in its lower half, so that it can rise within a millisecond. */
+/** The server rejects ids that are more than ten seconds ahead. */
+const MAX_AHEAD_MS = 5_000;
+/** A counter of 12 bits starts in its lower half, so that it can grow within a millisecond. */
 const COUNTER_START = 0x7ff;
 const COUNTER_MAX = 0xfff;
 
@@ -11,24 +11,24 @@ interface Position {
   readonly counter: number;
 }
 
-const BEGINNING: Position = { milliseconds: 0, counter: 0 };
-let last = BEGINNING;
+const EPOCH: Position = { milliseconds: 0, counter: 0 };
+let last = EPOCH;
 let lastSkew = 0;
 
 /**
- * Returns an exchange id: a UUID version 7 (RFC 9562), greater than every one made before on this page and than `after`.
+ * Returns an exchange id: a UUIDv7 (RFC 9562) that is greater than `after` and than all earlier ids of this page.
  *
- * The time is the server's as far as it is known, because ids order a thread. Where `after` is from the future, the id
- * is a version 4, which the server puts behind what its thread holds.
+ * Its time is the server's, if known, because ids order a thread. If `after` lies in the future, the id is a UUIDv4, and
+ * the server appends the exchange to the thread.
  */
 export function newExchangeId(after?: string): string {
   const bytes = randomBytes();
   const milliseconds = Math.floor(clock.now());
-  // What was made by a clock that was wrong is no measure for later ids.
-  if (clock.skew !== lastSkew) last = BEGINNING;
+  // Ids made with the wrong clock must not push later ids into the future.
+  if (clock.skew !== lastSkew) last = EPOCH;
   lastSkew = clock.skew;
   const shown = positionOf(after);
-  if (shown.milliseconds > milliseconds + FURTHEST_AHEAD_MS) return newId();
+  if (shown.milliseconds > milliseconds + MAX_AHEAD_MS) return newId();
   const floor = isAfter(shown, last) ? shown : last;
   if (milliseconds > floor.milliseconds) {
     last = { milliseconds, counter: (((bytes[6] ?? 0) << 8) | (bytes[7] ?? 0)) & COUNTER_START };
@@ -37,34 +37,34 @@ export function newExchangeId(after?: string): string {
   } else {
     last = { milliseconds: floor.milliseconds + 1, counter: 0 };
   }
-  // 48 bits: more than the bit operators take.
+  // 48 bits are too many for bit operators.
   for (let index = 0; index < 6; index++) bytes[index] = Math.floor(last.milliseconds / 2 ** (8 * (5 - index))) & 0xff;
   bytes[6] = 0x70 | (last.counter >> 8);
   bytes[7] = last.counter & 0xff;
   return textOf(bytes);
 }
 
-/** Returns a UUID version 4: one that says nothing of time. */
+/** Returns a UUIDv4. */
 export function newId(): string {
   const bytes = randomBytes();
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
   return textOf(bytes);
 }
 
-/** Returns the greatest of these ids that are UUIDs of version 7. */
+/** Returns the greatest UUIDv7 among these ids. */
 export function newestOf(ids: Iterable<string | null>): string | undefined {
   let newest: string | undefined;
   for (const id of ids) if (id !== null && isTimeOrdered(id) && (newest === undefined || id > newest)) newest = id;
   return newest;
 }
 
-/** Returns whether this is a UUID of version 7. */
+/** Returns whether this is a UUIDv7. */
 export function isTimeOrdered(id: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(id);
 }
 
 function positionOf(id: string | undefined): Position {
-  if (id === undefined || !isTimeOrdered(id)) return BEGINNING;
+  if (id === undefined || !isTimeOrdered(id)) return EPOCH;
   const milliseconds = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
   return { milliseconds, counter: Number.parseInt(id.slice(15, 18), 16) };
 }
@@ -74,12 +74,12 @@ function isAfter(one: Position, other: Position): boolean {
 }
 
 function randomBytes(): Uint8Array {
-  // Not all that the types promise is there: an old web view has no crypto.
+  // Old web views have no crypto, whatever the types say.
   const { crypto } = globalThis as { crypto?: Partial<Crypto> };
   const bytes = new Uint8Array(16);
-  // Plain HTTP has getRandomValues, unlike randomUUID.
+  // On plain HTTP there is getRandomValues but no randomUUID.
   if (crypto?.getRandomValues) crypto.getRandomValues(bytes);
-  // An id has to be unique, it is no secret: Math.random is good enough where there is nothing better.
+  // Math.random is good enough as a fallback: an id has to be unique, not secret.
   else bytes.forEach((_, index) => (bytes[index] = Math.floor(Math.random() * 256)));
   return bytes;
 }

@@ -1,6 +1,6 @@
 'use client';
 
-export { AgentChatError, type FieldFault } from './errors.js';
+export { AgentChatError, type FieldError } from './errors.js';
 export type { Persist } from './storage.js';
 export type {
   ChatActions,

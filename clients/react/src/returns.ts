@@ -1,27 +1,27 @@
-// The events come in bunches: a tab that is shown again also gets the focus.
-const BUNCH_MS = 50;
+// Several events fire at once: a tab that becomes visible also gets the focus.
+const DEBOUNCE_MS = 50;
 
-/** Calls back when the network or the person comes back to the page, until the returned function is called. */
+/** Calls back when the network or the user returns to the page; the returned function stops it. */
 export function onReturn(callback: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const soon = (): void => {
+  const schedule = (): void => {
     if (document.visibilityState === 'hidden') return;
     clearTimeout(timer);
-    timer = setTimeout(callback, BUNCH_MS);
+    timer = setTimeout(callback, DEBOUNCE_MS);
   };
   const onPageShow = (event: PageTransitionEvent): void => {
-    // From the back-forward cache, with all that it showed then.
-    if (event.persisted) soon();
+    // The page comes from the back-forward cache with its old content.
+    if (event.persisted) schedule();
   };
-  window.addEventListener('online', soon);
-  window.addEventListener('focus', soon);
+  window.addEventListener('online', schedule);
+  window.addEventListener('focus', schedule);
   window.addEventListener('pageshow', onPageShow);
-  document.addEventListener('visibilitychange', soon);
+  document.addEventListener('visibilitychange', schedule);
   return () => {
     clearTimeout(timer);
-    window.removeEventListener('online', soon);
-    window.removeEventListener('focus', soon);
+    window.removeEventListener('online', schedule);
+    window.removeEventListener('focus', schedule);
     window.removeEventListener('pageshow', onPageShow);
-    document.removeEventListener('visibilitychange', soon);
+    document.removeEventListener('visibilitychange', schedule);
   };
 }

@@ -1,19 +1,19 @@
 import { cachedThread, cacheThread, dropOtherThreads, dropThread } from './cache.js';
 import { loadMore, refresh, stopReading } from './history.js';
-import type { Host } from './host.js';
+import type { ChatContext } from './chat-context.js';
 import { baseUrlOf } from './http.js';
 import { newId } from './ids.js';
 import { onReturn } from './returns.js';
-import { recallThread, rememberThread, scopeOf, type Persist } from './storage.js';
+import { restoreThreadId, storeThreadId, scopeOf, type Persist } from './storage.js';
 import { Thread } from './thread.js';
 import { Turns } from './turns.js';
 import type { ChatActions, ChatMessage, ChatSnapshot, UseAgentChatOptions } from './types.js';
-import { keyOf } from './unite.js';
+import { keyOf } from './merge.js';
 
-/** What was shown is kept in memory for this many threads. */
-const MOST_THREADS = 20;
+/** How many threads stay in memory. */
+const MAX_THREADS = 20;
 
-/** The stores on this page, so that two that show the same thread see each other's turns. */
+/** The stores of this page. Stores that show the same thread share their turns. */
 const mounted = new Set<ChatStore>();
 
 interface Scope {
@@ -21,31 +21,31 @@ interface Scope {
   readonly userId: string | null;
 }
 
-/** A chat: which thread is shown, and what happens to it. Read through `useSyncExternalStore`. */
-export class ChatStore implements ChatActions, Host {
+/** The state of a chat, for `useSyncExternalStore`: the current thread and its turns. */
+export class ChatStore implements ChatActions, ChatContext {
   options: UseAgentChatOptions;
   readonly #threads = new Map<string, Thread>();
-  /** The thread made or remembered here, by scope. */
+  /** The thread id that this page created or restored, by scope. */
   readonly #own = new Map<string, string>();
-  /** The keys of threads made here in which nothing was said before they were left. */
+  /** The keys of threads that were created here and have no messages. */
   readonly #unused = new Set<string>();
-  /** Where `newThread` went, from what was asked for then. */
-  #moved: { scope: string; from: string | null; id: string } | undefined;
+  /** The last `newThread`, and the `threadId` option at that time. */
+  #lastNewThread: { scope: string; from: string | null; id: string } | undefined;
   #active: Thread | undefined;
-  /** The beginning of the keys of the user's threads. */
+  /** The prefix of the user's thread keys. */
   #prefix: string | undefined;
-  /** The messages of each thread as they were kept last. */
+  /** The messages that were cached last, by thread. */
   readonly #cached = new WeakMap<Thread, readonly ChatMessage[]>();
-  /** What is still on its way to one of these is kept no more. */
+  /** Deleted threads. Late answers to them are not cached. */
   readonly #forgotten = new WeakSet<Thread>();
-  #toldId: string | undefined;
+  #reportedId: string | undefined;
   #initial: readonly ChatMessage[];
-  #leaving: ReturnType<typeof setTimeout> | undefined;
+  #unmounting: ReturnType<typeof setTimeout> | undefined;
   readonly #turns = new Turns(this, (thread, exchange) => {
-    for (const other of mounted) if (other !== this) other.#overhear(thread.key, exchange);
+    for (const other of mounted) if (other !== this) other.#syncFromPeer(thread.key, exchange);
   });
   readonly #listeners = new Set<() => void>();
-  /** What a server renders, and the first render of a hydration. */
+  /** The snapshot for server rendering and for the first render of a hydration. */
   readonly serverSnapshot: ChatSnapshot;
 
   constructor(options: UseAgentChatOptions) {
@@ -69,18 +69,21 @@ export class ChatStore implements ChatActions, Host {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Returns the thread that the options ask for. Changes nothing that is shown, so that a render may ask. */
+  /** Returns the thread that the options select. Safe to call while rendering: it emits no change. */
   threadFor(options: UseAgentChatOptions): Thread {
-    const scope = scopeNamed(options);
-    const asked = options.threadId ?? null;
-    const moved = this.#moved?.scope === scope.name && this.#moved.from === asked ? this.#moved.id : undefined;
-    return this.#thread(scope, moved ?? asked ?? this.#ownId(scope, options), options);
+    const scope = scopeFor(options);
+    const requested = options.threadId ?? null;
+    const moved =
+      this.#lastNewThread?.scope === scope.name && this.#lastNewThread.from === requested
+        ? this.#lastNewThread.id
+        : undefined;
+    return this.#thread(scope, moved ?? requested ?? this.#ownId(scope, options), options);
   }
 
   #ownId(scope: Scope, options: UseAgentChatOptions): string {
-    let id = this.#own.get(scope.name) ?? recallThread(options.persist ?? 'session', scope.name);
+    let id = this.#own.get(scope.name) ?? restoreThreadId(options.persist ?? 'session', scope.name);
     if (id === undefined) {
-      id = madeId(options);
+      id = generateId(options);
       this.#unused.add(keyFor(scope, id));
     }
     this.#own.set(scope.name, id);
@@ -92,26 +95,26 @@ export class ChatStore implements ChatActions, Host {
     let thread = this.#threads.get(key);
     if (!thread) {
       const isNew = this.#unused.has(key);
-      const cached = isNew || options.loadHistory === false ? undefined : cachedThread(cacheFor(options), key);
+      const cached = isNew || options.loadHistory === false ? undefined : cachedThread(persistFor(options), key);
       thread = new Thread(key, id, scope.userId, isNew, this.#initial, cached);
-      // They are the first thread's.
+      // The initial messages belong to the first thread.
       this.#initial = [];
       this.#threads.set(key, thread);
     }
     return thread;
   }
 
-  /** Takes part in the page until the returned function is called. */
+  /** Starts listening to the page; the returned function stops it. */
   readonly mount = (): (() => void) => {
-    clearTimeout(this.#leaving);
+    clearTimeout(this.#unmounting);
     mounted.add(this);
     const ignoreReturns = onReturn(() => {
       if (this.#active) void this.#recover(this.#active, true);
     });
     return () => {
       ignoreReturns();
-      // Later, because a StrictMode or a fast refresh mounts again at once, and what is on its way shall go on.
-      this.#leaving = setTimeout(() => {
+      // Deferred: StrictMode and fast refresh mount again at once, and running turns should continue.
+      this.#unmounting = setTimeout(() => {
         mounted.delete(this);
         if (this.#active) this.#leave(this.#active);
         this.#active = undefined;
@@ -119,63 +122,66 @@ export class ChatStore implements ChatActions, Host {
     };
   };
 
-  /** Follows the options of the newest render: shows the thread they ask for, and leaves the one shown before. */
+  /** Applies the options of the newest render, and switches the thread if they select another one. */
   configure(options: UseAgentChatOptions): void {
     this.options = options;
-    const scope = scopeNamed(options).name;
-    if (this.#moved && (this.#moved.scope !== scope || this.#moved.from !== (options.threadId ?? null))) {
-      this.#moved = undefined;
+    const scope = scopeFor(options).name;
+    if (
+      this.#lastNewThread &&
+      (this.#lastNewThread.scope !== scope || this.#lastNewThread.from !== (options.threadId ?? null))
+    ) {
+      this.#lastNewThread = undefined;
     }
     const prefix = prefixOf(scope);
     if (this.#prefix !== prefix) {
       this.#prefix = prefix;
-      // Another user's messages do not outlive the change of users.
+      // After a change of user, delete the cached messages of other users.
       dropOtherThreads([prefix, ...Array.from(mounted, (other) => other.#prefix ?? prefix)]);
     }
     this.#activate(this.threadFor(options));
   }
 
-  #activate(asked: Thread): void {
-    if (asked === this.#active) return;
-    const thread = this.#isOwn() ? this.#settled(asked) : asked;
+  #activate(selected: Thread): void {
+    if (selected === this.#active) return;
+    const thread = this.#isOwn() ? this.#resolveOwn(selected) : selected;
     if (this.#active) this.#leave(this.#active);
     this.#active = thread;
     this.#prune(thread);
-    if (!this.#isOwn() && !this.#moved) this.#toldId = undefined;
-    else if (this.#toldId !== thread.id) {
-      this.#toldId = thread.id;
-      this.tell(thread, (options) => options.onThreadId?.(thread.id));
+    if (!this.#isOwn() && !this.#lastNewThread) this.#reportedId = undefined;
+    else if (this.#reportedId !== thread.id) {
+      this.#reportedId = thread.id;
+      this.notify(thread, (options) => options.onThreadId?.(thread.id));
     }
     void this.#recover(thread, false);
     this.emit(thread);
   }
 
-  /** Brings a thread that is shown (again) up to date: with what was said meanwhile, and with what was interrupted. */
+  /** Loads new messages of the shown thread, and resends its interrupted turns. */
   async #recover(thread: Thread, isReturn: boolean): Promise<void> {
-    const reads = !thread.isLoaded || (isReturn && thread.messages.length > 0);
-    if (reads && this.options.loadHistory !== false) {
+    const needsRefresh = !thread.isLoaded || (isReturn && thread.messages.length > 0);
+    if (needsRefresh && this.options.loadHistory !== false) {
       await refresh(this, thread);
       if (thread.historyFailed || this.#active !== thread) return;
     }
-    if (isReturn) this.#turns.settle(thread);
+    if (isReturn) this.#turns.finishIfAnswered(thread);
     this.#turns.resume(thread);
   }
 
-  /** Returns the thread that is shown in the end: this one, remembered, or the one that another hook made meanwhile. */
-  #settled(thread: Thread): Thread {
-    const scope = scopeNamed(this.options).name;
+  /** Stores the id of this thread, or returns the thread that another hook has stored meanwhile. */
+  #resolveOwn(thread: Thread): Thread {
+    const scope = scopeFor(this.options).name;
     const persist = this.options.persist ?? 'session';
-    const known = recallThread(persist, scope);
-    const isUntouched = this.#unused.has(thread.key) && thread.messages.length === 0 && !this.#moved;
-    if (known === undefined || known === thread.id || !isUntouched) {
-      rememberThread(persist, scope, thread.id);
+    const known = restoreThreadId(persist, scope);
+    const isEmptyNew = this.#unused.has(thread.key) && thread.messages.length === 0 && !this.#lastNewThread;
+    if (known === undefined || known === thread.id || !isEmptyNew) {
+      storeThreadId(persist, scope, thread.id);
       return thread;
     }
     this.#own.set(scope, known);
     return this.threadFor(this.options);
   }
 
-  /** Drops what the thread waits for: nobody looks at it. */
+  /** Stops the turns and reads of a thread that is no longer shown. */
   #leave(thread: Thread): void {
     this.#turns.stop(thread, true);
     stopReading(thread);
@@ -184,52 +190,52 @@ export class ChatStore implements ChatActions, Host {
     this.#cache(thread);
   }
 
-  /** Keeps what is shown for the next visit. */
+  /** Caches the messages for the next visit. */
   #cache(thread: Thread): void {
-    const isOfUser = thread.key === keyFor(scopeNamed(this.options), thread.id);
+    const isOfUser = thread.key === keyFor(scopeFor(this.options), thread.id);
     if (!isOfUser || this.#forgotten.has(thread) || (this.#cached.get(thread) ?? []) === thread.messages) return;
     this.#cached.set(thread, thread.messages);
-    cacheThread(cacheFor(this.options), thread.key, thread.cacheable);
+    cacheThread(persistFor(this.options), thread.key, thread.cacheable);
   }
 
   #prune(thread: Thread): void {
-    const scope = scopeNamed(this.options);
+    const scope = scopeFor(this.options);
     this.#threads.delete(thread.key);
     this.#threads.set(thread.key, thread);
     for (const [key, other] of this.#threads) {
-      // Another user's messages do not outlive the change of users.
-      const isStrange = key !== keyFor(scope, other.id);
-      const isNeeded = other === thread || (other.messages.length > 0 && !isStrange);
-      if (!isNeeded || this.#threads.size > MOST_THREADS) this.#threads.delete(key);
+      // After a change of user, drop the threads of other users.
+      const isOtherUsers = key !== keyFor(scope, other.id);
+      const isNeeded = other === thread || (other.messages.length > 0 && !isOtherUsers);
+      if (!isNeeded || this.#threads.size > MAX_THREADS) this.#threads.delete(key);
     }
   }
 
   readonly sendMessage: ChatActions['sendMessage'] = async (input, { signal } = {}) => {
-    const said = typeof input === 'string' ? { text: input } : input;
-    return said.text.trim() === '' ? undefined : this.#turns.send(this.#shown(), said, signal);
+    const message = typeof input === 'string' ? { text: input } : input;
+    return message.text.trim() === '' ? undefined : this.#turns.send(this.#current(), message, signal);
   };
 
-  readonly retry: ChatActions['retry'] = (messageId) => this.#turns.retry(this.#shown(), messageId);
+  readonly retry: ChatActions['retry'] = (messageId) => this.#turns.retry(this.#current(), messageId);
 
   readonly stop = (): void => {
-    this.#turns.stop(this.#shown());
+    this.#turns.stop(this.#current());
   };
 
-  readonly loadMore = (): Promise<void> => loadMore(this, this.#shown());
+  readonly loadMore = (): Promise<void> => loadMore(this, this.#current());
 
-  readonly refresh = (): Promise<void> => refresh(this, this.#shown());
+  readonly refresh = (): Promise<void> => refresh(this, this.#current());
 
   readonly clearError = (): void => {
-    const thread = this.#shown();
+    const thread = this.#current();
     thread.clearError();
     this.emit(thread);
   };
 
   readonly newThread = (): string => {
-    const scope = scopeNamed(this.options);
-    const id = madeId(this.options);
+    const scope = scopeFor(this.options);
+    const id = generateId(this.options);
     const from = this.options.threadId ?? null;
-    this.#moved = { scope: scope.name, from, id };
+    this.#lastNewThread = { scope: scope.name, from, id };
     this.#unused.add(keyFor(scope, id));
     if (from === null) this.#own.set(scope.name, id);
     this.#activate(this.threadFor(this.options));
@@ -237,7 +243,7 @@ export class ChatStore implements ChatActions, Host {
   };
 
   readonly forgetThread = (threadId: string): void => {
-    const key = keyFor(scopeNamed(this.options), threadId);
+    const key = keyFor(scopeFor(this.options), threadId);
     for (const store of new Set([this, ...mounted])) store.#forget(key);
     dropThread(key);
   };
@@ -250,8 +256,8 @@ export class ChatStore implements ChatActions, Host {
     this.#threads.delete(key);
   }
 
-  /** Shows what another hook on this page was answered in the same thread. */
-  #overhear(key: string, [question, answer]: readonly [ChatMessage, ChatMessage]): void {
+  /** Adds an exchange that another hook on this page received in the same thread. */
+  #syncFromPeer(key: string, [question, answer]: readonly [ChatMessage, ChatMessage]): void {
     const thread = this.#active;
     if (thread?.key !== key || thread.find(keyOf(question))) return;
     thread.add(question);
@@ -259,10 +265,10 @@ export class ChatStore implements ChatActions, Host {
     this.emit(thread);
   }
 
-  tell(thread: Thread, what: (options: UseAgentChatOptions) => void): void {
-    // Later: what a callback throws is its owner's to see, and stops nothing here.
+  notify(thread: Thread, callback: (options: UseAgentChatOptions) => void): void {
+    // In a microtask, so that an exception in a callback does not break the store.
     queueMicrotask(() => {
-      if (this.#active === thread) what(this.options);
+      if (this.#active === thread) callback(this.options);
     });
   }
 
@@ -272,7 +278,7 @@ export class ChatStore implements ChatActions, Host {
     for (const listener of this.#listeners) listener();
   }
 
-  #shown(): Thread {
+  #current(): Thread {
     return this.threadFor(this.options);
   }
 
@@ -281,7 +287,7 @@ export class ChatStore implements ChatActions, Host {
   }
 }
 
-function scopeNamed(options: UseAgentChatOptions): Scope {
+function scopeFor(options: UseAgentChatOptions): Scope {
   const userId = options.userId ?? null;
   return { name: scopeOf(baseUrlOf(options), userId), userId };
 }
@@ -290,16 +296,16 @@ function keyFor(scope: Scope, id: string): string {
   return JSON.stringify([scope.name, id]);
 }
 
-/** Returns how the keys of all threads of a scope begin. */
+/** Returns the common prefix of all thread keys of a scope. */
 function prefixOf(scope: string): string {
   return JSON.stringify([scope]).replace(/\]$/, ',');
 }
 
-/** Returns where messages are kept: in a browser that people share, only under their user's name. */
-function cacheFor({ persist = 'session', userId }: UseAgentChatOptions): Persist {
+/** Returns where to cache messages. Without a user id never in `localStorage`, because people may share the browser. */
+function persistFor({ persist = 'session', userId }: UseAgentChatOptions): Persist {
   return persist === 'local' && userId === undefined ? 'session' : persist;
 }
 
-function madeId(options: UseAgentChatOptions): string {
+function generateId(options: UseAgentChatOptions): string {
   return (options.generateId ?? newId)();
 }

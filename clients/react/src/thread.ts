@@ -2,58 +2,58 @@ import type { RunRequest } from './api.js';
 import type { CachedThread, Unsent } from './cache.js';
 import { interrupted, type AgentChatError } from './errors.js';
 import type { ChatMessage, ChatSnapshot, TurnContext } from './types.js';
-import { keyOf, prepend, unite } from './unite.js';
+import { keyOf, prepend, mergeMessages } from './merge.js';
 
-/** A user's message on its way, and all it takes to send the very same request again. */
-export interface Outgoing {
+/** A turn that waits for its answer, with the request to repeat. */
+export interface TurnRequest {
   exchangeId: string;
   body: RunRequest;
   readonly controller: AbortController;
-  /** Settles with the answer, or without one; never rejects. */
+  /** Resolves with the answer; with undefined after a failure. Never rejects. */
   readonly done: Promise<ChatMessage | undefined>;
   readonly settle: (answer?: ChatMessage) => void;
 }
 
-/** What a page of the history says beside its messages. */
-export interface TakenPage {
-  /** Where the page before it begins; null if there is none. */
+/** A page of the history, without its messages. */
+export interface PageInfo {
+  /** The cursor of the next older page; null if there is none. */
   readonly cursor: string | null;
-  /** Layers that did not answer. */
+  /** Layers that did not respond. */
   readonly degraded: readonly string[];
 }
 
-/** One thread as this page knows it: its messages, what is on its way, how much of its history is loaded. */
+/** The local state of a thread: messages, waiting turns, loaded history. */
 export class Thread {
   messages: ChatMessage[];
-  /** By exchange id: what failed and may be sent again. */
+  /** Failed requests that may be sent again, by exchange id. */
   readonly unsent = new Map<string, Unsent>();
-  queue: Outgoing[] = [];
-  running: Outgoing | undefined;
+  queue: TurnRequest[] = [];
+  running: TurnRequest | undefined;
   error: AgentChatError | undefined;
   sendFailed = false;
   lastContext: TurnContext | undefined;
 
-  /** Where the next older page begins; null when there is none, or nothing was loaded yet. */
+  /** The cursor of the next older page; null if there is none or nothing is loaded yet. */
   cursor: string | null = null;
-  /** Whether the newest page was read, or there is none yet. */
+  /** Whether the newest page is loaded, or the thread is new. */
   isLoaded: boolean;
   historyFailed = false;
   historyDegraded: string[] = [];
-  /** The reads under way: of the newest page, of one more of them asked for meanwhile, of an older page. */
+  /** The running reads: the newest page, a refresh requested meanwhile, an older page. */
   newest: Promise<void> | undefined;
-  another: Promise<void> | undefined;
+  queuedRefresh: Promise<void> | undefined;
   older: Promise<void> | undefined;
   reading = new AbortController();
 
-  /** Whether what is shown is from an earlier visit, and the server was not asked since. */
+  /** Whether the messages come from the cache and the server has not confirmed them. */
   #isCached = false;
-  /** Whether messages before those shown were left out, and nothing says where they begin. */
-  #isCut = false;
-  /** The messages that the server told of. */
-  readonly #told: Set<string>;
+  /** Whether the cache left out older messages, so that their cursor is unknown. */
+  #isTruncated = false;
+  /** The keys of the messages that the server has returned. */
+  readonly #confirmedKeys: Set<string>;
   #snapshot: ChatSnapshot | undefined;
 
-  /** With `isNew`, the thread was made here, and the server knows nothing of it before its first message. */
+  /** With `isNew`, the thread was created here and the server has no messages of it. */
   constructor(
     readonly key: string,
     readonly id: string,
@@ -64,32 +64,34 @@ export class Thread {
   ) {
     this.isLoaded = isNew;
     this.messages = [...initial];
-    this.#told = new Set(initial.map(keyOf));
+    this.#confirmedKeys = new Set(initial.map(keyOf));
     if (cached) this.#restore(cached);
   }
 
-  /** What is worth keeping of it for the next visit. */
+  /** The state to cache for the next visit. */
   get cacheable(): CachedThread {
-    const waiting = this.waiting.map(({ exchangeId, body }) => ({ exchangeId, body, isLost: true }));
-    const cursor = this.#isCut ? undefined : this.cursor;
+    const waiting = this.waiting.map(({ exchangeId, body }) => ({ exchangeId, body, isInterrupted: true }));
+    const cursor = this.#isTruncated ? undefined : this.cursor;
     return { messages: this.messages, unsent: [...this.unsent.values(), ...waiting], cursor };
   }
 
   #restore({ messages, unsent, cursor }: CachedThread): void {
     const isSent = (message: ChatMessage): boolean => message.status === 'sent';
-    const given = new Set(this.messages.map(keyOf));
-    // Messages that the page brings along are newer than those kept.
-    const restored = messages.filter((message) => !given.has(keyOf(message)) && (given.size === 0 || !isSent(message)));
-    for (const message of restored.filter(isSent)) this.#told.add(keyOf(message));
+    const initial = new Set(this.messages.map(keyOf));
+    // Initial messages are newer than cached ones.
+    const restored = messages.filter(
+      (message) => !initial.has(keyOf(message)) && (initial.size === 0 || !isSent(message)),
+    );
+    for (const message of restored.filter(isSent)) this.#confirmedKeys.add(keyOf(message));
     const asFailed = (message: ChatMessage): ChatMessage => ({ ...message, status: 'failed', error: interrupted() });
     this.messages = [...this.messages, ...restored.map((message) => (isSent(message) ? message : asFailed(message)))];
     for (const request of unsent) this.unsent.set(request.exchangeId, request);
-    this.#isCached = given.size === 0;
-    this.#isCut = cursor === undefined;
+    this.#isCached = initial.size === 0;
+    this.#isTruncated = cursor === undefined;
     this.cursor = cursor ?? null;
   }
 
-  /** What is shown; the same object until something changes. */
+  /** The snapshot for React; the same object until something changes. */
   get snapshot(): ChatSnapshot {
     return (this.#snapshot ??= {
       threadId: this.id,
@@ -104,12 +106,12 @@ export class Thread {
     });
   }
 
-  /** What is on its way and what waits for it, in this order. */
-  get waiting(): Outgoing[] {
+  /** The running turn, then the queued ones. */
+  get waiting(): TurnRequest[] {
     return this.running ? [this.running, ...this.queue] : [...this.queue];
   }
 
-  /** Has the next snapshot made anew. */
+  /** Invalidates the snapshot. */
   changed(): void {
     this.#snapshot = undefined;
   }
@@ -120,14 +122,14 @@ export class Thread {
     return this.isLoaded ? 'ready' : 'idle';
   }
 
-  /** Tells whether these go back to what the server told before, so that there is no gap between the two. */
-  reaches(told: readonly ChatMessage[]): boolean {
-    // Of a thread that was made here, all is shown: what others added goes back to its beginning.
-    if (this.#told.size === 0 || this.#isCached) return !this.isLoaded;
-    return told.some((message) => this.#told.has(keyOf(message)));
+  /** Whether these messages join the loaded ones without a gap. */
+  isContiguous(server: readonly ChatMessage[]): boolean {
+    // A thread created here is loaded completely, so messages of others reach back to its beginning.
+    if (this.#confirmedKeys.size === 0 || this.#isCached) return !this.isLoaded;
+    return server.some((message) => this.#confirmedKeys.has(keyOf(message)));
   }
 
-  /** Keeps what is shown for the next visit, when the server is asked again. */
+  /** Marks the messages as cached, so that the next visit asks the server again. */
   leave(): void {
     this.#isCached = true;
     this.isLoaded = this.historyFailed = false;
@@ -137,39 +139,39 @@ export class Thread {
     this.changed();
   }
 
-  /** Takes in a part of the thread as the server holds it, oldest first. */
-  take(told: readonly ChatMessage[], side: 'newest' | 'older', page: TakenPage): void {
+  /** Merges a page of the server, oldest first. */
+  mergeServer(server: readonly ChatMessage[], side: 'newest' | 'older', page: PageInfo): void {
     const isCached = this.#isCached && side === 'newest';
-    // What a layer did not tell is not disproved.
-    const keepsOlder = isCached && page.degraded.length === 0 && this.#dropOutdated(told, page.cursor !== null);
+    // With a degraded page, messages that are missing from it may still exist.
+    const keepsOlder = isCached && page.degraded.length === 0 && this.#dropOutdated(server, page.cursor !== null);
     if (side === 'older' || !(this.isLoaded || keepsOlder)) this.cursor = page.cursor;
-    if (isCached) this.#isCached = this.#isCut = false;
+    if (isCached) this.#isCached = this.#isTruncated = false;
     this.isLoaded = true;
     this.historyFailed = false;
     this.historyDegraded = [...page.degraded];
     this.messages =
       side === 'older'
-        ? prepend(this.messages, told)
-        : unite(this.messages, told, (message) => !this.#told.has(keyOf(message)));
-    for (const message of told) {
-      this.#told.add(keyOf(message));
-      // The server has it after all: there is nothing left to send again, or to complain of.
-      const isOnItsWay = this.running?.exchangeId === message.exchangeId;
-      if (message.exchangeId !== null && !isOnItsWay) this.unsent.delete(message.exchangeId);
+        ? prepend(this.messages, server)
+        : mergeMessages(this.messages, server, (message) => !this.#confirmedKeys.has(keyOf(message)));
+    for (const message of server) {
+      this.#confirmedKeys.add(keyOf(message));
+      // The server has the exchange, so there is nothing to resend.
+      const isRunning = this.running?.exchangeId === message.exchangeId;
+      if (message.exchangeId !== null && !isRunning) this.unsent.delete(message.exchangeId);
     }
     const isFailed = this.messages.some((message) => message.error !== undefined && message.error === this.error);
     if (!isFailed) this.clearError();
   }
 
   /**
-   * Drops what an earlier visit showed and the newest page disproves, or does not reach, so that there is no gap.
+   * Drops cached messages that the newest page no longer has, and older ones that do not join it without a gap.
    *
    * Returns whether messages older than the page stay.
    */
-  #dropOutdated(told: readonly ChatMessage[], hasOlder: boolean): boolean {
-    const keys = new Set(told.map(keyOf));
+  #dropOutdated(server: readonly ChatMessage[], hasOlder: boolean): boolean {
+    const keys = new Set(server.map(keyOf));
     const first = this.messages.findIndex((message) => keys.has(keyOf(message)));
-    const keepsOlder = first > 0 && hasOlder && !this.#isCut;
+    const keepsOlder = first > 0 && hasOlder && !this.#isTruncated;
     this.messages = this.messages.filter(
       (message, index) => message.status !== 'sent' || keys.has(keyOf(message)) || (keepsOlder && index < first),
     );
@@ -181,13 +183,13 @@ export class Thread {
     this.messages = [...this.messages, message];
   }
 
-  /** Puts an answer behind its question, before what was asked since; returns it as it is shown. */
+  /** Inserts an answer after its question, and returns the shown message. */
   answer(message: ChatMessage): ChatMessage {
-    const there = this.find(keyOf(message));
-    if (there) {
-      // The history was faster.
+    const existing = this.find(keyOf(message));
+    if (existing) {
+      // The history returned the answer first.
       const { context } = message;
-      return this.update(there, context ? { context } : {});
+      return this.update(existing, context ? { context } : {});
     }
     const index = this.messages.findIndex((each) => each.role === 'user' && each.exchangeId === message.exchangeId);
     const at = index < 0 ? this.messages.length : index + 1;
@@ -195,7 +197,7 @@ export class Thread {
     return message;
   }
 
-  /** Changes a message in its place; an error goes unless it is given. */
+  /** Updates a message in its place, and removes its error unless the change has one. */
   update(message: ChatMessage, change: Partial<ChatMessage>): ChatMessage {
     const { error: _, ...rest } = message;
     const updated = { ...rest, ...change };

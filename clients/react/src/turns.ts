@@ -1,31 +1,31 @@
-import { isRefusedId, isSpentKey, postRun, type Ran } from './api.js';
-import { AgentChatError, interrupted, stopped, unanswered } from './errors.js';
-import type { Host } from './host.js';
+import { isIdRejected, isKeyOfDeleted, postRun, type RunResult } from './api.js';
+import type { ChatContext } from './chat-context.js';
+import { AgentChatError, interrupted, noResponse, stopped } from './errors.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
-import type { Outgoing, Thread } from './thread.js';
+import type { Thread, TurnRequest } from './thread.js';
 import type { ChatMessage, FinishedTurn, OutgoingText } from './types.js';
 
-/** Later than this, what was interrupted is sent again only by the person: nobody waits for it any more. */
-const RESUMED_WITHIN_MS = 10 * 60_000;
+/** An interrupted turn is resent automatically only this long; later the user has to ask for it. */
+const RESUME_WITHIN_MS = 10 * 60_000;
 
 type FinishedExchange = readonly [question: ChatMessage, answer: ChatMessage];
 
-/** Sends what is said in a thread, one turn after the other: each has to know the one before it. */
+/** Sends the turns of a thread one after the other, because each turn needs the answer of the one before it. */
 export class Turns {
-  readonly #host: Host;
+  readonly #context: ChatContext;
   readonly #share: (thread: Thread, exchange: FinishedExchange) => void;
 
-  /** `share` is told of every exchange that the server answered. */
-  constructor(host: Host, share: (thread: Thread, exchange: FinishedExchange) => void) {
-    this.#host = host;
+  /** Calls `share` with every finished exchange. */
+  constructor(context: ChatContext, share: (thread: Thread, exchange: FinishedExchange) => void) {
+    this.#context = context;
     this.#share = share;
   }
 
-  /** Resolves with the answer, or with undefined if there is none; never rejects. */
-  async send(thread: Thread, said: OutgoingText, signal?: AbortSignal): Promise<ChatMessage | undefined> {
-    const { text, documentIds } = said;
-    const metadata = said.metadata && { ...said.metadata };
-    const exchangeId = newExchangeId(newestOf(thread.messages.map((message) => message.exchangeId)));
+  /** Resolves with the answer; with undefined after a failure. Never rejects. */
+  async send(thread: Thread, message: OutgoingText, signal?: AbortSignal): Promise<ChatMessage | undefined> {
+    const { text, documentIds } = message;
+    const metadata = message.metadata && { ...message.metadata };
+    const exchangeId = newExchangeId(newestOf(thread.messages.map((each) => each.exchangeId)));
     thread.add({
       id: `${exchangeId}:user`,
       exchangeId,
@@ -35,8 +35,8 @@ export class Turns {
       status: 'pending',
       ...(metadata && { metadata }),
     });
-    const out = this.#enqueue(thread, exchangeId, {
-      ...this.#host.options.request,
+    const request = this.#enqueue(thread, exchangeId, {
+      ...this.#context.options.request,
       ...(documentIds && { document_ids: [...documentIds] }),
       ...(metadata && { metadata }),
       prompt: text,
@@ -45,11 +45,11 @@ export class Turns {
       exchange_id: exchangeId,
     });
     const abort = (): void => {
-      this.#fail(thread, out, stopped());
+      this.#fail(thread, request, stopped());
     };
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
-    const answer = await out.done;
+    const answer = await request.done;
     signal?.removeEventListener('abort', abort);
     return answer;
   }
@@ -62,92 +62,93 @@ export class Turns {
         ? unsent.findLast(({ status }) => status === 'failed')
         : unsent.find(({ id }) => id === messageId);
     if (!message) return;
-    if (message.status === 'pending') await thread.waiting.find((out) => out.exchangeId === message.exchangeId)?.done;
+    const { exchangeId } = message;
+    if (message.status === 'pending') await thread.waiting.find((each) => each.exchangeId === exchangeId)?.done;
     else await this.#repeat(thread, message)?.done;
   }
 
-  /** Sends again what ended by itself without an answer: the network was lost, or the thread left. */
+  /** Resends the turns that were interrupted: the network was lost, or the user left the thread. */
   resume(thread: Thread): void {
     for (const message of thread.messages) {
-      if (message.status !== 'failed' || !thread.unsent.get(message.exchangeId ?? '')?.isLost) continue;
-      if (Date.now() - Date.parse(message.createdAt) < RESUMED_WITHIN_MS) this.#repeat(thread, message);
+      if (message.status !== 'failed' || !thread.unsent.get(message.exchangeId ?? '')?.isInterrupted) continue;
+      if (Date.now() - Date.parse(message.createdAt) < RESUME_WITHIN_MS) this.#repeat(thread, message);
     }
   }
 
-  /** Ends the turn that is under way if the history told its answer: nothing more is to be waited for. */
-  settle(thread: Thread): void {
+  /** Ends the running turn if the history already has its answer. */
+  finishIfAnswered(thread: Thread): void {
     const { running } = thread;
     if (running && thread.find(`${running.exchangeId}:assistant`)) this.#fail(thread, running, stopped());
   }
 
-  /** Stops waiting for answers. With `silently`, nobody is called back: the thread is left. */
+  /** Stops waiting for answers. With `silently`, without callbacks, because the user left the thread. */
   stop(thread: Thread, silently = false): void {
     const error = silently ? interrupted() : stopped();
-    // The last ones first, so that none of them is sent because the one before it ended.
-    for (const out of thread.waiting.reverse()) this.#fail(thread, out, error, silently);
+    // The newest first: ending a turn starts the next one in the queue.
+    for (const request of thread.waiting.reverse()) this.#fail(thread, request, error, silently);
   }
 
-  #repeat(thread: Thread, message: ChatMessage): Outgoing | undefined {
+  #repeat(thread: Thread, message: ChatMessage): TurnRequest | undefined {
     const before = thread.unsent.get(message.exchangeId ?? '');
     if (!before) return undefined;
     thread.update(message, { status: 'pending' });
     return this.#enqueue(thread, before.exchangeId, before.body);
   }
 
-  #enqueue(thread: Thread, exchangeId: string, body: Outgoing['body']): Outgoing {
-    let settle: Outgoing['settle'] = () => undefined;
+  #enqueue(thread: Thread, exchangeId: string, body: TurnRequest['body']): TurnRequest {
+    let settle: TurnRequest['settle'] = () => undefined;
     const done = new Promise<ChatMessage | undefined>((resolve) => (settle = resolve));
-    const out: Outgoing = { exchangeId, body, controller: new AbortController(), done, settle };
+    const request: TurnRequest = { exchangeId, body, controller: new AbortController(), done, settle };
     thread.unsent.delete(exchangeId);
-    thread.queue.push(out);
+    thread.queue.push(request);
     thread.clearError();
     this.#next(thread);
-    this.#host.emit(thread);
-    return out;
+    this.#context.emit(thread);
+    return request;
   }
 
   #next(thread: Thread): void {
     if (thread.running) return;
-    const out = (thread.running = thread.queue.shift());
-    if (out) void this.#deliver(thread, out);
+    const request = (thread.running = thread.queue.shift());
+    if (request) void this.#deliver(thread, request);
   }
 
-  async #deliver(thread: Thread, out: Outgoing): Promise<void> {
-    const began = performance.now();
+  async #deliver(thread: Thread, request: TurnRequest): Promise<void> {
+    const startedAt = performance.now();
     try {
-      const ran = await postRun(this.#host.options, out.body, out.exchangeId, out.controller.signal);
-      this.#finish(thread, out, ran, Math.round(performance.now() - began));
+      const result = await postRun(this.#context.options, request.body, request.exchangeId, request.controller.signal);
+      this.#finish(thread, request, result, Math.round(performance.now() - startedAt));
     } catch (error) {
-      if (isRefusedId(error) && thread.running === out && isTimeOrdered(out.exchangeId)) {
-        this.#rename(thread, out);
-        void this.#deliver(thread, out);
+      if (isIdRejected(error) && thread.running === request && isTimeOrdered(request.exchangeId)) {
+        this.#replaceId(thread, request);
+        void this.#deliver(thread, request);
         return;
       }
-      // Sent again, it is said anew: what it said first was deleted.
-      if (isSpentKey(error) && thread.running === out) this.#rename(thread, out);
-      this.#fail(thread, out, error instanceof AgentChatError ? error : unanswered(error));
+      // The first exchange was deleted, so a retry needs a new id.
+      if (isKeyOfDeleted(error) && thread.running === request) this.#replaceId(thread, request);
+      this.#fail(thread, request, error instanceof AgentChatError ? error : noResponse(error));
     }
   }
 
-  /** Gives an exchange an id that says nothing of time: nothing is stored under the first one, nor will be. */
-  #rename(thread: Thread, out: Outgoing): void {
-    const question = thread.find(`${out.exchangeId}:user`);
-    out.exchangeId = newId();
-    out.body = { ...out.body, exchange_id: out.exchangeId };
-    if (question) thread.update(question, { exchangeId: out.exchangeId });
-    this.#host.emit(thread);
+  /** Gives the exchange a version 4 id. Nothing was or will be stored under the first id. */
+  #replaceId(thread: Thread, request: TurnRequest): void {
+    const question = thread.find(`${request.exchangeId}:user`);
+    request.exchangeId = newId();
+    request.body = { ...request.body, exchange_id: request.exchangeId };
+    if (question) thread.update(question, { exchangeId: request.exchangeId });
+    this.#context.emit(thread);
   }
 
-  #finish(thread: Thread, out: Outgoing, { answer, timings }: Ran, latencyMs: number): void {
-    // Stopped or left meanwhile: that was told already.
-    if (thread.running !== out) return;
+  #finish(thread: Thread, request: TurnRequest, { answer, timings }: RunResult, latencyMs: number): void {
+    // The turn was stopped meanwhile, and its callbacks have run.
+    if (thread.running !== request) return;
     const { source, degraded, durability, cached } = answer.memory;
     const context = { source, degraded, durability, cached, latencyMs, timings };
-    const asked = thread.find(`${out.exchangeId}:user`);
-    const question = asked && thread.update(asked, { status: 'sent' });
+    const sent = thread.find(`${request.exchangeId}:user`);
+    const question = sent && thread.update(sent, { status: 'sent' });
     const message = thread.answer({
-      id: `${out.exchangeId}:assistant`,
-      exchangeId: out.exchangeId,
+      id: `${request.exchangeId}:assistant`,
+      exchangeId: request.exchangeId,
       role: 'assistant',
       content: answer.response,
       createdAt: new Date().toISOString(),
@@ -155,40 +156,40 @@ export class Turns {
       context,
     });
     thread.lastContext = context;
-    this.#end(thread, out, { message, aborted: false });
+    this.#end(thread, request, { message, aborted: false });
     if (question) this.#share(thread, [question, message]);
   }
 
-  /** Marks a message as failed, once, and keeps its text. */
-  #fail(thread: Thread, out: Outgoing, error: AgentChatError, silently = false): void {
-    if (!thread.waiting.includes(out)) return;
-    const question = thread.find(`${out.exchangeId}:user`);
+  /** Marks a message as failed and keeps its text. */
+  #fail(thread: Thread, request: TurnRequest, error: AgentChatError, silently = false): void {
+    if (!thread.waiting.includes(request)) return;
+    const question = thread.find(`${request.exchangeId}:user`);
     if (question?.status === 'sent') {
-      // The history told that the server has the turn; only its answer to us is lost.
-      const message = thread.find(`${out.exchangeId}:assistant`);
-      this.#end(thread, out, { ...(message && { message }), aborted: false }, silently);
+      // The history shows that the server has the turn. Only the response was lost.
+      const message = thread.find(`${request.exchangeId}:assistant`);
+      this.#end(thread, request, { ...(message && { message }), aborted: false }, silently);
     } else {
       if (question) thread.update(question, { status: 'failed', error });
-      const { exchangeId, body } = out;
-      const isLost = silently || (error.status === 0 && !error.isAbort);
-      thread.unsent.set(exchangeId, { exchangeId, body, isLost });
+      const { exchangeId, body } = request;
+      const isInterrupted = silently || (error.status === 0 && !error.isAbort);
+      thread.unsent.set(exchangeId, { exchangeId, body, isInterrupted });
       thread.error = error;
       thread.sendFailed = !error.isAbort;
-      this.#end(thread, out, { aborted: error.isAbort, error }, silently);
+      this.#end(thread, request, { aborted: error.isAbort, error }, silently);
     }
-    out.controller.abort();
+    request.controller.abort();
   }
 
-  #end(thread: Thread, out: Outgoing, turn: FinishedTurn, silently = false): void {
-    thread.queue = thread.queue.filter((each) => each !== out);
-    if (thread.running === out) thread.running = undefined;
+  #end(thread: Thread, request: TurnRequest, turn: FinishedTurn, silently = false): void {
+    thread.queue = thread.queue.filter((each) => each !== request);
+    if (thread.running === request) thread.running = undefined;
     if (!silently) {
       const { error } = turn;
-      if (error && !error.isAbort) this.#host.tell(thread, (options) => options.onError?.(error));
-      this.#host.tell(thread, (options) => options.onFinish?.(turn));
+      if (error && !error.isAbort) this.#context.notify(thread, (options) => options.onError?.(error));
+      this.#context.notify(thread, (options) => options.onFinish?.(turn));
       this.#next(thread);
     }
-    this.#host.emit(thread);
-    out.settle(turn.message);
+    this.#context.emit(thread);
+    request.settle(turn.message);
   }
 }

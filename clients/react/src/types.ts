@@ -5,38 +5,38 @@ import type { Persist } from './storage.js';
 type RunRequest = components['schemas']['RunRequest'];
 type MemoryReport = components['schemas']['MemoryReport'];
 
-/** Which layers served and took a turn, and how long the answer took. */
+/** The memory report of a turn, with its latency. */
 export interface TurnContext {
-  /** The layer that served the context. */
+  /** The layer that provided the context. */
   readonly source: MemoryReport['source'];
-  /** Layers that were asked and did not answer. */
+  /** Layers that did not respond. */
   readonly degraded: string[];
-  /** The store that holds the exchange for good. */
+  /** The store that holds the exchange. */
   readonly durability: MemoryReport['durability'];
   /** Whether Redis has the exchange. */
   readonly cached: boolean;
-  /** From sending to the answer, measured here, in milliseconds. */
+  /** Milliseconds from sending to the answer, measured in the browser. */
   readonly latencyMs: number;
-  /** What parts of it took on the server (`recall`, `agent`, `keep`, …), in milliseconds; empty if that was not told. */
+  /** The durations of `Server-Timing` (`recall`, `agent`, `keep`, …) in milliseconds; empty without that header. */
   readonly timings: Readonly<Record<string, number>>;
 }
 
 export interface ChatMessage {
-  /** The same for the whole life of the message, before and after the server has it: fit for a React key. */
+  /** Stable before and after the server has the message: usable as a React key. */
   readonly id: string;
   /** The exchange the message belongs to; a question and its answer have the same. */
   readonly exchangeId: string | null;
   readonly role: 'user' | 'assistant';
   readonly content: string;
-  /** ISO 8601. This machine's clock until the history tells the server's. */
+  /** ISO 8601. The local time until the history returns the server's. */
   readonly createdAt: string;
-  /** `pending` until the answer came, `failed` until it is sent again. */
+  /** `pending` until the answer arrives, `failed` until it is sent again. */
   readonly status: 'pending' | 'sent' | 'failed';
-  /** What `sendMessage` was given with the text; the memory keeps it. */
+  /** The metadata given to `sendMessage`; the memory stores it. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Why it failed. */
   readonly error?: AgentChatError;
-  /** Of an answer that came while this page was open. */
+  /** On answers that arrived while this page was open. */
   readonly context?: TurnContext;
 }
 
@@ -47,87 +47,87 @@ export interface FinishedTurn {
 }
 
 export interface UseAgentChatOptions {
-  /** Changing it switches the thread. One is made and remembered if it is left out. */
+  /** The thread to show. Without it, the hook creates one and stores its id. */
   readonly threadId?: string | null | undefined;
-  /** A hint; a server that checks tokens trusts the token. */
+  /** The user. A server that checks tokens takes the user from the token. */
   readonly userId?: string | undefined;
-  /** Where the API is, with its stage; the page's own origin if left out. */
+  /** The URL of the API with its stage. Default: the origin of the page. */
   readonly baseUrl?: string | undefined;
-  /** For every request; a function is asked each time, so that a token may be renewed. */
+  /** Headers of every request. A function is called for each request, so that it can refresh a token. */
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
   readonly credentials?: RequestCredentials | undefined;
   readonly fetch?: typeof fetch | undefined;
-  /** How long an answer may take, in milliseconds; 60,000 if left out. */
+  /** The timeout of a request in milliseconds. Default: 60,000. */
   readonly timeoutMs?: number | undefined;
-  /** How often a request is sent again by itself after no answer, 429, 502, 503 or 504; 3 times if left out. */
+  /** How often to retry after no response, 429, 502, 503 or 504. Default: 3. */
   readonly retries?: number | undefined;
-  /** Where a thread id made here outlives a reload: `session` (the tab, as if left out), `local`, or `false`. */
+  /** Where to store a created thread id: `session` (the tab, the default), `local` or `false`. */
   readonly persist?: Persist | undefined;
-  /** Shown at once, also by a server; the history is united with them. */
+  /** Messages to show at once, also in server rendering; merged with the history. */
   readonly initialMessages?: readonly ChatMessage[] | undefined;
-  /** Whether a known thread's messages are loaded; true if left out. */
+  /** Whether to load the history of an existing thread. Default: true. */
   readonly loadHistory?: boolean | undefined;
-  /** Messages a page, 1 to 200; 50 if left out. */
+  /** Messages per page, 1 to 200. Default: 50. */
   readonly pageSize?: number | undefined;
-  /** Makes thread ids; UUIDs if left out. */
+  /** Creates thread ids. Default: UUIDs. */
   readonly generateId?: (() => string) | undefined;
-  /** What else every turn asks of `POST /run`. */
+  /** More fields for every `POST /run`. */
   readonly request?: Partial<Pick<RunRequest, 'agent_name' | 'instructions' | 'tools' | 'document_ids'>> | undefined;
-  /** Told the thread's id when it was not `threadId` that chose it. */
+  /** Called with the thread id when the hook has chosen it. */
   readonly onThreadId?: ((threadId: string) => void) | undefined;
   readonly onFinish?: ((turn: FinishedTurn) => void) | undefined;
-  /** Not called for what was stopped here. */
+  /** Not called for turns that the client stopped. */
   readonly onError?: ((error: AgentChatError) => void) | undefined;
 }
 
-/** What is shown of a thread. */
+/** The state of a chat. */
 export interface ChatSnapshot {
-  /** Null only while rendering on a server and in the first render of a hydration. */
+  /** Null only in server rendering and in the first render of a hydration. */
   readonly threadId: string | null;
   readonly userId: string | null;
   readonly messages: ChatMessage[];
-  /** `submitted` while a turn is under way or waits for one. */
+  /** `submitted` while a turn runs or waits. */
   readonly status: 'ready' | 'submitted' | 'error';
-  /** `idle` while nothing was asked for. */
+  /** `idle` until a request starts. */
   readonly historyStatus: 'idle' | 'loading' | 'ready' | 'error';
-  /** Layers that did not answer when the history was read: what only they hold is missing. */
+  /** Layers that did not respond when the history was loaded; messages may be missing. */
   readonly historyDegraded: string[];
   readonly error: AgentChatError | undefined;
-  /** Whether `loadMore` would find older messages. */
+  /** Whether there are older messages to load. */
   readonly hasMore: boolean;
-  /** Of the newest answer. */
+  /** The memory report of the newest answer. */
   readonly lastContext: TurnContext | undefined;
 }
 
 export interface OutgoingText {
   readonly text: string;
-  /** Kept beside the exchange: any object that is JSON. */
+  /** Any JSON object; stored with the exchange. */
   readonly metadata?: object | undefined;
-  /** Attached to the thread with this turn. */
+  /** Documents to attach to the thread. */
   readonly documentIds?: readonly string[] | undefined;
 }
 
 export interface ChatActions {
   readonly clearError: () => void;
   /**
-   * Sends a text, after those that wait already. Never rejects: resolves with the answer, or with undefined if there is
-   * none, and then the message says why. A text of nothing but space is not sent.
+   * Sends a text, after the waiting ones. Never rejects: resolves with the answer, or with undefined after a failure, which
+   * is then on the message. Ignores a text of only whitespace.
    */
   readonly sendMessage: (
     text: string | OutgoingText,
     options?: { signal?: AbortSignal | undefined },
   ) => Promise<ChatMessage | undefined>;
-  /** Stops waiting for answers, here only: the server may still finish, and `refresh` or `retry` shows what it did. */
+  /** Stops waiting for answers. The server may still finish; `refresh` or `retry` shows its answer. */
   readonly stop: () => void;
-  /** Sends a failed message again (the newest if none is named), as the same request: the turn cannot double. */
+  /** Sends a failed message again (default: the newest) as the same request, so that the turn runs once. */
   readonly retry: (messageId?: string) => Promise<void>;
   /** Starts an empty thread and returns its id. */
   readonly newThread: () => string;
-  /** Forgets what this device keeps of a thread that was deleted. If it is shown, an empty thread takes its place. */
+  /** Removes a deleted thread from this device. If it is shown, an empty thread replaces it. */
   readonly forgetThread: (threadId: string) => void;
   /** Loads the page before the oldest loaded message. */
   readonly loadMore: () => Promise<void>;
-  /** Asks the server for what it holds now. */
+  /** Loads the newest messages from the server. */
   readonly refresh: () => Promise<void>;
 }
 

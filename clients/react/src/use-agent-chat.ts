@@ -4,11 +4,11 @@ import { useEffect, useLayoutEffect, useMemo, useState, useSyncExternalStore } f
 import { ChatStore } from './store.js';
 import type { UseAgentChatOptions, UseAgentChatResult } from './types.js';
 
-// React 18 warns of layout effects on a server, where none runs.
+// React 18 warns about layout effects in server rendering.
 const useCommitEffect = typeof window === 'undefined' ? useEffect : useLayoutEffect;
 
 /**
- * A chat with an agent that remembers: the thread's identity, its permanent history, and turns that are sent once.
+ * A chat with an agent that has a memory: thread identity, permanent history, turns without duplicates.
  *
  * The functions in the result stay the same for the life of the component.
  */
@@ -16,14 +16,14 @@ export function useAgentChat(options: UseAgentChatOptions = {}): UseAgentChatRes
   const [store] = useState(() => new ChatStore(options));
   const snapshot = useSyncExternalStore(
     store.subscribe,
-    // Asked of these options, so that not one render shows the messages of the thread before.
+    // From the current options, so that no render shows the previous thread.
     () => store.threadFor(options).snapshot,
     () => store.serverSnapshot,
   );
   useCommitEffect(() => {
     store.configure(options);
   });
-  // Not a layout effect: those end when a neighbour suspends, and a turn that is under way shall not.
+  // Not a layout effect: React unmounts those when a sibling suspends, which would stop a running turn.
   useEffect(() => store.mount(), [store]);
   return useMemo(() => {
     const { clearError, sendMessage, stop, retry, newThread, forgetThread, loadMore, refresh } = store;

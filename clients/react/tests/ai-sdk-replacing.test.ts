@@ -237,7 +237,7 @@ test('a new answer that no store took changes nothing, says so, and is kept by t
   const shown = rendered();
   await says(shown, 'one', 'two');
   await act(() => shown.current.regenerate({ messageId: shown.current.messages[1]?.id ?? '' }));
-  expect(shown.current.error?.message).toMatch(/nothing was changed/);
+  expect(shown.current.error?.message).toMatch(/Nothing has changed/);
   expect(storedIn(memory)).toHaveLength(4);
   await act(() => shown.current.regenerate());
   expect(memory.runs[3]?.key).toBe(memory.runs[2]?.key);

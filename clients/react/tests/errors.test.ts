@@ -28,7 +28,7 @@ test.each([
 ])('%s is not shown', async (_, response) => {
   const { now } = await failedWith(response);
   expect(now.error).toMatchObject({ status: 502, title: 'The server failed' });
-  expect(now.error?.detail).toBe('The server failed. The server did not say more.');
+  expect(now.error?.detail).toBe('The server failed. The server gave no details.');
 });
 
 test.each([
@@ -37,7 +37,7 @@ test.each([
   ['null', () => HttpResponse.json(null)],
 ])('%s with status 200 is an error, not a message', async (_, response) => {
   const { now } = await failedWith(response);
-  expect(now.error).toMatchObject({ status: 200, title: 'Unreadable answer' });
+  expect(now.error).toMatchObject({ status: 200, title: 'Unreadable response' });
   expect(now.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
 });
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { clock, noteServerTime } from '../src/clock.js';
+import { clock, syncClock } from '../src/clock.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from '../src/ids.js';
 import { chat } from './chat.js';
 import { problem, serve, store } from './server.js';
@@ -68,17 +68,17 @@ test('the newest of ids is the greatest of version 7', () => {
 });
 
 test.each([-86_400_000, 3_600_000])('ids have the time that the server told: %i ms off', (off) => {
-  noteServerTime(answerAt(Date.now() + off));
+  syncClock(answerAt(Date.now() + off));
   expect(Math.abs(timeOf(newExchangeId()) - (Date.now() + off))).toBeLessThan(5000);
-  noteServerTime(new Response());
-  noteServerTime(answerAt(Date.now() + off + 1000));
+  syncClock(new Response());
+  syncClock(answerAt(Date.now() + off + 1000));
   expect(Math.abs(clock.skew - off)).toBeLessThan(2000);
-  noteServerTime(answerAt(Date.now()));
+  syncClock(answerAt(Date.now()));
   expect(clock.skew).toBe(0);
 });
 
 test('a second of difference is the rounding of the header', () => {
-  noteServerTime(answerAt(Date.now() + 1000));
+  syncClock(answerAt(Date.now() + 1000));
   expect(clock.skew).toBe(0);
 });
 

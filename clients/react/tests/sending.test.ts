@@ -161,7 +161,7 @@ test('retry of a turn whose answer was lost on the way gets that answer', async 
   };
   const shown = chat({ fetch: lossy });
   await shown.say('Hello');
-  expect(shown.now.error).toMatchObject({ status: 0, detail: 'The server could not be reached.' });
+  expect(shown.now.error).toMatchObject({ status: 0, detail: 'The server is not responding.' });
   shown.do(({ retry }) => void retry());
   await shown.until(({ status }) => status === 'ready');
   expect(shown.texts).toEqual(['Hello', 'You said: Hello']);

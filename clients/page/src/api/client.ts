@@ -3,18 +3,18 @@ import type { components } from '@hybrid-memory/react/api-types';
 type Schemas = components['schemas'];
 export type Layers = Schemas['LayersAnswer'];
 export type Status = Schemas['StatusAnswer'];
-export type Waiting = Schemas['WaitingAnswer'];
+export type QueueDepth = Schemas['WaitingAnswer'];
 export type Health = Schemas['HealthAnswer'];
 export type ThreadItem = Schemas['ThreadItem'];
 export type Preferences = Record<string, string>;
 
-const MOST_THREADS = 1_000;
-const THREADS_A_PAGE = 200;
+const MAX_THREADS = 1_000;
+const THREADS_PER_PAGE = 200;
 
-/** What the API said is wrong, in its own words. */
+/** An error response of the API. Its message is the `detail` of the problem. */
 export class ApiError extends Error {
   constructor(
-    /** The HTTP status; 0 if there was no answer. */
+    /** The HTTP status; 0 without a response. */
     readonly status: number,
     detail: string,
   ) {
@@ -28,13 +28,13 @@ interface Options {
   onUnauthorized: () => void;
 }
 
-let made = 0;
+let instances = 0;
 
-/** The API as this page asks it: with the token, if there is one. */
+/** A client of the API. It sends the bearer token, if the page has one. */
 export class Api {
   readonly baseUrl: string;
-  /** Another one is another way to ask, so that what was refused before may be answered now. */
-  readonly version = ++made;
+  /** Differs for each token, so that polls start again after a sign-in. */
+  readonly version = ++instances;
   readonly #token: string | null;
   readonly #onUnauthorized: () => void;
 
@@ -44,7 +44,7 @@ export class Api {
     this.#onUnauthorized = onUnauthorized;
   }
 
-  /** What the chat's hook is given as `fetch`, too. */
+  /** Also the `fetch` of the chat's hook. */
   readonly fetch: typeof fetch = async (input, init) => {
     const headers = new Headers(init?.headers);
     if (this.#token !== null) headers.set('Authorization', `Bearer ${this.#token}`);
@@ -54,17 +54,17 @@ export class Api {
   };
 
   health(signal?: AbortSignal): Promise<Health> {
-    return this.#ask<Health>('/health', signal && { signal });
+    return this.#request<Health>('/health', signal && { signal });
   }
 
   status(signal?: AbortSignal): Promise<Status> {
-    return this.#ask<Status>('/status', signal && { signal });
+    return this.#request<Status>('/status', signal && { signal });
   }
 
-  /** Null if there is no such thread yet. */
+  /** Null if the thread does not exist yet. */
   async layers(threadId: string, limit: number, signal?: AbortSignal): Promise<Layers | null> {
     try {
-      return await this.#ask<Layers>(`${threadPath(threadId)}/layers?limit=${limit}`, signal && { signal });
+      return await this.#request<Layers>(`${threadPath(threadId)}/layers?limit=${limit}`, signal && { signal });
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return null;
       throw error;
@@ -76,12 +76,12 @@ export class Api {
     const items: ThreadItem[] = [];
     let cursor: string | null = null;
     do {
-      const query = new URLSearchParams({ user_id: userId, limit: String(THREADS_A_PAGE) });
+      const query = new URLSearchParams({ user_id: userId, limit: String(THREADS_PER_PAGE) });
       if (cursor !== null) query.set('cursor', cursor);
-      const page: Schemas['ThreadsAnswer'] = await this.#ask(`/threads?${query.toString()}`, signal && { signal });
+      const page: Schemas['ThreadsAnswer'] = await this.#request(`/threads?${query.toString()}`, signal && { signal });
       items.push(...page.items);
       cursor = page.next_cursor;
-    } while (cursor !== null && items.length < MOST_THREADS);
+    } while (cursor !== null && items.length < MAX_THREADS);
     return items;
   }
 
@@ -94,10 +94,10 @@ export class Api {
   }
 
   preferences(userId: string, signal?: AbortSignal): Promise<Preferences> {
-    return this.#ask(preferencesPath(userId), signal && { signal });
+    return this.#request(preferencesPath(userId), signal && { signal });
   }
 
-  /** Sets preferences, or with null removes them, and returns all. */
+  /** Sets preferences, removes those with the value null, and returns all of them. */
   changePreferences(userId: string, changes: Record<string, string | null>): Promise<Preferences> {
     return this.#send('PATCH', preferencesPath(userId), changes);
   }
@@ -108,16 +108,16 @@ export class Api {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };
     }
-    return this.#ask(path, init);
+    return this.#request(path, init);
   }
 
-  async #ask<T>(path: string, init?: RequestInit): Promise<T> {
+  async #request<T>(path: string, init?: RequestInit): Promise<T> {
     let response: Response;
     try {
       response = await this.fetch(this.baseUrl + path, init);
     } catch (error) {
       if (init?.signal?.aborted) throw error;
-      throw new ApiError(0, 'The server could not be reached.');
+      throw new ApiError(0, navigator.onLine ? 'The server is not responding.' : 'You are offline.');
     }
     if (!response.ok) throw new ApiError(response.status, await detailOf(response));
     return (response.status === 204 ? undefined : await response.json()) as T;

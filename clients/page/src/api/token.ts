@@ -1,7 +1,7 @@
 /**
- * Returns the user whom a token names; undefined if it does not say so in the usual way.
+ * Returns the `sub` claim of a JWT; undefined if the token has none.
  *
- * Nothing is decided by it: the server checks the token, and takes the user from it whatever is said here.
+ * This is for display only. The server checks the token and reads the user from it.
  */
 export function subjectOf(token: string): string | undefined {
   const payload = token.split('.')[1];

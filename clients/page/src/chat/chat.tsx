@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState, type RefObject } from 'react';
 import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
-import { useReadersPlace } from '../hooks/use-readers-place.ts';
+import { useScrollAnchor } from '../hooks/use-scroll-anchor.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { listed, servedBy } from '../parts/badge.tsx';
+import { notResponding, servedBy } from '../parts/badge.tsx';
 import { milliseconds } from '../format.ts';
 import { Composer } from './composer.tsx';
 import { Message } from './message.tsx';
@@ -11,22 +11,22 @@ import { ThreadHeader } from './thread-header.tsx';
 
 interface Props {
   chat: UseAgentChatResult;
-  /** Undefined until it is drained. */
+  /** Undefined until the drain has stored the thread. */
   thread: ThreadItem | undefined;
   turns: ReadonlyMap<string, Turn>;
   composer: RefObject<HTMLTextAreaElement | null>;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
-  /** Asks for what the server holds now. */
-  onLooked: () => void;
+  /** Loads the history again. */
+  onReload: () => void;
 }
 
-/** The conversation, and what is said next. */
-export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLooked }: Props) {
+/** The conversation and the composer. */
+export function Chat({ chat, thread, turns, composer, onRename, onDelete, onReload }: Props) {
   const { messages, historyStatus, hasMore, error, status } = chat;
   const log = useRef<HTMLDivElement>(null);
   const last = messages.at(-1);
-  const onEarlier = useReadersPlace(log, chat.threadId, messages[0]?.id, hasMore);
+  const onEarlier = useScrollAnchor(log, chat.threadId, messages[0]?.id, hasMore);
   useEffect(() => {
     const box = log.current;
     if (box) box.scrollTop = box.scrollHeight;
@@ -39,7 +39,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLook
         key={chat.threadId ?? ''}
         threadId={chat.threadId}
         title={thread?.title ?? messages.find(({ role }) => role === 'user')?.content ?? 'New thread'}
-        isKept={messages.some((message) => message.status === 'sent')}
+        isStored={messages.some((message) => message.status === 'sent')}
         isBusy={status === 'submitted'}
         onRename={onRename}
         onDelete={onDelete}
@@ -72,7 +72,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLook
           />
         ))}
         {status === 'submitted' && (
-          // The status line says it.
+          // Screen readers hear it from the status line.
           <p className="waiting" aria-hidden="true">
             The agent is answering …
           </p>
@@ -80,18 +80,19 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLook
       </div>
       {chat.historyDegraded.length > 0 && (
         <p className="note">
-          {listed(chat.historyDegraded)} did not answer: messages that only it holds are missing here.
+          {notResponding(chat.historyDegraded)}, so some messages may be missing here.
         </p>
       )}
       {error && !error.isAbort && (
         <div role="alert" className="alert">
           <p>
-            <strong>{error.title}.</strong> {error.detail}
+            {error.status > 0 && <strong>{error.title}. </strong>}
+            {error.detail}
             {error.requestId !== undefined && <span className="hint"> Request {error.requestId}</span>}
           </p>
           <span className="actions">
             {historyStatus === 'error' && (
-              <button type="button" className="button" onClick={onLooked}>
+              <button type="button" className="button" onClick={onReload}>
                 Load again
               </button>
             )}
@@ -125,16 +126,15 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onLook
 function Welcome() {
   return (
     <div className="welcome">
-      <p>Say something about yourself, then ask for it.</p>
+      <p>Tell the agent something about you, then ask about it.</p>
       <p className="hint">
-        Every answer shows which layer of the memory served it. The offline agent, which needs no key, says what it was
-        given to remember.
+        Each answer shows where its memory came from. This demo agent runs offline and repeats what it remembers.
       </p>
     </div>
   );
 }
 
-/** The one line that a screen reader is told of what happens, beside the conversation itself. */
+/** The status for screen readers. The conversation itself is a log. */
 function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {
   const { status, historyStatus, messages } = chat;
   const [text, setText] = useState('');
@@ -144,10 +144,10 @@ function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {
 
   let now = '';
   if (status === 'submitted') now = 'Sent. The agent is answering.';
-  else if (last?.status === 'failed') now = 'Not sent. The message is kept and can be sent again.';
+  else if (last?.status === 'failed') now = 'Not sent. You can send the message again.';
   else if (historyStatus === 'loading') now = 'Loading the conversation.';
   else if (turn && last === answer) now = `Answered in ${milliseconds(turn.latencyMs)}. Memory: ${servedBy(turn)}.`;
-  // Set afterwards: what a live region holds from its beginning is not announced.
+  // Set in an effect: screen readers do not announce the initial content of a live region.
   useEffect(() => setText(now), [now]);
   return (
     <p role="status" className="visually-hidden">

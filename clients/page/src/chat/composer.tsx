@@ -7,7 +7,7 @@ interface Props {
   onStop: () => void;
 }
 
-/** Where the next message is written. Enter sends, Shift and Enter begin a new line. */
+/** The text field for the next message, with its buttons. */
 export function Composer({ isBusy, field, onSend, onStop }: Props) {
   const id = useId();
 
@@ -20,7 +20,7 @@ export function Composer({ isBusy, field, onSend, onStop }: Props) {
   }
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>): void {
-    // While an input method composes, Enter chooses what it offers.
+    // While an input method composes, Enter accepts its suggestion.
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
     send();
@@ -41,7 +41,7 @@ export function Composer({ isBusy, field, onSend, onStop }: Props) {
         id={id}
         ref={field}
         rows={1}
-        placeholder="Write a message"
+        placeholder="Message the agent"
         autoFocus
         onKeyDown={onKeyDown}
         aria-describedby={`${id}-keys`}
@@ -55,7 +55,7 @@ export function Composer({ isBusy, field, onSend, onStop }: Props) {
         Send
       </button>
       <p id={`${id}-keys`} className="hint keys">
-        Enter sends, Shift+Enter begins a new line.
+        Enter to send, Shift+Enter for a new line
       </p>
     </form>
   );

@@ -1,6 +1,6 @@
 import { useId, useState, type FormEvent, type RefObject } from 'react';
 
-const WORD = 'delete';
+const CONFIRMATION = 'delete';
 
 interface Props {
   dialog: RefObject<HTMLDialogElement | null>;
@@ -9,22 +9,22 @@ interface Props {
   onDone: () => void;
 }
 
-/** Asks for a word before a thread is deleted for good. */
+/** A dialog that deletes a thread after the user has typed a word. */
 export function DeleteDialog({ dialog, title, onDelete, onDone }: Props) {
   const [typed, setTyped] = useState('');
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
   const [isBusy, setIsBusy] = useState(false);
   const id = useId();
 
   async function confirm(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
-    if (typed !== WORD || isBusy) return;
+    if (typed !== CONFIRMATION || isBusy) return;
     setIsBusy(true);
     try {
       await onDelete();
       dialog.current?.close();
-    } catch (error) {
-      setFault(error instanceof Error ? error.message : String(error));
+    } catch (caught) {
+      setError(caught instanceof Error ? caught.message : String(caught));
     } finally {
       setIsBusy(false);
     }
@@ -34,21 +34,21 @@ export function DeleteDialog({ dialog, title, onDelete, onDone }: Props) {
     <dialog
       ref={dialog}
       aria-labelledby={`${id}-title`}
-      aria-describedby={`${id}-what`}
+      aria-describedby={`${id}-effect`}
       onClose={() => {
         setTyped('');
-        setFault(undefined);
+        setError(undefined);
         onDone();
       }}
     >
       <form onSubmit={(event) => void confirm(event)}>
         <h2 id={`${id}-title`}>Delete this thread?</h2>
-        <p id={`${id}-what`}>
-          “<span className="quoted">{title}</span>” is deleted from Redis and PostgreSQL, with whatever of it is on its
-          way. It does not come back.
+        <p id={`${id}-effect`}>
+          “<span className="quoted">{title}</span>” will be deleted everywhere, including messages still in the queue.
+          This cannot be undone.
         </p>
         <label htmlFor={id}>
-          Type <strong>{WORD}</strong> to confirm
+          Type <strong>{CONFIRMATION}</strong> to confirm
         </label>
         <input
           id={id}
@@ -58,16 +58,16 @@ export function DeleteDialog({ dialog, title, onDelete, onDone }: Props) {
           autoCapitalize="none"
           spellCheck={false}
         />
-        {fault !== undefined && (
+        {error !== undefined && (
           <p role="alert" className="alert">
-            {fault}
+            {error}
           </p>
         )}
         <div className="actions">
           <button type="button" className="button" onClick={() => dialog.current?.close()}>
-            Keep it
+            Cancel
           </button>
-          <button type="submit" className="button danger" disabled={typed !== WORD || isBusy}>
+          <button type="submit" className="button danger" disabled={typed !== CONFIRMATION || isBusy}>
             Delete for good
           </button>
         </div>

@@ -1,23 +1,16 @@
 import type { ChatMessage } from '@hybrid-memory/react';
 import { dayAndTime, milliseconds } from '../format.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { LayerBadges } from '../parts/badge.tsx';
-
-const KEPT: Record<Turn['durability'], string> = {
-  queue: 'kept by the queue',
-  postgres: 'kept by PostgreSQL',
-  redis: 'kept by Redis until the others are back',
-  none: 'not kept: no store answered',
-};
+import { LayerBadge, savedIn } from '../parts/badge.tsx';
 
 interface Props {
   message: ChatMessage;
-  /** What its answer said of the memory; undefined for what this tab did not ask itself. */
+  /** The memory report of an answer; undefined if another tab or an earlier visit received it. */
   turn: Turn | undefined;
   onRetry: () => void;
 }
 
-/** One message, and under an answer where its context came from. */
+/** One message. Under an answer: where its memory came from and where the exchange is stored. */
 export function Message({ message, turn, onRetry }: Props) {
   const { role, content, createdAt, status, error } = message;
   return (
@@ -29,14 +22,14 @@ export function Message({ message, turn, onRetry }: Props) {
       <p className="text">{content}</p>
       {turn && (
         <footer>
-          <span className="visually-hidden">Memory served by: </span>
-          <LayerBadges turn={turn} />
+          <span className="visually-hidden">Memory: </span>
+          <LayerBadge turn={turn} />
           <span className="detail">
-            {milliseconds(turn.latencyMs)}
-            {turn.recallMs !== undefined && <>, memory {milliseconds(turn.recallMs)}</>}
+            Answered in {milliseconds(turn.latencyMs)}
+            {turn.recallMs !== undefined && <>, memory in {milliseconds(turn.recallMs)}</>}
           </span>
-          <span className="detail" data-kept={turn.durability}>
-            {KEPT[turn.durability]}
+          <span className="detail" data-durability={turn.durability}>
+            {savedIn(turn.durability)}
           </span>
         </footer>
       )}

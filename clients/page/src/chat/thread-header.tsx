@@ -4,38 +4,38 @@ import { DeleteDialog } from './delete-dialog.tsx';
 interface Props {
   threadId: string | null;
   title: string;
-  /** Whether the server has anything of the thread. */
-  isKept: boolean;
-  /** Whether a turn is under way: its answer would bring a deleted thread back. */
+  /** Whether the server has stored at least one message of the thread. */
+  isStored: boolean;
+  /** Whether a turn is running: its answer would create the deleted thread again. */
   isBusy: boolean;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
-  /** Something was finished here: the focus goes on. */
+  /** Called after renaming, so that the focus can move on. */
   onDone: () => void;
 }
 
-/** The thread's title, and what can be done with it. */
-export function ThreadHeader({ threadId, title, isKept, isBusy, onRename, onDelete, onDone }: Props) {
+/** The thread's title, with buttons to rename and delete the thread. */
+export function ThreadHeader({ threadId, title, isStored, isBusy, onRename, onDelete, onDone }: Props) {
   const [isRenaming, setIsRenaming] = useState(false);
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
 
   async function rename(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
-    const given = new FormData(event.currentTarget).get('title');
-    const wanted = typeof given === 'string' ? given.trim() : '';
-    if (wanted === '') return;
+    const value = new FormData(event.currentTarget).get('title');
+    const newTitle = typeof value === 'string' ? value.trim() : '';
+    if (newTitle === '') return;
     try {
-      if (wanted !== title) await onRename(wanted);
+      if (newTitle !== title) await onRename(newTitle);
       finish();
-    } catch (error) {
-      setFault(error instanceof Error ? error.message : String(error));
+    } catch (caught) {
+      setError(caught instanceof Error ? caught.message : String(caught));
     }
   }
 
   function finish(): void {
-    setFault(undefined);
+    setError(undefined);
     setIsRenaming(false);
     onDone();
   }
@@ -66,23 +66,23 @@ export function ThreadHeader({ threadId, title, isKept, isBusy, onRename, onDele
             <h2 title={title}>{title}</h2>
             {threadId !== null && <code>{threadId}</code>}
           </div>
-          <button type="button" className="button" disabled={!isKept} onClick={() => setIsRenaming(true)}>
+          <button type="button" className="button" disabled={!isStored} onClick={() => setIsRenaming(true)}>
             Rename
           </button>
           <button
             type="button"
             className="button danger"
-            disabled={!isKept || isBusy}
-            title={isKept && isBusy ? 'While a turn is under way, a thread cannot be deleted.' : undefined}
+            disabled={!isStored || isBusy}
+            title={isStored && isBusy ? 'Wait for the answer before you delete this thread.' : undefined}
             onClick={() => dialog.current?.showModal()}
           >
             Delete
           </button>
         </>
       )}
-      {fault !== undefined && (
+      {error !== undefined && (
         <p role="alert" className="alert">
-          {fault}
+          {error}
         </p>
       )}
       <DeleteDialog dialog={dialog} title={title} onDelete={onDelete} onDone={onDone} />

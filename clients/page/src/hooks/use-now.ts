@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-/** Returns `performance.now()`, anew every second. */
+/** Returns `performance.now()`, updated every second. */
 export function useNow(): number {
   const [now, setNow] = useState(() => performance.now());
   useEffect(() => {

@@ -1,15 +1,15 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 
 export interface Polled<T> {
-  /** What was answered last, also while the newest question went wrong. */
+  /** The newest response; it stays while later requests fail. */
   readonly data: T | undefined;
-  /** Why the newest question went wrong. */
+  /** The error of the newest request, if it failed. */
   readonly error: Error | undefined;
-  /** When `data` came, by `performance.now()`. */
+  /** When `data` arrived, by `performance.now()`. */
   readonly at: number;
-  /** When `data` was asked for: what changed since may not be in it. */
-  readonly askedAt: number;
-  /** Asks now. */
+  /** When `data` was requested: later changes may be missing from it. */
+  readonly requestedAt: number;
+  /** Requests it now. */
   readonly refresh: () => void;
 }
 
@@ -18,48 +18,48 @@ interface State<T> {
   readonly data: T | undefined;
   readonly error: Error | undefined;
   readonly at: number;
-  readonly askedAt: number;
+  readonly requestedAt: number;
 }
 
 /**
- * Asks again and again, each time so many milliseconds after the answer before; not while nobody sees the page.
+ * Polls: sends each request `everyMs` after the previous response, and pauses while the page is hidden.
  *
- * With another `key` it is another question: what was answered to the one before is forgotten.
+ * A new `key` starts a new poll and drops the data of the previous one.
  */
 export function usePoll<T>(
   key: string | null,
-  ask: (signal: AbortSignal) => Promise<T>,
-  everyMs: (answer: T | undefined) => number,
+  request: (signal: AbortSignal) => Promise<T>,
+  everyMs: (data: T | undefined) => number,
 ): Polled<T> {
   const [state, setState] = useState<State<T>>();
-  const asked = useRef({ ask, everyMs });
-  const again = useRef<() => void>(() => undefined);
+  const options = useRef({ request, everyMs });
+  const pollNow = useRef<() => void>(() => undefined);
   useEffect(() => {
-    asked.current = { ask, everyMs };
+    options.current = { request, everyMs };
   });
 
   useEffect(() => {
     if (key === null) return undefined;
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let isAsking = false;
-    let isWanted = false;
-    let known: T | undefined;
+    let isRunning = false;
+    let isRepeatRequested = false;
+    let data: T | undefined;
 
-    const go = async (): Promise<void> => {
+    const poll = async (): Promise<void> => {
       clearTimeout(timer);
-      if (isAsking) {
-        isWanted = true;
+      if (isRunning) {
+        isRepeatRequested = true;
         return;
       }
       if (document.hidden) return;
-      isAsking = true;
-      isWanted = false;
-      const askedAt = performance.now();
+      isRunning = true;
+      isRepeatRequested = false;
+      const requestedAt = performance.now();
       try {
-        known = await asked.current.ask(controller.signal);
+        data = await options.current.request(controller.signal);
         if (controller.signal.aborted) return;
-        setState({ key, data: known, error: undefined, at: performance.now(), askedAt });
+        setState({ key, data, error: undefined, at: performance.now(), requestedAt });
       } catch (caught) {
         if (controller.signal.aborted) return;
         const error = caught instanceof Error ? caught : new Error(String(caught));
@@ -68,32 +68,32 @@ export function usePoll<T>(
           data: before?.key === key ? before.data : undefined,
           error,
           at: before?.key === key ? before.at : performance.now(),
-          askedAt: before?.key === key ? before.askedAt : askedAt,
+          requestedAt: before?.key === key ? before.requestedAt : requestedAt,
         }));
       } finally {
-        isAsking = false;
+        isRunning = false;
       }
-      if (isWanted) void go();
-      else timer = setTimeout(() => void go(), asked.current.everyMs(known));
+      if (isRepeatRequested) void poll();
+      else timer = setTimeout(() => void poll(), options.current.everyMs(data));
     };
 
     const onVisible = (): void => {
-      if (!document.hidden) void go();
+      if (!document.hidden) void poll();
     };
-    again.current = () => void go();
+    pollNow.current = () => void poll();
     document.addEventListener('visibilitychange', onVisible);
-    void go();
+    void poll();
     return () => {
       controller.abort();
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', onVisible);
-      again.current = () => undefined;
+      pollNow.current = () => undefined;
     };
   }, [key]);
 
   const refresh = useCallback(() => {
-    again.current();
+    pollNow.current();
   }, []);
   const current = state?.key === key ? state : undefined;
-  return { data: current?.data, error: current?.error, at: current?.at ?? 0, askedAt: current?.askedAt ?? 0, refresh };
+  return { data: current?.data, error: current?.error, at: current?.at ?? 0, requestedAt: current?.requestedAt ?? 0, refresh };
 }

@@ -1,23 +1,23 @@
 import { useCallback, useState } from 'react';
 
-/** Returns a value that outlives a reload where the browser allows it, and what changes it. */
+/** A state that is kept in `localStorage`, where the browser allows it. */
 export function useStored(name: string, initial: string): [string, (value: string) => void] {
   const key = `hybrid-memory:page:${name}`;
-  const [value, setValue] = useState(() => attempt(() => window.localStorage.getItem(key)) ?? initial);
+  const [value, setValue] = useState(() => tryStorage(() => window.localStorage.getItem(key)) ?? initial);
   const store = useCallback(
     (changed: string) => {
       setValue(changed);
-      attempt(() => window.localStorage.setItem(key, changed));
+      tryStorage(() => window.localStorage.setItem(key, changed));
     },
     [key],
   );
   return [value, store];
 }
 
-/** Returns what the storage says; undefined where there is none: a private window, a full quota. */
-export function attempt<T>(use: () => T): T | undefined {
+/** Returns the result of a storage access; undefined if it throws: a private window, a full quota. */
+export function tryStorage<T>(access: () => T): T | undefined {
   try {
-    return use();
+    return access();
   } catch {
     return undefined;
   }

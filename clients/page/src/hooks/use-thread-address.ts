@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 
-/** The thread in the address, so that a reload, a bookmark and the way back lead to it. */
+/** The thread id in the URL, so that reloading, bookmarks and the back button find the thread. */
 export function useThreadAddress(): [string | null, (id: string | null, how?: 'push' | 'replace') => void] {
   const [threadId, setThreadId] = useState(read);
 

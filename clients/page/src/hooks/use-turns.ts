@@ -1,36 +1,56 @@
 import { useCallback, useState } from 'react';
 import type { ChatMessage, TurnContext } from '@hybrid-memory/react';
-import { attempt } from './use-stored.ts';
+import { tryStorage } from './use-stored.ts';
 
-/** What a turn's answer said of the memory, and how long that took. */
+/** The memory report of a turn, with its latency. */
 export interface Turn extends Pick<TurnContext, 'source' | 'degraded' | 'durability' | 'cached' | 'latencyMs'> {
-  /** What reading the memory took on the server; undefined if the server did not say. */
+  /** How long the server read the memory; undefined if the response does not tell. */
   readonly recallMs?: number | undefined;
 }
 
 const KEY = 'hybrid-memory:page:turns';
-const MOST = 200;
+const MAX_TURNS = 200;
 
-/** The turns of this tab by exchange: the history tells what was said, not which layer served it. */
-export function useTurns(): [ReadonlyMap<string, Turn>, (message: ChatMessage) => void] {
+interface Turns {
+  readonly turns: ReadonlyMap<string, Turn>;
+  readonly addTurn: (message: ChatMessage) => void;
+  readonly markStored: (exchangeIds: readonly (string | null)[]) => void;
+}
+
+/** The memory reports of this tab's turns, by exchange id. The history does not have them. */
+export function useTurns(): Turns {
   const [turns, setTurns] = useState(read);
-  const note = useCallback((message: ChatMessage) => {
+
+  const addTurn = useCallback((message: ChatMessage) => {
     const { exchangeId, context } = message;
     if (exchangeId === null || context === undefined) return;
+    const turn = { ...context, recallMs: context.timings['recall'] };
+    setTurns((before) => save(new Map([...before, [exchangeId, turn] as const].slice(-MAX_TURNS))));
+  }, []);
+
+  const markStored = useCallback((exchangeIds: readonly (string | null)[]) => {
+    const stored = new Set(exchangeIds);
     setTurns((before) => {
-      const after = new Map(
-        [...before, [exchangeId, { ...context, recallMs: context.timings['recall'] }] as const].slice(-MOST),
+      const isNews = [...before].some(([id, { durability }]) => durability !== 'postgres' && stored.has(id));
+      if (!isNews) return before;
+      const marked = [...before].map(
+        ([id, turn]) => [id, stored.has(id) ? { ...turn, durability: 'postgres' as const } : turn] as const,
       );
-      attempt(() => window.sessionStorage.setItem(KEY, JSON.stringify([...after])));
-      return after;
+      return save(new Map(marked));
     });
   }, []);
-  return [turns, note];
+
+  return { turns, addTurn, markStored };
+}
+
+function save(turns: Map<string, Turn>): Map<string, Turn> {
+  tryStorage(() => window.sessionStorage.setItem(KEY, JSON.stringify([...turns])));
+  return turns;
 }
 
 function read(): Map<string, Turn> {
   return (
-    attempt(() => {
+    tryStorage(() => {
       const stored: unknown = JSON.parse(window.sessionStorage.getItem(KEY) ?? '[]');
       return new Map(Array.isArray(stored) ? (stored as [string, Turn][]).filter(isEntry) : []);
     }) ?? new Map<string, Turn>()

@@ -1,16 +1,16 @@
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const PID = '"$(jq .pids.valkey .local/stack.json)"';
 
-/** How to see the memory without one of its layers, where the layers are on the reader's own machine. */
+/** Commands that stop Redis. Shown only for a stack on this machine. */
 export function Degrade() {
   if (!LOOPBACK.has(window.location.hostname)) return null;
   return (
     <details className="degrade">
-      <summary>See it degrade</summary>
-      <p>Freeze Redis, send a message, and watch its badge turn:</p>
+      <summary>Break it and see</summary>
+      <p>Freeze Redis, send a message, and see where its memory comes from:</p>
       <pre>kill -STOP {PID}</pre>
       <p>
-        Wake it up again, or kill it, which empties it: the next turn is served by PostgreSQL, the one after by Redis.
+        Then resume Redis, or kill it: it restarts empty. PostgreSQL answers the next message, and Redis the one after.
       </p>
       <pre>
         kill -CONT {PID}

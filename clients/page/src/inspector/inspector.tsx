@@ -2,9 +2,9 @@ import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { Api, Layers } from '../api/client.ts';
 import { usePoll, type Polled } from '../hooks/use-poll.ts';
 import type { Turn } from '../hooks/use-turns.ts';
+import { Backlog } from './backlog.tsx';
 import { Degrade } from './degrade.tsx';
 import { LastTurn } from './last-turn.tsx';
-import { OnItsWay } from './on-its-way.tsx';
 import { Preferences } from './preferences.tsx';
 import { Stores } from './stores.tsx';
 import { ThreadLayers } from './thread-layers.tsx';
@@ -19,7 +19,7 @@ interface Props {
   layers: Polled<Layers | null>;
 }
 
-/** What the memory holds, and where. */
+/** The state of the memory: stores, last turn, thread, backlog, preferences. */
 export function Inspector({ api, userId, chat, turns, layers }: Props) {
   const health = usePoll(
     `health ${api.version}`,
@@ -39,7 +39,7 @@ export function Inspector({ api, userId, chat, turns, layers }: Props) {
       <Stores health={health} />
       <LastTurn turn={turns.get(newest?.exchangeId ?? '')} />
       <ThreadLayers layers={layers} />
-      <OnItsWay status={status} />
+      <Backlog status={status} />
       <Preferences api={api} userId={userId} />
       <Degrade />
     </section>

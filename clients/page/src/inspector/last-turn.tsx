@@ -1,29 +1,29 @@
 import { milliseconds } from '../format.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { LayerBadges, layerName, listed } from '../parts/badge.tsx';
+import { LayerBadge, layerName, notResponding, savedIn } from '../parts/badge.tsx';
 import { Panel } from '../parts/panel.tsx';
 
-/** Which layer served the newest turn's context, and what that means. */
+/** Where the newest turn's memory came from, and where the turn is stored. */
 export function LastTurn({ turn }: { turn: Turn | undefined }) {
   return (
-    <Panel title="Last turn" className="last-turn">
+    <Panel title="Your last message" className="last-turn">
       {turn === undefined ? (
-        <p className="hint">No turn yet in this tab.</p>
+        <p className="hint">No message sent in this tab yet</p>
       ) : (
         <>
-          <LayerBadges turn={turn} />
+          <LayerBadge turn={turn} />
           <dl className="facts">
             <div>
-              <dt>Answer</dt>
+              <dt>Answered in</dt>
               <dd>{milliseconds(turn.latencyMs)}</dd>
             </div>
             <div>
-              <dt>Memory</dt>
-              <dd>{turn.recallMs === undefined ? 'not told' : milliseconds(turn.recallMs)}</dd>
+              <dt>Memory read in</dt>
+              <dd>{turn.recallMs === undefined ? 'unknown' : milliseconds(turn.recallMs)}</dd>
             </div>
             <div>
-              <dt>Kept by</dt>
-              <dd>{turn.durability === 'none' ? 'nobody' : layerName(turn.durability)}</dd>
+              <dt>Saved</dt>
+              <dd>{savedIn(turn.durability)}</dd>
             </div>
           </dl>
           <p className="hint">{explained(turn)}</p>
@@ -35,12 +35,11 @@ export function LastTurn({ turn }: { turn: Turn | undefined }) {
 
 function explained({ source, degraded, cached, durability }: Turn): string {
   if (degraded.length > 0) {
-    const rest =
-      source === 'none' ? 'so there was nothing to remember' : `${layerName(source)} served the context alone`;
-    return `${listed(degraded)} did not answer; ${rest}.${durability === 'none' ? '' : ' Nothing is lost.'}`;
+    const memory =
+      source === 'none' ? 'the agent answered without memory' : `${layerName(source)} alone provided the memory`;
+    return `${notResponding(degraded)}, so ${memory}. ${durability === 'none' ? 'This turn is not saved.' : 'Nothing is lost.'}`;
   }
-  if (source === 'redis') return 'Redis knew all there is to know: one round trip.';
-  if (source === 'postgres')
-    return `Redis did not know all of the window; PostgreSQL did${cached ? ', and Redis was refilled' : ''}.`;
-  return 'Nothing was said in this thread before.';
+  if (source === 'redis') return 'Answered from Redis in one round trip.';
+  if (source === 'postgres') return `Not fully in Redis, so PostgreSQL answered${cached ? ' and refilled it' : ''}.`;
+  return 'This was the first message of the thread.';
 }

@@ -5,35 +5,35 @@ import { Loading, Panel } from '../parts/panel.tsx';
 
 const EVERY_MS = 20_000;
 
-/** What is known of the user, editable in place. */
+/** The user's preferences, editable in place. */
 export function Preferences({ api, userId }: { api: Api; userId: string }) {
-  const found = usePoll(
+  const loaded = usePoll(
     `${api.version} ${userId}`,
     (signal) => api.preferences(userId, signal),
     () => EVERY_MS,
   );
   const [saved, setSaved] = useState<{ at: number; all: Record<string, string> }>();
-  const [fault, setFault] = useState<string>();
+  const [error, setError] = useState<string>();
   const id = useId();
-  // Whatever is newer: what a change answered, or what was asked for since then.
-  const all = saved && saved.at >= found.askedAt ? saved.all : found.data;
+  // The newer of two: the response to the last change, or a poll that started after it.
+  const all = saved && saved.at >= loaded.requestedAt ? saved.all : loaded.data;
   const entries = Object.entries(all ?? {}).sort(([one], [other]) => one.localeCompare(other));
 
-  // One after the other, so that the last one made is the last one kept.
-  const newest = useRef<Promise<boolean>>(Promise.resolve(true));
+  // One request after the other, so that the last change wins.
+  const lastChange = useRef<Promise<boolean>>(Promise.resolve(true));
   function change(changes: Record<string, string | null>): Promise<boolean> {
-    return (newest.current = newest.current.then(() => save(changes)));
+    return (lastChange.current = lastChange.current.then(() => save(changes)));
   }
 
   async function save(changes: Record<string, string | null>): Promise<boolean> {
     try {
       const changed = await api.changePreferences(userId, changes);
       setSaved({ at: performance.now(), all: changed });
-      setFault(undefined);
-      found.refresh();
+      setError(undefined);
+      loaded.refresh();
       return true;
-    } catch (error) {
-      setFault(error instanceof Error ? error.message : String(error));
+    } catch (caught) {
+      setError(caught instanceof Error ? caught.message : String(caught));
       return false;
     }
   }
@@ -41,12 +41,12 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
   async function add(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
     const form = event.currentTarget;
-    const given = new FormData(form);
-    const name = String(given.get('name') ?? '').trim();
-    if (name !== '' && (await change({ [name]: String(given.get('value') ?? '') }))) {
-      // What was typed meanwhile is the next one.
+    const values = new FormData(form);
+    const name = String(values.get('name') ?? '').trim();
+    if (name !== '' && (await change({ [name]: String(values.get('value') ?? '') }))) {
+      // The user may have typed the next one meanwhile.
       const fields = [...form.querySelectorAll('input')];
-      const isUntouched = fields.every((field) => field.value === given.get(field.name));
+      const isUntouched = fields.every((field) => field.value === values.get(field.name));
       if (!isUntouched) return;
       form.reset();
       fields[0]?.focus();
@@ -54,10 +54,10 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
   }
 
   return (
-    <Panel title={`What is known of ${userId}`} error={found.error}>
-      {all === undefined && !found.error && <Loading what="preferences" />}
+    <Panel title={`What the agent knows about ${userId}`} error={loaded.error}>
+      {all === undefined && !loaded.error && <Loading what="preferences" />}
       {all !== undefined && entries.length === 0 && (
-        <p className="hint">No preferences yet. Every turn is given them.</p>
+        <p className="hint">Nothing yet. Preferences are sent with every message.</p>
       )}
       <ul className="preferences">
         {entries.map(([name, value]) => (
@@ -75,14 +75,14 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
       </ul>
       <form className="preference" onSubmit={(event) => void add(event)}>
         <input id={`${id}-name`} name="name" placeholder="tone" aria-label="New preference" maxLength={255} required />
-        <input name="value" placeholder="brief" aria-label="Its value" maxLength={20_000} required />
+        <input name="value" placeholder="brief" aria-label="Preference value" maxLength={20_000} required />
         <button type="submit" className="button small">
           Add
         </button>
       </form>
-      {fault !== undefined && (
+      {error !== undefined && (
         <p role="alert" className="alert">
-          {fault}
+          {error}
         </p>
       )}
     </Panel>
@@ -96,14 +96,14 @@ interface PreferenceProps {
   onRemove: () => void;
 }
 
-/** One preference: saved with Enter or when the field is left, taken back with Escape. */
+/** One preference. Enter or leaving the field saves it, Escape restores the old value. */
 function Preference({ name, value, onChange, onRemove }: PreferenceProps) {
   const [draft, setDraft] = useState<string>();
   const id = useId();
 
   async function save(): Promise<void> {
     if (draft === undefined) return;
-    // What was typed while it was saved stays.
+    // Text typed while the request ran stays in the field.
     if (draft === value || (await onChange(draft))) setDraft((now) => (now === draft ? undefined : now));
   }
 

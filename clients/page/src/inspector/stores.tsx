@@ -8,10 +8,10 @@ const STORES = [
   ['queue', 'Queue'],
 ] as const;
 
-/** Whether each store answers. */
+/** The health of each store. */
 export function Stores({ health }: { health: Polled<Health> }) {
   const { data, error } = health;
-  if (data === undefined && !error) return <Loading what="the stores’ state" />;
+  if (data === undefined && !error) return <Loading what="the status" />;
   return (
     <ul className="stores" aria-label="Stores">
       {STORES.map(([name, label]) => {

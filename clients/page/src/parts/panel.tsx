@@ -2,9 +2,9 @@ import { useId, type ReactNode } from 'react';
 
 interface Props {
   title: string;
-  /** When what it shows was so. */
+  /** The time of the data. */
   asOf?: string | undefined;
-  /** Why it may be out of date. */
+  /** Why the data may be out of date. */
   error?: Error | undefined;
   className?: string;
   children: ReactNode;
@@ -20,7 +20,7 @@ export function Panel({ title, asOf, error, className = '', children }: Props) {
         {asOf !== undefined && <span className="as-of">as of {asOf}</span>}
       </header>
       {error && (
-        // Announced once: while the same error stands, a poll changes nothing here.
+        // Screen readers announce it once: polls with the same error do not change the element.
         <p className="fault" role="alert">
           {error.message}
         </p>
@@ -30,7 +30,7 @@ export function Panel({ title, asOf, error, className = '', children }: Props) {
   );
 }
 
-/** Stands where something will be. */
+/** A placeholder while data loads. */
 export function Loading({ what }: { what: string }) {
   return <p className="hint loading">Loading {what} …</p>;
 }

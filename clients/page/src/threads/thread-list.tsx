@@ -11,7 +11,7 @@ interface Props {
   onNew: () => void;
 }
 
-/** The user's threads, newest first, and a search in their titles. */
+/** The user's threads, newest first, with a search in their titles. */
 export function ThreadList({ threads, current, onSelect, onNew }: Props) {
   const [query, setQuery] = useState('');
   const id = useId();
@@ -47,7 +47,7 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
       )}
       {found === undefined && !threads.error && <Loading what="threads" />}
       {found?.length === 0 && (
-        <p className="hint">{words.length > 0 ? 'No title has these words.' : 'No threads yet. Say something.'}</p>
+        <p className="hint">{words.length > 0 ? 'No matching titles' : 'No conversations yet'}</p>
       )}
       <ul>
         {found?.map((thread) => (

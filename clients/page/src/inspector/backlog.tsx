@@ -1,32 +1,32 @@
-import { ApiError, type Status, type Waiting } from '../api/client.ts';
+import { ApiError, type Status, type QueueDepth } from '../api/client.ts';
 import { age, timeOfDay } from '../format.ts';
 import type { Polled } from '../hooks/use-poll.ts';
-import { listed } from '../parts/badge.tsx';
+import { notResponding } from '../parts/badge.tsx';
 import { Loading, Panel } from '../parts/panel.tsx';
 
-/** What was accepted and is not in PostgreSQL yet, in the whole deployment. */
-export function OnItsWay({ status }: { status: Polled<Status> }) {
+/** The accepted exchanges of the whole deployment that are not in PostgreSQL yet. */
+export function Backlog({ status }: { status: Polled<Status> }) {
   const { data, error } = status;
   const isForOperators = error instanceof ApiError && error.status === 403;
   return (
     <Panel
-      title="On its way to PostgreSQL"
+      title="Waiting to be stored"
       asOf={data ? timeOfDay(data.as_of) : undefined}
       error={isForOperators ? undefined : error}
     >
-      {isForOperators && <p className="hint">Only operators may see the queues of the whole deployment.</p>}
+      {isForOperators && <p className="hint">Only operators can see the queues of the whole deployment.</p>}
       {data === undefined && !error && <Loading what="the queues" />}
       {data && (
         <>
           <dl className="facts">
-            <Fact name="Queue visible" value={data.queue?.visible} />
+            <Fact name="In queue" value={data.queue?.visible} />
             <Fact name="In flight" value={data.queue?.in_flight} />
-            <Fact name="Oldest there" value={oldest(data.queue)} />
+            <Fact name="Oldest" value={oldest(data.queue)} />
             <Fact name="Dead letters" value={total(data.dlq)} isBad={(total(data.dlq) ?? 0) > 0} />
             <Fact name="Outbox" value={total(data.outbox)} isBad={(total(data.outbox) ?? 0) > 0} />
-            <Fact name="Sync lag" value={data.sync_lag_seconds === null ? undefined : age(data.sync_lag_seconds)} />
+            <Fact name="PostgreSQL is behind by" value={data.sync_lag_seconds === null ? undefined : age(data.sync_lag_seconds)} />
           </dl>
-          {data.degraded.length > 0 && <p className="fault">{listed(data.degraded)} did not answer.</p>}
+          {data.degraded.length > 0 && <p className="fault">{notResponding(data.degraded)}.</p>}
         </>
       )}
     </Panel>
@@ -42,11 +42,11 @@ function Fact({ name, value, isBad = false }: { name: string; value: string | nu
   );
 }
 
-function total(waiting: Waiting | null): number | undefined {
+function total(waiting: QueueDepth | null): number | undefined {
   return waiting === null ? undefined : waiting.visible + waiting.in_flight + waiting.delayed;
 }
 
-function oldest(waiting: Waiting | null): string | undefined {
+function oldest(waiting: QueueDepth | null): string | undefined {
   if (waiting === null) return undefined;
   if (total(waiting) === 0) return 'none';
   return waiting.oldest_age_seconds === null ? undefined : age(waiting.oldest_age_seconds);

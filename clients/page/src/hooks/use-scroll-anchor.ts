@@ -1,18 +1,18 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, type RefObject } from 'react';
 
 /**
- * Keeps what is read where it is when earlier messages come before it, and the focus when the button for more goes.
+ * Keeps the scroll position when earlier messages are inserted, and the focus when the "Earlier messages" button goes.
  *
- * Returns what to call when earlier messages are asked for.
+ * Returns a function to call before earlier messages are loaded.
  */
-export function useReadersPlace(
+export function useScrollAnchor(
   log: RefObject<HTMLElement | null>,
   threadId: string | null,
   firstId: string | undefined,
   hasMore: boolean,
 ): () => void {
   const before = useRef({ threadId, firstId, fromEnd: 0 });
-  const hasAsked = useRef(false);
+  const isLoadingMore = useRef(false);
 
   useEffect(() => {
     const box = log.current;
@@ -24,7 +24,7 @@ export function useReadersPlace(
     return () => box.removeEventListener('scroll', onScroll);
   }, [log]);
 
-  // After every render, because any may change how high the conversation is.
+  // After every render, because each may change the height of the conversation.
   useLayoutEffect(() => {
     const box = log.current;
     if (!box) return;
@@ -35,12 +35,12 @@ export function useReadersPlace(
   });
 
   useEffect(() => {
-    if (hasMore || !hasAsked.current) return;
-    hasAsked.current = false;
+    if (hasMore || !isLoadingMore.current) return;
+    isLoadingMore.current = false;
     if (document.activeElement === document.body) log.current?.focus({ preventScroll: true });
   }, [hasMore, log]);
 
   return useCallback(() => {
-    hasAsked.current = true;
+    isLoadingMore.current = true;
   }, []);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ChatMessage } from '../src/index.js';
-import { keyOf, prepend, unite } from '../src/unite.js';
+import { keyOf, prepend, mergeMessages } from '../src/merge.js';
 
 function message(name: string, change: Partial<ChatMessage> = {}): ChatMessage {
   return {
@@ -24,7 +24,7 @@ function list(names: string): ChatMessage[] {
 }
 
 function united(mine: string, told: string): string {
-  const merged = unite(list(mine), list(told), ({ status }) => status === 'failed');
+  const merged = mergeMessages(list(mine), list(told), ({ status }) => status === 'failed');
   return merged.map(({ content }) => content).join('');
 }
 
@@ -69,14 +69,14 @@ test('whatever the order of things: nothing is lost, nothing is doubled, the ser
         .filter(() => random() < 0.9)
         .join(''),
     );
-    const merged = unite(mine, told, ({ status }) => status === 'failed');
+    const merged = mergeMessages(mine, told, ({ status }) => status === 'failed');
     const keys = merged.map(keyOf);
     expect(new Set(keys).size).toBe(keys.length);
     expect(new Set(keys)).toEqual(new Set([...mine, ...told].map(keyOf)));
     const toldKeys = told.map(keyOf);
     expect(keys.filter((key) => toldKeys.includes(key))).toEqual(toldKeys);
     // Told twice, it is what it was.
-    const again = unite(merged, told, ({ status }) => status === 'failed');
+    const again = mergeMessages(merged, told, ({ status }) => status === 'failed');
     expect(again.map(keyOf)).toEqual(keys);
   }
 });
@@ -84,7 +84,7 @@ test('whatever the order of things: nothing is lost, nothing is doubled, the ser
 test('what was told keeps its id here, and becomes what the server says', () => {
   const mine = message('a', { id: 'mine', status: 'failed', content: 'typed', metadata: { draft: 1 } });
   const told = message('a', { content: 'stored' });
-  for (const merged of [unite([mine], [told], () => true), prepend([mine], [told])]) {
+  for (const merged of [mergeMessages([mine], [told], () => true), prepend([mine], [told])]) {
     expect(merged).toEqual([{ ...told, id: 'mine', metadata: { draft: 1 } }]);
   }
 });
