@@ -12,12 +12,14 @@ HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 RUNTIME := $(shell sed -n 's/^ *Runtime: python//p' template.yaml)
 ARCH ?= x86_64
 ARTIFACT = $(CURDIR)/$(BIN)/python -m infra.build.artifact --architecture $(ARCH) --uv "$(CURDIR)/$(BIN)/uv"
+# pytest-xdist: PYTEST_XDIST_AUTO_NUM_WORKERS=8 sets how many processes, each with servers of its own.
+ON_EACH_PROCESSOR = --numprocesses logical --dist worksteal
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
 # The project itself, for its command line; what builds it came with the requirements.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -27,8 +29,15 @@ run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C
 	@$(BIN)/python -m infra.build.page
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
+check: $(VENV)/.stamp-dev ## Check format, style, types and imports, and run the unit tests: in less than a minute
+	@$(MAKE) --no-print-directory -j2 lint test-unit
+
+# Only CI measures coverage, which makes a unit test take half as long again.
 test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
-	@$(BIN)/python -m pytest --ignore=tests/artifacts --ignore=tests/sam_local --cov --cov-report=term
+	@$(BIN)/python -m pytest --ignore=tests/artifacts --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
+
+test-unit: $(VENV)/.stamp-dev ## Run the unit tests, on each processor
+	@$(BIN)/python -m pytest tests/unit $(ON_EACH_PROCESSOR) --quiet
 
 test-artifacts: ARCH := $(HOST_ARCH)
 test-artifacts: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Build for this machine, and run what was built as Lambda does

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
 import redis
+from botocore.loaders import create_loader
+from fastapi import FastAPI
 from psycopg import sql
 
 from functions.agent.agents.runner import AgentRunner
@@ -32,7 +37,7 @@ from shared.stores.redis.connection import RedisConnection
 from shared.stores.sqs.queue import SqsQueue
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from shared.testing.look import InMemoryCacheLook, InMemoryQueueLook
-from tests.support.api import Api
+from tests.support.api import Api, Current
 from tests.support.issuer import Issuer
 from tests.support.queues import Queues
 from tests.support.servers import admin, database_of
@@ -40,6 +45,22 @@ from tests.support.sqs_server import SqsServer
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its folder, so that `-m "unit or fuzz"` selects it."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(item.path.relative_to(_HERE).parts[0])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_loader() -> Iterator[None]:
+    """Let all AWS clients share what botocore reads of its files: each session reads them anew, ten times as long."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("botocore.session.create_loader", functools.cache(create_loader))
+        yield
 
 
 # --- in memory ---
@@ -92,10 +113,25 @@ def operations(
     return Operations(made, runner, keys, inspection(made))
 
 
+@pytest.fixture(scope="session")
+def open_app() -> tuple[FastAPI, Current]:
+    """The application without a guard, and its operations; ask for `api` instead."""
+    current = Current()
+    return create_app(cast("Operations", current)), current
+
+
 @pytest.fixture
-def api(operations: Operations, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Api:
+def api(
+    open_app: tuple[FastAPI, Current],
+    operations: Operations,
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
+) -> Api:
     """The API on the in-memory stores, open to everybody."""
-    return Api(create_app(operations), cache, archive, queue)
+    app, current = open_app
+    current.target = operations
+    return Api(app, cache, archive, queue)
 
 
 # --- who may ---
@@ -115,13 +151,26 @@ def issuer(running_issuer: Issuer) -> Issuer:
     return running_issuer
 
 
+@pytest.fixture(scope="session")
+def guarded_app() -> tuple[FastAPI, Current, Current]:
+    """The application with a guard, its operations, and its verifier of tokens; ask for `guarded_api` instead."""
+    current, verifier = Current(), Current()
+    return create_app(cast("Operations", current), Guard(cast("TokenVerifier", verifier))), current, verifier
+
+
 @pytest.fixture
 def guarded_api(
-    operations: Operations, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, issuer: Issuer
+    guarded_app: tuple[FastAPI, Current, Current],
+    operations: Operations,
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
+    issuer: Issuer,
 ) -> Api:
     """The API on the in-memory stores, which asks for the issuer's tokens."""
-    guard = Guard(TokenVerifier(issuer.settings()))
-    return Api(create_app(operations, guard), cache, archive, queue)
+    app, current, verifier = guarded_app
+    current.target, verifier.target = operations, TokenVerifier(issuer.settings())
+    return Api(app, cache, archive, queue)
 
 
 # --- real servers, started once ---

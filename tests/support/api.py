@@ -13,6 +13,24 @@ from fastapi import FastAPI
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 
+class Current:
+    """Stands for an object that each test replaces.
+
+    FastAPI takes longer to make an application than most tests take. So an application is made once, around this.
+
+    Attributes:
+        target: What the running test uses.
+    """
+
+    target: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target, name)
+
+    def __call__(self, *given: Any) -> Any:
+        return self.target(*given)
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The application and the stores behind it."""

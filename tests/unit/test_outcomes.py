@@ -25,6 +25,13 @@ from tests.support.routes import EXCHANGE, SAMPLES, Sample
 _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a turn look at the queue twice, so that a fault reaches the second look too: nothing here drains it."""
+    monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", 0.001)
+    monkeypatch.setattr("shared.memory.recall._DRAIN_POLL_SECONDS", 0.002)
+
+
 @dataclass
 class _Fault:
     """Lets a store fail from its call number `at` on; with `is_after`, that one does its work and its answer is lost.
