@@ -169,6 +169,16 @@ def test_deleting_what_is_not_there_is_not_found(make: Make) -> None:
         make(refusal(404)).delete_thread("t")
 
 
+def test_only_calls_of_the_policys_methods_are_repeated(make: Make) -> None:
+    """Whoever wants to decide about a change whose answer was lost says so."""
+    reads = RetryPolicy(first_delay=0, methods=frozenset({"GET"}))
+    assert make(refusal(503, "0"), ok({}), retry=reads).read_preferences("u") == {}
+    with pytest.raises(Unavailable):
+        make(refusal(503, "0"), retry=reads).delete_user("u")
+    still = refusal(409, "0")
+    assert make(still, ok(RUN), retry=reads).run("hello").response == "hi"
+
+
 def test_waits_grow_and_are_bounded() -> None:
     """Half of each is random; the service's own wish goes before."""
     now = [0.0]
@@ -252,7 +262,9 @@ def test_a_text_for_a_list_is_an_error(make: Make) -> None:
         make().run("hello", document_ids="d1")
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "https://x/?a=1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://x", "http://", "https://x/?a=1", "https://x/?", "https://x/#"]
+)
 def test_a_url_is_checked(url: str) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match="must be like"):
@@ -278,6 +290,13 @@ def test_a_token_refused_twice_is_raised(make: Make) -> None:
     with pytest.raises(NotAuthenticated):
         caller.health()
     assert len(caller.requests) == 2
+
+
+def test_a_fixed_token_is_sent_once(make: Make) -> None:
+    """There is no other to send."""
+    caller = make(refusal(401), auth="fixed")
+    with pytest.raises(NotAuthenticated):
+        caller.health()
 
 
 def test_a_token_may_be_a_text_or_httpx_own(make: Make) -> None:
@@ -336,6 +355,27 @@ def test_a_page_that_may_lack_messages_is_not_taken_for_whole(make: Make) -> Non
     assert caught.value.degraded == ("redis",)
     assert len(make(ok(degraded)).iter_messages("t", allow_degraded=True)) == 1
     assert make(ok(degraded)).read_messages("t").degraded == ("redis",)
+
+
+def test_pages_say_what_they_may_lack(make: Make) -> None:
+    """Each for itself, also an empty one."""
+    first = {"items": [message(1)], "next_cursor": "c", "degraded": ["redis"]}
+    last: dict[str, Any] = {"items": [], "next_cursor": None, "degraded": []}
+    caller = make(ok(first), ok(last))
+    pages = caller.iter_message_pages("t", page_size=1, order="desc")
+    assert [(len(page), page.degraded) for page in pages] == [(1, ("redis",)), (0, ())]
+    assert dict(caller.requests[1].url.params) == {"limit": "1", "order": "desc", "cursor": "c"}
+
+
+def test_threads_and_messages_have_the_apis_own_form(make: Make) -> None:
+    """With what a newer service says; it is no part of what is compared or shown."""
+    newer = {**THREAD, "new": 1}
+    thread = make(ok(newer)).read_thread("t")
+    assert thread.raw == newer
+    assert thread == make(ok(THREAD)).read_thread("t")
+    assert "new" not in repr(thread)
+    page = make(ok({"items": [{**message(1), "new": 1}], "next_cursor": None, "degraded": []})).read_messages("t")
+    assert page.items[0].raw == {**message(1), "new": 1}
 
 
 def test_fields_of_newer_versions_are_ignored(make: Make) -> None:

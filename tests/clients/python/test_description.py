@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, MemoryClient, inspection, models
+from hybrid_memory_client import AsyncMemoryClient, MemoryClient, NotThisApi, inspection, models
 from tests.clients.python.callers import Caller, ok
 from tests.support.api import Api
 
@@ -117,7 +117,7 @@ def test_every_field_of_an_answer_is_read(described: dict[str, Any]) -> None:
     """A field that an answer gains and the client does not read fails here."""
     schemas = described["components"]["schemas"]
     for name, kind in ANSWERS.items():
-        assert set(schemas[name]["properties"]) == {field.name for field in fields(kind)} - {"is_replayed"}, name
+        assert set(schemas[name]["properties"]) == {field.name for field in fields(kind)} - {"is_replayed", "raw"}, name
     for name in PAGES:
         assert set(schemas[name]["properties"]) <= {field.name for field in fields(models.Page)}, name
     others = {"ThreadItem", "FieldError", "ProblemAnswer", "RunRequest", "InvokingRequest", "InvokedRequest"}
@@ -130,4 +130,14 @@ def test_the_clients_differ_in_nothing_but_waiting() -> None:
     sync = {name for name in vars(MemoryClient) if not name.startswith("_")}
     other = {name for name in vars(AsyncMemoryClient) if not name.startswith("_")}
     assert sync - {"close"} == other - {"aclose"}
-    assert Caller(MemoryClient, ok({"openapi": "3.1.0"})).openapi() == {"openapi": "3.1.0"}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_description_is_known_by_its_info(client: type) -> None:
+    """Any other JSON is another service's."""
+    described = {"openapi": "3.1.0", "info": {"title": "Memory"}}
+    assert Caller(client, ok(described)).openapi() == described
+    others: list[object] = [{}, [], {"info": "Memory"}]
+    for answer in others:
+        with pytest.raises(NotThisApi):
+            Caller(client, ok(answer)).openapi()

@@ -19,6 +19,7 @@ from hybrid_memory_client import (
     NotThisApi,
     RetryPolicy,
     TooManyRequests,
+    Unavailable,
     UnexpectedAnswer,
 )
 from tests.clients.python.callers import Caller, refusal
@@ -62,6 +63,20 @@ def test_what_is_not_this_api_is_said_to_be_none(
         call(caller)
     assert isinstance(caught.value, UnexpectedAnswer)
     assert caught.value.status == answer.status_code
+
+
+def test_what_answers_instead_is_described() -> None:
+    """For a sentence of the caller's own; the media type is known of a gateway's page too."""
+    with pytest.raises(NotThisApi) as caught:
+        Caller(MemoryClient, httpx.Response(404, json={"message": "No such app"})).health()
+    assert (caught.value.detail, caught.value.content_type) == ("No such app", "application/json")
+    with pytest.raises(NotThisApi) as caught:
+        Caller(MemoryClient, httpx.Response(200)).health()
+    assert (caught.value.detail, caught.value.content_type) == ("", "")
+    page = httpx.Response(502, text="<html>", headers={"Content-Type": "text/html"})
+    with pytest.raises(Unavailable) as away:
+        Caller(MemoryClient, page, retry=RetryPolicy(attempts=1)).health()
+    assert (away.value.detail, away.value.content_type) == ("", "text/html")
 
 
 @pytest.mark.parametrize("location", ["https://sso.example/login"])

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import httpx
 
-from hybrid_memory_client.errors import ApiError, NotThisApi, RefusedByGateway, api_error
+from hybrid_memory_client.errors import ApiError, NotThisApi, RefusedByGateway, api_error, detail_of
 from hybrid_memory_client.retries import retry_after
 
 _FIRST_SERVER_FAULT: Final = 500
@@ -31,9 +31,10 @@ def problem(response: httpx.Response, label: str) -> ApiError | NotThisApi:
     if not _is_ours(response, body) and not _is_a_gateways(response, body):
         return not_this_api(response, label)
     shown = {"title": response.reason_phrase} if body is None else body
+    kind = response.headers.get("Content-Type", "")
     if response.status_code == _FORBIDDEN and not _is_ours(response, body):
-        return RefusedByGateway(_FORBIDDEN, shown)
-    return api_error(response.status_code, shown, retry_after(response.headers.get("Retry-After")))
+        return RefusedByGateway(_FORBIDDEN, shown, content_type=kind)
+    return api_error(response.status_code, shown, retry_after(response.headers.get("Retry-After")), kind)
 
 
 def not_this_api(response: httpx.Response, label: str) -> NotThisApi:
@@ -44,6 +45,8 @@ def not_this_api(response: httpx.Response, label: str) -> NotThisApi:
     return NotThisApi(
         f"this is not the memory's API: {label} was answered by {answer}. Check the base URL, its stage included",
         response.status_code,
+        detail=detail_of(_object(response) or {}),
+        content_type=response.headers.get("Content-Type", ""),
     )
 
 

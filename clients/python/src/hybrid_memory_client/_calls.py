@@ -47,7 +47,7 @@ def base_of(url: str) -> str:
         is_right = parts.scheme in {"http", "https"} and bool(httpx.URL(url).host) and not re.search(r"\s", url)
     except (ValueError, httpx.InvalidURL):
         is_right = False
-    if not is_right or parts.query or parts.fragment:
+    if not is_right or {"?", "#"} & set(url):
         raise ValueError(f"the API's URL must be like https://host/stage, and is {url!r}")
     base = url.rstrip("/")
     if (last := base.rpartition("/")[2]) in _LISTS:
@@ -210,7 +210,7 @@ def read_status() -> Call[Status]:
 
 def openapi() -> Call[dict[str, Any]]:
     """`GET /openapi.json`."""
-    return Call("GET", "/openapi.json", lambda response: dict(response.json()))
+    return Call("GET", "/openapi.json", _description)
 
 
 _KEY: Final = "Idempotency-Key"
@@ -254,6 +254,13 @@ def _preferences(response: httpx.Response) -> dict[str, str]:
     found = response.json()
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise TypeError("preferences are an object of texts")
+    return found
+
+
+def _description(response: httpx.Response) -> dict[str, Any]:
+    found = response.json()
+    if not isinstance(found, dict) or not isinstance(found.get("info"), dict):
+        raise TypeError("a description is an object with an object `info`")
     return found
 
 

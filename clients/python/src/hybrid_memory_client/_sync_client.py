@@ -196,18 +196,25 @@ class MemoryClient(Sender):
     def iter_messages(
         self, thread_id: str, *, page_size: int | None = None, order: Order = "asc", allow_degraded: bool = False
     ) -> Iterator[Message]:
-        """Yield all messages of a thread, page by page.
+        """Yield all messages of a thread; see `iter_message_pages`.
 
         Raises:
             HistoryDegraded: A layer did not answer, so that a page may lack messages, and `allow_degraded` is false.
         """
-        cursor: str | None = None
-        while True:
-            page = self.read_messages(thread_id, limit=page_size, cursor=cursor, order=order)
+        for page in self.iter_message_pages(thread_id, page_size=page_size, order=order):
             if page.degraded and not allow_degraded:
                 raise HistoryDegraded(page.degraded)
             for message in page.items:
                 yield message
+
+    def iter_message_pages(
+        self, thread_id: str, *, page_size: int | None = None, order: Order = "asc"
+    ) -> Iterator[Page[Message]]:
+        """Yield all pages of a thread's messages, each with the layers that did not answer for it."""
+        cursor: str | None = None
+        while True:
+            page = self.read_messages(thread_id, limit=page_size, cursor=cursor, order=order)
+            yield page
             cursor = page.next_cursor
             if cursor is None:
                 return

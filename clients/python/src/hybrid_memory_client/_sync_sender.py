@@ -61,7 +61,7 @@ class Sender:
         return self._ids.new()
 
     def _send(self, call: Call[_Answer]) -> _Answer:
-        retries = Retries(self._retry, call.waits_for_first)
+        retries = Retries(self._retry, call.method, call.waits_for_first)
         may_be_done = False
         while True:
             try:

@@ -58,7 +58,17 @@ def authentication(given: Authentication | None) -> httpx.Auth | None:
     """Return what httpx takes: as it is, or made of a token or of a function that gives one."""
     if given is None or isinstance(given, httpx.Auth):
         return given
-    return BearerAuth(lambda: given) if isinstance(given, str) else BearerAuth(given)
+    return _FixedToken(given) if isinstance(given, str) else BearerAuth(given)
+
+
+class _FixedToken(httpx.Auth):
+    """Sends one token, and sends nothing again: there is no other."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        yield _with(request, self._token)
 
 
 def _with(request: httpx.Request, token: str) -> httpx.Request:

@@ -24,10 +24,14 @@ class NotThisApi(UnexpectedAnswer):
 
     Attributes:
         status: The HTTP status of the answer.
+        detail: The `message` or `detail` of the answer; '' when it has neither.
+        content_type: The media type of the answer; '' when it has none.
     """
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, *, detail: str = "", content_type: str = "") -> None:
         self.status = status
+        self.detail = detail
+        self.content_type = content_type
         super().__init__(message)
 
 
@@ -58,12 +62,16 @@ class ApiError(MemoryClientError):
         errors: The faulty fields.
         retry_after: Seconds after which the service wants to be asked again; None when it does not say.
         body: The whole answer.
+        content_type: The media type of the answer; '' when it has none.
     """
 
-    def __init__(self, status: int, body: Mapping[str, Any], retry_after: float | None = None) -> None:
+    def __init__(
+        self, status: int, body: Mapping[str, Any], retry_after: float | None = None, content_type: str = ""
+    ) -> None:
         self.status = status
+        self.content_type = content_type
         self.title = str(body.get("title") or "")
-        self.detail = str(body.get("detail") or body.get("message") or "")
+        self.detail = detail_of(body)
         self.type = str(body.get("type") or "about:blank")
         self.request_id = str(body.get("request_id") or "")
         self.errors = tuple(_field_errors(body.get("errors")))
@@ -88,8 +96,10 @@ class NotAllowed(ApiError):
 class RefusedByGateway(NotAllowed, NotThisApi):
     """A gateway before the API refused (403): it wants an API key, or it has no such stage."""
 
-    def __init__(self, status: int, body: Mapping[str, Any], retry_after: float | None = None) -> None:
-        ApiError.__init__(self, status, body, retry_after)
+    def __init__(
+        self, status: int, body: Mapping[str, Any], retry_after: float | None = None, content_type: str = ""
+    ) -> None:
+        ApiError.__init__(self, status, body, retry_after, content_type)
 
 
 class NotFound(ApiError):
@@ -154,10 +164,15 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
 _FIRST_SERVER_FAULT: Final = 500
 
 
-def api_error(status: int, body: Mapping[str, Any], retry_after: float | None) -> ApiError:
+def api_error(status: int, body: Mapping[str, Any], retry_after: float | None, content_type: str) -> ApiError:
     """Return the error that a status is."""
     kind = _BY_STATUS.get(status, ServerFault if status >= _FIRST_SERVER_FAULT else InvalidRequest)
-    return kind(status, body, retry_after)
+    return kind(status, body, retry_after, content_type)
+
+
+def detail_of(body: Mapping[str, Any]) -> str:
+    """Return the sentence in an answer: the API's `detail`, or the `message` of API Gateway."""
+    return str(body.get("detail") or body.get("message") or "")
 
 
 def _field_errors(found: object) -> list[FieldError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
@@ -25,6 +25,7 @@ class Message:
         created_at: When the exchange was accepted; aware.
         metadata: What was kept beside the exchange's texts; with the user's message, None where there is none.
         revision: How often the exchange's texts were replaced.
+        raw: The API's own form, with the fields that this version of the client does not know.
     """
 
     role: str
@@ -33,6 +34,7 @@ class Message:
     created_at: datetime | None
     metadata: dict[str, Any] | None = None
     revision: int = 0
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
@@ -44,6 +46,7 @@ class Message:
             created_at=to_time(body["created_at"]),
             metadata=body.get("metadata"),
             revision=body.get("revision", 0),
+            raw=body,
         )
 
 
@@ -165,6 +168,7 @@ class Thread:
         message_count: Messages, so two an exchange.
         document_ids: None in a list of threads, which does not load them.
         omitted_documents: How many more the thread has than an answer can hold.
+        raw: The API's own form, with the fields that this version of the client does not know.
     """
 
     thread_id: str
@@ -175,6 +179,7 @@ class Thread:
     message_count: int
     document_ids: tuple[str, ...] | None = None
     omitted_documents: int = 0
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
@@ -189,6 +194,7 @@ class Thread:
             message_count=body["message_count"],
             document_ids=None if documents is None else tuple(documents),
             omitted_documents=body.get("omitted_documents", 0),
+            raw=body,
         )
 
 

@@ -22,16 +22,22 @@ class RetryPolicy:
         most_delay: No wait that the client chooses is longer.
         most_seconds: A try begins at the latest so long after the first: this, and the timeout, bound a call. It bounds
             waiting for a run that another request has started, too (409), which takes no attempts.
+        methods: The HTTP methods whose calls are repeated; None for all of them, because no call has an effect twice.
     """
 
     attempts: int = 4
     first_delay: float = 0.25
     most_delay: float = 8.0
     most_seconds: float = 60.0
+    methods: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or min(self.first_delay, self.most_delay, self.most_seconds) < 0:
             raise ValueError("a call needs at least one attempt, and no wait is negative")
+
+    def attempts_of(self, method: str) -> int:
+        """Return how many tries a call by an HTTP method has."""
+        return self.attempts if self.methods is None or method in self.methods else 1
 
 
 @dataclass(slots=True)
@@ -39,11 +45,13 @@ class Retries:
     """The tries of one call.
 
     Attributes:
+        method: The HTTP method of the call.
         waits_for_first: Whether a 409 says that the same call is still running elsewhere.
         failed: Tries that failed so far.
     """
 
     policy: RetryPolicy
+    method: str = "GET"
     waits_for_first: bool = False
     failed: int = 0
     clock: Callable[[], float] = time.monotonic
@@ -59,7 +67,7 @@ class Retries:
             if isinstance(error, ApiError) and not isinstance(error, (Unavailable, TooManyRequests)):
                 return None
             self.failed += 1
-            if self.failed >= self.policy.attempts:
+            if self.failed >= self.policy.attempts_of(self.method):
                 return None
         asked = error.retry_after if isinstance(error, ApiError) else None
         seconds = self._own_delay() if asked is None else asked
