@@ -6,16 +6,17 @@ import platform
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from cli import connect
+from cli.api import format_error, is_outage
 from cli.deployment import Deployment
-from cli.errors import ApiRefused
 from cli.findings import Finding, State
 from cli.migrate import read_status
 from cli.output import duration
 from cli.version import own_version
+from hybrid_memory_client import ApiError, MemoryClient, NotAllowed, NotAuthenticated
 from shared.errors import SettingsError, StoreUnavailable
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -27,7 +28,6 @@ _CONNECT_SECONDS: Final = 3
 _FULL: Final = 0.8
 _SWEEP_SECONDS: Final = 180
 _LONGEST_SWEEP_SECONDS: Final = 6 * 3600 + 180
-_REFUSED: Final = {401, 403}
 
 
 def check_versions() -> Iterator[Finding]:
@@ -69,15 +69,16 @@ def _advice_for_port(source: str) -> str:
 def check_api(deployment: Deployment) -> Iterator[Finding]:
     """Its health, who may ask, and its version."""
     api = connect.api(deployment)
-    health = api.get("health")
-    away = [name for name in ("redis", "postgres", "queue") if health.get(name) != "ok"]
+    health = api.health()
+    states = {"redis": health.redis, "postgres": health.postgres, "queue": health.queue}
+    away = [name for name, state in states.items() if state != "ok"]
     if away:
         advice = "Look at the functions' log for the reason, their network and their settings; a server may be full."
         yield Finding("api", "fault", f"It cannot write to {', '.join(away)}.", advice)
     else:
         yield Finding("api", "ok", "It writes to Redis, PostgreSQL and the queue.")
     yield _check_token(api)
-    served = api.get("openapi.json")["info"]["version"]
+    served = api.openapi()["info"].get("version")
     if served == own_version():
         yield Finding("api version", "ok", f"It is {served}.")
     else:
@@ -89,14 +90,16 @@ def check_api(deployment: Deployment) -> Iterator[Finding]:
         )
 
 
-def _check_token(api: Any) -> Finding:
+def _check_token(api: MemoryClient) -> Finding:
     try:
-        api.get("threads", limit=1)
-    except ApiRefused as error:
-        if error.status in _REFUSED:
-            return Finding("token", "fault", str(error), "Give a valid token in HYBRID_MEMORY_TOKEN.")
-        if error.is_outage:
-            return Finding("token", "skipped", str(error))
+        api.list_threads(limit=1)
+    except (NotAuthenticated, NotAllowed) as error:
+        advice = "Give a valid token in HYBRID_MEMORY_TOKEN."
+        return Finding("token", "fault", format_error(error, api.base_url), advice)
+    except ApiError as error:
+        # Without a token the user has to be named, and that is said of a caller who may ask.
+        if is_outage(error):
+            return Finding("token", "skipped", format_error(error, api.base_url))
     return Finding("token", "ok", "The API takes this caller's requests.")
 
 

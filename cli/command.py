@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import typer
 
+from cli.api import format_error, is_outage
 from cli.deployment import Deployment
-from cli.errors import ApiRefused
 from cli.options import NAMES, Named
 from cli.output import complain, printable
+from hybrid_memory_client import MemoryClientError
 from shared.errors import SettingsError, StoreUnavailable
 
 FOUND_SOMETHING: Final = 1
@@ -27,7 +28,6 @@ INTERRUPTED: Final = 130  # what a shell says of a program that Ctrl-C ended
 UNHEARD: Final = 141  # likewise, of one whose reader has gone, such as `head` when it has enough
 
 _LAYERS: Final = {
-    "api": ("The API", "api_url"),
     "redis": ("Redis", "redis_url"),
     "postgres": ("PostgreSQL", "database_url"),
     "queue": ("The queue", "endpoint_url"),
@@ -58,8 +58,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 function(deployment, **given)
         except SettingsError as error:
             raise _failed(str(error), USAGE, given) from None
-        except ApiRefused as error:
-            raise _failed(printable(str(error)), UNREACHABLE if error.is_outage else USAGE, given) from None
+        except MemoryClientError as error:
+            text = printable(format_error(error, deployment.used["api_url"].url))
+            raise _failed(text, UNREACHABLE if is_outage(error) else USAGE, given) from None
         except StoreUnavailable as error:
             raise _failed(sentence(error, deployment), UNREACHABLE, given) from None
         except KeyboardInterrupt:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from cli.api import open_api
 from cli.deployment import Deployment
+from hybrid_memory_client import MemoryClient
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cli.api import Api
     from cli.stores.postgres_facts import PostgresFacts
     from cli.stores.postgres_footprint import PostgresFootprint
     from cli.stores.postgres_verify import PostgresVerify
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from shared.stores.sqs.messages import QueueDepth
 
 
-def api(deployment: Deployment) -> Api:
+def api(deployment: Deployment) -> MemoryClient:
     """Return the HTTP API.
 
     Raises:
@@ -37,17 +38,13 @@ def api(deployment: Deployment) -> Api:
     return api_as(deployment, deployment.token())
 
 
-def api_as(deployment: Deployment, token: str | None) -> Api:
+def api_as(deployment: Deployment, token: str | None) -> MemoryClient:
     """Return the HTTP API for the bearer of a token; None for a caller without one.
 
     Raises:
         SettingsError: No setting says where it is.
     """
-    from cli.api import Api
-
-    api = Api(deployment.require("api_url").url, token, deployment.api_key())
-    deployment.opened.callback(api.close)
-    return api
+    return open_api(deployment.opened, deployment.require("api_url").url, token, deployment.api_key())
 
 
 def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> QueueAdmin:

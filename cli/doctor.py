@@ -13,9 +13,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from cli.api import format_error, is_outage
 from cli.command import FOUND_SOMETHING, UNREACHABLE, command, sentence
 from cli.deployment import Deployment
-from cli.errors import ApiRefused
 from cli.findings import Finding, State
 from cli.options import AsJson
 from cli.output import (
@@ -29,9 +29,11 @@ from cli.output import (
     printable,
     say,
 )
+from hybrid_memory_client import ApiError, MemoryClientError, NotThisApi
 from shared.errors import SettingsError, StoreUnavailable
 
 _PLACES: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
+_HANGS: Final = "It listens, but refuses or hangs: look at its log, the password, TLS."
 _MARKS: Final[dict[State, tuple[str, str]]] = {
     "ok": ("ok", "green"),
     "warning": ("WARNING", "yellow"),
@@ -111,11 +113,13 @@ def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterat
         yield from check(deployment)
     except SettingsError as error:
         yield Finding(name, "fault", str(error), "Correct the setting.")
-    except ApiRefused as error:
-        yield Finding(name, "unreachable" if error.is_outage else "fault", str(error), "Is this the API's URL?")
+    except MemoryClientError as error:
+        has_answered = isinstance(error, (ApiError, NotThisApi))
+        found = format_error(error, deployment.used["api_url"].url)
+        advice = "Is this the API's URL?" if has_answered else _HANGS
+        yield Finding(name, "unreachable" if is_outage(error) else "fault", found, advice)
     except StoreUnavailable as error:
-        advice = "It listens, but refuses or hangs: look at its log, the password, TLS."
-        yield Finding(name, "unreachable", sentence(error, deployment), advice)
+        yield Finding(name, "unreachable", sentence(error, deployment), _HANGS)
 
 
 def print_findings(findings: list[Finding], states: Counter[State]) -> None:

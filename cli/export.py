@@ -8,16 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from cli.errors import ApiRefused
+from cli.api import PAGE_SIZE
 from cli.output import progress
+from hybrid_memory_client import ApiError, MemoryClient, NotFound, NotThisApi
 from shared.errors import SettingsError
-
-if TYPE_CHECKING:  # the client is loaded when an API is asked for
-    from cli.api import Api
 
 
 @dataclass(slots=True)
@@ -38,12 +35,11 @@ class Exported:
     waiting: int | None = None
 
 
-def export_threads(api: Api, thread_ids: Sequence[str], output: Path | None) -> Exported:
+def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | None) -> Exported:
     """Write threads, each with its messages, oldest first; a message that is added meanwhile may be the last, or not.
 
     Raises:
-        StoreUnavailable: The API did not answer; a file is then left as it was.
-        ApiRefused: There is no such thread, or the API cannot say; likewise.
+        MemoryClientError: The API did not answer, or there is no such thread; a file is then left as it was.
     """
     done = Exported()
     with _writer(output) as write, progress("Export", None) as advance:
@@ -52,27 +48,24 @@ def export_threads(api: Api, thread_ids: Sequence[str], output: Path | None) -> 
     return done
 
 
-def export_user(api: Api, user_id: str, output: Path | None) -> Exported:
+def export_user(api: MemoryClient, user_id: str, output: Path | None) -> Exported:
     """Write a user's preferences, then their threads.
 
     Raises:
-        StoreUnavailable: The API did not answer; a file is then left as it was.
-        ApiRefused: The API cannot say; likewise.
+        MemoryClientError: The API did not answer, or refused; a file is then left as it was.
     """
     done = Exported()
     with _writer(output) as write, progress("Export", None) as advance:
-        write({"kind": "preferences", "user_id": user_id, "preferences": api.get("users", user_id, "preferences")})
+        write({"kind": "preferences", "user_id": user_id, "preferences": api.read_preferences(user_id)})
         for thread_id in _threads_of(api, user_id, done):
             try:
                 _write_thread(api, thread_id, write, advance, done)
-            except ApiRefused as error:
-                if error.status != HTTPStatus.NOT_FOUND:
-                    raise
+            except NotFound:
                 done.gone += 1
     return done
 
 
-def _threads_of(api: Api, user_id: str, done: Exported) -> Iterator[str]:
+def _threads_of(api: MemoryClient, user_id: str, done: Exported) -> Iterator[str]:
     """Yield the ids of all threads, each once.
 
     The list is newest first: a thread that is written to while it is read jumps ahead of the reader. So the list is
@@ -82,36 +75,33 @@ def _threads_of(api: Api, user_id: str, done: Exported) -> Iterator[str]:
     while True:
         found = len(seen)
         done.waiting = _waiting(api)
-        for page in api.pages("threads", user_id=user_id):
-            for item in page["items"]:
-                if item["thread_id"] not in seen:
-                    seen.add(item["thread_id"])
-                    yield item["thread_id"]
+        for thread in api.iter_threads(user_id, page_size=PAGE_SIZE):
+            if thread.thread_id not in seen:
+                seen.add(thread.thread_id)
+                yield thread.thread_id
         if len(seen) == found:
             return
 
 
-def _waiting(api: Api) -> int | None:
+def _waiting(api: MemoryClient) -> int | None:
     """Return how many exchanges are on their way to L2, None where the API does not tell this caller."""
     try:
-        status = api.get("status")
-    except ApiRefused:
+        status = api.read_status()
+    except (ApiError, NotThisApi):
         return None  # only operators may ask where tokens are checked
-    places = [status["queue"], status["outbox"]]
-    if None in places:
+    if status.queue is None or status.outbox is None:
         return None
-    return sum(int(place[name]) for place in places for name in ("visible", "in_flight", "delayed"))
+    return sum(place.visible + place.in_flight + place.delayed for place in (status.queue, status.outbox))
 
 
-def _write_thread(api: Api, thread_id: str, write: Any, advance: Any, done: Exported) -> None:
+def _write_thread(api: MemoryClient, thread_id: str, write: Any, advance: Any, done: Exported) -> None:
     """Write one thread with its messages."""
-    thread = api.get("threads", thread_id)
-    write({"kind": "thread", **thread})
+    write({"kind": "thread", **api.read_thread(thread_id).raw})
     done.threads += 1
-    for page in api.pages("threads", thread_id, "messages", order="asc"):
-        done.degraded.update(page["degraded"])
-        for item in page["items"]:
-            write({"kind": "message", "thread_id": thread_id, **item})
+    for page in api.iter_message_pages(thread_id, page_size=PAGE_SIZE):
+        done.degraded.update(page.degraded)
+        for message in page:
+            write({"kind": "message", "thread_id": thread_id, **message.raw})
             done.messages += 1
         advance(done.messages, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from cli import connect
+from cli.api import PAGE_SIZE
 from cli.command import sentence
 from cli.deployment import Deployment
 from cli.letters import describe
@@ -44,8 +45,7 @@ class FootprintReader:
         """Return each store's counts; None for a store that nobody names, or that did not answer.
 
         Raises:
-            StoreUnavailable: The API did not answer.
-            ApiRefused: The API cannot say.
+            MemoryClientError: The API did not answer, or refused.
         """
         self.faults.clear()
         return {
@@ -66,11 +66,11 @@ class FootprintReader:
 
     def _of_api(self) -> Counts:
         threads = messages = 0
-        for page in self._api.pages("threads", user_id=self._user_id):
-            threads += len(page["items"])
-            messages += sum(item["message_count"] for item in page["items"])
-            self._thread_ids.update(item["thread_id"] for item in page["items"])
-        preferences = self._api.get("users", self._user_id, "preferences")
+        for thread in self._api.iter_threads(self._user_id, page_size=PAGE_SIZE):
+            threads += 1
+            messages += thread.message_count
+            self._thread_ids.add(thread.thread_id)
+        preferences = self._api.read_preferences(self._user_id)
         return {"threads": threads, "messages": messages, "preferences": len(preferences)}
 
     def _of_postgres(self) -> Counts:

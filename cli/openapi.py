@@ -25,7 +25,7 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
       hybrid-memory openapi --output openapi.json
       hybrid-memory openapi | jq '.paths | keys'
     """
-    described = connect.api(deployment).get("openapi.json")
+    described = connect.api(deployment).openapi()
     text = json.dumps(described, indent=2)
     if output is None:
         say(text)
@@ -35,7 +35,7 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
     except OSError as error:
         raise SettingsError(f"{output} cannot be written: {error.strerror}.") from None
     if as_json:
-        summary = {"title": described["info"]["title"], "version": described["info"]["version"]}
+        summary = {"title": described["info"].get("title"), "version": described["info"].get("version")}
         print_json(
             {
                 **summary,

@@ -36,7 +36,7 @@ def get_(
       hybrid-memory prefs get ada
       hybrid-memory prefs get ada tone
     """
-    found = connect.api(deployment).get("users", user, "preferences")
+    found = connect.api(deployment).read_preferences(user)
     if name is not None:
         if name not in found:
             complain(f"Error: {printable(user)} has no preference {printable(name)}.")
@@ -82,11 +82,11 @@ def set_(
         raise typer.BadParameter("give at least one NAME=VALUE or --remove NAME.")
     api = connect.api(deployment)
     if remove and not yes:
-        known = api.get("users", user, "preferences")
+        known = api.read_preferences(user)
         would = {name: value for name, value in {**known, **wanted}.items() if value is not None}
         _print(deployment, user, would, as_json=as_json, is_preview=True)
         return
-    _print(deployment, user, api.change("PATCH", "users", user, "preferences", body=wanted), as_json=as_json)
+    _print(deployment, user, api.merge_preferences(user, wanted), as_json=as_json)
 
 
 def _print(

@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
-from cli.api import Api
-from cli.errors import ApiRefused
+from cli.api import failure_of, format_error, is_outage
 from cli.findings import Finding
 from cli.output import duration
-from shared.errors import StoreUnavailable
+from hybrid_memory_client import (
+    ApiError,
+    Context,
+    Layers,
+    MemoryClient,
+    MemoryClientError,
+    NotFound,
+    NotThisApi,
+)
 
-_LAYERS: Final = ("redis", "postgres", "queue")
 _QUESTION: Final = "What is this?"
 _ANSWER: Final = "A smoke test."
 _PAUSE_SECONDS: Final = 1.0
@@ -31,11 +37,13 @@ class SmokeTest:
         wait_seconds: How long the drain may take.
     """
 
-    def __init__(self, api: Api, *, anonymous: Api | None, other: Api | None, wait_seconds: float) -> None:
+    def __init__(
+        self, api: MemoryClient, *, anonymous: MemoryClient | None, other: MemoryClient | None, wait_seconds: float
+    ) -> None:
         self._api, self._anonymous, self._other = api, anonymous, other
         self._wait_seconds = wait_seconds
         self.thread_id = f"smoke-{uuid4()}"
-        self._exchange_id = str(uuid4())
+        self._exchange_id = uuid4()
         # Whether the thread may be there: also after a write that was not answered.
         self._may_be_there = False
 
@@ -56,8 +64,8 @@ class SmokeTest:
             for name, step in steps:
                 try:
                     findings.append(step())
-                except (ApiRefused, StoreUnavailable) as error:
-                    findings.append(_not_done(name, error))
+                except MemoryClientError as error:
+                    findings.append(_not_done(name, error, self._api.base_url))
                     break
         finally:
             if self._may_be_there:
@@ -65,8 +73,9 @@ class SmokeTest:
         return findings
 
     def _health(self) -> Finding:
-        health = self._api.get("health")
-        away = [name for name in _LAYERS if health.get(name) != "ok"]
+        health = self._api.health()
+        states = {"redis": health.redis, "postgres": health.postgres, "queue": health.queue}
+        away = [name for name, state in states.items() if state != "ok"]
         if away:
             advice = "Look at the functions' network, their settings and their log."
             return Finding("health", "fault", f"It cannot reach {', '.join(away)}.", advice)
@@ -74,43 +83,36 @@ class SmokeTest:
 
     def _write(self) -> Finding:
         self._may_be_there = True
-        receipt = self._api.change(
-            "POST",
-            "invoked",
-            body={
-                "thread_id": self.thread_id,
-                "exchange_id": self._exchange_id,
-                "user_message": _QUESTION,
-                "assistant_message": _ANSWER,
-                # The user of a token is its own.
-                **({} if self._anonymous else {"user_id": self.thread_id}),
-            },
+        # The user of a token is its own.
+        user_id = None if self._anonymous else self.thread_id
+        kept = self._api.invoked(
+            _QUESTION, _ANSWER, thread_id=self.thread_id, user_id=user_id, exchange_id=self._exchange_id
         )
-        found = f"The exchange is in: {receipt['durability']}{', redis' if receipt['cached'] else ''}."
-        if receipt["durability"] != "queue" or not receipt["cached"]:
+        found = f"The exchange is in: {kept.durability}{', redis' if kept.cached else ''}."
+        if kept.durability != "queue" or not kept.cached:
             return Finding("write", "fault", found, "It has to be in the queue and in Redis: which of them is away?")
         return Finding("write", "ok", found)
 
     def _read(self) -> Finding:
         context = self._context()
-        said = [message["content"] for message in context["messages"]]
+        said = [message.content for message in context.messages]
         if said != [_QUESTION, _ANSWER]:
             advice = "The next turn would not remember this one; hybrid-memory doctor looks closer."
             return Finding("read", "fault", f"{len(said)} messages came back instead of 2.", advice)
         # A Redis that is new is not relied on for its first minute: what may wait on the queue then counts as missing.
         # That the queue takes messages was seen at the writing.
-        if set(context["degraded"]) - {"queue"}:
-            shown = f"Read, without {', '.join(context['degraded'])}."
+        if set(context.degraded) - {"queue"}:
+            shown = f"Read, without {', '.join(context.degraded)}."
             return Finding("read", "fault", shown, "Which layer is slow, or away?")
-        return Finding("read", "ok", f"Read back from {context['source']}.")
+        return Finding("read", "ok", f"Read back from {context.source}.")
 
-    def _context(self) -> dict[str, Any]:
-        return dict(self._api.change("POST", "invoking", body={"thread_id": self.thread_id}))
+    def _context(self) -> Context:
+        return self._api.invoking(thread_id=self.thread_id)
 
     def _drain(self) -> Finding:
         started = time.monotonic()
         while True:
-            layers = self._api.get("threads", self.thread_id, "layers")
+            layers = self._api.read_layers(self.thread_id)
             waited = time.monotonic() - started
             if self._is_stored(layers):
                 return Finding("drain", "ok", f"PostgreSQL has it after {duration(waited)}.")
@@ -120,9 +122,9 @@ class SmokeTest:
                 return Finding("drain", "fault", shown, advice)
             time.sleep(_PAUSE_SECONDS)
 
-    def _is_stored(self, layers: dict[str, Any]) -> bool:
-        stored = [message["exchange_id"] for message in layers["postgres"]["messages"]]
-        return stored == [self._exchange_id] * 2 and layers["undrained"] == 0
+    def _is_stored(self, layers: Layers) -> bool:
+        stored = [message.exchange_id for message in layers.postgres.messages]
+        return stored == [self._exchange_id] * 2 and layers.undrained == 0
 
     def _without_a_token(self) -> Finding:
         assert self._anonymous is not None  # noqa: S101 - run only where it is there
@@ -133,13 +135,13 @@ class SmokeTest:
         return _refused("isolation", self._other, self.thread_id, HTTPStatus.NOT_FOUND, "with the other token")
 
     def _delete(self) -> Finding:
-        self._api.change("DELETE", "threads", self.thread_id)
+        self._api.delete_thread(self.thread_id)
         self._may_be_there = False
         return Finding("delete", "ok", "The thread is deleted.")
 
     def _gone(self) -> Finding:
         found = _refused("gone", self._api, self.thread_id, HTTPStatus.NOT_FOUND, "after its deletion")
-        left = self._context()["messages"]
+        left = self._context().messages
         if left:
             return Finding("gone", "fault", f"{len(left)} messages are still in its context.", "Report this.")
         return found
@@ -150,37 +152,37 @@ class SmokeTest:
         for number in range(_TRIES):
             time.sleep(number * _PAUSE_SECONDS)
             try:
-                self._api.change("DELETE", "threads", self.thread_id)
-            except (ApiRefused, StoreUnavailable) as error:
-                if isinstance(error, ApiRefused) and error.status == HTTPStatus.NOT_FOUND:
-                    return Finding("clean-up", "ok", "The thread is not there.")
-                reason = str(error)
+                self._api.delete_thread(self.thread_id)
+            except NotFound:
+                return Finding("clean-up", "ok", "The thread is not there.")
+            except MemoryClientError as error:
+                reason = format_error(error, self._api.base_url)
             else:
                 return Finding("clean-up", "ok", "The thread is deleted.")
         advice = f"Delete it later: hybrid-memory threads delete {self.thread_id} --yes."
         return Finding("clean-up", "warning", f"The thread may still be there ({reason}).", advice)
 
 
-def _refused(check: str, api: Api, thread_id: str, status: HTTPStatus, how: str) -> Finding:
+def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, how: str) -> Finding:
     """Return whether the thread's messages are refused with a status."""
     try:
-        api.get("threads", thread_id, "messages")
-    except ApiRefused as error:
-        if error.is_outage:
+        api.read_messages(thread_id)
+    except ApiError as error:
+        if is_outage(error):
             raise
         if error.status == status:
             return Finding(check, "ok", f"Its messages are refused {how} ({status}).")
-        return Finding(check, "fault", f"{how.capitalize()}: {error}", f"The status has to be {status}.")
+        found = f"{how.capitalize()}: {format_error(error, api.base_url)}"
+        return Finding(check, "fault", found, f"The status has to be {status}.")
     advice = "The token has to be of another user, and no operator's." if check == "isolation" else "Report this."
     return Finding(check, "fault", f"Its messages can be read {how}.", advice)
 
 
-def _not_done(check: str, error: ApiRefused | StoreUnavailable) -> Finding:
-    if isinstance(error, StoreUnavailable):
-        reason = str(error).partition(": ")[2] or "no answer"
-        return Finding(
-            check, "unreachable", f"The API did not answer ({reason}).", "Is the address right, and is it up?"
-        )
-    if error.is_outage:
-        return Finding(check, "unreachable", str(error), "Try again a little later; hybrid-memory doctor looks closer.")
-    return Finding(check, "fault", str(error), "Are the address and the token right?")
+def _not_done(check: str, error: MemoryClientError, url: str) -> Finding:
+    if not isinstance(error, (ApiError, NotThisApi)):
+        found, advice = f"The API did not answer ({failure_of(error)}).", "Is the address right, and is it up?"
+        return Finding(check, "unreachable", found, advice)
+    if is_outage(error):
+        advice = "Try again a little later; hybrid-memory doctor looks closer."
+        return Finding(check, "unreachable", format_error(error, url), advice)
+    return Finding(check, "fault", format_error(error, url), "Are the address and the token right?")

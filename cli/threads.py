@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli import connect
+from cli.api import PAGE_SIZE
 from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
-from cli.errors import ApiRefused
 from cli.ids import ThreadId, ThreadIds
 from cli.options import AsJson, Output, Yes
 from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
+from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread
 from shared.errors import SettingsError
 
 app = group("Conversations: list, read, export, delete.")
@@ -43,21 +44,20 @@ def list_(
       hybrid-memory threads list --user ada
       hybrid-memory threads list --user ada --all --json | jq -r '.items[].thread_id'
     """
-    api = connect.api(deployment)
-    items: list[dict[str, Any]] = []
-    is_more = False
+    # One more than is shown, to see whether there are more.
+    asked = None if all_of_them else limit + 1
+    page_size = min(asked or PAGE_SIZE, PAGE_SIZE)
     try:
-        for page in api.pages("threads", limit=None if all_of_them else limit, user_id=user):
-            items += page["items"]
-            is_more = page["next_cursor"] is not None
-    except ApiRefused as error:
-        if user is None and error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            raise SettingsError(
-                "Say whose threads: give --user ID. Only a user's own token says it by itself."
-            ) from None
-        raise
+        found = list(islice(connect.api(deployment).iter_threads(user, page_size=page_size), asked))
+    except InvalidRequest:
+        if user is not None:
+            raise
+        raise SettingsError("Say whose threads: give --user ID. Only a user's own token says it by itself.") from None
+    items = found if all_of_them else found[:limit]
+    is_more = len(items) < len(found)
     if as_json:
-        print_json({"items": items, "is_more": is_more, "sources": places_as_json(deployment.used)})
+        sources = places_as_json(deployment.used)
+        print_json({"items": [item.raw for item in items], "is_more": is_more, "sources": sources})
         return
     print_places(deployment)
     if items:
@@ -65,9 +65,10 @@ def list_(
     say(f"{len(items)} threads{', and there are more: see --all' if is_more else ''}.")
 
 
-def thread_row(item: dict[str, Any]) -> tuple[object, ...]:
+def thread_row(thread: Thread) -> tuple[object, ...]:
     """Return a thread as a row under `COLUMNS`."""
-    return item["thread_id"], item["title"], item["message_count"], item["created_at"], item["updated_at"]
+    times = thread.raw["created_at"], thread.raw["updated_at"]
+    return thread.thread_id, thread.title, thread.message_count, *times
 
 
 @app.command()
@@ -87,28 +88,36 @@ def show(
       hybrid-memory threads show demo --messages 2 --json | jq -r '.messages[].content'
     """
     api = connect.api(deployment)
-    found = api.get("threads", thread)
-    newest: list[dict[str, Any]] = []
-    degraded: list[str] = []
-    for page in api.pages("threads", thread, "messages", limit=messages, order="desc"):
-        newest += page["items"]
-        degraded += [layer for layer in page["degraded"] if layer not in degraded]
-    newest.reverse()
+    found = api.read_thread(thread).raw
+    newest, degraded = _newest(api, thread, messages)
     if as_json:
-        sources = places_as_json(deployment.used)
-        print_json({**found, "messages": newest, "degraded": degraded, "sources": sources})
+        shown = {**found, "messages": [message.raw for message in newest], "degraded": degraded}
+        print_json({**shown, "sources": places_as_json(deployment.used)})
     else:
         print_places(deployment)
         for name, value in found.items():
-            shown = ", ".join(value) if isinstance(value, list) else value
-            say(f"{name}: {printable(str('-' if shown in (None, '') else shown))}")
+            text = ", ".join(value) if isinstance(value, list) else value
+            say(f"{name}: {printable(str('-' if text in (None, '') else text))}")
         for message in newest:
             say()
-            say(f"{message['created_at'] or '-'} {printable(message['role'])}:")
-            say(printable(message["content"]))
-            if message.get("metadata"):
-                say(f"metadata: {printable(json.dumps(message['metadata'], ensure_ascii=False))}")
+            say(f"{message.raw['created_at'] or '-'} {printable(message.role)}:")
+            say(printable(message.content))
+            if message.metadata:
+                say(f"metadata: {printable(json.dumps(message.metadata, ensure_ascii=False))}")
     end_if_degraded(degraded)
+
+
+def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message], list[str]]:
+    """Return the newest messages of a thread, oldest first, and the layers that did not answer for them."""
+    newest: list[Message] = []
+    degraded: dict[str, None] = {}
+    if count:
+        for page in api.iter_message_pages(thread_id, page_size=min(count, PAGE_SIZE), order="desc"):
+            newest += page
+            degraded |= dict.fromkeys(page.degraded)
+            if len(newest) >= count:
+                break
+    return newest[:count][::-1], list(degraded)
 
 
 def end_if_degraded(degraded: list[str]) -> None:
@@ -173,18 +182,18 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
       hybrid-memory threads delete demo other --yes
     """
     api = connect.api(deployment)
-    found = [api.get("threads", thread) for thread in dict.fromkeys(threads)]
+    found = [api.read_thread(thread) for thread in dict.fromkeys(threads)]
     deleted: list[str] = []
     if yes:
         try:
             for item in found:
-                api.change("DELETE", "threads", item["thread_id"])
-                deleted.append(item["thread_id"])
+                api.delete_thread(item.thread_id)
+                deleted.append(item.thread_id)
         finally:
             if len(deleted) < len(found):
                 complain(f"{len(deleted)} of {len(found)} threads were deleted: {', '.join(map(printable, deleted))}.")
     if as_json:
-        answer = {"preview": not yes, "items": found, "deleted": deleted}
+        answer = {"preview": not yes, "items": [item.raw for item in found], "deleted": deleted}
         print_json({**answer, "sources": places_as_json(deployment.used)})
         return
     print_places(deployment)

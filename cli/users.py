@@ -10,12 +10,14 @@ from typing import Any, Final
 import typer
 
 from cli import connect
+from cli.api import PAGE_SIZE
 from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group, sentence
 from cli.deployment import Deployment
 from cli.ids import UserId
 from cli.options import AsJson, Output, Yes
 from cli.output import UNKNOWN, complain, moment, places_as_json, print_json, print_places, print_table, printable, say
 from cli.threads import COLUMNS, finish_export, thread_row
+from hybrid_memory_client import Thread
 from shared.errors import StoreUnavailable
 
 app = group("Users: what there is of one, exporting it, forgetting it.")
@@ -50,18 +52,19 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
       hybrid-memory users show ada --json | jq .messages
     """
     api = connect.api(deployment)
-    preferences = api.get("users", user, "preferences")
+    preferences = api.read_preferences(user)
     threads = messages = 0
-    newest: list[dict[str, Any]] = []
-    for page in api.pages("threads", user_id=user):
-        newest += page["items"][: _NEWEST - len(newest)]
-        threads += len(page["items"])
-        messages += sum(item["message_count"] for item in page["items"])
+    newest: list[Thread] = []
+    for thread in api.iter_threads(user, page_size=PAGE_SIZE):
+        if threads < _NEWEST:
+            newest.append(thread)
+        threads += 1
+        messages += thread.message_count
     erasing = _erasing(deployment, user)
     if as_json:
-        found = {"threads": threads, "messages": messages, "preferences": preferences, "newest_threads": newest}
-        found["erasing"] = erasing
-        print_json({"user_id": user, **found, "sources": places_as_json(deployment.used)})
+        found = {"threads": threads, "messages": messages, "preferences": preferences, "erasing": erasing}
+        shown = {"newest_threads": [thread.raw for thread in newest], "sources": places_as_json(deployment.used)}
+        print_json({"user_id": user, **found, **shown})
         return
     print_places(deployment)
     say(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
@@ -72,7 +75,7 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         print_table(("preference", "value"), sorted(preferences.items()))
     if newest:
         say()
-        print_table(COLUMNS, [thread_row(item) for item in newest])
+        print_table(COLUMNS, [thread_row(thread) for thread in newest])
 
 
 def _erasing(deployment: Deployment, user: str) -> int | None:
@@ -142,7 +145,7 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
         _print(deployment, answer, stores, as_json=as_json)
         _end(reader.faults)
         return
-    connect.api(deployment).change("DELETE", "users", user)
+    connect.api(deployment).delete_user(user)
     now = datetime.now(UTC)
     faults = list(reader.faults)
     after = reader.read(now)

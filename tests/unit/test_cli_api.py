@@ -1,31 +1,40 @@
+"""The command line's use of the client, and what it says of the client's errors."""
+
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from cli.api import Api
-from cli.errors import ApiRefused
-from shared.errors import SettingsError, StoreUnavailable
+from cli.api import format_error, is_outage, open_api
+from cli.main import app
+from hybrid_memory_client import ApiError, ConnectionFailed, MemoryClient, MemoryClientError, NotThisApi
+from shared.errors import SettingsError
+from tests.support.played_api import API_URL, play_api, problem, thread
 
-URL = "https://api.example/prod/"
 Handler = Callable[[httpx.Request], httpx.Response]
+_HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of which takes any time."""
     made: list[float] = []
-    monkeypatch.setattr("cli.api.time.sleep", made.append)
+    monkeypatch.setattr(time, "sleep", made.append)
     return made
 
 
-_HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
-
-
-def _api(handler: Handler, token: str | None = None, api_key: str | None = None) -> Api:
-    return Api(URL, token, api_key, httpx.MockTransport(handler))
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    """Close what a test opens."""
+    with ExitStack() as stack:
+        yield stack
 
 
 def _answers(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:
@@ -42,68 +51,71 @@ def _answers(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.
     return handle, asked
 
 
+def _api(opened: ExitStack, handler: Handler, token: str | None = None, api_key: str | None = None) -> MemoryClient:
+    return open_api(opened, f"{API_URL}/", token, api_key, httpx.MockTransport(handler))
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("a/b", b"a%2Fb"), ("..", b"%2E%2E"), (".", b"%2E"), ("a.b", b"a.b"), ("ü 100%", b"%C3%BC%20100%25")],
+    [("a/b", b"a%2Fb"), ("..", b"%2E%2E"), (".", b"%2E"), ("ü 100%", b"%C3%BC%20100%25")],
 )
-def test_an_id_is_one_segment(name: str, path: bytes) -> None:
+def test_an_id_is_one_segment(opened: ExitStack, name: str, path: bytes) -> None:
     """Whatever is in an id, it neither leaves its place in the path nor changes."""
-    handle, asked = _answers(httpx.Response(200, json={"thread_id": name}))
-    _api(handle).get("threads", name)
+    handle, asked = _answers(httpx.Response(200, json=thread(name)))
+    _api(opened, handle).read_thread(name)
     assert asked[0].url.raw_path == b"/prod/threads/" + path
 
 
-def test_the_key_of_a_usage_plan_is_sent() -> None:
+def test_the_key_of_a_usage_plan_is_sent(opened: ExitStack) -> None:
     """In API Gateway's own header."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH))
-    _api(handle, api_key="k1").get("health")
+    _api(opened, handle, api_key="k1").health()
     assert asked[0].headers["x-api-key"] == "k1"
     with pytest.raises(SettingsError):
-        Api(URL, api_key="k 1")
+        open_api(opened, API_URL, api_key="k 1")
 
 
-def test_the_token_is_sent() -> None:
+def test_the_token_is_sent(opened: ExitStack) -> None:
     """As a bearer token; without one there is no such header."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH), httpx.Response(200, json=_HEALTH))
-    _api(handle, "abc.def").get("health")
-    _api(handle).get("health")
+    _api(opened, handle, "abc.def").health()
+    _api(opened, handle).health()
     assert [request.headers.get("Authorization") for request in asked] == ["Bearer abc.def", None]
 
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "schlüssel"])
-def test_a_token_that_cannot_be_one(token: str) -> None:
+def test_a_token_that_cannot_be_one(opened: ExitStack, token: str) -> None:
     """Refused before anything is sent, and not repeated."""
     with pytest.raises(SettingsError) as caught:
-        Api(URL, token)
+        open_api(opened, API_URL, token)
     assert token not in str(caught.value)
 
 
-def test_a_question_is_repeated_while_nobody_answers(pauses: list[float]) -> None:
-    """Three times in all, with longer and longer pauses."""
-    problem = httpx.Response(503, json={"detail": "redis did not answer"})
-    handle, asked = _answers(httpx.ConnectError("refused"), problem, httpx.Response(200, json=_HEALTH))
-    assert _api(handle).get("health") == _HEALTH
-    assert (len(asked), pauses) == (3, [0.5, 1.0])
+def test_a_question_is_repeated_while_nobody_answers(opened: ExitStack, pauses: list[float]) -> None:
+    """Three times in all, with pauses."""
+    handle, asked = _answers(httpx.ConnectError("refused"), problem(503), httpx.Response(200, json=_HEALTH))
+    assert _api(opened, handle).health().status == "ok"
+    assert (len(asked), len(pauses)) == (3, 2)
     handle, asked = _answers(*[httpx.ReadTimeout("late")] * 3)
-    with pytest.raises(StoreUnavailable) as caught:
-        _api(handle).get("health")
-    assert (caught.value.layer, len(asked)) == ("api", 3)
+    with pytest.raises(ConnectionFailed):
+        _api(opened, handle).health()
+    assert len(asked) == 3
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(503, json={"detail": "no"}), httpx.ConnectError("refused")])
-def test_a_change_is_sent_once(answer: httpx.Response | Exception, pauses: list[float]) -> None:
+@pytest.mark.parametrize("answer", [problem(503), httpx.ConnectError("refused")])
+def test_a_change_is_sent_once(opened: ExitStack, answer: httpx.Response | Exception, pauses: list[float]) -> None:
     """Whether it happened is not known, so the person decides."""
     handle, asked = _answers(answer)
-    with pytest.raises((ApiRefused, StoreUnavailable)):
-        _api(handle).change("DELETE", "threads", "t")
+    with pytest.raises(MemoryClientError):
+        _api(opened, handle).delete_thread("t")
     assert (len(asked), pauses) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("answer", "is_outage", "sentence"),
+    ("answer", "outage", "sentence"),
     [
         (
-            httpx.Response(404, json={"detail": "There is no such thread.", "request_id": "r1"}),
+            problem(404, detail="There is no such thread.", request_id="r1"),
             False,
             "The API says 404: There is no such thread. (request r1)",
         ),
@@ -113,35 +125,63 @@ def test_a_change_is_sent_once(answer: httpx.Response | Exception, pauses: list[
             "The API says 401: No token. Give a token with --token or HYBRID_MEMORY_TOKEN.",
         ),
         (
-            httpx.Response(403, json={"message": "Missing Authentication Token"}),
+            problem(403, detail="Only operators may.", request_id="r1"),
             False,
+            "The API says 403: Only operators may. (request r1)",
+        ),
+        *(
             (
-                "The API says 403: Missing Authentication Token. API Gateway says so without an API key (--api-key),"
-                " and of a stage or route that is not there."
-            ),
+                httpx.Response(403, json={"message": words}),
+                False,
+                (
+                    f"The API says 403: {words}. API Gateway says so without an API key (--api-key),"
+                    " and of a stage or route that is not there."
+                ),
+            )
+            for words in ("Missing Authentication Token", "Forbidden")
         ),
         (httpx.Response(429, json={"message": "Too Many Requests"}), True, "The API says 429: Too Many Requests"),
         (
             httpx.Response(200, text="<html>", headers={"Content-Type": "text/html"}),
             False,
-            (
-                "What answers at https://api.example/prod is not this project's API (200, text/html)."
-                " Check the URL, its stage included."
-            ),
+            f"What answers at {API_URL} is not this project's API (200, text/html). Check the URL, its stage included.",
         ),
         (
             httpx.Response(502, text="Bad gateway", headers={"Content-Type": "text/plain"}),
             True,
-            "What answers at https://api.example/prod is not this project's API (502, text/plain).",
+            f"What answers at {API_URL} is not this project's API (502, text/plain).",
         ),
+        (httpx.ReadTimeout("late"), True, "The API cannot be reached at api.example (ReadTimeout)."),
+        (httpx.DecodingError("zlib"), True, "The API cannot be reached at api.example (DecodingError)."),
     ],
 )
-def test_a_refusal(answer: httpx.Response, is_outage: bool, sentence: str) -> None:  # noqa: FBT001 - a case
+def test_a_refusal(
+    opened: ExitStack,
+    answer: httpx.Response | Exception,
+    outage: bool,  # noqa: FBT001 - a case
+    sentence: str,
+) -> None:
     """Told in the API's own words, with what to do; only what may pass is an outage."""
     handle, _ = _answers(answer)
-    with pytest.raises(ApiRefused) as caught:
-        _api(handle).change("PATCH", "threads", "t", body={})
-    assert (caught.value.is_outage, str(caught.value)) == (is_outage, sentence)
+    with pytest.raises(MemoryClientError) as caught:
+        _api(opened, handle).rename_thread("t", "title")
+    assert (is_outage(caught.value), format_error(caught.value, f"{API_URL}/")) == (outage, sentence)
+
+
+@pytest.mark.parametrize(("answer", "code"), [(problem(503), 3), (problem(404), 2), (httpx.ReadTimeout("late"), 3)])
+def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may pass is 3, what has to be typed otherwise is 2; with `--json` the sentence is JSON."""
+    play_api(monkeypatch, _answers(*[answer] * 3)[0])
+    result = CliRunner().invoke(app, ["threads", "show", "t", "--json"])
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.startswith('{"error": "The API')
+
+
+def test_what_the_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a usage error, and nothing is sent."""
+    play_api(monkeypatch, _answers()[0])
+    result = CliRunner().invoke(app, ["prefs", "set", "u", "tone=a\ud800"])
+    assert (result.exit_code, result.stderr) == (2, "Error: tone: must not hold lone surrogates.\n")
 
 
 _OTHERS = [
@@ -152,42 +192,60 @@ _OTHERS = [
     httpx.Response(204),
     httpx.Response(302, headers={"Location": "https://sso.example"}),
     httpx.Response(404, json={"detail": "Not Found"}),
-    httpx.Response(404, json={"title": "Not Found", "detail": "Not Found", "request_id": "r"}),
+    httpx.Response(404, json={"status": 404, "title": "Not Found", "detail": "Not Found", "request_id": "r"}),
     httpx.Response(404, json={"message": "Not Found"}),
-    httpx.Response(405, json={"detail": "Method Not Allowed", "request_id": "r"}),
+    httpx.Response(405, json={"status": 405, "detail": "Method Not Allowed", "request_id": "r"}),
+]
+_QUESTIONS: list[Callable[[MemoryClient], Any]] = [
+    MemoryClient.list_threads,
+    lambda api: api.read_thread("t"),
+    lambda api: api.read_messages("t"),
+    MemoryClient.health,
+    MemoryClient.openapi,
 ]
 
 
+def _delete(api: MemoryClient) -> None:
+    api.delete_thread("t")
+
+
 @pytest.mark.parametrize("answer", _OTHERS)
-def test_what_is_not_this_api(answer: httpx.Response) -> None:
+def test_what_is_not_this_api(opened: ExitStack, answer: httpx.Response) -> None:
     """It is said to be none, also where its answer looks like a success."""
-    for path in (("threads",), ("threads", "t"), ("threads", "t", "messages"), ("health",), ("openapi.json",)):
-        with pytest.raises(ApiRefused, match=r"^What answers at .* is not this project's API .* its stage included\.$"):
-            _api(_answers(answer)[0]).get(*path)
-    if answer.status_code != 204:
-        with pytest.raises(ApiRefused, match="is not this project's API"):
-            _api(_answers(answer)[0]).change("DELETE", "threads", "t")
+    for call in _QUESTIONS if answer.status_code == HTTPStatus.NO_CONTENT else [*_QUESTIONS, _delete]:
+        with pytest.raises((NotThisApi, ApiError)) as caught:
+            call(_api(opened, _answers(answer)[0]))
+        sentence = format_error(caught.value, API_URL)
+        assert sentence.startswith(f"What answers at {API_URL} is not this project's API ({answer.status_code}, ")
+        assert sentence.endswith("its stage included.")
+        assert not is_outage(caught.value)
 
 
-@pytest.mark.parametrize("url", [f"{URL}/threads", f"{URL}/users/", f"{URL}?stage=prod", f"{URL}#prod"])
-def test_a_url_that_is_more_than_the_apis(url: str) -> None:
+@pytest.mark.parametrize("more", ["/threads", "/users/", "?stage=prod", "#prod", "?", "#"])
+def test_a_url_that_is_more_than_the_apis(opened: ExitStack, more: str) -> None:
     """Below a route, the rest of a path would be taken for an id."""
     with pytest.raises(SettingsError, match="cannot work"):
-        Api(url)
+        open_api(opened, f"{API_URL}{more}")
 
 
-def test_pages() -> None:
-    """Page after page until there is no more, or enough."""
+def test_a_list_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page after page until there is no more, or enough; whether there are more is said."""
+    asked: list[int] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         start, size = int(request.url.params.get("cursor", 0)), int(request.url.params["limit"])
-        items = list(range(start, min(start + size, 450)))
-        return httpx.Response(200, json={"items": items, "next_cursor": str(start + size) if items[-1] < 449 else None})
+        asked.append(size)
+        items = [thread(str(number)) for number in range(start, min(start + size, 450))]
+        more = str(start + size) if start + size < 450 else None
+        return httpx.Response(200, json={"items": items, "next_cursor": more})
 
-    def read(limit: int | None) -> list[list[int]]:
-        return [page["items"] for page in _api(handle).pages("threads", limit=limit, user_id="u")]
+    def read(*words: str) -> tuple[str, list[int]]:
+        asked.clear()
+        shown = CliRunner().invoke(app, ["threads", "list", "--user", "u", *words]).stdout
+        return shown.splitlines()[-1], asked
 
-    assert [len(items) for items in read(None)] == [200, 200, 50]
-    assert [len(items) for items in read(201)] == [200, 1]
-    assert [len(items) for items in read(3)] == [3]
-    assert read(0) == []
+    play_api(monkeypatch, handle)
+    assert read("--all") == ("450 threads.", [200, 200, 200])
+    assert read("--limit", "450") == ("450 threads.", [200, 200, 200])
+    assert read("--limit", "449") == ("449 threads, and there are more: see --all.", [200, 200, 200])
+    assert read("--limit", "3") == ("3 threads, and there are more: see --all.", [4])

@@ -9,15 +9,20 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.api import Api
 from cli.main import app
+from tests.support.played_api import API_URL, message, play_api, problem, thread
 
-URL = "https://api.example/prod"
+NOTHING = {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age_seconds": None}
 STATUS: dict[str, Any] = {
-    "queue": {"visible": 0, "in_flight": 0, "delayed": 0},
-    "outbox": {"visible": 0, "in_flight": 0, "delayed": 0},
+    "queue": NOTHING,
+    "dlq": NOTHING,
+    "outbox": NOTHING,
+    "sync_lag_seconds": 0.0,
+    "degraded": [],
+    "as_of": "2026-11-22T16:08:00.139000Z",
 }
-THREAD = {"thread_id": "t", "message_count": 1}
+THREAD = {**thread("t"), "new": "of a later service"}
+MESSAGE = {**message("q"), "new": 1}
 Run = Callable[..., Result]
 
 
@@ -34,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Resp
         "/prod/users/u/preferences": {"tone": "brief"},
         "/prod/threads": {"items": [THREAD], "next_cursor": None},
         "/prod/threads/t": THREAD,
-        "/prod/threads/t/messages": {"items": [{"content": "q"}], "next_cursor": None, "degraded": []},
+        "/prod/threads/t/messages": {"items": [MESSAGE], "next_cursor": None, "degraded": []},
         "/prod/openapi.json": {"info": {"title": "Memory", "version": "1"}, "paths": {"/run": {}}},
     }
 
@@ -44,7 +49,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Resp
         return httpx.Response(200, json=pages[request.url.path])
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cli.connect.api", lambda _: Api(URL, None, None, httpx.MockTransport(handle)))
+    play_api(monkeypatch, handle)
     return lambda *words: CliRunner().invoke(app, words)
 
 
@@ -56,7 +61,11 @@ def test_nothing_waits(run: Run) -> None:
     """Everything is in the export."""
     result = run("users", "export", "u")
     assert result.exit_code == 0, result.output
-    assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["preferences", "thread", "message"]
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {"kind": "preferences", "user_id": "u", "preferences": {"tone": "brief"}},
+        {"kind": "thread", **THREAD},
+        {"kind": "message", "thread_id": "t", **MESSAGE},
+    ]
     assert result.stderr == "Exported 1 threads with 1 messages.\n"
 
 
@@ -78,7 +87,7 @@ def test_what_waited_at_first(run: Run, status: list[httpx.Response]) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [httpx.Response(403, json={"detail": "for operators"}), httpx.Response(200, json={**STATUS, "queue": None})],
+    [problem(403), httpx.Response(200, json={**STATUS, "queue": None})],
 )
 def test_nobody_tells_what_waits(run: Run, status: list[httpx.Response], answer: httpx.Response) -> None:
     """The export is what it would have been; that nobody knows is said."""
@@ -90,5 +99,6 @@ def test_nobody_tells_what_waits(run: Run, status: list[httpx.Response], answer:
 def test_the_description_in_a_file(run: Run) -> None:
     """With `--json` a summary is printed."""
     answer = json.loads(run("openapi", "--output", "api.json", "--json").stdout)
-    assert answer == {"title": "Memory", "version": "1", "paths": 1, "output": "api.json", "sources": {}}
+    assert answer.pop("sources")["api_url"]["url"] == API_URL
+    assert answer == {"title": "Memory", "version": "1", "paths": 1, "output": "api.json"}
     assert json.loads(Path("api.json").read_text())["paths"] == {"/run": {}}

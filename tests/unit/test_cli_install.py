@@ -9,7 +9,10 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {"cli", "functions", "infra", "shared"}
+PACKAGES = {"cli", "functions", "hybrid_memory_client", "infra", "shared"}
+SOURCES = (ROOT, ROOT / "clients" / "python" / "src")
+# What comes with a distribution that is declared: botocore with boto3, anyio with httpx.
+INDIRECT = {"anyio", "botocore"}
 # A distribution that is imported under another name.
 NAMES = {"pydantic_settings": "pydantic-settings"}
 
@@ -35,8 +38,9 @@ def _imports(file: Path) -> set[str]:
 
 
 def _file(module: str) -> Path | None:
-    path = ROOT / Path(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    paths = [source / Path(*module.split(".")) for source in SOURCES]
+    files = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def _reached() -> set[str]:
@@ -59,7 +63,7 @@ def test_what_the_command_imports_comes_with_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
     tops = {module.split(".")[0] for module in _reached()} - PACKAGES - set(sys.stdlib_module_names)
-    assert {NAMES.get(top, top) for top in tops} - {"botocore"} == declared  # botocore is boto3's own
+    assert {NAMES.get(top, top) for top in tops} - INDIRECT == declared
 
 
 def test_the_command_leads_into_no_function() -> None:
@@ -76,4 +80,6 @@ def test_what_is_installed_has_what_it_reads(tmp_path: Path) -> None:
         names = set(files.namelist())
     here = [*(ROOT / "shared").rglob("*.lua"), *(ROOT / "shared").rglob("*.sql"), *(ROOT / "infra").rglob("*.py")]
     assert {str(file.relative_to(ROOT)) for file in here if "__pycache__" not in file.parts} <= names
+    client = SOURCES[1] / "hybrid_memory_client"
+    assert {f"hybrid_memory_client/{file.name}" for file in client.iterdir() if file.is_file()} <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "clients", ".local", ".venv"))]

@@ -13,13 +13,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli import connect
-from cli.api import Api
 from cli.letters import describe, is_named
 from cli.main import app
 from cli.output import duration, moment, plain_table, printable, progress, rich_table
 from shared.errors import StoreUnavailable
 from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange
+from tests.support.played_api import API_URL, play_api, problem
 
 
 def test_nothing_that_a_terminal_obeys() -> None:
@@ -88,9 +88,7 @@ def test_places_are_said_when_asked_for(words: list[str], monkeypatch: pytest.Mo
 @pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
 def test_threads_of_nobody(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What to type is said, not what the API calls it."""
-    refusal = httpx.Response(422, json={"detail": "user_id: is needed", "errors": []})
-    api = Api("http://127.0.0.1:1", transport=httpx.MockTransport(lambda _: refusal))
-    monkeypatch.setattr("cli.connect.api", lambda _: api)
+    play_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: Say whose threads: give --user ID.")
@@ -193,15 +191,16 @@ def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})
 
-    url = "http://127.0.0.1:9/prod"
-    monkeypatch.setattr(connect, "api", lambda _: Api(url, transport=httpx.MockTransport(answer)))
+    play_api(monkeypatch, answer)
     monkeypatch.setattr(connect, "postgres_footprint", lambda _: _Counts())
     for user, places, known in (("ada", True, 7), ("away", True, None), ("ada", False, None)):
-        named = ["--api-url", url, *(["--database-url", "postgresql://h/d"] if places else [])]
+        named = ["--api-url", API_URL, *(["--database-url", "postgresql://h/d"] if places else [])]
         result = CliRunner().invoke(app, ["users", "show", user, "--json", *named])
         assert (result.exit_code, json.loads(result.stdout)["erasing"]) == (0, known)
         assert ("PostgreSQL" in result.stderr) == (user == "away")
-    shown = CliRunner().invoke(app, ["users", "show", "ada", "--api-url", url, "--database-url", "postgresql://h/d"])
+    shown = CliRunner().invoke(
+        app, ["users", "show", "ada", "--api-url", API_URL, "--database-url", "postgresql://h/d"]
+    )
     assert "still has rows of 7 threads" in shown.stdout
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from cli.api import Api
+from cli.api import open_api
 from cli.findings import Finding
 from cli.smoke_steps import SmokeTest
+from hybrid_memory_client import MemoryClient
+from tests.support.played_api import API_URL, message, problem
 
-URL = "https://api.example/prod"
+HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 _UNANSWERED = httpx.ReadTimeout("late")
 
 
@@ -50,42 +55,53 @@ class FakeApi:
     def _answer(self, what: str, path: list[str], request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one a route
         token = request.headers.get("Authorization", "")
         if what == "GET health":
-            return httpx.Response(200, json={"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"})
+            return httpx.Response(200, json=HEALTH)
         if not token and not self.is_open:
-            return _problem(401)
+            return problem(401)
         if what == "POST invoked":
             body = json.loads(request.content)
             self.threads[body["thread_id"]] = (token, body)
-            return httpx.Response(202, json={"durability": "queue", "cached": True})
+            return _kept("queue", cached=True)
         if what == "POST invoking":
             _, body = self.threads.get(json.loads(request.content)["thread_id"], ("", None))
             said = [body["user_message"], body["assistant_message"]] if body else []
-            messages = [{"content": text} for text in said]
+            messages = [message(text) for text in said]
             return httpx.Response(200, json={"messages": messages, "source": "redis", "degraded": []})
         owner, body = self.threads.get(path[1], ("", None))
         if body is None or (owner != token and not self.is_open):
-            return _problem(404)
+            return problem(404)
         if what == "DELETE thread":
             if self.deletes:
                 del self.threads[path[1]]
             return httpx.Response(204)
         if what == "GET layers":
-            stored = [{"exchange_id": body["exchange_id"]}] * 2 if self.is_drained else []
-            undrained = 0 if self.is_drained else 1
-            return httpx.Response(200, json={"postgres": {"messages": stored}, "undrained": undrained})
-        return httpx.Response(200, json={"items": [], "next_cursor": None})
+            return httpx.Response(200, json=_layers(body, is_drained=self.is_drained))
+        return httpx.Response(200, json={"items": [], "next_cursor": None, "degraded": []})
 
 
-def _problem(status: int) -> httpx.Response:
-    return httpx.Response(status, json={"detail": "no", "request_id": "r"})
+def _kept(durability: str, *, cached: bool) -> httpx.Response:
+    return httpx.Response(202, json={"exchange_id": str(uuid4()), "durability": durability, "cached": cached})
+
+
+def _layers(exchange: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
+    row = {"role": "user", "preview": "", "exchange_id": exchange["exchange_id"], "created_at": None}
+    stored = [row, row] if is_drained else []
+    return {
+        "thread_id": exchange["thread_id"],
+        "redis": {"state": "ok", "message_count": 0, "ttl_seconds": None, "messages": []},
+        "postgres": {"state": "ok", "message_count": len(stored), "messages": stored},
+        "undrained": 0 if is_drained else 1,
+        "lag_seconds": 0.0,
+        "as_of": "2026-11-22T16:08:00.139000Z",
+    }
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of which takes any time; the clock goes on by them."""
     made: list[float] = []
-    for module in ("api", "smoke_steps"):
-        monkeypatch.setattr(f"cli.{module}.time.sleep", made.append)
+    # In both, because a pause of the client's is one too.
+    monkeypatch.setattr(time, "sleep", made.append)
     monkeypatch.setattr("cli.smoke_steps.time.monotonic", lambda: float(sum(made)))
     return made
 
@@ -97,8 +113,10 @@ def api() -> FakeApi:
 
 
 def _run(api: FakeApi, *, anonymous: bool = True, other: str | None = "other") -> dict[str, Finding]:
-    def client(token: str | None) -> Api:
-        return Api(URL, token, None, httpx.MockTransport(api))
+    opened = ExitStack()
+
+    def client(token: str | None) -> MemoryClient:
+        return open_api(opened, API_URL, token, transport=httpx.MockTransport(api))
 
     test = SmokeTest(
         client("mine"),
@@ -106,7 +124,8 @@ def _run(api: FakeApi, *, anonymous: bool = True, other: str | None = "other") -
         other=client(other) if other else None,
         wait_seconds=10,
     )
-    findings = test.run()
+    with opened:
+        findings = test.run()
     assert all(thread == test.thread_id for thread in api.threads)
     return {finding.check: finding for finding in findings}
 
@@ -141,8 +160,8 @@ def test_without_tokens(api: FakeApi) -> None:
 @pytest.mark.parametrize(
     ("answer", "state"),
     [(_UNANSWERED, "unreachable"), (httpx.ConnectError("refused"), "unreachable")]
-    + [(_problem(status), "unreachable") for status in (429, 500, 503)]
-    + [(_problem(401), "fault"), (httpx.Response(200, text="<html>"), "fault")],
+    + [(problem(status), "unreachable") for status in (429, 500, 503)]
+    + [(problem(401), "fault"), (httpx.Response(200, text="<html>"), "fault")],
     ids=["timeout", "refused", "429", "500", "503", "401", "another"],
 )
 def test_a_step_that_fails(
@@ -176,14 +195,14 @@ def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatc
 
 def test_a_deletion_that_fails_at_first(api: FakeApi) -> None:
     """The failure is told, and the deletion tried again."""
-    api.broken["DELETE thread"] = [_problem(503), _UNANSWERED]
+    api.broken["DELETE thread"] = [problem(503), _UNANSWERED]
     states = _states(_run(api))
     assert (states["delete"], states["clean-up"], api.threads) == ("unreachable", "ok", {})
 
 
 def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
     """The thread's name and how to delete it later are told."""
-    api.broken["DELETE thread"] = _problem(503)
+    api.broken["DELETE thread"] = problem(503)
     finding = _run(api)["clean-up"]
     assert finding.state == "warning"
     assert re.search(r"threads delete smoke-[0-9a-f-]{36} --yes", finding.advice or "")
@@ -215,8 +234,8 @@ def test_a_drain_that_stands_still(api: FakeApi) -> None:
 
 def test_layers_that_are_away(api: FakeApi) -> None:
     """Each is a fault, and the rest is tried."""
-    api.broken["GET health"] = httpx.Response(200, json={"redis": "ok", "postgres": "unavailable", "queue": "ok"})
-    api.broken["POST invoked"] = [httpx.Response(202, json={"durability": "none", "cached": False})]
+    api.broken["GET health"] = httpx.Response(200, json={**HEALTH, "postgres": "unavailable"})
+    api.broken["POST invoked"] = [_kept("none", cached=False)]
     api.broken["POST invoking"] = httpx.Response(200, json={"messages": [], "source": "none", "degraded": ["redis"]})
     findings = _run(api)
     assert "postgres" in findings["health"].found
@@ -225,7 +244,7 @@ def test_layers_that_are_away(api: FakeApi) -> None:
 
 def test_a_redis_that_is_new(api: FakeApi) -> None:
     """Not relied on in its first minute, which is no fault."""
-    texts = [{"content": "What is this?"}, {"content": "A smoke test."}]
+    texts = [message("What is this?"), message("A smoke test.")]
     early = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
     api.broken["POST invoking"] = [early]
     assert _run(api)["read"].state == "ok"

@@ -1,0 +1,38 @@
+"""The command line in this process, over an API that a test plays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import pytest
+
+from cli.api import open_api
+
+API_URL: Final = "https://api.example/prod"
+_TIME: Final = "2026-11-22T16:08:00.139000Z"
+
+
+def play_api(monkeypatch: pytest.MonkeyPatch, handle: Callable[[httpx.Request], httpx.Response]) -> None:
+    """Let commands use an API that answers what `handle` returns."""
+    monkeypatch.setenv("HYBRID_MEMORY_API_URL", API_URL)
+    monkeypatch.setattr("cli.connect.open_api", partial(open_api, transport=httpx.MockTransport(handle)))
+
+
+def problem(status: int, **fields: object) -> httpx.Response:
+    """Return a problem as the API answers it."""
+    return httpx.Response(status, json={"status": status, "detail": "no", "request_id": "r", **fields})
+
+
+def thread(thread_id: str) -> dict[str, Any]:
+    """Return a thread as the API answers it."""
+    times = {"created_at": _TIME, "updated_at": _TIME}
+    return {"thread_id": thread_id, "user_id": "u", "title": None, "message_count": 1, **times}
+
+
+def message(content: str, role: str = "user", exchange_id: UUID | str | None = None) -> dict[str, Any]:
+    """Return a message as the API answers it."""
+    return {"role": role, "content": content, "exchange_id": exchange_id and str(exchange_id), "created_at": _TIME}
