@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from shared.errors import InvalidRecord
+from shared.idempotency import KeyedRequest
 from shared.ids import order_key
 from shared.metadata import MAX_METADATA_BYTES, decode_metadata, encode_metadata, metadata_fault, metadata_size
 from shared.request_ids import valid_request_id
@@ -105,6 +106,7 @@ class Exchange:
         revision: How often its texts were replaced: of two with one id, the highest revision wins, then the earliest
             `created_at`.
         request_id: The request that brought it, for logs only. On the queue it is an attribute of the message.
+        keyed: The idempotency key of the request that brought it, for PostgreSQL to know once the exchange is stored.
     """
 
     exchange_id: UUID
@@ -117,6 +119,7 @@ class Exchange:
     metadata: str | None = None
     revision: int = 0
     request_id: str | None = field(default=None, compare=False)
+    keyed: KeyedRequest | None = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[str, UUID]:
@@ -170,6 +173,8 @@ class Exchange:
             record["metadata"] = orjson.Fragment(self.metadata)
         if self.revision:
             record["revision"] = self.revision
+        if self.keyed is not None:
+            record["idempotency"] = self.keyed.to_json()
         if has_request_id and self.request_id is not None:
             record["request_id"] = self.request_id
         body = orjson.dumps(record).decode()
@@ -207,6 +212,7 @@ class Exchange:
             metadata=_parse_metadata(record.get("metadata")),
             revision=revision,
             request_id=valid_request_id(record.get("request_id")),
+            keyed=KeyedRequest.from_json(record.get("idempotency")),
         )
 
 

@@ -25,6 +25,7 @@ from functions.agent.operations import Operations
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
 from shared.errors import StoreUnavailable
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
@@ -104,11 +105,14 @@ def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory],
 
 @pytest.fixture
 def operations(
-    memory: Callable[..., Memory], inspection: Callable[[Memory], Inspection], archive: InMemoryArchive
+    memory: Callable[..., Memory],
+    inspection: Callable[[Memory], Inspection],
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
 ) -> Operations:
     """The use cases on the in-memory stores and the offline model."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
-    keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")])
+    keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(queue, archive))
     made = memory()
     return Operations(made, runner, keys, inspection(made))
 

@@ -26,6 +26,7 @@ from functions.agent.operations import Operations
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
 from shared.logs import function_logger
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
@@ -97,7 +98,7 @@ def compose() -> tuple[Operations, Measures]:
         queue=queue,
         settings=memory_settings,
     )
-    keys = Idempotency([RedisKeys(redis), PostgresKeys(postgres)])
+    keys = Idempotency([RedisKeys(redis), PostgresKeys(postgres)], Backlog(queue, archive))
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     dead_letters = SqsLook(sync.dlq_url, client, endpoint) if sync.dlq_url else None
     inspection = Inspection(memory, RedisLook(redis), SqsLook(sync.queue_url, client, endpoint), dead_letters)

@@ -18,6 +18,7 @@ from functions.agent.errors import AgentRunError, LimitTooLarge
 from functions.agent.outcomes import KEY_STAYS
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
+from shared.idempotency import serving_key
 from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
@@ -140,7 +141,7 @@ class Operations:
         # Under the id of what is replaced there is an answer in any case: it may be the one to be replaced.
         may_be_kept = is_taken_over and request.replaces is None
         try:
-            with leaving(KEY_STAYS if is_taken_over else ""):
+            with leaving(KEY_STAYS if is_taken_over else ""), serving_key(claim.keyed):
                 kept = self._kept_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
                 watch.lap("claim")
                 result = await self._run(request, turn, exchange_id, watch, kept)
@@ -162,10 +163,14 @@ class Operations:
             # Not run anew: a client that only repeats itself must not bring back what its user deleted.
             claim.complete({})
             raise IdempotencyConflict(422, "What this Idempotency-Key answered was deleted.")
+        if "memory" not in answer:
+            answer = self._with_memory(answer, request, turn)
+            claim.complete(answer)
         memory = answer["memory"]
         if memory["durability"] != "none" or answer["exchange_id"] is None:
             return answer
-        receipt = await self._keep(request, turn, answer["response"], UUID(answer["exchange_id"]))
+        with serving_key(claim.keyed):
+            receipt = await self._keep(request, turn, answer["response"], UUID(answer["exchange_id"]))
         if receipt.durability == "none":
             return answer
         self._measure(None, receipt)
@@ -174,6 +179,12 @@ class Operations:
         answer = {**answer, "memory": kept}
         claim.complete(answer)
         return answer
+
+    def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
+        """Return an answer that PostgreSQL has from its exchange, with what is said of the memory made anew."""
+        receipt = Receipt(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
+        memory = _memory_json(turn.recall(), receipt, ShownMemory(turn.recall(), self._most_tokens(request)).shown)
+        return {**answer, "memory": memory}
 
     def _kept_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
         """Return the answer that a request which died had kept, however much was said since."""
@@ -220,14 +231,7 @@ class Operations:
             "response": response,
             "thread_id": request.thread_id,
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
-            "memory": {
-                "source": recall.source,
-                "degraded": list(dict.fromkeys(recall.degraded + receipt.degraded)),
-                "durability": receipt.durability,
-                "cached": receipt.cached,
-                "context_tokens": memory.shown.tokens,
-                "omitted_exchanges": memory.shown.omitted_exchanges,
-            },
+            "memory": _memory_json(recall, receipt, memory.shown),
         }
         return RunResult(answer, seconds=watch.seconds)
 
@@ -345,6 +349,17 @@ def _order(claim: Claim, answer: dict[str, Any]) -> UUID:
     named = _named(claim, answer)
     # A name without a time has the place of its telling, before which the key was claimed.
     return named if is_time_ordered(named) else claim.exchange_id
+
+
+def _memory_json(recall: Recall, receipt: Receipt, shown: Shown) -> dict[str, Any]:
+    return {
+        "source": recall.source,
+        "degraded": list(dict.fromkeys(recall.degraded + receipt.degraded)),
+        "durability": receipt.durability,
+        "cached": receipt.cached,
+        "context_tokens": shown.tokens,
+        "omitted_exchanges": shown.omitted_exchanges,
+    }
 
 
 def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import UTC
 from uuid import UUID
 
 from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, leaving_half_deleted
+from shared.idempotency import keyed_request
 from shared.memory.recall import add_layer
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange, Message, Texts
@@ -100,7 +101,7 @@ class Exchanges:
         if look.in_redis is None or not look.cached.vouches_for(look.in_redis.created_at):
             raise error
         made = look.in_redis.revised(texts, look.in_redis.revision + 1)
-        made = replace(made, request_id=current_request_id())
+        made = replace(made, request_id=current_request_id(), keyed=keyed_request.get())
         is_queued = self._send(made, look.degraded)
         appended = AppendResult(is_cached=False)
         try:

@@ -2,7 +2,8 @@
 
 A claim is made in both layers that answer, so that either alone can tell a repetition. The exchange's id is part of
 the claim: should a sandbox die between keeping the exchange and keeping the answer, the repetition takes over the same
-id, and the exchange stays one.
+id, and the exchange stays one. The exchange carries the key, so that PostgreSQL knows it once the exchange is stored,
+also where it was away when the request came.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from uuid import UUID
 import orjson
 
 from shared.errors import IdempotencyConflict, StoreUnavailable
-from shared.stores.idempotency import KeyStore
+from shared.idempotency import KeyedRequest
+from shared.memory.backlog import Backlog
+from shared.stores.idempotency import KeyState, KeyStore
 
 _RUNNING: Final = 409
 _OTHER_BODY: Final = 422
@@ -60,28 +63,28 @@ class Claim:
 
     Attributes:
         exchange_id: The id that the exchange has to take.
-        replayed: The answer of the request that came first, {} if it was deleted; None if this is it.
+        replayed: The answer of the request that came first, {} if it was deleted; None if this is it. Without `memory`
+            where PostgreSQL has it from the exchange.
+        keyed: What the request's exchange carries.
     """
 
     def __init__(
         self,
         stores: Sequence[KeyStore],
         owed: _Owed,
-        key: str,
-        body_hash: str,
+        keyed: KeyedRequest,
         exchange_id: UUID,
         replayed: dict[str, Any] | None,
     ) -> None:
         self.exchange_id = exchange_id
         self.replayed = replayed
+        self.keyed = keyed
         self._stores = stores
         self._owed = owed
-        self._key = key
-        self._body_hash = body_hash
 
     def complete(self, answer: dict[str, Any]) -> None:
         """Remember the answer wherever it can be; the exchange itself is kept already."""
-        made = _Answer(self._key, self._body_hash, self.exchange_id, orjson.dumps(answer).decode())
+        made = _Answer(self.keyed.key, self.keyed.body_hash, self.exchange_id, orjson.dumps(answer).decode())
         for store in self._stores:
             try:
                 store.answer(*made)
@@ -91,12 +94,7 @@ class Claim:
 
     def release(self) -> None:
         """Let the next request with this key run: this one kept nothing."""
-        for store in self._stores:
-            try:
-                store.release(self._key)
-            except StoreUnavailable:
-                # The lease ends by itself.
-                continue
+        _release(self._stores, self.keyed.key)
 
 
 class Idempotency:
@@ -104,10 +102,12 @@ class Idempotency:
 
     Args:
         stores: The layers, the fastest first.
+        backlog: What PostgreSQL does not know yet.
     """
 
-    def __init__(self, stores: Sequence[KeyStore]) -> None:
+    def __init__(self, stores: Sequence[KeyStore], backlog: Backlog) -> None:
         self._stores = stores
+        self._backlog = backlog
         self._owed = _Owed()
 
     def claim(self, scope: str, key: str, body: bytes, exchange_id: UUID) -> Claim:
@@ -128,29 +128,73 @@ class Idempotency:
 
     def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> Claim:
         """Claim a key by the hash that the layers know it by; see `claim`."""
-        body_hash = hashlib.sha256(body).hexdigest()
-        is_sure = False
+        keyed = KeyedRequest(hashed, hashlib.sha256(body).hexdigest())
+        claimed: list[KeyStore] = []
+        try:
+            return self._claim(keyed, exchange_id, claimed)
+        except (IdempotencyConflict, StoreUnavailable):
+            # Else its own claim would refuse the next repetition.
+            _release(claimed, hashed)
+            raise
+
+    def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[KeyStore]) -> Claim:
+        """Claim the key in each layer that answers; those that knew nothing of it are then among `claimed`."""
+        named, is_new = exchange_id, False
+        earlier: KeyState | None = None
         missed = StoreUnavailable(
             "redis", "it was emptied lately", state="was emptied lately and may not know this key"
         )
         for store in self._stores:
+            # Asked before the layer is: it knows what is stored in between.
+            is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
             try:
                 self._owed.pay(store)
-                state = store.claim(hashed, body_hash, exchange_id)
+                state = store.claim(keyed.key, keyed.body_hash, named)
             except StoreUnavailable as error:
                 missed = error
                 continue
-            if state.body_hash != body_hash:
+            if state.body_hash != keyed.body_hash:
                 raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key came with another body before.")
             if state.answer is not None:
-                replayed: dict[str, Any] = orjson.loads(state.answer)
-                return Claim(self._stores, self._owed, hashed, body_hash, state.exchange_id, replayed)
+                return self._repeated(keyed, state.exchange_id, state.answer, claimed)
             if not state.is_claimed:
                 raise IdempotencyConflict(_RUNNING, "The first request with this Idempotency-Key is still running.")
-            exchange_id = state.exchange_id
-            is_sure = is_sure or state.is_sure
-        claim = Claim(self._stores, self._owed, hashed, body_hash, exchange_id, None)
-        if not is_sure:
-            claim.release()
+            if state.exchange_id == exchange_id:
+                claimed.append(store)
+            named, earlier = state.exchange_id, state
+            is_new = is_new or (is_stored and state.is_sure)
+        if not is_new:
             raise missed
-        return claim
+        return Claim(self._stores, self._owed, keyed, named, None)
+
+    def _is_stored(self, lost: KeyState | None) -> bool:
+        """Return whether the exchange of every key that Redis does not know any more is in PostgreSQL.
+
+        There it is once it is drained, also where PostgreSQL was away when the request came.
+        """
+        if lost is None:
+            # Redis does not answer: nobody can say what it knows.
+            return self._backlog.is_stored()
+        if lost.has_outbox:
+            return False
+        return lost.is_drained or self._backlog.is_stored(lost.age)
+
+    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[KeyStore]) -> Claim:
+        """Return a claim that knows its answer, and have the layers know it that did not."""
+        for store in claimed:
+            try:
+                store.answer(keyed.key, keyed.body_hash, exchange_id, answer)
+            except StoreUnavailable:
+                # The lease of the claim that it has just taken ends by itself.
+                continue
+        replayed: dict[str, Any] = orjson.loads(answer)
+        return Claim(self._stores, self._owed, keyed, exchange_id, replayed)
+
+
+def _release(stores: Sequence[KeyStore], key: str) -> None:
+    for store in stores:
+        try:
+            store.release(key)
+        except StoreUnavailable:
+            # The lease ends by itself.
+            continue

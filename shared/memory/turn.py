@@ -10,6 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound, TooLargeForQueue
+from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, Shown, show
 from shared.memory.ownership import Ownership
@@ -140,6 +141,7 @@ class Turn:
             document_ids=tuple(dict.fromkeys(document_ids)),
             metadata=metadata,
             request_id=current_request_id(),
+            keyed=keyed_request.get(),
         )
         if exchange_id is None:
             exchange = self._memory.name(unnamed)

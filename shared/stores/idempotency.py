@@ -20,6 +20,9 @@ class KeyState:
         is_claimed: Whether this call has made or taken over the claim.
         answer: JSON, once there is one.
         is_sure: Whether the layer still knows all keys that it ever was told.
+        age: For how many seconds it has lost none.
+        is_drained: Whether all that waited on the queue when it last lost some is stored.
+        has_outbox: Whether exchanges wait in it for the sweep.
     """
 
     body_hash: str
@@ -27,10 +30,19 @@ class KeyState:
     answer: str | None
     is_claimed: bool
     is_sure: bool = True
+    age: float = 0.0
+    is_drained: bool = False
+    has_outbox: bool = False
 
 
 class KeyStore(Protocol):
-    """A layer that remembers keys. Methods raise `StoreUnavailable`."""
+    """A layer that remembers keys. Methods raise `StoreUnavailable`.
+
+    Attributes:
+        learns_from_exchanges: Whether it knows the key of each exchange that is stored.
+    """
+
+    learns_from_exchanges: bool
 
     def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, or take over a claim older than `LEASE_SECONDS`, or say what is known of it."""

@@ -21,6 +21,7 @@ class InMemoryKeys(Twin):
     def __init__(self, layer: str = "redis", clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.layer = layer
+        self.learns_from_exchanges = layer == "postgres"
         self.states: dict[str, KeyState] = {}
         self._claimed_at: dict[str, float] = {}
         self._clock = clock

@@ -15,6 +15,7 @@ import redis
 from functions.sync.sweep import Sweep
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import ExchangeNotFound, StoreUnavailable
+from shared.memory.backlog import Backlog
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency
 from shared.memory.threads import Threads
@@ -26,7 +27,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
 from shared.stores.redis.cache import RedisCache
-from shared.testing import InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, refill, texts, told
 
 MakeProcess = Callable[..., Memory]
@@ -351,7 +352,7 @@ def test_an_older_release_beside_this_one(
 def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection, database_url: str) -> None:
     """It goes with the exchange, and with that thread's only: another may hold an exchange of the same id."""
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
-    keys = Idempotency([PostgresKeys(connection)])
+    keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     named = _say(memory, 1)[0]
     memory.turn("copy", None).keep("q0", "a0", exchange_id=named)
     for thread_id in ("t", "copy"):

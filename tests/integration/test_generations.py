@@ -13,6 +13,7 @@ import redis
 from infra.local.servers import ValkeyServer
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
@@ -23,7 +24,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.stores.redis.idempotency import RedisKeys
-from shared.testing import InMemoryKeys, InMemoryQueue
+from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchange, refill, texts, told
 from tests.support.proxy import CountingProxy
 
@@ -347,7 +348,7 @@ def test_a_new_connection_to_an_unknown_server(
 def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
     """Redis has settled since and PostgreSQL is away: nothing tells whether the key came before."""
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
-    keys = Idempotency([RedisKeys(cache._connection), in_postgres])
+    keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
     def settle(*, is_first: bool) -> None:
         cache.read("t", None)

@@ -24,6 +24,7 @@ from functions.agent.http.auth_tokens import TokenVerifier
 from functions.agent.operations import Operations
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import ThreadNotFound
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
@@ -123,7 +124,7 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
         look = InMemoryQueueLook(queue)
         inspection = Inspection(memory, RedisLook(cache._connection), look, look)
         runner = AgentRunner(AgentSettings(model="offline"), memory.archive.search)
-        keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")])
+        keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(memory.queue, memory.archive))
         guard = Guard(TokenVerifier(issuer.settings()))
         app = create_app(Operations(memory, runner, keys, inspection), guard)
         return World(Api(app, cast("Any", None), cast("Any", None), queue), memory, queue, issuer)

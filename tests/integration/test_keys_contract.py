@@ -14,6 +14,7 @@ import redis
 from infra.local.servers import ValkeyServer
 from shared.errors import IdempotencyConflict
 from shared.ids import ExchangeIds
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.settings import DatabaseSettings, RedisSettings
 from shared.stores.idempotency import ANSWER_SECONDS, LEASE_SECONDS, KeyStore
@@ -21,7 +22,7 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
 from shared.stores.redis.connection import RedisConnection
 from shared.stores.redis.idempotency import RedisKeys
-from shared.testing import InMemoryKeys
+from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
 
 A, B = ExchangeIds().new(), ExchangeIds().new()
 
@@ -124,7 +125,9 @@ def test_ten_at_once(in_redis: RedisKeys, database_url: str) -> None:
     def claim(_: int) -> int:
         connection = PostgresConnection(DatabaseSettings(url=database_url))
         try:
-            Idempotency([in_redis, PostgresKeys(connection)]).claim("ana", "k", b"{}", ExchangeIds().new())
+            layers: list[KeyStore] = [in_redis, PostgresKeys(connection)]
+            keys = Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
+            keys.claim("ana", "k", b"{}", ExchangeIds().new())
         except IdempotencyConflict as conflict:
             return conflict.status
         finally:

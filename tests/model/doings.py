@@ -12,6 +12,7 @@ from uuid import UUID
 from hypothesis import note
 
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, ThreadNotFound
+from shared.idempotency import serving_key
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
 from shared.memory.exchanges import Exchanges
 from shared.memory.threads import Threads
@@ -67,8 +68,8 @@ class Doings:
         # How often Redis has forgotten what was deleted.
         self.losses = 0
         self.is_sound = True
-        # The layers that know the answer to a key, for keys that were answered.
-        self.answered: dict[str, set[str]] = {}
+        # What a key's request has said, and in which words, for keys that were answered.
+        self.answered: dict[str, tuple[Entry, str]] = {}
         self._names: dict[tuple[str, int], UUID] = {}
         world.begin()
 
@@ -156,8 +157,8 @@ class Doings:
         is_untold = "postgres" in recall.degraded and not is_deletion_cached
         return Begun(turn, thread, memory, shown, self.losses, is_untold)
 
-    def keep(self, begun: Begun, name: UUID | None) -> None:
-        """Keep a turn's exchange, and check its place."""
+    def keep(self, begun: Begun, name: UUID | None) -> tuple[Entry, str]:
+        """Keep a turn's exchange, and check its place; return it."""
         was_named = any(entry.name == name for entry in self.ledger.of(begun.thread)) if name else False
         entry, text = self.ledger.say(begun.thread, name, begun.memory)
         outer, self.keeping = self.keeping, entry
@@ -170,11 +171,12 @@ class Doings:
         if receipt.durability != "none":
             self.doubt_deletion(entry, begun, text, is_dated_by_caller=bool(name and is_time_ordered(name)))
         if was_named or receipt.durability == "none" or (name and is_time_ordered(name)):
-            return
+            return entry, text
         order = self.world.order_of(text)
         late = [one for one in begun.shown if one.order >= order]
         if late:
             violated("Causal", f"{text} at {order} was told {late}")
+        return entry, text
 
     def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
         """Take note of an exchange that an earlier deletion may swallow, and whose keeper could not know.
@@ -219,10 +221,9 @@ class Doings:
         self.losses += 1
         in_outbox = self.outbox()
         self.world.restart_valkey(really=really)
-        for held in self.answered.values():
-            held.discard("redis")
         for entry in self.lose(self.all_threads):
             entry.is_lost = entry.is_lost or any(f'"u {text}"' in in_outbox for text in entry.texts)
+            entry.was_lost = True
 
     def restore(self) -> None:
         """Let Redis come back older, as another server."""
@@ -230,10 +231,13 @@ class Doings:
         self.world.restore_snapshot()
         self.losses += 1
         restored = self.outbox()
-        for held in self.answered.values():
-            held.discard("redis")
         for entry in self.lose(self.all_threads, restored):
-            entry.is_lost = any(f'"u {text}"' in in_outbox for text in entry.texts)
+            entry.is_lost = entry.is_lost or any(f'"u {text}"' in in_outbox for text in entry.texts)
+            entry.was_lost = True
+        for entry in self.ledger.entries:
+            if any(f'"u {text}"' in restored for text in entry.texts):
+                # What an older outbox held comes back with it.
+                entry.is_lost = False
 
     def run_once(self, place: int, thread: str, number: int) -> None:
         """Make a request with an `Idempotency-Key`, which may have come before."""
@@ -247,11 +251,21 @@ class Doings:
         if claim.replayed is not None:
             note(f"   replayed {claim.replayed}")
             return
-        if self.answered.get(name):
-            violated("Idempotent", f"a key ran again that {self.answered[name]} had answered")
-        self.keep(self.recalled(place, thread), claim.exchange_id)
-        claim.complete({"response": "done"})
-        self.answered[name] = self.world.layers_with_answer(name)
+        if name in self.answered and not self.is_gone(*self.answered[name]):
+            violated("Idempotent", f"a key ran again whose request had said {self.answered[name][1]}")
+        begun = self.recalled(place, thread)
+        with serving_key(claim.keyed):
+            self.answered[name] = self.keep(begun, claim.exchange_id)
+        claim.complete({"response": "done", "thread_id": thread, "exchange_id": str(claim.exchange_id)})
+
+    def is_gone(self, entry: Entry, text: str) -> bool:
+        """Return whether no store need have an exchange, nor the key that it carries.
+
+        None took it, or only the outbox of a Redis that is lost; or the queue has given it up.
+        """
+        if entry.durability == "none" or (entry.durability == "redis" and entry.was_lost):
+            return True
+        return any(f'"u {text}"' in letter.body for letter in self.world.queue.dead)
 
     def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
         """Take note that L1 holds nothing of threads any more; return what waits neither on the queue nor there."""

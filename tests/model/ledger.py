@@ -26,6 +26,7 @@ class Entry:
         is_unheard: Whether L1 may not know of it: its append failed, or all that L1 had of it was taken away.
         is_forgotten: The second of these, so that the keeper may not show it either.
         is_lost: Whether the only store that took it has lost it (the outbox of a Redis that was restarted empty).
+        was_lost: Whether L1 was emptied or came back older while nothing else had it.
         was_flushed: Whether L1 was emptied since, before the drain.
         is_beyond: Whether a deletion may not have reached it.
         retired: Texts that were replaced: shown to nobody who can know.
@@ -46,6 +47,7 @@ class Entry:
     is_unheard: bool = True
     is_forgotten: bool = False
     is_lost: bool = False
+    was_lost: bool = False
     was_flushed: bool = False
     is_beyond: bool = False
     retired: set[str] = field(default_factory=set)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import orjson
 import psycopg
 import redis
 from psycopg.rows import DictRow, dict_row
@@ -17,6 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from functions.sync.drain import Drain
 from functions.sync.sweep import Sweep
 from infra.local.servers import ValkeyServer
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.turn import Memory
 from shared.models import Exchange
@@ -128,14 +128,9 @@ class World:
     def keys(self, place: int) -> Idempotency:
         """Return what a sandbox claims keys with; it keeps nothing that a new process would not have."""
         slot = self._slots[place]
-        return Idempotency([RedisKeys(slot.redis), PostgresKeys(slot.postgres)])
-
-    def layers_with_answer(self, name: str) -> set[str]:
-        """Return the layers that know the answer to a key."""
-        found = self.database.execute("select 1 from idempotency_keys where key = %s and answer is not null", (name,))
-        layers = {"postgres"} if found.fetchone() else set()
-        held = self.client.get(f"idempotency:{name}")
-        return layers | {"redis"} if held and orjson.loads(held)["answer"] is not None else layers
+        return Idempotency(
+            [RedisKeys(slot.redis), PostgresKeys(slot.postgres)], Backlog(self.queue, PostgresArchive(slot.postgres))
+        )
 
     def refuse_writes(self, *, is_refusing: bool) -> None:
         """Have Redis refuse writes and answer reads, or not."""

@@ -9,6 +9,7 @@ import pytest
 from functions.agent.agents.runner import AgentRunner
 from functions.agent.operations import Operations
 from functions.agent.schemas import RunRequest
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
@@ -26,7 +27,8 @@ def test_sixty_turns_of_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         runner = AgentRunner(AgentSettings(model="openai:short"), lambda *_, **__: [])
-        operations = Operations(memory, runner, Idempotency([]), Inspection(memory, None, None, None))  # type: ignore[arg-type]
+        keys = Idempotency([], Backlog(memory.queue, memory.archive))
+        operations = Operations(memory, runner, keys, Inspection(memory, None, None, None))  # type: ignore[arg-type]
 
         async def talk() -> list[int]:
             omitted = []

@@ -6,8 +6,9 @@ import pytest
 
 from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Claim, Idempotency
-from shared.testing import InMemoryKeys
+from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
 
 ANSWER = {"response": "Hi!"}
 
@@ -36,7 +37,7 @@ def layers(clock: Clock) -> list[InMemoryKeys]:
 @pytest.fixture
 def keys(layers: list[InMemoryKeys]) -> Idempotency:
     """Claims in both layers."""
-    return Idempotency(layers)
+    return Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
 
 
 def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes = b"{}") -> Claim:

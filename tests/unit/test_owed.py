@@ -8,6 +8,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.backlog import Backlog
 from shared.memory.deletion import Deletion
 from shared.memory.idempotency import Idempotency
 from shared.memory.owed import OwedExchanges
@@ -61,7 +62,7 @@ def test_forgotten_with_their_thread(process: Memory, queue: InMemoryQueue) -> N
 def test_an_answer_that_one_layer_missed(lost: int) -> None:
     """It is told with the next key, so that the other layer may lose its own."""
     layers = [InMemoryKeys("redis"), InMemoryKeys("postgres")]
-    keys = Idempotency(layers)
+    keys = Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
     layers[1 - lost].is_down = True
     keys.claim("ana", "k", b"{}", ExchangeIds().new()).complete({"response": "Hi!"})
     layers[1 - lost].is_down = False

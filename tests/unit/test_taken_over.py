@@ -12,6 +12,7 @@ from functions.agent.agents.runner import AgentRunner
 from functions.agent.operations import Operations
 from functions.agent.schemas import RunRequest
 from shared.errors import IdempotencyConflict, StoreUnavailable
+from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.turn import Memory
@@ -48,7 +49,9 @@ def operations(
 ) -> Operations:
     """The use cases, in a process of their own."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
-    keys = Idempotency([InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)])
+    keys = Idempotency(
+        [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)], Backlog(InMemoryQueue(), InMemoryArchive())
+    )
     made = memory()
     return Operations(made, runner, keys, inspection(made))
 

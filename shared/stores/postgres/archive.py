@@ -30,6 +30,7 @@ from shared.stores.postgres import exchanges as postgres_exchanges
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.erasure import PostgresErasure, lock_preferences
 from shared.stores.postgres.exchanges import exchanges_of
+from shared.stores.postgres.idempotency import store_keys
 from shared.stores.postgres.locks import lock_alone, lock_shared
 from shared.stores.postgres.owners import claim, owner_of, require_owner
 from shared.stores.postgres.purge import PostgresPurge
@@ -415,6 +416,8 @@ def _storing(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResu
             # Who sent them may have told L1 of them, where the deletion is forgotten.
             note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
         duplicates = by_fate["duplicate"]
+        foreign = {exchange.key for exchange in by_fate["foreign"]}
+        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in foreign])
         return StoreResult(
             stored=len(by_fate["stored"]),
             duplicates=len(duplicates) + len(by_fate["replaced"]),

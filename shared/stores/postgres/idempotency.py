@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import orjson
+import psycopg
+from psycopg.rows import DictRow
 
 from shared.errors import StoreUnavailable
+from shared.models import Exchange
 from shared.stores.idempotency import LEASE_SECONDS, KeyState
 from shared.stores.postgres.connection import PostgresConnection, sql
 
-_CLAIM = sql("claim_key")
+_CLAIM, _STORE = sql("claim_key"), sql("store_keys")
 
 
 class PostgresKeys:
     """Remembers keys in L2."""
+
+    learns_from_exchanges = True
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
@@ -44,6 +50,33 @@ class PostgresKeys:
         self._connection.run(
             lambda c: c.execute("delete from idempotency_keys where key = %s and answer is null", (key,))
         )
+
+
+def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exchange]) -> None:
+    """Remember the keys of the requests that brought these exchanges, in the transaction that has stored them."""
+    found = {exchange.keyed.key: (exchange.keyed, exchange) for exchange in exchanges if exchange.keyed is not None}
+    if not found:
+        return
+    connection.execute(
+        _STORE,
+        {
+            "keys": list(found),
+            "body_hashes": [keyed.body_hash for keyed, _ in found.values()],
+            "exchange_ids": [exchange.exchange_id for _, exchange in found.values()],
+            "answers": [_answer_of(exchange) for _, exchange in found.values()],
+            "thread_ids": [exchange.thread_id for _, exchange in found.values()],
+        },
+    )
+
+
+def _answer_of(exchange: Exchange) -> str:
+    """Return what is left of an answer in its exchange; what it said of the memory is made anew."""
+    told = {
+        "response": exchange.assistant_message,
+        "thread_id": exchange.thread_id,
+        "exchange_id": str(exchange.exchange_id),
+    }
+    return orjson.dumps(told).decode()
 
 
 def _thread_of(answer: str) -> str | None:

@@ -9,11 +9,14 @@ import orjson
 from shared.stores.idempotency import ANSWER_SECONDS, LEASE_SECONDS, KeyState
 from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.generation import Epoch, queue_epoch, read_epoch
+from shared.stores.redis.names import OUTBOX
 from shared.stores.redis.read import clock_of
 
 
 class RedisKeys:
     """Remembers keys in L1. A claim's lease is the key's time to live."""
+
+    learns_from_exchanges = False
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
@@ -21,32 +24,40 @@ class RedisKeys:
     def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, or say what is known of it, in one round trip."""
         record = _record(body_hash, exchange_id, None)
-        set_reply, known, now, epoch, stats = self._connection.call(
+        set_reply, known, now, epoch, outbox, stats = self._connection.call(
             lambda pipe: (
                 pipe.set(_name(key), record, nx=True, ex=LEASE_SECONDS),
                 pipe.get(_name(key)),
                 pipe.time(),
                 queue_epoch(pipe),
+                pipe.llen(OUTBOX),
                 pipe.info("stats"),
             )
         )
-        require([set_reply, known, now, epoch])
+        if isinstance(set_reply, Exception) and isinstance(known, bytes):
+            # A Redis that refuses writes still knows what it was told.
+            set_reply = None
+        require([set_reply, known, now, epoch, outbox])
         fields = orjson.loads(known or record)
+        read, clock = read_epoch(epoch), clock_of(now)
+        has_lost = self._has_lost_its_count(read, stats)
+        age = 0.0 if has_lost or read.began is None else clock - read.began
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_claimed=bool(set_reply),
-            is_sure=self._has_lost_no_key(read_epoch(epoch), clock_of(now), stats),
+            is_sure=not has_lost and read.is_settled and _has_all_keys(read, clock),
+            age=age,
+            is_drained=not has_lost and read.is_settled,
+            has_outbox=outbox > 0,
         )
 
-    def _has_lost_no_key(self, epoch: Epoch, clock: float, stats: object) -> bool:
-        """Return whether Redis still has every key that it was given in the time for which answers are kept."""
-        if epoch.began is None or not epoch.is_settled or not epoch.is_of(self._connection.identity):
-            return False
-        if isinstance(stats, dict) and int(stats["evicted_keys"]) != epoch.evictions:
-            return False
-        return epoch.is_first or clock - epoch.began > ANSWER_SECONDS
+    def _has_lost_its_count(self, epoch: Epoch, stats: object) -> bool:
+        """Return whether nothing says since when Redis has lost no key: another server, or keys that were evicted."""
+        if epoch.began is None or not epoch.is_of(self._connection.identity):
+            return True
+        return isinstance(stats, dict) and int(stats["evicted_keys"]) != epoch.evictions
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer for a day."""
@@ -56,6 +67,17 @@ class RedisKeys:
     def release(self, key: str) -> None:
         """Forget a claim."""
         require(self._connection.call(lambda pipe: pipe.delete(_name(key))))
+
+
+def _has_all_keys(epoch: Epoch, clock: float) -> bool:
+    """Return whether Redis was told, and has, every key of the time for which answers are kept.
+
+    It was not told of those that came while it did not answer: then a generation began.
+    """
+    began, generation = epoch.began or clock, float(epoch.generation or clock)
+    if epoch.is_first and generation <= began:
+        return True
+    return clock - max(began, generation) > ANSWER_SECONDS
 
 
 def _name(key: str) -> str:

@@ -14,7 +14,7 @@ from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import (
     EPOCH,
 )
-from shared.stores.redis.read import MAY_FAIL, Questions, cache_read
+from shared.stores.redis.read import MAY_FAIL, Questions, cache_read, clock_of
 
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
@@ -138,11 +138,11 @@ class ListReader(CacheLink):
         began = epoch.began
         is_begun = began is not None and (evictions is None or evictions == epoch.evictions)
         if began is None or not is_begun:
-            began = float(now[0])
+            began = clock_of(now)
         state: dict[Any, Any] = {}
         if not is_begun:
             state |= {"began": began, "evictions": evictions or 0}
-        if at_once or (is_begun and now[0] - began > _SETTLING_SECONDS):
+        if at_once or (is_begun and clock_of(now) - began > _SETTLING_SECONDS):
             state |= {"settled": began}
         if not is_begun and is_first:
             state |= {"first": 1}

@@ -1,0 +1,210 @@
+"""A key that only Redis knew: its exchange carries it, so that PostgreSQL knows it once that is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+import redis
+
+from functions.agent.agents.runner import AgentRunner
+from functions.agent.operations import Operations, RunResult
+from functions.agent.schemas import RunRequest
+from functions.sync.drain import Drain
+from functions.sync.sweep import Sweep
+from shared.errors import IdempotencyConflict, StoreUnavailable
+from shared.memory.backlog import Backlog
+from shared.memory.idempotency import Idempotency
+from shared.memory.inspection import Inspection
+from shared.memory.turn import Memory
+from shared.settings import AgentSettings
+from shared.stores.idempotency import KeyStore
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.idempotency import RedisKeys
+from shared.testing import InMemoryQueue
+
+AWAY = "postgresql://memory@127.0.0.1:1/memory"
+REQUEST = RunRequest(prompt="Hello", thread_id="t", user_id="ana")
+
+
+class World:
+    """Processes of the agent function on real stores; the queue is in the test's hands."""
+
+    def __init__(
+        self,
+        real_cache: Callable[..., RedisCache],
+        real_archive: Callable[..., PostgresArchive],
+        queue: InMemoryQueue,
+        redis_client: redis.Redis,
+    ) -> None:
+        self.cache, self.archive, self.queue, self.redis = real_cache, real_archive, queue, redis_client
+
+    def process(self, url: str | None = None) -> Operations:
+        """Begin a process; with another `url`, PostgreSQL is away for it."""
+        cache, archive = self.cache(), self.archive(url)
+        memory = Memory(cache, archive, self.queue, cache._memory)
+        keys: list[KeyStore] = [RedisKeys(cache._connection), PostgresKeys(archive._connection)]
+        runner = AgentRunner(AgentSettings(model="offline"), archive.search)
+        none = cast("Any", SimpleNamespace())
+        idempotency = Idempotency(keys, Backlog(self.queue, archive))
+        return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))
+
+    def settle(self) -> None:
+        """Have Redis be the first there is, which has lost nothing."""
+        cache = self.cache()
+        cache.read("other", None)
+        cache.settle(at_once=True, is_first=True)
+
+    def drain(self) -> None:
+        """Store what waits."""
+        bodies, self.queue.bodies = self.queue.bodies, []
+        Drain(self.archive(), self.cache(), cast("Any", self.queue)).run(
+            [{"messageId": str(n), "receiptHandle": "r", "body": body} for n, body in enumerate(bodies)]
+        )
+
+
+@pytest.fixture
+def world(
+    real_cache: Callable[..., RedisCache],
+    real_archive: Callable[..., PostgresArchive],
+    queue: InMemoryQueue,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    """The stores, with nothing in them."""
+    monkeypatch.setattr("shared.memory.backlog._MOST_WAIT_SECONDS", 0.0)
+    made = World(real_cache, real_archive, queue, redis_client)
+    made.settle()
+    return made
+
+
+def _run(process: Operations, request: RunRequest = REQUEST, key: str = "k") -> RunResult:
+    return asyncio.run(process.run(request, key))
+
+
+def test_redis_is_lost_before_the_drain(world: World) -> None:
+    """PostgreSQL is back and does not know the key yet: a 503. Once the exchange is stored, it does."""
+    first = _run(world.process(AWAY)).answer
+    assert first["memory"]["durability"] == "queue"
+    world.redis.flushall()
+    process = world.process()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            _run(process)
+    assert len(world.queue.bodies) == 1
+    world.drain()
+    for _ in range(3):
+        # At once, each time: no claim of its own is in the way.
+        again = _run(process)
+        assert again.is_replayed
+        assert {**again.answer, "memory": first["memory"]} == first
+        assert again.answer["memory"].keys() == first["memory"].keys()
+        assert again.answer["memory"]["durability"] == "postgres"
+    assert len(world.archive().window("t", 9).exchanges) == 1
+    assert not _run(process, key="other").is_replayed
+
+
+def test_redis_is_away(world: World) -> None:
+    """Then nobody can say what it knows: what waits on the queue decides."""
+    _run(world.process(AWAY))
+    process = world.process()
+    cast("RedisKeys", process._idempotency._stores[0])._connection.close()
+    process._idempotency._stores = [
+        RedisKeys(world.cache(1)._connection),
+        process._idempotency._stores[1],
+    ]
+    with pytest.raises(StoreUnavailable):
+        _run(process)
+    world.drain()
+    assert _run(process).is_replayed
+
+
+def test_another_body_leaves_no_claim(world: World) -> None:
+    """It is refused, by PostgreSQL alone, and the right one is answered at once."""
+    _run(world.process(AWAY))
+    world.drain()
+    world.redis.flushall()
+    process = world.process()
+    with pytest.raises(IdempotencyConflict) as caught:
+        _run(process, RunRequest(prompt="Other", thread_id="t", user_id="ana"))
+    assert caught.value.status == 422
+    assert _run(process).is_replayed
+
+
+@pytest.mark.parametrize(
+    ("what", "is_drained"),
+    # An exchange that no layer knows is not deleted.
+    [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
+)
+def test_what_was_deleted(world: World, what: str, *, is_drained: bool) -> None:
+    """A repetition is told so; nothing of it is in the answers that are kept."""
+    first = _run(world.process(AWAY)).answer
+    world.redis.flushall()
+    if is_drained:
+        world.drain()
+    process = world.process()
+    if what == "thread":
+        process.threads.delete("t") if is_drained else world.archive().forget_thread("t", UUID(first["exchange_id"]))
+    elif what == "user":
+        process.users.forget("ana")
+    else:
+        process.exchanges.delete("t", UUID(first["exchange_id"]))
+    world.drain()
+    archive = world.archive()
+    Sweep(archive, world.cache(), 50, lambda *_: None).run()
+    row = archive._connection.run(lambda c: c.execute("select answer from idempotency_keys").fetchone())
+    assert row is not None
+    assert "Hello" not in row["answer"]
+    with pytest.raises(IdempotencyConflict) as caught:
+        _run(process)
+    assert caught.value.status == 422
+
+
+def test_redis_that_refuses_writes_still_knows(world: World) -> None:
+    """PostgreSQL was away, and does not."""
+    process = world.process(AWAY)
+    first = _run(process).answer
+    world.redis.config_set("maxmemory", 1)
+    try:
+        again = _run(world.process())
+    finally:
+        world.redis.config_set("maxmemory", 0)
+    assert again.is_replayed
+    assert again.answer["exchange_id"] == first["exchange_id"]
+
+
+def test_the_outbox_of_an_older_redis(world: World) -> None:
+    """The exchange waits there, and its key's answer came after the snapshot."""
+    world.queue.is_down = True
+    first = _run(world.process(AWAY)).answer
+    assert first["memory"]["durability"] == "redis"
+    world.redis.delete(*world.redis.keys("idempotency:*"), "memory:epoch")
+    world.queue.is_down = False
+    process = world.process()
+    with pytest.raises(StoreUnavailable):
+        _run(process)
+    Sweep(world.archive(), world.cache(), 50, lambda *_: None).run()
+    assert _run(process).answer["exchange_id"] == first["exchange_id"]
+
+
+def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis did not answer, PostgreSQL has the answer, and is away when the same key comes to a Redis that is back."""
+    process, broken = world.process(), world.process()
+    cache = cast("RedisCache", broken._memory.cache)
+
+    def away(*_: Any) -> Any:
+        raise StoreUnavailable("redis", "injected")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache._connection, "call", away)
+        assert _run(broken).answer["memory"]["degraded"] == ["redis"]
+    cache.read("t", "ana")
+    with pytest.raises(StoreUnavailable):
+        _run(world.process(AWAY))
+    assert _run(process).is_replayed
