@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID, valid_request_id
 from shared.stores.sqs.messages import QueuedMessage
+from shared.traceparent import TRACEPARENT, valid_traceparent
 
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
     from cli.stores.queue_move import MoveTask
@@ -38,8 +39,8 @@ def copy(dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done:
     """Receive, send, delete, message by message, up to `total`, so that what fails again is not moved in a circle.
 
     A message is deleted only after its copy was sent: what an interruption leaves behind is at worst a message in both
-    queues, which the exchange's id makes one again. The body is copied and the id of
-    its request, not the reason of the last failure.
+    queues, which the exchange's id makes one again. The body is copied and the ids of
+    its request and trace, not the reason of the last failure.
 
     Args:
         dead: Where from.
@@ -74,7 +75,11 @@ def copy(dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done:
 
 def _copy_one(dead: QueueAdmin, live: QueueAdmin, message: QueuedMessage) -> bool:
     try:
-        live.send(message.body, {REQUEST_ID: valid_request_id(message.attributes.get(REQUEST_ID))})
+        kept = {
+            REQUEST_ID: valid_request_id(message.attributes.get(REQUEST_ID)),
+            TRACEPARENT: valid_traceparent(message.attributes.get(TRACEPARENT)),
+        }
+        live.send(message.body, kept)
     except InvalidRecord:
         return False
     dead.delete(message)

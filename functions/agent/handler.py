@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
@@ -21,6 +21,7 @@ from functions.agent.http.events import SOURCES, is_request
 from functions.agent.http.gateway import gateway
 from functions.agent.http.problems import field_problem, problem_of
 from functions.agent.http.request_log import log_request, request_id_of, with_request_log
+from functions.agent.http.traces import trace_action, with_trace
 from functions.agent.measures import Measures
 from functions.agent.operations import Operations
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
@@ -51,6 +52,11 @@ from shared.stores.redis.idempotency import RedisKeys
 from shared.stores.redis.look import RedisLook
 from shared.stores.sqs.look import SqsLook
 from shared.stores.sqs.queue import SqsQueue, sqs_client
+from shared.tracing.calls import trace_postgres, trace_redis, trace_sends
+from shared.tracing.switch import start_tracing
+
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
 
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 
@@ -81,8 +87,11 @@ def _stage() -> str:
     return stage or LOCAL_STAGE
 
 
-def compose() -> tuple[Operations, Measures]:
+def compose(tracer: Tracer | None = None) -> tuple[Operations, Measures]:
     """Read the settings and put the function together; nothing connects yet.
+
+    Args:
+        tracer: Makes spans of the calls to the stores and the model; None where traces are off.
 
     Raises:
         SettingsError: A setting cannot work.
@@ -92,6 +101,10 @@ def compose() -> tuple[Operations, Measures]:
     archive = PostgresArchive(postgres)
     sync, client = load(SyncSettings), sqs_client()
     queue = SqsQueue(sync, client)
+    if tracer is not None:
+        trace_redis(tracer, redis.call)
+        trace_postgres(tracer, postgres.run)
+        trace_sends(tracer, queue.send, sync.queue_url)
     memory = Memory(
         cache=RedisCache(redis, memory_settings),
         archive=archive,
@@ -106,20 +119,22 @@ def compose() -> tuple[Operations, Measures]:
     agent = load(AgentSettings)
     validate_model(agent.model)
     load(SearchSettings)
-    runner = AgentRunner(agent, archive.search)
+    runner = AgentRunner(agent, archive.search, tracer)
     return Operations(memory, runner, keys, inspection, measures), measures
 
 
+tracer = start_tracing("hybrid-memory-agent")
 guard = make_guard()
-operations, measures = compose()
+operations, measures = compose(tracer)
 # One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _settings = load(AgentSettings)
 _app = create_app(operations, guard)
 _application = with_cors(gateway(_app), _settings.origins, is_local=_stage() == LOCAL_STAGE)
+_logged = with_request_log(_application, _app.routes)
 _http = Mangum(
-    with_request_log(_application, _app.routes),
+    _logged if tracer is None else with_trace(_logged, _app.routes, tracer),
     lifespan="off",
     api_gateway_base_path=_settings.base_path or "/",
     custom_handlers=SOURCES,
@@ -155,12 +170,25 @@ def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
 
 
 def _invoke_directly_and_log(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    started, action = time.perf_counter(), event.get("action")
+    started = time.perf_counter()
     answer = invoke_directly(event, request_id)
-    known = action if isinstance(action, str) and action in _actions else None
     # Only a problem has a status.
-    log_request("invoke", known, answer.get("status", 200), started)
+    log_request("invoke", _known_action(event), answer.get("status", 200), started)
     return answer
+
+
+def _invoke_directly_and_trace(event: dict[str, Any], request_id: str, context: LambdaContext) -> dict[str, Any]:
+    if tracer is None:
+        return _invoke_directly_and_log(event, request_id)
+    with trace_action(tracer, _known_action(event), context) as answered:
+        answer = _invoke_directly_and_log(event, request_id)
+        answered(answer.get("status", 200))
+        return answer
+
+
+def _known_action(event: dict[str, Any]) -> str | None:
+    action = event.get("action")
+    return action if isinstance(action, str) and action in _actions else None
 
 
 async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
@@ -175,10 +203,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         try:
             if isinstance(event, dict) and "action" not in event and is_request(event):
                 return _http(event, cast(Any, context))  # the same object under another library's name for it
-            return _invoke_directly_and_log(event if isinstance(event, dict) else {}, request_id)
+            return _invoke_directly_and_trace(event if isinstance(event, dict) else {}, request_id, context)
         except Exception as error:
             # Lambda writes the traceback, under its own id for the invocation; this line has both ids.
             logger.error("the invocation failed", extra={"error": type(error).__name__})  # noqa: TRY400
             raise
         finally:
             measures.flush()
+            if tracer is not None:
+                tracer.flush()

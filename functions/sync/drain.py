@@ -20,6 +20,7 @@ from shared.models import Exchange
 from shared.request_ids import REQUEST_ID, valid_request_id
 from shared.stores.archive import Archive, StoreResult
 from shared.stores.cache import Cache
+from shared.traceparent import traceparent_of
 
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
@@ -49,6 +50,7 @@ class Received:
     Attributes:
         sent_at: Unix seconds by the clock of SQS.
         request_id: The request that brought it, where its sender said so.
+        traceparent: The span that sent it, likewise.
     """
 
     message_id: str
@@ -57,6 +59,7 @@ class Received:
     receive_count: int
     sent_at: float = 0.0
     request_id: str | None = None
+    traceparent: str | None = None
 
     @classmethod
     def from_record(cls, record: object) -> Received:
@@ -76,6 +79,7 @@ class Received:
             receive_count=_attribute(fields, "ApproximateReceiveCount", 4) or 1,
             sent_at=_attribute(fields, "SentTimestamp", 15) / 1000,
             request_id=request_id_of(fields),
+            traceparent=traceparent_of(fields.get("messageAttributes")),
         )
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools import Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.sync.drain import Drain, Outcome, in_parts, request_id_of
 from functions.sync.queues import SqsQueues
 from functions.sync.sweep import Sweep
+from functions.sync.traces import trace_invocation
 from shared.logs import function_logger
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
 from shared.stores.postgres.archive import PostgresArchive
@@ -20,6 +21,11 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
+from shared.tracing.calls import trace_postgres, trace_queue_calls, trace_redis
+from shared.tracing.switch import start_tracing
+
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
 
 _NAMESPACE: Final = "HybridMemory"
 # What an invocation keeps for itself after its last transaction: to tell Redis, and to hide up to a thousand messages.
@@ -28,8 +34,11 @@ logger = function_logger()
 metrics = Metrics(namespace=_NAMESPACE)
 
 
-def compose() -> tuple[Drain, Sweep, float]:
+def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     """Read the settings and put the function together; nothing connects yet.
+
+    Args:
+        tracer: Makes spans of the calls to the stores; None where traces are off.
 
     Returns the drain, the sweep, and how many seconds before its end an invocation may begin its last transaction.
 
@@ -42,13 +51,21 @@ def compose() -> tuple[Drain, Sweep, float]:
     # Slow is not away: the drain asks for less then, and a server at its limit needs longer to say that it is back.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, is_late_an_outage=False))
     archive = PostgresArchive(postgres)
-    cache = RedisCache(RedisConnection(load(RedisSettings)), memory_settings)
-    queues = SqsQueues(load(SyncSettings))
+    redis = RedisConnection(load(RedisSettings))
+    cache = RedisCache(redis, memory_settings)
+    settings = load(SyncSettings)
+    queues = SqsQueues(settings)
+    if tracer is not None:
+        trace_redis(tracer, redis.call)
+        trace_postgres(tracer, postgres.run)
+        trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.bury)
+        trace_queue_calls(tracer, settings.queue_url, queues.postpone)
     sweep = Sweep(archive, cache, memory_settings.max_thread_messages, bury=queues.bury)
     return Drain(archive, cache, queues), sweep, timeout + _RESERVE_SECONDS
 
 
-drain, sweep, last_seconds = compose()
+tracer = start_tracing("hybrid-memory-sync")
+drain, sweep, last_seconds = compose(tracer)
 
 
 def _seconds(context: LambdaContext) -> float:
@@ -74,6 +91,16 @@ def _measure(outcome: Outcome) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; or, on schedule, sweep."""
+    if tracer is None:
+        return _answer(event, context)
+    try:
+        with trace_invocation(tracer, event, context):
+            return _answer(event, context)
+    finally:
+        tracer.flush()
+
+
+def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not isinstance(event, dict) or not (isinstance(event.get("Records"), list) or _is_scheduled(event)):
         raise TypeError("an event has either Records, a list, or is the schedule's (or empty)")
     if "Records" not in event:

@@ -13,6 +13,7 @@ from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
 from shared.stores.sqs.queue import sqs_client, text_attributes
+from shared.traceparent import TRACEPARENT
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
@@ -35,9 +36,13 @@ class SqsQueues:
     def dead_letter(self, message: Received, reason: str, detail: str) -> None:
         """Put a message on the dead-letter queue.
 
-        Its attributes are `reason`, `detail`, `original_message_id`, and the `request_id` that it had.
+        Its attributes are `reason`, `detail`, `original_message_id`, and the `request_id` and `traceparent` it had.
         """
-        attributes = {"original_message_id": message.message_id, REQUEST_ID: message.request_id}
+        attributes = {
+            "original_message_id": message.message_id,
+            REQUEST_ID: message.request_id,
+            TRACEPARENT: message.traceparent,
+        }
         self._dead_letter(message.body, reason, detail, attributes)
 
     def bury(self, body: str, error: InvalidRecord, request_id: str | None = None) -> None:

@@ -45,6 +45,10 @@ PARAMETERS = {
     "AUTH__USER_CLAIM": "AuthUserClaim",
     "AUTH__SCOPE_CLAIMS": "AuthScopeClaims",
     "AUTH__OPERATOR_SCOPE": "AuthOperatorScope",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "OtelEndpoint",
+    "OTEL_EXPORTER_OTLP_HEADERS": "OtelHeaders",
+    "OTEL_TRACES_SAMPLER": "OtelSampler",
+    "OTEL_TRACES_SAMPLER_ARG": "OtelSamplerArg",
 }
 
 

@@ -15,6 +15,7 @@ from tests.e2e.fake_openai import ANSWER, fake_openai
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
 from tests.events.content import BATCH, DIRECT, POISON, RUN, THREAD
+from tests.support.collector import Collector
 from tests.support.issuer import Issuer
 
 _EVENTS = Path(__file__).parents[1] / "events"
@@ -113,6 +114,28 @@ def test_a_bedrock_model_is_asked(run: Callable[..., Invocable]) -> None:
 
     assert answer["response"]
     assert answer["memory"]["durability"] == "queue"
+
+
+def test_traces_are_exported(run: Callable[..., Invocable], aws: Aws, deployment: Deployment, layers: Layers) -> None:
+    """What OpenTelemetry needs is in both artifacts: from the request to the batch that links to it."""
+    with Collector() as collector:
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"}
+        assert run("agent", **traced).invoke(_event("api-run.json"))["statusCode"] == 200
+        ((body, attribute),) = _take_traced(aws, deployment.queue_url)
+        batch = _batch(body)
+        batch["Records"][0]["messageAttributes"] = {"traceparent": {"dataType": "String", "stringValue": attribute}}
+        assert run("sync", **traced).invoke(batch) == {"batchItemFailures": []}
+        (request,), (drained,) = collector.wait_for("POST /run"), collector.wait_for("process orders")
+
+    assert [trace for trace, _ in drained.links] == [request.trace_id]
+    assert layers.stored(THREAD)
+
+
+def _take_traced(aws: Aws, queue_url: str) -> list[tuple[str, str]]:
+    received = aws.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"])["Messages"]
+    for message in received:
+        aws.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return [(each["Body"], each["MessageAttributes"]["traceparent"]["StringValue"]) for each in received]
 
 
 def test_a_token_is_checked(run: Callable[..., Invocable]) -> None:

@@ -43,7 +43,7 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
     for module in loaded:
         _close(module)
         sys.modules.pop(module.__name__, None)
-    for name in ("shared", "functions"):
+    for name in ("shared", "functions", "opentelemetry"):
         # A function's logger is the whole process's; the next test's is pytest's again.
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic_ai import Agent, FunctionToolset, Tool, UsageLimits
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
@@ -15,6 +15,9 @@ from functions.agent.errors import AgentRunError, ContextTooLongError
 from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer
+
 # A model that keeps calling tools is stopped well before it costs money for nothing.
 MAX_REQUESTS: Final = 8
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -26,12 +29,13 @@ class Engine:
     Args:
         model: What to run.
         timeout_seconds: After this long nobody waits for an answer any more.
+        tracer: Makes spans of the model's requests; None where traces are off.
 
     Raises:
         AgentRunError: The model cannot be built: its SDK is missing, or a key or region is not set.
     """
 
-    def __init__(self, model: ModelName, timeout_seconds: float) -> None:
+    def __init__(self, model: ModelName, timeout_seconds: float, tracer: "Tracer | None" = None) -> None:
         self._name = model
         self._agents: dict[str, Agent[ToolContext, str]] = {}
         self._tools: dict[str, Tool[ToolContext]] = {}
@@ -39,6 +43,10 @@ class Engine:
             self._model = build_model(model, timeout_seconds)
         except Exception as error:
             raise AgentRunError(_sentence(model, error)) from error
+        if tracer is not None:
+            from functions.agent.agents.traced_model import TracedModel  # noqa: PLC0415 - only where traces are on
+
+            self._model = TracedModel(self._model, model, tracer)
 
     async def answer(
         self, definition: AgentDefinition, tools: Sequence[str], *, instructions: str, prompt: str, context: ToolContext

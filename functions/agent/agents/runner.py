@@ -24,6 +24,7 @@ from shared.settings import AgentSettings
 
 if TYPE_CHECKING:
     from functions.agent.agents.engine import Engine
+    from shared.tracing.tracer import Tracer
 
 _MOST_HALVINGS: Final = 5
 
@@ -46,16 +47,18 @@ class AgentRunner:
     Args:
         settings: The model, and how long it may take.
         search: Searches a user's older conversations, for the tool of that purpose.
+        tracer: Makes spans of the model's requests; None where traces are off.
 
     Raises:
         SettingsError: `AGENT__MODEL` names nothing that can run, or `AGENT__PLUGINS` what cannot be loaded.
     """
 
-    def __init__(self, settings: AgentSettings, search: SearchConversations) -> None:
+    def __init__(self, settings: AgentSettings, search: SearchConversations, tracer: "Tracer | None" = None) -> None:
         self._model = parse_model(settings.model)
         load_plugins(settings.plugin_modules)
         self._timeout_seconds = settings.timeout_seconds
         self._search = search
+        self._tracer = tracer
         self._engine: Engine | None = None
         # How many tokens of prompt, instructions and memory are sent, once the model has refused more.
         self._accepted: int | None = None
@@ -141,5 +144,5 @@ class AgentRunner:
         if self._engine is None:
             from functions.agent.agents.engine import Engine  # noqa: PLC0415 - costs a second of CPU, which only /run needs
 
-            self._engine = Engine(self._model, self._timeout_seconds)
+            self._engine = Engine(self._model, self._timeout_seconds, self._tracer)
         return self._engine

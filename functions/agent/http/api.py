@@ -115,6 +115,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         redirect_slashes=False,
         responses=PROBLEMS,
         generate_unique_id_function=lambda route: route.name,
+        # Its own spans hold paths and queries, which name threads and users; see `traces.py`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.route_class = JsonRoute
 

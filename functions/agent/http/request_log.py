@@ -14,7 +14,7 @@ from shared.request_ids import current_request_id, valid_request_id
 
 _logger = logging.getLogger(__name__)
 HEADER: Final = "X-Request-Id"
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def request_id_of(event: object, function_request_id: str) -> str:
@@ -67,12 +67,12 @@ def with_request_log(app: ASGI, routes: Sequence[BaseRoute]) -> ASGI:
             await app(scope, receive, send_named)
         finally:
             method = scope["method"]
-            log_request(method if method in _METHODS else "other", _template(scope, routes), status, started)
+            log_request(method if method in METHODS else "other", route_template(scope, routes), status, started)
 
     return answer
 
 
-def _template(scope: Scope, routes: Sequence[BaseRoute]) -> str | None:
+def route_template(scope: Scope, routes: Sequence[BaseRoute]) -> str | None:
     """Return e.g. `/threads/{thread_id}`."""
     route: Any = scope.get("route") or next((each for each in routes if each.matches(scope)[0] is Match.FULL), None)
     return getattr(route, "path_format", None)

@@ -45,6 +45,22 @@ _UNREACHED: Final = (
     # It makes bindings; what was made with it needs `_cffi_backend` only.
     "cffi",
     "pycparser",
+    # Interfaces of Google's, which one package of OpenTelemetry requires and none imports.
+    "google/api",
+    "google/cloud",
+    "google/gapic",
+    "google/logging",
+    "google/longrunning",
+    "google/rpc",
+    "google/type",
+    # OpenTelemetry beyond traces: logs, metrics, configuration by file, and names of attributes for them.
+    "opentelemetry/exporter/otlp/proto/http/_log_exporter",
+    "opentelemetry/exporter/otlp/proto/http/metric_exporter",
+    "opentelemetry/sdk/_configuration",
+    "opentelemetry/sdk/_logs",
+    "opentelemetry/sdk/metrics",
+    "opentelemetry/semconv/_incubating/attributes/[!_o]*",
+    "opentelemetry/semconv/_incubating/metrics/[!_o]*",
     # What checks and tests a program.
     "pydantic/mypy.py",
     "pydantic/v1/mypy.py",

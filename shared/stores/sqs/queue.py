@@ -14,12 +14,13 @@ from shared.models import Exchange
 from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
 from shared.stores.breaker import CircuitBreaker
+from shared.traceparent import TRACEPARENT, traceparent
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# SQS takes 1 MiB with attributes; what is left is for the request's id and what the dead-letter queue adds.
+# SQS takes 1 MiB with attributes; what is left is for the ids of request and trace and what the dead-letter queue adds.
 _MOST_BYTES: Final = 1_048_576 - 4_096
 _COUNTS: Final[
     list[
@@ -69,7 +70,7 @@ class SqsQueue:
         if len(body.encode()) > _MOST_BYTES:
             raise TooLargeForQueue(f"{len(body.encode())} bytes")
 
-        attributes = text_attributes({REQUEST_ID: exchange.request_id})
+        attributes = text_attributes({REQUEST_ID: exchange.request_id, TRACEPARENT: traceparent.get()})
 
         def put() -> object:
             return self._client.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes)

@@ -1,0 +1,99 @@
+"""The span of a request, of HTTP or of a direct invocation, by OpenTelemetry's semantic conventions.
+
+Without what they call `url.path`, `url.query` and `client.address`: these name threads and users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from mangum.types import ASGI, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute
+
+from functions.agent.http.request_log import HEADER, METHODS, route_template
+from shared.request_ids import current_request_id
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from shared.tracing.tracer import Tracer
+
+_CONTEXT_HEADERS: Final = frozenset({"traceparent", "tracestate"})
+_ID: Final = f"http.response.header.{HEADER.lower()}"
+
+
+def with_trace(app: ASGI, routes: Sequence[BaseRoute], tracer: Tracer) -> ASGI:
+    """Return the application with a span for each request, which continues the caller's trace.
+
+    Args:
+        app: Leaves in the scope which route it found.
+        routes: Where to look for the route of what was refused before.
+        tracer: Makes the spans.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+
+        async def send_seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        attributes = {"http.request.method": method, "url.scheme": scope["scheme"], **_invocation(scope["aws.context"])}
+        name = "HTTP" if method == "_OTHER" else method
+        with tracer.request(name, _carrier(scope["headers"]), attributes) as span:
+            try:
+                await app(scope, receive, send_seen)
+            finally:
+                if (route := route_template(scope, routes)) is not None:
+                    span.update_name(f"{name} {route}")
+                    span.set_attribute("http.route", route)
+                _finish(tracer, span, status)
+
+    return answer
+
+
+@contextmanager
+def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[Callable[[int], None]]:
+    """Make a span of a direct invocation; what it yields takes the status of the answer.
+
+    It continues the trace in `custom` of the client context: an invocation has no headers, its payload is the request.
+
+    Args:
+        tracer: Makes the span.
+        action: None for one that does not exist.
+        context: Lambda's.
+    """
+    custom = getattr(getattr(context, "client_context", None), "custom", None)
+    sent = custom if isinstance(custom, dict) else {}
+    carrier = {name: value for name in _CONTEXT_HEADERS if isinstance(value := sent.get(name), str)}
+    with tracer.request(f"invoke {action}" if action else "invoke", carrier, _invocation(context)) as span:
+        yield lambda status: _finish(tracer, span, status)
+
+
+def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
+    """Return the headers of a trace; one that is given twice is none, since no valid one has a comma."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if (key := bytes(name).lower().decode("latin-1")) in _CONTEXT_HEADERS:
+            text = bytes(value).decode("latin-1")
+            found[key] = f"{found[key]},{text}" if key in found else text
+    return found
+
+
+def _invocation(context: Any) -> dict[str, str]:
+    named = getattr(context, "aws_request_id", None)
+    return {"faas.invocation_id": named} if isinstance(named, str) else {}
+
+
+def _finish(tracer: Tracer, span: Span, status: int) -> None:
+    span.set_attribute("http.response.status_code", int(status))
+    if (request_id := current_request_id()) is not None:
+        span.set_attribute(_ID, [request_id])
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        tracer.fail(span, str(int(status)))

@@ -1,0 +1,38 @@
+"""The span of a batch, with a link to the span that sent each of its messages; or of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from shared.traceparent import traceparent_of
+from shared.tracing.calls import of_queue
+
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer
+
+
+@contextmanager
+def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]:
+    """Make a span of an invocation, whatever its event is.
+
+    A batch has messages of many requests, so it is a trace of its own, which links to theirs.
+    """
+    records = event.get("Records") if isinstance(event, dict) else None
+    attributes: dict[str, str | int] = {"faas.invocation_id": str(context.aws_request_id)}
+    if not isinstance(records, list):
+        with tracer.request("sweep", {}, {**attributes, "faas.trigger": "timer"}):
+            yield
+        return
+    found = [record for record in records if isinstance(record, dict)]
+    queue = next((str(record.get("eventSourceARN", "")).rpartition(":")[2] for record in found), "")
+    attributes |= {
+        **of_queue(queue),
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "process",
+        "messaging.batch.message_count": len(records),
+    }
+    sent = (traceparent_of(record.get("messageAttributes")) for record in found)
+    with tracer.batch(queue, [each for each in sent if each is not None], attributes):
+        yield

@@ -1,0 +1,24 @@
+"""The trace that this code works for, as W3C Trace Context writes it (`traceparent`): in log lines and on messages."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from typing import Final
+
+# The attribute of a queue's message that has it.
+TRACEPARENT: Final = "traceparent"
+_FORM: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+traceparent: Final[ContextVar[str | None]] = ContextVar("traceparent", default=None)
+"""The innermost span of a request or a message; None where traces are off."""
+
+
+def valid_traceparent(value: object) -> str | None:
+    """Return the value if it can be a `traceparent`, else None."""
+    return value if isinstance(value, str) and _FORM.fullmatch(value) else None
+
+
+def traceparent_of(attributes: object) -> str | None:
+    """Return the `traceparent` among the attributes of an SQS event's record, or None."""
+    attribute = attributes.get(TRACEPARENT) if isinstance(attributes, dict) else None
+    return valid_traceparent(attribute.get("stringValue")) if isinstance(attribute, dict) else None

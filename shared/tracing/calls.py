@@ -1,0 +1,45 @@
+"""Which calls of the stores make spans, by OpenTelemetry's semantic conventions for databases and queues.
+
+No statement, key or body gets into a span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer
+
+
+def trace_redis(tracer: Tracer, call: Callable[..., Any]) -> None:
+    """Make a span of each pipeline, which is one round trip."""
+    tracer.wrap(call, "redis {operation}", {"db.system.name": "redis", "db.operation.name": "PIPELINE"})
+
+
+def trace_postgres(tracer: Tracer, run: Callable[..., Any]) -> None:
+    """Make a span of each transaction."""
+    tracer.wrap(run, "postgresql {operation}", {"db.system.name": "postgresql"})
+
+
+def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> None:
+    """Make a span of each exchange that is sent; its context travels with the message."""
+    queue = queue_name(queue_url)
+    attributes = {**of_queue(queue), "messaging.operation.type": "send", "messaging.operation.name": "SendMessage"}
+    tracer.wrap(send, f"send {queue}", attributes, is_message=True)
+
+
+def trace_queue_calls(tracer: Tracer, queue_url: str | None, *methods: Callable[..., Any]) -> None:
+    """Make a span of each other call to a queue."""
+    for method in methods:
+        tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", of_queue(queue_name(queue_url)))
+
+
+def of_queue(queue: str) -> dict[str, str]:
+    """Return the attributes that name a queue."""
+    return {"messaging.system": "aws_sqs", "messaging.destination.name": queue}
+
+
+def queue_name(url: str | None) -> str:
+    """Return the last part of a queue's URL."""
+    return (url or "").rpartition("/")[2]

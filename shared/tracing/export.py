@@ -1,0 +1,73 @@
+"""Exports spans before an answer leaves, and does not let a collector delay it for long."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+_logger = logging.getLogger(__name__)
+# What waits for a collector that is away, at some kilobytes each; the oldest go first.
+_MOST_SPANS: Final = 2_048
+_EXPORTERS_LOG: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+
+
+class BoundedExport(SpanProcessor):
+    """Keeps the spans that ended until `flush`, which exports them in a thread and waits for it, but not for long.
+
+    While the collector is away, `flush` does not wait: the thread goes on beside the next requests, and shows when the
+    collector is back. OpenTelemetry's own batch processor has a worker that Lambda freezes between requests, and a
+    `force_flush` whose time is not bounded.
+
+    Args:
+        exporter: Sends spans; may hang, and may raise.
+        seconds: How long `flush` waits at most.
+    """
+
+    def __init__(self, exporter: SpanExporter, seconds: float) -> None:
+        self._exporter = exporter
+        self._seconds = seconds
+        self._ended: deque[ReadableSpan] = deque(maxlen=_MOST_SPANS)
+        self._thread: threading.Thread | None = None
+        self._is_away = False
+        # One line says that the collector is away, rather than one for each request.
+        logging.getLogger(_EXPORTERS_LOG).addFilter(lambda _: not self._is_away)
+
+    def on_start(self, span: ReadableSpan, parent_context: Context | None = None) -> None:
+        """Do nothing: only a span that ended is exported."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span for the next flush."""
+        self._ended.append(span)
+
+    def flush(self) -> None:
+        """Export what ended; wait for it, at most for the bound and only while the collector answers."""
+        if not self._ended or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._thread = threading.Thread(target=self._export, name="export of spans", daemon=True)
+        self._thread.start()
+        if self._is_away:
+            return
+        self._thread.join(self._seconds)
+        if self._thread.is_alive():
+            self._is_away = True
+            _logger.warning("spans are late", extra={"seconds": self._seconds})
+
+    def _export(self) -> None:
+        spans = [self._ended.popleft() for _ in range(len(self._ended))]
+        try:
+            is_exported = self._exporter.export(spans) is SpanExportResult.SUCCESS
+        except Exception as error:  # noqa: BLE001 - whatever an exporter raises, the request goes on
+            is_exported = False
+            if not self._is_away:
+                _logger.warning("spans were not exported", extra={"error": type(error).__name__})
+        if is_exported and self._is_away:
+            _logger.info("spans are exported again")
+        self._is_away = not is_exported

@@ -1,0 +1,74 @@
+"""Reads OpenTelemetry's own variables: whether there are traces, and how long an answer may wait for their export."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
+
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_EXPORT_TIMEOUT: Final = "OTEL_BSP_EXPORT_TIMEOUT"
+_DEFAULT_MILLISECONDS: Final = 500
+_MOST_MILLISECONDS: Final = 5_000
+
+
+def start_tracing(service: str) -> Tracer | None:
+    """Return the function's tracer; None, and nothing imported, where the environment does not switch traces on.
+
+    Args:
+        service: The name of the service, where `OTEL_SERVICE_NAME` gives none.
+
+    Raises:
+        SettingsError: A variable has a value that cannot work.
+    """
+    environment = {name: value.strip() for name, value in os.environ.items() if name.startswith("OTEL_")}
+    if not _is_on(environment):
+        return None
+    seconds = _export_seconds(environment)
+    from shared.tracing.tracer import Tracer  # noqa: PLC0415 - 70 ms of CPU, which only traces need
+
+    return Tracer(service, seconds)
+
+
+def _is_on(environment: Mapping[str, str]) -> bool:
+    """Return whether traces are exported: an endpoint or `OTEL_TRACES_EXPORTER=otlp` switches them on."""
+    exporter = environment.get("OTEL_TRACES_EXPORTER", "").lower()
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
+        return False
+    if exporter not in {"", "otlp"}:
+        raise SettingsError("OTEL_TRACES_EXPORTER has a value that cannot work: it must be otlp or none.")
+    if not (exporter or any(environment.get(name) for name in _ENDPOINTS)):
+        return False
+    for name in _ENDPOINTS:
+        if (url := environment.get(name)) and not _is_url(url):
+            raise SettingsError(f"{name} has a value that cannot work: it must be like http://localhost:4318.")
+    for name in _PROTOCOLS:
+        if environment.get(name, "") not in {"", "http/protobuf"}:
+            raise SettingsError(f"{name} has a value that cannot work: it must be http/protobuf.")
+    return True
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _export_seconds(environment: Mapping[str, str]) -> float:
+    value = environment.get(_EXPORT_TIMEOUT) or str(_DEFAULT_MILLISECONDS)
+    if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_MOST_MILLISECONDS))) or not (
+        1 <= int(value) <= _MOST_MILLISECONDS
+    ):
+        raise SettingsError(
+            f"{_EXPORT_TIMEOUT} has a value that cannot work: it must be 1 to {_MOST_MILLISECONDS}, in milliseconds."
+        )
+    return int(value) / 1000

@@ -1,0 +1,168 @@
+"""Makes spans. Importing this module imports OpenTelemetry, so only `start_tracing` does."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, ParamSpec, TypeVar
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanKind, Status, StatusCode, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shared.traceparent import TRACEPARENT, traceparent
+from shared.tracing.export import BoundedExport
+
+Attributes = Mapping[str, str | int]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_SCOPE: Final = "hybrid_memory"
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+# Callers of a connection: helpers are passed over, up to a store's method.
+_MOST_FRAMES: Final = 6
+
+
+class Tracer:
+    """Makes spans, and exports them when `flush` says so.
+
+    No text of an exception gets into a span: it may quote a message. `error.type` names its class.
+
+    Args:
+        service: The name of the service, where `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` give none.
+        export_seconds: How long an answer waits for the export, at most.
+    """
+
+    def __init__(self, service: str, export_seconds: float) -> None:
+        self._export = BoundedExport(OTLPSpanExporter(), export_seconds)
+        # No function of the SDK's at exit: it would wait for a collector that is away.
+        provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
+        provider.add_span_processor(self._export)
+        self._tracer = provider.get_tracer(_SCOPE)
+
+    def flush(self) -> None:
+        """Export what ended."""
+        self._export.flush()
+
+    @contextmanager
+    def request(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
+        """Make a span of a request, which continues the trace that `headers` name.
+
+        Args:
+            name: Of the span.
+            headers: `traceparent` and `tracestate`, where the request has them.
+            attributes: What a sampler may decide by.
+        """
+        context = _PROPAGATOR.extract(headers, context=Context())
+        with self._span(name, SpanKind.SERVER, attributes, context=context) as span:
+            yield span
+
+    @contextmanager
+    def batch(self, queue: str, traceparents: Iterable[str], attributes: Attributes) -> Iterator[Span]:
+        """Make a span of a batch of messages, with a link to the span that sent each."""
+        # Each once; it keeps the order.
+        links = [link for each in dict.fromkeys(traceparents) if (link := _link(each)) is not None]
+        name = f"process {queue}".rstrip()
+        with self._span(name, SpanKind.CONSUMER, attributes, context=Context(), links=links) as span:
+            yield span
+
+    @contextmanager
+    def call(self, name: str, attributes: Attributes, kind: SpanKind = SpanKind.CLIENT) -> Iterator[Span]:
+        """Make a span of a call to another service, below the current one."""
+        with self._span(name, kind, attributes) as span:
+            yield span
+
+    def wrap(self, method: Callable[_P, _R], name: str, attributes: Attributes, *, is_message: bool = False) -> None:
+        """Have each call of an object's method make a span.
+
+        Args:
+            method: A bound method, which is replaced in its object.
+            name: Of each span; `{operation}` stands for the store's method that makes the call.
+            attributes: Of each span.
+            is_message: Whether the call sends a message, which another function will process.
+        """
+        kind = SpanKind.PRODUCER if is_message else SpanKind.CLIENT
+
+        @functools.wraps(method)
+        def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            with self.call(name.format(operation=_operation(method)), attributes, kind):
+                return method(*args, **kwargs)
+
+        setattr(method.__self__, method.__name__, called)  # type: ignore[attr-defined] # a bound method has both
+
+    def fail(self, span: Span, error_type: str) -> None:
+        """Say that what a span is of has failed, and why in one word."""
+        span.set_attribute("error.type", error_type)
+        span.set_status(Status(StatusCode.ERROR))
+
+    @contextmanager
+    def _span(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        *,
+        context: Context | None = None,
+        links: list[Link] | None = None,
+    ) -> Iterator[Span]:
+        with self._tracer.start_as_current_span(
+            name,
+            context=context,
+            kind=kind,
+            attributes=attributes,
+            links=links,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            token = traceparent.set(_written())
+            try:
+                yield span
+            except BaseException as error:
+                self.fail(span, type(error).__name__)
+                raise
+            finally:
+                traceparent.reset(token)
+
+
+def _resource(service: str) -> Resource:
+    """Return what the spans are of: this function, unless the environment names it otherwise."""
+    known = {
+        SERVICE_NAME: service,
+        "service.namespace": "hybrid-memory",
+        "deployment.environment.name": os.environ.get("STAGE", ""),
+        "faas.name": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        "faas.version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
+        "cloud.region": os.environ.get("AWS_REGION", ""),
+    }
+    return Resource.create({name: value for name, value in known.items() if value}).merge(
+        OTELResourceDetector().detect()
+    )
+
+
+def _written() -> str | None:
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return carrier.get(TRACEPARENT)
+
+
+def _link(written: str) -> Link | None:
+    context = get_current_span(_PROPAGATOR.extract({TRACEPARENT: written}, context=Context())).get_span_context()
+    return None if context == INVALID_SPAN_CONTEXT else Link(context)
+
+
+def _operation(method: Callable[..., object]) -> str:
+    """Return which public method has called: of a store, where `method` is its connection's."""
+    frame = sys._getframe(2)  # noqa: SLF001 - as `logging` and `warnings` find their callers
+    for _ in range(_MOST_FRAMES):
+        name = frame.f_code.co_name
+        if not name.startswith(("_", "<")):
+            return name
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return method.__name__

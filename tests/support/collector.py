@@ -1,0 +1,136 @@
+"""An OTLP/HTTP collector on 127.0.0.1 that decodes what it is sent, and can refuse and hang."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A span as it arrived."""
+
+    name: str
+    kind: int
+    trace_id: str
+    span_id: str
+    parent_id: str
+    status: int
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    links: list[tuple[str, str]] = field(default_factory=list)
+    events: int = 0
+
+
+class Collector:
+    """Takes spans at `/v1/traces`.
+
+    Attributes:
+        spans: What arrived, in order.
+        headers: Of the last request.
+        status: What each request is answered with.
+    """
+
+    def __init__(self) -> None:
+        self.spans: list[Sent] = []
+        self.headers: dict[str, str] = {}
+        self.requests = 0
+        self.raw = b""
+        self.status = 200
+        self._gate = threading.Event()
+        self._gate.set()
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                """Take one export."""
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                collector.requests += 1
+                collector._gate.wait(30)
+                collector._take(self.path, dict(self.headers), body)
+                self.send_response(collector.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Log nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    def _take(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        assert path == "/v1/traces"
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        if self.status != 200:
+            return
+        data = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+        self.raw += data
+        for of_resource in ExportTraceServiceRequest.FromString(data).resource_spans:
+            resource = _attributes(of_resource.resource.attributes)
+            self.spans += [
+                Sent(
+                    span.name,
+                    span.kind,
+                    span.trace_id.hex(),
+                    span.span_id.hex(),
+                    span.parent_span_id.hex(),
+                    span.status.code,
+                    _attributes(span.attributes),
+                    resource,
+                    [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
+                    len(span.events),
+                )
+                for scope in of_resource.scope_spans
+                for span in scope.spans
+            ]
+
+    def named(self, name: str) -> list[Sent]:
+        """Return the spans of a name."""
+        return [span for span in self.spans if span.name == name]
+
+    def wait_for(self, name: str, count: int = 1) -> list[Sent]:
+        """Wait until that many spans of a name have arrived."""
+        until(lambda: len(self.named(name)) >= count)
+        return self.named(name)
+
+    def freeze(self) -> None:
+        """Take requests and answer none."""
+        self._gate.clear()
+
+    def thaw(self) -> None:
+        """Answer, also what was asked meanwhile."""
+        self._gate.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.thaw()
+        self._server.shutdown()
+        self._thread.join(10)
+        self._server.server_close()
+
+
+def _attributes(pairs: Any) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None
