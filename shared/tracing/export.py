@@ -23,8 +23,8 @@ class BoundedExport(SpanProcessor):
     """Keeps the spans that ended until `flush`, which exports them in a thread and waits for it, but not for long.
 
     While the collector is away, `flush` does not wait: the thread goes on beside the next requests, and shows when the
-    collector is back. OpenTelemetry's own batch processor has a worker that Lambda freezes between requests, and a
-    `force_flush` whose time is not bounded.
+    collector is back. OpenTelemetry's own batch processor has a worker, which Lambda freezes between requests and
+    SnapStart does not restore, and a `force_flush` whose time is not bounded.
 
     Args:
         exporter: Sends spans; may hang, and may raise.

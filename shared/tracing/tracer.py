@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanKind, Status, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -23,6 +25,7 @@ Attributes = Mapping[str, str | int]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _SCOPE: Final = "hybrid_memory"
+_SYSTEM: Final = random.SystemRandom()
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 # Callers of a connection: helpers are passed over, up to a store's method.
 _MOST_FRAMES: Final = 6
@@ -41,7 +44,7 @@ class Tracer:
     def __init__(self, service: str, export_seconds: float) -> None:
         self._export = BoundedExport(OTLPSpanExporter(), export_seconds)
         # No function of the SDK's at exit: it would wait for a collector that is away.
-        provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
+        provider = TracerProvider(resource=_resource(service), id_generator=_Ids(), shutdown_on_exit=False)
         provider.add_span_processor(self._export)
         self._tracer = provider.get_tracer(_SCOPE)
 
@@ -127,6 +130,16 @@ class Tracer:
                 raise
             finally:
                 traceparent.reset(token)
+
+
+class _Ids(RandomIdGenerator):
+    """Ids by the system's randomness: what SnapStart restores has the same state of Python's own everywhere."""
+
+    def generate_span_id(self) -> int:
+        return _SYSTEM.randrange(1, 1 << 64)
+
+    def generate_trace_id(self) -> int:
+        return _SYSTEM.randrange(1, 1 << 128)
 
 
 def _resource(service: str) -> Resource:

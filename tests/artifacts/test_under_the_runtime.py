@@ -125,7 +125,7 @@ def test_traces_are_exported(run: Callable[..., Invocable], aws: Aws, deployment
         batch = _batch(body)
         batch["Records"][0]["messageAttributes"] = {"traceparent": {"dataType": "String", "stringValue": attribute}}
         assert run("sync", **traced).invoke(batch) == {"batchItemFailures": []}
-        (request,), (drained,) = collector.wait_for("POST /run"), collector.wait_for("process orders")
+        (request,), (drained,) = collector.wait_for("POST /run"), collector.wait_for("process ExchangeQueue")
 
     assert [trace for trace, _ in drained.links] == [request.trace_id]
     assert layers.stored(THREAD)

@@ -16,7 +16,7 @@ _AWS: Final = "111122223333"
 _EMULATORS: Final = ("000000000000", "123456789012", "AWS::AccountId")
 _SUBNETS: Final = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
 # Taken along by SecretsRevision: what is secret may not stand in a stamp.
-_SECRET: Final = {"RedisPassword", "DatabaseUrl"}
+_SECRET: Final = {"RedisPassword", "DatabaseUrl", "OtelHeaders"}
 # The function's and not a version's.
 _NOT_OF_A_VERSION: Final = {"AgentConcurrency"}
 

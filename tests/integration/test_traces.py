@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -265,6 +266,17 @@ def test_the_environment_names_and_headers(load: Import, collector: Collector, m
     assert collector.headers["api-key"] == "k1"
     assert span.resource["service.name"] == "mine"
     assert (span.resource["team"], span.resource["deployment.environment.name"]) == ("memory", "blue")
+
+
+def test_ids_after_snapstart(load: Import, collector: Collector) -> None:
+    """Two processes that go on from the same state make different ids."""
+    agent = load("functions.agent.handler")
+    for _ in range(2):
+        random.seed(7)
+        agent.handler(_event("GET", "/openapi.json"), _context())
+    first, second = collector.spans
+    assert first.trace_id != second.trace_id
+    assert first.span_id != second.span_id
 
 
 # --- off ---
