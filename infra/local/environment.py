@@ -9,8 +9,8 @@ from dotenv import dotenv_values
 REGION = "us-east-1"
 ACCESS_KEY = "test"
 # Every setting of the project, and what model providers and OpenTelemetry read themselves.
-HANDED_ON = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__", "OPENAI_", "OLLAMA_")
-HANDED_ON += ("OTEL_",)
+_OURS = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__")
+HANDED_ON = (*_OURS, "OPENAI_", "OLLAMA_", "OTEL_")
 KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 KEPT |= {"REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"}
 LOCAL = "127.0.0.1,localhost"
