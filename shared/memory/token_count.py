@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -29,6 +28,11 @@ _CONTRACTION: Final = re.compile("(?:[sdmt]|ll|ve|re)", re.IGNORECASE)
 _DIGITS_OF_A_TOKEN: Final = 3
 _LINE_ENDS_OF_A_TOKEN: Final = 10
 _LONGEST_WORD: Final = 40
+# What is counted again and again is remembered: the words of a language, and the messages of windows in use, as many
+# as take some megabytes.
+_WORDS_REMEMBERED: Final = 20_000
+_TEXTS_REMEMBERED: Final = 2_000
+_LONGEST_REMEMBERED: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,10 @@ class Table:
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has at most."""
-        return sum(self._count(piece) * times for piece, times in Counter(self.pieces.findall(text)).items())
+        found = self.pieces.findall(text)
+        return sum([_count_short(piece) if len(piece) < _LONGEST_WORD else self.count_piece(piece) for piece in found])
 
-    def _count(self, piece: str) -> int:
+    def count_piece(self, piece: str) -> int:
         """Return how many tokens begin in a piece at most."""
         if len(piece) == 1 and (piece.isascii() or piece in self.separators):
             return 1
@@ -136,7 +141,17 @@ class Table:
 
 def count_tokens(text: str) -> int:
     """Return how many tokens a text has at most; takes time in proportion to its length."""
+    return _count_remembered(text) if len(text) <= _LONGEST_REMEMBERED else _table().count(text)
+
+
+@functools.lru_cache(_TEXTS_REMEMBERED)
+def _count_remembered(text: str) -> int:
     return _table().count(text)
+
+
+@functools.lru_cache(_WORDS_REMEMBERED)
+def _count_short(piece: str) -> int:
+    return _table().count_piece(piece)
 
 
 @functools.cache
