@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import orjson
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from functions.agent.callers import Caller
+from functions.agent.http.admission import ProblemsMiddleware
 from functions.agent.http.answers import (
     HealthAnswer,
     InvokedAnswer,
@@ -130,16 +131,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     for kind in (RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_error)
 
-    @app.middleware("http")
-    async def turn_errors_into_problems(request: Request, call_next: Any) -> Response:
-        try:
-            # Before anything of the request is read, and whatever its path: who is not let in learns nothing.
-            if (caller := guard.caller_of(request)) is not None:
-                request.state.caller = caller
-            answer: Response = await call_next(request)
-        except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
-            return await on_error(request, error)
-        return answer
+    app.add_middleware(ProblemsMiddleware, guard=guard, on_error=on_error)
 
     @app.post("/run", response_model=RunAnswer)
     async def run(
