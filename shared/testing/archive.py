@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.errors import ThreadNotFound, TooManyPreferences
-from shared.models import Exchange, Message, SearchHit, Texts, Thread, preferences_fault, title_of
+from shared.models import Exchange, Message, SearchHit, Texts, Thread, preferences_fault
 from shared.stores.archive import (
     ExchangeDeletion,
     HiddenThreads,
@@ -22,22 +20,8 @@ from shared.stores.archive import (
     ThreadOwner,
     Window,
 )
+from shared.testing.conversations import Conversations
 from shared.testing.twin import Twin
-
-
-@dataclass(slots=True)
-class _Conversation:
-    row_id: UUID
-    user_id: str | None
-    title: str | None
-    created_at: datetime
-    updated_at: datetime
-    title_is_fixed: bool = False
-    exchanges: dict[UUID, Exchange] = field(default_factory=dict)
-    documents: dict[str, None] = field(default_factory=dict)
-
-    def in_order(self) -> list[Exchange]:
-        return sorted(self.exchanges.values(), key=lambda exchange: (exchange.order, exchange.exchange_id))
 
 
 class InMemoryArchive(Twin):
@@ -46,7 +30,6 @@ class InMemoryArchive(Twin):
     Attributes:
         healthy_for: The seconds that L2 and the sweep have been up without a gap.
         old_rows: How many rows of each table have been kept long enough.
-
         time: Its clock, in Unix seconds.
     """
 
@@ -55,7 +38,7 @@ class InMemoryArchive(Twin):
     def __init__(self) -> None:
         super().__init__()
         self.time: Callable[[], float] = time.time
-        self._conversations: dict[str, _Conversation] = {}
+        self._conversations = Conversations()
         self.owners: dict[str, str | None] = {}
         self._preferences: dict[str, dict[str, str]] = {}
         self.deleted_threads: dict[str, UUID] = {}
@@ -65,7 +48,6 @@ class InMemoryArchive(Twin):
         self._epochs = 0
         self.healthy_for = 0.0
         self.old_rows: dict[PurgedTable, int] = {}
-        self._rows = 0
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
         """Return the thread's exchanges in order."""
@@ -100,32 +82,11 @@ class InMemoryArchive(Twin):
             if self.owners.get(exchange.thread_id, exchange.user_id) != exchange.user_id:
                 foreign.append(exchange)
                 continue
-            stored += self._store(exchange)
+            stored += self._conversations.add(exchange)
             thread = self._conversations[exchange.thread_id]
             effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
         duplicates = len(exchanges) - erased - stored - len(foreign)
         return StoreResult(stored, duplicates, erased, list(effective.values()), foreign)
-
-    def _store(self, exchange: Exchange) -> bool:
-        """Store an exchange and return whether it is new."""
-        title = title_of(exchange.user_message)
-        thread = self._conversations.get(exchange.thread_id)
-        if thread is None:
-            self._rows += 1
-            moments = exchange.created_at, exchange.created_at
-            thread = _Conversation(UUID(int=self._rows), exchange.user_id, title, *moments)
-            self._conversations[exchange.thread_id] = thread
-        elif exchange.created_at < thread.created_at:
-            thread.user_id = exchange.user_id
-            thread.title = thread.title if thread.title_is_fixed else title
-        thread.title = title if thread.title is None else thread.title
-        thread.created_at = min(thread.created_at, exchange.created_at)
-        thread.updated_at = max(thread.updated_at, exchange.created_at)
-        thread.documents.update(dict.fromkeys(exchange.document_ids))
-        known = thread.exchanges.get(exchange.exchange_id)
-        if known is None or (-exchange.revision, exchange.created_at) < (-known.revision, known.created_at):
-            thread.exchanges[exchange.exchange_id] = exchange
-        return known is None
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
@@ -134,14 +95,9 @@ class InMemoryArchive(Twin):
         self.begin("replace_exchange")
         self._require(thread_id, owner)
         thread = self._conversations.get(thread_id)
-        if thread is None or exchange_id not in thread.exchanges:
-            return None
-        known = thread.exchanges[exchange_id]
-        made = known.revised(texts, max(known.revision, above) + 1)
-        thread.exchanges[exchange_id] = made
-        thread.documents.update(dict.fromkeys(texts.document_ids))
-        self._retitle(thread, known, title_of(texts.user_message))
-        self._repairs["thread", thread_id] = datetime.now(UTC)
+        made = thread.revise(exchange_id, texts, above) if thread else None
+        if made is not None:
+            self._repairs["thread", thread_id] = datetime.now(UTC)
         return made
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
@@ -151,19 +107,11 @@ class InMemoryArchive(Twin):
         thread = self._conversations.get(thread_id)
         if exchange_id in self.deleted_ids.get(thread_id, ()):
             return "gone"
-        if thread is None or exchange_id not in thread.exchanges:
+        if thread is None or not thread.remove(exchange_id):
             return "unknown"
-        known = thread.exchanges.pop(exchange_id)
-        first = next(iter(thread.in_order()), None)
-        self._retitle(thread, known, None if first is None else title_of(first.user_message))
         self.deleted_ids.setdefault(thread_id, set()).add(exchange_id)
         self._repairs["thread", thread_id] = datetime.now(UTC)
         return "deleted"
-
-    @staticmethod
-    def _retitle(thread: _Conversation, titled_by: Exchange, title: str | None) -> None:
-        if not thread.title_is_fixed and thread.title == title_of(titled_by.user_message):
-            thread.title = title
 
     def remove_deleted(self) -> int:
         """Find nothing to remove: this twin has no release before it."""
@@ -224,34 +172,14 @@ class InMemoryArchive(Twin):
     def thread(self, thread_id: str) -> Thread | None:
         """Return the thread with its documents."""
         self.begin("thread")
-        return self._thread(thread_id)
-
-    def _thread(self, thread_id: str) -> Thread | None:
-        found = self._conversations.get(thread_id)
-        if found is None:
-            return None
-        return Thread(
-            thread_id,
-            found.user_id,
-            found.title,
-            found.created_at,
-            found.updated_at,
-            2 * len(found.exchanges),
-            tuple(found.documents),
-        )
+        return self._conversations.thread(thread_id)
 
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
         """Return threads newest first, each with its place in that order."""
         self.begin("threads")
-        found = [
-            (replace(thread, document_ids=None), (kept.updated_at, kept.row_id))
-            for thread_id, kept in self._conversations.items()
-            if kept.user_id == user_id and (thread := self._thread(thread_id)) is not None
-        ]
-        found.sort(key=lambda item: item[1], reverse=True)
-        return [item for item in found if before is None or item[1] < before][:limit]
+        return self._conversations.threads(user_id, limit, before)
 
     def messages(
         self,
@@ -267,17 +195,7 @@ class InMemoryArchive(Twin):
         found = self._conversations.get(thread_id)
         if found is not None and owner is not None and found.user_id != owner:
             return []
-        placed = [
-            ((exchange.order, position), message)
-            for exchange in self.exchanges(thread_id)
-            for position, message in enumerate(exchange.messages)
-        ]
-        if descending:
-            placed.reverse()
-        if after is not None:
-            start = (after.order, after.position)
-            placed = [item for item in placed if (item[0] < start if descending else item[0] > start)]
-        return [message for _, message in placed[:limit]]
+        return self._conversations.messages(thread_id, limit, after, descending=descending)
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
         """Title the thread for good."""
@@ -286,7 +204,7 @@ class InMemoryArchive(Twin):
         if thread_id in self._conversations:
             self._conversations[thread_id].title = title
             self._conversations[thread_id].title_is_fixed = True
-        return self._thread(thread_id)
+        return self._conversations.thread(thread_id)
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
         """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
@@ -407,15 +325,4 @@ class InMemoryArchive(Twin):
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that hold any of the query's words, best first."""
         self.begin("search")
-        words = {word.lower() for word in re.findall(r"\w{3,}", query)}
-        found = []
-        for thread_id, kept in self._conversations.items():
-            if kept.user_id != user_id or thread_id == exclude_thread:
-                continue
-            for exchange in kept.in_order():
-                for side in exchange.messages:
-                    hits = sum(word in side.content.lower() for word in words)
-                    hit = SearchHit(thread_id, kept.title, side.role, side.content, exchange.created_at)
-                    found.append(((hits, exchange.order), hit))
-        found.sort(key=lambda item: item[0], reverse=True)
-        return [hit for (hits, _), hit in found if hits][:limit]
+        return self._conversations.search(user_id, query, limit, exclude_thread)

@@ -178,12 +178,12 @@ CASES: Final = {
     # A thread, and where there are no tokens a user, that no store knows.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
-        open=Cost(335, 41, 4, 6, 0),
+        open=Cost(336, 42, 4, 6, 0),
         tokens=Cost(337, 43, 3, 3, 0),
     ),
     "run, new thread": _Case(
         lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
-        open=Cost(547, 52, 5, 6, 1),
+        open=Cost(548, 53, 5, 6, 1),
         tokens=Cost(594, 55, 5, 7, 1),
     ),
     "invoked, new thread": _Case(

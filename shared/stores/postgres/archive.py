@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID, uuid4
+from datetime import datetime
+from typing import Final
+from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, TooManyPreferences, leaving
-from shared.models import Exchange, Message, SearchHit, Texts, Thread, format_time, preferences_fault, title_of
+from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, leaving
+from shared.models import Exchange, Message, SearchHit, Texts, Thread
 from shared.stores.archive import (
-    HEALTH_GAP_SECONDS,
     ExchangeDeletion,
     HiddenThreads,
     MessagePosition,
@@ -27,14 +24,17 @@ from shared.stores.archive import (
     Window,
 )
 from shared.stores.postgres import exchanges as postgres_exchanges
+from shared.stores.postgres import health
+from shared.stores.postgres.batches import HiddenThreadsFound, store_batch, stored_exchanges, try_storing
 from shared.stores.postgres.connection import PostgresConnection, sql
-from shared.stores.postgres.erasure import PostgresErasure, lock_preferences
+from shared.stores.postgres.erasure import PostgresErasure
 from shared.stores.postgres.exchanges import exchanges_of
-from shared.stores.postgres.idempotency import store_keys
 from shared.stores.postgres.locks import lock_alone, lock_shared
 from shared.stores.postgres.owners import claim, owner_of, require_owner
+from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences
 from shared.stores.postgres.purge import PostgresPurge
-from shared.stores.postgres.repairs import note_repairs
+from shared.stores.postgres.repairs import forget_repair, note_repairs, oldest_repairs
+from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread, search_messages
 
 _Connection = psycopg.Connection[DictRow]
 _ROWS_AN_EXCHANGE: Final = 2
@@ -46,20 +46,7 @@ _CHANGED_BEHIND_THE_CACHE: Final = (
 )
 # How often a batch is stored anew because it met the threads of a deleted user; each time they are taken away.
 _MOST_TRIES: Final = 3
-_STORE, _STORED, _WINDOW = sql("store"), sql("stored"), sql("window")
-_THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
-_MESSAGES = {False: sql("messages_asc"), True: sql("messages_desc")}
-_BEAT = sql("beat")
-_BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
-_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-class _HiddenThreadsFound(Exception):  # noqa: N818 - named for what is so; never leaves this module
-    """A batch adds to threads that a deleted user still has."""
-
-    def __init__(self, thread_ids: Sequence[str]) -> None:
-        super().__init__()
-        self.thread_ids = thread_ids
+_STORED, _WINDOW = sql("stored"), sql("window")
 
 
 class PostgresArchive:
@@ -70,7 +57,7 @@ class PostgresArchive:
         self._erasure = PostgresErasure(connection)
         self._purge = PostgresPurge(connection)
         # What PostgreSQL has to do again before it counts as back: not only answer, but take an exchange.
-        connection.check = _take_and_give_back
+        connection.check = try_storing
 
     def window(self, thread_id: str, limit: int) -> Window:
         """Return the newest `limit` exchanges, and the thread's last deletion."""
@@ -94,35 +81,26 @@ class PostgresArchive:
         """Store a batch, all or nothing, in two statements and one more if some were there already."""
         for _ in range(_MOST_TRIES):
             try:
-                return self._connection.run(_storing(exchanges))
-            except _HiddenThreadsFound as found:
+                return self._connection.run(store_batch(exchanges))
+            except HiddenThreadsFound as found:
                 self._erasure.detach_threads(found.thread_ids)
         raise StoreBusy("postgres", "the users of these threads are being deleted again and again")
 
     def try_store(self) -> None:
         """Store a made-up exchange and take it back."""
         try:
-            self._connection.run(_take_and_give_back, is_trial=True)
+            self._connection.run(try_storing, is_trial=True)
         except InvalidRecord as error:
             # Nothing is wrong with the made-up one.
             raise StoreUnavailable("postgres", error.detail) from error
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return what L2 holds under the ids of these."""
-        return self._connection.run(lambda c: _stored(c, exchanges), is_one_statement=True)
+        return self._connection.run(lambda c: stored_exchanges(c, exchanges), is_one_statement=True)
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences; `then` gets them while no other writer can change them."""
-
-        def work(connection: _Connection) -> dict[str, str]:
-            if then is not None:
-                lock_preferences(connection, user_id)
-            found = _preferences(connection, user_id)
-            if then is not None:
-                then(found)
-            return found
-
-        return self._connection.run(work)
+        return self._connection.run(lambda c: read_preferences(c, user_id, then))
 
     def change_preferences(
         self,
@@ -136,56 +114,20 @@ class PostgresArchive:
 
         `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
         """
-        removed = [key for key, value in changes.items() if value is None]
-        kept = [(key, value) for key, value in changes.items() if value is not None]
-
-        def work(connection: _Connection) -> dict[str, str]:
-            lock_preferences(connection, user_id)
-            connection.execute(
-                "delete from user_preferences where user_id = %s and (key = any(%s) or (%s and not key = any(%s)))",
-                (user_id, removed, replace, [key for key, _ in kept]),
-            )
-            connection.execute(
-                "insert into user_preferences as p (user_id, key, value)"
-                " select %s, given.key, given.value from unnest(%s::text[], %s::text[]) as given (key, value)"
-                " on conflict (user_id, key) do update set value = excluded.value, updated_at = now()"
-                " where p.value <> excluded.value",
-                (user_id, [key for key, _ in kept], [value for _, value in kept]),
-            )
-            changed = _preferences(connection, user_id)
-            if fault := preferences_fault(changed):
-                # Within the transaction, so that nothing of the change stays.
-                raise TooManyPreferences(fault)
-            # Owed until L1 is told, also by whoever comes after a process that dies in between.
-            note_repairs(connection, "user", [user_id])
-            return changed
-
-        def publish(connection: _Connection) -> None:
-            # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
-            lock_preferences(connection, user_id)
-            if then(_preferences(connection, user_id)):
-                connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
-
-        changed = self._connection.run(work)
+        changed = self._connection.run(lambda c: change_preferences(c, user_id, changes, replace=replace))
         with leaving(_CHANGED_BEHIND_THE_CACHE):
-            self._connection.run(publish)
+            self._connection.run(lambda c: publish_preferences(c, user_id, then))
         return changed
 
     def thread(self, thread_id: str) -> Thread | None:
         """Return the thread with its documents."""
-        row = self._connection.run(
-            lambda c: c.execute(_THREAD, {"thread_id": thread_id}).fetchone(), is_one_statement=True
-        )
-        return _thread(row) if row else None
+        return self._connection.run(lambda c: read_thread(c, thread_id), is_one_statement=True)
 
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
         """Return threads newest first, each with its place in that order."""
-        time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
-        wanted = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
-        rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall(), is_one_statement=True)
-        return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
+        return self._connection.run(lambda c: list_threads(c, user_id, limit, before), is_one_statement=True)
 
     def messages(
         self,
@@ -197,29 +139,10 @@ class PostgresArchive:
         owner: str | None = None,
     ) -> list[Message]:
         """Return a page of messages in thread order, or in reverse; with `owner`, only of a thread of theirs."""
-        start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
-        wanted = {
-            "thread_id": thread_id,
-            "rows": limit,
-            "order_key": start.order,
-            "position": start.position,
-            "owner": owner,
-        }
-        rows = self._connection.run(
-            lambda c: c.execute(_MESSAGES[descending], wanted).fetchall(), is_one_statement=True
+        return self._connection.run(
+            lambda c: list_messages(c, thread_id, limit, after, descending=descending, owner=owner),
+            is_one_statement=True,
         )
-        return [
-            Message(
-                row["role"],
-                row["content"],
-                row["exchange_id"],
-                row["created_at"],
-                row["order_key"],
-                metadata=row["metadata"],
-                revision=row["revision"],
-            )
-            for row in rows
-        ]
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
         """Title the thread for good.
@@ -231,13 +154,7 @@ class PostgresArchive:
         def work(connection: _Connection) -> Thread | None:
             lock_shared(connection, [thread_id])
             require_owner(connection, thread_id, owner)
-            connection.execute(
-                "update conversations c set title = %s, title_is_fixed = true from live_conversations l"
-                " where l.thread_id = %s and c.id = l.id",
-                (title, thread_id),
-            )
-            row = connection.execute(_THREAD, {"thread_id": thread_id}).fetchone()
-            return _thread(row) if row else None
+            return rename_thread(connection, thread_id, title)
 
         return self._connection.run(work)
 
@@ -337,24 +254,15 @@ class PostgresArchive:
 
     def note_epoch(self) -> bool:
         """Remember that L1 was found empty; return whether that was the first time ever."""
-        statement = (
-            "insert into cache_epochs default values returning not exists (select from cache_epochs) as is_first"
-        )
-        return self._connection.run(lambda c: bool(_one(c, statement.encode(), {})["is_first"]))
+        return self._connection.run(health.note_epoch)
 
     def beat(self) -> None:
         """Note that PostgreSQL and the sweep are up, and since when without a gap."""
-        self._connection.run(lambda c: c.execute(_BEAT, {"gap": HEALTH_GAP_SECONDS}), is_one_statement=True)
+        self._connection.run(health.beat, is_one_statement=True)
 
     def healthy_seconds(self) -> float:
         """Return for how long PostgreSQL and the sweep have been up without a gap."""
-        statement = (
-            b"select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
-            b" where beat_at > clock_timestamp() - make_interval(secs => %(gap)s)"
-        )
-        wanted = {"gap": HEALTH_GAP_SECONDS}
-        row = self._connection.run(lambda c: c.execute(statement, wanted).fetchone(), is_one_statement=True)
-        return float(row["seconds"]) if row else 0.0
+        return self._connection.run(health.healthy_seconds, is_one_statement=True)
 
     def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""
@@ -362,133 +270,23 @@ class PostgresArchive:
 
     def repairs(self, limit: int) -> list[Repair]:
         """Return the oldest of what `note_repairs` remembered."""
-        rows = self._connection.run(
-            lambda c: c.execute(
-                "select kind, id, noted_at from cache_repairs order by noted_at limit %s", (limit,)
-            ).fetchall()
-        )
-        return [Repair(**row) for row in rows]
+        return self._connection.run(lambda c: oldest_repairs(c, limit))
 
     def repaired(self, repair: Repair) -> None:
         """Forget a repair, unless it was noted again meanwhile."""
-        self._connection.run(
-            lambda c: c.execute(
-                "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
-                (repair.kind, repair.id, repair.noted_at),
-            )
-        )
+        self._connection.run(lambda c: forget_repair(c, repair))
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that hold any of the query's words of three letters or more, best first."""
-        words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:20]
-        patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
-        wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
-        rows = self._connection.run(lambda c: c.execute(_SEARCH, wanted).fetchall(), is_one_statement=True)
-        return [SearchHit(**row) for row in rows]
+        return self._connection.run(
+            lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
+            is_one_statement=True,
+        )
 
     def clock(self) -> float:
         """Return the Unix seconds of PostgreSQL's clock."""
-        statement = b"select extract(epoch from clock_timestamp())::float8 as seconds"
-        row = self._connection.run(lambda c: c.execute(statement).fetchone(), is_one_statement=True)
-        return float(row["seconds"]) if row else 0.0
+        return self._connection.run(health.clock, is_one_statement=True)
 
     def ping(self) -> None:
         """Return if it stores exchanges, which an answer alone does not show."""
         self.try_store()
-
-
-def _storing(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:
-    batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
-    threads = {exchange.thread_id for exchange in exchanges}
-    users = {exchange.user_id for exchange in exchanges}
-
-    def work(connection: _Connection) -> StoreResult:
-        lock_shared(connection, threads, users)
-        rows = connection.execute(_STORE, {"batch": batch}).fetchall()
-        by_fate: dict[str, list[Exchange]] = {
-            fate: [] for fate in ("stored", "replaced", "duplicate", "erased", "foreign", "hidden")
-        }
-        for row in rows:
-            by_fate[row["fate"]].append(exchanges[row["number"]])
-        if by_fate["hidden"]:
-            raise _HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
-        if by_fate["erased"]:
-            # Who sent them may have told L1 of them, where the deletion is forgotten.
-            note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
-        duplicates = by_fate["duplicate"]
-        foreign = {exchange.key for exchange in by_fate["foreign"]}
-        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in foreign])
-        return StoreResult(
-            stored=len(by_fate["stored"]),
-            duplicates=len(duplicates) + len(by_fate["replaced"]),
-            erased=len(by_fate["erased"]),
-            effective=by_fate["stored"] + by_fate["replaced"] + _stored(connection, duplicates),
-            foreign=by_fate["foreign"],
-        )
-
-    return work
-
-
-def _take_and_give_back(connection: _Connection) -> None:
-    """Store an exchange that uses every column and table that one can use, and roll it back."""
-    now = datetime.now(UTC)
-    made_up = Exchange(uuid4(), f"trial:{uuid4()}", "trial", "question", "answer", now, ("document",), "{}")
-    with connection.transaction(force_rollback=True):
-        _storing([made_up])(connection)
-
-
-def _record(number: int, exchange: Exchange) -> dict[str, Any]:
-    return {
-        "number": number,
-        "exchange_id": str(exchange.exchange_id),
-        "order_key": str(exchange.order),
-        "thread_id": exchange.thread_id,
-        "user_id": exchange.user_id,
-        "title": title_of(exchange.user_message),
-        "user_message": exchange.user_message,
-        "assistant_message": exchange.assistant_message,
-        "created_at": format_time(exchange.created_at),
-        "document_ids": list(exchange.document_ids),
-        # As text: the batch is jsonb, which would write it in another form.
-        "metadata": exchange.metadata,
-        "revision": exchange.revision,
-    }
-
-
-def _one(connection: _Connection, statement: bytes, wanted: Mapping[str, Any]) -> DictRow:
-    row = connection.execute(statement, wanted).fetchone()
-    if row is None:
-        raise psycopg.InterfaceError("a statement that always has a row had none")
-    return row
-
-
-def _preferences(connection: _Connection, user_id: str) -> dict[str, str]:
-    rows = connection.execute("select key, value from user_preferences where user_id = %s", (user_id,)).fetchall()
-    return {row["key"]: row["value"] for row in rows}
-
-
-def _stored(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return what L2 holds of exchanges that were there already."""
-    if not exchanges:
-        return []
-    wanted = {
-        "thread_ids": [exchange.thread_id for exchange in exchanges],
-        "exchange_ids": [exchange.exchange_id for exchange in exchanges],
-    }
-    by_thread: dict[str, list[dict[str, Any]]] = {}
-    for row in connection.execute(_STORED, wanted).fetchall():
-        by_thread.setdefault(row["thread_id"], []).append(row)
-    return [exchange for thread_id, rows in by_thread.items() for exchange in exchanges_of(thread_id, rows)]
-
-
-def _thread(row: DictRow) -> Thread:
-    documents = row.get("document_ids")
-    return Thread(
-        thread_id=row["thread_id"],
-        user_id=row["user_id"],
-        title=row["title"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        message_count=row["message_count"],
-        document_ids=None if documents is None else tuple(documents),
-    )

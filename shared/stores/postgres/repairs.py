@@ -7,13 +7,29 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.stores.archive import RepairKind
+from shared.stores.archive import Repair, RepairKind
+
+_Connection = psycopg.Connection[DictRow]
 
 
-def note_repairs(connection: psycopg.Connection[DictRow], kind: RepairKind, ids: Sequence[str]) -> None:
+def note_repairs(connection: _Connection, kind: RepairKind, ids: Sequence[str]) -> None:
     """Remember threads or users."""
     connection.execute(
         "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
         " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",
         (kind, sorted(set(ids))),
+    )
+
+
+def oldest_repairs(connection: _Connection, limit: int) -> list[Repair]:
+    """Return the oldest of what was remembered."""
+    statement = "select kind, id, noted_at from cache_repairs order by noted_at limit %s"
+    return [Repair(**row) for row in connection.execute(statement, (limit,)).fetchall()]
+
+
+def forget_repair(connection: _Connection, repair: Repair) -> None:
+    """Forget a repair, unless it was noted again meanwhile."""
+    connection.execute(
+        "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
+        (repair.kind, repair.id, repair.noted_at),
     )

@@ -1,0 +1,107 @@
+"""How a batch of exchanges gets into PostgreSQL, and what is there under their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.models import Exchange, format_time, title_of
+from shared.stores.archive import StoreResult
+from shared.stores.postgres.connection import sql
+from shared.stores.postgres.exchanges import exchanges_of
+from shared.stores.postgres.idempotency import store_keys
+from shared.stores.postgres.locks import lock_shared
+from shared.stores.postgres.repairs import note_repairs
+
+_Connection = psycopg.Connection[DictRow]
+_STORE, _STORED = sql("store"), sql("stored")
+
+
+class HiddenThreadsFound(Exception):  # noqa: N818 - named for what is so; never leaves the store
+    """A batch adds to threads that a deleted user still has."""
+
+    def __init__(self, thread_ids: Sequence[str]) -> None:
+        super().__init__()
+        self.thread_ids = thread_ids
+
+
+def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:
+    """Return what stores a batch in a transaction, all or nothing.
+
+    It raises `HiddenThreadsFound` where the batch adds to threads that a deleted user still has.
+    """
+    batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
+    threads = {exchange.thread_id for exchange in exchanges}
+    users = {exchange.user_id for exchange in exchanges}
+
+    def work(connection: _Connection) -> StoreResult:
+        lock_shared(connection, threads, users)
+        rows = connection.execute(_STORE, {"batch": batch}).fetchall()
+        by_fate: dict[str, list[Exchange]] = {
+            fate: [] for fate in ("stored", "replaced", "duplicate", "erased", "foreign", "hidden")
+        }
+        for row in rows:
+            by_fate[row["fate"]].append(exchanges[row["number"]])
+        if by_fate["hidden"]:
+            raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
+        if by_fate["erased"]:
+            # Who sent them may have told L1 of them, where the deletion is forgotten.
+            note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
+        duplicates = by_fate["duplicate"]
+        foreign = {exchange.key for exchange in by_fate["foreign"]}
+        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in foreign])
+        return StoreResult(
+            stored=len(by_fate["stored"]),
+            duplicates=len(duplicates) + len(by_fate["replaced"]),
+            erased=len(by_fate["erased"]),
+            effective=by_fate["stored"] + by_fate["replaced"] + stored_exchanges(connection, duplicates),
+            foreign=by_fate["foreign"],
+        )
+
+    return work
+
+
+def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """Return what L2 holds of exchanges that were there already."""
+    if not exchanges:
+        return []
+    wanted = {
+        "thread_ids": [exchange.thread_id for exchange in exchanges],
+        "exchange_ids": [exchange.exchange_id for exchange in exchanges],
+    }
+    by_thread: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(_STORED, wanted).fetchall():
+        by_thread.setdefault(row["thread_id"], []).append(row)
+    return [exchange for thread_id, rows in by_thread.items() for exchange in exchanges_of(thread_id, rows)]
+
+
+def try_storing(connection: _Connection) -> None:
+    """Store an exchange that uses every column and table that one can use, and roll it back."""
+    now = datetime.now(UTC)
+    made_up = Exchange(uuid4(), f"trial:{uuid4()}", "trial", "question", "answer", now, ("document",), "{}")
+    with connection.transaction(force_rollback=True):
+        store_batch([made_up])(connection)
+
+
+def _record(number: int, exchange: Exchange) -> dict[str, Any]:
+    return {
+        "number": number,
+        "exchange_id": str(exchange.exchange_id),
+        "order_key": str(exchange.order),
+        "thread_id": exchange.thread_id,
+        "user_id": exchange.user_id,
+        "title": title_of(exchange.user_message),
+        "user_message": exchange.user_message,
+        "assistant_message": exchange.assistant_message,
+        "created_at": format_time(exchange.created_at),
+        "document_ids": list(exchange.document_ids),
+        # As text: the batch is jsonb, which would write it in another form.
+        "metadata": exchange.metadata,
+        "revision": exchange.revision,
+    }

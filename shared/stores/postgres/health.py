@@ -1,0 +1,43 @@
+"""Since when PostgreSQL and the sweep are up, how often L1 was found empty, and PostgreSQL's clock."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.stores.archive import HEALTH_GAP_SECONDS
+from shared.stores.postgres.connection import sql
+
+_Connection = psycopg.Connection[DictRow]
+_BEAT = sql("beat")
+
+
+def note_epoch(connection: _Connection) -> bool:
+    """Remember that L1 was found empty; return whether that was the first time ever."""
+    row = connection.execute(
+        "insert into cache_epochs default values returning not exists (select from cache_epochs) as is_first"
+    ).fetchone()
+    if row is None:
+        raise psycopg.InterfaceError("a statement that always has a row had none")
+    return bool(row["is_first"])
+
+
+def beat(connection: _Connection) -> None:
+    """Note that PostgreSQL and the sweep are up, and since when without a gap."""
+    connection.execute(_BEAT, {"gap": HEALTH_GAP_SECONDS})
+
+
+def healthy_seconds(connection: _Connection) -> float:
+    """Return for how long PostgreSQL and the sweep have been up without a gap."""
+    row = connection.execute(
+        "select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
+        " where beat_at > clock_timestamp() - make_interval(secs => %(gap)s)",
+        {"gap": HEALTH_GAP_SECONDS},
+    ).fetchone()
+    return float(row["seconds"]) if row else 0.0
+
+
+def clock(connection: _Connection) -> float:
+    """Return the Unix seconds of PostgreSQL's clock."""
+    row = connection.execute("select extract(epoch from clock_timestamp())::float8 as seconds").fetchone()
+    return float(row["seconds"]) if row else 0.0

@@ -1,0 +1,71 @@
+"""Users' preferences in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.errors import TooManyPreferences
+from shared.models import preferences_fault
+from shared.stores.postgres.erasure import lock_preferences
+from shared.stores.postgres.repairs import note_repairs
+
+_Connection = psycopg.Connection[DictRow]
+
+
+def read_preferences(
+    connection: _Connection, user_id: str, then: Callable[[dict[str, str]], None] | None = None
+) -> dict[str, str]:
+    """Return a user's preferences; `then` gets them while no other writer can change them."""
+    if then is None:
+        return _preferences(connection, user_id)
+    lock_preferences(connection, user_id)
+    found = _preferences(connection, user_id)
+    then(found)
+    return found
+
+
+def change_preferences(
+    connection: _Connection, user_id: str, changes: Mapping[str, str | None], *, replace: bool
+) -> dict[str, str]:
+    """Set (or with None remove) preferences, note that L1 has to be told of them, and return all.
+
+    Raises:
+        TooManyPreferences: The user would have more, or longer ones, than one may have.
+    """
+    removed = [key for key, value in changes.items() if value is None]
+    kept = [(key, value) for key, value in changes.items() if value is not None]
+    lock_preferences(connection, user_id)
+    connection.execute(
+        "delete from user_preferences where user_id = %s and (key = any(%s) or (%s and not key = any(%s)))",
+        (user_id, removed, replace, [key for key, _ in kept]),
+    )
+    connection.execute(
+        "insert into user_preferences as p (user_id, key, value)"
+        " select %s, given.key, given.value from unnest(%s::text[], %s::text[]) as given (key, value)"
+        " on conflict (user_id, key) do update set value = excluded.value, updated_at = now()"
+        " where p.value <> excluded.value",
+        (user_id, [key for key, _ in kept], [value for _, value in kept]),
+    )
+    changed = _preferences(connection, user_id)
+    if fault := preferences_fault(changed):
+        # Within the transaction, so that nothing of the change stays.
+        raise TooManyPreferences(fault)
+    # Until L1 is updated, also by another process if this one dies in between.
+    note_repairs(connection, "user", [user_id])
+    return changed
+
+
+def publish_preferences(connection: _Connection, user_id: str, then: Callable[[dict[str, str]], bool]) -> None:
+    """Give a user's committed preferences to `then`, and forget the repair if it says that L1 has them."""
+    # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
+    lock_preferences(connection, user_id)
+    if then(_preferences(connection, user_id)):
+        connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
+
+
+def _preferences(connection: _Connection, user_id: str) -> dict[str, str]:
+    rows = connection.execute("select key, value from user_preferences where user_id = %s", (user_id,)).fetchall()
+    return {row["key"]: row["value"] for row in rows}

@@ -1,0 +1,104 @@
+"""Threads and their messages in PostgreSQL, as people list and search them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.models import Message, SearchHit, Thread
+from shared.stores.archive import MessagePosition
+from shared.stores.postgres.connection import sql
+
+_Connection = psycopg.Connection[DictRow]
+_THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
+_MESSAGES: Final = {False: sql("messages_asc"), True: sql("messages_desc")}
+_BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
+_END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_MOST_WORDS: Final = 20
+
+
+def read_thread(connection: _Connection, thread_id: str) -> Thread | None:
+    """Return a thread with its documents."""
+    row = connection.execute(_THREAD, {"thread_id": thread_id}).fetchone()
+    return _thread(row) if row else None
+
+
+def list_threads(
+    connection: _Connection, user_id: str, limit: int, before: tuple[datetime, UUID] | None
+) -> list[tuple[Thread, tuple[datetime, UUID]]]:
+    """Return a user's threads newest first, each with its place in that order."""
+    time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
+    wanted = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
+    rows = connection.execute(_THREADS, wanted).fetchall()
+    return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
+
+
+def list_messages(
+    connection: _Connection,
+    thread_id: str,
+    limit: int,
+    after: MessagePosition | None,
+    *,
+    descending: bool,
+    owner: str | None,
+) -> list[Message]:
+    """Return a page of messages in thread order, or in reverse; with `owner`, only of a thread of theirs."""
+    start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
+    wanted = {
+        "thread_id": thread_id,
+        "rows": limit,
+        "order_key": start.order,
+        "position": start.position,
+        "owner": owner,
+    }
+    rows = connection.execute(_MESSAGES[descending], wanted).fetchall()
+    return [
+        Message(
+            row["role"],
+            row["content"],
+            row["exchange_id"],
+            row["created_at"],
+            row["order_key"],
+            metadata=row["metadata"],
+            revision=row["revision"],
+        )
+        for row in rows
+    ]
+
+
+def rename_thread(connection: _Connection, thread_id: str, title: str) -> Thread | None:
+    """Title a thread for good, and return it."""
+    connection.execute(
+        "update conversations c set title = %s, title_is_fixed = true from live_conversations l"
+        " where l.thread_id = %s and c.id = l.id",
+        (title, thread_id),
+    )
+    return read_thread(connection, thread_id)
+
+
+def search_messages(
+    connection: _Connection, user_id: str, query: str, *, limit: int, exclude_thread: str | None
+) -> list[SearchHit]:
+    """Return a user's messages that hold any of the query's words of three letters or more, best first."""
+    words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MOST_WORDS]
+    patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
+    wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
+    return [SearchHit(**row) for row in connection.execute(_SEARCH, wanted).fetchall()]
+
+
+def _thread(row: DictRow) -> Thread:
+    documents = row.get("document_ids")
+    return Thread(
+        thread_id=row["thread_id"],
+        user_id=row["user_id"],
+        title=row["title"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        message_count=row["message_count"],
+        document_ids=None if documents is None else tuple(documents),
+    )

@@ -1,0 +1,145 @@
+"""The rows that L2's in-memory twin has of threads: their exchanges, titles and documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from shared.models import Exchange, Message, SearchHit, Texts, Thread, title_of
+from shared.stores.archive import MessagePosition
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One thread's rows."""
+
+    row_id: UUID
+    user_id: str | None
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+    title_is_fixed: bool = False
+    exchanges: dict[UUID, Exchange] = field(default_factory=dict)
+    documents: dict[str, None] = field(default_factory=dict)
+
+    def in_order(self) -> list[Exchange]:
+        """Return the exchanges in the thread's order."""
+        return sorted(self.exchanges.values(), key=lambda exchange: (exchange.order, exchange.exchange_id))
+
+    def add(self, exchange: Exchange) -> bool:
+        """Add an exchange, or the newer form of a known one, and return whether it is new."""
+        title = title_of(exchange.user_message)
+        if exchange.created_at < self.created_at:
+            self.user_id = exchange.user_id
+            self.title = self.title if self.title_is_fixed else title
+        self.title = title if self.title is None else self.title
+        self.created_at = min(self.created_at, exchange.created_at)
+        self.updated_at = max(self.updated_at, exchange.created_at)
+        self.documents.update(dict.fromkeys(exchange.document_ids))
+        known = self.exchanges.get(exchange.exchange_id)
+        if known is None or (-exchange.revision, exchange.created_at) < (-known.revision, known.created_at):
+            self.exchanges[exchange.exchange_id] = exchange
+        return known is None
+
+    def revise(self, exchange_id: UUID, texts: Texts, above: int) -> Exchange | None:
+        """Give an exchange other texts under a revision higher than `above`; None where there is no such exchange."""
+        known = self.exchanges.get(exchange_id)
+        if known is None:
+            return None
+        made = known.revised(texts, max(known.revision, above) + 1)
+        self.exchanges[exchange_id] = made
+        self.documents.update(dict.fromkeys(texts.document_ids))
+        self._retitle(known, title_of(texts.user_message))
+        return made
+
+    def remove(self, exchange_id: UUID) -> bool:
+        """Remove an exchange and return whether there was one."""
+        known = self.exchanges.pop(exchange_id, None)
+        if known is None:
+            return False
+        first = next(iter(self.in_order()), None)
+        self._retitle(known, None if first is None else title_of(first.user_message))
+        return True
+
+    def _retitle(self, titled_by: Exchange, title: str | None) -> None:
+        if not self.title_is_fixed and self.title == title_of(titled_by.user_message):
+            self.title = title
+
+
+class Conversations(dict[str, Conversation]):
+    """All threads' rows, by the thread's id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows = 0
+
+    def add(self, exchange: Exchange) -> bool:
+        """Add an exchange to its thread, which is made if need be, and return whether the exchange is new."""
+        if exchange.thread_id not in self:
+            self._rows += 1
+            moments = exchange.created_at, exchange.created_at
+            self[exchange.thread_id] = Conversation(UUID(int=self._rows), exchange.user_id, None, *moments)
+        return self[exchange.thread_id].add(exchange)
+
+    def thread(self, thread_id: str) -> Thread | None:
+        """Return a thread with its documents."""
+        found = self.get(thread_id)
+        if found is None:
+            return None
+        return Thread(
+            thread_id,
+            found.user_id,
+            found.title,
+            found.created_at,
+            found.updated_at,
+            2 * len(found.exchanges),
+            tuple(found.documents),
+        )
+
+    def threads(
+        self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
+        """Return a user's threads newest first, each with its place in that order."""
+        found = [
+            (replace(thread, document_ids=None), (kept.updated_at, kept.row_id))
+            for thread_id, kept in self.items()
+            if kept.user_id == user_id and (thread := self.thread(thread_id)) is not None
+        ]
+        found.sort(key=lambda item: item[1], reverse=True)
+        return [item for item in found if before is None or item[1] < before][:limit]
+
+    def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
+        """Return a page of a thread's messages in its order, or in reverse."""
+        exchanges = self[thread_id].in_order() if thread_id in self else []
+        placed = [
+            ((exchange.order, position), message)
+            for exchange in exchanges
+            for position, message in enumerate(exchange.messages)
+        ]
+        if descending:
+            placed.reverse()
+        if after is not None:
+            start = (after.order, after.position)
+            placed = [item for item in placed if (item[0] < start if descending else item[0] > start)]
+        return [message for _, message in placed[:limit]]
+
+    def search(self, user_id: str, query: str, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+        """Return a user's messages that hold any of the query's words, best first."""
+        words = {word.lower() for word in re.findall(r"\w{3,}", query)}
+        found = []
+        for thread_id, kept in self.items():
+            if kept.user_id == user_id and thread_id != exclude_thread:
+                found += [((hits, exchange.order), hit) for hits, exchange, hit in _hits(thread_id, kept, words)]
+        found.sort(key=lambda item: item[0], reverse=True)
+        return [hit for (hits, _), hit in found if hits][:limit]
+
+
+def _hits(thread_id: str, kept: Conversation, words: set[str]) -> Iterator[tuple[int, Exchange, SearchHit]]:
+    """Yield each message of a thread with how many of the words it holds."""
+    for exchange in kept.in_order():
+        for side in exchange.messages:
+            hits = sum(word in side.content.lower() for word in words)
+            yield hits, exchange, SearchHit(thread_id, kept.title, side.role, side.content, exchange.created_at)
