@@ -342,7 +342,7 @@ BREAKS: Final = (
     Break(
         "6 Idempotent",
         "what is stored tells PostgreSQL of no key",
-        "shared/stores/postgres/archive.py",
+        "shared/stores/postgres/batches.py",
         "        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in foreign])\n",
         "",
         (f"{_KEYS}::test_redis_is_lost_before_the_drain",),
