@@ -32,6 +32,9 @@ class ProblemsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] != "http":  # the start and the stop of a server
+            await self._app(scope, receive, send)
+            return
         request = Request(scope)
         has_begun = False
 
