@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol
@@ -41,12 +41,16 @@ class Window:
         is_all: Whether the thread has no older ones.
         cutoff: Order key of the thread's last deletion, None if it never was deleted.
         deleted: The exchanges that were deleted from it last.
+        owner: Whose the thread is.
+        user_cutoffs: Up to which order key the users are gone that were asked for, of those that were deleted.
     """
 
     exchanges: list[Exchange]
     is_all: bool
     cutoff: UUID | None = None
     deleted: frozenset[UUID] = frozenset()
+    owner: ThreadOwner = ThreadOwner(is_known=False, user_id=None, cutoff=None)
+    user_cutoffs: Mapping[str, UUID] = field(default_factory=dict)
 
     def has_deleted(self, exchange_id: UUID | None, order: UUID | None) -> bool:
         """Return whether an exchange was deleted, by itself or with its thread."""
@@ -109,8 +113,8 @@ class MessagePosition:
 class Archive(Protocol):
     """L2: PostgreSQL. Every method raises `StoreUnavailable` when it does not answer."""
 
-    def window(self, thread_id: str, limit: int) -> Window:
-        """Return the newest `limit` exchanges."""
+    def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
+        """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
         ...
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -54,12 +54,13 @@ class InMemoryArchive(Twin):
         found = self._conversations.get(thread_id)
         return found.in_order() if found else []
 
-    def window(self, thread_id: str, limit: int) -> Window:
-        """Return the newest `limit` exchanges."""
+    def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
+        """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
         self.begin("window")
-        found = self.exchanges(thread_id)
+        found, cutoff = self.exchanges(thread_id), self.deleted_threads.get(thread_id)
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
-        return Window(found[-limit:], len(found) <= limit, self.deleted_threads.get(thread_id), deleted)
+        gone = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
+        return Window(found[-limit:], len(found) <= limit, cutoff, deleted, self._owner(thread_id), gone)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""

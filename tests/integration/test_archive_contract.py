@@ -85,6 +85,18 @@ def test_a_deleted_thread(archive: Archive) -> None:
     assert archive.store(made).erased == 2
 
 
+def test_a_window_names_the_owner(archive: Archive) -> None:
+    """Of a thread that is claimed, stored, both, deleted, or unknown: what `owner` says."""
+    archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
+    archive.claim("both", "ana")
+    archive.claim("claimed", "bob")
+    archive.claim("deleted", "bob")
+    archive.forget_thread("deleted", exchange(3).order)
+    for thread_id in ("stored", "both", "nobodys", "claimed", "deleted", "unknown"):
+        assert archive.window(thread_id, 5).owner == archive.owner(thread_id), thread_id
+    assert archive.window("claimed", 5).owner.user_id == "bob"
+
+
 def test_a_deleted_user(archive: Archive) -> None:
     """Their threads, those that only L1 knows, and their preferences; nobody else's."""
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
@@ -96,6 +108,8 @@ def test_a_deleted_user(archive: Archive) -> None:
     assert (archive.thread("t1"), archive.preferences("ana")) == (None, {})
     assert archive.thread("t2") is not None
     assert archive.user_cutoffs(["ana", "bob", "eve"]) == {"ana": of_user}
+    assert archive.window("t2", 5, ["ana", "bob", "eve"]).user_cutoffs == {"ana": of_user}
+    assert archive.window("t2", 5).user_cutoffs == {}
     assert archive.store([exchange(3, "t4", "ana", exchange_id=made[1].exchange_id)]).erased == 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -35,18 +35,16 @@ from shared.stores.postgres.preferences import change_preferences, publish_prefe
 from shared.stores.postgres.purge import PostgresPurge
 from shared.stores.postgres.repairs import forget_repair, note_repairs, oldest_repairs
 from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread, search_messages
+from shared.stores.postgres.windows import read_window
 
 _Connection = psycopg.Connection[DictRow]
-_ROWS_AN_EXCHANGE: Final = 2
-# Of a thread's deleted exchanges, as many as its readers are told of.
-_MOST_DELETED: Final = 1_000
 _CHANGED_BEHIND_THE_CACHE: Final = (
     "the preferences are changed in PostgreSQL and may still be as before in the cache, until the next sweep. "
     "Repeat the request to change them there at once"
 )
 # How often a batch is stored anew because it met the threads of a deleted user; each time they are taken away.
 _MOST_TRIES: Final = 3
-_STORED, _WINDOW = sql("stored"), sql("window")
+_STORED = sql("stored")
 
 
 class PostgresArchive:
@@ -59,17 +57,9 @@ class PostgresArchive:
         # What PostgreSQL has to do again before it counts as back: not only answer, but take an exchange.
         connection.check = try_storing
 
-    def window(self, thread_id: str, limit: int) -> Window:
-        """Return the newest `limit` exchanges, and the thread's last deletion."""
-        wanted = {"thread_id": thread_id, "rows": limit * _ROWS_AN_EXCHANGE + 1, "deleted": _MOST_DELETED}
-        rows = self._connection.run(lambda c: c.execute(_WINDOW, wanted).fetchall(), is_one_statement=True)
-        cutoff = rows[0]["cutoff"]
-        sides = [row for row in rows if row["position"] is not None]
-        named = {row["exchange_id"] for row in rows if row["position"] is None} - {None}
-        is_all = len(sides) <= limit * _ROWS_AN_EXCHANGE
-        return Window(
-            exchanges_of(thread_id, reversed(sides[: limit * _ROWS_AN_EXCHANGE])), is_all, cutoff, frozenset(named)
-        )
+    def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
+        """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
+        return self._connection.run(lambda c: read_window(c, thread_id, limit, users), is_one_statement=True)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread, however old."""

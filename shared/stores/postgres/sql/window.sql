@@ -1,8 +1,22 @@
 -- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
--- A row comes in any case, for the thread's last deletion; the exchanges deleted last are rows without a position.
+-- A row comes in any case, for the thread's last deletion, its owner, and the deletions of the users asked for; the
+-- exchanges deleted last are rows without a position.
 -- Limited within, where the conversation is known: the index then gives the order, however long the thread is.
-select t.cutoff, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, m.user_id
-from (select (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff) as t
+select t.cutoff, t.user_cutoffs, o.user_id as owner, o.is_known, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, m.user_id
+from (
+    select
+        (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
+        (
+            select json_object_agg(user_id, cutoff) from user_tombstones where user_id = any(%(users)s::text[])
+        ) as user_cutoffs
+) as t
+left join lateral (
+    select l.user_id, true as is_known, 0 as rank from live_thread_owners l where l.thread_id = %(thread_id)s
+    union all
+    select c.user_id, true, 1 from live_conversations c where c.thread_id = %(thread_id)s
+    order by rank
+    limit 1
+) as o on true
 left join lateral (
     select newest.exchange_id, newest.position, newest.content, newest.metadata, newest.created_at, newest.revision,
         c.user_id, newest.order_key
