@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from functions.agent.errors import ForbiddenUser
-
-# Whose a turn's thread may be: anybody's where nobody is asked who they are; the user's; or, for a trusted caller who
-# names no user, its owner's, and then the turn is the owner's too.
-Access = Literal["open", "own", "trusted"]
+from shared.memory.ownership import Access
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from mangum import Mangum
 
 from functions.agent.agents.models import validate_model
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.callers import Access
 from functions.agent.http.api import create_app
 from functions.agent.http.auth import Guard
 from functions.agent.http.cors import with_cors
@@ -30,6 +29,7 @@ from shared.logs import function_logger
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
+from shared.memory.ownership import Access
 from shared.memory.turn import Memory
 from shared.request_ids import serving
 from shared.settings import (

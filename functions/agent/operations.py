@@ -13,7 +13,6 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.callers import Access
 from functions.agent.errors import AgentRunError, LimitTooLarge
 from functions.agent.outcomes import KEY_STAYS
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
@@ -24,6 +23,7 @@ from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Claim, Idempotency
 from shared.memory.inspection import Inspection
+from shared.memory.ownership import Access
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.sizes import fits, fitting
 from shared.memory.threads import Threads
@@ -100,9 +100,7 @@ class Operations:
         self.users = Users(memory)
 
     def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
-        if access == "open":
-            return self._memory.turn(request.thread_id, request.user_id)
-        return self._memory.owned_turn(request.thread_id, request.user_id, joins_owner=access == "trusted")
+        return self._memory.turn(request.thread_id, request.user_id, access)
 
     def _check_id(self, request: RunRequest | InvokedRequest) -> None:
         if request.exchange_id is not None and self._memory.is_ahead(request.exchange_id):

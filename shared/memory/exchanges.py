@@ -10,7 +10,8 @@ from uuid import UUID
 
 from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, leaving_half_deleted
 from shared.idempotency import keyed_request
-from shared.memory.recall import add_layer
+from shared.memory.messages import add_layer
+from shared.memory.ownership import is_listed_as
 from shared.memory.turn import Memory, Receipt
 from shared.models import Exchange, Message, Texts
 from shared.request_ids import current_request_id
@@ -94,7 +95,7 @@ class Exchanges:
     ) -> Receipt:
         """Replace an exchange that Redis knows, by way of the queue or the outbox."""
         add_layer(look.degraded, error.layer)
-        if owner is not None and not (look.cached.knows_owner and look.cached.owner == owner):
+        if owner is not None and not is_listed_as(look.cached, owner):
             raise error
         if exchange_id in look.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error
@@ -116,9 +117,7 @@ class Exchanges:
             raise ExchangeNotFound(str(exchange_id)) from error
         if not appended.is_cached:
             add_layer(look.degraded, "redis")
-        if not is_queued:
-            self._memory.owe(made)
-        self._memory.remember(made)
+        self._memory.remember(made, is_durable=is_queued)
         return Receipt(exchange_id, "queue" if is_queued else "redis", appended.is_cached, look.degraded)
 
     def _send(self, made: Exchange, degraded: list[str]) -> bool:

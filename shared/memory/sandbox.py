@@ -13,9 +13,8 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, TooLargeForQueue
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
+from shared.memory.accepted import AcceptedExchanges
 from shared.memory.deletion import Deletion
-from shared.memory.owed import OwedExchanges
-from shared.memory.recent import RecentExchanges
 from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.archive import Archive
@@ -37,6 +36,9 @@ class Sandbox:
 
     Args:
         clock: Unix seconds; another one than the system's for tests of clocks that differ.
+
+    Attributes:
+        accepted: The exchanges that this process accepted lately.
     """
 
     def __init__(
@@ -53,8 +55,7 @@ class Sandbox:
         self.settings = settings
         self._ids = ExchangeIds()
         self._floors: OrderedDict[str, UUID] = OrderedDict()
-        self._recent = RecentExchanges()
-        self._owed = OwedExchanges()
+        self.accepted = AcceptedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
         self._archive_offset = 0.0
@@ -136,29 +137,23 @@ class Sandbox:
             return now
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
 
-    def remember(self, exchange: Exchange) -> None:
-        """Keep an exchange at hand until it is surely drained, should L1 lose it before."""
-        self._recent.add(exchange, self._clock())
+    def remember(self, exchange: Exchange, *, is_durable: bool = True) -> None:
+        """Keep an exchange at hand until it is surely drained, should L1 lose it before; or only its outbox have it."""
+        self.accepted.add(exchange, self._clock(), is_durable=is_durable)
 
     def recent(self, thread_id: str) -> list[Exchange]:
         """Return the thread's exchanges that this process accepted lately."""
-        return self._recent.of(thread_id, self._clock())
+        return self.accepted.of(thread_id, self._clock())
 
     def forget(self, deletion: Deletion) -> None:
         """Drop what a deletion reaches of what this process still holds."""
-        self._recent.drop(deletion)
-        self._owed.drop(deletion)
+        self.accepted.remove(deletion)
 
     def forget_exchange(self, thread_id: str, exchange_id: UUID) -> None:
         """Drop what this process still holds of a deleted exchange."""
-        self._recent.drop_exchange(thread_id, exchange_id)
-        self._owed.drop_exchange(thread_id, exchange_id)
+        self.accepted.remove_exchange(thread_id, exchange_id)
 
-    def owe(self, exchange: Exchange) -> None:
-        """Keep an exchange that only L1's outbox took."""
-        self._owed.add(exchange)
-
-    def pay(self, put: Callable[[Exchange], object]) -> None:
-        """Put what is owed where a newer exchange was just taken; what fails there stays with the outbox."""
+    def retry(self, put: Callable[[Exchange], object]) -> None:
+        """Put what only L1's outbox took where a newer exchange was just taken; what fails there stays."""
         with suppress(StoreUnavailable, TooLargeForQueue):
-            self._owed.pay(put)
+            self.accepted.retry(put)

@@ -12,8 +12,8 @@ from uuid import UUID
 from shared.errors import StoreUnavailable, ThreadNotFound, leaving_half_deleted
 from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
-from shared.memory.ownership import owned
-from shared.memory.recall import unite
+from shared.memory.messages import merge_messages
+from shared.memory.ownership import is_listed_as, owned
 from shared.memory.sizes import fitting
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
@@ -217,7 +217,7 @@ class Threads:
             cached = self._memory.cache.peek(thread_id)
         except StoreUnavailable:
             cached = CacheRead()
-        if cached.knows_owner and cached.owner == owner:
+        if is_listed_as(cached, owner):
             return
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
@@ -253,7 +253,7 @@ class Threads:
     def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Message]:
         """Return what L1 and this process hold of a thread; with `owner`, what is theirs."""
         undrained = [*cached.pending, *self._memory.recent(thread_id)]
-        held = unite(cached.messages, undrained, cached.cutoff, self._memory.settings, cached.deleted)
+        held = merge_messages(cached.messages, undrained, cached.cutoff, self._memory.settings, cached.deleted)
         return held if owner is None else owned(held, owner)
 
     def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
@@ -296,7 +296,7 @@ def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, .
 
 def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
     """Return if L1 says that the thread is theirs; L2 cannot be asked."""
-    if not cached.knows_owner or cached.owner != owner:
+    if not is_listed_as(cached, owner):
         raise error
 
 

@@ -6,22 +6,26 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, ThreadNotFound, TooLargeForQueue
+from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, Shown, show
-from shared.memory.ownership import Ownership
-from shared.memory.recall import Recall, Recaller, add_layer
+from shared.memory.durability import erased_to, make_durable, note_repair
+from shared.memory.history import History, load_history
+from shared.memory.messages import add_layer
+from shared.memory.ownership import Access
+from shared.memory.recall import Recall, load_preferences, read_cache, rewind
 from shared.memory.sandbox import Sandbox
 from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
-from shared.stores.cache import AppendResult, Fence
+from shared.stores.cache import AppendResult, CacheRead
 
 __all__ = ["Memory", "Recall", "Receipt", "Turn"]
 _logger = logging.getLogger(__name__)
+_NEVER: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +46,61 @@ class Receipt:
 
 
 class Turn:
-    """One question and its answer. `recall` reads at most once, so that both providers share the round trip."""
+    """One question and its answer. `recall` reads at most once, so that both providers share the round trip.
 
-    def __init__(
-        self, sandbox: Sandbox, thread_id: str | None, user_id: str | None, ownership: Ownership | None = None
-    ) -> None:
+    Attributes:
+        user_id: Who the turn is of; for a trusted caller the thread's owner once `recall` or `keep` was called.
+    """
+
+    def __init__(self, memory: Sandbox, thread_id: str | None, user_id: str | None, access: Access = "open") -> None:
         self.thread_id = thread_id
-        self._memory = sandbox
-        self._ownership = ownership
-        self._recaller = Recaller(sandbox, thread_id, user_id, ownership)
+        self.user_id = user_id
+        self._memory = memory
+        self._access = access
+        self._history = History()
         self._recalled: Recall | None = None
 
     @property
-    def user_id(self) -> str | None:
-        """Who the turn is of; where a trusted caller joins a thread's owner, the owner once `recall` was called."""
-        return self._recaller.user_id
+    def owner(self) -> str | None:
+        """Whose the thread has to be; None for anybody's."""
+        return None if self._access == "open" else self.user_id
 
     def recall(self) -> Recall:
         """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all.
 
         Raises:
             ThreadNotFound: The thread has to be this user's, and is another's.
-            StoreUnavailable: It has to be, and nobody can say whose it is.
+            StoreUnavailable: It has to be, and no store can say whose it is.
         """
-        if self._recalled is None:
-            self._recalled = self._recaller.recall()
+        if self._recalled is not None:
+            return self._recalled
+        memory, asked_of, degraded = self._memory, self.user_id, list[str]()
+        if memory.accepted.undurable:
+            # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
+            memory.retry(memory.queue.send)
+        cached = read_cache(memory, self.thread_id, asked_of, degraded)
+        if self.thread_id is not None:
+            self._look_back(self.thread_id, cached, degraded)
+        if self.user_id != asked_of:
+            # The thread is another's, whose turn this is: nothing of who asks may stand in it.
+            cached = read_cache(memory, None, self.user_id, degraded)
+        messages, source = self._history.messages, self._history.source
+        preferences, of_user = dict[str, str](), source
+        if self.user_id is not None:
+            preferences, of_user = load_preferences(memory, self.user_id, cached, degraded)
+        if preferences and not messages:
+            source = of_user
+        self._recalled = Recall(messages, preferences, source, degraded)
         return self._recalled
 
-    @property
-    def owner(self) -> str | None:
-        """Whose the thread has to be; None for anybody's."""
-        return None if self._ownership is None else self.user_id
+    def _look_back(self, thread_id: str, cached: CacheRead | None, degraded: list[str]) -> None:
+        """Find out what there is of the thread; what is added has to sort after it."""
+        history = load_history(self._memory, thread_id, self.user_id, self._access, cached, degraded)
+        self._history, self.user_id = history, history.user_id
+        if history.cutoff is not None:
+            self._memory.observe(thread_id, history.cutoff)
+        if history.messages:
+            self._memory.observe(thread_id, history.messages[-1].order)
 
     def rewind(self, exchange_id: UUID) -> None:
         """Show the history as it was before an exchange of the thread.
@@ -81,7 +109,7 @@ class Turn:
             ExchangeNotFound: The thread has no such exchange.
             StoreUnavailable: PostgreSQL did not answer, and the window does not hold the exchange.
         """
-        self._recalled = self._recaller.before(exchange_id, self.recall())
+        self._recalled = rewind(self._memory, self.thread_id or "", exchange_id, self.recall())
 
     def show(self) -> Shown:
         """Return what `MEMORY__MAX_CONTEXT_TOKENS` leaves of it."""
@@ -93,16 +121,16 @@ class Turn:
 
         While PostgreSQL is away, Redis's word on the thread has to do.
         """
-        if exchange_id in self._recaller.deleted:
+        if self._history.has_deleted(order, exchange_id):
             return True
-        cutoffs = [self._recaller.cutoff]
+        archive, cutoffs = self._memory.archive, list[UUID | None]()
         try:
             if self.thread_id is not None:
-                if self._memory.archive.deleted_exchanges(self.thread_id, [exchange_id]):
+                if archive.deleted_exchanges(self.thread_id, [exchange_id]):
                     return True
-                cutoffs.append(self._memory.archive.owner(self.thread_id).cutoff)
+                cutoffs.append(archive.owner(self.thread_id).cutoff)
             if self.user_id is not None:
-                cutoffs.append(self._memory.archive.user_cutoffs([self.user_id]).get(self.user_id))
+                cutoffs.append(archive.user_cutoffs([self.user_id]).get(self.user_id))
         except StoreUnavailable:
             _logger.info("what a deletion reached is told by redis alone")
         return any(cutoff is not None and order <= cutoff for cutoff in cutoffs)
@@ -122,161 +150,138 @@ class Turn:
 
         Raises:
             ThreadNotFound: The thread has to be this user's, and is another's.
-            StoreUnavailable: It has to be, and nobody can say whose it is.
+            StoreUnavailable: It has to be, and no store can say whose it is.
         """
         if self.thread_id is None:
             return Receipt(None, "none", cached=False)
+        memory, thread_id = self._memory, self.thread_id
         if self._recalled is None:
             # Another sandbox may have told the caller more of the thread than this one has seen, and what is added has
             # to sort after all of it; nor does a list then begin in the middle of its thread.
-            self._recaller.catch_up()
-        fence = self._fence()
-        unnamed = Exchange(
-            exchange_id=exchange_id or UUID(int=0),
-            thread_id=self.thread_id,
+            self._look_back(thread_id, read_cache(memory, thread_id, None, []), [])
+        if self._access != "open" and not self._history.has_owner:
+            self._claim()
+        exchange = Exchange(
+            exchange_id=exchange_id or memory.new_id(thread_id),
+            thread_id=thread_id,
             user_id=self.user_id,
             user_message=user_message,
             assistant_message=assistant_message,
-            created_at=datetime.fromtimestamp(self._memory.now(), UTC),
+            created_at=datetime.fromtimestamp(memory.now(), UTC)
+            if exchange_id is None
+            else memory.date(thread_id, exchange_id),
             document_ids=tuple(dict.fromkeys(document_ids)),
             metadata=metadata,
             request_id=current_request_id(),
             keyed=keyed_request.get(),
         )
-        if exchange_id is None:
-            exchange = self._memory.name(unnamed)
-        else:
-            exchange = unnamed.with_id(exchange_id, self._memory.date(self.thread_id, exchange_id))
-            if self._recaller.cutoff is not None and exchange.order <= self._recaller.cutoff:
-                # By its own id it belongs to what was deleted, and no drain would store it.
-                return Receipt(exchange_id, "none", cached=False)
-            if exchange_id in self._recaller.deleted:
-                return Receipt(exchange_id, "none", cached=False)
-        return self._keep(exchange, fence, is_named=exchange_id is not None)
+        if exchange_id is not None and self._history.has_deleted(exchange.order, exchange_id):
+            # By its own id it belongs to what was deleted, and no drain would store it.
+            return Receipt(exchange_id, "none", cached=False)
+        return self._keep(exchange, is_named=exchange_id is not None)
 
-    def _keep(self, exchange: Exchange, fence: Fence | None, *, is_named: bool, is_second: bool = False) -> Receipt:
-        degraded: list[str] = []
-        durability, exchange = self._make_durable(exchange, degraded)
-        appended = self._append(exchange, fence, durability, degraded)
+    def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> Receipt:
+        memory, degraded = self._memory, list[str]()
+        durability, exchange = make_durable(memory, exchange, degraded)
+        appended = self._append(exchange, durability, degraded)
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
-            self._memory.owe(exchange)
         if durability == "none":
             # Each store said why before.
             _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
-        if appended.cutoff is not None and not is_second:
+        if appended.cutoff is not None and not is_second and not (is_named and is_time_ordered(exchange.exchange_id)):
             # The thread was deleted up to a time that this process's clock has not reached. What is told after a
-            # deletion is a new thread's, so it is kept under an id that says so; the drain drops the first one.
-            self._memory.observe(exchange.thread_id, appended.cutoff)
-            fence = self._fence()
-            if not is_named:
-                return self._keep(self._memory.name(exchange), fence, is_named=False, is_second=True)
-            if not is_time_ordered(exchange.exchange_id):
-                dated = exchange.with_id(
-                    exchange.exchange_id, self._memory.date(exchange.thread_id, exchange.exchange_id)
-                )
-                return self._keep(dated, fence, is_named=True, is_second=True)
+            # deletion is a new thread's, so it is kept under an id or a date that says so; the drain drops the first.
+            memory.observe(exchange.thread_id, appended.cutoff)
+            self._history = self._history.deleted_to(appended.cutoff)
+            if self._access != "open":
+                self._claim()
+            if is_named:
+                dated = exchange.with_id(exchange.exchange_id, memory.date(exchange.thread_id, exchange.exchange_id))
+                return self._keep(dated, is_named=True, is_second=True)
+            return self._keep(memory.name(exchange), is_named=False, is_second=True)
         if durability == "erased" or appended.cutoff is not None:
             return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
-        self._memory.observe(exchange.thread_id, exchange.order)
-        self._memory.remember(exchange)
+        memory.observe(exchange.thread_id, exchange.order)
+        memory.remember(exchange, is_durable=durability != "redis")
         return Receipt(exchange.exchange_id, durability, appended.is_cached, degraded)
 
-    def _fence(self) -> Fence | None:
-        return None if self._ownership is None else self._ownership.fence()
+    def _claim(self) -> None:
+        """Make the thread this user's, unless it is already.
+
+        Raises:
+            ThreadNotFound: It is another's by now.
+            StoreUnavailable: PostgreSQL did not answer.
+        """
+        thread_id = self.thread_id or ""
+        owner = self._memory.archive.claim(thread_id, self.user_id)
+        if owner.user_id != self.user_id:
+            raise ThreadNotFound(thread_id)
+        self._history = replace(self._history.deleted_to(owner.cutoff), has_owner=True, is_claimed=True)
 
     def _append(
-        self, exchange: Exchange, fence: Fence | None, durability: Durability | Literal["erased"], degraded: list[str]
+        self, exchange: Exchange, durability: Durability | Literal["erased"], degraded: list[str]
     ) -> AppendResult:
         """Put the exchange into Redis, where a layer that does not answer is no error: `degraded` names it."""
-        nowhere = AppendResult(is_cached=False)
+        memory, nowhere = self._memory, AppendResult(is_cached=False)
         try:
             if durability == "erased":
-                return replace(nowhere, cutoff=self._erased_to(exchange))
-            appended = self._append_fenced(exchange, fence, durability, degraded)
+                return AppendResult(erased_to(memory, exchange), is_cached=False)
+            appended = self._append_as_owner(exchange, durability, degraded)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             if durability == "postgres":
-                self._note_repair(degraded)
+                note_repair(memory, exchange.thread_id, degraded)
+            elif self._access != "open" and not self._history.is_claimed:
+                # Redis cannot say whether the thread was deleted since, and is another's by now.
+                self._confirm(degraded)
             return nowhere
         if not appended.is_cached and appended.cutoff is None:
             # Redis took the outbox's part of the append, and not the list's.
             add_layer(degraded, "redis")
         return appended
 
-    def _append_fenced(
-        self, exchange: Exchange, fence: Fence | None, durability: Durability, degraded: list[str]
-    ) -> AppendResult:
-        is_drained, in_outbox = durability == "postgres", durability == "none"
-        if self._ownership is None or fence is None:
-            return self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox)
-        try:
-            appended = self._memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, fence=fence)
-        except StoreUnavailable:
-            self._ownership.confirm(fence, exchange, has_cache=False)
-            raise
-        try:
-            self._ownership.confirm(fence, exchange, has_cache=True)
-        except StoreUnavailable as error:
+    def _append_as_owner(self, exchange: Exchange, durability: Durability, degraded: list[str]) -> AppendResult:
+        """Append under the condition that the thread was not deleted since the turn knows whose it is.
+
+        It may have another owner since. If it has not, the exchange is the first of what came after.
+        """
+        memory, is_drained, in_outbox = self._memory, durability == "postgres", durability == "none"
+        if self._access == "open":
+            return memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox)
+        known = self._history.cutoff or _NEVER
+        appended = memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=known)
+        if appended.cutoff is None or appended.cutoff >= exchange.order:
+            return appended
+        self._history = self._history.deleted_to(appended.cutoff)
+        if not self._confirm(degraded):
             # The queue or the outbox has the exchange; PostgreSQL checks its owner when it is stored.
-            add_layer(degraded, error.layer)
-        return appended
+            return AppendResult(is_cached=False, is_in_outbox=in_outbox)
+        known = self._history.cutoff or _NEVER
+        again = memory.cache.append(exchange, is_drained=is_drained, after=known)
+        return AppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
 
-    def _erased_to(self, exchange: Exchange) -> UUID | None:
-        """Return L2's word on the deletion that overtook the exchange."""
-        cutoff = self._memory.archive.window(exchange.thread_id, 1).cutoff
-        users = [] if exchange.user_id is None else [exchange.user_id]
-        cutoffs = [cutoff, *self._memory.archive.user_cutoffs(users).values()]
-        return max((each for each in cutoffs if each is not None), default=None)
+    def _confirm(self, degraded: list[str]) -> bool:
+        """Return whether PostgreSQL says that the thread is this user's still; False if it does not answer.
 
-    def _note_repair(self, degraded: list[str]) -> None:
-        """Have the list compared with L2 once L1 is back: no drain will tell it of what went to L2 directly."""
-        if self.thread_id is None:
-            return
-        try:
-            self._memory.archive.note_repairs("thread", [self.thread_id])
-        except StoreUnavailable as error:
-            add_layer(degraded, error.layer)
-
-    def _make_durable(self, exchange: Exchange, degraded: list[str]) -> tuple[Durability | Literal["erased"], Exchange]:
-        """Return whether the queue or L2 takes the exchange, and what L2 holds under its name if L2 was asked.
-
-        `erased` if L2 knows of a deletion that is newer.
+        Raises:
+            ThreadNotFound: It is another's by now; the drain refuses the exchange.
         """
         try:
-            self._memory.queue.send(exchange)
-        except TooLargeForQueue as error:
-            _logger.info("exchange goes to postgres directly", extra={"reason": str(error)})
+            self._claim()
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
-        else:
-            self._memory.pay(self._memory.queue.send)
-            return "queue", exchange
-        try:
-            stored = self._memory.archive.store([exchange])
-        except StoreUnavailable as error:
-            add_layer(degraded, error.layer)
-        else:
-            self._memory.pay(lambda owed: self._memory.archive.store([owed]))
-            if stored.foreign:
-                raise ThreadNotFound(exchange.thread_id)
-            if stored.erased:
-                return "erased", exchange
-            # Told a second time under its name, it has the place and the texts of the first.
-            return "postgres", next(iter(stored.effective), exchange)
-        return "none", exchange
+            return False
+        except ThreadNotFound:
+            _logger.warning("a turn lost its thread to another user while it ran")
+            raise
+        return True
 
 
 class Memory(Sandbox):
     """A sandbox that begins turns; one a process."""
 
-    def turn(self, thread_id: str | None, user_id: str | None) -> Turn:
+    def turn(self, thread_id: str | None, user_id: str | None, access: Access = "open") -> Turn:
         """Begin a turn; without a thread or a user it does without that memory."""
-        return Turn(self, thread_id, user_id)
-
-    def owned_turn(self, thread_id: str | None, user_id: str | None, *, joins_owner: bool = False) -> Turn:
-        """Begin a turn on a thread of this user's own; `joins_owner`: of whoever has it, if anybody has."""
-        if thread_id is None:
-            return Turn(self, None, user_id)
-        return Turn(self, thread_id, user_id, Ownership(self, thread_id, user_id, joins_owner=joins_owner))
+        return Turn(self, thread_id, user_id, access)

@@ -9,22 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from shared.models import Exchange, Message
-from shared.stores.archive import ThreadOwner, Window
-
-
-@dataclass(slots=True)
-class Fence:
-    """What an append is made on condition of: that the thread is still whose it was when its turn began.
-
-    Attributes:
-        owner: Whose it was.
-        told: What L2 has just said, for L1 to remember; None if L1 itself said it.
-        holds: After the append: whether L1 says so still.
-    """
-
-    owner: str | None
-    told: ThreadOwner | None = None
-    holds: bool = False
+from shared.stores.archive import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +23,6 @@ class CacheRead:
         preferences: What the user's hash holds.
         knows_preferences: Whether `preferences` is all there is, also when it is empty.
         pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
-        owner: Whose the thread is, where `knows_owner`.
         is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
             empty since. Evictions are looked for when the list is not whole.
         is_emptied: Nobody has called `settle` since then.
@@ -65,8 +49,6 @@ class CacheRead:
     age: float | None = None
     clock: float | None = None
     token: str | None = None
-    owner: str | None = None
-    knows_owner: bool = False
     evictions: int | None = None
     has_outbox: bool = False
     deleted: frozenset[UUID] = frozenset()
@@ -86,7 +68,8 @@ class AppendResult:
     """What an append did.
 
     Attributes:
-        cutoff: Order key of the newest deletion that reaches the exchange, which then is not in the list; else None.
+        cutoff: Order key of the newest deletion that reaches the exchange, or came after `after`; the exchange then is
+            not in the list. Else None.
         is_cached: Whether the list has the exchange.
         is_in_outbox: Whether the outbox has it. A refused list does not take that back.
     """
@@ -108,27 +91,27 @@ class Cache(Protocol):
         ...
 
     def append(
-        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> AppendResult:
         """Merge one new exchange in one round trip; until it is drained, Redis holds it in a second place too.
 
-        With `in_outbox`, Redis also keeps it in the outbox, from where the sweep stores it. A `fence` is told whether
-        it holds.
+        With `in_outbox`, Redis also keeps it in the outbox, from where the sweep stores it. With `after`, the exchange
+        is only added if the thread was not deleted since the deletion with this order key.
         """
         ...
 
-    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
-        """Remember what L2 said of whose the thread is."""
-        ...
-
-    def take_back(self, exchange: Exchange) -> None:
-        """Remove what an append has added."""
-        ...
-
-    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+    def refill(
+        self,
+        thread_id: str,
+        window: Window,
+        read: CacheRead,
+        drained: Sequence[Exchange] = (),
+        foreign: Sequence[Message | Exchange] = (),
+    ) -> None:
         """Merge what L2 holds, which is complete as far back as it reaches, if the list carries the token of the read.
 
-        Remove what is `drained` from where undrained exchanges wait, and what the window says was deleted.
+        Remove what is `drained` from where undrained exchanges wait, and what the window says was deleted. Also remove
+        what is `foreign`: of a user whose the thread is not.
         """
         ...
 

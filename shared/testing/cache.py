@@ -8,11 +8,11 @@ from typing import Final
 from uuid import UUID
 
 from shared.errors import StoreUnavailable
-from shared.models import Exchange
+from shared.models import Exchange, Message
 from shared.settings import MemorySettings
-from shared.stores.archive import ThreadOwner, Window
-from shared.stores.cache import AppendResult, CacheRead, Fence
-from shared.stores.redis.entries import bare, decode, encode, is_whole, token_of, without_placeholder
+from shared.stores.archive import Window
+from shared.stores.cache import AppendResult, CacheRead
+from shared.stores.redis.entries import decode, is_whole, token_of, without_placeholder
 from shared.testing.merge import ask, merge
 from shared.testing.twin import Twin
 
@@ -42,8 +42,6 @@ class InMemoryCache(Twin):
         self.outbox_bodies: list[str] = []
         self.is_settled = False
         self._has_begun = False
-        self.owners: dict[str, ThreadOwner] = {}
-        self._owners_in: dict[str, str] = {}
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
@@ -66,12 +64,10 @@ class InMemoryCache(Twin):
             self.hashes,
             self.pending,
             self.outbox_bodies,
-            self.owners,
             self.deleted_threads,
             self.deleted_users,
             self.deleted_exchanges,
             self._threads_of,
-            self._owners_in,
             self._preferences_in,
         ):
             kept.clear()
@@ -139,7 +135,6 @@ class InMemoryCache(Twin):
         decoded = [decode(entry) for entry in entries]
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
         messages = [message for message in decoded if message is not None and message.exchange_id not in deleted]
-        owner, knows_owner = self._owner(thread_id or "")
         return CacheRead(
             messages=messages,
             is_whole=len(messages) == len(entries) and is_whole(listed, self._most, self.generation),
@@ -153,8 +148,6 @@ class InMemoryCache(Twin):
             has_outbox=bool(self.outbox_bodies),
             generation=self.generation,
             token=token_of(listed),
-            owner=owner,
-            knows_owner=knows_owner,
             deleted=deleted,
         )
 
@@ -164,7 +157,7 @@ class InMemoryCache(Twin):
         return self._read(thread_id, None)
 
     def append(
-        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> AppendResult:
         """Merge one new exchange."""
         try:
@@ -175,12 +168,9 @@ class InMemoryCache(Twin):
             raise
         if in_outbox:
             self.outbox_bodies.append(exchange.to_wire(has_request_id=True))
-        if fence is not None:
-            if fence.told is not None:
-                self.owners[exchange.thread_id] = fence.told
-                self._owners_in[exchange.thread_id] = self.generation
-            found, is_known = self._owner(exchange.thread_id)
-            fence.holds = is_known and found == fence.owner
+        tombstone = self.deleted_threads.get(exchange.thread_id)
+        if tombstone is not None and after is not None and tombstone > after:
+            return AppendResult(tombstone, is_cached=False, is_in_outbox=in_outbox)
         cutoff = self._append(exchange, is_drained=is_drained)
         return AppendResult(cutoff, is_cached=cutoff is None, is_in_outbox=in_outbox)
 
@@ -203,37 +193,25 @@ class InMemoryCache(Twin):
                 waiting[exchange.exchange_id] = exchange
         return None
 
-    def _owner(self, thread_id: str) -> tuple[str | None, bool]:
-        known, tombstone = self.owners.get(thread_id), self.deleted_threads.get(thread_id)
-        if known is None or self._owners_in.get(thread_id) != self.generation:
-            return None, False
-        if tombstone is not None and (known.cutoff is None or known.cutoff < tombstone):
-            return None, False
-        return known.user_id, True
-
-    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
-        """Remember what L2 said of whose the thread is."""
-        self.begin("note_owner")
-        self.owners[thread_id] = owner
-        self._owners_in[thread_id] = self.generation
-
-    def take_back(self, exchange: Exchange) -> None:
-        """Remove what an append has added."""
-        self._late = [each for each in self._late if each[0].key != exchange.key]
-        self.begin("take_back")
-        gone = set(encode(exchange))
-        kept = [entry for entry in self.lists.pop(exchange.thread_id, []) if bare(entry) not in gone]
-        if kept:
-            self.lists[exchange.thread_id] = kept
-        self.pending.get(exchange.thread_id, {}).pop(exchange.exchange_id, None)
-        self._threads_of.get(exchange.user_id or "", {}).pop(exchange.thread_id, None)
-
-    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+    def refill(
+        self,
+        thread_id: str,
+        window: Window,
+        read: CacheRead,
+        drained: Sequence[Exchange] = (),
+        foreign: Sequence[Message | Exchange] = (),
+    ) -> None:
         """Merge what L2 holds if the list carries the token of the read."""
         self.begin("refill")
         self._forget_drained(
-            thread_id, [*drained, *(e for e in read.pending if window.has_deleted(e.exchange_id, e.order))]
+            thread_id,
+            [
+                *drained,
+                *(e for e in read.pending if window.has_deleted(e.exchange_id, e.order)),
+                *(e for e in foreign if isinstance(e, Exchange)),
+            ],
         )
+        of_others = {each.exchange_id for each in foreign if each.exchange_id is not None}
         if window.cutoff is not None:
             _set_tombstone(self.deleted_threads, thread_id, window.cutoff)
         self._note_deleted(thread_id, window.deleted)
@@ -243,11 +221,11 @@ class InMemoryCache(Twin):
                 window.exchanges,
                 refill=(read.token, "first" if window.is_all else "whole", self.generation),
                 cutoff=window.cutoff,
-                deleted=self.deleted_exchanges.get(thread_id, ()),
+                deleted={*self.deleted_exchanges.get(thread_id, ()), *of_others},
                 is_stored=True,
             )
-        elif any(window.has_deleted(each.exchange_id, each.order) for each in read.messages):
-            self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted)
+        elif foreign or any(window.has_deleted(each.exchange_id, each.order) for each in read.messages):
+            self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted | of_others)
 
     def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
         waiting = self.pending.get(thread_id, {})
@@ -312,7 +290,6 @@ class InMemoryCache(Twin):
             _set_tombstone(self.deleted_threads, thread_id, cutoff)
             self._merge(thread_id, cutoff=cutoff)
             self._forget_pending(thread_id, cutoff)
-            self.owners.pop(thread_id, None)
 
     def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
         pending = self.pending.pop(thread_id, {})

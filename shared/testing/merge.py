@@ -75,7 +75,7 @@ def merge(
     merged = untrimmed[-most:]
     if refill is not None:
         said = ("whole" if len(untrimmed) > most else refill[1], refill[2])
-    elif said is not None and said[0] == "asked":
+    elif said is not None and (said[0] == "asked" or cutoff is not None):
         said = None if is_deletion else said
     elif said is not None and said[0] == "first":
         is_all = not others or untrimmed[0] == head

@@ -9,8 +9,7 @@ import pytest
 import redis
 
 from shared.errors import StoreUnavailable
-from shared.memory.owed import OwedExchanges
-from shared.memory.recent import RecentExchanges
+from shared.memory.accepted import AcceptedExchanges
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.models import Exchange
@@ -31,12 +30,11 @@ def _away(*_: object) -> Any:
 def test_a_process_remembers_both() -> None:
     """What it accepted lately, and what only the outbox took."""
     original, copy = _fork()
-    recent, waiting, sent = RecentExchanges(), OwedExchanges(), list[Exchange]()
+    accepted, sent = AcceptedExchanges(), list[Exchange]()
     for each in (original, copy):
-        recent.add(each, now=0)
-        waiting.add(each)
-    assert (recent.of("original", now=0), recent.of("copy", now=0)) == ([original], [copy])
-    waiting.pay(sent.append)
+        accepted.add(each, now=0, is_durable=False)
+    assert (accepted.of("original", now=0), accepted.of("copy", now=0)) == ([original], [copy])
+    accepted.retry(sent.append)
     assert sent == [original, copy]
 
 
@@ -54,7 +52,7 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
 
 
 def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
-    """The twin makes up for both, or for the one that is not taken back."""
+    """The twin makes up for both, or for the one that is not deleted."""
     original, copy = _fork()
     for each in (original, copy):
         cache.read(each.thread_id, None)
@@ -63,7 +61,7 @@ def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
         with pytest.raises(StoreUnavailable):
             cache.append(each, is_drained=False)
     with pytest.raises(StoreUnavailable):
-        cache.take_back(copy)
+        cache.forget_exchanges("copy", [copy.exchange_id])
     cache.is_down = False
     cache.ping()
     assert (len(cache.contents("original")), cache.contents("copy")) == (2, [])

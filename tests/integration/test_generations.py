@@ -51,7 +51,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.losses._MOST_DRAIN_SECONDS", -1.0)
 
 
 # --- it comes back older ---

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
@@ -354,7 +353,7 @@ def test_the_first_exchange_is_still_queued(
 
 def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Callable[[], World]) -> None:
     """Its user deleted the thread and another took the name: 404, and nothing of it gets in; the drain refuses it."""
-    turn = world.memory.owned_turn(THREAD, "ana")
+    turn = world.memory.turn(THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4
     other = make_world()
     assert other.app.ask("DELETE", f"/threads/{THREAD}", headers=other.bearer("ana")).status_code == 204
@@ -407,19 +406,20 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
 
 
 def test_what_a_stray_wrote_into_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
-    """An entry of another user's in a list, as a process may leave that dies too soon."""
+    """An entry of another user's in a list, as a process may leave that dies too soon; the owner's turn removes it."""
     stray = exchange(9, THREAD, "bob")
     world.memory.cache.append(stray, is_drained=False)
     ana = world.bearer("ana")
     for answer in (
-        world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana),
         world.app.ask("GET", f"/threads/{THREAD}/messages", headers=ana),
         world.app.ask("GET", f"/threads/{THREAD}/layers", headers=ana),
+        world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana),
     ):
         assert answer.status_code == 200
         assert SECRET in answer.text
         assert stray.user_message not in re.findall(r'"(?:content|text|preview)":"([^"]*)"', answer.text)
-    assert json.loads(str(redis_client.get(f"thread:{THREAD}:owner")))[0] == "ana"
+    assert stray.user_message not in str(redis_client.lrange(f"thread:{THREAD}:messages", 0, -1))
+    assert not redis_client.hgetall(f"thread:{THREAD}:pending")
 
 
 @pytest.mark.parametrize("exchange_id", [None, str(uuid4())], ids=["unnamed", "named"])
@@ -461,7 +461,7 @@ def test_a_deleted_answer_leaves_postgresql(
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
-        exchange_id = world.memory.owned_turn(thread_id, user).keep("q", "a").exchange_id
+        exchange_id = world.memory.turn(thread_id, user, "own").keep("q", "a").exchange_id
         assert exchange_id is not None
         assert keys.claim(user, "hash", exchange_id).is_claimed
         keys.answer(user, "hash", exchange_id, f'{{"response": "{SECRET}"}}')

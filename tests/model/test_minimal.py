@@ -31,7 +31,7 @@ WINDOW = {"max_thread_messages": 3}
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.memory.recall._MOST_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.losses._MOST_DRAIN_SECONDS", -1.0)
 
 
 def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) -> Recall:
@@ -100,18 +100,18 @@ def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client
         assert not one.read("t", None).is_whole
 
 
-def test_who_cannot_know_the_deletions_declares_nothing_whole(
+def test_who_cannot_know_what_lies_before_the_window_declares_nothing_whole(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2 told the window and then went away: what waits for the drain is left out, and that is no whole thread."""
-    memory = process()
-    _keep(memory, 1, user_id="ana")
+    memory = process(max_thread_messages=3)
+    memory.archive.store(exchanges(4))
+    memory.turn("t", None).keep("q4", "a4", exchange_id=uuid4())
     redis_client.delete(LIST)
     with monkeypatch.context() as patched:
-        patched.setattr(memory.archive, "user_cutoffs", _away)
-        assert _recall(memory, user_id="ana").degraded == ["postgres"]
-    _keep(memory, 2, user_id="ana")
-    assert _shown(process()) == (told(1, 2), [])
+        patched.setattr(memory.archive, "stored", _away)
+        assert _recall(memory).degraded == ["postgres"]
+    assert _shown(process(max_thread_messages=3)) == (told(2, 3, 4), [])
 
 
 def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:

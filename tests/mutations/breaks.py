@@ -70,17 +70,17 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "what waits for the drain is not read from its second place",
-        "shared/memory/recall.py",
-        "        accepted = [*cached.pending, *self._memory.recent(thread_id)]\n",
-        "        accepted: list[Exchange] = []\n",
+        "shared/memory/history.py",
+        "    accepted = [*held.pending, *memory.recent(thread_id)]\n",
+        "    accepted: list[Exchange] = []\n",
         ("tests/unit/test_recall.py::test_a_key_evicted_before_the_drain_is_read_from_its_second_place",),
     ),
     Break(
         "3 Read your writes",
         "an emptied L1 is taken for a new one",
-        "shared/memory/recall.py",
-        "            while self._memory.queue.depth() > 0:\n",
-        "            while False:\n",
+        "shared/memory/losses.py",
+        "        while memory.queue.depth() > 0:\n",
+        "        while False:\n",
         ("tests/unit/test_recall.py::test_an_emptied_l1_says_what_it_may_lack",),
     ),
     Break(
@@ -366,9 +366,9 @@ BREAKS: Final = (
     Break(
         "8 Erased",
         "what an older Redis holds for the drain stays there",
-        "shared/memory/recall.py",
-        "        drained = drained_among(cached.pending, window.exchanges)\n",
-        "        drained: list[Exchange] = []\n",
+        "shared/memory/history.py",
+        "    drained = drained_among(held.pending, window.exchanges)\n",
+        "    drained: list[Exchange] = []\n",
         (f"{_CUTOFF}::test_what_an_older_redis_brings_back_is_removed_by_the_next_turn",),
     ),
 )

@@ -145,9 +145,9 @@ def test_redis_fails_between_the_read_and_the_refill(
     cache.lose_everything()
     window = archive.window
 
-    def window_and_then(thread_id: str, limit: int) -> object:
+    def window_and_then(thread_id: str, limit: int, users: list[str]) -> object:
         cache.is_down = True
-        return window(thread_id, limit)
+        return window(thread_id, limit, users)
 
     archive.window = window_and_then  # type: ignore[method-assign,assignment]
     recalled = _recall(memory())

@@ -8,10 +8,10 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.accepted import AcceptedExchanges
 from shared.memory.backlog import Backlog
 from shared.memory.deletion import Deletion
 from shared.memory.idempotency import Idempotency
-from shared.memory.owed import OwedExchanges
 from shared.memory.turn import Memory
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
@@ -73,16 +73,16 @@ def test_an_answer_that_one_layer_missed(lost: int) -> None:
 
 def test_what_fails_stays() -> None:
     """And a request does not pay for all."""
-    owed, put, kept = OwedExchanges(), list[Exchange](), exchanges(30)
+    accepted, put, kept = AcceptedExchanges(), list[Exchange](), exchanges(30)
     for each in kept:
-        owed.add(each)
+        accepted.add(each, now=0, is_durable=False)
 
     def fail(_: Exchange) -> None:
         raise StoreUnavailable("queue", "gone")
 
     with pytest.raises(StoreUnavailable):
-        owed.pay(fail)
-    owed.pay(put.append)
+        accepted.retry(fail)
+    accepted.retry(put.append)
     assert len(put) == 20
-    owed.pay(put.append)
+    accepted.retry(put.append)
     assert put == kept

@@ -46,11 +46,11 @@ def test_a_usual_turn_costs_what_it_did(
 ) -> None:
     """On a hit L1 is read once and appended to once, and L2 is not asked at all."""
     process = memory()
-    process.owned_turn("t", "ana").keep("q", "a")
-    process.owned_turn("t", "ana").recall()
+    process.turn("t", "ana", "own").keep("q", "a")
+    process.turn("t", "ana", "own").recall()
     for store in (cache, archive):
         store.calls.clear()
-    turn = process.owned_turn("t", "ana")
+    turn = process.turn("t", "ana", "own")
     assert len(turn.recall().messages) == 2
     assert turn.keep("q", "a").durability == "queue"
     assert (cache.calls, archive.calls) == (["read", "append"], [])

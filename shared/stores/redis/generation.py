@@ -1,7 +1,7 @@
 """Generations: for how long what stands in Redis can be trusted.
 
-A seal, the note that a user's preferences are complete, and a remembered owner each name the generation in which
-PostgreSQL confirmed them. They count only while that generation lasts. It ends when Redis may have lost a write:
+A seal, and the note that a user's preferences are complete, each name the generation in which PostgreSQL confirmed
+them. They count only while that generation lasts. It ends when Redis may have lost a write:
 another server answers under the same name (a restart from a snapshot, a promoted replica), Redis is empty, or a process
 saw a write fail. The first reader of each key then compares it with PostgreSQL, for every other reader.
 """

@@ -94,11 +94,13 @@ class Append:
     Attributes:
         is_drained: L2 has it, so that it need not wait beside the list for the drain.
         in_outbox: Neither the queue nor L2 took it: L1 keeps it for the sweep.
+        after: The thread must not have been deleted since the deletion with this order key; None if it may.
     """
 
     exchange: Exchange
     is_drained: bool
     in_outbox: bool
+    after: UUID | None = None
 
     def outcome(self, replies: Sequence[Any]) -> Appended:
         """Read the replies to what `ThreadLists.queue_append` queued."""
@@ -107,10 +109,13 @@ class Append:
         of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
         is_deleted = replies.pop()
         of_thread = order_of(replies.pop())
-        cutoffs = [order for order in (of_thread, of_user) if order is not None and order >= self.exchange.order]
+        order = self.exchange.order
+        cutoffs = [cutoff for cutoff in (of_thread, of_user) if cutoff is not None and cutoff >= order]
+        if of_thread is not None and self.after is not None and of_thread > self.after:
+            cutoffs.append(of_thread)
         if is_deleted:
             # The deletion of this exchange alone reaches as far as the exchange itself.
-            cutoffs.append(self.exchange.order)
+            cutoffs.append(order)
         return Appended(
             cutoff=max(cutoffs, default=None),
             of_thread=of_thread if of_thread in cutoffs else None,

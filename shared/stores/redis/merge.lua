@@ -10,7 +10,7 @@
 -- ARGV[3]  'TOKEN first G' or 'TOKEN whole G': a refill. If the list carries this token, then nothing is missing from
 --          what it holds after the merge, and it is sealed for generation G: as all of its thread (first), or as the
 --          newest of it (whole). If it does not, nothing is done. '': no refill
--- ARGV[4]  order key of a deletion; entries up to it are dropped, and the token with them; '' for none
+-- ARGV[4]  order key of a deletion; entries up to it are dropped, and token or seal with them; '' for none
 -- ARGV[5]  ids of deleted exchanges between commas, whose entries are dropped, and the token with them; '' for none
 -- ARGV[6]  '1': the exchanges are PostgreSQL's, which decides between two that share a revision
 -- ARGV[7…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
@@ -156,7 +156,8 @@ end
 local start = math.max(1, #list - most + 1)
 if token then
   name, value = (claim == 'first' and start > 1) and 'whole' or claim, generation
-elseif name == 'asked' then
+elseif name == 'asked' or cutoff ~= '' then
+  -- What came after a deletion of the thread may be of its former owner or of the next: PostgreSQL is asked.
   name = not is_deletion and name or nil
 elseif name == 'first' then
   -- Of a list that is all of its thread, everything that comes belongs to it.

@@ -30,7 +30,7 @@ def deleted_key(thread_id: str) -> str:
 
 
 def owner_key(thread_id: str) -> str:
-    """Whose a thread is, as PostgreSQL said."""
+    """Where earlier releases noted whose a thread is; only removed."""
     return f"thread:{thread_id}:owner"
 
 

@@ -15,13 +15,11 @@ from shared.stores.redis.names import (
     OUTBOX,
     deleted_key,
     messages_key,
-    owner_key,
     pending_key,
     preferences_key,
     preferences_seal_key,
     tombstone_key,
 )
-from shared.stores.redis.owners import decode_owner
 from shared.stores.redis.scripts import READ
 
 Queue = Callable[[Pipeline], object]
@@ -77,7 +75,6 @@ class Questions:
         self.ask("tombstone", lambda pipe: pipe.get(tombstone_key(thread_id)))
         self.ask("pending", lambda pipe: pipe.hvals(pending_key(thread_id)))
         self.ask("deleted", lambda pipe: pipe.smembers(deleted_key(thread_id)))
-        self.ask("owner", lambda pipe: pipe.get(owner_key(thread_id)))
 
     def ask_for_user(self, user_id: str) -> None:
         """Add a user's preferences."""
@@ -135,7 +132,6 @@ def cache_read(
     messages = [m for m in messages if m.exchange_id not in deleted]
     pending = [decode_pending(thread_id or "", body) for body in replies.get("pending") or []]
     alive = [e for e in pending if e is not None and (cutoff is None or e.order > cutoff)]
-    owner, knows_owner = decode_owner(replies.get("owner"), cutoff, generation)
     preferences = {
         name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
         for name, value in (replies.get("preferences") or {}).items()
@@ -153,8 +149,6 @@ def cache_read(
         age=None if began is None else clock - began,
         clock=clock,
         token=token_of(listed),
-        owner=owner,
-        knows_owner=knows_owner,
         evictions=evictions,
         has_outbox=bool(replies.get("outbox")),
         generation=generation,

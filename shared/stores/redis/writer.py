@@ -10,8 +10,8 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
-from shared.stores.archive import ThreadOwner, Window
-from shared.stores.cache import AppendResult, CacheRead, Fence
+from shared.stores.archive import Window
+from shared.stores.cache import AppendResult, CacheRead
 from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.entries import pending_field, token_of
 from shared.stores.redis.link import CacheLink
@@ -23,9 +23,7 @@ from shared.stores.redis.names import (
     messages_key,
     pending_key,
     tombstone_key,
-    user_threads_key,
 )
-from shared.stores.redis.owners import queue_fence, queue_owner, read_fence
 
 # Longer than an append can take after its exchange is on the queue.
 _DRAINED_SECONDS: Final = 900
@@ -35,27 +33,24 @@ class ListWriter(CacheLink):
     """Appends, refills, and merges what PostgreSQL took."""
 
     def append(
-        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, fence: Fence | None = None
+        self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> AppendResult:
         """Merge one new exchange in one round trip.
 
         Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
         before the drain takes nothing with it; `in_outbox`, Redis also keeps it for the sweep.
         """
-        append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox)
+        append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=after)
         try:
-            replies = self._send_append(append, fence)
+            replies = self._send_append(append)
         except StoreUnavailable:
             if not in_outbox:
-                self._remember_unmerged(append)
+                self._remember_unmerged(replace(append, after=None))
             raise
         if replies is None:
             # The sweep stores it; the list gets it then, or by the next call that Redis takes.
-            self._remember_unmerged(replace(append, in_outbox=False))
+            self._remember_unmerged(replace(append, in_outbox=False, after=None))
             return AppendResult(is_cached=False, is_in_outbox=True)
-        if fence is not None:
-            read_fence(fence, replies[-2:], self._generation)
-            replies = replies[:-2]
         appended = append.outcome(replies)
         if appended.cutoff is not None:
             self._take_back(exchange, appended)
@@ -63,37 +58,23 @@ class ListWriter(CacheLink):
             self._forget_drained(exchange)
         return AppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
 
-    def _send_append(self, append: Append, fence: Fence | None) -> list[Any] | None:
+    def _send_append(self, append: Append) -> list[Any] | None:
         """Send an append and return the replies; None if Redis took it into the outbox only."""
-
-        def fill(pipe: Pipeline) -> None:
-            self._lists.queue_append(pipe, append)
-            if fence is not None:
-                queue_fence(pipe, append.exchange.thread_id, fence, self._memory.thread_ttl_seconds, self._generation)
-
         self._catch_up()
-        replies = self._send(fill)
+        replies = self._send(lambda pipe: self._lists.queue_append(pipe, append))
         if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
             self._failed_at = time.monotonic()
             return None
         return self._require(replies)
 
-    def take_back(self, exchange: Exchange) -> None:
-        """Remove what an append has added, the note that L1 has something of the user's there included."""
-
-        def fill(pipe: Pipeline) -> None:
-            self._lists.queue_take_back(pipe, exchange, None)
-            if exchange.user_id is not None:
-                pipe.zrem(user_threads_key(exchange.user_id), exchange.thread_id)
-
-        self._unmerged.pop(exchange.key, None)
-        self._call(fill)
-
-    def note_owner(self, thread_id: str, owner: ThreadOwner) -> None:
-        """Remember what L2 said of whose the thread is."""
-        self._call(lambda pipe: queue_owner(pipe, thread_id, owner, self._memory.thread_ttl_seconds, self._generation))
-
-    def refill(self, thread_id: str, window: Window, read: CacheRead, drained: Sequence[Exchange] = ()) -> None:
+    def refill(
+        self,
+        thread_id: str,
+        window: Window,
+        read: CacheRead,
+        drained: Sequence[Exchange] = (),
+        foreign: Sequence[Message | Exchange] = (),
+    ) -> None:
         """Merge what L2 holds in one round trip, if the list still carries the token that the read found.
 
         The token is gone when the list is, or when something was deleted since: then the next reader refills.
@@ -103,6 +84,7 @@ class ListWriter(CacheLink):
         refill = None if read.token is None or generation is None else (read.token, claim, generation)
         # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
+        gone = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
         def fill(pipe: Pipeline) -> None:
             if refill is not None:
@@ -114,14 +96,15 @@ class ListWriter(CacheLink):
                     ttl=ttl,
                     refill=refill,
                     cutoff=window.cutoff,
-                    deleted=window.deleted,
+                    deleted=gone,
                     is_stored=True,
                 )
-            elif _has_deleted(read.messages, window):
-                self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=window.deleted)
+            elif foreign or _has_deleted(read.messages, window):
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=gone)
             for user_id, newest in users.items():
                 self._lists.queue_user(pipe, user_id, thread_id, newest)
-            self._queue_rest(pipe, thread_id, window, read.pending, drained)
+            of_others = [each for each in foreign if isinstance(each, Exchange)]
+            self._queue_rest(pipe, thread_id, window, read.pending, [*drained, *of_others])
 
         self._call(fill)
 

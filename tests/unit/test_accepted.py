@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.memory import owed as owed_module
-from shared.memory import recent as recent_module
+from shared.memory import accepted as accepted_module
+from shared.memory.accepted import AcceptedExchanges
 from shared.memory.deletion import Deletion
-from shared.memory.owed import OwedExchanges
-from shared.memory.recent import RecentExchanges
 from shared.memory.turn import Memory
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
@@ -21,7 +19,7 @@ MakeMemory = Callable[..., Memory]
 
 def test_recent_ones_of_a_thread() -> None:
     """In the order of their acceptance, for a quarter of an hour, the first of two of one id."""
-    recent = RecentExchanges()
+    recent = AcceptedExchanges()
     made = [*exchanges(2), exchange(2, "other")]
     for number, each in enumerate(made):
         recent.add(each, now=float(number))
@@ -33,57 +31,57 @@ def test_recent_ones_of_a_thread() -> None:
 
 def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in characters; the oldest go first."""
-    monkeypatch.setattr(recent_module, "_MOST_EXCHANGES", 3)
-    recent = RecentExchanges()
+    monkeypatch.setattr(accepted_module, "_MOST_EXCHANGES", 3)
+    recent = AcceptedExchanges()
     made = exchanges(5)
     for each in made:
         recent.add(each, now=0)
     assert recent.of("t", now=0) == made[2:]
-    monkeypatch.setattr(recent_module, "_MOST_CHARACTERS", 8)
+    monkeypatch.setattr(accepted_module, "_MOST_CHARACTERS", 8)
     recent.add(exchange(9), now=0)
     assert len(recent.of("t", now=0)) == 2
 
 
 def test_recent_ones_are_forgotten() -> None:
     """By thread and by user, up to the cutoff and no further."""
-    recent = RecentExchanges()
+    recent = AcceptedExchanges()
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
     for each in made:
         recent.add(each, now=0)
-    recent.drop(Deletion({"t1": made[0].order}))
+    recent.remove(Deletion({"t1": made[0].order}))
     assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[1:3])
-    recent.drop(Deletion(user_id="ana", user_cutoff=made[2].order))
+    recent.remove(Deletion(user_id="ana", user_cutoff=made[2].order))
     assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[2:3])
 
 
 def test_owed_ones_are_paid_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some at a time; what could not be paid stays."""
-    monkeypatch.setattr(owed_module, "_AT_ONCE", 2)
-    owed, made, paid = OwedExchanges(), exchanges(4), list[Exchange]()
+    monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
+    owed, made, paid = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:
-        owed.add(each)
+        owed.add(each, now=0, is_durable=False)
 
     def refuse(each: Exchange) -> None:
         raise LookupError(each.thread_id)
 
     with pytest.raises(LookupError):
-        owed.pay(refuse)
-    owed.pay(paid.append)
+        owed.retry(refuse)
+    owed.retry(paid.append)
     assert paid == made[:2]
-    owed.pay(paid.append)
-    owed.pay(paid.append)
+    owed.retry(paid.append)
+    owed.retry(paid.append)
     assert paid == made
 
 
 def test_owed_ones_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest are kept; the deleted are not paid."""
-    monkeypatch.setattr(owed_module, "_MOST", 3)
-    owed, paid = OwedExchanges(), list[Exchange]()
+    monkeypatch.setattr(accepted_module, "_MOST_EXCHANGES", 3)
+    owed, paid = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
     for each in made:
-        owed.add(each)
-    owed.drop(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
-    owed.pay(paid.append)
+        owed.add(each, now=0, is_durable=False)
+    owed.remove(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
+    owed.retry(paid.append)
     assert paid == made[4:]
 
 

@@ -1,0 +1,96 @@
+"""What this process accepted lately: at hand should Redis lose it before it is drained, or only its outbox have it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from shared.memory.deletion import Deletion
+from shared.models import Exchange
+
+_MOST_SECONDS: Final = 900
+_MOST_EXCHANGES: Final = 1_000
+_MOST_CHARACTERS: Final = 8_000_000
+_AT_ONCE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """An exchange of this process.
+
+    Attributes:
+        accepted_at: Unix seconds of this machine's clock.
+        is_durable: Whether the queue or PostgreSQL has it; if not, only Redis' outbox does.
+    """
+
+    exchange: Exchange
+    accepted_at: float
+    is_durable: bool
+
+
+class AcceptedExchanges:
+    """The newest exchanges, bounded in age, number and size.
+
+    Attributes:
+        undurable: The keys of those that only the outbox has, oldest first. The outbox keeps them until the sweep
+            empties it, so an exchange may be stored twice under its one id; should Redis be lost before, it is once.
+    """
+
+    def __init__(self) -> None:
+        self.undurable: dict[tuple[str, UUID], None] = {}
+        self._kept: OrderedDict[tuple[str, UUID], _Accepted] = OrderedDict()
+        self._characters = 0
+
+    def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
+        """Keep an exchange; of two with one thread and id the higher revision stays, then the first."""
+        known = self._kept.get(exchange.key)
+        if known is not None:
+            if exchange.revision <= known.exchange.revision:
+                return
+            self._remove(exchange.key)
+        self._kept[exchange.key] = _Accepted(exchange, now, is_durable)
+        self._characters += _size(exchange)
+        if not is_durable:
+            self.undurable[exchange.key] = None
+        while len(self._kept) > _MOST_EXCHANGES or self._characters > _MOST_CHARACTERS:
+            self._remove(next(iter(self._kept)))
+
+    def of(self, thread_id: str, now: float) -> list[Exchange]:
+        """Return a thread's exchanges in the order of their acceptance."""
+        return [
+            each.exchange
+            for each in self._kept.values()
+            if each.exchange.thread_id == thread_id and now - each.accepted_at < _MOST_SECONDS
+        ]
+
+    def retry(self, put: Callable[[Exchange], object]) -> None:
+        """Put the oldest that only the outbox has where they are durable, some of them so that a request goes on.
+
+        Raises:
+            Whatever `put` raises; what was not put stays.
+        """
+        for key in list(self.undurable)[:_AT_ONCE]:
+            put(self._kept[key].exchange)
+            del self.undurable[key]
+
+    def remove_exchange(self, thread_id: str, exchange_id: UUID) -> None:
+        """Forget one exchange."""
+        if (thread_id, exchange_id) in self._kept:
+            self._remove((thread_id, exchange_id))
+
+    def remove(self, deletion: Deletion) -> None:
+        """Forget what a deletion reaches."""
+        for each in list(self._kept.values()):
+            if deletion.reaches(each.exchange):
+                self._remove(each.exchange.key)
+
+    def _remove(self, key: tuple[str, UUID]) -> None:
+        self._characters -= _size(self._kept.pop(key).exchange)
+        self.undurable.pop(key, None)
+
+
+def _size(exchange: Exchange) -> int:
+    return len(exchange.user_message) + len(exchange.assistant_message) + len(exchange.metadata or "")

@@ -1,0 +1,64 @@
+"""Where an exchange is durable before its caller is answered: on the queue, else in PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+from uuid import UUID
+
+from shared.errors import StoreUnavailable, ThreadNotFound, TooLargeForQueue
+from shared.memory.messages import add_layer
+from shared.memory.sandbox import Sandbox
+from shared.models import Durability, Exchange
+
+_logger = logging.getLogger(__name__)
+
+
+def make_durable(
+    memory: Sandbox, exchange: Exchange, degraded: list[str]
+) -> tuple[Durability | Literal["erased"], Exchange]:
+    """Return which of the two takes the exchange, and what PostgreSQL holds under its name if it was asked.
+
+    `erased` if PostgreSQL knows of a deletion that is newer.
+
+    Raises:
+        ThreadNotFound: PostgreSQL was asked, and another user has the thread.
+    """
+    try:
+        memory.queue.send(exchange)
+    except TooLargeForQueue as error:
+        _logger.info("exchange goes to postgres directly", extra={"reason": str(error)})
+    except StoreUnavailable as error:
+        add_layer(degraded, error.layer)
+    else:
+        if memory.accepted.undurable:
+            memory.retry(memory.queue.send)
+        return "queue", exchange
+    try:
+        stored = memory.archive.store([exchange])
+    except StoreUnavailable as error:
+        add_layer(degraded, error.layer)
+        return "none", exchange
+    memory.retry(lambda waiting: memory.archive.store([waiting]))
+    if stored.foreign:
+        raise ThreadNotFound(exchange.thread_id)
+    if stored.erased:
+        return "erased", exchange
+    # Told a second time under its name, it has the place and the texts of the first.
+    return "postgres", next(iter(stored.effective), exchange)
+
+
+def erased_to(memory: Sandbox, exchange: Exchange) -> UUID | None:
+    """Return PostgreSQL's word on the deletion that overtook an exchange."""
+    users = [] if exchange.user_id is None else [exchange.user_id]
+    window = memory.archive.window(exchange.thread_id, 1, users)
+    cutoffs = [window.cutoff, *window.user_cutoffs.values()]
+    return max((each for each in cutoffs if each is not None), default=None)
+
+
+def note_repair(memory: Sandbox, thread_id: str, degraded: list[str]) -> None:
+    """Have a list compared with PostgreSQL once Redis is back: no drain will merge what PostgreSQL took directly."""
+    try:
+        memory.archive.note_repairs("thread", [thread_id])
+    except StoreUnavailable as error:
+        add_layer(degraded, error.layer)

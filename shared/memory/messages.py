@@ -1,0 +1,55 @@
+"""The messages of a window from what Redis lists and what is stored or accepted beside that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from shared.models import Exchange, Message
+from shared.settings import MemorySettings
+
+
+def merge_messages(
+    cached: Sequence[Message],
+    stored: Sequence[Exchange],
+    cutoff: UUID | None,
+    settings: MemorySettings,
+    deleted: Collection[UUID] = (),
+) -> list[Message]:
+    """Return the newest messages of what L1 and L2 hold, each once, without what was deleted or replaced."""
+    known = {message.exchange_id: message.revision for message in cached if message.exchange_id is not None}
+    others: dict[UUID, Exchange] = {}
+    for exchange in stored:
+        shown = known.get(exchange.exchange_id, -1)
+        # Of two with one revision, L2's stays: it comes first in `stored`.
+        is_newer = exchange.revision > shown or exchange.revision == shown > 0
+        if is_newer and exchange.revision > _revision_of(others.get(exchange.exchange_id)):
+            others[exchange.exchange_id] = exchange
+    foreign = [message for message in cached if message.order is None]
+    sorted_messages = sorted(
+        [message for message in cached if message.order is not None and message.exchange_id not in others]
+        + [side for exchange in others.values() for side in exchange.messages],
+        key=place_of,
+    )
+    alive = [
+        message
+        for message in sorted_messages
+        if message.exchange_id not in deleted and (cutoff is None or (message.order and message.order > cutoff))
+    ]
+    return (foreign + alive)[-settings.max_thread_messages * 2 :]
+
+
+def _revision_of(exchange: Exchange | None) -> int:
+    return -1 if exchange is None else exchange.revision
+
+
+def place_of(message: Message) -> tuple[int, int, bool]:
+    """Return what sorts a message in its thread."""
+    order = message.order.int if message.order else 0
+    return order, message.exchange_id.int if message.exchange_id else 0, message.role != "user"
+
+
+def add_layer(degraded: list[str], layer: str) -> None:
+    """Note that a layer did not answer."""
+    if layer not in degraded:
+        degraded.append(layer)

@@ -1,0 +1,144 @@
+"""A whole list shows whose its thread is: what proves nothing, and what happens to a thread that changes hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+import redis
+
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.threads import Threads
+from shared.memory.turn import Memory, Turn
+from shared.stores.redis.cache import RedisCache
+from shared.testing import InMemoryQueue
+from tests.support.exchanges import exchange, texts, told
+
+MakeProcess = Callable[..., Memory]
+
+
+def _turn(memory: Memory, user_id: str | None, access: str = "own") -> Turn:
+    return memory.turn("t", user_id, access)  # type: ignore[arg-type]  # one of the three
+
+
+def _keep(memory: Memory, user_id: str, number: int) -> str:
+    return _turn(memory, user_id).keep(f"q{number}", f"a{number}").durability
+
+
+@pytest.fixture
+def memory(process: MakeProcess) -> Memory:
+    """A process, and a thread of Ana's that is whole in Redis."""
+    made = process()
+    assert _keep(made, "ana", 0) == "queue"
+    return made
+
+
+def test_the_owner_costs_postgresql_nothing(memory: Memory, process: MakeProcess) -> None:
+    """Not in the process that began the thread, nor in another; what Redis shows holds while PostgreSQL is away."""
+    for each in (memory, process()):
+        each.archive.window = each.archive.owner = each.archive.claim = _away  # type: ignore[method-assign,assignment]
+        turn = _turn(each, "ana")
+        assert texts(turn.recall().messages)[:2] == told(0)
+        assert turn.keep("q", "a").cached
+        assert _turn(each, None, "trusted").recall().messages
+        with pytest.raises(StoreUnavailable):
+            _turn(each, "bob").recall()
+
+
+def _away(*_: object) -> None:
+    raise StoreUnavailable("postgres", "injected")
+
+
+def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
+    """Nor does one that is empty, or that no longer exists."""
+    head = cast("str", redis_client.lindex("thread:t:messages", 0))
+    seal = head.rindex(',"first"')
+    prepared: tuple[Callable[[], object], ...] = (
+        lambda: redis_client.lset("thread:t:messages", 0, head[:seal] + "}"),
+        lambda: redis_client.delete("thread:t:messages"),
+    )
+    for prepare in prepared:
+        prepare()
+        asked = list[str]()
+        window = memory.archive.window
+
+        def note(thread_id: str, limit: int, users: list[str], ask: object = window, to: list[str] = asked) -> object:
+            to.append(thread_id)
+            return ask(thread_id, limit, users)  # type: ignore[operator]
+
+        memory.archive.window = note  # type: ignore[method-assign,assignment]
+        with pytest.raises(ThreadNotFound):
+            _turn(memory, "bob").recall()
+        assert texts(_turn(memory, "ana").recall().messages) == told(0)
+        assert asked == ["t", "t"]
+        memory.archive.window = window  # type: ignore[method-assign]
+
+
+def test_a_thread_of_several_users_is_no_users(process: MakeProcess) -> None:
+    """As it is where there were no tokens: its list shows no owner, and PostgreSQL decides."""
+    memory = process()
+    for number, user_id in enumerate(("ana", "bob")):
+        memory.turn("t", user_id).keep(f"q{number}", f"a{number}")
+    assert memory.cache.peek("t").is_whole
+    with pytest.raises(ThreadNotFound):
+        _turn(memory, "bob").recall()
+    assert texts(_turn(memory, "ana").recall().messages) == told(0)
+
+
+def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, process: MakeProcess) -> None:
+    """The turn's exchange is the first of the new thread: once in the list, under the id it has on the queue."""
+    turn = _turn(memory, "ana")
+    turn.recall()
+    other = process()
+    Threads(other).delete("t", "ana")
+    # A reader has made the list anew since.
+    assert not _turn(other, "ana").recall().messages
+    receipt = turn.keep("q1", "a1")
+    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
+    queue = cast("InMemoryQueue", memory.queue)
+    assert queue.take()[-1].exchange_id == receipt.exchange_id
+    assert texts(_turn(process(), "ana").recall().messages) == told(1)
+
+
+def test_an_append_between_the_two_parts_of_a_deletion(
+    memory: Memory, process: MakeProcess, redis_client: redis.Redis
+) -> None:
+    """PostgreSQL has given the thread to another; Redis hears of it after a late append of the former owner.
+
+    That append shows its user no thread any more, and the next owner nothing.
+    """
+    other = process()
+    turn = _turn(memory, "ana")
+    turn.recall()
+    cutoff = other.new_id("t")
+    other.archive.forget_thread("t", cutoff, "ana")
+    other.archive.claim("t", "bob")
+    assert turn.keep("late", "late").durability == "queue"
+    other.cache.forget_threads({"t": cutoff})
+    for each in (memory, other):
+        with pytest.raises(ThreadNotFound):
+            _turn(each, "ana").recall()
+        with pytest.raises(ThreadNotFound):
+            _keep(each, "ana", 1)
+    assert not _turn(other, "bob").recall().messages
+    assert "late" not in str(redis_client.lrange("thread:t:messages", 0, -1))
+    assert not redis_client.exists("thread:t:pending")
+    assert _keep(other, "bob", 2) == "queue"
+    assert texts(_turn(memory, "bob").recall().messages) == told(2)
+    late = [each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).foreign]
+    assert late == ["ana"]
+
+
+def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache]) -> None:
+    """An append after one that its turn does not know of leaves nothing; after one that it knows of it is as ever."""
+    cache, made = real_cache(), [exchange(number) for number in range(4)]
+    cache.forget_threads({"t": made[1].order})
+    cache.read("t", None)
+    refused = cache.append(made[2], is_drained=False, after=made[0].order)
+    assert (refused.cutoff, refused.is_cached) == (made[1].order, False)
+    assert (cache.peek("t").messages, cache.peek("t").pending) == ([], [])
+    for after in (made[1].order, made[2].order, None):
+        cache.read("t", None)
+        assert cache.append(made[3], is_drained=False, after=after).is_cached
+    assert texts(cache.peek("t").messages) == told(3)
