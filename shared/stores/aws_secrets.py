@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 
@@ -31,7 +29,10 @@ class Secret:
 
 @cache
 def _client() -> Any:
-    # Made at the first connection, as for tokens. A connection waits for it, so it gives up early.
+    # Imported and made at the first connection, as for tokens. A connection waits for it, so it gives up early.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     config = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     return boto3.client("secretsmanager", config=config)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-import boto3
-import botocore.httpsession
-from botocore.auth import SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-
 from shared.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    import boto3  # imported at the first connection: a cold start with passwords needs none of it
 
 _SECONDS: Final = 900
 
@@ -41,16 +39,23 @@ def cache_token(cache_name: str, user: str) -> str:
 
 def public_certificates() -> str:
     """Return the path of the certificate authorities that everybody trusts: boto3's, which the Lambda runtime has."""
+    import botocore.httpsession  # noqa: PLC0415
+
     return str(botocore.httpsession.get_cert_path(verify=True))
 
 
 @cache
 def _session() -> boto3.Session:
     # Made at the first connection, not at the start: a snapshot of the process must not keep credentials.
+    import boto3  # noqa: PLC0415
+
     return boto3.Session()
 
 
 def _signed(service: str, host: str, query: dict[str, str], *, layer: str) -> str:
+    from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
     session = _session()
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:

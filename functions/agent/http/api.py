@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from functions.agent.callers import Caller
-from functions.agent.http.admission import ProblemsMiddleware
 from functions.agent.http.answers import (
     HealthAnswer,
     InvokedAnswer,
@@ -23,7 +22,7 @@ from functions.agent.http.answers import (
     ThreadAnswer,
     ThreadsAnswer,
 )
-from functions.agent.http.auth import CallerOf, Guard
+from functions.agent.http.auth import CallerOf, Guard, ProblemsMiddleware
 from functions.agent.http.description import PROBLEMS, add_description_routes
 from functions.agent.http.inspection import add_inspection_routes
 from functions.agent.http.json_body import JsonRoute
