@@ -13,7 +13,7 @@ _EXAMPLE = Path(__file__).parents[2] / ".env.example"
 _KINDS = [
     kind
     for _, kind in inspect.getmembers(settings, inspect.isclass)
-    if issubclass(kind, BaseSettings) and kind.__module__ == settings.__name__
+    if issubclass(kind, BaseSettings) and kind.__module__.startswith(settings.__name__)
 ]
 
 

@@ -1,0 +1,70 @@
+"""Settings of the agent function's HTTP API and of its model."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from shared.settings.loading import OptionalText, config
+
+# As a browser sends it: no path, and a host in ASCII letters, which for other scripts is its punycode.
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+# Letters that no client and no event source encodes, so that it is the same text in every event.
+_BASE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*/?")
+# A base path that is also a route of the API could be either.
+_ROUTES: Final = frozenset(
+    {"assets", "docs", "health", "invoked", "invoking", "openapi.json", "run", "status", "threads", "users"}
+    | {"mcp", "search", ".well-known"}  # those of later releases
+)
+
+
+class AgentSettings(BaseSettings):
+    """`AGENT__*`: the model, how long it may take, whose pages may call the API, and where it stands in a domain."""
+
+    model_config = config("AGENT__")
+
+    model: str = Field(default="offline", min_length=1)
+    # API Gateway gives up after 29 s.
+    timeout_seconds: float = Field(default=25, ge=0.1, le=28, allow_inf_nan=False)
+    cors_origins: OptionalText = None
+    plugins: OptionalText = None
+    base_path: OptionalText = None
+
+    @field_validator("base_path")
+    @classmethod
+    def _is_base_path(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _BASE_PATH.fullmatch(value):
+            message = "must be like /memory or /memory/v1, of letters, digits, dots, underscores and hyphens"
+            raise ValueError(message)
+        if (first := value.split("/")[1:2]) and first[0] in _ROUTES:
+            message = f"must not begin with /{first[0]}, which is a route of the API"
+            raise ValueError(message)
+        return value.rstrip("/") or None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        if any(origin != "*" and not _ORIGIN.fullmatch(origin) for origin in _origins(value)):
+            message = "each origin must be like https://app.example.com, without a path, or be *"
+            raise ValueError(message)
+        return value
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins, one by one, as browsers write them."""
+        return _origins(self.cors_origins)
+
+    @property
+    def plugin_modules(self) -> list[str]:
+        """The modules that register agents and tools, one by one."""
+        return [name.strip() for name in (self.plugins or "").split(",") if name.strip()]
+
+
+def _origins(value: str | None) -> list[str]:
+    written = (origin.strip().rstrip("/").lower() for origin in (value or "").split(","))
+    return [origin for origin in written if origin]

@@ -1,0 +1,105 @@
+"""Settings of callers' bearer tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from shared.errors import SettingsError
+from shared.settings.loading import OptionalText, config, listed
+
+LOCAL_STAGE: Final = "local"
+_THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+AudienceClaim = Literal["aud", "client_id", "azp"]
+OPERATOR_SCOPE: Final = "memory:operator"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """How a bearer token is checked.
+
+    Attributes:
+        jwks_url: Where the issuer publishes its keys (a JWK set, RFC 7517).
+        issuer: What `iss` has to be.
+        audiences: One of these has to be in the audience claim.
+        audience_claim: `aud`, or the claim that names the client instead, with issuers whose tokens have no `aud`.
+        user_claim: Which claim is the user's id.
+        scope_claims: Where a token's scopes are: words in one string, or a list.
+        operator_scope: The scope that may act for any user.
+    """
+
+    jwks_url: str
+    issuer: str
+    audiences: tuple[str, ...]
+    audience_claim: AudienceClaim = "aud"
+    user_claim: str = "sub"
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+    operator_scope: str = OPERATOR_SCOPE
+
+
+class AuthSettings(BaseSettings):
+    """`AUTH__*`: whether callers need a bearer token, and how it is checked."""
+
+    model_config = config("AUTH__")
+
+    mode: OptionalText = None
+    jwks_url: OptionalText = None
+    issuer: OptionalText = None
+    audience: OptionalText = None
+    audience_claim: AudienceClaim = "aud"
+    user_claim: str = Field(default="sub", min_length=1)
+    scope_claims: str = Field(default="scope,scp", min_length=1)
+    operator_scope: str = Field(default=OPERATOR_SCOPE, min_length=1, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")
+
+    @field_validator("mode")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        if value not in {None, "none", "jwt"}:
+            message = "must be none or jwt"
+            raise ValueError(message)
+        return value
+
+    def tokens(self, stage: str) -> TokenSettings | None:
+        """Return how tokens are checked in a stage; None where nobody is asked for one.
+
+        Raises:
+            SettingsError: The stage must not be without, or something that the check needs is not set.
+        """
+        if (self.mode or ("none" if stage == LOCAL_STAGE else "jwt")) == "none":
+            if stage != LOCAL_STAGE:
+                raise SettingsError(f"AUTH__MODE is none, which only the stage {LOCAL_STAGE} may be.")
+            return None
+        if not (self.jwks_url and self.issuer and self.audience):
+            needed = {"AUTH__JWKS_URL": self.jwks_url, "AUTH__ISSUER": self.issuer, "AUTH__AUDIENCE": self.audience}
+            missing = [name for name, value in needed.items() if not value]
+            raise SettingsError(f"AUTH__MODE is jwt, which needs {', '.join(missing)}.")
+        if not _is_url_of_keys(self.jwks_url, stage):
+            raise SettingsError(
+                "AUTH__JWKS_URL has a value that cannot work: it must start with https://"
+                " (http:// is for this machine, and for the stage local)."
+            )
+        return TokenSettings(
+            self.jwks_url,
+            self.issuer,
+            listed(self.audience),
+            self.audience_claim,
+            self.user_claim,
+            listed(self.scope_claims),
+            self.operator_scope,
+        )
+
+
+def _is_url_of_keys(url: str, stage: str) -> bool:
+    """Return whether keys from this URL can be believed: whoever can change them on their way can be anybody."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if not host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and (stage == LOCAL_STAGE or host in _THIS_MACHINE))

@@ -1,0 +1,71 @@
+"""How one concern's settings are read from the environment, and what is said of a value that is wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import SettingsError
+from shared.unknown_settings import unknown_settings
+
+
+def config(prefix: str) -> SettingsConfigDict:
+    """Return where a concern's settings are read from: variables that begin with the prefix, and `.env`."""
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore")
+
+
+def _empty_is_none(value: Any) -> Any:
+    # A CloudFormation parameter cannot be absent, only empty.
+    return None if value == "" else value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return what commas separate, without the blanks around it."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_PACKAGE: Final = f"{__name__.rpartition('.')[0]}."
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def load(kind: type[_Settings]) -> _Settings:
+    """Read one concern's settings.
+
+    Raises:
+        SettingsError: A value cannot work, or a variable with this concern's prefix is no setting, as after a typing
+            error; the sentence names the variable.
+    """
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    faults = find_unknown(prefix)
+    try:
+        settings = kind()
+    except ValidationError as error:
+        faults += [_sentence(prefix, fault) for fault in error.errors(include_url=False, include_context=False)]
+    else:
+        if not faults:
+            return settings
+    raise SettingsError(" ".join(faults)) from None
+
+
+def find_unknown(prefix: str) -> list[str]:
+    """Return a sentence for each variable with this prefix that no class of this package knows."""
+    known = {
+        f"{prefix}{name}".upper()
+        for kind in BaseSettings.__subclasses__()
+        if kind.__module__.startswith(_PACKAGE) and kind.model_config.get("env_prefix") == prefix
+        for name in kind.model_fields
+    }
+    return unknown_settings(prefix, known) if known else []
+
+
+def _sentence(prefix: str, fault: Any) -> str:
+    variable = prefix + "__".join(str(part) for part in fault["loc"]).upper()
+    if fault["type"] == "missing":
+        return f"{variable} is not set."
+    # The value is not repeated: it may be a password or a URL that holds one.
+    return f"{variable} has a value that cannot work: {fault['msg'].removeprefix('Value error, ')}."

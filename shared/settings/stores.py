@@ -1,0 +1,140 @@
+"""Settings of the stores: where each is, how to sign in, how long a request waits, and how long what is kept."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings
+
+from shared.settings.loading import OptionalText, config
+
+Auth = Literal["password", "iam", "secret"]
+# As libpq reads it: either part may be left out, and a socket's directory is percent-encoded.
+_HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s\[\]:@]*)(?::[0-9]{0,5})?")
+
+
+def _with_its_secret(auth: Auth, others: ValidationInfo, variable: str) -> Auth:
+    if auth == "secret" and not others.data.get("secret_arn"):
+        message = f"secret needs {variable}"
+        raise ValueError(message)
+    return auth
+
+
+class RedisSettings(BaseSettings):
+    """`REDIS__*`: where L1 is, how to sign in, and how long a request may wait for it.
+
+    With `auth` iam the password is a token that is signed, for each new connection, for `username` and `cache_name`.
+    With `auth` secret it is read, for each new connection, from AWS Secrets Manager.
+    """
+
+    model_config = config("REDIS__")
+
+    # A name or an address, not a URL.
+    host: str = Field(default="localhost", pattern=r"^[^\s/@\[\]]+$")
+    port: int = Field(default=6379, ge=1, le=65535)
+    username: OptionalText = None
+    password: OptionalText = None
+    db: int = Field(default=0, ge=0)
+    tls: bool = False
+    timeout_ms: int = Field(default=250, ge=10, le=10_000)
+    cache_name: OptionalText = None
+    secret_arn: OptionalText = None
+    auth: Auth = "password"
+
+    @field_validator("auth")
+    @classmethod
+    def _has_what_iam_needs(cls, value: Auth, others: ValidationInfo) -> Auth:
+        if value == "iam" and not all(others.data.get(name) for name in ("username", "cache_name", "tls")):
+            message = "iam needs REDIS__USERNAME, REDIS__CACHE_NAME and REDIS__TLS"
+            raise ValueError(message)
+        return _with_its_secret(value, others, "REDIS__SECRET_ARN")
+
+
+class DatabaseSettings(BaseSettings):
+    """`DATABASE__*`: where L2 is, how to sign in, and how long a request may wait for it.
+
+    With `auth` iam the password is a token that is signed, for each new connection, for the URL's host, port and user.
+    With `auth` secret it is read, for each new connection, from AWS Secrets Manager.
+
+    `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s. The
+    drain has `drain_timeout_ms` instead, because its statements hold up to a thousand exchanges.
+    """
+
+    model_config = config("DATABASE__")
+
+    url: str = "postgresql://memory:memory@localhost:5432/memory"
+    timeout_ms: int = Field(default=2_000, ge=100, le=60_000)
+    drain_timeout_ms: int = Field(default=4_000, ge=100, le=10_000)
+    secret_arn: OptionalText = None
+    auth: Auth = "password"
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgres(cls, value: str) -> str:
+        if not value.startswith(("postgresql://", "postgres://")):
+            message = "must start with postgresql://"
+            raise ValueError(message)
+        before_path = value.partition("://")[2].partition("/")[0]
+        hosts = before_path.rpartition("@")[2].partition("?")[0].split(",")
+        if not all(_HOST_AND_PORT.fullmatch(host) for host in hosts):
+            message = "must be like postgresql://user:password@host:5432/database"
+            raise ValueError(message)
+        return value
+
+    @field_validator("auth")
+    @classmethod
+    def _has_what_iam_needs(cls, value: Auth, others: ValidationInfo) -> Auth:
+        address = urlsplit(str(others.data.get("url", "")))
+        if value == "iam" and not (address.hostname and address.username):
+            message = "iam needs a host and a user in DATABASE__URL"
+            raise ValueError(message)
+        return _with_its_secret(value, others, "DATABASE__SECRET_ARN")
+
+
+class MemorySettings(BaseSettings):
+    """`MEMORY__*`: how long L1 keeps what, the window, and how much of it a context shows."""
+
+    model_config = config("MEMORY__")
+
+    thread_ttl_hours: int = Field(default=24, ge=1, le=24 * 365)
+    user_ttl_days: int = Field(default=30, ge=1, le=3650)
+    max_thread_messages: int = Field(default=50, ge=1, le=1000, description="The window, in exchanges.")
+    max_context_tokens: int = Field(default=0, ge=0, le=10_000_000, description="0 for no limit.")
+
+    @property
+    def thread_ttl_seconds(self) -> int:
+        """Life of a thread's list after its last use."""
+        return self.thread_ttl_hours * 3600
+
+    @property
+    def user_ttl_seconds(self) -> int:
+        """Life of a user's preferences in L1 after their last use."""
+        return self.user_ttl_days * 86400
+
+
+class SyncSettings(BaseSettings):
+    """`SYNC__*`: the exchange queue and its dead-letter queue."""
+
+    model_config = config("SYNC__")
+
+    queue_url: str = Field(min_length=1)
+    dlq_url: OptionalText = None
+
+
+class SearchSettings(BaseSettings):
+    """`SEARCH__*`: how messages are searched."""
+
+    model_config = config("SEARCH__")
+
+    embeddings: str = "off"
+
+    @field_validator("embeddings")
+    @classmethod
+    def _is_off(cls, value: str) -> str:
+        if value not in {"", "off"}:
+            message = "this release has no embeddings yet, so it must be off"
+            raise ValueError(message)
+        return "off"
