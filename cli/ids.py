@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shared.models import path_id_fault
+from shared.ids import path_id_fault
 
 
 def _check(value: str) -> str:

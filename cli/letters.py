@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.output import moment
-from shared.models import id_fault
+from shared.ids import id_fault
 from shared.request_ids import REQUEST_ID
 from shared.stores.sqs.messages import QueuedMessage
 

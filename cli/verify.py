@@ -17,7 +17,7 @@ from cli.deployment import Deployment
 from cli.options import AsJson
 from cli.output import moment, places_as_json, print_json, print_places, print_table, printable, say
 from cli.stores.comparison import Comparison, Difference, compare
-from shared.models import id_fault
+from shared.ids import id_fault
 from shared.settings import MemorySettings, load
 
 if TYPE_CHECKING:  # the drivers are loaded when a store is asked for

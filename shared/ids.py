@@ -1,4 +1,4 @@
-"""Exchange ids and the order they give a thread.
+"""Exchange ids and the order they give a thread; what the ids of threads, users and documents may be.
 
 An id made here is a UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then randomness, so that ids
 sort by time. A caller may name an exchange by any UUID; what orders a thread is therefore the *order key*: the id
@@ -11,8 +11,12 @@ import secrets
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
+MAX_ID_LENGTH: Final = 255
+# RFC 3986, section 5.2.4; their encoded forms (%2e) count as well (URL standard, "double-dot URL path segment").
+_DOT_SEGMENTS: Final = frozenset({".", ".."})
 _RANDOM_BITS = 74
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
@@ -82,3 +86,22 @@ def timestamp_of(exchange_id: UUID) -> datetime:
     """Return the creation time in a version 7 id, aware, in UTC, to the millisecond; the year 9999 for later ones."""
     milliseconds = min(milliseconds_of(exchange_id), _LAST_MILLISECOND)
     return datetime.fromtimestamp(0, UTC) + milliseconds * 1000 * _MICROSECOND
+
+
+def id_fault(value: str) -> str | None:
+    """Return what is wrong with a thread, user or document id, or None."""
+    if not 1 <= len(value) <= MAX_ID_LENGTH:
+        return f"must have 1 to {MAX_ID_LENGTH} characters"
+    if not value.isprintable():
+        return "must hold printable characters only"
+    return None
+
+
+def path_id_fault(value: str) -> str | None:
+    """Return what is wrong with a thread or user id, which has to fit a path, or None.
+
+    The edge asks this; what is queued or stored already is only held to `id_fault`.
+    """
+    if value in _DOT_SEGMENTS:
+        return "must not be . or .., because browsers and proxies resolve these in a path"
+    return id_fault(value)

@@ -13,23 +13,27 @@ import orjson
 from shared.errors import InvalidRecord
 from shared.idempotency import KeyedRequest
 from shared.ids import order_key
-from shared.metadata import MAX_METADATA_BYTES, decode_metadata, encode_metadata, metadata_fault, metadata_size
+from shared.metadata import decode_metadata
 from shared.request_ids import valid_request_id
-from shared.texts import text_fault
+from shared.wire_fields import (
+    WIRE_FIELDS,
+    parse_documents,
+    parse_id,
+    parse_metadata,
+    parse_revision,
+    parse_text,
+    parse_time,
+    parse_uuid,
+)
 
 WIRE_VERSION: Final = 1
 # An exchange whose texts were replaced: a drain of an earlier release has to refuse it, not to take it for a duplicate.
 REVISED_WIRE_VERSION: Final = 2
-MAX_REVISION: Final = 2**31 - 1
-MAX_ID_LENGTH: Final = 255
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
 MAX_PREFERENCES: Final = 500
 # Names and values of all of a user's preferences.
 MAX_PREFERENCES_LENGTH: Final = 200_000
-# RFC 3986, section 5.2.4; their encoded forms (%2e) count as well (URL standard, "double-dot URL path segment").
-_DOT_SEGMENTS: Final = frozenset({".", ".."})
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Role = Literal["user", "assistant"]
 Durability = Literal["queue", "postgres", "redis", "none"]
@@ -194,121 +198,26 @@ class Exchange:
             raise InvalidRecord("not_json", str(error)) from error
         if not isinstance(record, dict):
             raise InvalidRecord("not_json", "the body is JSON but no object")
-        version, revision = record.get("version"), _parse_revision(record.get("revision", 0))
+        version, revision = record.get("version"), parse_revision(record.get("revision", 0))
         is_known = version == WIRE_VERSION or (version == REVISED_WIRE_VERSION and revision > 0)
         if not is_known or isinstance(version, bool):
             raise InvalidRecord("unknown_version", f"version is not {WIRE_VERSION}")
-        for name in _WIRE_FIELDS:
+        for name in WIRE_FIELDS:
             if name not in record:
                 raise InvalidRecord("missing_field", name)
         return cls(
-            exchange_id=_parse_uuid(record["exchange_id"]),
-            thread_id=_parse_id("thread_id", record["thread_id"]),
-            user_id=None if record["user_id"] is None else _parse_id("user_id", record["user_id"]),
-            user_message=_parse_text("user_message", record["user_message"]),
-            assistant_message=_parse_text("assistant_message", record["assistant_message"]),
-            created_at=_parse_time(record["created_at"]),
-            document_ids=_parse_documents(record["document_ids"]),
-            metadata=_parse_metadata(record.get("metadata")),
+            exchange_id=parse_uuid(record["exchange_id"]),
+            thread_id=parse_id("thread_id", record["thread_id"]),
+            user_id=None if record["user_id"] is None else parse_id("user_id", record["user_id"]),
+            user_message=parse_text("user_message", record["user_message"]),
+            assistant_message=parse_text("assistant_message", record["assistant_message"]),
+            created_at=parse_time(record["created_at"]),
+            document_ids=parse_documents(record["document_ids"]),
+            metadata=parse_metadata(record.get("metadata")),
             revision=revision,
             request_id=valid_request_id(record.get("request_id")),
             keyed=KeyedRequest.from_json(record.get("idempotency")),
         )
-
-
-_WIRE_FIELDS: Final = (
-    "exchange_id",
-    "thread_id",
-    "user_id",
-    "user_message",
-    "assistant_message",
-    "document_ids",
-    "created_at",
-)
-
-
-def _parse_uuid(value: object) -> UUID:
-    if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", "exchange_id is no UUID")
-    try:
-        return UUID(value)
-    except ValueError as error:
-        raise InvalidRecord("invalid_field", "exchange_id is no UUID") from error
-
-
-def _parse_id(name: str, value: object) -> str:
-    if not isinstance(value, str) or (fault := id_fault(value)):
-        raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is no text'}")
-    return value
-
-
-def _parse_text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", f"{name} is no text")
-    if fault := text_fault(value):
-        raise InvalidRecord("invalid_field", f"{name} {fault}")
-    return value
-
-
-def _parse_time(value: object) -> datetime:
-    if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", "created_at is no text")
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise InvalidRecord("invalid_field", "created_at is no ISO 8601 time") from error
-    if moment.tzinfo is None:
-        raise InvalidRecord("invalid_field", "created_at names no time zone")
-    try:
-        moment = moment.astimezone(UTC)
-    except (OverflowError, ValueError) as error:
-        raise InvalidRecord("invalid_field", "created_at is out of range") from error
-    if moment < _EPOCH:
-        # No order key holds an earlier time.
-        raise InvalidRecord("invalid_field", "created_at is out of range")
-    return moment
-
-
-def _parse_documents(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise InvalidRecord("invalid_field", "document_ids is no list")
-    return tuple(_parse_id("document_ids", item) for item in value)
-
-
-def _parse_revision(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
-        raise InvalidRecord("invalid_field", f"revision must be 0 to {MAX_REVISION}")
-    return value
-
-
-def _parse_metadata(value: object) -> str | None:
-    if value is None:
-        return None
-    fault = metadata_fault(value)
-    if not isinstance(value, dict) or fault:
-        raise InvalidRecord("invalid_field", f"metadata {fault}")
-    if metadata_size(value) > MAX_METADATA_BYTES:
-        raise InvalidRecord("invalid_field", f"metadata must have at most {MAX_METADATA_BYTES} bytes")
-    return encode_metadata(value)
-
-
-def id_fault(value: str) -> str | None:
-    """Return what is wrong with a thread, user or document id, or None."""
-    if not 1 <= len(value) <= MAX_ID_LENGTH:
-        return f"must have 1 to {MAX_ID_LENGTH} characters"
-    if not value.isprintable():
-        return "must hold printable characters only"
-    return None
-
-
-def path_id_fault(value: str) -> str | None:
-    """Return what is wrong with a thread or user id, which has to fit a path, or None.
-
-    The edge asks this; what is queued or stored already is only held to `id_fault`.
-    """
-    if value in _DOT_SEGMENTS:
-        return "must not be . or .., because browsers and proxies resolve these in a path"
-    return id_fault(value)
 
 
 def preferences_fault(preferences: Mapping[str, str]) -> str | None:

@@ -19,8 +19,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shared.ids import MAX_ID_LENGTH, id_fault, path_id_fault
 from shared.metadata import MAX_METADATA_BYTES, metadata_fault, metadata_size
-from shared.models import MAX_ID_LENGTH, MAX_PREFERENCES, MAX_TEXT_LENGTH, id_fault, path_id_fault
+from shared.models import MAX_PREFERENCES, MAX_TEXT_LENGTH
 from shared.texts import text_fault
 
 MAX_PAGE: Final = 200

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from shared.ids import id_fault
 from shared.metadata import encode_metadata
-from shared.models import MAX_REVISION, Exchange, id_fault
+from shared.models import Exchange
+from shared.wire_fields import MAX_REVISION
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

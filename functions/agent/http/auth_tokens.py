@@ -9,7 +9,7 @@ import jwt
 from functions.agent.callers import Caller
 from functions.agent.errors import Unauthenticated
 from functions.agent.http.auth_keys import SigningKeys
-from shared.models import path_id_fault
+from shared.ids import path_id_fault
 from shared.settings import TokenSettings
 
 ALGORITHMS: Final = ("RS256", "ES256")

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.models import Exchange, id_fault
+from shared.ids import id_fault
+from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.entries import encode, pending_field, script_arguments

@@ -1,0 +1,124 @@
+"""The fields of a record on the queue: which there have to be, and how each is parsed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from shared.errors import InvalidRecord
+from shared.ids import id_fault
+from shared.metadata import MAX_METADATA_BYTES, encode_metadata, metadata_fault, metadata_size
+from shared.texts import text_fault
+
+MAX_REVISION: Final = 2**31 - 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+WIRE_FIELDS: Final = (
+    "exchange_id",
+    "thread_id",
+    "user_id",
+    "user_message",
+    "assistant_message",
+    "document_ids",
+    "created_at",
+)
+
+
+def parse_uuid(value: object) -> UUID:
+    """Return the id of an exchange.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if not isinstance(value, str):
+        raise InvalidRecord("invalid_field", "exchange_id is no UUID")
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise InvalidRecord("invalid_field", "exchange_id is no UUID") from error
+
+
+def parse_id(name: str, value: object) -> str:
+    """Return the id of a thread, a user or a document.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if not isinstance(value, str) or (fault := id_fault(value)):
+        raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is no text'}")
+    return value
+
+
+def parse_text(name: str, value: object) -> str:
+    """Return a message's text.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if not isinstance(value, str):
+        raise InvalidRecord("invalid_field", f"{name} is no text")
+    if fault := text_fault(value):
+        raise InvalidRecord("invalid_field", f"{name} {fault}")
+    return value
+
+
+def parse_time(value: object) -> datetime:
+    """Return when an exchange was accepted, in UTC.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if not isinstance(value, str):
+        raise InvalidRecord("invalid_field", "created_at is no text")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidRecord("invalid_field", "created_at is no ISO 8601 time") from error
+    if moment.tzinfo is None:
+        raise InvalidRecord("invalid_field", "created_at names no time zone")
+    try:
+        moment = moment.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise InvalidRecord("invalid_field", "created_at is out of range") from error
+    if moment < _EPOCH:
+        # No order key holds an earlier time.
+        raise InvalidRecord("invalid_field", "created_at is out of range")
+    return moment
+
+
+def parse_documents(value: object) -> tuple[str, ...]:
+    """Return the ids of documents.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if not isinstance(value, list):
+        raise InvalidRecord("invalid_field", "document_ids is no list")
+    return tuple(parse_id("document_ids", item) for item in value)
+
+
+def parse_revision(value: object) -> int:
+    """Return how often an exchange's texts were replaced.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
+        raise InvalidRecord("invalid_field", f"revision must be 0 to {MAX_REVISION}")
+    return value
+
+
+def parse_metadata(value: object) -> str | None:
+    """Return metadata as JSON text, None where there is none.
+
+    Raises:
+        InvalidRecord: It is none.
+    """
+    if value is None:
+        return None
+    fault = metadata_fault(value)
+    if not isinstance(value, dict) or fault:
+        raise InvalidRecord("invalid_field", f"metadata {fault}")
+    if metadata_size(value) > MAX_METADATA_BYTES:
+        raise InvalidRecord("invalid_field", f"metadata must have at most {MAX_METADATA_BYTES} bytes")
+    return encode_metadata(value)
