@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import random
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
+from functions.sync.isolation import Isolation
+from functions.sync.received import Received
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
-from shared.request_ids import REQUEST_ID, valid_request_id
 from shared.stores.archive import Archive, StoreResult
+from shared.stores.attempts import Attempts
 from shared.stores.cache import Cache
-from shared.traceparent import traceparent_of
 
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
@@ -41,68 +40,6 @@ _SECONDS: Final = 8.0
 
 # Its sender was told that there is no such thread: it lost a race that could not be told before the queue had taken it.
 NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another user's")
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message as the event source mapping hands it over.
-
-    Attributes:
-        sent_at: Unix seconds by the clock of SQS.
-        request_id: The request that brought it, where its sender said so.
-        traceparent: The span that sent it, likewise.
-    """
-
-    message_id: str
-    receipt_handle: str
-    body: str
-    receive_count: int
-    sent_at: float = 0.0
-    request_id: str | None = None
-    traceparent: str | None = None
-
-    @classmethod
-    def from_record(cls, record: object) -> Received:
-        """Read an SQS event's record.
-
-        Raises:
-            InvalidRecord: It is none that SQS makes.
-        """
-        fields = record if isinstance(record, Mapping) else {}
-        for name in ("messageId", "receiptHandle", "body"):
-            if not isinstance(fields.get(name), str) or (name != "body" and not fields[name]):
-                raise InvalidRecord("no_record", f"{name} is no text, or empty")
-        return cls(
-            message_id=fields["messageId"],
-            receipt_handle=fields["receiptHandle"],
-            body=fields["body"],
-            receive_count=_attribute(fields, "ApproximateReceiveCount", 4) or 1,
-            sent_at=_attribute(fields, "SentTimestamp", 15) / 1000,
-            request_id=request_id_of(fields),
-            traceparent=traceparent_of(fields.get("messageAttributes")),
-        )
-
-    @classmethod
-    def unreadable(cls, record: object) -> Received:
-        """Return a record that is none as a message whose body is all of it, so that it can be kept."""
-        name = record.get("messageId") if isinstance(record, Mapping) else None
-        # An answer that names a message nobody knows fails the batch: should this one not be kept, it comes again.
-        named = name if isinstance(name, str) and name else "-"
-        return cls(named, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
-
-
-def request_id_of(record: object) -> str | None:
-    """Return the id that the sender of an SQS event's record gave its request, or None."""
-    attributes = record.get("messageAttributes") if isinstance(record, Mapping) else None
-    attribute = attributes.get(REQUEST_ID) if isinstance(attributes, Mapping) else None
-    return valid_request_id(attribute.get("stringValue")) if isinstance(attribute, Mapping) else None
-
-
-def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:
-    attributes = fields.get("attributes")
-    value = attributes.get(name) if isinstance(attributes, Mapping) else None
-    # Its digits only, and few: the number is an exponent later.
-    return int(value) if isinstance(value, str) and re.fullmatch(f"[0-9]{{1,{digits}}}", value) else 0
 
 
 class DrainedQueue(Protocol):
@@ -138,41 +75,75 @@ class Outcome:
 
 
 class Drain:
-    """Moves exchanges from the queue into L2, and tells L1."""
+    """Moves exchanges from the queue into L2, and tells L1.
+
+    Args:
+        archive: L2.
+        cache: L1.
+        queue: Where messages wait, and where those go that can never be stored.
+        attempts: Where attempts are noted; None to store every batch together.
+        random: Of 0 to 1, for delays.
+    """
 
     def __init__(
         self,
         archive: Archive,
         cache: Cache,
         queue: DrainedQueue,
+        attempts: Attempts | None = None,
         random: Callable[[], float] = random.random,
     ) -> None:
         self._store = BatchStore(archive)
         self._update = CacheUpdate(archive, cache)
         self._queue = queue
+        self._isolation = Isolation(attempts)
         self._random = random
 
     def run(self, records: Sequence[object], seconds: float = _SECONDS) -> Outcome:
         """Store what can be stored, and say what stays on the queue; begin no transaction after `seconds`."""
         outcome = Outcome()
-        good: list[tuple[Received, Exchange]] = []
+        latest = time.monotonic() + seconds
+        together, alone = self._isolation.split([Received.of(record) for record in records])
+        self._drain(together, outcome, seconds)
+        self._drain_alone(alone, outcome, latest)
+        return outcome
+
+    def _drain_alone(self, messages: Sequence[Received], outcome: Outcome, latest: float) -> None:
+        """Store messages one by one, of which each may end the process, until one has to wait.
+
+        Not after a dead letter: should the process end before SQS takes its message away, it would be one again.
+        """
+        for place, message in enumerate(messages):
+            seconds = latest - time.monotonic()
+            if seconds <= 0 or outcome.dead:
+                self._wait(messages[place:], outcome)
+                return
+            failed = len(outcome.failed)
+            self._isolation.note_alone(message)
+            self._drain([message], outcome, seconds)
+            if len(outcome.failed) > failed:
+                # PostgreSQL may be away, and the others need not find that out one by one.
+                self._wait(messages[place + 1 :], outcome)
+                return
+
+    def _drain(self, messages: Sequence[Received], outcome: Outcome, seconds: float) -> None:
+        """Store messages, and send those that can never be stored to the dead-letter queue."""
         dead: list[tuple[Received, InvalidRecord]] = []
-        for record in records:
-            try:
-                message = Received.from_record(record)
-            except InvalidRecord as error:
-                dead.append((Received.unreadable(record), error))
+        good: list[tuple[Received, Exchange]] = []
+        for message in messages:
+            if message.fault is not None:
+                dead.append((message, message.fault))
                 continue
             try:
                 good.append((message, _read(message)))
             except InvalidRecord as error:
                 dead.append((message, error))
         # The good ones first: what cannot be stored waits for nobody.
-        dead += self._drain(good, outcome, seconds)
+        dead += self._store_batch(good, outcome, seconds)
         self._dead_letter(dead, outcome)
-        return outcome
+        self._isolation.forget([each for each in messages if not each.fault or each.message_id not in outcome.failed])
 
-    def _drain(
+    def _store_batch(
         self, batch: Sequence[tuple[Received, Exchange]], outcome: Outcome, seconds: float
     ) -> list[tuple[Received, InvalidRecord]]:
         """Store a batch; return what can never be stored, and why."""
@@ -186,7 +157,7 @@ class Drain:
         self._count(result, outcome)
         if drained.stored:
             is_told, is_certain = self._update.merge(result)
-            outcome.is_cache_behind = not is_told
+            outcome.is_cache_behind |= not is_told
             if not is_certain:
                 # Stored, but L1 would not learn of it: it comes again, and L1 learns of the duplicate.
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}

@@ -10,8 +10,9 @@ from aws_lambda_powertools import Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.sync.drain import Drain, Outcome, in_parts, request_id_of
+from functions.sync.drain import Drain, Outcome, in_parts
 from functions.sync.queues import SqsQueues
+from functions.sync.received import request_id_of
 from functions.sync.sweep import Sweep
 from functions.sync.traces import trace_invocation
 from shared.logs import function_logger
@@ -19,6 +20,7 @@ from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, Syn
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
+from shared.stores.redis.attempts import RedisAttempts
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.tracing.calls import trace_postgres, trace_queue_calls, trace_redis
@@ -61,7 +63,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
         trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.bury)
         trace_queue_calls(tracer, settings.queue_url, queues.postpone)
     sweep = Sweep(archive, cache, memory_settings.max_thread_messages, bury=queues.bury)
-    return Drain(archive, cache, queues), sweep, timeout + _RESERVE_SECONDS
+    return Drain(archive, cache, queues, RedisAttempts(redis)), sweep, timeout + _RESERVE_SECONDS
 
 
 tracer = start_tracing("hybrid-memory-sync")

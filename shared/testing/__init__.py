@@ -6,8 +6,9 @@ that were called. No artifact holds them, and nothing that an artifact holds imp
 """
 
 from shared.testing.archive import InMemoryArchive
+from shared.testing.attempts import InMemoryAttempts
 from shared.testing.cache import InMemoryCache
 from shared.testing.idempotency import InMemoryKeys
 from shared.testing.queue import InMemoryQueue
 
-__all__ = ["InMemoryArchive", "InMemoryCache", "InMemoryKeys", "InMemoryQueue"]
+__all__ = ["InMemoryArchive", "InMemoryAttempts", "InMemoryCache", "InMemoryKeys", "InMemoryQueue"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.sync.drain import Drain, Received
+from functions.sync.drain import Drain
+from functions.sync.received import Received
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support import rubbish

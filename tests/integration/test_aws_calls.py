@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.sync.drain import Received
 from functions.sync.queues import SqsQueues
+from functions.sync.received import Received
 from shared.errors import InvalidRecord
 from shared.settings import SyncSettings
 from shared.stores.sqs.look import SqsLook

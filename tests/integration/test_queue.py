@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from functions.sync.drain import Received
 from functions.sync.queues import SqsQueues
+from functions.sync.received import Received
 from shared.errors import InvalidRecord, StoreUnavailable, TooLargeForQueue
 from shared.models import Exchange
 from shared.settings import SyncSettings

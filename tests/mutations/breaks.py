@@ -44,6 +44,22 @@ BREAKS: Final = (
         ("tests/unit/test_drain.py::test_a_database_that_is_away",),
     ),
     Break(
+        "1 Durable",
+        "a record that ends the process stays with the others",
+        "functions/sync/isolation.py",
+        "            elif known < MOST_ENDS:\n                alone.append(message)\n",
+        "            elif known < MOST_ENDS:\n                together.append(message)\n",
+        ("tests/unit/test_isolation.py::test_one_record",),
+    ),
+    Break(
+        "1 Durable",
+        "an outage isolates every record that waited for its end",
+        "functions/sync/isolation.py",
+        "        noted = [message.message_id for message in messages if message.message_id in self._noted]\n",
+        "        noted: list[str] = []\n",
+        ("tests/unit/test_isolation.py::test_what_waits_is_not_suspect",),
+    ),
+    Break(
         "2 Same",
         "the merge does not compare ids",
         "shared/stores/redis/merge.lua",

@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from functions.sync.drain import Drain, Outcome, Received, backoff
+from functions.sync.drain import Drain, Outcome, backoff
+from functions.sync.received import Received
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.models import Exchange

@@ -13,7 +13,8 @@ from uuid import UUID
 import pytest
 
 from functions.agent.http.request_log import request_id_of as of_event
-from functions.sync.drain import Drain, Received, in_parts, request_id_of
+from functions.sync.drain import Drain, in_parts
+from functions.sync.received import Received, request_id_of
 from functions.sync.sweep import Sweep
 from shared.errors import InvalidRecord
 from shared.memory.turn import Memory

@@ -7,6 +7,8 @@ OUTBOX: Final = "outbox:exchanges"
 EPOCH: Final = "memory:epoch"
 # Written to find out whether Redis takes writes.
 PROBE: Final = "memory:probe"
+# What the drain began to store and has not finished.
+ATTEMPTS: Final = "drain:attempts"
 
 
 def messages_key(thread_id: str) -> str:

@@ -1,0 +1,46 @@
+"""The drain's unfinished attempts, in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.stores.redis.connection import RedisConnection, require
+from shared.stores.redis.names import ATTEMPTS
+
+# Much longer than SQS hides a message whose process ended.
+_SECONDS: Final = 86_400
+
+
+class RedisAttempts:
+    """Counts unfinished attempts in one hash, in one round trip a question."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    def note(self, message_ids: Sequence[str]) -> list[int | None]:
+        """Note that these are attempted, and return what is known of each."""
+        names = [_name(message_id) for message_id in message_ids]
+        found, *replies = self._connection.call(
+            lambda pipe: (
+                pipe.hmget(ATTEMPTS, names),
+                *(pipe.hsetnx(ATTEMPTS, name, 0) for name in names),
+                pipe.expire(ATTEMPTS, _SECONDS),
+            )
+        )
+        require([found, *replies])
+        return [None if value is None else int(value) for value in found]
+
+    def note_alone(self, message_id: str) -> None:
+        """Count an attempt on one message alone."""
+        require(self._connection.call(lambda pipe: pipe.hincrby(ATTEMPTS, _name(message_id), 1)))
+
+    def forget(self, message_ids: Sequence[str]) -> None:
+        """Forget the attempts on these."""
+        names = [_name(message_id) for message_id in message_ids]
+        require(self._connection.call(lambda pipe: pipe.hdel(ATTEMPTS, *names)))
+
+
+def _name(message_id: str) -> bytes:
+    # A record that is none of SQS' may have any text there.
+    return message_id.encode("utf-8", "surrogatepass")

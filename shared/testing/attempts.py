@@ -1,0 +1,40 @@
+"""The twin of the drain's unfinished attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.testing.twin import Twin
+
+
+class InMemoryAttempts(Twin):
+    """Unfinished attempts.
+
+    Attributes:
+        counts: Attempts on a message alone, by its id.
+    """
+
+    layer = "redis"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+
+    def note(self, message_ids: Sequence[str]) -> list[int | None]:
+        """Note that these are attempted, and return what is known of each."""
+        self.begin("note")
+        found = [self.counts.get(message_id) for message_id in message_ids]
+        for message_id in message_ids:
+            self.counts.setdefault(message_id, 0)
+        return found
+
+    def note_alone(self, message_id: str) -> None:
+        """Count an attempt on one message alone."""
+        self.begin("note_alone")
+        self.counts[message_id] = self.counts.get(message_id, 0) + 1
+
+    def forget(self, message_ids: Sequence[str]) -> None:
+        """Forget the attempts on these."""
+        self.begin("forget")
+        for message_id in message_ids:
+            self.counts.pop(message_id, None)

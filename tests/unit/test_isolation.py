@@ -1,0 +1,247 @@
+"""Records that end the process: the others are stored, and these are dead letters with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from functions.sync.drain import Drain
+from functions.sync.received import Received
+from shared.errors import StoreBusy, StoreUnavailable
+from shared.models import Exchange
+from shared.stores.archive import StoreResult
+from shared.testing import InMemoryArchive, InMemoryAttempts, InMemoryCache
+from tests.support.exchanges import exchange
+
+
+class ProcessEnded(BaseException):
+    """What no code catches, as none does when a process ends."""
+
+
+class Fragile(InMemoryArchive):
+    """Ends the process on certain texts, and is away or busy when told to be."""
+
+    ends: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
+    sizes: tuple[int, ...] = ()
+
+    def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+        """Store all, or end."""
+        self.sizes += (len(exchanges),)
+        texts = {each.user_message for each in exchanges}
+        if texts & self.ends:
+            raise ProcessEnded
+        if texts & self.busy:
+            raise StoreBusy("postgres")
+        return super().store(exchanges)
+
+
+@dataclass
+class World:
+    """A queue that hands everything over at once, and processes that end."""
+
+    archive: Fragile = field(default_factory=Fragile)
+    cache: InMemoryCache = field(default_factory=InMemoryCache)
+    attempts: InMemoryAttempts = field(default_factory=InMemoryAttempts)
+    waiting: dict[str, str] = field(default_factory=dict)
+    receives: dict[str, int] = field(default_factory=dict)
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    is_dlq_away: bool = False
+
+    def send(self, count: int) -> None:
+        """Put exchanges on the queue; their messages are named for their questions."""
+        for number in range(count):
+            sent = exchange(number)
+            self.waiting[sent.user_message] = sent.to_wire()
+
+    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+        """Note it."""
+        assert detail
+        if self.is_dlq_away:
+            raise StoreUnavailable("queue")
+        self.dead.append((message.message_id, reason))
+
+    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+        """Do nothing: everything comes at once."""
+
+    def drain(self) -> bool:
+        """Run one invocation in a process of its own; return whether it came to its end."""
+        records: list[dict[str, Any]] = []
+        for name, body in self.waiting.items():
+            self.receives[name] = self.receives.get(name, 0) + 1
+            received = {"ApproximateReceiveCount": str(self.receives[name])}
+            records.append({"messageId": name, "receiptHandle": "r", "body": body, "attributes": received})
+        self.archive.sizes = ()
+        try:
+            failed = Drain(self.archive, self.cache, self, self.attempts).run(records).failed
+        except ProcessEnded:
+            return False
+        self.waiting = {name: body for name, body in self.waiting.items() if name in failed}
+        return True
+
+    def stored(self) -> set[str]:
+        """Return the questions in L2."""
+        return {message.content for message in self.archive.messages("t", 1000, None, descending=False)} - {"a"}
+
+
+@pytest.fixture
+def world() -> World:
+    """An empty one."""
+    return World()
+
+
+def _question(number: int) -> str:
+    return exchange(number).user_message
+
+
+@pytest.mark.parametrize("at", [0, 4, 9])
+def test_one_record(world: World, at: int) -> None:
+    """Its neighbours are stored at the fourth receive, and it is a dead letter at the sixth, with nothing left."""
+    world.send(10)
+    world.archive.ends = frozenset({_question(at)})
+    others = {_question(number) for number in range(10)} - world.archive.ends
+    assert [world.drain() for _ in range(4)] == [False] * 4
+    assert others <= world.stored()
+    assert [world.drain() for _ in range(2)] == [False, True]
+    assert world.dead == [(_question(at), "process_ended")]
+    assert (world.waiting, world.attempts.counts) == ({}, {})
+
+
+def test_several_records(world: World) -> None:
+    """Four receives for each, and two before; each is one dead letter."""
+    world.send(10)
+    world.archive.ends = frozenset({_question(2), _question(3), _question(7)})
+    for _ in range(4 * 3 + 2):
+        world.drain()
+    assert sorted(name for name, _ in world.dead) == sorted(world.archive.ends)
+    assert len(world.stored() & {_question(number) for number in range(10)}) == 7
+    assert (world.waiting, world.attempts.counts) == ({}, {})
+
+
+def test_beside_poison(world: World) -> None:
+    """What can never be stored for another reason is one dead letter, too."""
+    world.send(4)
+    world.archive.ends = frozenset({_question(1)})
+    assert not world.drain()
+    world.waiting["poison"] = "no json"
+    for _ in range(8):
+        world.drain()
+    assert sorted(world.dead) == [("poison", "not_json"), (_question(1), "process_ended")]
+    assert (world.waiting, world.attempts.counts) == ({}, {})
+
+
+def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
+    """All are stored, one by one; none is a dead letter."""
+    world.send(10)
+
+    class Large(Fragile):
+        def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
+            """End if there are many."""
+            if len(exchanges) > 5:
+                raise ProcessEnded
+            return super().store(exchanges)
+
+    world.archive = Large()
+    assert [world.drain() for _ in range(3)] == [False, False, True]
+    assert (world.dead, world.waiting, len(world.archive.sizes)) == ([], {}, 10)
+
+
+def test_what_waits_is_not_suspect(world: World) -> None:
+    """Receives of an outage isolate nothing: the batch is stored together after it."""
+    world.send(10)
+    world.archive.is_down = True
+    assert [world.drain() for _ in range(30)] == [True] * 30
+    assert world.attempts.counts == {}
+    world.archive.is_down = False
+    assert world.drain()
+    assert (world.archive.sizes, world.waiting) == ((10,), {})
+
+
+def test_the_first_receive_asks_nothing(world: World) -> None:
+    """As good as all batches are."""
+    world.send(10)
+    assert world.drain()
+    assert world.attempts.calls == []
+
+
+def test_without_redis(world: World) -> None:
+    """The batch stays together, and is stored once nothing ends the process."""
+    world.send(3)
+    world.attempts.is_down = True
+    world.archive.ends = frozenset({_question(1)})
+    assert [world.drain() for _ in range(10)] == [False] * 10
+    world.archive.ends = frozenset()
+    assert world.drain()
+    assert (world.archive.sizes, world.dead) == ((3,), [])
+
+
+def test_redis_goes_away_in_between(world: World) -> None:
+    """What is left there is found again later."""
+    world.send(3)
+    world.archive.ends = frozenset({_question(1)})
+    for is_down in (False, False, False, True, False, True, False, False, False):
+        world.attempts.is_down = is_down
+        world.drain()
+    assert world.dead == [(_question(1), "process_ended")]
+
+
+def test_a_dead_letter_queue_that_is_away(world: World) -> None:
+    """The record stays known, so that it does not end the process again, and the others are stored."""
+    world.send(3)
+    world.archive.ends = frozenset({_question(1)})
+    for _ in range(5):
+        world.drain()
+    world.is_dlq_away = True
+    assert [world.drain() for _ in range(3)] == [True] * 3
+    assert list(world.waiting) == [_question(1)]
+    world.is_dlq_away = False
+    assert world.drain()
+    assert (world.dead, world.waiting) == ([(_question(1), "process_ended")], {})
+
+
+def test_postgres_away_while_they_are_alone(world: World) -> None:
+    """The first that waits speaks for the rest, and no attempt is held against any."""
+    world.send(5)
+    world.archive.ends = frozenset({_question(0)})
+    assert [world.drain() for _ in range(2)] == [False, False]
+    world.archive.ends, world.archive.is_down = frozenset(), True
+    assert world.drain()
+    assert world.archive.sizes == (1,)
+    world.archive.is_down = False
+    assert world.drain()
+    assert (world.waiting, world.dead) == ({}, [])
+
+
+def test_one_that_is_busy_does_not_hold_the_others_back(world: World) -> None:
+    """It goes back to the others, which are tried first next time."""
+    world.send(5)
+    world.archive.ends = frozenset({_question(4)})
+    world.archive.busy = frozenset({_question(0)})
+    for _ in range(9):
+        world.drain()
+    assert {_question(number) for number in (1, 2, 3)} <= world.stored()
+    assert world.dead == [(_question(4), "process_ended")]
+
+
+def test_no_time_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not tried in time waits, still suspect."""
+    world.send(4)
+    world.archive.ends = frozenset({_question(3)})
+    assert [world.drain() for _ in range(2)] == [False, False]
+    world.archive.ends = frozenset()
+    now: list[float] = [0.0]
+
+    def passed() -> float:
+        now[0] += 3.0
+        return now[0]
+
+    monkeypatch.setattr("functions.sync.drain.time.monotonic", passed)
+    assert world.drain()
+    monkeypatch.undo()
+    assert 0 < len(world.waiting) < 4
+    assert set(world.attempts.counts) == set(world.waiting)
+    assert world.drain()
+    assert (world.waiting, world.dead) == ({}, [])
