@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from cli import connect
 from cli.api import format_error, is_outage
 from cli.deployment import Deployment
-from cli.findings import Finding, State
+from cli.diagnostics import Finding, State
 from cli.migrate import read_status
 from cli.output import duration
 from cli.version import own_version

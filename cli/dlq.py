@@ -11,8 +11,8 @@ import typer
 
 from cli import connect
 from cli.command import FOUND_SOMETHING, INTERRUPTED, USAGE, command, group
+from cli.dead_letters import describe, is_named
 from cli.deployment import Deployment
-from cli.letters import describe, is_named
 from cli.options import AsJson, Yes
 from cli.output import (
     complain,

@@ -16,7 +16,7 @@ from rich.text import Text
 from cli.api import format_error, is_outage
 from cli.command import FOUND_SOMETHING, UNREACHABLE, command, sentence
 from cli.deployment import Deployment
-from cli.findings import Finding, State
+from cli.diagnostics import Finding, State
 from cli.options import AsJson
 from cli.output import (
     complain,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cli import connect
 from cli.api import PAGE_SIZE
 from cli.command import sentence
+from cli.dead_letters import describe
 from cli.deployment import Deployment
-from cli.letters import describe
 from shared.errors import StoreUnavailable
 
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from cli import connect
+from cli.arguments import UserId
 from cli.command import USAGE, command, group
 from cli.deployment import Deployment
-from cli.ids import UserId
 from cli.options import AsJson, Yes
 from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
 

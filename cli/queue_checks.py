@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli import connect
 from cli.deployment import Deployment
-from cli.findings import Finding
+from cli.diagnostics import Finding
 from shared.errors import StoreUnavailable
 
 if TYPE_CHECKING:  # the driver is loaded when a queue is asked for

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from cli.api import failure_of, format_error, is_outage
-from cli.findings import Finding
+from cli.diagnostics import Finding
 from cli.output import duration
 from hybrid_memory_client import (
     ApiError,

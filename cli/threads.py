@@ -13,9 +13,9 @@ import typer
 
 from cli import connect
 from cli.api import PAGE_SIZE
+from cli.arguments import ThreadId, ThreadIds
 from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
-from cli.ids import ThreadId, ThreadIds
 from cli.options import AsJson, Output, Yes
 from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
 from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread

@@ -11,9 +11,9 @@ import typer
 
 from cli import connect
 from cli.api import PAGE_SIZE
+from cli.arguments import UserId
 from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group, sentence
 from cli.deployment import Deployment
-from cli.ids import UserId
 from cli.options import AsJson, Output, Yes
 from cli.output import UNKNOWN, complain, moment, places_as_json, print_json, print_places, print_table, printable, say
 from cli.threads import COLUMNS, finish_export, thread_row

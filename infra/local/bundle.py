@@ -13,8 +13,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from infra.local.errors import LocalStackError
-from infra.local.project import PROJECT_ROOT
+from infra.local import PROJECT_ROOT, LocalStackError
 
 CODE = ("functions", "shared")
 LEFT_OUT = {"__pycache__", "testing", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from infra.local.errors import LocalStackError
-from infra.local.project import PROJECT_ROOT
+from infra.local import PROJECT_ROOT, LocalStackError
 
 START_SECONDS = 120
 STOP_SECONDS = 40

@@ -11,9 +11,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local import LocalStackError
 from infra.local.bundle import make_bundle, packaged_template
 from infra.local.environment import ACCESS_KEY, REGION
-from infra.local.errors import LocalStackError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

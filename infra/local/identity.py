@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 PROBE_SECONDS = 20

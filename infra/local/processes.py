@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError
 from infra.local.identity import Identity
 
 LOG_LIMIT = 10_000_000

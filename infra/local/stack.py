@@ -13,14 +13,13 @@ from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.child_server import ChildServer
+from infra.local import PROJECT_ROOT, LocalStackError
 from infra.local.deploy import Deployer, Deployment
-from infra.local.emulator_server import EmulatorServer
 from infra.local.environment import REGION, read_settings
-from infra.local.errors import LocalStackError
 from infra.local.processes import kill_all, leftovers
-from infra.local.project import PROJECT_ROOT
 from infra.local.servers import PostgresServer, ValkeyServer
+from infra.local.servers.child import ChildServer
+from infra.local.servers.emulator import EmulatorServer
 from infra.local.state_directory import StateDirectory
 
 USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}

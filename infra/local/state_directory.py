@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError
 
 
 class StateDirectory:

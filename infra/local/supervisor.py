@@ -10,11 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from infra.local import PROJECT_ROOT, LocalStackError
 from infra.local.environment import read_settings
-from infra.local.errors import LocalStackError
 from infra.local.function_logs import LogFollower
 from infra.local.processes import adopt_orphans, dead_children, reap_adopted
-from infra.local.project import PROJECT_ROOT
 from infra.local.stack import Stack
 
 WATCH_SECONDS = 0.1

@@ -22,9 +22,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from psycopg import sql
 
-from infra.local.emulator_server import EmulatorServer
 from infra.local.environment import ACCESS_KEY, REGION
 from infra.local.servers import PostgresServer
+from infra.local.servers.emulator import EmulatorServer
 from tests.aws.packaged import Package
 from tests.support.servers import admin
 

@@ -13,7 +13,7 @@ import psutil
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError
 from tests.chaos.journal import Journal, Window
 from tests.chaos.plan import Fault, FaultKind, Plan
 from tests.chaos.targets import Server, Targets

@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from infra.local.valkey_server import DUMP, ValkeyServer
+from infra.local.servers.valkey import DUMP, ValkeyServer
 from tests.chaos.address import Address
 
 Refusal = Literal["full", "without replicas", "cannot save"]

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from infra.local import PROJECT_ROOT
 from infra.local.client import StackProcess
-from infra.local.project import PROJECT_ROOT
 
 PACKAGE: Final = PROJECT_ROOT / "clients" / "python"
 FRAMEWORKS: Final = ("agent-framework", "langgraph", "openai-agents", "pydantic-ai", "strands")

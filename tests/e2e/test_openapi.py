@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.local.project import PROJECT_ROOT
+from infra.local import PROJECT_ROOT
 from tests.e2e.deployment import Deployment
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.openapi.odd_ids import ODD_IDS

@@ -9,8 +9,8 @@ import httpx
 import psutil
 import pytest
 
+from infra.local import LocalStackError
 from infra.local.client import StackProcess
-from infra.local.errors import LocalStackError
 from tests.e2e.conftest import DEFAULTS
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.other_stack import OtherStack, running

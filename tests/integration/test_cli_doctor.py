@@ -16,8 +16,8 @@ import redis
 from typer.testing import CliRunner
 
 from cli.main import app
-from infra.local.emulator_server import EmulatorServer
 from infra.local.servers import ValkeyServer
+from infra.local.servers.emulator import EmulatorServer
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.names import OUTBOX
 from shared.stores.sqs.admin import QueueAccess

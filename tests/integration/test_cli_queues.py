@@ -19,8 +19,8 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.redrive import Redriven, copy
-from infra.local.emulator_server import EmulatorServer
 from infra.local.servers import ValkeyServer
+from infra.local.servers.emulator import EmulatorServer
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache

@@ -18,9 +18,9 @@ import psycopg
 import pytest
 import redis
 
+from infra.local import PROJECT_ROOT
 from infra.local.bundle import make_bundle, packaged_template
 from infra.local.client import StackProcess
-from infra.local.project import PROJECT_ROOT
 
 RESTART_SECONDS = 5
 

@@ -10,8 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from infra.local import identity
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError, identity
 from infra.local.identity import Identity
 from infra.local.processes import free_port, is_free
 from infra.local.servers import PostgresServer, ValkeyServer

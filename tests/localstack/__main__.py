@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from infra.local import PROJECT_ROOT
 from infra.local.environment import ACCESS_KEY, HANDED_ON, LOCAL, REGION
-from infra.local.project import PROJECT_ROOT
 from infra.local.servers import PostgresServer, ValkeyServer
 from tests.localstack.server import LocalStackServer
 

@@ -9,10 +9,10 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from infra.local.child_server import ChildServer
+from infra.local import PROJECT_ROOT
 from infra.local.environment import KEPT, LOCAL
 from infra.local.processes import kill_all, listens, spawn, wait_until
-from infra.local.project import PROJECT_ROOT
+from infra.local.servers.child import ChildServer
 
 PYTHON: Final = PROJECT_ROOT / ".venv-localstack" / "bin" / "python"
 START_SECONDS: Final = 120

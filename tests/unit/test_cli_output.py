@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli import connect
-from cli.letters import describe, is_named
+from cli.dead_letters import describe, is_named
 from cli.main import app
 from cli.output import duration, moment, plain_table, printable, progress, rich_table
 from shared.errors import StoreUnavailable

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cli.api import open_api
-from cli.findings import Finding
+from cli.diagnostics import Finding
 from cli.smoke_steps import SmokeTest
 from hybrid_memory_client import MemoryClient
 from tests.support.played_api import API_URL, message, problem

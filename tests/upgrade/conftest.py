@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from infra.local.project import PROJECT_ROOT
+from infra.local import PROJECT_ROOT
 from infra.local.servers import PostgresServer, ValkeyServer
 from tests.support.queues import Queues
 from tests.support.servers import admin, database_of

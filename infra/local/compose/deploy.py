@@ -22,9 +22,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
+from infra.local import PROJECT_ROOT
 from infra.local.bundle import EPOCH
 from infra.local.deploy import BUCKET, PARAMETERS, STACK, TEMPLATE_KEY
-from infra.local.project import PROJECT_ROOT
 from infra.migrations import upgrade
 
 if TYPE_CHECKING:

