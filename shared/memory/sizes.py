@@ -29,7 +29,11 @@ def size_in_event(content: object) -> int:
 
 def fits(content: object) -> bool:
     """Return whether an answer is small enough, also as the object that a direct invocation returns."""
-    body = orjson.dumps(content)
+    return fits_as_json(orjson.dumps(content))
+
+
+def fits_as_json(body: bytes) -> bool:
+    """Return whether an answer is small enough whose JSON this is."""
     if len(body) * _MOST_BYTES_OF_A_CHARACTER <= MOST_BYTES:
         return True
     return len(json.dumps(body.decode())) <= MOST_BYTES

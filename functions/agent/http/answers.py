@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -187,3 +187,22 @@ class StatusAnswer(BaseModel):
     sync_lag_seconds: float | None
     degraded: list[str]
     as_of: str
+
+
+# By the name of the route.
+ANSWERS: Final[dict[str, Any]] = {
+    "run": RunAnswer,
+    "invoking": InvokingAnswer,
+    "invoked": InvokedAnswer,
+    "list_threads": ThreadsAnswer,
+    "read_messages": MessagesAnswer,
+    "replace_exchange": InvokedAnswer,
+    "read_thread": ThreadAnswer,
+    "rename_thread": ThreadAnswer,
+    "read_preferences": dict[str, str],
+    "replace_preferences": dict[str, str],
+    "merge_preferences": dict[str, str],
+    "health": HealthAnswer,
+    "read_layers": LayersAnswer,
+    "read_status": StatusAnswer,
+}

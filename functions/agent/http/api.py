@@ -13,17 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from functions.agent.callers import Caller
-from functions.agent.http.answers import (
-    HealthAnswer,
-    InvokedAnswer,
-    InvokingAnswer,
-    MessagesAnswer,
-    RunAnswer,
-    ThreadAnswer,
-    ThreadsAnswer,
-)
 from functions.agent.http.auth import CallerOf, Guard, ProblemsMiddleware
-from functions.agent.http.description import PROBLEMS, add_description_routes
+from functions.agent.http.description import add_description_routes
 from functions.agent.http.inspection import add_inspection_routes
 from functions.agent.http.json_body import JsonRoute
 from functions.agent.http.page import add_page_routes
@@ -44,7 +35,7 @@ from functions.agent.schemas import (
     ThreadsQuery,
     UserPath,
 )
-from shared.memory.sizes import fits
+from shared.memory.sizes import fits_as_json
 from shared.request_ids import current_request_id
 
 _Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
@@ -52,7 +43,7 @@ _Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
 
 def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     body = orjson.dumps(content)
-    if not fits(content):
+    if not fits_as_json(body):
         detail = "The answer is larger than one answer can be; read the thread page by page."
         raise HTTPException(413, detail)
     return Response(body, status, headers, media_type="application/json")
@@ -99,6 +90,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 ) -> FastAPI:
     """Return the application; without a guard it is open to everybody.
 
+    A route says nothing of what its answer looks like: the description does, which is asked for seldom.
+
     Every route is `async` and calls the stores synchronously: a sandbox serves one request at a time, and a pool of
     threads would cost more than the calls.
     """
@@ -113,8 +106,6 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=PROBLEMS,
-        generate_unique_id_function=lambda route: route.name,
         # Its own spans hold paths and queries, which name threads and users; see `traces.py`.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
@@ -132,7 +123,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     app.add_middleware(ProblemsMiddleware, guard=guard, on_error=on_error)
 
-    @app.post("/run", response_model=RunAnswer)
+    @app.post("/run")
     async def run(
         request: RunRequest,
         caller: CallerOf,
@@ -143,17 +134,17 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
         return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
 
-    @app.post("/invoking", response_model=InvokingAnswer)
+    @app.post("/invoking")
     async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
         """Say what the memory holds for a turn."""
         return _json(await operations.invoking(_acting(request, caller), caller.access(request.user_id)))
 
-    @app.post("/invoked", response_model=InvokedAnswer, status_code=202)
+    @app.post("/invoked", status_code=202)
     async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
         """Keep an exchange."""
         return _json(await operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
 
-    @app.get("/threads", response_model=ThreadsAnswer)
+    @app.get("/threads")
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:
         """List a user's threads, newest first."""
         user_id = caller.acting_for(query.user_id, "query")
@@ -165,7 +156,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     # Before the thread's own route, like the one below: an id may hold slashes, and these endings are the longer match.
     add_inspection_routes(app, operations, guard.operator_scope)
 
-    @app.get("/threads/{thread_id:path}/messages", response_model=MessagesAnswer)
+    @app.get("/threads/{thread_id:path}/messages")
     async def read_messages(
         thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()], caller: CallerOf
     ) -> Response:
@@ -176,7 +167,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         items = [message.to_json() for message in page.items]
         return _json({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
 
-    @app.put("/threads/{thread_id:path}/exchanges/{exchange_id}", response_model=InvokedAnswer, status_code=202)
+    @app.put("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=202)
     async def replace_exchange(
         thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: CallerOf
     ) -> Response:
@@ -189,12 +180,12 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         operations.exchanges.delete(thread_id, exchange_id, caller.owner)
         return Response(status_code=204)
 
-    @app.get("/threads/{thread_id:path}", response_model=ThreadAnswer)
+    @app.get("/threads/{thread_id:path}")
     async def read_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
         """Read a thread."""
         return _json(thread_json(operations.threads.get(thread_id, caller.owner)))
 
-    @app.patch("/threads/{thread_id:path}", response_model=ThreadAnswer)
+    @app.patch("/threads/{thread_id:path}")
     async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: CallerOf) -> Response:
         """Title a thread for good."""
         return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
@@ -205,17 +196,17 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         operations.threads.delete(thread_id, caller.owner)
         return Response(status_code=204)
 
-    @app.get("/users/{user_id:path}/preferences", response_model=dict[str, str])
+    @app.get("/users/{user_id:path}/preferences")
     async def read_preferences(user_id: _ActingUser) -> Response:
         """Read a user's preferences."""
         return _json(operations.users.preferences(user_id))
 
-    @app.put("/users/{user_id:path}/preferences", response_model=dict[str, str])
+    @app.put("/users/{user_id:path}/preferences")
     async def replace_preferences(user_id: _ActingUser, request: Preferences) -> Response:
         """Make these all the preferences there are."""
         return _json(operations.users.replace(user_id, request.root))
 
-    @app.patch("/users/{user_id:path}/preferences", response_model=dict[str, str])
+    @app.patch("/users/{user_id:path}/preferences")
     async def merge_preferences(user_id: _ActingUser, request: PreferenceChanges) -> Response:
         """Set some preferences; a null removes one."""
         return _json(operations.users.merge(user_id, request.root))
@@ -232,7 +223,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         operations.users.forget(user_id)
         return Response(status_code=204)
 
-    @app.get("/health", response_model=HealthAnswer)
+    @app.get("/health")
     async def health() -> Response:
         """Ask every layer whether it takes what is written to it."""
         return _json(operations.health())

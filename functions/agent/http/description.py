@@ -9,13 +9,12 @@ import orjson
 from fastapi import FastAPI, HTTPException, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
-from functions.agent.http.answers import ProblemAnswer
 from functions.agent.http.auth import is_open
 from functions.agent.http.problems import CONTENT_TYPE
 
-# What every route is declared with; the description says in its place which statuses a route may answer.
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": ProblemAnswer}}
 _STATUSES: Final = {
     "400": "The body is not JSON",
     "401": "There is no token, or it cannot be believed",
@@ -63,8 +62,9 @@ def add_description_routes(app: FastAPI, *, asks_for_tokens: bool) -> None:
 
 def _describe(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
     """Return the API's description: problems under the content type they really have, and where a token is needed."""
+    routes = _routes_with_answers(app)
     described = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers
+        title=app.title, version=app.version, description=app.description, routes=routes, servers=app.servers
     )
     for path, operations in described["paths"].items():
         for operation in operations.values():
@@ -79,6 +79,28 @@ def _describe(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
         schemes = described["components"].setdefault("securitySchemes", {})
         schemes[_SCHEME] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     return described
+
+
+def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
+    """Return the application's routes with the models of their answers, which serve for nothing else.
+
+    Made when they are asked for: pydantic takes longer to build them than a cold start has to wait.
+    """
+    from functions.agent.http.answers import ANSWERS, ProblemAnswer  # noqa: PLC0415 - see above
+
+    described = FastAPI(responses={"default": {"model": ProblemAnswer}})
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            described.add_api_route(
+                route.path,
+                route.endpoint,
+                name=route.name,
+                operation_id=route.name,
+                methods=sorted(route.methods or ()),
+                status_code=route.status_code,
+                response_model=ANSWERS.get(route.name),
+            )
+    return described.routes
 
 
 def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import FastAPI, HTTPException, Query, Response
 
-from functions.agent.http.answers import LayersAnswer, StatusAnswer
 from functions.agent.http.auth import CallerOf
 from functions.agent.operations import Operations
 from functions.agent.schemas import LayersQuery, ThreadPath
@@ -22,7 +21,7 @@ _PREVIEW_CHARACTERS: Final = 160
 def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: str) -> None:
     """Add the routes."""
 
-    @app.get("/threads/{thread_id:path}/layers", response_model=LayersAnswer)
+    @app.get("/threads/{thread_id:path}/layers")
     async def read_layers(thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: CallerOf) -> Response:
         """Show the newest of a thread as Redis and PostgreSQL hold it."""
         if caller.owner is not None:
@@ -31,7 +30,7 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
             {"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit, caller.owner))}
         )
 
-    @app.get("/status", response_model=StatusAnswer)
+    @app.get("/status")
     async def read_status(caller: CallerOf) -> Response:
         """Count what was accepted and is not in PostgreSQL yet, and the dead letters."""
         if not caller.may_act_for_others:
