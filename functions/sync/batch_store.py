@@ -1,4 +1,4 @@
-"""Stores a batch: no record is held back by another, or blamed for what is PostgreSQL's fault."""
+"""Stores a batch: no record blocks another, and an error of PostgreSQL is not blamed on a record."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from shared.models import Exchange
 from shared.stores.archive import Archive, StoreResult
 
 _logger = logging.getLogger(__name__)
-# SQS hands over no more at once.
+# The maximum batch of SQS.
 _MOST: Final = 10_000
-# By halves it would take ten timeouts from a thousand records to one: an invocation has time for three.
+# Halving would need ten timeouts from a thousand records to one; an invocation has time for three.
 _PARTS_OF_A_SLOW_ONE: Final = 10
-# A transaction that took less may be twice as large next time, and still has some room below the drain's timeout.
+# After a transaction that took less, the next one may be twice as large and still stay below the drain's timeout.
 _QUICK_SECONDS: Final = 1.0
-# How much later than the last transaction of the batch a refused record may still be tried again.
+# How long after the last transaction of the batch a rejected record may be retried.
 _SECONDS_TO_JUDGE: Final = 1.0
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """What became of a batch.
+    """The result of storing a batch.
 
     Attributes:
         stored: What each transaction did.
@@ -39,7 +39,7 @@ class BatchResult:
     refused: list[tuple[Exchange, InvalidRecord]] = field(default_factory=list)
 
     def united(self) -> StoreResult:
-        """Return what all transactions did together."""
+        """Return the sum over all transactions."""
         return StoreResult(
             stored=sum(each.stored for each in self.stored),
             duplicates=sum(each.duplicates for each in self.stored),
@@ -50,7 +50,7 @@ class BatchResult:
 
 
 class BatchStore:
-    """Stores batches; one a process, which remembers how much PostgreSQL can take at once.
+    """Stores batches. One instance per process remembers the size that PostgreSQL can store at once.
 
     A part that PostgreSQL refuses, for whatever reason, is halved until the record stands alone. A part that takes too
     long is cut into tenths, and later parts begin at that size; they double again while PostgreSQL is quick. Good parts
@@ -63,7 +63,7 @@ class BatchStore:
         self._size = _MOST
 
     def store(self, exchanges: Sequence[Exchange], seconds: float) -> BatchResult:
-        """Store what can be stored; begin no transaction after `seconds`, but at least one."""
+        """Store a batch; start no transaction after `seconds`, but at least one."""
         result = BatchResult()
         latest = self._clock() + seconds
         refused: list[tuple[Exchange, Exception]] = []
@@ -90,10 +90,10 @@ class BatchStore:
             except (StatementRefused, InvalidRecord) as error:
                 _set_apart(part, error, parts, refused)
             except StoreUnavailable:
-                # It is away, and the others need not find that out, each by its own timeout.
+                # PostgreSQL is down: do not wait for a timeout with each of the others.
                 result.waiting += [*part, *(exchange for left in parts for exchange in left)]
                 break
-            except Exception as error:  # noqa: BLE001 - whatever one record causes, it must not hold the others back
+            except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
                 _set_apart(part, error, parts, refused)
             else:
                 result.stored.append(stored)
@@ -106,7 +106,7 @@ class BatchStore:
             self._size = min(_MOST, 2 * self._size)
 
     def _judge(self, refused: Sequence[tuple[Exchange, Exception]], result: BatchResult, latest: float) -> None:
-        """Decide whose fault the refusals are.
+        """Decide whether the records or PostgreSQL caused the rejections.
 
         What is refused for its own sake is refused again after PostgreSQL took another exchange. A missing table, a
         right that was not granted, or a trigger that stops everything refuses that one too: then all of them wait.
@@ -135,7 +135,7 @@ class BatchStore:
     def _takes_others(self) -> bool:
         try:
             self._archive.try_store()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it shows that the records are not to blame
+        except Exception as error:  # noqa: BLE001 - any error shows that the records are not the cause
             _logger.error("postgres refuses every exchange", extra={"error": str(error)[:200]})  # noqa: TRY400
             return False
         return True
@@ -167,7 +167,7 @@ def _reason(error: Exception) -> InvalidRecord:
 
 
 def unforeseen(error: Exception) -> InvalidRecord:
-    """Return an error that no code expects as a record's; by its type only, since its text may quote the record."""
+    """Convert an unexpected error; only its type, because its text may quote the record."""
     return InvalidRecord("unforeseen", type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""Drains a batch of the exchange queue into PostgreSQL, idempotently, no record held back by another."""
+"""The drain: stores a batch of the exchange queue in PostgreSQL, idempotently; no record blocks another."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ from shared.stores.cache import Cache
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
 _MOST_BACKOFF: Final = 60
-# The queue gives a message up after a thousand receives, the most that SQS counts to. After some three and a half hours
-# of an outage they are spent more slowly, so that they outlast the four days for which the queue keeps a message.
+# SQS moves a message to the dead-letter queue after a thousand receives, its maximum. After three and a half hours of
+# outage the drain retries less often, so that the receives last for the four days for which the queue keeps a message.
 _LONG_OUTAGE_AT: Final = 240
 _LONG_BACKOFF: Final = 600
-# Batches that failed together come back one after another.
+# Jitter, so that batches that failed together do not return together.
 _LEAST_JITTER: Final = 0.8
-# An order key further ahead than this comes from no clock: it would stand at its thread's end for ever.
+# No clock is this far ahead. The exchange would stay at the end of its thread forever.
 _MOST_AHEAD: Final = 366 * 86_400.0
-# CloudWatch takes 256 KiB a line; an id has 128 characters at most.
+# CloudWatch accepts 256 KiB per line; an id has at most 128 characters.
 _IDS_A_LINE: Final = 1_000
-# How long transactions are begun for, where the function's own time is not known.
+# The time limit if the function's own is unknown.
 _SECONDS: Final = 8.0
 
 
-# Its sender was told that there is no such thread: it lost a race that could not be told before the queue had taken it.
+# The sender got a 404: it lost a race for the thread after SQS had accepted its exchange.
 NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another user's")
 
 
 class DrainedQueue(Protocol):
-    """What a drain asks of the queues. Methods raise `StoreUnavailable`."""
+    """The queues of the drain. Methods raise `StoreUnavailable`."""
 
     def dead_letter(self, message: Received, reason: str, detail: str) -> None:
-        """Put a message on the dead-letter queue, with the reason as attributes."""
+        """Send a message to the dead-letter queue, with the reason as attributes."""
         ...
 
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
-        """Hide messages for so long."""
+        """Change the messages' visibility timeout."""
         ...
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch.
+    """The result of draining a batch.
 
     Attributes:
-        failed: Message ids that stay on the queue.
-        finished: Ids of the requests whose exchanges PostgreSQL has now, or has deleted.
-        dead: Messages by the reason that sent them to the dead-letter queue.
+        failed: Ids of the messages that stay on the queue.
+        finished: Ids of the requests whose exchanges are stored or deleted.
+        dead: Dead letters, by reason.
     """
 
     stored: int = 0
@@ -75,14 +75,14 @@ class Outcome:
 
 
 class Drain:
-    """Moves exchanges from the queue into L2, and tells L1.
+    """Stores exchanges of the queue in L2, and updates L1.
 
     Args:
         archive: L2.
         cache: L1.
-        queue: Where messages wait, and where those go that can never be stored.
+        queue: The exchange queue and its dead-letter queue.
         attempts: Where attempts are noted; None to store every batch together.
-        random: Of 0 to 1, for delays.
+        random: Random numbers from 0 to 1, for delays.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Drain:
         self._random = random
 
     def run(self, records: Sequence[object], seconds: float = _SECONDS) -> Outcome:
-        """Store what can be stored, and say what stays on the queue; begin no transaction after `seconds`."""
+        """Drain a batch; start no transaction after `seconds`."""
         outcome = Outcome()
         latest = time.monotonic() + seconds
         together, alone = self._isolation.split([Received.of(record) for record in records])
@@ -122,12 +122,12 @@ class Drain:
             self._isolation.note_alone(message)
             self._drain([message], outcome, seconds)
             if len(outcome.failed) > failed:
-                # PostgreSQL may be away, and the others need not find that out one by one.
+                # PostgreSQL may be down, so do not try the others one by one.
                 self._wait(messages[place + 1 :], outcome)
                 return
 
     def _drain(self, messages: Sequence[Received], outcome: Outcome, seconds: float) -> None:
-        """Store messages, and send those that can never be stored to the dead-letter queue."""
+        """Store messages, and send invalid ones to the dead-letter queue."""
         dead: list[tuple[Received, InvalidRecord]] = []
         good: list[tuple[Received, Exchange]] = []
         for message in messages:
@@ -138,7 +138,7 @@ class Drain:
                 good.append((message, _read(message)))
             except InvalidRecord as error:
                 dead.append((message, error))
-        # The good ones first: what cannot be stored waits for nobody.
+        # The valid ones first: a dead letter can wait.
         dead += self._store_batch(good, outcome, seconds)
         self._dead_letter(dead, outcome)
         self._isolation.forget([each for each in messages if not each.fault or each.message_id not in outcome.failed])
@@ -146,7 +146,7 @@ class Drain:
     def _store_batch(
         self, batch: Sequence[tuple[Received, Exchange]], outcome: Outcome, seconds: float
     ) -> list[tuple[Received, InvalidRecord]]:
-        """Store a batch; return what can never be stored, and why."""
+        """Store a batch; return the invalid messages with their reasons."""
         if not batch:
             return []
         message_of = {id(exchange): message for message, exchange in batch}
@@ -159,7 +159,7 @@ class Drain:
             is_told, is_certain = self._update.merge(result)
             outcome.is_cache_behind |= not is_told
             if not is_certain:
-                # Stored, but L1 would not learn of it: it comes again, and L1 learns of the duplicate.
+                # Stored, but the cache could not be updated. Let SQS redeliver; the duplicate will update it.
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
                 waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
         self._wait([message_of[id(exchange)] for exchange in waiting], outcome)
@@ -182,10 +182,10 @@ class Drain:
                 if not is_away:
                     self._queue.dead_letter(message, error.reason, error.detail)
             except StoreUnavailable:
-                # The rest of them need not find that out, each by its own timeout.
+                # Do not wait for a timeout with each of the others.
                 is_away = True
             if is_away:
-                # Still on the queue, and it comes back: its redrive policy is the second way to the same place.
+                # It stays on the queue, and the redrive policy moves it in the end.
                 outcome.failed.append(message.message_id)
                 _log(logging.WARNING, "message not sent to the dead-letter queue", message, error)
                 continue
@@ -193,9 +193,9 @@ class Drain:
             _log(logging.ERROR, "message sent to the dead-letter queue", message, error)
 
     def _wait(self, waiting: Sequence[Received], outcome: Outcome) -> None:
-        """Leave messages on the queue until PostgreSQL may be back, for longer and longer."""
+        """Leave messages on the queue with a growing delay, because PostgreSQL is down."""
         outcome.failed.extend(message.message_id for message in waiting)
-        # The same for all: what waits together comes back together, as one batch.
+        # One delay for all, so that they return as one batch.
         jitter = _LEAST_JITTER + (1 - _LEAST_JITTER) * self._random()
         by_delay: dict[int, list[Received]] = {}
         for message in waiting:
@@ -206,18 +206,18 @@ class Drain:
             try:
                 self._queue.postpone(messages, delay)
             except StoreUnavailable as error:
-                # They come back when their visibility timeout ends instead.
+                # They return when their visibility timeout ends.
                 _logger.warning("messages keep their visibility timeout", extra={"error": str(error)})
                 return
 
 
 def request_ids(messages: Iterable[Received]) -> list[str]:
-    """Return the ids of the messages' requests, each once."""
+    """Return the request ids of the messages, each once."""
     return list(dict.fromkeys(message.request_id for message in messages if message.request_id is not None))
 
 
 def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Return ids in runs that one log line can hold."""
+    """Split ids into chunks that fit a log line."""
     for start in range(0, len(ids), _IDS_A_LINE):
         yield ids[start : start + _IDS_A_LINE]
 
@@ -228,7 +228,7 @@ def _log(level: int, what: str, message: Received, error: InvalidRecord) -> None
 
 
 def backoff(receives: int) -> int:
-    """Return for how many seconds, at most, a message waits that was received so often."""
+    """Return the maximum delay in seconds of a message with this many receives."""
     if receives > _LONG_OUTAGE_AT:
         return _LONG_BACKOFF
     return min(_MOST_BACKOFF, _FIRST_BACKOFF << min(10, max(0, receives - 1)))

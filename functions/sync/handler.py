@@ -1,4 +1,4 @@
-"""The sync function's composition root: settings, clients, drain; SQS batches in, partial failures out."""
+"""The sync function's entry point: SQS batches in, partial failures out."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
 
 _NAMESPACE: Final = "HybridMemory"
-# What an invocation keeps for itself after its last transaction: to tell Redis, and to hide up to a thousand messages.
+# The time that an invocation needs after its last transaction: to update Redis and to hide up to a thousand messages.
 _RESERVE_SECONDS: Final = 3.0
 logger = function_logger()
 metrics = Metrics(namespace=_NAMESPACE)
 
 
 def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
-    """Read the settings and put the function together; nothing connects yet.
+    """Read the settings and build the function, without connecting.
 
     Args:
         tracer: Makes spans of the calls to the stores; None where traces are off.
@@ -50,7 +50,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     memory_settings = load(MemorySettings)
     database = load(DatabaseSettings)
     timeout = database.drain_timeout_ms / 1000
-    # Slow is not away: the drain asks for less then, and a server at its limit needs longer to say that it is back.
+    # Slow is not down: the drain then sends smaller batches, and an overloaded server needs longer to recover.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, is_late_an_outage=False))
     archive = PostgresArchive(postgres)
     redis = RedisConnection(load(RedisSettings))
@@ -92,7 +92,7 @@ def _measure(outcome: Outcome) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; or, on schedule, sweep."""
+    """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; on a schedule, sweep."""
     if tracer is None:
         return _answer(event, context)
     try:
@@ -132,7 +132,7 @@ def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _is_scheduled(event: dict[str, Any]) -> bool:
-    # An empty event is how an operator asks for a sweep.
+    # An operator starts a sweep with an empty event.
     return "Records" not in event and (not event or event.get("source") == "aws.events")
 
 

@@ -1,4 +1,4 @@
-"""What the sweep does in the background: carries deletions out, counts, deletes what was kept long enough."""
+"""Background steps of the sweep: deletes rows of deletions, counts messages, purges expired rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)
 
 
 class Housekeeping:
-    """Works in steps of a bounded number of rows, each its own transaction, until nothing is left or time is up.
+    """Works in steps of a bounded number of rows, each in its own transaction, until no row is left or the time is up.
 
     Each part takes one step at least. Whatever ends it in between, the next sweep goes on from there; two at once do
     different rows, or the same ones with the same result.
@@ -27,7 +27,7 @@ class Housekeeping:
         self._cache = cache
 
     def detach(self, latest: float) -> None:
-        """Take the threads of deleted users out of the way, and have Redis forget them."""
+        """Detach the threads of deleted users, and delete them from Redis."""
         while (hidden := self._archive.hidden_threads()) is not None:
             try:
                 self._cache.forget_threads(hidden.cutoffs)
@@ -40,15 +40,15 @@ class Housekeeping:
                 return
 
     def erase(self, latest: float) -> int:
-        """Delete the rows of deleted threads and users; return how many."""
+        """Delete the rows of deleted threads and users; return their number."""
         return _repeat(self._archive.erase_rows, latest)
 
     def count(self, latest: float) -> int:
-        """Count the messages of threads that an older release stored; return of how many."""
+        """Count the messages of threads of an older release; return the number of threads."""
         return _repeat(self._archive.count_messages, latest)
 
     def purge(self, latest: float) -> int:
-        """Delete what was kept long enough, of each table at least some; return how many rows."""
+        """Purge expired rows, some of each table; return their number."""
         done = 0
         for number, table in enumerate(_TABLES):
             left = max(0.0, latest - time.monotonic())

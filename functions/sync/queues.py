@@ -1,4 +1,4 @@
-"""The drain's side of the queues: dead letters, and patience."""
+"""The exchange queue and its dead-letter queue, as the drain uses them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SqsQueues:
         self._client = client or sqs_client()
 
     def dead_letter(self, message: Received, reason: str, detail: str) -> None:
-        """Put a message on the dead-letter queue.
+        """Send a message to the dead-letter queue.
 
         Its attributes are `reason`, `detail`, `original_message_id`, and the `request_id` and `traceparent` it had.
         """
@@ -60,7 +60,7 @@ class SqsQueues:
         _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=given))
 
     def postpone(self, messages: Sequence[Received], seconds: int) -> None:
-        """Hide messages for `seconds` from now."""
+        """Set the messages' visibility timeout to `seconds`."""
         for batch in _batches(messages):
             entries: Any = [
                 {"Id": str(place), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": seconds}
@@ -81,7 +81,7 @@ def _ask(call: Callable[[], _T]) -> _T:
 
 
 def _batches(messages: Sequence[Received]) -> Iterator[Sequence[Received]]:
-    """Return the messages in runs of as many as SQS takes at once."""
+    """Split messages into batches of the size that SQS accepts."""
     for start in range(0, len(messages), _BATCH):
         yield messages[start : start + _BATCH]
 

@@ -1,4 +1,4 @@
-"""The scheduled sweep: empties the outbox, tells L1 what it missed, carries deletions out, deletes what is old."""
+"""The scheduled sweep: drains the outbox, updates stale caches, deletes rows of deletions and expired rows."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SECONDS: Final = 8.0
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep did.
+    """The counts of a sweep.
 
     Attributes:
-        removed: Threads with an exchange that a drain of the release before stored again after its deletion.
-        erased: Rows of deleted threads and users that are gone now.
-        purged: Rows that were kept long enough.
-        skipped: Layers that did not answer, so that the rest waits for the next sweep.
+        removed: Threads with an exchange that a drain of the previous release stored again after its deletion.
+        erased: Deleted rows of deleted threads and users.
+        purged: Deleted expired rows.
+        skipped: Layers that did not respond; the rest waits for the next sweep.
     """
 
     stored: int = 0
@@ -46,11 +46,11 @@ class Swept:
 
 
 class Sweep:
-    """Finishes what an outage left unfinished.
+    """Finishes the work that an outage left.
 
     Args:
-        window: How many exchanges of a thread L1 keeps.
-        bury: Puts a body that can never be stored on the dead-letter queue; raises `StoreUnavailable`.
+        window: The number of exchanges of a thread in L1.
+        bury: Sends an invalid body to the dead-letter queue; raises `StoreUnavailable`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Sweep:
         self._latest = 0.0
 
     def run(self, seconds: float = _SECONDS) -> Swept:
-        """Do what can be done in about `seconds`, and say what.
+        """Run for about `seconds`, and return the counts.
 
         Each part has its share of the time that is left, so that a slow one leaves some to the next, and none keeps the
         others from being done.
@@ -118,13 +118,13 @@ class Sweep:
             done = list(bodies)
             for body in kept:
                 done.remove(body)
-            # Last, so that a sweep that dies before leaves them for the next one, which stores none of them twice.
+            # Last: if the sweep dies before, the next one stores them again, which is idempotent.
             self._cache.remove_from_outbox(done)
             if not done or time.monotonic() > self._latest:
                 return
 
     def _drain(self, bodies: Sequence[str], swept: Swept) -> list[str]:
-        """Store what can be stored, the good ones first; return what has to stay in the outbox."""
+        """Store the valid exchanges first; return the entries that stay in the outbox."""
         good: list[Exchange] = []
         body_of: dict[int, str] = {}
         dead: list[tuple[str, InvalidRecord, Exchange | None]] = []
@@ -152,10 +152,10 @@ class Sweep:
         return [body_of[id(exchange)] for exchange in waiting] + self._dead_letter(dead, swept)
 
     def _dead_letter(self, dead: Sequence[tuple[str, InvalidRecord, Exchange | None]], swept: Swept) -> list[str]:
-        """Put bodies on the dead-letter queue; return those that it did not take."""
+        """Send bodies to the dead-letter queue; return those that it did not accept."""
         for done, (body, error, exchange) in enumerate(dead):
             request_id = exchange.request_id if exchange else None
-            # As it would be on the queue: what the body has here of its request is an attribute there.
+            # On the queue the request id is an attribute; in the outbox it is part of the body.
             letter = exchange.to_wire() if exchange and request_id else body
             try:
                 self._bury(letter, error, request_id)
@@ -176,13 +176,13 @@ class Sweep:
                 return
 
     def _repair_some(self, swept: Swept) -> int:
-        """Repair what was noted first; return how much that was."""
+        """Update the caches that were logged first; return their number."""
         done = 0
         for repair in self._archive.repairs(_REPAIRS):
             try:
                 self._repair_one(repair)
             except (StoreBusy, StatementRefused) as error:
-                # This thread's, so that it does not keep the others from being repaired.
+                # An error of this thread only; continue with the others.
                 swept.skipped.append(error.layer)
                 _logger.warning("a repair left for the next sweep", extra={"error": str(error)})
                 continue
@@ -197,7 +197,7 @@ class Sweep:
         window = self._archive.window(thread_id, self._window)
         held = self._cache.peek(thread_id)
         if users := users_in(held):
-            # A drain refuses what a user's deletion reaches; only here does Redis' list lose it.
+            # The drain drops exchanges of a deleted user; only this step removes them from Redis' list.
             gone = deleted_with_users(held, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | gone)
         self._cache.repair_thread(thread_id, window, drained_among(held.pending, window.exchanges))
@@ -208,7 +208,7 @@ class Sweep:
             return
         cutoff = self._archive.user_cutoffs([repair.id]).get(repair.id)
         if cutoff is not None:
-            # What PostgreSQL never had, because it is still on its way, stands in threads that only Redis knows.
+            # Queued exchanges may be in threads that only Redis has.
             self._archive.note_repairs("thread", self._cache.forget_user(repair.id, cutoff))
             self._cache.forget_index(repair.id, cutoff)
         self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
