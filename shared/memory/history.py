@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 from uuid import UUID
@@ -12,7 +12,7 @@ from shared.ids import is_time_ordered
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.memory.losses import is_all_drained
 from shared.memory.messages import add_layer, merge_messages
-from shared.memory.ownership import Access, authorize, exchanges_of, first_owner, listed_owner, owned
+from shared.memory.ownership import Access, authorize, exchanges_of, first_owner, listed_owner
 from shared.memory.sandbox import Sandbox
 from shared.models import Exchange, Message, Source
 from shared.stores.archive import Window
@@ -34,7 +34,7 @@ class History:
         is_claimed: Whether this turn has claimed it.
     """
 
-    messages: list[Message] = field(default_factory=list)
+    messages: Sequence[Message] = field(default_factory=list)
     source: Source = "none"
     cutoff: UUID | None = None
     user_cutoff: UUID | None = None
@@ -70,6 +70,7 @@ def load_history(
         has_owner = owner.is_known and (access == "trusted" or owner.user_id == user_id)
         if not has_owner:
             # Also where the list is another's: it takes as long as for a thread that does not exist.
+            cached = memory.cache.complete(thread_id, cached)
             return _load_from_archive(memory, thread_id, user_id, access, cached, degraded)
         user_id = owner.user_id
     source: Source = "redis" if cached.messages else "none"
@@ -157,7 +158,7 @@ def _without_archive(memory: Sandbox, held: CacheRead, user_id: str | None) -> H
 
 def _only_of(held: CacheRead, user_id: str | None) -> CacheRead:
     """Return what of Redis' is this user's; a list with something else in it is not whole."""
-    messages = owned(held.messages, user_id)
+    messages = held.messages.of_user(user_id)
     is_whole = held.is_whole and len(messages) == len(held.messages)
     return replace(held, messages=messages, is_whole=is_whole, pending=exchanges_of(held.pending, user_id))
 

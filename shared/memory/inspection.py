@@ -107,7 +107,7 @@ class Inspection:
         looked = _asked(lambda: self._cache.thread(thread_id, limit), missing)
         if looked is not None and owner is not None:
             pending = [exchange for exchange in looked.pending if exchange.user_id == owner]
-            looked = replace(looked, messages=owned(looked.messages, owner), pending=pending)
+            looked = replace(looked, messages=list(owned(looked.messages, owner)), pending=pending)
         thread = _asked(lambda: self._memory.archive.thread(thread_id), missing)
         rows: list[Message] | None = None
         if thread is not None:

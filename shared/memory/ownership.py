@@ -37,11 +37,10 @@ def listed_owner(cached: CacheRead) -> ThreadOwner:
     """
     if not cached.is_whole or not cached.messages:
         return _UNKNOWN
-    users = {message.exchange_id: message.user_id for message in cached.messages if message.role == "user"}
-    names = set(users.values())
-    if len(names) != 1 or None in users or any(message.exchange_id not in users for message in cached.messages):
+    users = cached.messages.users()
+    if users is None or len(users) != 1:
         return _UNKNOWN
-    return ThreadOwner(is_known=True, user_id=names.pop(), cutoff=cached.cutoff)
+    return ThreadOwner(is_known=True, user_id=users.pop(), cutoff=cached.cutoff)
 
 
 def is_listed_as(cached: CacheRead, user_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -24,7 +25,7 @@ class Recall:
         degraded: Layers that were asked and did not answer, so that an outage never looks like an empty history.
     """
 
-    messages: list[Message] = field(default_factory=list)
+    messages: Sequence[Message] = field(default_factory=list)
     preferences: dict[str, str] = field(default_factory=dict)
     source: Source = "none"
     degraded: list[str] = field(default_factory=list)

@@ -244,13 +244,13 @@ class Threads:
         if not known.is_known or known.user_id != owner:
             raise ThreadNotFound(thread_id)
 
-    def _require_own(self, thread_id: str, owner: str, held: list[Message]) -> None:
+    def _require_own(self, thread_id: str, owner: str, held: Sequence[Message]) -> None:
         """Return if L2 says that the thread is theirs, or nobody has it and L1 holds something of theirs."""
         known = self._memory.archive.owner(thread_id)
         if known.user_id != owner if known.is_known else not held:
             raise ThreadNotFound(thread_id)
 
-    def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Message]:
+    def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> Sequence[Message]:
         """Return what L1 and this process hold of a thread; with `owner`, what is theirs."""
         undrained = [*cached.pending, *self._memory.recent(thread_id)]
         held = merge_messages(cached.messages, undrained, cached.cutoff, self._memory.settings, cached.deleted)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message
 from shared.stores.archive import Window
 
@@ -22,7 +23,8 @@ class CacheRead:
         cutoff: Order key of the thread's last deletion, if L1 remembers one.
         preferences: What the user's hash holds.
         knows_preferences: Whether `preferences` is all there is, also when it is empty.
-        pending: Exchanges of the thread that were not drained yet when L1 last heard of them.
+        pending: Exchanges of the thread that were not drained yet when L1 last heard of them. `read` leaves them out
+            where the list is whole, because it has them; `peek` does not.
         is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
             empty since. Evictions are looked for when the list is not whole.
         is_emptied: Nobody has called `settle` since then.
@@ -38,7 +40,7 @@ class CacheRead:
         refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
     """
 
-    messages: list[Message] = field(default_factory=list)
+    messages: ListedMessages = field(default_factory=ListedMessages)
     is_whole: bool = False
     cutoff: UUID | None = None
     preferences: dict[str, str] = field(default_factory=dict)
@@ -84,6 +86,10 @@ class Cache(Protocol):
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip."""
+        ...
+
+    def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
+        """Add what `read` leaves out where the list is whole, for a reader who does not trust this list."""
         ...
 
     def peek(self, thread_id: str) -> CacheRead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from shared.models import Exchange, Message
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.stores.cache import AppendResult, CacheRead
-from shared.stores.redis.entries import decode, is_whole, token_of, without_placeholder
+from shared.stores.redis.entries import decode, decode_list, is_whole, token_of, without_placeholder
 from shared.testing.merge import ask, merge
 from shared.testing.twin import Twin
 
@@ -127,21 +128,21 @@ class InMemoryCache(Twin):
         self.begin("read")
         if thread_id is not None:
             self.lists[thread_id] = ask(self.lists.get(thread_id, []), self._most, self.generation, _ASKING)
-        return self._read(thread_id, user_id)
+        return self._read(thread_id, user_id, leaves_pending_out=True)
 
-    def _read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
+    def _read(self, thread_id: str | None, user_id: str | None, *, leaves_pending_out: bool = False) -> CacheRead:
         listed = self.lists.get(thread_id or "", [])[-self._most :]
         entries = without_placeholder(listed)
-        decoded = [decode(entry) for entry in entries]
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
-        messages = [message for message in decoded if message is not None and message.exchange_id not in deleted]
+        messages = decode_list(entries).without(None, deleted)
+        whole = len(messages) == len(entries) and is_whole(listed, self._most, self.generation)
         return CacheRead(
             messages=messages,
-            is_whole=len(messages) == len(entries) and is_whole(listed, self._most, self.generation),
+            is_whole=whole,
             cutoff=self.deleted_threads.get(thread_id or ""),
             preferences=dict(self.hashes.get(user_id or "", {})),
             knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
-            pending=list(self.pending.get(thread_id or "", {}).values()),
+            pending=[] if leaves_pending_out and whole else list(self.pending.get(thread_id or "", {}).values()),
             is_new=not self.is_settled,
             is_emptied=not self._has_begun,
             clock=self._clock(),
@@ -150,6 +151,10 @@ class InMemoryCache(Twin):
             token=token_of(listed),
             deleted=deleted,
         )
+
+    def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
+        """Add what `read` leaves out; no call of its own, as a list that is not whole is read in two parts as well."""
+        return replace(read, pending=list(self.pending.get(thread_id, {}).values()))
 
     def peek(self, thread_id: str) -> CacheRead:
         """Read a thread's window."""

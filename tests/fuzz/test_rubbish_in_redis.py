@@ -20,7 +20,7 @@ from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.settings import MemorySettings
 from shared.stores.redis.cache import RedisCache
-from shared.stores.redis.entries import decode, decode_pending, encode, is_whole
+from shared.stores.redis.entries import decode, decode_list, decode_pending, encode, is_whole
 from shared.stores.redis.generation import _FIELDS
 from shared.stores.redis.names import (
     EPOCH,
@@ -65,6 +65,9 @@ def test_any_entry(entries: list[bytes]) -> None:
         if message is not None:
             json.dumps(message.to_json()).encode()
         decode_pending("t", entry)
+    found = decode_list(entries)
+    assert len(list(found)) == len(found) <= len(entries)
+    json.dumps(found.of_user("u").without(None, []).to_json() + found.to_json()).encode()
     assert is_whole(entries, 4, "1.5") in {True, False}
 
 

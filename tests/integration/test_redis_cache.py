@@ -193,7 +193,7 @@ def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> Non
     cache.merge_stored(old)
     cache.repair_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
     read = cache.read("t", None)
-    assert (texts(read.messages), read.cutoff, read.pending) == (told("new"), cutoff, [new])
+    assert (texts(read.messages), read.cutoff, cache.peek("t").pending) == (told("new"), cutoff, [new])
 
 
 def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:

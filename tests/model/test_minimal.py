@@ -195,7 +195,7 @@ def test_what_l1_did_not_take_is_not_taken_later(real_cache: MakeCache, monkeypa
         patched.setattr(cache._connection, "call", _away)
         with pytest.raises(StoreUnavailable):
             cache.append(exchange(1), is_drained=False, in_outbox=True)
-    assert (cache.read("t", None).messages, cache.outbox(10)) == ([], [])
+    assert (list(cache.read("t", None).messages), cache.outbox(10)) == ([], [])
 
 
 def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -41,7 +42,7 @@ def exchanges(count: int, thread_id: str = "t", user_id: str | None = None) -> l
     return [exchange(number, thread_id, user_id) for number in range(count)]
 
 
-def texts(messages: list[Message]) -> list[str]:
+def texts(messages: Iterable[Message]) -> list[str]:
     """Return the messages' contents."""
     return [message.content for message in messages]
 

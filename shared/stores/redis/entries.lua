@@ -6,14 +6,14 @@ local NIL = '00000000-0000-0000-0000-000000000000'
 local PLACEHOLDER = '{"exchange_id":"' .. NIL .. '","order":"' .. NIL .. '","created_at":"1970-01-01T00:00:00.000000Z",'
   .. '"role":"system","content":"","metadata":null'
 
+local ENDINGS = {first = true, whole = true, asked = true}
+
 -- The entry without its ending, and what the ending says. Earlier releases wrote `true` for a generation.
 local function split(entry)
   local tail = string.sub(entry, -ENDING)
-  for _, name in ipairs({'first', 'whole', 'asked'}) do
-    local at, _, value = string.find(tail, ',"' .. name .. '":"?([%w.]+)"?}$')
-    if at then
-      return string.sub(entry, 1, #entry - #tail + at - 1) .. '}', name, value
-    end
+  local at, _, name, value = string.find(tail, ',"(%l+)":"?([%w.]+)"?}$')
+  if at and ENDINGS[name] then
+    return string.sub(entry, 1, #entry - #tail + at - 1) .. '}', name, value
   end
   return entry
 end

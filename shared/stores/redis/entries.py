@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
 from shared.errors import InvalidRecord
-from shared.metadata import encode_metadata
+from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
@@ -21,6 +23,14 @@ OWN: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
+# The same, with a zero for each hexadecimal digit: all entries of a list are compared with it at once.
+_DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
+_HEAD: Final = (
+    b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'
+    b'"created_at":"0000-00-00T00:00:00.000000Z"'
+).translate(_DIGITS)
+_TEXTS: Final = ("exchange_id", "order", "created_at", "role", "content")
+_head_of: Final = itemgetter(slice(len(_HEAD)))
 # What may end a list's first entry: a seal with its generation, or the token of a reader that asks PostgreSQL. Earlier
 # releases wrote `true` for a generation.
 _ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
@@ -73,7 +83,24 @@ def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
 
 
 def decode(entry: bytes) -> Message | None:
-    """Return the message, or None for the placeholder and for what is no JSON object with `role` and `content`.
+    """Return the message, or None for the placeholder and for what is no JSON object with `role` and `content`."""
+    fields = _fields(entry)
+    return None if fields is None else ListedMessages([fields])[0]
+
+
+def decode_list(entries: Sequence[bytes]) -> ListedMessages:
+    """Return a list's messages, parsed at once, without those that cannot be read."""
+    if b"".join(map(_head_of, entries)).translate(_DIGITS) == _HEAD * len(entries):
+        with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+            parsed = orjson.loads(b"[" + b",".join(entries) + b"]")
+            kinds = {type(each[name]) for name in _TEXTS for each in parsed}
+            if len(parsed) == len(entries) and kinds <= {str}:
+                return ListedMessages(parsed)
+    return ListedMessages([fields for entry in entries if (fields := _fields(entry)) is not None])
+
+
+def _fields(entry: bytes) -> dict[str, Any] | None:
+    """Return an entry as JSON object.
 
     Only an entry in this project's own form is taken at its word for id, order and time, here as in `merge.lua`.
     """
@@ -81,20 +108,23 @@ def decode(entry: bytes) -> Message | None:
         return None
     try:
         fields = orjson.loads(entry)
-        role, content = _text(fields["role"]), _text(fields["content"])
+        text = {"role": _text(fields["role"]), "content": _text(fields["content"])}
         own = OWN.match(entry)
         if own is None:
-            return Message(role, content)
-        return Message(
-            role=role,
-            content=content,
-            exchange_id=UUID(fields["exchange_id"]),
-            created_at=datetime.fromisoformat(fields["created_at"]).astimezone(UTC),
-            order=UUID(fields["order"]),
-            user_id=_text(fields["user_id"]) if "user_id" in fields else None,
-            metadata=_metadata(fields["metadata"]) if "metadata" in fields else None,
-            revision=int(own[4] or 0),
-        )
+            return text
+        if "user_id" in fields:
+            text["user_id"] = _text(fields["user_id"])
+        if "metadata" in fields:
+            _object(fields["metadata"])
+        exchange_id, order = UUID(fields["exchange_id"]), UUID(fields["order"])
+        datetime.fromisoformat(fields["created_at"]).astimezone(UTC)
+        return {
+            **fields,
+            **text,
+            "exchange_id": str(exchange_id),
+            "order": str(order),
+            "revision": int(own[4] or 0),
+        }
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         # Somebody else wrote it. The list is not whole without it, so the caller asks L2.
         _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
@@ -148,13 +178,12 @@ def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> boo
     return found == ("first", generation) or (len(entries) >= most and found == ("whole", generation))
 
 
-def _metadata(value: object) -> str | None:
-    if not isinstance(value, dict):
-        raise TypeError("no object")
-    return encode_metadata(value)
-
-
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
+
+
+def _object(value: object) -> None:
+    if not isinstance(value, dict):
+        raise TypeError("no object")

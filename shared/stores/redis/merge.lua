@@ -27,9 +27,9 @@ local is_deletion = cutoff ~= '' or deleted ~= ''
 local EXCHANGES = 7
 
 -- The list is a cache: what stands in its place and is no list gives way to it.
-local kind = redis.call('TYPE', key).ok
-if kind ~= 'list' then
-  if kind ~= 'none' then
+local head = redis.pcall('LINDEX', key, 0)
+if type(head) ~= 'string' then
+  if head then
     redis.call('DEL', key)
   end
   return token and -1 or 0
@@ -44,18 +44,26 @@ local function parse(entry)
   end
 end
 
-local head = redis.call('LINDEX', key, 0)
 local bare, name, value = split(head)
 if token and not (name == 'asked' and value == token) then
   return -1
 end
 local is_empty = string.sub(bare, 1, #PLACEHOLDER) == PLACEHOLDER
 
-local function finish()
+local function finish(length)
   if ttl > 0 then
     redis.call('EXPIRE', key, ttl)
   end
-  return redis.call('LLEN', key)
+  return length
+end
+
+-- Whether an exchange of this id is in the list: an entry of the project's own form has it at this place.
+local function holds(id)
+  for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
+    if string.sub(entry, 17, 52) == id and parse(entry) == id then
+      return true
+    end
+  end
 end
 
 -- The usual case: one exchange, newer than all.
@@ -65,13 +73,8 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
   local is_newest = is_empty and length == 1
   if not is_newest then
     local _, tail_order = parse(redis.call('LINDEX', key, -1))
-    is_newest = tail_order and order > tail_order and not is_empty
-    if is_newest and order ~= id then
-      -- Under an id that is not its order key it may be in the list already, at an earlier place.
-      for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
-        is_newest = is_newest and parse(entry) ~= id
-      end
-    end
+    -- Under an id that is not its order key it may be in the list already, at an earlier place.
+    is_newest = tail_order and order > tail_order and not is_empty and (order == id or not holds(id))
   end
   if is_newest then
     redis.call('RPUSH', key, ARGV[EXCHANGES + 3], ARGV[EXCHANGES + 4])
@@ -83,7 +86,7 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
         redis.call('LSET', key, 0, ended(split(redis.call('LINDEX', key, 0)), passed_on, value))
       end
     end
-    return finish()
+    return finish(length + 2 - start)
   end
 end
 
@@ -189,4 +192,4 @@ end
 if ttl == 0 and left > 0 then
   redis.call('PEXPIRE', key, left)
 end
-return finish()
+return finish(#list - start + 1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+from uuid import UUID
 
+from shared.models import Exchange
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Pipeline
-from shared.stores.redis.entries import decode, decode_pending, is_whole, token_of, without_placeholder
+from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
 from shared.stores.redis.generation import Epoch, begun_as, queue_epoch, queue_probe
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
@@ -50,10 +54,18 @@ class Questions:
         self.ask("forgotten", lambda pipe: pipe.delete(EPOCH))
         self.ask("begun", lambda pipe: pipe.hset(EPOCH, mapping=fields))
 
-    def ask_for_losses(self) -> None:
-        """Add what tells whether Redis may have lost what waits for the drain."""
+    def ask_for_rest(self, thread_id: str) -> None:
+        """Add what a reader needs whose list is not sealed; after the list, so that nothing is lost in between.
+
+        What waits for the drain, and whether Redis may have lost some of that.
+        """
+        self.ask_for_pending(thread_id)
         self.ask("outbox", lambda pipe: pipe.llen(OUTBOX))
         self.ask("stats", lambda pipe: pipe.info("stats"))
+
+    def ask_for_pending(self, thread_id: str) -> None:
+        """Add what waits for the drain: all of it, so not where the list is sealed and has it too."""
+        self.ask("pending", lambda pipe: pipe.hvals(pending_key(thread_id)))
 
     def ask_for_state(self) -> None:
         """Add Redis' clock and its generation."""
@@ -65,15 +77,11 @@ class Questions:
 
         With a generation and a `token`, a list that is not sealed in the generation carries the token from then on.
         """
-        if token is None:
-            self.ask("messages", lambda pipe: pipe.lrange(messages_key(thread_id), -most, -1))
-        else:
-            self.ask(
-                "messages",
-                lambda pipe: pipe.eval(READ, 1, messages_key(thread_id), most, *token, _PLACEHOLDER_SECONDS),
-            )
+        key = messages_key(thread_id)
+        if token is not None:
+            self.ask("asked", lambda pipe: pipe.eval(READ, 1, key, most, *token, _PLACEHOLDER_SECONDS))
+        self.ask("messages", lambda pipe: pipe.lrange(key, -most, -1))
         self.ask("tombstone", lambda pipe: pipe.get(tombstone_key(thread_id)))
-        self.ask("pending", lambda pipe: pipe.hvals(pending_key(thread_id)))
         self.ask("deleted", lambda pipe: pipe.smembers(deleted_key(thread_id)))
 
     def ask_for_user(self, user_id: str) -> None:
@@ -101,58 +109,80 @@ def preferences_seal(generation: str, count: int) -> str:
     return f"{generation} {count}"
 
 
-def cache_read(
-    replies: dict[str, Any],
-    epoch: Epoch,
-    generation: str | None,
-    *,
-    thread_id: str | None,
-    most: int,
-    refuses_writes: bool,
-) -> CacheRead:
-    """Return what the replies say, as far as this generation confirms it.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a read was answered.
 
-    A Redis that refuses writes confirms nothing.
+    Attributes:
+        replies: By the names of `Questions`.
+        generation: The one that lasts, None if it has ended.
+        most: The most messages that belong into the list.
     """
-    clock = clock_of(replies["time"])
-    stats = replies.get("stats")
-    evictions = None if stats is None else int(stats["evicted_keys"])
-    began, is_settled = epoch.began, epoch.is_settled
-    if generation is None or (evictions is not None and evictions != epoch.evictions):
-        # Redis may have lost a list together with what lay beside it.
-        began, is_settled = None, False
-    if refuses_writes:
-        generation = None
-    listed: list[bytes] = replies.get("messages") or []
-    entries = without_placeholder(listed)
-    cutoff = order_of(replies.get("tombstone"))
-    decoded = [decode(entry) for entry in entries]
-    deleted = uuids_of(replies.get("deleted") or ())
-    messages = [m for m in decoded if m is not None and (cutoff is None or m.order is None or m.order > cutoff)]
-    messages = [m for m in messages if m.exchange_id not in deleted]
-    pending = [decode_pending(thread_id or "", body) for body in replies.get("pending") or []]
-    alive = [e for e in pending if e is not None and (cutoff is None or e.order > cutoff)]
-    preferences = {
-        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
-        for name, value in (replies.get("preferences") or {}).items()
-    }
-    seal = (replies.get("preferences_seal") or b"").decode("utf-8", "replace")
-    return CacheRead(
-        messages,
-        is_whole=len(messages) == len(entries) and is_whole(listed, most, generation),
-        cutoff=cutoff,
-        preferences=preferences,
-        knows_preferences=generation is not None and seal == preferences_seal(generation, len(preferences)),
-        pending=newest_revisions(exchange for exchange in alive if exchange.exchange_id not in deleted),
-        is_new=not is_settled,
-        is_emptied=began is None,
-        age=None if began is None else clock - began,
-        clock=clock,
-        token=token_of(listed),
-        evictions=evictions,
-        has_outbox=bool(replies.get("outbox")),
-        generation=generation,
-        suspect_until=clock if generation is None else epoch.suspect_until,
-        refuses_writes=refuses_writes,
-        deleted=deleted,
+
+    replies: dict[str, Any]
+    epoch: Epoch
+    generation: str | None
+    thread_id: str
+    most: int
+    refuses_writes: bool
+
+    def with_rest(self, replies: dict[str, Any]) -> Self:
+        """Return the answer with the replies to `Questions.ask_for_rest`."""
+        return dataclasses.replace(self, replies=self.replies | replies)
+
+    def read(self) -> CacheRead:
+        """Return what the replies say, as far as the generation confirms it; a Redis that refuses writes has none."""
+        replies = self.replies
+        clock = clock_of(replies["time"])
+        generation = None if self.refuses_writes else self.generation
+        stats = replies.get("stats")
+        evictions = None if stats is None else int(stats["evicted_keys"])
+        began, is_settled = self.epoch.began, self.epoch.is_settled
+        if self.generation is None or (evictions is not None and evictions != self.epoch.evictions):
+            # Redis may have lost a list together with what lay beside it.
+            began, is_settled = None, False
+        listed: list[bytes] = replies.get("messages") or []
+        entries = without_placeholder(listed)
+        cutoff, deleted = order_of(replies.get("tombstone")), uuids_of(replies.get("deleted") or ())
+        messages = decode_list(entries).without(cutoff, deleted)
+        preferences, knows_preferences = self._preferences(generation)
+        return CacheRead(
+            messages,
+            is_whole=len(messages) == len(entries) and is_whole(listed, self.most, generation),
+            cutoff=cutoff,
+            preferences=preferences,
+            knows_preferences=knows_preferences,
+            pending=undrained_in(self.thread_id, replies.get("pending"), cutoff, deleted),
+            is_new=not is_settled,
+            is_emptied=began is None,
+            age=None if began is None else clock - began,
+            clock=clock,
+            token=token_of(listed),
+            evictions=evictions,
+            has_outbox=bool(replies.get("outbox")),
+            generation=generation,
+            suspect_until=clock if generation is None else self.epoch.suspect_until,
+            refuses_writes=self.refuses_writes,
+            deleted=deleted,
+        )
+
+    def _preferences(self, generation: str | None) -> tuple[dict[str, str], bool]:
+        """Return the preferences, and whether these are all."""
+        found: Mapping[bytes, bytes] = self.replies.get("preferences") or {}
+        preferences = {_text(name): _text(value) for name, value in found.items()}
+        seal = _text(self.replies.get("preferences_seal") or b"")
+        return preferences, generation is not None and seal == preferences_seal(generation, len(preferences))
+
+
+def undrained_in(
+    thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
+) -> list[Exchange]:
+    """Return the exchanges of a reply to `Questions.ask_for_pending`, without what was deleted."""
+    found = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
+    return newest_revisions(
+        each for each in found if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
     )
+
+
+def _text(reply: bytes) -> str:
+    return reply.decode("utf-8", "replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from shared.stores.cache import CacheRead
@@ -14,7 +15,7 @@ from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import (
     EPOCH,
 )
-from shared.stores.redis.read import MAY_FAIL, Questions, cache_read, clock_of
+from shared.stores.redis.read import MAY_FAIL, Answer, Questions, clock_of, undrained_in
 
 # SQS counts messages approximately, and may count none for a while when there are some.
 _SETTLING_SECONDS: Final = 60
@@ -37,11 +38,12 @@ class ListReader(CacheLink):
         if time.monotonic() - self._probed_at >= _PROBE_EVERY:
             questions.ask_for_writes()
         asked_in = self._generation
-        found = self._read(questions, thread_id, user_id, asked_in)
+        answer = self._ask(questions, thread_id, user_id, asked_in)
+        found = answer.read()
         is_known = found.generation is not None and found.generation == asked_in
         needs_no_token = found.generation is not None and (thread_id is None or found.is_whole)
         if found.refuses_writes or is_known or needs_no_token:
-            return found
+            return found if thread_id is None or found.is_whole else self._ask_for_rest(answer, thread_id)
         questions = Questions()
         generation = found.generation
         if generation is None:
@@ -51,19 +53,27 @@ class ListReader(CacheLink):
                 is_older = epoch.generation is not None
                 generation = name_of(found.clock or 0.0)
                 questions.ask_for_step(generation, self._connection.identity, is_older=is_older)
-        questions.ask_for_losses()
-        return self._read(questions, thread_id, user_id, generation)
+        return self._ask(questions, thread_id, user_id, generation, has_rest=True).read()
+
+    def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
+        """Add what `read` leaves out where the list is whole."""
+        questions = Questions()
+        questions.ask_for_pending(thread_id)
+        bodies = self._send_questions(questions)["pending"]
+        return replace(read, pending=undrained_in(thread_id, bodies, read.cutoff, read.deleted))
 
     def peek(self, thread_id: str) -> CacheRead:
         """Read a thread's window without changing anything: the list gets no token, and no generation begins."""
-        return self._read(Questions(), thread_id, None, None, is_passive=True)
+        questions = Questions()
+        questions.ask_for_pending(thread_id)
+        return self._ask(questions, thread_id, None, None, is_passive=True).read()
 
     def _ask_epoch_anew(self) -> Epoch:
         """Return the epoch on a new connection, which also tells anew which server answers."""
         self._connection.disconnect()
         return read_epoch(self._call(queue_epoch, is_read=True)[0])
 
-    def _read(
+    def _ask(
         self,
         questions: Questions,
         thread_id: str | None,
@@ -71,45 +81,41 @@ class ListReader(CacheLink):
         generation: str | None,
         *,
         is_passive: bool = False,
-    ) -> CacheRead:
+        has_rest: bool = False,
+    ) -> Answer:
         most = self._memory.max_thread_messages * 2
         takes_writes = is_passive or self._catch_up()
         questions.ask_for_state()
         token = None if generation is None or not takes_writes else (generation, secrets.token_hex(8))
         if thread_id is not None:
             questions.ask_for_thread(thread_id, most, token)
+            if has_rest:
+                questions.ask_for_rest(thread_id)
         if user_id is not None:
             questions.ask_for_user(user_id)
-        replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
+        replies = self._send_questions(questions)
         if "probe" in replies:
             self._probed_at = time.monotonic()
-            if isinstance(replies["probe"], Exception):
+            if replies["probe"] is None:
                 self._failed_at, takes_writes = self._probed_at, False
-        for name in MAY_FAIL & replies.keys():
-            if isinstance(replies[name], Exception):
-                replies[name] = None
-        self._require(list(replies.values()))
         epoch = read_epoch(replies["epoch"])
         found_in = self._generation_of(epoch, replies.get("replication"))
         if not is_passive:
             self._generation = found_in
+        return Answer(replies, epoch, found_in, thread_id or "", most, refuses_writes=not takes_writes)
 
-        def say() -> CacheRead:
-            return cache_read(replies, epoch, found_in, thread_id=thread_id, most=most, refuses_writes=not takes_writes)
-
-        found = say()
-        if thread_id and token and not found.is_whole and found_in == generation and "stats" not in replies:
-            replies |= self._losses()
-            found = say()
-        return found
-
-    def _losses(self) -> dict[str, Any]:
-        """Return what tells whether Redis may have lost undrained exchanges; asked where a list is not whole."""
+    def _ask_for_rest(self, answer: Answer, thread_id: str) -> CacheRead:
+        """Return the read of a list that is not sealed, with what else its reader needs."""
         questions = Questions()
-        questions.ask_for_losses()
-        replies = questions.named(self._send(questions.fill))
-        if isinstance(replies["stats"], Exception):
-            replies["stats"] = None
+        questions.ask_for_rest(thread_id)
+        return answer.with_rest(self._send_questions(questions)).read()
+
+    def _send_questions(self, questions: Questions) -> dict[str, Any]:
+        """Return the replies by name, None for one that may be a refusal and is one."""
+        replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
+        for name in MAY_FAIL & replies.keys():
+            if isinstance(replies[name], Exception):
+                replies[name] = None
         self._require(list(replies.values()))
         return replies
 

@@ -1,0 +1,135 @@
+"""Messages of a list in Redis: parsed as JSON at once, made into `Message` only where one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Self, overload
+from uuid import UUID
+
+from shared.metadata import encode_metadata
+from shared.models import Message
+
+# Fields of an assistant's entry; one with more may have metadata or a revision.
+_PLAIN: Final = 5
+Fields = dict[str, Any]
+
+
+class ListedMessages(Sequence[Message]):
+    """A window of messages, oldest first.
+
+    Attributes:
+        fields: The entries as JSON objects, with `role` and `content`. Those of this project's have `exchange_id`,
+            `order` and `created_at` too, in the form in which `merge.lua` compares them; foreign ones none of these.
+    """
+
+    __slots__ = ("_made", "fields")
+
+    def __init__(self, fields: list[Fields] | None = None) -> None:
+        self.fields = [] if fields is None else fields
+        self._made: list[Message] | None = None
+
+    @property
+    def made(self) -> list[Message]:
+        """All of them as messages."""
+        if self._made is None:
+            self._made = [_message(fields) for fields in self.fields]
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self.made)
+
+    @overload
+    def __getitem__(self, place: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> ListedMessages: ...
+
+    def __getitem__(self, place: int | slice) -> Message | ListedMessages:
+        return ListedMessages(self.fields[place]) if isinstance(place, slice) else _message(self.fields[place])
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ListedMessages):
+            return self.fields == other.fields
+        return self.made == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # as of any sequence that is compared by what it holds
+
+    def without(self, cutoff: UUID | None, deleted: Collection[UUID]) -> Self:
+        """Return them without what was deleted."""
+        if cutoff is None and not deleted:
+            return self
+        upto, gone = str(cutoff or ""), {str(exchange_id) for exchange_id in deleted}
+        return type(self)(
+            [
+                each
+                for each in self.fields
+                if "order" not in each or (each["order"] > upto and each["exchange_id"] not in gone)
+            ]
+        )
+
+    def of_user(self, user_id: str | None) -> Self:
+        """Return the messages of this user's exchanges."""
+        own = {each["exchange_id"] for each in self.fields if _is_users(each) and each.get("user_id") == user_id}
+        return type(self)([each for each in self.fields if each.get("exchange_id") in own])
+
+    def users(self) -> set[str | None] | None:
+        """Return whose the exchanges are; None where something is no exchange's, or lacks its user's message."""
+        users = {each["exchange_id"]: each.get("user_id") for each in self.fields if _is_users(each)}
+        return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else None
+
+    def to_json(self) -> list[Fields]:
+        """Return them in the API's shape, as `Message.to_json` does for one."""
+        return [_shown(each) for each in self.fields]
+
+
+def _is_users(fields: Fields) -> bool:
+    return fields["role"] == "user" and "order" in fields
+
+
+def _shown(fields: Fields) -> Fields:
+    shown = {
+        "role": fields["role"],
+        "content": fields["content"],
+        "exchange_id": fields.get("exchange_id"),
+        "created_at": fields.get("created_at"),
+    }
+    if len(fields) > _PLAIN:
+        if isinstance(metadata := fields.get("metadata"), dict):
+            shown["metadata"] = metadata
+        if revision := _revision(fields):
+            shown["revision"] = revision
+    return shown
+
+
+def _message(fields: Fields) -> Message:
+    try:
+        exchange_id, order = UUID(fields["exchange_id"]), UUID(fields["order"])
+    except (KeyError, ValueError):
+        return Message(fields["role"], fields["content"])
+    user_id, metadata = fields.get("user_id"), fields.get("metadata")
+    return Message(
+        role=fields["role"],
+        content=fields["content"],
+        exchange_id=exchange_id,
+        created_at=_moment(fields["created_at"]),
+        order=order,
+        user_id=user_id if isinstance(user_id, str) else None,
+        metadata=encode_metadata(metadata) if isinstance(metadata, dict) else None,
+        revision=_revision(fields),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _revision(fields: Fields) -> int:
+    revision = fields.get("revision", 0)
+    return revision if isinstance(revision, int) else 0

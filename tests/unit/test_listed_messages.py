@@ -1,0 +1,34 @@
+"""A list's messages, parsed at once: the same as entry by entry."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.models import Exchange, Message
+from shared.stores.redis.entries import decode, decode_list, encode, ending
+from tests.support import strategies
+from tests.support.exchanges import exchange
+
+
+@given(st.lists(strategies.exchanges(), max_size=4), st.booleans())
+def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool) -> None:  # noqa: FBT001 - drawn
+    """As messages, and in the API's shape."""
+    entries = [entry for each in made for entry in encode(each)]
+    if is_sealed and entries:
+        entries[0] = entries[0][:-1] + ending("first", "1.5")
+    found = decode_list(entries)
+    messages = [decode(entry) for entry in entries]
+    assert list(found) == messages
+    assert found.to_json() == [message.to_json() for message in messages if message is not None]
+    assert [found[place] for place in range(len(found))] == messages
+
+
+def test_what_is_somebodys() -> None:
+    """Entries without an owner, and another user's, are nobody's own."""
+    other, own = exchange(1, "t", "bob"), exchange(2, "t", "ana")
+    foreign = b'{"role":"user","content":"x","user_id":"ana"}'
+    found = decode_list([foreign, *encode(other), *encode(own)])
+    assert found.of_user("ana") == list(own.messages)
+    assert list(found.without(other.order, [])) == [Message("user", "x"), *own.messages]
+    assert found.without(None, [own.exchange_id])[1:] == list(other.messages)
