@@ -37,6 +37,7 @@ _WRONG_SERVER: Final = (
 _RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 Pipeline = redis.client.Pipeline
+Command = tuple[str | int, ...]
 
 
 class _Tokens(CredentialProvider):
@@ -210,6 +211,13 @@ def _by_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the command with a loaded script's name instead of its text."""
     sha = SHA_OF.get(arguments[1]) if arguments[0] == "EVAL" else None
     return arguments if sha is None else ("EVALSHA", sha, *arguments[2:])
+
+
+def queue_commands(pipe: Pipeline, *commands: Command) -> object:
+    """Queue commands, one reply each."""
+    for command in commands:
+        pipe.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py gives it no types
+    return pipe
 
 
 def ignore_wrongtype(replies: list[Any]) -> list[Any]:

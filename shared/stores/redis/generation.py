@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.connection import Pipeline, queue_commands
 from shared.stores.redis.names import EPOCH, PROBE
 
 # `doubt` is the generation's name: earlier releases wrote there when they last saw Redis fail.
@@ -24,7 +24,8 @@ _PROBE_SECONDS: Final = 60
 # How far ahead of Redis' clock the time of an exchange may be.
 _MOST_SKEW: Final = 10.0
 # A script that writes, as a merge is: Redis may refuse this and still answer reads.
-_PROBE: Final = "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])"
+PROBE_WRITE: Final = ("EVAL", "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])", 1, PROBE, _PROBE_SECONDS)
+READ_EPOCH: Final = ("HMGET", EPOCH, *_FIELDS)
 
 
 def number_of(reply: bytes | None) -> float | None:
@@ -61,7 +62,7 @@ class Epoch:
 
 def queue_epoch(pipe: Pipeline) -> object:
     """Queue the question for the epoch; one reply, for `read_epoch`."""
-    return pipe.hmget(EPOCH, list(_FIELDS))
+    return queue_commands(pipe, READ_EPOCH)
 
 
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
@@ -102,4 +103,4 @@ def begun_as(generation: str, identity: str | None, *, is_older: bool = False) -
 
 def queue_probe(pipe: Pipeline) -> object:
     """Queue a cheap write, which fails when Redis refuses writes; one reply."""
-    return pipe.eval(_PROBE, 1, PROBE, _PROBE_SECONDS)
+    return queue_commands(pipe, PROBE_WRITE)

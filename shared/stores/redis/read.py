@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
 from shared.models import Exchange
 from shared.stores.cache import CacheRead
-from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
-from shared.stores.redis.generation import Epoch, begun_as, queue_epoch, queue_probe
+from shared.stores.redis.generation import PROBE_WRITE, READ_EPOCH, Epoch, begun_as
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
     EPOCH,
@@ -26,7 +26,6 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import READ
 
-Queue = Callable[[Pipeline], object]
 # Replies that may be a refusal: of the probe, or of what this user may not ask.
 _PLACEHOLDER_SECONDS: Final = 900
 MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
@@ -36,23 +35,17 @@ class Questions:
     """The commands of one read, each under a name."""
 
     def __init__(self) -> None:
-        self._asked: list[tuple[str, Queue]] = []
-
-    def ask(self, name: str, queue: Queue) -> None:
-        """Add a command with one reply."""
-        self._asked.append((name, queue))
+        self._asked: dict[str, Command] = {}
 
     def ask_for_writes(self) -> None:
         """Add a write that shows whether Redis takes any, and what has become of its replication."""
-        self.ask("probe", queue_probe)
-        self.ask("replication", lambda pipe: pipe.info("replication"))
+        self._asked |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
     def ask_for_step(self, generation: str, identity: str | None, *, is_older: bool) -> None:
         """Add the beginning of a generation in a Redis that is empty, or that came back older."""
-        fields = begun_as(generation, identity, is_older=is_older)
+        fields = [text for item in begun_as(generation, identity, is_older=is_older).items() for text in item]
         # Redis may hold less than it was given: nothing of the old epoch holds, whatever stands there.
-        self.ask("forgotten", lambda pipe: pipe.delete(EPOCH))
-        self.ask("begun", lambda pipe: pipe.hset(EPOCH, mapping=fields))
+        self._asked |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
 
     def ask_for_rest(self, thread_id: str) -> None:
         """Add what a reader needs whose list is not sealed; after the list, so that nothing is lost in between.
@@ -60,17 +53,15 @@ class Questions:
         What waits for the drain, and whether Redis may have lost some of that.
         """
         self.ask_for_pending(thread_id)
-        self.ask("outbox", lambda pipe: pipe.llen(OUTBOX))
-        self.ask("stats", lambda pipe: pipe.info("stats"))
+        self._asked |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
 
     def ask_for_pending(self, thread_id: str) -> None:
         """Add what waits for the drain: all of it, so not where the list is sealed and has it too."""
-        self.ask("pending", lambda pipe: pipe.hvals(pending_key(thread_id)))
+        self._asked["pending"] = ("HVALS", pending_key(thread_id))
 
     def ask_for_state(self) -> None:
         """Add Redis' clock and its generation."""
-        self.ask("time", lambda pipe: pipe.time())
-        self.ask("epoch", queue_epoch)
+        self._asked |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
     def ask_for_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
         """Add a thread's newest messages and all that belongs to them.
@@ -79,24 +70,27 @@ class Questions:
         """
         key = messages_key(thread_id)
         if token is not None:
-            self.ask("asked", lambda pipe: pipe.eval(READ, 1, key, most, *token, _PLACEHOLDER_SECONDS))
-        self.ask("messages", lambda pipe: pipe.lrange(key, -most, -1))
-        self.ask("tombstone", lambda pipe: pipe.get(tombstone_key(thread_id)))
-        self.ask("deleted", lambda pipe: pipe.smembers(deleted_key(thread_id)))
+            self._asked["asked"] = ("EVAL", READ, 1, key, most, *token, _PLACEHOLDER_SECONDS)
+        self._asked |= {
+            "messages": ("LRANGE", key, -most, -1),
+            "tombstone": ("GET", tombstone_key(thread_id)),
+            "deleted": ("SMEMBERS", deleted_key(thread_id)),
+        }
 
     def ask_for_user(self, user_id: str) -> None:
         """Add a user's preferences."""
-        self.ask("preferences", lambda pipe: pipe.hgetall(preferences_key(user_id)))
-        self.ask("preferences_seal", lambda pipe: pipe.get(preferences_seal_key(user_id)))
+        self._asked |= {
+            "preferences": ("HGETALL", preferences_key(user_id)),
+            "preferences_seal": ("GET", preferences_seal_key(user_id)),
+        }
 
     def fill(self, pipe: Pipeline) -> None:
         """Queue them all."""
-        for _, queue in self._asked:
-            queue(pipe)
+        queue_commands(pipe, *self._asked.values())
 
     def named(self, replies: list[Any]) -> dict[str, Any]:
         """Return the replies by the names of their commands."""
-        return dict(zip((name for name, _ in self._asked), replies, strict=True))
+        return dict(zip(self._asked, replies, strict=True))
 
 
 def clock_of(reply: tuple[int, int]) -> float:
