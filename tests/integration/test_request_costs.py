@@ -159,45 +159,45 @@ CASES: Final = {
     # A list that is whole.
     "invoking, hit": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
-        open=Cost(329, 33, 1, 0, 0),
-        tokens=Cost(289, 35, 1, 0, 0),
+        open=Cost(193, 34, 1, 0, 0),
+        tokens=Cost(214, 37, 1, 0, 0),
     ),
     "run, hit": _Case(
         lambda w: w.ask("/run", KNOWN, user_id="ana", prompt="q"),
-        open=Cost(616, 49, 2, 0, 1),
-        tokens=Cost(548, 49, 2, 0, 1),
+        open=Cost(394, 51, 2, 0, 1),
+        tokens=Cost(367, 51, 2, 0, 1),
     ),
     "invoked, hit": _Case(
         lambda w: w.ask("/invoked", KNOWN, **_SAID),
-        open=Cost(297, 36, 2, 0, 1),
-        tokens=Cost(298, 39, 2, 0, 1),
+        open=Cost(248, 38, 2, 0, 1),
+        tokens=Cost(264, 41, 2, 0, 1),
     ),
     "invoking, hit, direct": _Case(
         lambda w: w.invoke("invoking", KNOWN, user_id="ana"),
-        open=Cost(236, 27, 1, 0, 0),
-        tokens=Cost(236, 28, 1, 0, 0),
+        open=Cost(156, 28, 1, 0, 0),
+        tokens=Cost(163, 29, 1, 0, 0),
     ),
     # A thread, and where there are no tokens a user, that no store knows.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
-        open=Cost(309, 42, 4, 5, 0),
-        tokens=Cost(283, 43, 3, 1, 0),
+        open=Cost(296, 45, 4, 5, 0),
+        tokens=Cost(279, 45, 3, 1, 0),
     ),
     "run, new thread": _Case(
         lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
-        open=Cost(502, 54, 5, 5, 1),
-        tokens=Cost(507, 57, 4, 5, 1),
+        open=Cost(445, 57, 5, 5, 1),
+        tokens=Cost(450, 59, 4, 5, 1),
     ),
     "invoked, new thread": _Case(
         lambda w: w.ask("/invoked", NEW, **_SAID),
-        open=Cost(307, 42, 4, 1, 1),
-        tokens=Cost(350, 47, 4, 5, 1),
+        open=Cost(336, 44, 4, 1, 1),
+        tokens=Cost(382, 49, 4, 5, 1),
     ),
     # A list whose life has ended; PostgreSQL has the thread.
     "invoking, expired": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
-        open=Cost(400, 44, 3, 1, 0),
-        tokens=Cost(420, 47, 3, 1, 0),
+        open=Cost(330, 45, 3, 1, 0),
+        tokens=Cost(357, 48, 3, 1, 0),
         is_expired=True,
     ),
 }
