@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from functions.agent.errors import ForbiddenUser
+from functions.agent.request_errors import ForbiddenUser
 from shared.memory.ownership import Access
 
 

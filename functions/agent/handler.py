@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mangum import Mangum
 
-from functions.agent.agents.models import validate_model
+from functions.agent.agents.model_name import validate_model
 from functions.agent.agents.runner import AgentRunner
 from functions.agent.http.api import create_app
 from functions.agent.http.auth import Guard

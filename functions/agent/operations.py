@@ -13,8 +13,8 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.errors import AgentRunError, LimitTooLarge
 from functions.agent.outcomes import KEY_STAYS
+from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
 from shared.idempotency import serving_key

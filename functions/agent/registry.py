@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from functions.agent.errors import UnknownAgentError, UnknownToolError
+from functions.agent.request_errors import UnknownAgentError, UnknownToolError
 from functions.agent.tools import current_time, search_conversations
 
 Tool = Callable[..., str | Awaitable[str]]

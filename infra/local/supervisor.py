@@ -117,7 +117,7 @@ class Supervisor:
             LocalStackError: one has a value that cannot work; the sentence names the variable.
         """
         # The project's own modules take a while to import and need not be imported to say `--help`.
-        from functions.agent.agents.models import validate_model  # noqa: PLC0415
+        from functions.agent.agents.model_name import validate_model  # noqa: PLC0415
         from functions.agent.agents.plugins import load_plugins  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
         from shared.settings import AgentSettings, load, validate_environment  # noqa: PLC0415

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from functions.agent.errors import SigningKeysUnavailable
 from functions.agent.http.auth_keys import SigningKeys
+from functions.agent.request_errors import SigningKeysUnavailable
 from tests.support.issuer import Issuer
 
 _SERVICE: Final = "memory-prod-agent"

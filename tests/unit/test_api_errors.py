@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.agent.agents import runner
-from functions.agent.errors import AgentRunError, AgentTimeoutError
+from functions.agent.request_errors import AgentRunError, AgentTimeoutError
 from tests.support.api import Api, problem
 from tests.support.exchanges import exchanges
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from functions.agent.errors import SigningKeysUnavailable
 from functions.agent.http.auth_keys import SigningKeys
+from functions.agent.request_errors import SigningKeysUnavailable
 from tests.support.issuer import Issuer, new_key
 
 

@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from functions.agent.callers import Caller
-from functions.agent.errors import Unauthenticated
 from functions.agent.http.auth_tokens import TokenVerifier
+from functions.agent.request_errors import Unauthenticated
 from tests.support.issuer import Issuer, new_key, public_jwk, signed_with_public_key, unsigned
 
 Forge = Callable[[Issuer], str]

@@ -11,7 +11,7 @@ from pydantic_ai.exceptions import ModelHTTPError
 
 from functions.agent.agents.context_errors import is_context_too_long
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.errors import AgentRunError, ContextTooLongError, PromptTooLongError
+from functions.agent.request_errors import AgentRunError, ContextTooLongError, PromptTooLongError
 from shared.memory.budget import ShownMemory
 from shared.memory.recall import Recall
 from shared.models import Message

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from functions.agent.agents.models import parse_model, validate_model
+from functions.agent.agents.model_name import parse_model, validate_model
 from functions.agent.agents.runner import AgentRunError, AgentRunner, AgentTimeoutError
 from shared.errors import SettingsError
 from shared.models import SearchHit

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from functions.agent import registry
-from functions.agent.agents import engine
+from functions.agent.agents import pydantic_ai_engine as engine
 from functions.agent.agents.offline_answer import find_memory
 from functions.agent.agents.runner import (
     AgentRunError,
@@ -87,7 +87,7 @@ def test_the_agent_library_is_not_loaded_before_the_first_run() -> None:
     """Every route but `/run` is spared the library's import."""
     program = """
 import sys
-from functions.agent.agents.models import validate_model
+from functions.agent.agents.model_name import validate_model
 from functions.agent.agents.runner import AgentRunner
 from shared.settings import AgentSettings
 validate_model("bedrock:x")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from functions.agent.callers import Caller
-from functions.agent.errors import Unauthenticated
 from functions.agent.http.auth_tokens import TokenVerifier
+from functions.agent.request_errors import Unauthenticated
 from shared.settings import TokenSettings
 from tests.support.issuer import Issuer
 

@@ -18,7 +18,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from functions.agent.agents.models import OFFLINE
+from functions.agent.agents.model_name import OFFLINE
 from functions.agent.agents.offline_answer import compose
 
 _MENTIONS_TIME: Final = re.compile(r"\b(?:time|clock|date)\b", re.IGNORECASE)

@@ -5,9 +5,10 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from functions.agent.agents.models import parse_model
+from functions.agent.agents.model_name import parse_model
 from functions.agent.agents.plugins import load_plugins
-from functions.agent.errors import (
+from functions.agent.registry import find_agent, find_tools
+from functions.agent.request_errors import (
     AgentRunError,
     AgentTimeoutError,
     ContextTooLongError,
@@ -15,7 +16,6 @@ from functions.agent.errors import (
     UnknownAgentError,
     UnknownToolError,
 )
-from functions.agent.registry import find_agent, find_tools
 from functions.agent.tools import SearchConversations, ToolContext
 from shared.memory.budget import Shown
 from shared.memory.context import join_parts
@@ -23,7 +23,7 @@ from shared.memory.token_count import count_tokens
 from shared.settings import AgentSettings
 
 if TYPE_CHECKING:
-    from functions.agent.agents.engine import Engine
+    from functions.agent.agents.pydantic_ai_engine import Engine
     from shared.tracing.tracer import Tracer
 
 _MOST_HALVINGS: Final = 5
@@ -142,7 +142,7 @@ class AgentRunner:
 
     def _loaded(self) -> "Engine":
         if self._engine is None:
-            from functions.agent.agents.engine import Engine  # noqa: PLC0415 - costs a second of CPU, which only /run needs
+            from functions.agent.agents.pydantic_ai_engine import Engine  # noqa: PLC0415 - costs a second of CPU, which only /run needs
 
             self._engine = Engine(self._model, self._timeout_seconds, self._tracer)
         return self._engine

@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from functions.agent.callers import Caller
 from functions.agent.http.auth import CallerOf, Guard, ProblemsMiddleware
-from functions.agent.http.description import add_description_routes
-from functions.agent.http.inspection import add_inspection_routes
+from functions.agent.http.inspection_routes import add_inspection_routes
 from functions.agent.http.json_body import JsonRoute
+from functions.agent.http.openapi import add_description_routes
 from functions.agent.http.page import add_page_routes
 from functions.agent.http.problems import CONTENT_TYPE, Problem, problem_of
 from functions.agent.operations import Operations, thread_json

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.agent.callers import ANYBODY, TRUSTED, Caller
-from functions.agent.errors import Unauthenticated
+from functions.agent.request_errors import Unauthenticated
 from shared.settings import OPERATOR_SCOPE
 
 # Everything else needs a token: what is not named here, also what is added later, is not open.

@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import PyJWTError
 
-from functions.agent.errors import SigningKeysUnavailable
+from functions.agent.request_errors import SigningKeysUnavailable
 
 _logger = logging.getLogger(__name__)
 _TIMEOUT_SECONDS: Final = 2

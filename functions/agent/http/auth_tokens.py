@@ -7,8 +7,8 @@ from typing import Any, Final
 import jwt
 
 from functions.agent.callers import Caller
-from functions.agent.errors import Unauthenticated
 from functions.agent.http.auth_keys import SigningKeys
+from functions.agent.request_errors import Unauthenticated
 from shared.ids import path_id_fault
 from shared.settings import TokenSettings
 

@@ -12,7 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from functions.agent.errors import (
+from functions.agent.outcomes import NOTHING_RUN, outcome_of
+from functions.agent.request_errors import (
     AgentRunError,
     AgentTimeoutError,
     ForbiddenUser,
@@ -23,7 +24,6 @@ from functions.agent.errors import (
     UnknownAgentError,
     UnknownToolError,
 )
-from functions.agent.outcomes import NOTHING_RUN, outcome_of
 from functions.agent.schemas import TOO_LONG
 from shared.errors import (
     ExchangeNotFound,

@@ -86,7 +86,7 @@ def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
 
     Made when they are asked for: pydantic takes longer to build them than a cold start has to wait.
     """
-    from functions.agent.http.answers import ANSWERS, ProblemAnswer  # noqa: PLC0415 - see above
+    from functions.agent.http.responses import ANSWERS, ProblemAnswer  # noqa: PLC0415 - see above
 
     described = FastAPI(responses={"default": {"model": ProblemAnswer}})
     for route in app.routes:

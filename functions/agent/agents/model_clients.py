@@ -6,7 +6,7 @@ from typing import Final
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 
-from functions.agent.agents.models import OFFLINE, ModelName
+from functions.agent.agents.model_name import OFFLINE, ModelName
 
 # One retry: a caller waits, and API Gateway gives up after 29 seconds.
 MAX_RETRIES: Final = 1

@@ -8,11 +8,11 @@ from pydantic_ai import Agent, FunctionToolset, Tool, UsageLimits
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 
 from functions.agent.agents.context_errors import is_context_too_long
-from functions.agent.agents.models import ModelName
-from functions.agent.agents.providers import build_model
+from functions.agent.agents.model_clients import build_model
+from functions.agent.agents.model_name import ModelName
 from functions.agent.agents.tool_calls import adapt
-from functions.agent.errors import AgentRunError, ContextTooLongError
 from functions.agent.registry import AgentDefinition
+from functions.agent.request_errors import AgentRunError, ContextTooLongError
 from functions.agent.tools import ToolContext
 
 if TYPE_CHECKING:
