@@ -12,8 +12,8 @@ HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 RUNTIME := $(shell sed -n 's/^ *Runtime: python//p' template.yaml)
 ARCH ?= x86_64
 ARTIFACT = $(CURDIR)/$(BIN)/python -m infra.build.artifact --architecture $(ARCH) --uv "$(CURDIR)/$(BIN)/uv"
-# pytest-xdist: PYTEST_XDIST_AUTO_NUM_WORKERS=8 sets how many processes, each with servers of its own.
-ON_EACH_PROCESSOR = --numprocesses logical --dist worksteal
+# Each process has servers of its own. More than four only wait for the one that has the embedded stack.
+ON_EACH_PROCESSOR = --numprocesses logical --maxprocesses 4
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
 # The project itself, for its command line; what builds it came with the requirements.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
@@ -33,8 +33,8 @@ check: $(VENV)/.stamp-dev ## Check format, style, types and imports, and run the
 	@$(MAKE) --no-print-directory -j2 lint test-unit
 
 # Only CI measures coverage, which makes a unit test take half as long again.
-test: $(VENV)/.stamp-dev ## Run every test: unit, integration, end to end
-	@$(BIN)/python -m pytest --ignore=tests/artifacts --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
+test: $(VENV)/.stamp-dev ## Run every test, on each processor: unit, integration, end to end
+	@$(BIN)/python -m pytest $(ON_EACH_PROCESSOR) --ignore=tests/artifacts --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
 
 test-unit: $(VENV)/.stamp-dev ## Run the unit tests, on each processor
 	@$(BIN)/python -m pytest tests/unit $(ON_EACH_PROCESSOR) --quiet

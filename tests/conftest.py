@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -41,19 +41,33 @@ from shared.testing.look import InMemoryCacheLook, InMemoryQueueLook
 from tests.support.api import Api, Current
 from tests.support.issuer import Issuer
 from tests.support.queues import Queues
+from tests.support.scheduling import Scheduling
 from tests.support.servers import admin, database_of
 from tests.support.sqs_server import SqsServer
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
+# What takes minutes begins first, so that no process does it while the others have nothing left to do.
+_LONGEST = {"model", "mutations"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder, so that `-m "unit or fuzz"` selects it."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its folder, so that `-m "unit or fuzz"` selects it, and let the longest begin."""
     for item in items:
-        if item.path.is_relative_to(_HERE):
-            item.add_marker(item.path.relative_to(_HERE).parts[0])
+        if (folder := _folder(item)) is not None:
+            item.add_marker(folder)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _folder(item) not in _LONGEST)
+
+
+def _folder(item: pytest.Item) -> str | None:
+    return item.path.relative_to(_HERE).parts[0] if item.path.is_relative_to(_HERE) else None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Let pytest-xdist divide the tests as they may be."""
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -229,7 +243,7 @@ def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
         name = f"test_{next(_numbers)}"
         with admin(postgres) as connection:
             connection.execute(
-                sql.SQL("create database {} owner memory template {}").format(
+                sql.SQL("create database {} owner memory template {} strategy file_copy").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )

@@ -195,8 +195,12 @@ def test_what_is_away(tmp_path: Path) -> None:
     assert "secret" not in json.dumps(found)
 
 
-def test_a_port_where_somebody_else_listens(valkey: ValkeyServer, tmp_path: Path) -> None:
+def test_a_port_where_somebody_else_listens(
+    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that speaks another protocol is told as one that refuses."""
+    # The command waits for all of this time, twice: Valkey does not answer what it cannot read.
+    monkeypatch.setattr("cli.deployment._TIMEOUT_MS", 2_000)
     port = valkey.port
     urls = {"api_url": f"http://127.0.0.1:{port}", "database_url": f"postgresql://me@127.0.0.1:{port}/x"}
     assert _states(_doctor(tmp_path, 3, **urls)) == {"api": "unreachable", "postgres": "unreachable"}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import pytest
 
-from tests.mutations.__main__ import run
-from tests.mutations.breaks import BREAKS
+from tests.mutations.breaks import BREAKS, Break
+from tests.mutations.trial import Trial
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    """One copy of the project for all breaks: each is undone before the next."""
+    return Trial(tmp_path_factory.mktemp("mutations"))
 
 
 def test_every_guarantee_has_a_break() -> None:
@@ -14,6 +19,12 @@ def test_every_guarantee_has_a_break() -> None:
     assert {broken.guarantee[0] for broken in BREAKS} == set("12345678")
 
 
-def test_every_break_is_noticed(tmp_path: Path) -> None:
+def test_nothing_fails_before_anything_is_broken(trial: Trial) -> None:
+    """The tests of all breaks pass in the copy: what makes one fail is its break."""
+    assert trial.is_green(sorted({test for broken in BREAKS for test in broken.tests}))
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: f"{broken.guarantee}: {broken.what}")
+def test_a_break_is_noticed(trial: Trial, broken: Break) -> None:
     """A guarantee whose break no test notices is not proven."""
-    assert run(tmp_path, sys.stdout) == []
+    assert trial.notices(broken)
