@@ -60,6 +60,11 @@ class BareRedis:
         self._socket.close()
 
 
+def window_parameters(thread_id: str, exchanges: int) -> dict[str, object]:
+    """Return what `window.sql` asks for a thread's newest exchanges."""
+    return {"thread_id": thread_id, "rows": 2 * exchanges + 1, "deleted": 1_000, "users": []}
+
+
 def copy_messages(
     connection: psycopg.Connection, exchanges: Sequence[Exchange], conversations: dict[str, UUID]
 ) -> None:

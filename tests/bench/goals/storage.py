@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.models import Exchange
 from shared.stores.postgres.connection import sql
-from tests.bench.floors import copy_messages
+from tests.bench.floors import copy_messages, window_parameters
 from tests.bench.goals.figures import Figure, Goal, compared
 from tests.bench.goals.scene import LENGTHS, WINDOW, Scene
 from tests.bench.goals.turns import name_of
@@ -74,7 +74,7 @@ def _hydrate(scene: Scene, length: int) -> Figure:
         # So that neither is the first to read the thread.
         scene.archive.window(thread_id, WINDOW)
         read = scene.cache.read(thread_id, None)
-        asked = {"thread_id": thread_id, "rows": 2 * WINDOW + 1, "deleted": 1_000}
+        asked = window_parameters(thread_id, WINDOW)
         started = time.perf_counter_ns()
         scene.connection.execute(query, asked).fetchall()
         between = time.perf_counter_ns()
