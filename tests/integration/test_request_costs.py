@@ -180,18 +180,18 @@ CASES: Final = {
     # A thread, and where there are no tokens a user, that no store knows.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
-        open=Cost(296, 45, 4, 5, 0),
+        open=Cost(296, 45, 4, 4, 0),
         tokens=Cost(279, 45, 3, 1, 0),
     ),
     "run, new thread": _Case(
         lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
-        open=Cost(445, 57, 5, 5, 1),
-        tokens=Cost(450, 59, 4, 5, 1),
+        open=Cost(445, 59, 5, 4, 1),
+        tokens=Cost(440, 59, 4, 2, 1),
     ),
     "invoked, new thread": _Case(
         lambda w: w.ask("/invoked", NEW, **_SAID),
         open=Cost(336, 44, 4, 1, 1),
-        tokens=Cost(382, 49, 4, 5, 1),
+        tokens=Cost(382, 49, 4, 2, 1),
     ),
     # A list whose life has ended; PostgreSQL has the thread.
     "invoking, expired": _Case(

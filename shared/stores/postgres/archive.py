@@ -228,13 +228,7 @@ class PostgresArchive:
 
     def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
         """Make the thread the user's unless it is somebody's already, and return whose it is now."""
-
-        def work(connection: _Connection) -> ThreadOwner:
-            # After a deletion that is under way, or before it begins.
-            lock_shared(connection, [thread_id], [user_id])
-            return claim(connection, thread_id, user_id)
-
-        return self._connection.run(work)
+        return self._connection.run(lambda c: claim(c, thread_id, user_id), is_one_statement=True)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
         """Return, for those of the users that were deleted, up to which order key they are gone."""

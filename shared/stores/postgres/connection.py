@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -95,13 +95,18 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
         """Run a statement; where `is_one_statement`, in a transaction of its own and in one round trip."""
         if not self.is_one_statement:
             return super().execute(query, params, **how)
+        return self.execute_together(((query, params),), **how)
+
+    def execute_together(self, statements: Sequence[tuple[Any, Params | None]], **how: Any) -> psycopg.Cursor[DictRow]:
+        """Run statements in a transaction of their own and in one round trip; return what the last one found."""
         begin, pin = self.beginning
         pinned: psycopg.Cursor[DictRow] | None = None
         try:
             with self.pipeline():
                 super().execute(begin)
                 pinned = super().execute(pin)
-                cursor = super().execute(query, params, **how)
+                for query, params in statements:
+                    cursor = super().execute(query, params, **how)
                 super().execute("commit")
         except psycopg.Error as error:
             if pinned is not None and pinned.pgresult is None:
@@ -123,6 +128,16 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
         """Commit, or roll back what a failure has left open."""
         if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
             super().execute(how)
+
+
+def execute_locked(
+    connection: psycopg.Connection[DictRow], lock: tuple[Any, Params], query: bytes, params: Params
+) -> psycopg.Cursor[DictRow]:
+    """Run a statement under a lock that it takes first, as one round trip where the work is one statement."""
+    if isinstance(connection, _BoundedConnection) and connection.is_one_statement:
+        return connection.execute_together((lock, (query, params)))
+    connection.execute(*lock)
+    return connection.execute(query, params)
 
 
 def _of_a_beginning(error: psycopg.Error) -> Exception:

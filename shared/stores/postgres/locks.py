@@ -27,10 +27,16 @@ _Connection = psycopg.Connection[DictRow]
 
 def lock_shared(connection: _Connection, thread_ids: Iterable[str], user_ids: Iterable[str | None] = ()) -> None:
     """Lock threads and users against their deletion."""
+    connection.execute(*shared_lock(thread_ids, user_ids))
+
+
+def shared_lock(
+    thread_ids: Iterable[str], user_ids: Iterable[str | None] = ()
+) -> tuple[bytes, dict[str, int | bool | list[str]]]:
+    """Return the statement that locks threads and users against their deletion, and its parameters."""
     names = _names(thread_ids, user_ids)
     has_many = len(names) > _MOST
-    wanted = {"all": _ALL, "seed": _SEED, "has_many": has_many, "names": [] if has_many else names}
-    connection.execute(_SHARED, wanted)
+    return _SHARED, {"all": _ALL, "seed": _SEED, "has_many": has_many, "names": [] if has_many else names}
 
 
 def lock_alone(connection: _Connection, thread_ids: Iterable[str], user_ids: Iterable[str] = ()) -> None:

@@ -7,7 +7,8 @@ from psycopg.rows import DictRow
 
 from shared.errors import ThreadNotFound
 from shared.stores.archive import ThreadOwner
-from shared.stores.postgres.connection import sql
+from shared.stores.postgres.connection import execute_locked, sql
+from shared.stores.postgres.locks import shared_lock
 
 _OWNER, _CLAIM = sql("owner"), sql("claim_thread")
 _Connection = psycopg.Connection[DictRow]
@@ -21,7 +22,9 @@ def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
 
 def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
     """Make a thread the user's unless it is somebody's, and return whose it is now."""
-    row = _one(connection.execute(_CLAIM, {"thread_id": thread_id, "user_id": user_id}).fetchone())
+    # After a deletion that is under way, or before it begins.
+    lock, wanted = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
+    row = _one(execute_locked(connection, lock, _CLAIM, wanted).fetchone())
     return ThreadOwner(is_known=True, user_id=row["user_id"], cutoff=row["cutoff"])
 
 

@@ -13,6 +13,7 @@ from shared.stores.postgres.erasure import lock_preferences
 from shared.stores.postgres.repairs import note_repairs
 
 _Connection = psycopg.Connection[DictRow]
+_PREFERENCES = b"select key, value from user_preferences where user_id = %s"
 
 
 def read_preferences(
@@ -21,8 +22,10 @@ def read_preferences(
     """Return a user's preferences; `then` gets them while no other writer can change them."""
     if then is None:
         return _preferences(connection, user_id)
-    lock_preferences(connection, user_id)
-    found = _preferences(connection, user_id)
+    with connection.pipeline():
+        lock_preferences(connection, user_id)
+        rows = connection.execute(_PREFERENCES, (user_id,))
+    found = {row["key"]: row["value"] for row in rows}
     then(found)
     return found
 
@@ -67,5 +70,5 @@ def publish_preferences(connection: _Connection, user_id: str, then: Callable[[d
 
 
 def _preferences(connection: _Connection, user_id: str) -> dict[str, str]:
-    rows = connection.execute("select key, value from user_preferences where user_id = %s", (user_id,)).fetchall()
+    rows = connection.execute(_PREFERENCES, (user_id,)).fetchall()
     return {row["key"]: row["value"] for row in rows}
