@@ -112,6 +112,7 @@ class Exchange:
             `created_at`.
         request_id: The request that brought it, for logs only. On the queue it is an attribute of the message.
         keyed: The idempotency key of the request that brought it, for PostgreSQL to know once the exchange is stored.
+        order: The key that sorts it in its thread, computed once.
     """
 
     exchange_id: UUID
@@ -125,16 +126,15 @@ class Exchange:
     revision: int = 0
     request_id: str | None = field(default=None, compare=False)
     keyed: KeyedRequest | None = field(default=None, compare=False)
+    order: UUID = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", order_key(self.exchange_id, self.created_at))
 
     @property
     def key(self) -> tuple[str, UUID]:
         """What names this exchange among all: the copy of a conversation may repeat the ids of the original."""
         return self.thread_id, self.exchange_id
-
-    @property
-    def order(self) -> UUID:
-        """The key that sorts this exchange in its thread."""
-        return order_key(self.exchange_id, self.created_at)
 
     @property
     def messages(self) -> tuple[Message, Message]:

@@ -177,7 +177,10 @@ CASES: Final = {
         open=Cost(156, 28, 1, 0, 0),
         tokens=Cost(163, 29, 1, 0, 0),
     ),
-    # A thread, and where there are no tokens a user, that no store knows.
+    # A thread, and where there are no tokens a user, that no store knows. Of the round trips to Redis one asks what
+    # Redis may have lost. That only matters where a list is not whole, and INFO with each read would slow down each
+    # hit. A new user costs one more to Redis and three to PostgreSQL (begin; lock and read; commit): preferences are
+    # written to Redis under PostgreSQL's lock, so that no older ones overwrite a change.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
         open=Cost(296, 45, 4, 4, 0),

@@ -10,6 +10,7 @@ _CACHE: Final = "tests/integration/test_redis_cache.py"
 _CUTOFF: Final = "tests/integration/test_deletion_by_cutoff.py"
 _GENERATIONS: Final = "tests/integration/test_generations.py"
 _MERGE: Final = "tests/integration/test_merge_properties.py"
+_OWNERS: Final = "tests/integration/test_listed_owner.py"
 _INDEX: Final = "user_threads_key(user_id)"
 _KEYS: Final = "tests/integration/test_keys_and_stored_exchanges.py"
 _EXCHANGES: Final = "tests/integration/test_exchanges.py"
@@ -386,5 +387,21 @@ BREAKS: Final = (
         "    drained = drained_among(held.pending, window.exchanges)\n",
         "    drained: list[Exchange] = []\n",
         (f"{_CUTOFF}::test_what_an_older_redis_brings_back_is_removed_by_the_next_turn",),
+    ),
+    Break(
+        "8 Erased",
+        "a turn adds to a thread that was deleted, and is another user's, since it began",
+        "shared/stores/redis/lists.py",
+        "        if of_thread is not None and self.after is not None and of_thread > self.after:\n",
+        "        if False:\n",
+        (f"{_OWNERS}::test_a_condition_on_the_last_deletion",),
+    ),
+    Break(
+        "8 Erased",
+        "what came after a deletion shows its former owner",
+        "shared/stores/redis/merge.lua",
+        "elseif name == 'asked' or cutoff ~= '' then\n",
+        "elseif name == 'asked' then\n",
+        (f"{_OWNERS}::test_an_append_between_the_two_parts_of_a_deletion",),
     ),
 )
