@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,9 +12,11 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
+from functions.agent.health import read_health
 from functions.agent.outcomes import KEY_STAYS
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
+from functions.agent.timer import Timer
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
 from shared.idempotency import serving_key
 from shared.ids import is_time_ordered
@@ -25,12 +26,12 @@ from shared.memory.idempotency import Claim, Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.ownership import Access
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
-from shared.memory.sizes import fits, fitting
+from shared.memory.sizes import fits
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Recall, Receipt, Turn
 from shared.memory.users import Users
 from shared.metadata import encode_metadata
-from shared.models import Texts, Thread, format_time
+from shared.models import Texts
 
 _logger = logging.getLogger(__name__)
 
@@ -59,24 +60,6 @@ class RunResult:
     answer: dict[str, Any]
     is_replayed: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
-
-
-class _Stopwatch:
-    """Says how long each part of a turn took.
-
-    Attributes:
-        seconds: By the part's name, in the order of the parts.
-    """
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._started = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        """Note the end of a part, or of one more piece of it, and with that the beginning of the next."""
-        now = time.perf_counter()
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._started
-        self._started = now
 
 
 class Operations:
@@ -121,12 +104,12 @@ class Operations:
         """
         self._runner.check(request.agent_name, request.tools)
         self._check_id(request)
-        watch, turn = _Stopwatch(), self._turn(request, access)
+        timer, turn = Timer(), self._turn(request, access)
         if idempotency_key is None:
-            return await self._run(request, turn, request.exchange_id, watch)
+            return await self._run(request, turn, request.exchange_id, timer)
         # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
         recall = turn.recall()
-        watch.lap("recall")
+        timer.record("recall")
         # What is absent is left out of what a repetition is compared by, so that keys outlive new fields.
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
@@ -141,8 +124,8 @@ class Operations:
         try:
             with leaving(KEY_STAYS if is_taken_over else ""), serving_key(claim.keyed):
                 kept = self._kept_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
-                watch.lap("claim")
-                result = await self._run(request, turn, exchange_id, watch, kept)
+                timer.record("claim")
+                result = await self._run(request, turn, exchange_id, timer, kept)
         except Exception:
             # What was taken over may have been kept; it stays under its id, until the lease ends.
             if not is_taken_over:
@@ -198,7 +181,7 @@ class Operations:
         request: RunRequest,
         turn: Turn,
         exchange_id: UUID | None,
-        watch: _Stopwatch,
+        timer: Timer,
         kept_response: str | None = None,
     ) -> RunResult:
         """Answer; with `kept_response`, what a request that died had already kept as the answer."""
@@ -206,7 +189,7 @@ class Operations:
         if request.replaces is not None:
             turn.rewind(request.replaces)
         memory = ShownMemory(turn.recall(), self._most_tokens(request))
-        watch.lap("recall")
+        timer.record("recall")
         response = kept_response or await self._runner.run(
             agent_name=request.agent_name,
             tools=request.tools,
@@ -217,12 +200,12 @@ class Operations:
             # Known since the recall: not the caller where they are trusted and joined the thread's owner.
             user_id=turn.user_id,
         )
-        watch.lap("agent")
+        timer.record("agent")
         if not fits({**request.model_dump(include={"thread_id"}), "response": response}):
             raise AgentRunError("The model's answer is longer than an answer can be.")
         receipt = await self._keep(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
-        watch.lap("keep")
+        timer.record("keep")
         recall = turn.recall()
         self._measure(recall, receipt)
         answer = {
@@ -231,7 +214,7 @@ class Operations:
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
             "memory": _memory_json(recall, receipt, memory.shown),
         }
-        return RunResult(answer, seconds=watch.seconds)
+        return RunResult(answer, seconds=timer.seconds)
 
     async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> Receipt:
         """Keep the exchange, in the place of the one it replaces if it replaces one."""
@@ -311,20 +294,7 @@ class Operations:
 
     def health(self) -> dict[str, str]:
         """Ask every layer to take a write, and return `status` and each layer's `ok` or `unavailable`."""
-        layers: dict[str, str] = {}
-        for name, store in (
-            ("redis", self._memory.cache),
-            ("postgres", self._memory.archive),
-            ("queue", self._memory.queue),
-        ):
-            try:
-                store.ping()
-            except StoreUnavailable:
-                layers[name] = "unavailable"
-            else:
-                layers[name] = "ok"
-        is_well = all(state == "ok" for state in layers.values())
-        return {"status": "ok" if is_well else "degraded", **layers}
+        return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
 
 
 def _receipt_json(receipt: Receipt) -> dict[str, Any]:
@@ -377,21 +347,3 @@ def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[
         "source": recall.source,
         "degraded": recall.degraded,
     }
-
-
-def thread_json(thread: Thread) -> dict[str, Any]:
-    """Return a thread as the API shows it."""
-    shown: dict[str, Any] = {
-        "thread_id": thread.thread_id,
-        "user_id": thread.user_id,
-        "title": thread.title,
-        "created_at": format_time(thread.created_at),
-        "updated_at": format_time(thread.updated_at),
-        "message_count": thread.message_count,
-    }
-    if thread.document_ids is not None:
-        count = fitting(thread.document_ids, str)
-        shown["document_ids"] = list(thread.document_ids[:count])
-        if count < len(thread.document_ids):
-            shown["omitted_documents"] = len(thread.document_ids) - count
-    return shown

@@ -14,20 +14,19 @@ from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.stores.cache import AppendResult, CacheRead
 from shared.stores.redis.entries import decode, decode_list, is_whole, token_of, without_placeholder
-from shared.testing.merge import ask, merge
-from shared.testing.twin import Twin
+from shared.testing.merge import ask, merge, set_tombstone
+from shared.testing.outbox import InMemoryOutbox
 
 _ASKING: Final = "0"
 
 
-class InMemoryCache(Twin):
+class InMemoryCache(InMemoryOutbox):
     """L1's twin.
 
     Attributes:
         lists: The entries of each thread, oldest first.
         hashes: The preferences of each user, also of one known to have none.
         pending: What of each thread is not drained yet, as far as the cache knows.
-        outbox_bodies: Wire forms of exchanges that nothing else took.
         is_settled: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
     """
 
@@ -40,7 +39,6 @@ class InMemoryCache(Twin):
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
         self.pending: dict[str, dict[UUID, Exchange]] = {}
-        self.outbox_bodies: list[str] = []
         self.is_settled = False
         self._has_begun = False
         self.deleted_threads: dict[str, UUID] = {}
@@ -218,7 +216,7 @@ class InMemoryCache(Twin):
         )
         of_others = {each.exchange_id for each in foreign if each.exchange_id is not None}
         if window.cutoff is not None:
-            _set_tombstone(self.deleted_threads, thread_id, window.cutoff)
+            set_tombstone(self.deleted_threads, thread_id, window.cutoff)
         self._note_deleted(thread_id, window.deleted)
         if read.token is not None:
             self._merge(
@@ -243,7 +241,7 @@ class InMemoryCache(Twin):
         self.begin("repair_thread")
         self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
-            _set_tombstone(self.deleted_threads, thread_id, window.cutoff)
+            set_tombstone(self.deleted_threads, thread_id, window.cutoff)
             self._forget_pending(thread_id, window.cutoff)
         self._note_deleted(thread_id, window.deleted)
         self._merge(
@@ -292,7 +290,7 @@ class InMemoryCache(Twin):
         """Remember the deletions and remove what each reaches."""
         self.begin("forget_threads")
         for thread_id, cutoff in cutoffs.items():
-            _set_tombstone(self.deleted_threads, thread_id, cutoff)
+            set_tombstone(self.deleted_threads, thread_id, cutoff)
             self._merge(thread_id, cutoff=cutoff)
             self._forget_pending(thread_id, cutoff)
 
@@ -317,7 +315,7 @@ class InMemoryCache(Twin):
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""
         self.begin("forget_user")
-        _set_tombstone(self.deleted_users, user_id, cutoff)
+        set_tombstone(self.deleted_users, user_id, cutoff)
         self.hashes.pop(user_id, None)
         self._preferences_in.pop(user_id, None)
         return list(self._threads_of.get(user_id, {}))
@@ -333,18 +331,6 @@ class InMemoryCache(Twin):
         self.begin("threads_of")
         return list(self._threads_of.get(user_id, {}))
 
-    def outbox(self, limit: int) -> list[str]:
-        """Return the oldest wire bodies in the outbox."""
-        self.begin("outbox")
-        return self.outbox_bodies[:limit]
-
-    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
-        """Remove bodies that are kept elsewhere now."""
-        self.begin("remove_from_outbox")
-        for body in bodies:
-            if body in self.outbox_bodies:
-                self.outbox_bodies.remove(body)
-
     def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
         """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
         del evictions, is_first  # nothing is ever evicted here, and keys have a twin of their own
@@ -355,8 +341,3 @@ class InMemoryCache(Twin):
         """Return Unix seconds."""
         self.begin("clock")
         return self._clock()
-
-
-def _set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:
-    """Remember a deletion, unless a later one is known."""
-    tombstones[name] = max(cutoff, tombstones.get(name, cutoff))

@@ -146,3 +146,8 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
 def _ended(entry: bytes, said: _Ending) -> bytes:
     kept = bare(entry)
     return kept[:-1] + ending(*said) if said and _OBJECT.fullmatch(kept) else kept
+
+
+def set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:
+    """Remember a deletion, unless a later one is known."""
+    tombstones[name] = max(cutoff, tombstones.get(name, cutoff))

@@ -1,0 +1,31 @@
+"""The twin of L1's outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.testing.twin import Twin
+
+
+class InMemoryOutbox(Twin):
+    """What L1 keeps for the sweep.
+
+    Attributes:
+        outbox_bodies: Wire forms of exchanges that nothing else took.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox_bodies: list[str] = []
+
+    def outbox(self, limit: int) -> list[str]:
+        """Return the oldest wire bodies in the outbox."""
+        self.begin("outbox")
+        return self.outbox_bodies[:limit]
+
+    def remove_from_outbox(self, bodies: Sequence[str]) -> None:
+        """Remove bodies that are kept elsewhere now."""
+        self.begin("remove_from_outbox")
+        for body in bodies:
+            if body in self.outbox_bodies:
+                self.outbox_bodies.remove(body)
