@@ -86,6 +86,16 @@ class ListedMessages(Sequence[Message]):
         return [_shown(each) for each in self.fields]
 
 
+def fields_of(messages: Sequence[Message]) -> list[Fields]:
+    """Return messages as JSON objects, with what the API shows of them at least."""
+    return messages.fields if isinstance(messages, ListedMessages) else [message.to_json() for message in messages]
+
+
+def shown_json(messages: Sequence[Message]) -> list[Fields]:
+    """Return messages in the API's shape."""
+    return messages.to_json() if isinstance(messages, ListedMessages) else fields_of(messages)
+
+
 def _is_users(fields: Fields) -> bool:
     return fields["role"] == "user" and "order" in fields
 

@@ -20,6 +20,7 @@ from functions.agent.timer import Timer
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
 from shared.idempotency import serving_key
 from shared.ids import is_time_ordered
+from shared.listed_messages import shown_json
 from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Claim, Idempotency
@@ -334,7 +335,7 @@ def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[
     """Return what is shown as the API does: of the parts those that are asked for."""
     parts = {
         "context": shown.context,
-        "messages": [message.to_json() for message in shown.messages],
+        "messages": shown_json(shown.messages),
         "preferences": shown.preferences,
         # Neither is remembered yet.
         "memories": [],

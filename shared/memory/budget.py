@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shared.listed_messages import Fields, ListedMessages, fields_of
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.memory.recall import Recall
 from shared.memory.sizes import MOST_BYTES, fitting, size_in_event
 from shared.memory.token_count import count_tokens
+from shared.metadata import metadata_size
 from shared.models import Message
 
 # So many characters fit an answer twice, each at its longest; a fifth is left for what stands around them.
@@ -43,7 +45,7 @@ class Shown:
         omitted_exchanges: Exchanges of the window that are not shown.
     """
 
-    messages: list[Message]
+    messages: Sequence[Message]
     preferences: dict[str, str]
     context: str
     tokens: int
@@ -81,24 +83,25 @@ def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Li
     """Return as much as the limits allow: preferences by name, then the newest exchanges, none cut in two."""
     known, tokens = _first_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
-    newest: Sequence[list[Message]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
+    newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
     if limits.has_bytes:
         newest = _fitting(newest, known)
     chosen, tokens = _newest(newest, tokens, limits.tokens)
-    shown = [message for exchange in chosen for message in exchange]
+    shown = messages[len(messages) - sum(map(len, chosen)) :]
     context = join_parts(conversation_text(shown), preferences_text(known))
     return Shown(shown, known, context, tokens, len(exchanges) - len(chosen))
 
 
-def _exchanges(messages: Sequence[Message]) -> list[list[Message]]:
+def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
     """Return the messages by exchange; of what another program put in the list, each `user` begins one."""
-    found: list[list[Message]] = []
-    for message in messages:
-        last = found[-1][-1] if found else None
-        is_new = last is None or message.exchange_id != last.exchange_id
-        if is_new or (message.exchange_id is None and message.role == "user"):
+    found: list[list[Fields]] = []
+    last: object = ""
+    for message in fields_of(messages):
+        exchange_id = message.get("exchange_id")
+        if exchange_id != last or (exchange_id is None and message["role"] == "user"):
             found.append([])
         found[-1].append(message)
+        last = exchange_id
     return found
 
 
@@ -114,13 +117,13 @@ def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[
     return shown, total
 
 
-def _newest(exchanges: Sequence[list[Message]], tokens: int, most: int) -> tuple[list[list[Message]], int]:
+def _newest(exchanges: Sequence[list[Fields]], tokens: int, most: int) -> tuple[list[list[Fields]], int]:
     """Return the newest exchanges that fit, oldest first, and the tokens of the whole context."""
-    chosen: list[list[Message]] = []
+    chosen: list[list[Fields]] = []
     # A blank line parts the conversation from the preferences. Line ends are counted with what they end.
     beside, end = count_tokens("Previous conversation:\n"), "\n\n" if tokens else "\n"
     for exchange in reversed(exchanges):
-        lines = [f"{message.role}: {message.content}\n" for message in exchange if message.content]
+        lines = [f"{each['role']}: {each['content']}\n" for each in exchange if each["content"]]
         if lines:
             cost = beside + sum(map(count_tokens, lines[:-1])) + count_tokens(lines[-1][:-1] + end)
             if most and tokens + cost > most:
@@ -130,12 +133,19 @@ def _newest(exchanges: Sequence[list[Message]], tokens: int, most: int) -> tuple
     return chosen[::-1], tokens
 
 
-def _fitting(exchanges: Sequence[list[Message]], preferences: Mapping[str, str]) -> Sequence[list[Message]]:
+def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) -> Sequence[list[Fields]]:
     """Return the newest exchanges that an answer can hold, which says each text twice."""
     characters = sum(len(name) + len(value) for name, value in preferences.items())
-    characters += sum(len(m.content) + len(m.metadata or "") for exchange in exchanges for m in exchange)
+    characters += sum(len(each["content"]) for exchange in exchanges for each in exchange)
+    characters += sum(
+        metadata_size(each["metadata"]) for exchange in exchanges for each in exchange if "metadata" in each
+    )
     if characters < _SURELY_SHORT:
         return exchanges
     left = MOST_BYTES - 2 * size_in_event(preferences)
-    count = fitting(reversed(exchanges), lambda each: [[m.to_json(), m.role, m.content] for m in each], left)
+    count = fitting(reversed(exchanges), _said_twice, left)
     return exchanges[len(exchanges) - count :]
+
+
+def _said_twice(exchange: list[Fields]) -> object:
+    return [[shown, shown["role"], shown["content"]] for shown in ListedMessages(exchange).to_json()]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from shared.listed_messages import fields_of
 from shared.models import Message
 
 
 def conversation_text(messages: Sequence[Message]) -> str:
     """Return `Previous conversation:` and a line a message that says something, or '' for none."""
-    lines = [f"{message.role}: {message.content}" for message in messages if message.content]
+    lines = [f"{each['role']}: {each['content']}" for each in fields_of(messages) if each["content"]]
     return "\n".join(["Previous conversation:", *lines]) if lines else ""
 
 
