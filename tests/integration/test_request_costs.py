@@ -188,7 +188,7 @@ CASES: Final = {
     ),
     "run, new thread": _Case(
         lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
-        open=Cost(445, 59, 5, 4, 1),
+        open=Cost(492, 59, 5, 4, 1),
         tokens=Cost(440, 59, 4, 2, 1),
     ),
     "invoked, new thread": _Case(
@@ -199,8 +199,8 @@ CASES: Final = {
     # A list whose life has ended; PostgreSQL has the thread.
     "invoking, expired": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
-        open=Cost(330, 45, 3, 1, 0),
-        tokens=Cost(357, 48, 3, 1, 0),
+        open=Cost(352, 45, 3, 1, 0),
+        tokens=Cost(378, 48, 3, 1, 0),
         is_expired=True,
     ),
 }
