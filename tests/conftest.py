@@ -42,7 +42,7 @@ from tests.support.api import Api, Current
 from tests.support.issuer import Issuer
 from tests.support.queues import Queues
 from tests.support.scheduling import Scheduling
-from tests.support.servers import admin, database_of
+from tests.support.servers import admin, database_of, in_memory
 from tests.support.sqs_server import SqsServer
 
 _TEMPLATE = "migrated"
@@ -197,7 +197,8 @@ def guarded_api(
 @pytest.fixture(scope="session")
 def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """PostgreSQL with a migrated template database; ask for `postgres` instead."""
-    with PostgresServer(tmp_path_factory.mktemp("postgres") / "data") as server:
+    directory = in_memory(tmp_path_factory.mktemp("postgres"))
+    with directory as found, PostgresServer(found / "data") as server:
         with admin(server) as connection:
             # Killed processes lose nothing by this; only a killed machine would.
             connection.execute("alter system set fsync = off")
@@ -243,7 +244,7 @@ def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
         name = f"test_{next(_numbers)}"
         with admin(postgres) as connection:
             connection.execute(
-                sql.SQL("create database {} owner memory template {} strategy file_copy").format(
+                sql.SQL("create database {} owner memory template {}").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )
