@@ -156,7 +156,7 @@ class RedisConnection:
         fill(pipe)
         commands = pipe.command_stack
         if self._keeps_scripts:
-            commands = [(_by_name(arguments), options) for arguments, options in commands]
+            commands = [(_by_name(given) if given[0] == "EVAL" else given, options) for given, options in commands]
         pool = self._client.connection_pool
         connection = pool.get_connection()
         try:
@@ -208,8 +208,8 @@ def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
 
 
 def _by_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the command with a loaded script's name instead of its text."""
-    sha = SHA_OF.get(arguments[1]) if arguments[0] == "EVAL" else None
+    """Return an EVAL with a loaded script's name instead of its text."""
+    sha = SHA_OF.get(arguments[1])
     return arguments if sha is None else ("EVALSHA", sha, *arguments[2:])
 
 
@@ -222,11 +222,8 @@ def queue_commands(pipe: Pipeline, *commands: Command) -> object:
 
 def ignore_wrongtype(replies: list[Any]) -> list[Any]:
     """Return the replies, None for a key that holds another type: another program made it, and it says nothing."""
-    return [None if _is_wrong_type(reply) else reply for reply in replies]
-
-
-def _is_wrong_type(reply: object) -> bool:
-    return isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE")
+    refusal = redis.ResponseError
+    return [None if isinstance(each, refusal) and str(each).startswith("WRONGTYPE") else each for each in replies]
 
 
 def require(replies: list[Any]) -> list[Any]:

@@ -68,15 +68,16 @@ def queue_epoch(pipe: Pipeline) -> object:
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     """Return what the reply says; what another program put there counts as nothing."""
     generation, identity, began, settled, evictions, first, suspect = reply or (None,) * len(_FIELDS)
+    began_at = number_of(began)
     return Epoch(
         generation=generation.decode() if generation and _GENERATION.fullmatch(generation) else None,
         identity=identity.decode("utf-8", "replace") if identity else None,
-        began=number_of(began),
+        began=began_at,
         # It names the beginning that it belongs to, so that a late writer settles nothing that began after.
-        is_settled=began is not None and number_of(settled) == number_of(began),
+        is_settled=began is not None and number_of(settled) == began_at,
         evictions=int(number_of(evictions) or 0),
         is_first=first == b"1",
-        suspect_until=number_of(suspect),
+        suspect_until=number_of(suspect) if suspect else None,
     )
 
 
