@@ -18,6 +18,7 @@ MAX_ID_LENGTH: Final = 255
 # RFC 3986, section 5.2.4; their encoded forms (%2e) count as well (URL standard, "double-dot URL path segment").
 _DOT_SEGMENTS: Final = frozenset({".", ".."})
 _RANDOM_BITS = 74
+_DAY = 86_400_000
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
 
@@ -56,9 +57,9 @@ _LAST_MILLISECOND = 253_402_300_799_999  # 48 bits reach beyond the last year th
 class ExchangeIds:
     """Makes ids that rise: within a process, and above any order key the caller has seen.
 
-    Every id is greater than the ones made before it, also when the clock is set back, and greater than `after`, also
-    when another sandbox's clock made that one and runs ahead: where the clock alone would not give that, the id takes
-    the millisecond that follows.
+    Every id is greater than the ones made before it, also when the clock is set back by less than a day, and greater
+    than `after`, also when another sandbox's clock made that one and runs ahead: where the clock alone would not give
+    that, the id takes the millisecond that follows.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,9 @@ class ExchangeIds:
         """
         milliseconds = int((time.time() if now is None else now) * 1000)
         with self._lock:
+            if self._last >> 80 > milliseconds + _DAY:
+                # Made by a clock that was wrong: it must not take all that follows along.
+                self._last = 0
             floor = max(self._last, after.int if after else 0)
             made = _compose(milliseconds, secrets.randbits(_RANDOM_BITS))
             if made.int <= floor:

@@ -58,17 +58,27 @@ class Sandbox:
         self.accepted = AcceptedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
-        self._archive_offset = 0.0
+        # How much later it may be than this process says, where two clocks are far apart and the third does not answer.
+        self._doubt = 0.0
+        self._archive_offset: float | None = None
         self._archive_asked_at = -math.inf
 
     def observe(self, thread_id: str, order: UUID | None) -> None:
         """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
-        if order is None or milliseconds_of(order) / 1000 > self.now() + _MOST_SKEW.total_seconds():
+        if order is None or self._is_of_no_clock(order):
             return
         self._floors[thread_id] = max(order, self._floors.get(thread_id, order))
         self._floors.move_to_end(thread_id)
         if len(self._floors) > _MOST_FLOORS:
             self._floors.popitem(last=False)
+
+    def _is_of_no_clock(self, order: UUID) -> bool:
+        return milliseconds_of(order) / 1000 > self.now() + _MOST_SKEW.total_seconds()
+
+    def _floor(self, thread_id: str) -> UUID | None:
+        """Return how far the thread has got; None also where this process's clock was wrong when it observed that."""
+        floor = self._floors.get(thread_id)
+        return None if floor is None or self._is_of_no_clock(floor) else floor
 
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
         """Remember how far L1 and this process know the thread to have got."""
@@ -86,17 +96,22 @@ class Sandbox:
         if shared is None:
             return
         local = self._clock()
+        self._doubt = 0.0
         if abs(shared - local) > _MOST_DIFFERENCE:
-            shared = sorted([local, shared, local + self._offset_of_archive(local)])[1]
+            third = self._offset_of_archive(local)
+            # While PostgreSQL does not answer, nothing tells which of the two is right: this machine's has to do.
+            self._doubt = max(0.0, shared - local) if third is None else 0.0
+            shared = sorted([local, shared, local + (third or 0.0)])[1]
         self._clock_offset = shared - local
 
-    def _offset_of_archive(self, local: float) -> float:
-        """Return how far PostgreSQL's clock is ahead, asked at most once a minute; 0 while it does not answer."""
+    def _offset_of_archive(self, local: float) -> float | None:
+        """Return how far PostgreSQL's clock is ahead, asked at most once a minute; None while it does not answer."""
         if abs(local - self._archive_asked_at) > _ASK_EVERY:
-            self._archive_asked_at = local
-            self._archive_offset = 0.0
+            # Not answered, it is asked again: what is dated by a wrong clock is so for good.
+            self._archive_offset = None
             with suppress(StoreUnavailable):
                 self._archive_offset = self.archive.clock() - local
+                self._archive_asked_at = local
         return self._archive_offset
 
     def now(self) -> float:
@@ -106,23 +121,33 @@ class Sandbox:
     def new_id(self, thread_id: str | None = None) -> UUID:
         """Return an id that sorts after everything this process has seen of the thread."""
         self._ask_for_clock()
-        return self._ids.new(after=self._floors.get(thread_id or ""), now=self.now())
+        return self._ids.new(after=self._floor(thread_id or ""), now=self.now())
 
     def is_ahead(self, exchange_id: UUID) -> bool:
         """Return whether an id that a caller made carries a time that has not come yet."""
         if not is_time_ordered(exchange_id):
             return False
         self._ask_for_clock()
+        if milliseconds_of(exchange_id) / 1000 <= self._latest() + _MOST_AHEAD:
+            return False
+        # This machine's clock may have been set since it was compared with the others.
+        self._compare_clocks()
+        return milliseconds_of(exchange_id) / 1000 > self._latest() + _MOST_AHEAD
+
+    def _latest(self) -> float:
+        """Return the latest time that it may be for a caller."""
         local, now = self._clock(), self.now()
         # Of two clocks that are a little apart, the caller may go by either.
-        latest = now if abs(now - local) > _MOST_DIFFERENCE else max(now, local)
-        return milliseconds_of(exchange_id) / 1000 > latest + _MOST_AHEAD
+        return (now if abs(now - local) > _MOST_DIFFERENCE else max(now, local)) + self._doubt
 
     def _ask_for_clock(self) -> None:
         if self._clock_offset is None:
-            # Else this process's own clock has to do; what it has seen of the thread is respected all the same.
-            with suppress(StoreUnavailable):
-                self.set_clock(self.cache.clock())
+            self._compare_clocks()
+
+    def _compare_clocks(self) -> None:
+        # Without Redis this process's own clock has to do; what it has seen of the thread is respected all the same.
+        with suppress(StoreUnavailable):
+            self.set_clock(self.cache.clock())
 
     def name(self, exchange: Exchange) -> Exchange:
         """Return the exchange under a new id."""
@@ -132,7 +157,7 @@ class Sandbox:
     def date(self, thread_id: str, exchange_id: UUID) -> datetime:
         """Return when an exchange that its caller named was accepted; after what is known of its thread."""
         now = datetime.fromtimestamp(self.now(), UTC)
-        floor = self._floors.get(thread_id)
+        floor = self._floor(thread_id)
         if is_time_ordered(exchange_id) or floor is None:
             return now
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))

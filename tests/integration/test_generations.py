@@ -387,3 +387,32 @@ def test_a_seal_of_the_generation_before(
             other.ping()
     other.ping()
     assert not one.read("t", None).is_whole
+
+
+@pytest.mark.parametrize("days", [2, -2])
+def test_redis_clock_was_set_while_a_generation_lasts(
+    redis_client: redis.Redis, real_cache: Callable[..., RedisCache], days: int
+) -> None:
+    """A process that saw a write fail begins another generation, which is later than the one before."""
+    cache = real_cache()
+    refill(cache, "t", Window([exchange(0)], is_all=True))
+    before = f"{time.time() + days * 86_400:.6f}"
+    redis_client.hset("memory:epoch", "doubt", before)
+    assert cache.read("t", None).generation == before
+    refill(cache, "t", Window([exchange(0)], is_all=True))
+    cache._failed_at = time.monotonic()
+    found = cache.read("t", None)
+    assert found.generation is not None
+    assert float(found.generation) > float(before)
+    assert not found.is_whole
+    assert found.token is not None
+
+
+def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
+    """Its generation is later than that of the server before, and what may be deleted is not taken for newer."""
+    redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
+    found = real_cache().read("t", None)
+    assert found.generation is not None
+    assert float(found.generation) > time.time() + 86_400
+    assert found.suspect_until is not None
+    assert time.time() < found.suspect_until < time.time() + 60

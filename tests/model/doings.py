@@ -29,12 +29,14 @@ from tests.model.checks import (
     check_stored,
     violated,
 )
-from tests.model.faults import Fault
+from tests.model.faults import Fault, Store
 from tests.model.ledger import Entry, Ledger
 from tests.model.queue import Letter
 from tests.model.world import SKEWS, WINDOW, World
 
 THREADS = 3
+# A caller names exchanges ten minutes ahead, and what follows sorts after them.
+_MOST_NAMED_AHEAD = 700
 POISON = '{"version":1,"exchange_id":"no id"}'
 # What another process does meanwhile: before which call of an operation, and what.
 Meanwhile = tuple[int, list[str]] | None
@@ -47,6 +49,7 @@ class Begun:
     Attributes:
         losses: How often Redis had forgotten what was deleted, when the turn began.
         is_untold: Whether Redis had forgotten a deletion of the thread then, and PostgreSQL did not answer.
+        clocks: Which were off then; None if the turn has heard none yet.
     """
 
     turn: Turn
@@ -55,6 +58,7 @@ class Begun:
     shown: list[Shown]
     losses: int = 0
     is_untold: bool = False
+    clocks: dict[Store | int, float] | None = None
 
 
 class Doings:
@@ -155,7 +159,7 @@ class Doings:
         note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
         shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
         is_untold = "postgres" in recall.degraded and not is_deletion_cached
-        return Begun(turn, thread, memory, shown, self.losses, is_untold)
+        return Begun(turn, thread, memory, shown, self.losses, is_untold, dict(self.world.faults.clocks))
 
     def keep(self, begun: Begun, name: UUID | None) -> tuple[Entry, str]:
         """Keep a turn's exchange, and check its place; return it."""
@@ -173,10 +177,20 @@ class Doings:
         if was_named or receipt.durability == "none" or (name and is_time_ordered(name)):
             return entry, text
         order = self.world.order_of(text)
+        # One that is set in the middle of a turn is heard with the next one.
+        was_set = begun.clocks is not None and begun.clocks != self.world.faults.clocks
+        if not was_set and not self.world.faults.struck and not self.world.faults.down:
+            self.check_date(order, text)
         late = [one for one in begun.shown if one.order >= order]
         if late:
             violated("Causal", f"{text} at {order} was told {late}")
         return entry, text
+
+    def check_date(self, order: UUID, text: str) -> None:
+        """Check that a name that was made while all stores answered is of now, whichever clock is off."""
+        ahead = milliseconds_of(order) / 1000 - time.time()
+        if not -60 < ahead < _MOST_NAMED_AHEAD:
+            violated("Causal", f"{text} is dated {ahead:.0f} s ahead, and two of three clocks are right")
 
     def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
         """Take note of an exchange that an earlier deletion may swallow, and whose keeper could not know.

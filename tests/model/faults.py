@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -16,12 +16,16 @@ from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.connection import _Elsewhere as Elsewhere
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]
 # `after`: the call took effect, its answer was lost. `part`: it took effect in part (Redis), or was rolled back
 # (PostgreSQL). `twice`: its answer was lost, and it was sent again. `refused`: the server answers with an error.
 Kind = Literal["before", "after", "part", "twice", "refused"]
+# How a session fares on a PostgreSQL that was demoted: ended by it; it begins no transaction that may write, as on a
+# standby; or it still begins one, and refuses what writes.
+Demoted = Literal["ended", "standby", "read only"]
 _READS = {
     *("TIME", "HMGET", "LRANGE", "LINDEX", "LLEN", "GET", "HGET"),
     *("HVALS", "HGETALL", "HKEYS", "EXISTS", "ZRANGE", "SMEMBERS", "SISMEMBER", "PING", "INFO"),
@@ -52,12 +56,17 @@ class Faults:
         down: Stores that answer nothing, until they are taken out.
         struck: Stores that failed in the current operation.
         server: Which Redis server answers, by number.
+        primary: Which PostgreSQL server takes writes, by number, and `demoted` how sessions on the one before fare.
+        clocks: How far whose clock is ahead, in seconds: a sandbox's by its place, or a store's.
     """
 
     down: set[Store] = field(default_factory=set)
     struck: set[Store] = field(default_factory=set)
     transactions: int = 0
     server: int = 0
+    primary: int = 0
+    demoted: Demoted = "ended"
+    clocks: dict[Store | int, float] = field(default_factory=dict)
     _fault: Fault | None = None
     _meanwhile: tuple[int, Callable[[], None]] | None = None
     _calls: Counter[str] = field(default_factory=Counter)
@@ -132,7 +141,7 @@ class FaultyRedis(RedisConnection):
         """Send what `fill` queues, or fail."""
         fault = self._faults.strike("redis")
         if fault is None:
-            return super().call(fill)
+            return self._told(fill)
         with self.breaker.guard((redis.ConnectionError, redis.TimeoutError)):
             if fault.kind == "before":
                 raise redis.ConnectionError("injected")
@@ -146,7 +155,26 @@ class FaultyRedis(RedisConnection):
             pipe.execute(raise_on_error=False)
             if fault.kind != "twice":
                 raise redis.TimeoutError("injected")
-        return super().call(fill)
+        return self._told(fill)
+
+    def _told(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `fill` queues, and return the replies as a server with this clock gives them."""
+        names: list[str] = []
+
+        def noting(pipe: Pipeline) -> None:
+            fill(pipe)
+            names[:] = [arguments[0] for arguments, _ in pipe.command_stack]
+
+        replies = super().call(noting)
+        return _by_clock(names, replies, self._faults)
+
+
+def _by_clock(names: Sequence[str], replies: Sequence[Any], faults: Faults) -> list[Any]:
+    ahead = round(faults.clocks.get("redis", 0.0))
+    return [
+        (reply[0] + ahead, reply[1]) if name == "TIME" and isinstance(reply, tuple) else reply
+        for name, reply in zip(names, replies, strict=True)
+    ]
 
 
 class PassiveRedis(RedisConnection):
@@ -168,7 +196,8 @@ class PassiveRedis(RedisConnection):
         is_read = [command[0][0] in _READS for command in commands]
         pipe.command_stack = [command for command, one in zip(commands, is_read, strict=True) if one]
         replies = iter(pipe.execute(raise_on_error=False))
-        return [next(replies) if one else None for one in is_read]
+        told = [next(replies) if one else None for one in is_read]
+        return _by_clock([command[0][0] for command in commands], told, self._faults)
 
 
 class FaultyPostgres(PostgresConnection):
@@ -177,6 +206,7 @@ class FaultyPostgres(PostgresConnection):
     def __init__(self, settings: DatabaseSettings, faults: Faults) -> None:
         super().__init__(settings)
         self._faults = faults
+        self._leads_to = faults.primary
         self.renew()
 
     def renew(self) -> None:
@@ -201,6 +231,25 @@ class FaultyPostgres(PostgresConnection):
         if fault.kind == "after":
             raise psycopg.OperationalError("injected")
         return self._really(work, is_one_statement=is_one_statement) if fault.kind == "twice" else done
+
+    def _connect(self) -> Any:
+        self._leads_to = self._faults.primary
+        return super()._connect()
+
+    def _transact(self, connection: Any, work: Callable[[psycopg.Connection[DictRow]], _T], **how: bool) -> _T:
+        """Run a transaction, on the server that the connection leads to."""
+        if self._leads_to == self._faults.primary:
+            return super()._transact(connection, work, is_one_statement=how["is_one_statement"])
+        if self._faults.demoted == "standby":
+            raise Elsewhere
+        if self._faults.demoted == "ended":
+            connection.close()
+
+        def refused(made: psycopg.Connection[DictRow]) -> _T:
+            made.execute("set transaction read only")
+            return work(made)
+
+        return super()._transact(connection, refused, is_one_statement=False)
 
     def _really(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool) -> _T:
         self._faults.transactions += 1

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tests.model.checks import Before, check_recall, check_stored, violated
 from tests.model.doings import POISON, Begun, Doings, Meanwhile
-from tests.model.faults import Fault, Store
+from tests.model.faults import Demoted, Fault, Store
 from tests.model.queue import Letter
 from tests.model.world import SKEWS, World
 
@@ -175,6 +175,17 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.faults.down.clear()
         self.world.faults.down.update(down)
 
+    @rule(how=st.sampled_from(["ended", "standby", "read only"]))
+    def fail_over(self, how: Demoted) -> None:
+        """A standby of PostgreSQL is promoted behind the same name; sessions on the old server go on, or end."""
+        self.world.faults.primary += 1
+        self.world.faults.demoted = how
+
+    @rule(whose=st.sampled_from([None, None, "redis", "postgres", *range(len(SKEWS))]), days=st.sampled_from([-2, 2]))
+    def set_clock(self, whose: Store | int | None, days: int) -> None:
+        """One machine's clock is days off from now on; the others are right."""
+        self.world.faults.clocks = {} if whose is None else {whose: days * 86_400.0}
+
     @rule()
     def time_passes(self) -> None:
         """Redis was emptied longer ago: long enough for an empty queue to be believed."""
@@ -218,6 +229,7 @@ class MemoryMachine(RuleBasedStateMachine):
         """All stores are up, everything is drained and swept: every guarantee holds without an exception."""
         self.world.refuse_writes(is_refusing=False)
         self.world.faults.down.clear()
+        self.world.faults.clocks.clear()
         with self.world.faults.during(None):
             self.doings.come_to_rest()
 

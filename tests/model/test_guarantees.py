@@ -1,7 +1,8 @@
 """The guarantees, searched for a violation: real PostgreSQL and Valkey, and everything that can go wrong, in any order.
 
 A state machine (hypothesis) has sandboxes with clocks five seconds apart tell and keep turns, drains, redelivers,
-sweeps, evicts, deletes, ends sandboxes and empties Redis, and has any store fail before, after or halfway through any
+sweeps, evicts, deletes, ends sandboxes and empties Redis, sets the clock of a sandbox, of Redis or of PostgreSQL days
+ahead or behind, fails both stores over behind their names, and has any store fail before, after or halfway through any
 call, while another process does something else between any two calls. After every step a reader who changes nothing
 is shown every thread; after every quiet all guarantees hold without an exception.
 
@@ -17,6 +18,9 @@ What no design of two stores and a queue can hold, and how a caller sees it:
 - **Both stores away.** Nothing is shown, `degraded` names both.
 - **Redis away or emptied, and a clock behind.** An exchange that such a sandbox keeps, within the clocks' difference
   after a deletion that its turn was not told of, may be taken for one from before it.
+- **A clock days off, and one of the other two not heard.** What a sandbox keeps then is dated by its own clock. While
+  all stores answer, everything is dated by the two clocks that agree.
+- **A key, and its exchange in no store**: none took it, the outbox that had it is lost, or it is a dead letter.
 - **The dead-letter queue.** What Redis has forgotten and the queue has given up on is not shown until it is redriven;
   the queue gives up on no good message by itself.
 - **A list and its second place evicted at once**, before the drain: `degraded` names `queue`, until the queue was seen

@@ -44,18 +44,31 @@ class PassiveArchive(PostgresArchive):
         return bool(row and row["is"])
 
 
+class ClockedArchive(PostgresArchive):
+    """L2 on a server whose clock may be off."""
+
+    def __init__(self, connection: PostgresConnection, faults: Faults) -> None:
+        super().__init__(connection)
+        self._faults = faults
+
+    def clock(self) -> float:
+        """Return Unix seconds."""
+        return super().clock() + self._faults.clocks.get("postgres", 0.0)
+
+
 @dataclass
 class Slot:
     """The connections of one process; a process that is replaced leaves them to the next."""
 
     redis: FaultyRedis
     postgres: FaultyPostgres
+    faults: Faults
 
     def stores(self) -> tuple[RedisCache, PostgresArchive]:
         """Return the stores as a new process has them."""
         self.redis.renew()
         self.postgres.renew()
-        return RedisCache(self.redis, SETTINGS), PostgresArchive(self.postgres)
+        return RedisCache(self.redis, SETTINGS), ClockedArchive(self.postgres, self.faults)
 
 
 @dataclass
@@ -96,7 +109,7 @@ class World:
         self._redis = RedisSettings(host="127.0.0.1", port=self.valkey.port, timeout_ms=10_000)
         self._database = DatabaseSettings(url=self.database_url, timeout_ms=20_000)
         self._slots = [
-            Slot(FaultyRedis(self._redis, self.faults), FaultyPostgres(self._database, self.faults))
+            Slot(FaultyRedis(self._redis, self.faults), FaultyPostgres(self._database, self.faults), self.faults)
             for _ in range(len(SKEWS) + 1)
         ]
         self._looking_redis = PassiveRedis(self._redis, self.faults)
@@ -117,6 +130,7 @@ class World:
         self.database.execute("truncate cache_repairs, cache_epochs, idempotency_keys")
         self.faults.down.clear()
         self.faults.struck.clear()
+        self.faults.clocks.clear()
         self.sent = []
         self.queue = ControlledQueue(self.faults, self.sent.append)
         self.sandboxes = []
@@ -154,7 +168,11 @@ class World:
 
     def _sandbox(self, place: int) -> Memory:
         cache, archive = self._slots[place].stores()
-        return Memory(cache, archive, self.queue, SETTINGS, clock=lambda: time.time() + SKEWS[place])
+
+        def clock() -> float:
+            return time.time() + SKEWS[place] + self.faults.clocks.get(place, 0.0)
+
+        return Memory(cache, archive, self.queue, SETTINGS, clock=clock)
 
     def _observer(self) -> Memory:
         cache, archive = RedisCache(self._looking_redis, SETTINGS), PassiveArchive(self._looking_postgres)

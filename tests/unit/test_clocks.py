@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
-from shared.ids import ExchangeIds
+from shared.ids import ExchangeIds, milliseconds_of
 from shared.memory.turn import Memory
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
@@ -67,3 +68,52 @@ def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], 
     cache.is_down = True
     assert not memory().is_ahead(ExchangeIds().new())
     assert memory().is_ahead(ExchangeIds().new(now=time.time() + 60))
+
+
+@pytest.mark.parametrize("days", [2.0, -2.0])
+def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory], days: float) -> None:
+    """The time is asked anew before an id is refused for its time."""
+    offset = [0.0]
+    made = memory(clock=lambda: time.time() + offset[0])
+    assert not made.is_ahead(ExchangeIds().new())
+    offset[0] = days * DAY
+    assert not made.is_ahead(ExchangeIds().new())
+    assert made.is_ahead(ExchangeIds().new(now=time.time() + 3 * DAY))
+
+
+@pytest.mark.parametrize("wrong", ["redis", "agent"])
+@pytest.mark.parametrize("days", [2.0, -2.0])
+def test_two_clocks_while_the_third_does_not_answer(
+    memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, days: float
+) -> None:
+    """Nothing tells which is right, so that no id of now is refused; PostgreSQL is asked as soon as it answers."""
+
+    def off() -> float:
+        return time.time() + days * DAY
+
+    made = memory(clock=off if wrong == "agent" else time.time)
+    if wrong == "redis":
+        cache._clock = off
+    archive.is_down = True
+    assert not made.is_ahead(ExchangeIds().new())
+    archive.is_down = False
+    made.turn("t", None).recall()
+    assert abs(made.now() - time.time()) < 600
+    assert made.is_ahead(ExchangeIds().new(now=time.time() + DAY / 2))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_clock_that_was_wrong_for_a_while(
+    memory: Callable[..., Memory], cache: InMemoryCache, queue: InMemoryQueue, *, named: bool
+) -> None:
+    """What a process made in that time does not take along what it makes after it, in no thread."""
+    offset = [2 * DAY]
+    made = memory(clock=lambda: time.time() + offset[0])
+    cache.is_down = True
+    made.turn("t", None).keep("q0", "a0")
+    cache.is_down, offset[0] = False, 0.0
+    for thread in ("t", "other"):
+        made.turn(thread, None).keep("q1", "a1", exchange_id=uuid4() if named else None)
+    wrong, *right = [exchange.order for exchange in queue.take()]
+    assert milliseconds_of(wrong) / 1000 > time.time() + DAY
+    assert all(abs(milliseconds_of(order) / 1000 - time.time()) < 600 for order in right)

@@ -9,6 +9,7 @@ saw a write fail. The first reader of each key then compares it with PostgreSQL,
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,10 @@ _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 _PROBE_SECONDS: Final = 60
 # How far ahead of Redis' clock the time of an exchange may be.
 _MOST_SKEW: Final = 10.0
+# Clocks of two machines that are further apart, in seconds, are not both right.
+MOST_DIFFERENCE: Final = 120.0
+# How much later the next generation is, at least; in seconds.
+_STEP: Final = 0.001
 # A script that writes, as a merge is: Redis may refuse this and still answer reads.
 PROBE_WRITE: Final = ("EVAL", "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])", 1, PROBE, _PROBE_SECONDS)
 READ_EPOCH: Final = ("HMGET", EPOCH, *_FIELDS)
@@ -81,24 +86,37 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     )
 
 
-def name_of(clock: float) -> str:
-    """Return the name of a generation that begins at this time of Redis' clock."""
-    return f"{clock:.6f}"
+def name_of(clock: float, after: str | None = None) -> str:
+    """Return the name of a generation that begins at this time of Redis' clock.
+
+    It is greater than the one before, also when Redis' clock was set back: that tells which of two is the later one.
+    """
+    return f"{clock if after is None else max(clock, float(after) + _STEP):.6f}"
 
 
-def begun_as(generation: str, identity: str | None, *, is_older: bool = False) -> dict[Any, Any]:
+def is_odd(clock: float) -> bool:
+    """Return whether Redis' clock and this machine's are so far apart that one was set wrong.
+
+    Then nothing follows from the time that has passed on it.
+    """
+    return abs(clock - time.time()) > MOST_DIFFERENCE
+
+
+def begun_as(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:
     """Return the fields that begin a generation.
 
     Args:
         generation: Its name.
         identity: The server that answers now.
+        clock: Redis' clock.
         is_older: What Redis holds may be from before deletions, not only less.
     """
     fields: dict[Any, Any] = {"doubt": generation}
     if identity is not None:
         fields["identity"] = identity
     if is_older:
-        fields["suspect"] = name_of(float(generation) + _MOST_SKEW)
+        # By the later of two clocks: what may be deleted must not be taken for what came after.
+        fields["suspect"] = name_of(max(clock, time.time()) + _MOST_SKEW)
     return fields
 
 

@@ -8,7 +8,7 @@ import orjson
 
 from shared.stores.idempotency import ANSWER_SECONDS, LEASE_SECONDS, KeyState
 from shared.stores.redis.connection import RedisConnection, require
-from shared.stores.redis.generation import Epoch, queue_epoch, read_epoch
+from shared.stores.redis.generation import Epoch, is_odd, queue_epoch, read_epoch
 from shared.stores.redis.names import OUTBOX
 from shared.stores.redis.read import clock_of
 
@@ -41,13 +41,14 @@ class RedisKeys:
         fields = orjson.loads(known or record)
         read, clock = read_epoch(epoch), clock_of(now)
         has_lost = self._has_lost_its_count(read, stats)
-        age = 0.0 if has_lost or read.began is None else clock - read.began
+        age = 0.0 if has_lost or read.began is None or is_odd(clock) else clock - read.began
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_claimed=bool(set_reply),
-            is_sure=not has_lost and read.is_settled and _has_all_keys(read, clock),
+            # A clock that was set has ended the lives of keys, too.
+            is_sure=not has_lost and not is_odd(clock) and read.is_settled and _has_all_keys(read, clock),
             age=age,
             is_drained=not has_lost and read.is_settled,
             has_outbox=outbox > 0,

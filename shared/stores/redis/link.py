@@ -113,8 +113,10 @@ class CacheLink:
             return False
         clock = clock_of(now)
         last = read_epoch(None if isinstance(reply, Exception) else reply).generation
-        if last is not None and float(last) <= clock - (time.monotonic() - failed_at):
-            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=begun_as(name_of(clock), None))))
+        # One from the future was named before Redis' clock was set back, so it tells nothing of when it began.
+        has_begun_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
+        if last is not None and not has_begun_since:
+            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=begun_as(name_of(clock, last), None))))
         self._failed_at = None
         return True
 

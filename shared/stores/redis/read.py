@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -12,7 +13,7 @@ from shared.models import Exchange
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
-from shared.stores.redis.generation import PROBE_WRITE, READ_EPOCH, Epoch, begun_as
+from shared.stores.redis.generation import MOST_DIFFERENCE, PROBE_WRITE, READ_EPOCH, Epoch
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
     EPOCH,
@@ -41,9 +42,9 @@ class Questions:
         """Add a write that shows whether Redis takes any, and what has become of its replication."""
         self._asked |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
-    def ask_for_step(self, generation: str, identity: str | None, *, is_older: bool) -> None:
-        """Add the beginning of a generation in a Redis that is empty, or that came back older."""
-        fields = [text for item in begun_as(generation, identity, is_older=is_older).items() for text in item]
+    def ask_for_step(self, begun: Mapping[Any, Any]) -> None:
+        """Add the beginning of a generation, see `begun_as`, in a Redis that is empty, or that came back older."""
+        fields = [text for item in begun.items() for text in item]
         # Redis may hold less than it was given: nothing of the old epoch holds, whatever stands there.
         self._asked |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
 
@@ -149,7 +150,8 @@ class Answer:
             pending=undrained_in(self.thread_id, replies.get("pending"), cutoff, deleted),
             is_new=not is_settled,
             is_emptied=began is None,
-            age=None if began is None else clock - began,
+            # Of a clock that was set, the time that has passed on it says nothing.
+            age=None if began is None or abs(clock - time.time()) > MOST_DIFFERENCE else clock - began,
             clock=clock,
             token=token_of(listed),
             evictions=evictions,

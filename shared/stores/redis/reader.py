@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Pipeline, ignore_wrongtype
-from shared.stores.redis.generation import Epoch, name_of, queue_epoch, read_epoch
+from shared.stores.redis.generation import Epoch, begun_as, name_of, queue_epoch, read_epoch
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import (
     EPOCH,
@@ -51,8 +51,9 @@ class ListReader(CacheLink):
             generation = epoch.generation
             if not epoch.is_of(self._connection.identity):
                 is_older = epoch.generation is not None
-                generation = name_of(found.clock or 0.0)
-                questions.ask_for_step(generation, self._connection.identity, is_older=is_older)
+                clock = found.clock or 0.0
+                generation = name_of(clock, epoch.generation)
+                questions.ask_for_step(begun_as(generation, self._connection.identity, clock, is_older=is_older))
         return self._ask(questions, thread_id, user_id, generation, has_rest=True).read()
 
     def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
