@@ -1,4 +1,4 @@
-"""Deletes a thread now and then, while exchanges are said in it."""
+"""Deletes a thread or a user now and then, while exchanges are said there."""
 
 from __future__ import annotations
 
@@ -51,19 +51,22 @@ class Deletions:
         ]
         for side in sides:
             side.start()
-        self._delete(deletion.thread_id)
+        self._delete(deletion)
         self._say(_FIRST_CALLER, deletion.after)
         for side in sides:
             side.join()
 
-    def _delete(self, thread_id: str) -> None:
-        deleted = Deleted(thread_id, time.monotonic())
-        self._journal.deletions.append(deleted)
+    def _delete(self, deletion: Deletion) -> None:
+        began = time.monotonic()
+        deleted = [Deleted(thread_id, began, user_id=deletion.user_id) for thread_id in deletion.thread_ids]
+        self._journal.deletions += deleted
         for _ in range(_MOST_TRIES):
-            deleted.tries += 1
-            request: Request = self._callers.delete(thread_id)
+            request: Request = self._callers.delete(deletion.thread_ids[0], deletion.user_id)
+            for each in deleted:
+                each.tries += 1
+                if request.status == _DONE:
+                    each.ended = request.ended
             if request.status == _DONE:
-                deleted.ended = request.ended
                 return
             time.sleep(_RETRY_PAUSE_SECONDS)
 

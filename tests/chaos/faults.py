@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from contextlib import suppress
 from typing import Final
 
 import psutil
+import psycopg
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local import LocalStackError
+from tests.chaos.clocks import Clock, library
 from tests.chaos.journal import Journal, Window
 from tests.chaos.plan import Fault, FaultKind, Plan
+from tests.chaos.postgres import Postgres
 from tests.chaos.targets import Server, Targets
 from tests.chaos.valkey import Refusal, Valkey
 
@@ -30,9 +34,19 @@ _MOST_EMULATOR_SECONDS: Final = 5.0
 class Injector:
     """Runs the plan's faults until it is stopped."""
 
-    def __init__(self, targets: Targets, valkey: Valkey, plan: Plan, journal: Journal) -> None:
+    def __init__(
+        self,
+        targets: Targets,
+        valkey: Valkey,
+        postgres: Postgres,
+        clocks: dict[str, Clock],
+        plan: Plan,
+        journal: Journal,
+    ) -> None:
         self._targets = targets
         self._valkey = valkey
+        self._postgres = postgres
+        self._clocks = clocks
         self._plan = plan
         self._journal = journal
         self._stopped = threading.Event()
@@ -44,6 +58,7 @@ class Injector:
             "valkey restarted": lambda fault: self._restart(fault, "valkey", self._targets.stop_valkey),
             "valkey comes back older": self._bring_back_older,
             "valkey fails over": self._fail_over,
+            "valkey fails over to another day": lambda fault: self._fail_over(fault, days=_days(fault)),
             "valkey full": lambda fault: self._refuse_writes(fault, "full"),
             "valkey without replicas": lambda fault: self._refuse_writes(fault, "without replicas"),
             "valkey cannot save": lambda fault: self._refuse_writes(fault, "cannot save"),
@@ -51,6 +66,8 @@ class Injector:
             "postgres frozen": lambda fault: self._freeze(fault, "postgres"),
             "postgres restarted": lambda fault: self._restart(fault, "postgres", self._targets.stop_postgres),
             "postgres backend killed": self._kill_backend,
+            "postgres fails over": self._fail_over_postgres,
+            "workers' clocks days off": self._set_clocks,
             "workers killed": self._kill_workers,
             "workers frozen": self._freeze_workers,
             "both stores killed": lambda fault: self._kill(fault, "valkey", "postgres"),
@@ -79,7 +96,10 @@ class Injector:
                 return
             try:
                 self._injections[fault.kind](fault)
-            except (BotoCoreError, ClientError, redis.RedisError, LocalStackError, OSError) as error:
+            except (
+                *(BotoCoreError, ClientError, redis.RedisError, psycopg.Error),
+                *(LocalStackError, OSError, subprocess.SubprocessError),
+            ) as error:
                 # The stack was in the middle of coming back from the fault before.
                 window = self._journal.faults[-1]
                 window.detail = f"failed: {type(error).__name__}"
@@ -148,13 +168,14 @@ class Injector:
         self._targets.kill(self._targets.tree("valkey"))
         self._watch(window, {"valkey": pid})
 
-    def _fail_over(self, fault: Fault) -> None:
+    def _fail_over(self, fault: Fault, days: int = 0) -> None:
         """Replace Valkey by a replica, which may lag, behind the same address; and after a while go back."""
         window = self._open(fault)
         lags, cuts = bool(fault.picks % 2), bool(fault.picks % 3)
         window.detail = f"{'lagging, ' if lags else ''}{'connections cut' if cuts else 'connections live'}"
+        window.detail += "" if not days else f", {days:+d} days" if library() else ", the same day: no libfaketime"
         try:
-            self._valkey.start_standby(lags=lags)
+            self._valkey.start_standby(lags=lags, days=days)
             self._stopped.wait(fault.seconds / 2)
             self._valkey.fail_over(cuts=cuts)
             self._stopped.wait(fault.seconds)
@@ -162,6 +183,34 @@ class Injector:
         except BaseException:
             self._valkey.give_up_standby()
             raise
+        self._close(window, _AFTERMATH_SECONDS)
+
+    def _fail_over_postgres(self, fault: Fault) -> None:
+        """Promote a standby in PostgreSQL's place, behind the same address; and after a while go back."""
+        window = self._open(fault)
+        try:
+            self._postgres.start_standby()
+            self._postgres.fail_over()
+        except BaseException:
+            self._postgres.give_up_standby()
+            raise
+        self._stopped.wait(fault.seconds)
+        self._postgres.fail_back()
+        self._close(window, _AFTERMATH_SECONDS)
+
+    def _set_clocks(self, fault: Fault) -> None:
+        """Set the clocks of the agent function's processes, or the sync function's, days ahead or behind."""
+        window = self._open(fault)
+        name = _draw(fault).choice(sorted(self._clocks))
+        days = _days(fault)
+        window.detail = f"{name} {days:+d} days"
+        # With one store away, nobody can say which of the other two clocks is right.
+        self._targets.wait_up()
+        try:
+            self._clocks[name].set_days(days)
+            self._stopped.wait(fault.seconds)
+        finally:
+            self._clocks[name].set_days(0)
         self._close(window, _AFTERMATH_SECONDS)
 
     def _kill_backend(self, fault: Fault) -> None:
@@ -204,6 +253,10 @@ class Injector:
             with suppress(BotoCoreError, ClientError):
                 self._targets.limit_queue(refuses=False)
         self._close(window, _AFTERMATH_SECONDS)
+
+
+def _days(fault: Fault) -> int:
+    return 2 if fault.picks % 2 else -2
 
 
 def _draw(fault: Fault) -> random.Random:

@@ -122,9 +122,10 @@ class Turn:
 
 @dataclass(slots=True)
 class Deleted:
-    """The deletion of a thread, with everything that was sent until it was done.
+    """The deletion of a thread, alone or with its user, with everything that was sent until it was done.
 
     Attributes:
+        user_id: The user, where all threads of the user were deleted.
         began: When it was asked for first, in monotonic seconds.
         ended: When it was answered as done; never, as long as it was not.
         tries: How often it was asked for.
@@ -134,6 +135,7 @@ class Deleted:
     began: float
     ended: float = float("inf")
     tries: int = 0
+    user_id: str | None = None
 
 
 @dataclass(slots=True)

@@ -23,6 +23,9 @@ FaultKind = Literal[
     "postgres frozen",
     "postgres restarted",
     "postgres backend killed",
+    "postgres fails over",
+    "workers' clocks days off",
+    "valkey fails over to another day",
     "workers killed",
     "workers frozen",
     "both stores killed",
@@ -50,6 +53,9 @@ _FAULTS: Final[dict[FaultKind, int]] = {
     "postgres frozen": 10,
     "postgres restarted": 4,
     "postgres backend killed": 5,
+    "postgres fails over": 5,
+    "workers' clocks days off": 5,
+    "valkey fails over to another day": 3,
     "workers killed": 10,
     "workers frozen": 10,
     "both stores killed": 6,
@@ -71,6 +77,10 @@ _FROZEN: Final = (0.5, 8.0)
 # Between two deletions, in seconds; of the threads, one of this many is deleted now and then.
 _DELETION_GAP: Final = (1.0, 6.0)
 _ONE_DELETED_OF: Final = 5
+# Of the deletions, one of this many is that of a user with all threads.
+_ONE_USER_OF: Final = 4
+_USERS: Final = 20
+_DELETED_USER: Final = 7
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz     éß漢😀"
 
 
@@ -112,15 +122,18 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A thread to delete, and what is said in it before, meanwhile and after.
+    """A thread to delete, or a user, and what is said there before, meanwhile and after.
 
     Attributes:
         gap: Seconds of peace before it.
+        user_id: The user, where it is not a thread.
+        thread_ids: The thread, or all threads of the user's.
         delays: How long after the deletion's beginning each exchange of `meanwhile` is said, in seconds.
     """
 
     gap: float
-    thread_id: str
+    user_id: str | None
+    thread_ids: tuple[str, ...]
     before: Move
     meanwhile: tuple[Move, ...]
     delays: tuple[float, ...]
@@ -183,12 +196,16 @@ class Plan:
             thread = _ONE_DELETED_OF * draw.randrange(max(1, self.threads // _ONE_DELETED_OF))
             # Of threads with a user, too: every fifth one has none.
             thread = min(thread + number % 2, self.threads - 1)
+            owned = range(_DELETED_USER, self.threads, _USERS)
+            is_user = number % _ONE_USER_OF == 0 and len(owned) > 0
+            places = [draw.choice(owned) if is_user else thread for _ in range(5)]
             before, *meanwhile, after = (
-                _move(draw, f"d{number}n{place}", thread, "service", recalls=True) for place in range(5)
+                _move(draw, f"d{number}n{place}", at, "service", recalls=True) for place, at in enumerate(places)
             )
             yield Deletion(
                 gap=draw.uniform(*_DELETION_GAP),
-                thread_id=before.thread_id,
+                user_id=f"user-{_DELETED_USER}" if is_user else None,
+                thread_ids=tuple(f"chaos-{at}" for at in owned) if is_user else (before.thread_id,),
                 before=before,
                 meanwhile=tuple(meanwhile),
                 delays=tuple(draw.uniform(0, 0.05) for _ in meanwhile),
@@ -225,7 +242,7 @@ def _move(draw: random.Random, marker: str, thread: int, naming: Naming, *, reca
     return Move(
         marker=marker,
         thread_id=f"chaos-{thread}",
-        user_id=None if thread % 5 == 0 else f"user-{thread % 20}",
+        user_id=None if thread % 5 == 0 else f"user-{thread % _USERS}",
         naming=naming,
         recalls=recalls,
         copies=copies,

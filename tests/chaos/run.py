@@ -14,14 +14,16 @@ from infra.local.client import StackProcess
 from tests.chaos import quiet
 from tests.chaos.address import Address
 from tests.chaos.callers import Callers
+from tests.chaos.clocks import Clock
 from tests.chaos.deletions import Deletions
 from tests.chaos.deliveries import Deliveries
 from tests.chaos.faults import Injector
 from tests.chaos.journal import Journal
 from tests.chaos.plan import Plan
+from tests.chaos.postgres import Postgres
 from tests.chaos.report import Run
 from tests.chaos.stored import dead_letters, threads
-from tests.chaos.targets import Targets, lead_functions, sqs_of
+from tests.chaos.targets import Server, Targets, lead_functions, sqs_of
 from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Judge, Verdict
 
@@ -33,6 +35,7 @@ _SETTINGS: Final = {
     "AGENT__MODEL": "offline",
     "AUTH__MODE": "none",
 }
+_URLS: Final[dict[Server, str]] = {"valkey": "redis_url", "postgres": "database_url"}
 _PROGRESS_SECONDS: Final = 10.0
 _SPARE: Final = 1.1
 _SWEPT: Final = '"message":"swept"'
@@ -63,9 +66,14 @@ def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> R
         stack = resources.enter_context(StackProcess(state_dir, env=_SETTINGS))
         say(f"The stack is up; seed {seed}.")
         # It stays until the end, so that what comes after the faults goes the same way.
-        address = resources.enter_context(closing(Address(urlsplit(stack.info["redis_url"]).port or 0)))
-        lead_functions(stack.info, address.port)
-        _break(stack, address, plan, journal, size, say)
+        addresses: dict[Server, Address] = {
+            server: resources.enter_context(closing(Address(urlsplit(stack.info[url]).port or 0)))
+            for server, url in _URLS.items()
+        }
+        clocks = {name: Clock(stack.state_dir / "clocks" / name) for name in ("agent_function", "sync_function")}
+        ports = {server: address.port for server, address in addresses.items()}
+        lead_functions(stack.info, ports, {name: clock.environment() for name, clock in clocks.items()})
+        _break(stack, addresses, clocks, plan, journal, size, say)
         seconds = time.monotonic() - journal.began
         say(f"{journal.accepted} exchanges accepted, {len(journal.faults)} faults; waiting for quiet.")
         quiet_seconds, left = quiet.wait(stack.info, hastens=size.hastens)
@@ -84,12 +92,19 @@ def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> R
 
 
 def _break(
-    stack: StackProcess, address: Address, plan: Plan, journal: Journal, size: Size, say: Callable[[str], None]
+    stack: StackProcess,
+    addresses: dict[Server, Address],
+    clocks: dict[str, Clock],
+    plan: Plan,
+    journal: Journal,
+    size: Size,
+    say: Callable[[str], None],
 ) -> None:
-    info, targets = stack.info, Targets(stack)
-    valkey = Valkey(info["redis_url"], stack.state_dir / "valkey", address)
+    info, targets, state_dir = stack.info, Targets(stack), stack.state_dir
+    valkey = Valkey(info["redis_url"], state_dir / "valkey", addresses["valkey"])
+    postgres = Postgres(info, state_dir / "postgres", addresses["postgres"], targets)
     callers = Callers(info["api_url"], plan, journal, number=size.callers, rate=_SPARE * size.exchanges / size.seconds)
-    injector, deliveries = Injector(targets, valkey, plan, journal), Deliveries(info, plan, journal)
+    injector, deliveries = Injector(targets, valkey, postgres, clocks, plan, journal), Deliveries(info, plan, journal)
     deletions = Deletions(callers, plan, journal)
     if size.hastens:
         targets.shorten_visibility()
@@ -106,6 +121,7 @@ def _break(
         callers.close()
         targets.close()
         valkey.close()
+        postgres.close()
 
 
 def _wait(journal: Journal, size: Size, say: Callable[[str], None]) -> None:
@@ -146,7 +162,7 @@ def _note_unfinished(
     if not is_swept:
         verdict.unfinished.append("the schedule never ran the sweep")
     verdict.unfinished += [
-        f"the deletion of {each.thread_id} was asked for {each.tries} times"
+        f"the deletion of {each.user_id or each.thread_id} was asked for {each.tries} times"
         for each in journal.deletions
         if each.ended == float("inf")
     ]

@@ -27,6 +27,7 @@ _URLS: Final[dict[Server, str]] = {"postgres": "database_url", "valkey": "redis_
 _LEAST_MESSAGE_BYTES: Final = 1_024
 _MOST_MESSAGE_BYTES: Final = 1_048_576
 _RESTART_SECONDS: Final = 30.0
+_BREAKER_SECONDS: Final = 3.0
 
 
 def functions_of(info: dict[str, Any]) -> LambdaClient:
@@ -36,12 +37,24 @@ def functions_of(info: dict[str, Any]) -> LambdaClient:
     return session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
 
 
-def lead_functions(info: dict[str, Any], redis_port: int) -> None:
-    """Have both functions reach Valkey through another port."""
+def lead_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[str, dict[str, str]]) -> None:
+    """Have both functions reach Valkey and PostgreSQL through other ports, and go by other clocks.
+
+    Args:
+        info: What the stack says of itself.
+        ports: Of each server.
+        clocks: What the processes of `agent_function` and `sync_function` are given for theirs.
+    """
     functions = functions_of(info)
-    for name in (info["agent_function"], info["sync_function"]):
+    for function in ("agent_function", "sync_function"):
+        name = info[function]
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        variables["REDIS__PORT"] = str(redis_port)
+        variables["REDIS__PORT"] = str(ports["valkey"])
+        url = urlsplit(variables["DATABASE__URL"])
+        variables["DATABASE__URL"] = url._replace(
+            netloc=f"{url.netloc.rpartition(':')[0]}:{ports['postgres']}"
+        ).geturl()
+        variables |= clocks[function]
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     functions.close()
 
@@ -136,6 +149,13 @@ class Targets:
                     return True
             time.sleep(0.05)
         return False
+
+    def wait_up(self) -> None:
+        """Wait until PostgreSQL and Valkey take connections, and a moment more for those who had given them up."""
+        deadline = time.monotonic() + _RESTART_SECONDS
+        while time.monotonic() < deadline and not (self.listens("postgres") and self.listens("valkey")):
+            time.sleep(0.05)
+        time.sleep(_BREAKER_SECONDS)
 
     def listens(self, server: Server) -> bool:
         """Return whether a server takes connections."""

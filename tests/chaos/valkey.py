@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from infra.local.servers.valkey import DUMP, ValkeyServer
 from tests.chaos.address import Address
+from tests.chaos.clocks import inherited
 
 Refusal = Literal["full", "without replicas", "cannot save"]
 _ANSWER_SECONDS: Final = 15.0
@@ -70,9 +71,9 @@ class Valkey:
         """Have its next start read what it held then."""
         shutil.copy(self._snapshot, self._data_dir / DUMP)
 
-    def start_standby(self, *, lags: bool) -> None:
-        """Start a replica that has all; one that `lags` hears of nothing from here on."""
-        with _client(self._port):
+    def start_standby(self, *, lags: bool, days: int = 0) -> None:
+        """Start a replica that has all, its clock some `days` ahead; one that `lags` hears of nothing from here on."""
+        with _client(self._port), inherited(days):
             self._standby.start()
         with _client(self._standby.port) as standby:
             _follow(standby, self._port)

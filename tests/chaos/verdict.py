@@ -14,7 +14,7 @@ from tests.chaos.stored import Side, Thread
 # Faults after which Redis may hold less than it was given.
 _EMPTYING = {
     *("valkey killed", "both stores killed", "postgres frozen, valkey killed"),
-    *("valkey comes back older", "valkey fails over"),
+    *("valkey comes back older", "valkey fails over", "valkey fails over to another day"),
 }
 # An outbox is empty after this: two sweeps, and the time that the stores are away at most.
 _SWEPT_SECONDS = 180.0
@@ -171,11 +171,13 @@ class Judge:
         )
 
     def _is_key_lost(self, turn: Turn) -> bool:
-        """Return whether all that knew of a key was a Valkey that was killed between two of its requests."""
+        """Return whether all that knew of a key, and had its exchange, was a Valkey that was killed since."""
         answers = sorted(turn.answered, key=lambda request: request.sent)
         if turn.move.naming != "key" or len(answers) < len(("first", "second")):
             return False
         first, last = answers[0], answers[-1]
+        if first.durability not in {"redis", "none"}:
+            return False
         was_alone = any(
             "postgres" in fault.kind or "both" in fault.kind
             for fault in self._journal.faults

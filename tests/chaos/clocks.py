@@ -1,0 +1,72 @@
+"""Clocks that are days off: of the functions' processes, and, with libfaketime installed, of Valkey's replica."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_DAY: Final = 86_400
+_LIBRARY: Final = "usr/lib/*/faketime/libfaketime.so.1"
+# What Python imports before anything else where it is found on the path.
+_CUSTOMIZE: Final = """\
+import time
+
+_real = time.time
+
+
+def _set() -> float:
+    with open({file!r}) as file:
+        return _real() + float(file.read())
+
+
+time.time = _set
+"""
+
+
+def library() -> str | None:
+    """Return the library that tells a program another time; None where it is not installed."""
+    return next((str(found) for found in Path("/").glob(_LIBRARY)), None)
+
+
+class Clock:
+    """The clock of a function's processes, which can be set while they run.
+
+    Args:
+        directory: Where they find it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True)
+        self._directory = directory
+        self._file = directory / "seconds"
+        self.set_days(0)
+        (directory / "sitecustomize.py").write_text(_CUSTOMIZE.format(file=str(self._file)))
+
+    def set_days(self, days: int) -> None:
+        """Set it so many days ahead of the machine's, or behind."""
+        following = self._directory / "next"
+        following.write_text(str(days * _DAY))
+        following.replace(self._file)
+
+    def environment(self) -> dict[str, str]:
+        """Return what has a Python process go by this clock."""
+        return {"PYTHONPATH": str(self._directory)}
+
+
+@contextmanager
+def inherited(days: int) -> Iterator[None]:
+    """Have the programs that are started in the block go by a clock so many days ahead, where this machine can."""
+    found = library()
+    if not days or found is None:
+        yield
+        return
+    before = dict(os.environ)
+    os.environ |= {"LD_PRELOAD": found, "FAKETIME": f"{days:+d}d", "DONT_FAKE_MONOTONIC": "1"}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

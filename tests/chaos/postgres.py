@@ -1,0 +1,116 @@
+"""What can happen to a PostgreSQL that goes on answering: a standby takes its place behind the same address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psycopg
+
+from infra.local.servers.postgres import BINARIES, SUPERUSER, PostgresServer
+from tests.chaos.address import Address
+from tests.chaos.targets import Targets
+
+_WAIT_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 0.05
+
+
+class Postgres:
+    """The stack's PostgreSQL and, during a failover, the standby that is promoted in its place.
+
+    Args:
+        info: What the stack says of itself.
+        data_dir: Where its PostgreSQL has its data.
+        address: Through which the functions reach it.
+        targets: The stack's processes.
+    """
+
+    def __init__(self, info: dict[str, Any], data_dir: Path, address: Address, targets: Targets) -> None:
+        self._port = urlsplit(info["database_url"]).port or 0
+        self._data_dir = data_dir
+        self._address = address
+        self._targets = targets
+        password = urlsplit(info["database_url"]).password or ""
+        self._admin_url = f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{self._port}/postgres"
+        self._standby = PostgresServer(data_dir.with_name("postgres-standby"))
+
+    def close(self) -> None:
+        """Stop the standby, should it still run."""
+        self._standby.kill()
+
+    def start_standby(self) -> None:
+        """Start a standby that follows the stack's PostgreSQL."""
+        shutil.rmtree(self._standby.data_dir, ignore_errors=True)
+        _wait(lambda: _answers(self._admin_url))
+        command = [str(BINARIES / "pg_basebackup"), "-D", str(self._standby.data_dir), "-R", "-X", "stream"]
+        subprocess.run(
+            [*command, "--checkpoint=fast", "--no-sync", "-d", self._admin_url],
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            check=True,
+            capture_output=True,
+            timeout=_WAIT_SECONDS,
+        )
+        password = self._data_dir.with_name("postgres.password")
+        shutil.copy(password, self._standby.data_dir.with_name("postgres-standby.password"))
+        self._standby.start()
+
+    def fail_over(self) -> None:
+        """Take the functions off the old server, promote the standby once it has all, and lead them to it."""
+        self._address.lead_to(1, cuts=True)
+        with psycopg.connect(self._admin_url, autocommit=True) as old, self._admin_of_standby() as standby:
+            old.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
+            (at,) = old.execute("select pg_current_wal_flush_lsn()").fetchone() or ("",)
+            replayed = "select coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, false)"
+            _wait(lambda: standby.execute(replayed, (at,)).fetchone() == (True,))
+            standby.execute("select pg_promote()")
+        self._address.lead_to(self._standby.port, cuts=True)
+
+    def fail_back(self) -> None:
+        """Give the stack's PostgreSQL the data of the one that took its place, and lead the functions back to it."""
+        self._address.lead_to(1, cuts=True)
+        self._standby.stop()
+        following = self._data_dir.with_name("postgres-next")
+        shutil.copytree(self._standby.data_dir, following)
+        pid = self._targets.pid("postgres")
+        self._targets.kill(self._targets.tree("postgres"))
+        # At once: its supervisor starts it again on what lies there.
+        self._data_dir.rename(self._data_dir.with_name("postgres-old"))
+        following.rename(self._data_dir)
+        self._targets.wait_restarted("postgres", pid)
+        self._address.lead_to(self._port, cuts=True)
+        shutil.rmtree(self._data_dir.with_name("postgres-old"), ignore_errors=True)
+
+    def give_up_standby(self) -> None:
+        """After a failover that went wrong before it was one, go back to the old server as it is."""
+        self._address.lead_to(self._port, cuts=True)
+        self._standby.kill()
+
+    def _admin_of_standby(self) -> psycopg.Connection:
+        return psycopg.connect(self._standby.admin_url, autocommit=True)
+
+
+def _answers(url: str) -> bool:
+    with suppress(psycopg.OperationalError):
+        psycopg.connect(url, connect_timeout=2).close()
+        return True
+    return False
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so.
+
+    Raises:
+        TimeoutError: It never was.
+    """
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError("PostgreSQL did not do what it was asked for")
+        time.sleep(_PAUSE_SECONDS)
