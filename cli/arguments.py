@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from shared.ids import path_id_fault
+from shared.ids import path_id_error
 
 
 def _check(value: str) -> str:
-    if fault := path_id_fault(value):
+    if fault := path_id_error(value):
         raise typer.BadParameter(f"an id {fault}")
     return value
 

@@ -27,7 +27,7 @@ _PORTS: Final = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "postg
 _CONNECT_SECONDS: Final = 3
 _FULL: Final = 0.8
 _SWEEP_SECONDS: Final = 180
-_LONGEST_SWEEP_SECONDS: Final = 6 * 3600 + 180
+_MAX_SWEEP_SECONDS: Final = 6 * 3600 + 180
 
 
 def check_versions() -> Iterator[Finding]:
@@ -160,7 +160,7 @@ def check_postgres(deployment: Deployment) -> Iterator[Finding]:
         yield Finding("sweep", "warning", "It never ran.", advice)
     elif age > _SWEEP_SECONDS:
         advice = "Is the schedule on, and what does the sync function's log say? The stage dev sweeps every six hours."
-        state: State = "fault" if age > _LONGEST_SWEEP_SECONDS else "warning"
+        state: State = "fault" if age > _MAX_SWEEP_SECONDS else "warning"
         yield Finding("sweep", state, f"It ran {duration(age)} ago.", advice)
     else:
         yield Finding("sweep", "ok", f"It ran {duration(age)} ago.")

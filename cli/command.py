@@ -16,8 +16,8 @@ import typer
 
 from cli.api import format_error, is_outage
 from cli.deployment import Deployment
-from cli.options import NAMES, Named
-from cli.output import complain, printable
+from cli.options import NAMES, CliOptions
+from cli.output import printable, warn
 from hybrid_memory_client import MemoryClientError
 from shared.errors import SettingsError, StoreUnavailable
 
@@ -25,7 +25,7 @@ FOUND_SOMETHING: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130  # what a shell says of a program that Ctrl-C ended
-UNHEARD: Final = 141  # likewise, of one whose reader has gone, such as `head` when it has enough
+SIGPIPE_EXIT: Final = 141  # likewise, of one whose reader has gone, such as `head` when it has enough
 
 _LAYERS: Final = {
     "redis": ("Redis", "redis_url"),
@@ -49,8 +49,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(ctx: typer.Context, **given: Any) -> None:
-        own = Named(**{name: given.pop(name) for name in NAMES})
-        ctx.obj = ctx.obj.overridden_by(own) if isinstance(ctx.obj, Named) else own
+        own = CliOptions(**{name: given.pop(name) for name in NAMES})
+        ctx.obj = ctx.obj.overridden_by(own) if isinstance(ctx.obj, CliOptions) else own
         deployment = Deployment(ctx.obj)
         _be_quiet()
         try:
@@ -64,14 +64,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except StoreUnavailable as error:
             raise _failed(sentence(error, deployment), UNREACHABLE, given) from None
         except KeyboardInterrupt:
-            complain("Stopped.")
+            warn("Stopped.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # What is still in the buffer has nowhere to go, and the interpreter's end would complain of it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(UNHEARD) from None
+            raise typer.Exit(SIGPIPE_EXIT) from None
 
-    hints = get_type_hints(Named, include_extras=True)
+    hints = get_type_hints(CliOptions, include_extras=True)
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
@@ -89,7 +89,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def _failed(text: str, code: int, given: dict[str, Any]) -> typer.Exit:
     """Print what ended a command, as JSON where the command was to print JSON, and return the end."""
-    complain(json.dumps({"error": text}, ensure_ascii=False) if given.get("as_json") else f"Error: {text}")
+    warn(json.dumps({"error": text}, ensure_ascii=False) if given.get("as_json") else f"Error: {text}")
     return typer.Exit(code)
 
 

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cli.stores.postgres_facts import PostgresFacts
-    from cli.stores.postgres_footprint import PostgresFootprint
+    from cli.stores.postgres_user_data import PostgresUserData
     from cli.stores.postgres_verify import PostgresVerify
     from cli.stores.queue_move import MoveTask
     from cli.stores.queue_settings import EventSource, QueueSetup
     from cli.stores.redis_facts import RedisFacts
-    from cli.stores.redis_footprint import RedisFootprint
     from cli.stores.redis_scan import RedisScan
+    from cli.stores.redis_user_data import RedisUserData
     from shared.stores.postgres.archive import PostgresArchive
     from shared.stores.postgres.connection import PostgresConnection
     from shared.stores.redis.connection import RedisConnection
-    from shared.stores.redis.look import RedisLook
+    from shared.stores.redis.inspector import RedisInspector
     from shared.stores.sqs.admin import QueueAdmin
     from shared.stores.sqs.messages import QueueDepth
 
@@ -121,26 +121,26 @@ def redis(deployment: Deployment) -> RedisScan:
     return RedisScan(_redis(deployment))
 
 
-def redis_look(deployment: Deployment) -> RedisLook:
+def redis_inspector(deployment: Deployment) -> RedisInspector:
     """Return L1, for what waits in its outbox.
 
     Raises:
         SettingsError: No setting says where it is.
     """
-    from shared.stores.redis.look import RedisLook
+    from shared.stores.redis.inspector import RedisInspector
 
-    return RedisLook(_redis(deployment))
+    return RedisInspector(_redis(deployment))
 
 
-def redis_footprint(deployment: Deployment) -> RedisFootprint:
+def redis_user_data(deployment: Deployment) -> RedisUserData:
     """Return L1, for what it holds of a user.
 
     Raises:
         SettingsError: No setting says where it is.
     """
-    from cli.stores.redis_footprint import RedisFootprint
+    from cli.stores.redis_user_data import RedisUserData
 
-    return RedisFootprint(_redis(deployment))
+    return RedisUserData(_redis(deployment))
 
 
 def redis_facts(deployment: Deployment) -> RedisFacts:
@@ -184,15 +184,15 @@ def archive(deployment: Deployment) -> PostgresArchive:
     return PostgresArchive(_postgres(deployment))
 
 
-def postgres_footprint(deployment: Deployment) -> PostgresFootprint:
+def postgres_user_data(deployment: Deployment) -> PostgresUserData:
     """Return L2, for what it holds of a user.
 
     Raises:
         SettingsError: No setting says where it is.
     """
-    from cli.stores.postgres_footprint import PostgresFootprint
+    from cli.stores.postgres_user_data import PostgresUserData
 
-    return PostgresFootprint(_postgres(deployment))
+    return PostgresUserData(_postgres(deployment))
 
 
 def postgres_facts(deployment: Deployment) -> PostgresFacts:

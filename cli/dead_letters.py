@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.output import moment
-from shared.ids import id_fault
+from shared.ids import id_error
 from shared.request_ids import REQUEST_ID
 from shared.stores.sqs.messages import QueuedMessage
 
@@ -50,4 +50,4 @@ def _ids(body: str) -> dict[str, str | None]:
         record = None
     values = record if isinstance(record, dict) else {}
     found = {name: values.get(name) for name in ("exchange_id", "thread_id", "user_id")}
-    return {name: value if isinstance(value, str) and not id_fault(value) else None for name, value in found.items()}
+    return {name: value if isinstance(value, str) and not id_error(value) else None for name, value in found.items()}

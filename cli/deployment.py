@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cli.options import Named
+from cli.options import CliOptions
 from shared.errors import SettingsError
 from shared.settings import DatabaseSettings, OptionalText, RedisSettings, load
 
@@ -49,7 +49,7 @@ class _Api(BaseSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoint:
     """A URL and where it was named."""
 
     url: str
@@ -74,10 +74,10 @@ class Deployment:
         opened: What is to be closed when the command has ended.
     """
 
-    def __init__(self, named: Named, directory: Path | None = None) -> None:
+    def __init__(self, named: CliOptions, directory: Path | None = None) -> None:
         self._named = named
         self._directory = directory
-        self.used: dict[str, Place] = {}
+        self.used: dict[str, Endpoint] = {}
         self.opened = ExitStack()
 
     @cached_property
@@ -95,11 +95,11 @@ class Deployment:
             sources.append(_stack(found))
         return sources
 
-    def require(self, name: str) -> Place:
+    def require(self, name: str) -> Endpoint:
         """Return where `name` is, e.g. `queue_url`.
 
         Raises:
-            SettingsError: Nobody says it, or it is no URL.
+            SettingsError: No source has it, or it is no URL.
         """
         for source, values in self._sources:
             if value := values.get(name):
@@ -109,8 +109,8 @@ class Deployment:
             f"or start in a directory under one that holds {_STACK_FILE}."
         )
 
-    def _use(self, name: str, url: str, source: str) -> Place:
-        place = self.used[name] = Place(url, source)
+    def _use(self, name: str, url: str, source: str) -> Endpoint:
+        place = self.used[name] = Endpoint(url, source)
         if name in {"api_url", "endpoint_url", "queue_url", "dlq_url"} and urlsplit(url).scheme not in {
             "http",
             "https",
@@ -124,11 +124,11 @@ class Deployment:
         return bool(self._named.verbose)
 
     def is_named(self, name: str) -> bool:
-        """Return whether anybody says where `name` is."""
+        """Return whether any source has `name`."""
         return self.source_of(name) is not None
 
-    def is_beside(self, name: str, other: str) -> bool:
-        """Return whether anybody says where `name` is, and means the deployment in which `other` is.
+    def means_deployment_of(self, name: str, other: str) -> bool:
+        """Return whether a source has `name`, and means the deployment of `other`.
 
         A local stack that is merely found has nothing to do with an API that an option names, nor with settings in the
         environment. What an option names is meant.
@@ -138,33 +138,33 @@ class Deployment:
             return False
         return source == "option" or others in {None, source} or (others == "option" and source == "environment")
 
-    def are_together(self, name: str, other: str) -> bool:
+    def same_deployment(self, name: str, other: str) -> bool:
         """Return whether both are named, and each means the deployment in which the other is."""
-        return self.is_beside(name, other) and self.is_beside(other, name)
+        return self.means_deployment_of(name, other) and self.means_deployment_of(other, name)
 
-    def require_together(self, name: str, other: str) -> None:
+    def require_same_deployment(self, name: str, other: str) -> None:
         """Refuse two places of two deployments, before anything is moved from, or compared with, the wrong one.
 
         Raises:
             SettingsError: No setting says where one of them is, or they are not of one deployment.
         """
         place, others = self.require(name), self.require(other)
-        if not self.are_together(name, other):
+        if not self.same_deployment(name, other):
             raise SettingsError(
                 f"{name} is from {place.source}, {other} from {others.source}, which may be two deployments: "
                 f"give both, {_SETTINGS[name]} and {_SETTINGS[other]}, or only --state-dir of a running local stack."
             )
 
     def source_of(self, name: str) -> str | None:
-        """Return who says where `name` is: `option`, `environment`, or a stack's file; None if nobody does."""
+        """Return the source of `name`: `option`, `environment`, or a stack's file; None without one."""
         return next((source for source, values in self._sources if values.get(name)), None)
 
     def token(self) -> str | None:
-        """Return the bearer token for the API, None where nobody names one."""
+        """Return the bearer token for the API; None without one."""
         return self._named.token or load(_Api).token
 
     def api_key(self) -> str | None:
-        """Return the key of a usage plan, None where nobody names one."""
+        """Return the key of a usage plan; None without one."""
         return self._named.api_key or load(_Api).api_key
 
     def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:

@@ -15,22 +15,22 @@ from cli.dead_letters import describe, is_named
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import (
-    complain,
     duration,
+    echo,
+    endpoints_as_json,
     moment,
-    places_as_json,
+    print_endpoints,
     print_json,
-    print_places,
     print_table,
     printable,
     progress,
-    say,
+    warn,
 )
-from cli.redrive import Redriven, copy, follow
+from cli.redrive import RedriveResult, copy, follow
 from shared.errors import StoreUnavailable
 
 app = group("The dead-letter queue: what could not be stored, and why.")
-_MOST_SEARCHED = 10_000
+_MAX_SEARCHED = 10_000
 
 
 @app.command("list")
@@ -38,7 +38,7 @@ _MOST_SEARCHED = 10_000
 def list_(
     deployment: Deployment,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST_SEARCHED, help="Most messages to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_SEARCHED, help="Most messages to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, with their reasons, without their text.
@@ -57,10 +57,10 @@ def list_(
     items = [describe(message, now) for message in queue.look(limit)]
     if as_json:
         counts = {"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed}
-        sources = places_as_json(deployment.used)
+        sources = endpoints_as_json(deployment.used)
         print_json({"items": items, "depth": depth.total, **counts, "as_of": moment(now), "sources": sources})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     if items:
         has_requests = any(item["request_id"] for item in items)
         print_table(
@@ -78,7 +78,7 @@ def list_(
                 for item in items
             ],
         )
-    say(f"{len(items)} of {depth.total} dead letters, as of {moment(now)}.")
+    echo(f"{len(items)} of {depth.total} dead letters, as of {moment(now)}.")
 
 
 @app.command()
@@ -103,20 +103,20 @@ def show(
     """
     queue = connect.queue(deployment, "dlq_url")
     now = datetime.now(UTC)
-    found = queue.look(_MOST_SEARCHED, lambda message: is_named(message, message_id))
+    found = queue.look(_MAX_SEARCHED, lambda message: is_named(message, message_id))
     if not found:
-        complain(f"Error: none of the first {_MOST_SEARCHED} dead letters is {printable(message_id)}.")
+        warn(f"Error: none of the first {_MAX_SEARCHED} dead letters is {printable(message_id)}.")
         raise typer.Exit(USAGE)
     described = describe(found[0], now) | {"attributes": found[0].attributes, "body": found[0].body}
     if as_json:
-        print_json({**described, "as_of": moment(now), "sources": places_as_json(deployment.used)})
+        print_json({**described, "as_of": moment(now), "sources": endpoints_as_json(deployment.used)})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     for name, value in described.items():
         if name not in {"attributes", "body"} and value is not None:
-            say(f"{name}: {printable(str(value))}")
-    say()
-    say(printable(found[0].body))
+            echo(f"{name}: {printable(str(value))}")
+    echo()
+    echo(printable(found[0].body))
 
 
 @app.command()
@@ -145,7 +145,7 @@ def redrive(
       hybrid-memory dlq redrive
       hybrid-memory dlq redrive --yes --rate 50
     """
-    deployment.require_together("dlq_url", "queue_url")
+    deployment.require_same_deployment("dlq_url", "queue_url")
     dead, live = connect.queue(deployment, "dlq_url"), connect.queue(deployment, "queue_url")
     total = dead.depth().visible
     answer: dict[str, Any] = {"preview": not yes, "total": total, "moved": 0, "refused": []}
@@ -153,9 +153,9 @@ def redrive(
         text = f"Would move {total} dead letters back to the exchange queue." if total else "There is nothing to move."
         _finish(deployment, answer, text, as_json=as_json)
         if total and not as_json:
-            say("Nothing was changed. Repeat with --yes to do it.")
+            echo("Nothing was changed. Repeat with --yes to do it.")
         return
-    done = Redriven()
+    done = RedriveResult()
     task = None if copy_them else connect.start_move(dead, live, rate)
     try:
         with progress("Redrive", total) as advance:
@@ -164,19 +164,19 @@ def redrive(
             else:
                 follow(task, done, advance)
     except KeyboardInterrupt:
-        complain(f"Stopped: {done.moved} of {total} moved; the others are still in the dead-letter queue.")
+        warn(f"Stopped: {done.moved} of {total} moved; the others are still in the dead-letter queue.")
         raise typer.Exit(INTERRUPTED) from None
     except StoreUnavailable:
-        complain(f"{done.moved} of {total} moved; the others are still in the dead-letter queue.")
+        warn(f"{done.moved} of {total} moved; the others are still in the dead-letter queue.")
         raise
     answer |= {"method": "copy" if task is None else "move_task", "moved": done.moved, "refused": done.refused}
     _finish(deployment, answer, f"Moved {done.moved} of {total} dead letters.", as_json=as_json)
     if done.refused:
-        complain(f"The exchange queue refused {len(done.refused)}, which stay: {', '.join(done.refused)}.")
+        warn(f"The exchange queue refused {len(done.refused)}, which stay: {', '.join(done.refused)}.")
     missed = total - done.moved - len(done.refused)
     if missed > 0:
-        complain(
-            f"{missed} fewer were moved than were counted: somebody else may have received or deleted them meanwhile, "
+        warn(
+            f"{missed} fewer were moved than were counted: another client may have received or deleted them, "
             "they may have expired, or SQS, which counts approximately, may have counted too many. "
             "See hybrid-memory dlq list, and repeat if they are there."
         )
@@ -205,12 +205,12 @@ def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) 
     answer = {"preview": not yes, "total": total, "deleted": total if yes else 0, "is_approximate": True}
     _finish(deployment, answer, f"{what} about {total} dead letters, for good.", as_json=as_json)
     if not yes and not as_json:
-        say("Nothing was changed. Repeat with --yes to do it.")
+        echo("Nothing was changed. Repeat with --yes to do it.")
 
 
 def _finish(deployment: Deployment, answer: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({**answer, "sources": places_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
     else:
-        print_places(deployment)
-        say(text)
+        print_endpoints(deployment)
+        echo(text)

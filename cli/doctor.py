@@ -19,15 +19,15 @@ from cli.deployment import Deployment
 from cli.diagnostics import Finding, State
 from cli.options import AsJson
 from cli.output import (
-    complain,
     console,
+    echo,
+    endpoints_as_json,
     is_terminal,
-    places_as_json,
     plain_table,
+    print_endpoints,
     print_json,
-    print_places,
     printable,
-    say,
+    warn,
 )
 from hybrid_memory_client import ApiError, MemoryClientError, NotThisApi
 from shared.errors import SettingsError, StoreUnavailable
@@ -58,16 +58,16 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
       hybrid-memory doctor
       hybrid-memory doctor --json | jq '.findings[] | select(.state != "ok")'
     """
-    findings = list(_examine(deployment))
+    findings = list(_run_checks(deployment))
     states = Counter(finding.state for finding in findings)
     if as_json:
         shown = [asdict(each) for each in findings]
-        print_json({"findings": shown, "states": dict(states), "sources": places_as_json(deployment.used)})
+        print_json({"findings": shown, "states": dict(states), "sources": endpoints_as_json(deployment.used)})
     else:
-        print_places(deployment)
+        print_endpoints(deployment)
         print_findings(findings, states)
     if not any(deployment.is_named(place) for place in _PLACES):
-        complain(
+        warn(
             "Error: nothing says where a deployment is, so none was checked: give --state-dir of a running local stack "
             "(make run starts one), or --api-url and the other options of hybrid-memory --help."
         )
@@ -78,7 +78,7 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _examine(deployment: Deployment) -> Iterator[Finding]:
+def _run_checks(deployment: Deployment) -> Iterator[Finding]:
     # Alembic and SQLAlchemy take most of a second to import, which `--help` need not wait for.
     from cli.checks import check_api, check_port, check_postgres, check_redis, check_versions  # noqa: PLC0415
     from cli.queue_checks import check_queues  # noqa: PLC0415
@@ -91,8 +91,8 @@ def _examine(deployment: Deployment) -> Iterator[Finding]:
         ("queue", "queue_url", check_queues),
     )
     for name, place, check in checks:
-        if deployment.is_named(place) and not deployment.is_beside(place, "api_url"):
-            yield _of_another(deployment, name, place)
+        if deployment.is_named(place) and not deployment.means_deployment_of(place, "api_url"):
+            yield _is_from_other_deployment(deployment, name, place)
             continue
         port = check_port(deployment, place)
         yield port
@@ -100,7 +100,7 @@ def _examine(deployment: Deployment) -> Iterator[Finding]:
             yield from _run(deployment, name, check)
 
 
-def _of_another(deployment: Deployment, name: str, place: str) -> Finding:
+def _is_from_other_deployment(deployment: Deployment, name: str, place: str) -> Finding:
     source, others = deployment.source_of(place), deployment.source_of("api_url")
     if source != "environment":
         return Finding(name, "skipped", f"{source} is of another deployment than the API that is named.")
@@ -135,9 +135,9 @@ def print_findings(findings: list[Finding], states: Counter[State]) -> None:
         console().print(table)
     else:
         rows = [(_MARKS[each.state][0], each.check, each.found) for each in findings]
-        say(plain_table(("state", "check", "found"), rows))
+        echo(plain_table(("state", "check", "found"), rows))
         for each in findings:
             if each.advice:
-                say(f"{each.check}: {printable(each.advice)}")
+                echo(f"{each.check}: {printable(each.advice)}")
     wrong = states["warning"] + states["fault"] + states["unreachable"]
-    say(f"{len(findings) - states['skipped']} checks, {wrong} found something, {states['skipped']} skipped.")
+    echo(f"{len(findings) - states['skipped']} checks, {wrong} found something, {states['skipped']} skipped.")

@@ -18,13 +18,13 @@ from shared.errors import SettingsError
 
 
 @dataclass(slots=True)
-class Exported:
+class ExportResult:
     """What was written so far.
 
     Attributes:
-        degraded: Layers that were asked and did not answer: what only they hold is not in the export.
+        degraded: Layers that did not respond: what only they hold is not in the export.
         gone: Threads of a user that were deleted while the export ran.
-        waiting: How many exchanges, of anybody, were not drained when the threads were last listed: a thread of which
+        waiting: How many exchanges, of all users, were not drained when the threads were last listed: a thread of which
             none was drained yet is in no list. None where the API does not tell, or was not asked.
     """
 
@@ -35,26 +35,26 @@ class Exported:
     waiting: int | None = None
 
 
-def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | None) -> Exported:
+def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | None) -> ExportResult:
     """Write threads, each with its messages, oldest first; a message that is added meanwhile may be the last, or not.
 
     Raises:
         MemoryClientError: The API did not answer, or there is no such thread; a file is then left as it was.
     """
-    done = Exported()
+    done = ExportResult()
     with _writer(output) as write, progress("Export", None) as advance:
         for thread_id in thread_ids:
             _write_thread(api, thread_id, write, advance, done)
     return done
 
 
-def export_user(api: MemoryClient, user_id: str, output: Path | None) -> Exported:
+def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportResult:
     """Write a user's preferences, then their threads.
 
     Raises:
         MemoryClientError: The API did not answer, or refused; a file is then left as it was.
     """
-    done = Exported()
+    done = ExportResult()
     with _writer(output) as write, progress("Export", None) as advance:
         write({"kind": "preferences", "user_id": user_id, "preferences": api.read_preferences(user_id)})
         for thread_id in _threads_of(api, user_id, done):
@@ -65,7 +65,7 @@ def export_user(api: MemoryClient, user_id: str, output: Path | None) -> Exporte
     return done
 
 
-def _threads_of(api: MemoryClient, user_id: str, done: Exported) -> Iterator[str]:
+def _threads_of(api: MemoryClient, user_id: str, done: ExportResult) -> Iterator[str]:
     """Yield the ids of all threads, each once.
 
     The list is newest first: a thread that is written to while it is read jumps ahead of the reader. So the list is
@@ -94,7 +94,7 @@ def _waiting(api: MemoryClient) -> int | None:
     return sum(place.visible + place.in_flight + place.delayed for place in (status.queue, status.outbox))
 
 
-def _write_thread(api: MemoryClient, thread_id: str, write: Any, advance: Any, done: Exported) -> None:
+def _write_thread(api: MemoryClient, thread_id: str, write: Any, advance: Any, done: ExportResult) -> None:
     """Write one thread with its messages."""
     write({"kind": "thread", **api.read_thread(thread_id).raw})
     done.threads += 1
@@ -116,7 +116,7 @@ def _writer(output: Path | None) -> Iterator[Any]:
     part = output.with_name(f"{output.name}.part")
     try:
         with part.open("wb") as file:
-            # Conversations: nobody else's to read.
+            # Conversations: readable only for their user.
             os.chmod(part, 0o600)  # noqa: PTH101 - beside the open, which Path has no mode for
             yield _writing(file)
         part.replace(output)

@@ -9,7 +9,7 @@ import typer
 from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, users, verify
 from cli.command import command
 from cli.deployment import Deployment
-from cli.output import say
+from cli.output import echo
 from cli.version import own_version
 
 app = typer.Typer(
@@ -21,9 +21,9 @@ app = typer.Typer(
 )
 
 
-def _say_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
-    if is_asked:
-        say(f"hybrid-memory {own_version()}")
+def _print_version(is_auth_enabled: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_auth_enabled:
+        echo(f"hybrid-memory {own_version()}")
         raise typer.Exit
 
 
@@ -33,7 +33,7 @@ def root(
     _deployment: Deployment,
     *,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and exit.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Use and operate a hybrid memory: conversations and users over its API, its queues and its two layers themselves.

@@ -14,7 +14,7 @@ import typer
 from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson
-from cli.output import complain, places_as_json, print_json, print_places, print_table, say
+from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, warn
 from shared.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
 
     found = read_status(deployment)
     if not found.is_known:
-        complain("Error: the database is ahead of this version, which knows nothing of its revision.")
+        warn("Error: the database is ahead of this version, which knows nothing of its revision.")
         raise typer.Exit(FOUND_SOMETHING)
     if found.pending:
         try:
             with _asking():
                 upgrade(_url(deployment))
         except MigrationTimeoutError as error:
-            complain(f"Error: {error}")
+            warn(f"Error: {error}")
             raise typer.Exit(UNREACHABLE) from None
     after = read_status(deployment)
     _print(deployment, after, {"applied": _as_json(found.pending)}, as_json=as_json)
@@ -77,7 +77,7 @@ def read_status(deployment: Deployment) -> SchemaStatus:
     """Return how the database's schema compares with the code's.
 
     Raises:
-        SettingsError: Nobody says where PostgreSQL is.
+        SettingsError: The address of PostgreSQL is unknown.
         StoreUnavailable: No answer, or a refusal.
     """
     from infra.migrations import status as schema_status
@@ -122,15 +122,15 @@ def _as_json(pending: list[tuple[str, str]]) -> list[dict[str, str]]:
 def _print(deployment: Deployment, found: SchemaStatus, more: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         answer = {"current": found.current, "head": found.head, "pending": _as_json(found.pending)}
-        print_json({**answer, "is_known": found.is_known, **more, "sources": places_as_json(deployment.used)})
+        print_json({**answer, "is_known": found.is_known, **more, "sources": endpoints_as_json(deployment.used)})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(found.pending))):
         if revisions:
             print_table((what, "what it does"), [(each["revision"], each["doc"]) for each in revisions])
     if not found.is_known:
-        say(f"The database is at {found.current}, which this version does not know: newer code made it.")
+        echo(f"The database is at {found.current}, which this version does not know: newer code made it.")
     elif found.pending:
-        say(f"The database is at {found.current or 'nothing'}, the newest is {found.head}: hybrid-memory migrate up.")
+        echo(f"The database is at {found.current or 'nothing'}, the newest is {found.head}: hybrid-memory migrate up.")
     else:
-        say(f"The database is at {found.head}, the newest.")
+        echo(f"The database is at {found.head}, the newest.")

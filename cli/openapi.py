@@ -10,7 +10,7 @@ from cli import connect
 from cli.command import command
 from cli.deployment import Deployment
 from cli.options import AsJson, Output
-from cli.output import complain, places_as_json, print_json, say
+from cli.output import echo, endpoints_as_json, print_json, warn
 from shared.errors import SettingsError
 
 
@@ -28,7 +28,7 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
     described = connect.api(deployment).openapi()
     text = json.dumps(described, indent=2)
     if output is None:
-        say(text)
+        echo(text)
         return
     try:
         output.write_text(f"{text}\n")
@@ -41,8 +41,8 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
                 **summary,
                 "paths": len(described["paths"]),
                 "output": str(output),
-                "sources": places_as_json(deployment.used),
+                "sources": endpoints_as_json(deployment.used),
             }
         )
     else:
-        complain(f"Wrote {output}.")
+        warn(f"Wrote {output}.")

@@ -16,13 +16,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only say 
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class CliOptions:
     """What the command line names of a deployment, and whether the places in use are said."""
 
     api_url: Annotated[str | None, typer.Option(help="The HTTP API, its stage included.")] = None
     token: Annotated[
         str | None,
-        typer.Option(help="Bearer token for the API; in HYBRID_MEMORY_TOKEN nobody sees it in a list of processes."),
+        typer.Option(help="Bearer token for the API; prefer HYBRID_MEMORY_TOKEN, because process lists show it."),
     ] = None
     api_key: Annotated[
         str | None, typer.Option(help="Key of a usage plan, where the API asks for one; see HYBRID_MEMORY_API_KEY.")
@@ -37,10 +37,10 @@ class Named:
         bool | None, typer.Option("--verbose", "-v", help="Say where each place was named.", show_default=False)
     ] = None
 
-    def overridden_by(self, other: Named) -> Named:
+    def overridden_by(self, other: CliOptions) -> CliOptions:
         """Return these, with what `other` names instead."""
         named = {name: getattr(other, name) for name in NAMES}
         return replace(self, **{name: value for name, value in named.items() if value is not None})
 
 
-NAMES: Final = tuple(field.name for field in fields(Named))
+NAMES: Final = tuple(field.name for field in fields(CliOptions))

@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from cli.deployment import Deployment, Place
+from cli.deployment import Deployment, Endpoint
 
 UNKNOWN: Final = "unknown"
-_LEAST_COLUMNS: Final = 20
+_MIN_COLUMNS: Final = 20
 # To the second on a terminal: two of these with their fractions would fill most of 80 columns.
 _MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 # What Python calls unprintable although it is text: joiners (emoji, Persian, Hindi), breaks of words in scripts without
@@ -30,16 +30,16 @@ _TEXT: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f|(.)", re
 
 
 def is_terminal() -> bool:
-    """Return whether somebody looks at the output."""
+    """Return whether the output is a terminal."""
     return sys.stdout.isatty()
 
 
-def say(text: str = "") -> None:
+def echo(text: str = "") -> None:
     """Print a line."""
     typer.echo(text)
 
 
-def complain(text: str) -> None:
+def warn(text: str) -> None:
     """Print a line where errors go."""
     typer.echo(text, err=True)
 
@@ -52,7 +52,7 @@ def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
 def console() -> Console:
     """Return the terminal; one that says it is too narrow for any table is taken for one of 80 columns."""
     told = Console()
-    return told if told.width >= _LEAST_COLUMNS else Console(width=80)
+    return told if told.width >= _MIN_COLUMNS else Console(width=80)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -72,7 +72,7 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
         # A moment is read as a whole; what a narrow terminal lacks is taken from the other columns.
         table.add_column(column, overflow="fold", no_wrap=holds_moments)
     for row in cells:
-        # As text: what stands in brackets in somebody's thread id is no markup.
+        # As text: brackets in a thread id are no markup.
         table.add_row(*map(Text, row))
     return table
 
@@ -90,7 +90,7 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar on a terminal; what this yields is called with how many are done, of how many.
 
-    Where `total` is None nobody knows it: the bar then moves without an end, and counts.
+    With `total` None it is unknown: the bar then only counts.
     """
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
@@ -101,14 +101,14 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None
         yield lambda done, of: bar.update(task, completed=done, total=of or total)
 
 
-def print_places(deployment: Deployment) -> None:
+def print_endpoints(deployment: Deployment) -> None:
     """With `--verbose`, say which deployment this is about, and who named it."""
     if deployment.is_verbose:
         for name, place in deployment.used.items():
-            complain(f"{name}: {printable(place.shown)} (from {place.source})")
+            warn(f"{name}: {printable(place.shown)} (from {place.source})")
 
 
-def places_as_json(used: Mapping[str, Place]) -> dict[str, dict[str, str]]:
+def endpoints_as_json(used: Mapping[str, Endpoint]) -> dict[str, dict[str, str]]:
     """Return the same for a program."""
     return {name: {"url": place.shown, "source": place.source} for name, place in used.items()}
 

@@ -13,7 +13,7 @@ from cli.arguments import UserId
 from cli.command import USAGE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
-from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
+from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
 
 app = group("Users' preferences.")
 
@@ -39,10 +39,10 @@ def get_(
     found = connect.api(deployment).read_preferences(user)
     if name is not None:
         if name not in found:
-            complain(f"Error: {printable(user)} has no preference {printable(name)}.")
+            warn(f"Error: {printable(user)} has no preference {printable(name)}.")
             raise typer.Exit(USAGE)
         if not as_json:
-            say(printable(found[name]))
+            echo(printable(found[name]))
             return
         found = {name: found[name]}
     _print(deployment, user, found, as_json=as_json)
@@ -94,11 +94,11 @@ def _print(
 ) -> None:
     if as_json:
         answer = {"preview": is_preview, "user_id": user, "preferences": preferences}
-        print_json({**answer, "sources": places_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     if preferences:
         print_table(("name", "value"), sorted(preferences.items()))
-    say(f"{printable(user)} {'would have' if is_preview else 'has'} {len(preferences)} preferences.")
+    echo(f"{printable(user)} {'would have' if is_preview else 'has'} {len(preferences)} preferences.")
     if is_preview:
-        say("Nothing was changed. Repeat with --yes to do it.")
+        echo("Nothing was changed. Repeat with --yes to do it.")

@@ -18,16 +18,16 @@ from cli.deployment import Deployment
 from cli.options import AsJson
 from cli.output import (
     UNKNOWN,
-    complain,
     console,
     duration,
+    echo,
+    endpoints_as_json,
     is_terminal,
-    places_as_json,
     plain_table,
+    print_endpoints,
     print_json,
-    print_places,
     rich_table,
-    say,
+    warn,
 )
 from cli.queue_status import Status, StatusReader
 
@@ -48,7 +48,7 @@ def status(
     """Show what waits in the queues, and the sync lag: newest accepted exchange minus newest stored one.
 
     While anything waits, in the queue or the outbox, the sync lag is how long the oldest has waited, as in the API's
-    GET /status, and unknown where nobody tells: the difference alone would be nothing while old exchanges are stuck
+    GET /status, and unknown without a source: the difference alone would be nothing while old exchanges are stuck
     and newer ones drained, and an hour for the first exchange after an hour of silence. The difference is shown beside
     it. Newest accepted is the newest that Redis knows of (its lists, its users' thread indexes, its outbox; of a very
     large one a part is looked at, and "at least" said). Newest stored is PostgreSQL's. The oldest message's age is
@@ -72,12 +72,12 @@ def status(
     if as_json:
         print_json(_as_json(found, deployment))
     else:
-        print_places(deployment)
+        print_endpoints(deployment)
         _print(found)
     for reason in found.skipped:
-        complain(reason)
+        warn(reason)
     for fault in found.faults:
-        complain(f"Error: {fault}")
+        warn(f"Error: {fault}")
     if found.faults:
         raise typer.Exit(UNREACHABLE)
 
@@ -87,7 +87,7 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
         while True:
             print_json(_as_json(reader.read(), deployment), on_one_line=True)
             time.sleep(interval)
-    print_places(deployment)
+    print_endpoints(deployment)
     if not is_terminal():
         while True:
             _print(reader.read())
@@ -102,16 +102,16 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
 
 
 def _as_json(found: Status, deployment: Deployment) -> dict[str, Any]:
-    return {**found.to_json(), "sources": places_as_json(deployment.used)}
+    return {**found.to_json(), "sources": endpoints_as_json(deployment.used)}
 
 
 def _print(found: Status) -> None:
     if is_terminal():
         console().print(rich_table(_COLUMNS, _rows(found)))
     else:
-        say(plain_table(_COLUMNS, _rows(found)))
+        echo(plain_table(_COLUMNS, _rows(found)))
     for line in _lines(found):
-        say(line)
+        echo(line)
 
 
 def _rows(found: Status) -> list[Sequence[object]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
     from shared.stores.sqs.admin import QueueAdmin
 
 # The most there is: a message that waits for PostgreSQL uses them up, some forty an hour.
-_FEWEST_RECEIVES: Final = 1_000
+_MIN_RECEIVES: Final = 1_000
 _TIMES_THE_TIMEOUT: Final = 6
 
 
@@ -31,7 +31,7 @@ def check_queues(deployment: Deployment) -> Iterator[Finding]:
     if deployment.is_named("dlq_url"):
         yield from _check_dead(connect.queue(deployment, "dlq_url"), setup)
     else:
-        yield Finding("redrive policy", "skipped", "Nobody says where the dead-letter queue is: give --dlq-url.")
+        yield Finding("redrive policy", "skipped", "The dead-letter queue is unknown: give --dlq-url.")
     try:
         sources = connect.event_sources(live, setup.arn)
     except StoreUnavailable as error:
@@ -46,8 +46,8 @@ def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
         goes = f"to {setup.dead_letter_arn}" if setup.dead_letter_arn else "nowhere"
         advice = "Set the exchange queue's redrive policy to the dead-letter queue; the template does."
         yield Finding("redrive policy", "fault", f"What is received too often goes {goes}, not to {there.arn}.", advice)
-    elif (setup.max_receives or 0) < _FEWEST_RECEIVES:
-        advice = f"Set maxReceiveCount to {_FEWEST_RECEIVES}: what waits for PostgreSQL is received again and again."
+    elif (setup.max_receives or 0) < _MIN_RECEIVES:
+        advice = f"Set maxReceiveCount to {_MIN_RECEIVES}: what waits for PostgreSQL is received again and again."
         yield Finding("redrive policy", "warning", f"After {setup.max_receives} receives.", advice)
     else:
         yield Finding("redrive policy", "ok", f"After {setup.max_receives} receives, to the dead-letter queue.")

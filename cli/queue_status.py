@@ -45,7 +45,7 @@ class Status:
 
     @property
     def oldest_waiting_seconds(self) -> float | None:
-        """How long the oldest that waits has waited; None where nothing waits, or not everybody tells."""
+        """The age of the oldest waiting message; None if nothing waits, or a layer does not tell."""
         answers = self.answers["queue"], self.answers["outbox"]
         if None in answers:
             return None
@@ -84,7 +84,7 @@ class StatusReader:
     """Asks the layers again and again over the same connections.
 
     Raises:
-        SettingsError: Nobody says where the exchange queue is. The others may be missing.
+        SettingsError: The exchange queue is unknown. The others may be missing.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -94,7 +94,7 @@ class StatusReader:
         self._dlq = connect.queue(deployment, "dlq_url") if self._is_mine("dlq_url") else None
         is_redis_mine = self._is_mine("redis_url")
         self._redis = connect.redis(deployment) if is_redis_mine else None
-        self._outbox = connect.redis_look(deployment) if is_redis_mine else None
+        self._outbox = connect.redis_inspector(deployment) if is_redis_mine else None
         self._postgres = connect.postgres(deployment) if self._is_mine("database_url") else None
 
     def read(self) -> Status:
@@ -112,7 +112,7 @@ class StatusReader:
         """Return whether a layer is known, and of the queue's deployment; say so if it is of another."""
         if not self._deployment.is_named(name):
             return False
-        if self._deployment.are_together(name, "queue_url"):
+        if self._deployment.same_deployment(name, "queue_url"):
             return True
         source, queues = self._deployment.source_of(name), self._deployment.source_of("queue_url")
         self._skipped.append(

@@ -24,7 +24,7 @@ Advance = Callable[[int, int | None], None]
 
 
 @dataclass(slots=True)
-class Redriven:
+class RedriveResult:
     """What was moved so far; true at every moment, so that an interruption can tell.
 
     Attributes:
@@ -35,7 +35,9 @@ class Redriven:
     refused: list[str] = field(default_factory=list)
 
 
-def copy(dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done: Redriven, advance: Advance) -> None:
+def copy(
+    dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done: RedriveResult, advance: Advance
+) -> None:
     """Receive, send, delete, message by message, up to `total`, so that what fails again is not moved in a circle.
 
     A message is deleted only after its copy was sent: what an interruption leaves behind is at worst a message in both
@@ -50,7 +52,7 @@ def copy(dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done:
         done: Kept up to date.
         advance: Called with how many were moved, of how many.
     """
-    pace = _Pace(rate)
+    pace = _RateLimiter(rate)
     refused: list[QueuedMessage] = []
     try:
         while done.moved + len(refused) < total:
@@ -86,7 +88,7 @@ def _copy_one(dead: QueueAdmin, live: QueueAdmin, message: QueuedMessage) -> boo
     return True
 
 
-def follow(task: MoveTask, done: Redriven, advance: Advance, sleep: Callable[[float], None] = time.sleep) -> None:
+def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callable[[float], None] = time.sleep) -> None:
     """Wait for the end of SQS's own move; stop it when this is interrupted.
 
     Raises:
@@ -107,7 +109,7 @@ def follow(task: MoveTask, done: Redriven, advance: Advance, sleep: Callable[[fl
         raise
 
 
-class _Pace:
+class _RateLimiter:
     """Lets at most `rate` through in a second, evenly."""
 
     def __init__(self, rate: int | None) -> None:

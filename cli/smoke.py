@@ -16,7 +16,7 @@ from cli.command import FOUND_SOMETHING, UNREACHABLE, command
 from cli.deployment import Deployment
 from cli.doctor import print_findings
 from cli.options import AsJson
-from cli.output import places_as_json, print_json, print_places
+from cli.output import endpoints_as_json, print_endpoints, print_json
 from cli.smoke_steps import SmokeTest
 
 # The drain's slowest beginning: a database that sleeps wakes in some 15 s, and a message is taken again after 90.
@@ -62,9 +62,9 @@ def smoke(
     if as_json:
         shown = [asdict(finding) for finding in findings]
         answer = {"thread_id": test.thread_id, "findings": shown, "states": dict(states)}
-        print_json({**answer, "sources": places_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
     else:
-        print_places(deployment)
+        print_endpoints(deployment)
         print_findings(findings, states)
     if states["unreachable"]:
         raise typer.Exit(UNREACHABLE)

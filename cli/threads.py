@@ -17,7 +17,7 @@ from cli.arguments import ThreadId, ThreadIds
 from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
-from cli.output import complain, places_as_json, print_json, print_places, print_table, printable, say
+from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
 from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread
 from shared.errors import SettingsError
 
@@ -56,13 +56,13 @@ def list_(
     items = found if all_of_them else found[:limit]
     is_more = len(items) < len(found)
     if as_json:
-        sources = places_as_json(deployment.used)
+        sources = endpoints_as_json(deployment.used)
         print_json({"items": [item.raw for item in items], "is_more": is_more, "sources": sources})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     if items:
         print_table(COLUMNS, [thread_row(item) for item in items])
-    say(f"{len(items)} threads{', and there are more: see --all' if is_more else ''}.")
+    echo(f"{len(items)} threads{', and there are more: see --all' if is_more else ''}.")
 
 
 def thread_row(thread: Thread) -> tuple[object, ...]:
@@ -92,18 +92,18 @@ def show(
     newest, degraded = _newest(api, thread, messages)
     if as_json:
         shown = {**found, "messages": [message.raw for message in newest], "degraded": degraded}
-        print_json({**shown, "sources": places_as_json(deployment.used)})
+        print_json({**shown, "sources": endpoints_as_json(deployment.used)})
     else:
-        print_places(deployment)
+        print_endpoints(deployment)
         for name, value in found.items():
             text = ", ".join(value) if isinstance(value, list) else value
-            say(f"{name}: {printable(str('-' if text in (None, '') else text))}")
+            echo(f"{name}: {printable(str('-' if text in (None, '') else text))}")
         for message in newest:
-            say()
-            say(f"{message.raw['created_at'] or '-'} {printable(message.role)}:")
-            say(printable(message.content))
+            echo()
+            echo(f"{message.raw['created_at'] or '-'} {printable(message.role)}:")
+            echo(printable(message.content))
             if message.metadata:
-                say(f"metadata: {printable(json.dumps(message.metadata, ensure_ascii=False))}")
+                echo(f"metadata: {printable(json.dumps(message.metadata, ensure_ascii=False))}")
     end_if_degraded(degraded)
 
 
@@ -123,7 +123,7 @@ def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message
 def end_if_degraded(degraded: list[str]) -> None:
     """End with code 3 if layers did not answer: what only they hold was not shown."""
     if degraded:
-        complain(f"Error: {', '.join(degraded)} did not answer: what nobody else has yet is missing here.")
+        warn(f"Error: {', '.join(degraded)} did not respond: messages that only it has are missing here.")
         raise typer.Exit(UNREACHABLE)
 
 
@@ -160,11 +160,11 @@ def finish_export(
     """Say what was exported where the lines themselves do not go, and end with code 3 if something is missing."""
     summary = {"threads": done.threads, "messages": done.messages, "degraded": sorted(done.degraded), **(more or {})}
     if output is not None and as_json:
-        print_json({**summary, "output": str(output), "sources": places_as_json(deployment.used)})
+        print_json({**summary, "output": str(output), "sources": endpoints_as_json(deployment.used)})
     else:
-        complain(f"Exported {done.threads} threads with {done.messages} messages.")
+        warn(f"Exported {done.threads} threads with {done.messages} messages.")
     if done.gone:
-        complain(f"{done.gone} threads were deleted while this ran.")
+        warn(f"{done.gone} threads were deleted while this ran.")
     end_if_degraded(sorted(done.degraded))
 
 
@@ -191,13 +191,13 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
                 deleted.append(item.thread_id)
         finally:
             if len(deleted) < len(found):
-                complain(f"{len(deleted)} of {len(found)} threads were deleted: {', '.join(map(printable, deleted))}.")
+                warn(f"{len(deleted)} of {len(found)} threads were deleted: {', '.join(map(printable, deleted))}.")
     if as_json:
         answer = {"preview": not yes, "items": [item.raw for item in found], "deleted": deleted}
-        print_json({**answer, "sources": places_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     print_table(COLUMNS, [thread_row(item) for item in found])
-    say(f"{'Deleted' if yes else 'Would delete'} {len(found)} threads, for good.")
+    echo(f"{'Deleted' if yes else 'Would delete'} {len(found)} threads, for good.")
     if not yes:
-        say("Nothing was changed. Repeat with --yes to do it.")
+        echo("Nothing was changed. Repeat with --yes to do it.")

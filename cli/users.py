@@ -15,7 +15,17 @@ from cli.arguments import UserId
 from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group, sentence
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
-from cli.output import UNKNOWN, complain, moment, places_as_json, print_json, print_places, print_table, printable, say
+from cli.output import (
+    UNKNOWN,
+    echo,
+    endpoints_as_json,
+    moment,
+    print_endpoints,
+    print_json,
+    print_table,
+    printable,
+    warn,
+)
 from cli.threads import COLUMNS, finish_export, thread_row
 from hybrid_memory_client import Thread
 from shared.errors import StoreUnavailable
@@ -63,29 +73,29 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
     erasing = _erasing(deployment, user)
     if as_json:
         found = {"threads": threads, "messages": messages, "preferences": preferences, "erasing": erasing}
-        shown = {"newest_threads": [thread.raw for thread in newest], "sources": places_as_json(deployment.used)}
+        shown = {"newest_threads": [thread.raw for thread in newest], "sources": endpoints_as_json(deployment.used)}
         print_json({"user_id": user, **found, **shown})
         return
-    print_places(deployment)
-    say(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
+    print_endpoints(deployment)
+    echo(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
     if erasing:
-        say(_ERASING.format(erasing))
+        echo(_ERASING.format(erasing))
     if preferences:
-        say()
+        echo()
         print_table(("preference", "value"), sorted(preferences.items()))
     if newest:
-        say()
+        echo()
         print_table(COLUMNS, [thread_row(thread) for thread in newest])
 
 
 def _erasing(deployment: Deployment, user: str) -> int | None:
     """Return of how many threads PostgreSQL still deletes rows; None where it is not known where it is, or away."""
-    if not deployment.is_beside("database_url", "api_url"):
+    if not deployment.means_deployment_of("database_url", "api_url"):
         return None
     try:
-        return connect.postgres_footprint(deployment).counts(user)["erasing"]
+        return connect.postgres_user_data(deployment).counts(user)["erasing"]
     except StoreUnavailable as error:
-        complain(sentence(error, deployment))
+        warn(sentence(error, deployment))
         return None
 
 
@@ -96,7 +106,7 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
 
     Each line has a `kind`: `preferences`, `thread` or `message`. What `threads export --help` says of threads holds
     here too. A thread comes into the list of threads, and so into this, when its first exchange is drained. The exit
-    code is 1, and a thread may be missing, if exchanges of anybody were not drained when the threads were listed: ask
+    code is 1, and a thread may be missing, if exchanges of any user were not drained when the threads were listed: ask
     again. Where tokens are checked, the API tells only an operator whether any wait; others are told that it is not
     known.
 
@@ -110,11 +120,9 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     done = export_user(connect.api(deployment), user, output)
     finish_export(deployment, done, output, {"waiting": done.waiting}, as_json=as_json)
     if done.waiting is None:
-        complain(
-            "Whether anything waits to be drained is not known: a thread that is not drained yet would be missing."
-        )
+        warn("Whether anything waits to be drained is not known: a thread that is not drained yet would be missing.")
     elif done.waiting:
-        complain(f"{done.waiting} exchanges are not drained yet: a thread of which none is may be missing. Ask again.")
+        warn(f"{done.waiting} exchanges are not drained yet: a thread of which none is may be missing. Ask again.")
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -125,9 +133,9 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
 
     Without --yes nothing is changed. The API deletes; the stores themselves are asked where it is known where they are,
     to see that nothing is left. What is on its way is dropped when it arrives; a dead letter that is moved back is too,
-    but until somebody deletes it, its text lies in the dead-letter queue. Queues are counted without receiving from
+    but its text stays in the dead-letter queue until it is deleted. Queues are counted without receiving from
     them, which only an emulator lets one do by user. PostgreSQL deletes the rows of a large user in steps after the
-    answer: `erasing` counts the threads that nobody sees any more and that still have rows. The exit code is 1 if
+    answer: `erasing` counts the hidden threads that still have rows. The exit code is 1 if
     anything of the user's is left.
 
     \b
@@ -135,9 +143,9 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
       hybrid-memory users forget ada
       hybrid-memory users forget ada --yes --json | jq .stores
     """
-    from cli.footprint import FootprintReader  # noqa: PLC0415 - its drivers are loaded when somebody is forgotten
+    from cli.user_data import UserDataReader  # noqa: PLC0415 - its drivers are loaded when they are needed
 
-    reader = FootprintReader(deployment, user)
+    reader = UserDataReader(deployment, user)
     before = reader.read(datetime.now(UTC))
     answer: dict[str, Any] = {"preview": not yes, "user_id": user}
     if not yes:
@@ -163,13 +171,11 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
     is_left = bool(left) or bool(letters) or bool(erasing)
     _print(deployment, answer | {"is_left": is_left, "as_of": moment(now)}, stores, as_json=as_json)
     if left:
-        complain(
-            f"Something is left in {', '.join(_NAMES[name] for name in left)}: was it written meanwhile? Ask again."
-        )
+        warn(f"Something is left in {', '.join(_NAMES[name] for name in left)}: was it written meanwhile? Ask again.")
     if erasing:
-        complain(_ERASING.format(erasing))
+        warn(_ERASING.format(erasing))
     if letters:
-        complain(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")
+        warn(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")
     _end(dict.fromkeys([*faults, *reader.faults]))
     if is_left:
         raise typer.Exit(FOUND_SOMETHING)
@@ -177,9 +183,9 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
 
 def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({**answer, "stores": stores, "sources": places_as_json(deployment.used)})
+        print_json({**answer, "stores": stores, "sources": endpoints_as_json(deployment.used)})
         return
-    print_places(deployment)
+    print_endpoints(deployment)
     rows = [
         (_NAMES[name], what, *(_count(counts, time, what) for time in ("before", "after")))
         for name, counts in stores.items()
@@ -189,10 +195,10 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
     print_table(("store", "of this user", "before", "after"), rows)
     name = printable(answer["user_id"])
     if answer["preview"]:
-        say(f"Would forget {name}, for good.")
-        say("Nothing was changed. Repeat with --yes to do it.")
+        echo(f"Would forget {name}, for good.")
+        echo("Nothing was changed. Repeat with --yes to do it.")
     else:
-        say(f"Forgot {name}, as of {answer['as_of']}.")
+        echo(f"Forgot {name}, as of {answer['as_of']}.")
 
 
 def _count(counts: dict[str, Any] | None, time: str, what: str) -> object:
@@ -205,6 +211,6 @@ def _count(counts: dict[str, Any] | None, time: str, what: str) -> object:
 
 def _end(faults: Any) -> None:
     for fault in faults:
-        complain(f"Error: {fault}")
+        warn(f"Error: {fault}")
     if faults:
         raise typer.Exit(UNREACHABLE)

@@ -15,9 +15,9 @@ from cli import connect
 from cli.command import FOUND_SOMETHING, command
 from cli.deployment import Deployment
 from cli.options import AsJson
-from cli.output import moment, places_as_json, print_json, print_places, print_table, printable, say
+from cli.output import echo, endpoints_as_json, moment, print_endpoints, print_json, print_table, printable
 from cli.stores.comparison import Comparison, Difference, compare
-from shared.ids import id_fault
+from shared.ids import id_error
 from shared.settings import MemorySettings, load
 
 if TYPE_CHECKING:  # the drivers are loaded when a store is asked for
@@ -67,7 +67,7 @@ def verify(
       hybrid-memory verify --grace 900
       hybrid-memory verify --json | jq '.differences[] | .thread_id'
     """
-    deployment.require_together("redis_url", "database_url")
+    deployment.require_same_deployment("redis_url", "database_url")
     redis, postgres = connect.redis(deployment), connect.postgres(deployment)
     window = load(MemorySettings).max_thread_messages
     verdict = Verdict()
@@ -82,9 +82,9 @@ def verify(
                 _count(verdict, second[thread_id], window)
     now = moment(datetime.now(UTC))
     if as_json:
-        print_json(_as_json(verdict, grace, now) | {"sources": places_as_json(deployment.used)})
+        print_json(_as_json(verdict, grace, now) | {"sources": endpoints_as_json(deployment.used)})
     else:
-        print_places(deployment)
+        print_endpoints(deployment)
         _print(verdict, now)
     if verdict.differences:
         raise typer.Exit(FOUND_SOMETHING)
@@ -97,7 +97,7 @@ def _compare(
     # is then newer than what was read, and too young to matter.
     generation = redis.generation()
     lists = redis.lists(thread_ids)
-    known = [thread_id for thread_id in thread_ids if not id_fault(thread_id)]
+    known = [thread_id for thread_id in thread_ids if not id_error(thread_id)]
     longest = max((len(entries or ()) for entries in lists.values()), default=0)
     stored = postgres.windows(known, longest + window * _MESSAGES_AN_EXCHANGE)
     return list(_each(thread_ids, lists, stored, timedelta(seconds=grace), generation))
@@ -114,9 +114,9 @@ def _each(
     for thread_id in thread_ids:
         entries = lists[thread_id]
         if entries is None:
-            yield thread_id, _strange(thread_id, "the key is not a list")
+            yield thread_id, _foreign_entries(thread_id, "the key is not a list")
         elif thread_id not in stored:
-            yield thread_id, _strange(thread_id, "the key names no possible thread")
+            yield thread_id, _foreign_entries(thread_id, "the key names no possible thread")
         elif entries:  # else it has expired, or was deleted, since its key was seen
             yield (
                 thread_id,
@@ -124,7 +124,7 @@ def _each(
             )
 
 
-def _strange(thread_id: str, detail: str) -> Comparison:
+def _foreign_entries(thread_id: str, detail: str) -> Comparison:
     return Comparison([Difference(printable(thread_id), "unreadable", None, detail)])
 
 
@@ -166,7 +166,7 @@ def _print(verdict: Verdict, now: str | None) -> None:
                 for difference in verdict.differences
             ],
         )
-    say(
+    echo(
         f"{verdict.threads} cached threads with {verdict.exchanges} exchanges compared, as of {now}: "
         f"{verdict.differing} differ, {verdict.pending} exchanges pending, "
         f"{verdict.partial} lists do not reach back to their thread's beginning."

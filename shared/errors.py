@@ -1,4 +1,4 @@
-"""The errors this project raises: one small tree, so that a caller can catch at the height it needs."""
+"""The errors of this project, as one small tree of classes."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,11 +16,11 @@ class HybridMemoryError(Exception):
 
 
 class SettingsError(HybridMemoryError):
-    """A setting has a value that cannot work; the message names the environment variable."""
+    """A setting is invalid; the message names the environment variable."""
 
 
 class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so, as the degradation table names it
-    """A layer was asked and did not answer (refused, timed out, or its circuit is open).
+    """A layer did not respond (refused, timed out, or its circuit is open).
 
     Attributes:
         layer: `redis`, `postgres` or `queue`, the word used in `degraded`.
@@ -62,8 +62,8 @@ class StatementRefused(StoreUnavailable):
 
 
 @contextmanager
-def leaving(outcome: str) -> Iterator[None]:
-    """Say of an error in what follows what was done before, unless that is said already."""
+def add_outcome(outcome: str) -> Iterator[None]:
+    """Add an outcome to errors of the block that have none."""
     try:
         yield
     except HybridMemoryError as error:
@@ -71,16 +71,16 @@ def leaving(outcome: str) -> Iterator[None]:
         raise
 
 
-def leaving_half_deleted(what: str) -> AbstractContextManager[None]:
-    """Say of an error in what follows that PostgreSQL has deleted something, and Redis may not have yet."""
-    return leaving(
+def add_half_deleted_outcome(what: str) -> AbstractContextManager[None]:
+    """Add to errors of the block that PostgreSQL has deleted, and Redis may not have yet."""
+    return add_outcome(
         f"the deletion is not complete: the {what} is deleted from PostgreSQL and may still be in the cache. "
         "Repeat the request to complete it"
     )
 
 
 class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for a message that can never be stored
-    """A queue message, or data in it, that can never be stored.
+    """An invalid queue message, or invalid data in it.
 
     Attributes:
         reason: A short word for metrics and the dead-letter queue's `reason` attribute, e.g. `not_json`.
@@ -93,15 +93,15 @@ class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for
 
 
 class TooLargeForQueue(HybridMemoryError):  # noqa: N818 - a property of the message, not a fault
-    """The message is larger than the queue takes; PostgreSQL takes it directly."""
+    """The message is too large for the queue; PostgreSQL stores it directly."""
 
 
 class ThreadNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """No such thread, or none that the caller may know of."""
+    """The thread does not exist, or the caller may not see it."""
 
 
 class ExchangeNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The thread has no such exchange, or not any more."""
+    """The exchange does not exist, or was deleted."""
 
 
 class InvalidCursor(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes

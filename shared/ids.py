@@ -92,7 +92,7 @@ def timestamp_of(exchange_id: UUID) -> datetime:
     return datetime.fromtimestamp(0, UTC) + milliseconds * 1000 * _MICROSECOND
 
 
-def id_fault(value: str) -> str | None:
+def id_error(value: str) -> str | None:
     """Return what is wrong with a thread, user or document id, or None."""
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         return f"must have 1 to {MAX_ID_LENGTH} characters"
@@ -101,11 +101,11 @@ def id_fault(value: str) -> str | None:
     return None
 
 
-def path_id_fault(value: str) -> str | None:
+def path_id_error(value: str) -> str | None:
     """Return what is wrong with a thread or user id, which has to fit a path, or None.
 
-    The edge asks this; what is queued or stored already is only held to `id_fault`.
+    The edge asks this; what is queued or stored already is only held to `id_error`.
     """
     if value in _DOT_SEGMENTS:
         return "must not be . or .., because browsers and proxies resolve these in a path"
-    return id_fault(value)
+    return id_error(value)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from shared.texts import text_fault
+from shared.texts import text_error
 
 MAX_METADATA_BYTES: Final = 100_000
 MAX_METADATA_DEPTH: Final = 64
@@ -20,7 +20,7 @@ _LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 def encode_metadata(value: dict[str, Any] | None) -> str | None:
-    """Return an object as JSON text, None for None; `metadata_fault` has found nothing wrong with it."""
+    """Return an object as JSON text, None for None; `metadata_error` has found nothing wrong with it."""
     return None if value is None else orjson.dumps(value).decode()
 
 
@@ -35,7 +35,7 @@ def metadata_size(value: dict[str, Any]) -> int:
     return len(orjson.dumps(value))
 
 
-def metadata_fault(value: object) -> str | None:
+def metadata_error(value: object) -> str | None:
     """Return what is wrong with it, its size apart, or None."""
     if not isinstance(value, dict):
         return "must be an object"
@@ -61,7 +61,7 @@ def _fault(value: object) -> str | None:
         case None | bool():
             return None
         case str():
-            return text_fault(value)
+            return text_error(value)
         case int():
             return None if _LEAST <= value <= _MOST else "must hold integers of at most 64 bits"
         case float():

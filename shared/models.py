@@ -53,7 +53,7 @@ class Message:
     Attributes:
         role: `user` or `assistant`.
         content: The text.
-        exchange_id: None for an entry that somebody else put in the list.
+        exchange_id: None for an entry of another program.
         created_at: Aware, UTC; None likewise.
         order: The order key of the exchange; None likewise.
         user_id: Who wrote it, where that is known.
@@ -86,7 +86,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class ExchangeTexts:
     """What replaces an exchange's texts.
 
     Attributes:
@@ -148,7 +148,7 @@ class Exchange:
         """Return the same texts under another id."""
         return replace(self, exchange_id=exchange_id, created_at=created_at)
 
-    def revised(self, texts: Texts, revision: int) -> Self:
+    def revised(self, texts: ExchangeTexts, revision: int) -> Self:
         """Return the exchange with other texts, in the same place of its thread."""
         return replace(
             self,
@@ -221,7 +221,7 @@ class Exchange:
         )
 
 
-def preferences_fault(preferences: Mapping[str, str]) -> str | None:
+def preferences_error(preferences: Mapping[str, str]) -> str | None:
     """Return what is too much about a user's preferences, or None."""
     if len(preferences) > MAX_PREFERENCES:
         return f"a user has at most {MAX_PREFERENCES} preferences"

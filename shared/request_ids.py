@@ -26,7 +26,7 @@ def current_request_id() -> str | None:
 
 
 @contextmanager
-def serving(request_id: str | None) -> Iterator[None]:
+def request_id_scope(request_id: str | None) -> Iterator[None]:
     """Work for a request. Tasks and threads that a coroutine starts in the block work for it, too."""
     token = _current.set(valid_request_id(request_id))
     try:

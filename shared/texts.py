@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def text_fault(value: str) -> str | None:
+def text_error(value: str) -> str | None:
     """Return why neither PostgreSQL nor JSON can hold the text, or None."""
     if "\x00" in value:
         return "must not hold NUL characters"

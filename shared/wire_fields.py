@@ -7,9 +7,9 @@ from typing import Final
 from uuid import UUID
 
 from shared.errors import InvalidRecord
-from shared.ids import id_fault
-from shared.metadata import MAX_METADATA_BYTES, encode_metadata, metadata_fault, metadata_size
-from shared.texts import text_fault
+from shared.ids import id_error
+from shared.metadata import MAX_METADATA_BYTES, encode_metadata, metadata_error, metadata_size
+from shared.texts import text_error
 
 MAX_REVISION: Final = 2**31 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,7 +44,7 @@ def parse_id(name: str, value: object) -> str:
     Raises:
         InvalidRecord: It is none.
     """
-    if not isinstance(value, str) or (fault := id_fault(value)):
+    if not isinstance(value, str) or (fault := id_error(value)):
         raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is no text'}")
     return value
 
@@ -57,7 +57,7 @@ def parse_text(name: str, value: object) -> str:
     """
     if not isinstance(value, str):
         raise InvalidRecord("invalid_field", f"{name} is no text")
-    if fault := text_fault(value):
+    if fault := text_error(value):
         raise InvalidRecord("invalid_field", f"{name} {fault}")
     return value
 
@@ -116,7 +116,7 @@ def parse_metadata(value: object) -> str | None:
     """
     if value is None:
         return None
-    fault = metadata_fault(value)
+    fault = metadata_error(value)
     if not isinstance(value, dict) or fault:
         raise InvalidRecord("invalid_field", f"metadata {fault}")
     if metadata_size(value) > MAX_METADATA_BYTES:

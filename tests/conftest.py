@@ -37,7 +37,7 @@ from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.stores.sqs.queue import SqsQueue
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
-from shared.testing.look import InMemoryCacheLook, InMemoryQueueLook
+from shared.testing.inspectors import InMemoryCacheInspector, InMemoryQueueInspector
 from tests.support.api import Api, Current
 from tests.support.issuer import Issuer
 from tests.support.queues import Queues
@@ -113,7 +113,7 @@ def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue)
 def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory], Inspection]:
     """Make what looks into a memory on the in-memory stores; the dead-letter queue is empty."""
     return lambda memory: Inspection(
-        memory, InMemoryCacheLook(cache), InMemoryQueueLook(queue), InMemoryQueueLook(InMemoryQueue())
+        memory, InMemoryCacheInspector(cache), InMemoryQueueInspector(queue), InMemoryQueueInspector(InMemoryQueue())
     )
 
 

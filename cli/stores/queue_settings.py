@@ -64,7 +64,7 @@ def event_sources_of(queue: QueueAdmin, arn: str) -> list[EventSource]:
     """Return the event sources that read from a queue.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal, e.g. of somebody who may not read what Lambda is set up with.
+        StoreUnavailable: No answer, or a refusal, e.g. without the permission to read Lambda's settings.
     """
     client = queue.access.client("lambda")
     try:

@@ -17,12 +17,12 @@ from shared.stores.redis.names import OUTBOX, messages_key, user_threads_key
 
 _LISTS: Final = messages_key("*")
 _INDEXES: Final = user_threads_key("*")
-# A key may hold bytes that are no UTF-8: nobody's thread, but there.
+# A key may hold bytes that are not UTF-8: it is no thread's.
 _ESCAPED: Final = "surrogateescape"
 _PAGE: Final = 50
 _SCANNED_AT_ONCE: Final = 1_000
-_MOST_SCANNED: Final = 100_000
-_MOST_SECONDS: Final = 2.0
+_MAX_SCANNED: Final = 100_000
+_MAX_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ class RedisScan:
     def accepted(self) -> Accepted:
         """Find the newest exchange in lists, users' thread indexes and the outbox, within bounds."""
         replies = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, -1)]))
-        newest = [_time_on_the_wire(replies[1])]
-        scanned, until, is_partial = 0, time.monotonic() + _MOST_SECONDS, False
+        newest = [_entry_time(replies[1])]
+        scanned, until, is_partial = 0, time.monotonic() + _MAX_SECONDS, False
         for keys in self._scan(None):
             newest.append(self._newest_in(keys))
             scanned += len(keys)
-            if scanned >= _MOST_SCANNED or time.monotonic() > until:
+            if scanned >= _MAX_SCANNED or time.monotonic() > until:
                 is_partial = True
                 break
         return Accepted(max(filter(None, newest), default=None), is_partial, replies[0])
@@ -133,7 +133,7 @@ def _matches(pattern: str, key: bytes) -> bool:
     return key.startswith(before) and key.endswith(after)
 
 
-def _time_on_the_wire(body: bytes | None) -> datetime | None:
+def _entry_time(body: bytes | None) -> datetime | None:
     try:
         return Exchange.from_wire(body).created_at if body else None
     except InvalidRecord:

@@ -1,4 +1,4 @@
-"""Who asks, and for whom they may."""
+"""The caller of a request and its rights."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class Caller:
     """Who asks.
 
     Attributes:
-        user_id: None where nobody is asked for a token, and for a direct invocation.
+        user_id: None without authentication, and for a direct invocation.
         may_act_for_others: Whether they may name another user.
-        is_asked: Whether anybody is asked who they are.
+        is_auth_enabled: Whether the deployment authenticates callers.
     """
 
     user_id: str | None
     may_act_for_others: bool = False
-    is_asked: bool = True
+    is_auth_enabled: bool = True
 
     @property
     def owner(self) -> str | None:
-        """Whose a thread has to be that this caller looks up by its id; None for anybody's."""
+        """The required owner of a thread that this caller looks up; None for any."""
         return None if self.may_act_for_others else self.user_id
 
     def access(self, named: str | None) -> Access:
         """Return whose the thread of a turn may be, in which this user is named."""
-        if not self.is_asked:
+        if not self.is_auth_enabled:
             return "open"
-        return "trusted" if self.may_act_for_others and named is None else "own"
+        return "service" if self.may_act_for_others and named is None else "own"
 
-    def acting_for(self, named: str | None, place: str) -> str | None:
+    def resolve_user(self, named: str | None, place: str) -> str | None:
         """Return the user that the request is about: the one it names, else the caller.
 
         Raises:
@@ -47,6 +47,6 @@ class Caller:
         return named
 
 
-ANYBODY: Final = Caller(None, may_act_for_others=True, is_asked=False)
+ANONYMOUS: Final = Caller(None, may_act_for_others=True, is_auth_enabled=False)
 # Who invokes the function directly: IAM has let them in.
-TRUSTED: Final = Caller(None, may_act_for_others=True)
+SERVICE: Final = Caller(None, may_act_for_others=True)

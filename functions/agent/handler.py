@@ -21,7 +21,7 @@ from functions.agent.http.gateway import gateway
 from functions.agent.http.problems import field_problem, problem_of
 from functions.agent.http.request_log import log_request, request_id_of, with_request_log
 from functions.agent.http.traces import trace_action, with_trace
-from functions.agent.measures import Measures
+from functions.agent.metrics import AgentMetrics
 from functions.agent.operations import Operations
 from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
 from shared.errors import SettingsError
@@ -31,7 +31,7 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.ownership import Access
 from shared.memory.turn import Memory
-from shared.request_ids import serving
+from shared.request_ids import request_id_scope
 from shared.settings import (
     LOCAL_STAGE,
     AgentSettings,
@@ -49,8 +49,8 @@ from shared.stores.postgres.idempotency import PostgresKeys
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.stores.redis.idempotency import RedisKeys
-from shared.stores.redis.look import RedisLook
-from shared.stores.sqs.look import SqsLook
+from shared.stores.redis.inspector import RedisInspector
+from shared.stores.sqs.inspector import SqsInspector
 from shared.stores.sqs.queue import SqsQueue, sqs_client
 from shared.tracing.calls import trace_postgres, trace_redis, trace_sends
 from shared.tracing.switch import start_tracing
@@ -69,7 +69,7 @@ def make_guard() -> Guard:
     """Return who lets requests in, as `AUTH__*` say.
 
     Raises:
-        SettingsError: They cannot work, or let everybody in where that must not be.
+        SettingsError: They are invalid, or turn authentication off where it is required.
     """
     settings = load(AuthSettings).tokens(_stage())
     if settings is None:
@@ -82,12 +82,12 @@ def make_guard() -> Guard:
 def _stage() -> str:
     stage = os.environ.get("STAGE")
     if not stage and (os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or os.environ.get("LAMBDA_TASK_ROOT")):
-        # A variable that somebody removed must not open the function to everybody.
+        # A removed variable must not turn authentication off.
         raise SettingsError(f"STAGE is not set, which a Lambda function needs: only {LOCAL_STAGE} may be open.")
     return stage or LOCAL_STAGE
 
 
-def compose(tracer: Tracer | None = None) -> tuple[Operations, Measures]:
+def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     """Read the settings and put the function together; nothing connects yet.
 
     Args:
@@ -113,9 +113,9 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, Measures]:
     )
     keys = Idempotency([RedisKeys(redis), PostgresKeys(postgres)], Backlog(queue, archive))
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    dead_letters = SqsLook(sync.dlq_url, client, endpoint) if sync.dlq_url else None
-    inspection = Inspection(memory, RedisLook(redis), SqsLook(sync.queue_url, client, endpoint), dead_letters)
-    measures = Measures({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
+    dead_letters = SqsInspector(sync.dlq_url, client, endpoint) if sync.dlq_url else None
+    inspection = Inspection(memory, RedisInspector(redis), SqsInspector(sync.queue_url, client, endpoint), dead_letters)
+    measures = AgentMetrics({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
     agent = load(AgentSettings)
     validate_model(agent.model)
     load(SearchSettings)
@@ -199,7 +199,7 @@ async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an event of HTTP (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
     request_id = request_id_of(event, context.aws_request_id)
-    with serving(request_id):
+    with request_id_scope(request_id):
         try:
             if isinstance(event, dict) and "action" not in event and is_request(event):
                 return _http(event, cast(Any, context))  # the same object under another library's name for it

@@ -13,38 +13,38 @@ from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
 from functions.agent.health import read_health
-from functions.agent.outcomes import KEY_STAYS
+from functions.agent.outcomes import KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from functions.agent.timer import Timer
-from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, leaving
+from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, add_outcome
 from shared.idempotency import serving_key
 from shared.ids import is_time_ordered
 from shared.listed_messages import shown_json
 from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
-from shared.memory.idempotency import Claim, Idempotency
+from shared.memory.idempotency import Idempotency, KeyLease
 from shared.memory.inspection import Inspection
 from shared.memory.ownership import Access
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.sizes import fits
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory, Recall, Receipt, Turn
+from shared.memory.turn import AppendResult, Memory, Recall, Turn
 from shared.memory.users import Users
 from shared.metadata import encode_metadata
-from shared.models import Texts
+from shared.models import ExchangeTexts
 
 _logger = logging.getLogger(__name__)
 
 
-class TurnMeasures(Protocol):
+class TurnMetrics(Protocol):
     """Counts what turns did."""
 
     def recalled(self, recall: Recall) -> None:
         """Count where a context came from."""
         ...
 
-    def kept(self, receipt: Receipt) -> None:
+    def kept(self, receipt: AppendResult) -> None:
         """Count where an exchange went."""
         ...
 
@@ -72,10 +72,10 @@ class Operations:
         runner: AgentRunner,
         idempotency: Idempotency,
         inspection: Inspection,
-        measures: TurnMeasures | None = None,
+        metrics: TurnMetrics | None = None,
     ) -> None:
         self._memory = memory
-        self._measures = measures
+        self._measures = metrics
         self._runner = runner
         self._idempotency = idempotency
         self.inspection = inspection
@@ -115,7 +115,7 @@ class Operations:
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         named = self._memory.new_id(request.thread_id or "")
-        claim = self._idempotency.claim(request.user_id or "", idempotency_key, body, named)
+        claim = self._idempotency.acquire(request.user_id or "", idempotency_key, body, named)
         if claim.replayed is not None:
             return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
         is_taken_over = claim.exchange_id != named
@@ -123,8 +123,8 @@ class Operations:
         # Under the id of what is replaced there is an answer in any case: it may be the one to be replaced.
         may_be_kept = is_taken_over and request.replaces is None
         try:
-            with leaving(KEY_STAYS if is_taken_over else ""), serving_key(claim.keyed):
-                kept = self._kept_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
+            with add_outcome(KEY_HELD if is_taken_over else ""), serving_key(claim.keyed):
+                kept = self._stored_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
                 timer.record("claim")
                 result = await self._run(request, turn, exchange_id, timer, kept)
         except Exception:
@@ -135,7 +135,7 @@ class Operations:
         claim.complete(result.answer)
         return result
 
-    async def _replay(self, claim: Claim, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
+    async def _replay(self, claim: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return the first request's answer; an exchange that no store took then is kept now, under the same id.
 
         Raises:
@@ -164,11 +164,11 @@ class Operations:
 
     def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return an answer that PostgreSQL has from its exchange, with what is said of the memory made anew."""
-        receipt = Receipt(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
+        receipt = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
         memory = _memory_json(turn.recall(), receipt, ShownMemory(turn.recall(), self._most_tokens(request)).shown)
         return {**answer, "memory": memory}
 
-    def _kept_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
+    def _stored_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
         """Return the answer that a request which died had kept, however much was said since."""
         if thread_id is None:
             return None
@@ -217,10 +217,10 @@ class Operations:
         }
         return RunResult(answer, seconds=timer.seconds)
 
-    async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> Receipt:
+    async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
         """Keep the exchange, in the place of the one it replaces if it replaces one."""
         metadata, thread_id, replaced = encode_metadata(request.metadata), request.thread_id, request.replaces
-        texts = Texts(request.prompt, response, metadata, tuple(request.document_ids))
+        texts = ExchangeTexts(request.prompt, response, metadata, tuple(request.document_ids))
         try:
             if replaced is not None and thread_id is not None:
                 return self.exchanges.replace(thread_id, replaced, texts, turn.owner)
@@ -228,12 +228,12 @@ class Operations:
             return await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
         except ExchangeNotFound:
             # Deleted while the agent ran.
-            return Receipt(replaced, "none", cached=False)
+            return AppendResult(replaced, "none", cached=False)
         except StoreUnavailable as error:
             # The caller gets the answer all the same, which cost time and money; a repetition with its key stores it.
             named = replaced or exchange_id or self._memory.new_id(thread_id or "")
             _logger.error("no store took an exchange", extra={"exchange_id": str(named)})  # noqa: TRY400
-            return Receipt(named, "none", cached=False, degraded=[error.layer])
+            return AppendResult(named, "none", cached=False, degraded=[error.layer])
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, request: ReplaceRequest, owner: str | None
@@ -243,10 +243,10 @@ class Operations:
         Raises:
             ExchangeNotFound: There is no such exchange, or the thread is another user's.
         """
-        texts = Texts(request.user_message, request.assistant_message, encode_metadata(request.metadata))
+        texts = ExchangeTexts(request.user_message, request.assistant_message, encode_metadata(request.metadata))
         receipt = self.exchanges.replace(thread_id, exchange_id, texts, owner)
         self._measure(None, receipt)
-        return _receipt_json(receipt)
+        return _append_result_json(receipt)
 
     async def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
         """Return what the memory holds for a turn.
@@ -283,9 +283,9 @@ class Operations:
             encode_metadata(request.metadata),
         )
         self._measure(None, receipt)
-        return _receipt_json(receipt)
+        return _append_result_json(receipt)
 
-    def _measure(self, recall: Recall | None, receipt: Receipt | None) -> None:
+    def _measure(self, recall: Recall | None, receipt: AppendResult | None) -> None:
         if self._measures is None:
             return
         if recall is not None:
@@ -298,7 +298,7 @@ class Operations:
         return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
 
 
-def _receipt_json(receipt: Receipt) -> dict[str, Any]:
+def _append_result_json(receipt: AppendResult) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
         "durability": receipt.durability,
@@ -308,19 +308,19 @@ def _receipt_json(receipt: Receipt) -> dict[str, Any]:
     return {**answer, "degraded": receipt.degraded} if receipt.degraded else answer
 
 
-def _named(claim: Claim, answer: dict[str, Any]) -> UUID:
+def _named(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the exchange that an answer belongs to."""
     return UUID(answer["exchange_id"] or str(claim.exchange_id))
 
 
-def _order(claim: Claim, answer: dict[str, Any]) -> UUID:
+def _order(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return what says whether an answer is older than a deletion."""
     named = _named(claim, answer)
     # A name without a time has the place of its telling, before which the key was claimed.
     return named if is_time_ordered(named) else claim.exchange_id
 
 
-def _memory_json(recall: Recall, receipt: Receipt, shown: Shown) -> dict[str, Any]:
+def _memory_json(recall: Recall, receipt: AppendResult, shown: Shown) -> dict[str, Any]:
     return {
         "source": recall.source,
         "degraded": list(dict.fromkeys(recall.degraded + receipt.degraded)),

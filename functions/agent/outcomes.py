@@ -1,6 +1,6 @@
-"""What has happened of a request that fails, and what repeating it does: one table for all operations.
+"""The outcome of a failed request, and the effect of repeating it: one table for all operations.
 
-It holds where an operation fails before it has changed anything. Whatever comes further says so itself (`leaving`).
+It holds where an operation fails before it has changed anything. Whatever comes further says so itself (`add_outcome`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.stores.idempotency import LEASE_SECONDS
 NOTHING_READ: Final = "nothing could be read, and nothing was changed. Repeat the request to read it"
 NOTHING_RUN: Final = "nothing was stored. Repeat the request to run the agent again"
 # The first request with the key may have stored its exchange, so that the key stays until the lease ends.
-KEY_STAYS: Final = (
+KEY_HELD: Final = (
     f"nothing was stored by this request. Repeat it after {LEASE_SECONDS} seconds: until then its Idempotency-Key "
     "counts as running, which is a 409"
 )

@@ -59,14 +59,14 @@ def add_tool(tool: Tool) -> None:
     Raises:
         ValueError: It is no function that can be called as a tool, or there is another one of that name.
     """
-    if fault := _tool_fault(tool):
+    if fault := _tool_error(tool):
         raise ValueError(fault)
     if TOOLS.setdefault(tool.__name__, tool) is not tool:
         message = f"there are two tools {tool.__name__}"
         raise ValueError(message)
 
 
-def _tool_fault(tool: object) -> str | None:
+def _tool_error(tool: object) -> str | None:
     """Return why something cannot be called as a tool, or None."""
     if not (inspect.isfunction(tool) or inspect.ismethod(tool)):
         return f"a tool has to be a function, and {tool!r} is none"

@@ -93,7 +93,7 @@ class ForbiddenUser(HybridMemoryError):  # noqa: N818 - reads as the answer it b
 
 
 class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The issuer's keys could not be fetched, so that nobody can say whether the token is good.
+    """The issuer's keys could not be fetched, so that the token cannot be checked.
 
     Attributes:
         retry_seconds: When they are asked for again.

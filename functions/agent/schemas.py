@@ -19,10 +19,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from shared.ids import MAX_ID_LENGTH, id_fault, path_id_fault
-from shared.metadata import MAX_METADATA_BYTES, metadata_fault, metadata_size
+from shared.ids import MAX_ID_LENGTH, id_error, path_id_error
+from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
 from shared.models import MAX_PREFERENCES, MAX_TEXT_LENGTH
-from shared.texts import text_fault
+from shared.texts import text_error
 
 MAX_PAGE: Final = 200
 _MAX_TITLE: Final = 500
@@ -32,19 +32,19 @@ TOO_LONG: Final = "text_too_long"
 
 
 def _check_id(value: str) -> str:
-    if fault := id_fault(value):
+    if fault := id_error(value):
         raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
     return value
 
 
 def _check_path_id(value: str) -> str:
-    if fault := path_id_fault(value):
+    if fault := path_id_error(value):
         raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
     return value
 
 
 def _check_text(value: str) -> str:
-    if fault := text_fault(value):
+    if fault := text_error(value):
         raise PydanticCustomError("invalid_text", "{fault}", {"fault": fault})
     if len(value) > MAX_TEXT_LENGTH:
         raise PydanticCustomError(TOO_LONG, "must have at most {most} characters", {"most": MAX_TEXT_LENGTH})
@@ -52,7 +52,7 @@ def _check_text(value: str) -> str:
 
 
 def _check_name(value: str) -> str:
-    if fault := text_fault(value):
+    if fault := text_error(value):
         raise PydanticCustomError("invalid_text", "{fault}", {"fault": fault})
     return value
 
@@ -63,7 +63,7 @@ def _decoded(segment: str) -> str:
 
 
 def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if fault := metadata_fault(value):
+    if fault := metadata_error(value):
         raise PydanticCustomError("invalid_metadata", "{fault}", {"fault": fault})
     if metadata_size(value) > MAX_METADATA_BYTES:
         raise PydanticCustomError(TOO_LONG, "must have at most {most} bytes as JSON", {"most": MAX_METADATA_BYTES})

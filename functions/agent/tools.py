@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from shared.errors import StoreUnavailable
 from shared.models import SearchHit
-from shared.texts import text_fault
+from shared.texts import text_error
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def search_conversations(context: ToolContext, query: str, limit: int = 5) -> st
     if context.user_id is None:
         return "Earlier conversations cannot be searched: it is not known who the user is."
     words = query.strip()
-    if not words or text_fault(words):
+    if not words or text_error(words):
         return "Earlier conversations cannot be searched without words to look for."
     limit = min(max(limit, 1), MAX_HITS)
     try:

@@ -38,14 +38,14 @@ class BatchResult:
     waiting: list[Exchange] = field(default_factory=list)
     refused: list[tuple[Exchange, InvalidRecord]] = field(default_factory=list)
 
-    def united(self) -> StoreResult:
+    def merged(self) -> StoreResult:
         """Return the sum over all transactions."""
         return StoreResult(
             stored=sum(each.stored for each in self.stored),
             duplicates=sum(each.duplicates for each in self.stored),
             erased=sum(each.erased for each in self.stored),
             effective=[exchange for each in self.stored for exchange in each.effective],
-            foreign=[exchange for each in self.stored for exchange in each.foreign],
+            rejected_owner=[exchange for each in self.stored for exchange in each.rejected_owner],
         )
 
 
@@ -88,13 +88,13 @@ class BatchStore:
                     self._size = max(1, len(part) // _PARTS_OF_A_SLOW_ONE)
                     parts.append(part)
             except (StatementRefused, InvalidRecord) as error:
-                _set_apart(part, error, parts, refused)
+                _split_unreadable(part, error, parts, refused)
             except StoreUnavailable:
                 # PostgreSQL is down: do not wait for a timeout with each of the others.
                 result.waiting += [*part, *(exchange for left in parts for exchange in left)]
                 break
             except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
-                _set_apart(part, error, parts, refused)
+                _split_unreadable(part, error, parts, refused)
             else:
                 result.stored.append(stored)
                 self._grow(len(part), self._clock() - began)
@@ -113,7 +113,7 @@ class BatchStore:
         """
         if not refused:
             return
-        takes_others = self._takes_others()
+        takes_others = self._accepts_other_rows()
         has_taken_others = any(each.stored for each in result.stored)
         for exchange, error in refused:
             is_to_blame = takes_others or (has_taken_others and _is_about_a_row(error))
@@ -130,9 +130,9 @@ class BatchStore:
         except StoreUnavailable:
             result.waiting.append(exchange)
         except Exception as error:  # noqa: BLE001 - as above
-            result.refused.append((exchange, unforeseen(error)))
+            result.refused.append((exchange, unexpected(error)))
 
-    def _takes_others(self) -> bool:
+    def _accepts_other_rows(self) -> bool:
         try:
             self._archive.try_store()
         except Exception as error:  # noqa: BLE001 - any error shows that the records are not the cause
@@ -141,7 +141,7 @@ class BatchStore:
         return True
 
 
-def _set_apart(
+def _split_unreadable(
     part: list[Exchange],
     error: Exception,
     parts: deque[list[Exchange]],
@@ -163,10 +163,10 @@ def _reason(error: Exception) -> InvalidRecord:
         return error
     if isinstance(error, StatementRefused):
         return InvalidRecord("refused_by_postgres", error.detail)
-    return unforeseen(error)
+    return unexpected(error)
 
 
-def unforeseen(error: Exception) -> InvalidRecord:
+def unexpected(error: Exception) -> InvalidRecord:
     """Convert an unexpected error; only its type, because its text may quote the record."""
     return InvalidRecord("unforeseen", type(error).__name__)
 
@@ -182,4 +182,4 @@ def read_exchange(body: str) -> Exchange:
     except InvalidRecord:
         raise
     except Exception as error:  # noqa: BLE001 - a parser's own limits, e.g. of depth or of a number's size
-        raise unforeseen(error) from None
+        raise unexpected(error) from None

@@ -44,7 +44,7 @@ class CacheUpdate:
     def _note(self, thread_ids: set[str]) -> bool:
         """Let the sweep compare the lists with L2; return whether that was logged."""
         try:
-            self._archive.note_repairs("thread", sorted(thread_ids))
+            self._archive.log_invalidations("thread", sorted(thread_ids))
         except StoreUnavailable as error:
             _logger.warning("lists in redis are behind, and postgres cannot note it", extra={"error": str(error)})
             return False

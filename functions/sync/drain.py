@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
 from functions.sync.isolation import Isolation
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
@@ -23,15 +23,15 @@ from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
-_MOST_BACKOFF: Final = 60
+_MAX_BACKOFF: Final = 60
 # SQS moves a message to the dead-letter queue after a thousand receives, its maximum. After three and a half hours of
 # outage the drain retries less often, so that the receives last for the four days for which the queue keeps a message.
 _LONG_OUTAGE_AT: Final = 240
 _LONG_BACKOFF: Final = 600
 # Jitter, so that batches that failed together do not return together.
-_LEAST_JITTER: Final = 0.8
+_MIN_JITTER: Final = 0.8
 # No clock is this far ahead. The exchange would stay at the end of its thread forever.
-_MOST_AHEAD: Final = 366 * 86_400.0
+_MAX_AHEAD: Final = 366 * 86_400.0
 # CloudWatch accepts 256 KiB per line; an id has at most 128 characters.
 _IDS_A_LINE: Final = 1_000
 # The time limit if the function's own is unknown.
@@ -45,17 +45,17 @@ NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another use
 class DrainedQueue(Protocol):
     """The queues of the drain. Methods raise `StoreUnavailable`."""
 
-    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Send a message to the dead-letter queue, with the reason as attributes."""
         ...
 
-    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+    def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Change the messages' visibility timeout."""
         ...
 
 
 @dataclass(slots=True)
-class Outcome:
+class DrainResult:
     """The result of draining a batch.
 
     Attributes:
@@ -99,16 +99,16 @@ class Drain:
         self._isolation = Isolation(attempts)
         self._random = random
 
-    def run(self, records: Sequence[object], seconds: float = _SECONDS) -> Outcome:
+    def run(self, records: Sequence[object], seconds: float = _SECONDS) -> DrainResult:
         """Drain a batch; start no transaction after `seconds`."""
-        outcome = Outcome()
+        outcome = DrainResult()
         latest = time.monotonic() + seconds
-        together, alone = self._isolation.split([Received.of(record) for record in records])
+        together, alone = self._isolation.split([SqsRecord.of(record) for record in records])
         self._drain(together, outcome, seconds)
         self._drain_alone(alone, outcome, latest)
         return outcome
 
-    def _drain_alone(self, messages: Sequence[Received], outcome: Outcome, latest: float) -> None:
+    def _drain_alone(self, messages: Sequence[SqsRecord], outcome: DrainResult, latest: float) -> None:
         """Store messages one by one, of which each may end the process, until one has to wait.
 
         Not after a dead letter: should the process end before SQS takes its message away, it would be one again.
@@ -126,10 +126,10 @@ class Drain:
                 self._wait(messages[place + 1 :], outcome)
                 return
 
-    def _drain(self, messages: Sequence[Received], outcome: Outcome, seconds: float) -> None:
+    def _drain(self, messages: Sequence[SqsRecord], outcome: DrainResult, seconds: float) -> None:
         """Store messages, and send invalid ones to the dead-letter queue."""
-        dead: list[tuple[Received, InvalidRecord]] = []
-        good: list[tuple[Received, Exchange]] = []
+        dead: list[tuple[SqsRecord, InvalidRecord]] = []
+        good: list[tuple[SqsRecord, Exchange]] = []
         for message in messages:
             if message.fault is not None:
                 dead.append((message, message.fault))
@@ -144,15 +144,15 @@ class Drain:
         self._isolation.forget([each for each in messages if not each.fault or each.message_id not in outcome.failed])
 
     def _store_batch(
-        self, batch: Sequence[tuple[Received, Exchange]], outcome: Outcome, seconds: float
-    ) -> list[tuple[Received, InvalidRecord]]:
+        self, batch: Sequence[tuple[SqsRecord, Exchange]], outcome: DrainResult, seconds: float
+    ) -> list[tuple[SqsRecord, InvalidRecord]]:
         """Store a batch; return the invalid messages with their reasons."""
         if not batch:
             return []
         message_of = {id(exchange): message for message, exchange in batch}
         drained = self._store.store([exchange for _, exchange in batch], seconds)
-        result = drained.united()
-        refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.foreign)]
+        result = drained.merged()
+        refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.rejected_owner)]
         waiting = drained.waiting
         self._count(result, outcome)
         if drained.stored:
@@ -167,7 +167,7 @@ class Drain:
         outcome.finished += request_ids(message for message, exchange in batch if id(exchange) not in others)
         return [(message_of[id(exchange)], error) for exchange, error in refused]
 
-    def _count(self, result: StoreResult, outcome: Outcome) -> None:
+    def _count(self, result: StoreResult, outcome: DrainResult) -> None:
         outcome.stored += result.stored
         outcome.duplicates += result.duplicates
         outcome.erased += result.erased
@@ -175,7 +175,7 @@ class Drain:
             if outcome.newest is None or exchange.created_at > outcome.newest.created_at:
                 outcome.newest = exchange
 
-    def _dead_letter(self, dead: Sequence[tuple[Received, InvalidRecord]], outcome: Outcome) -> None:
+    def _dead_letter(self, dead: Sequence[tuple[SqsRecord, InvalidRecord]], outcome: DrainResult) -> None:
         is_away = False
         for message, error in dead:
             try:
@@ -192,37 +192,37 @@ class Drain:
             outcome.dead[error.reason] = outcome.dead.get(error.reason, 0) + 1
             _log(logging.ERROR, "message sent to the dead-letter queue", message, error)
 
-    def _wait(self, waiting: Sequence[Received], outcome: Outcome) -> None:
+    def _wait(self, waiting: Sequence[SqsRecord], outcome: DrainResult) -> None:
         """Leave messages on the queue with a growing delay, because PostgreSQL is down."""
         outcome.failed.extend(message.message_id for message in waiting)
         # One delay for all, so that they return as one batch.
-        jitter = _LEAST_JITTER + (1 - _LEAST_JITTER) * self._random()
-        by_delay: dict[int, list[Received]] = {}
+        jitter = _MIN_JITTER + (1 - _MIN_JITTER) * self._random()
+        by_delay: dict[int, list[SqsRecord]] = {}
         for message in waiting:
             by_delay.setdefault(math.ceil(backoff(message.receive_count) * jitter), []).append(message)
         for delay, messages in by_delay.items():
-            for part in in_parts(request_ids(messages)):
+            for part in in_chunks(request_ids(messages)):
                 _logger.info("messages wait for postgres", extra={"seconds": delay, "correlation_ids": part})
             try:
-                self._queue.postpone(messages, delay)
+                self._queue.change_visibility(messages, delay)
             except StoreUnavailable as error:
                 # They return when their visibility timeout ends.
                 _logger.warning("messages keep their visibility timeout", extra={"error": str(error)})
                 return
 
 
-def request_ids(messages: Iterable[Received]) -> list[str]:
+def request_ids(messages: Iterable[SqsRecord]) -> list[str]:
     """Return the request ids of the messages, each once."""
     return list(dict.fromkeys(message.request_id for message in messages if message.request_id is not None))
 
 
-def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def in_chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """Split ids into chunks that fit a log line."""
     for start in range(0, len(ids), _IDS_A_LINE):
         yield ids[start : start + _IDS_A_LINE]
 
 
-def _log(level: int, what: str, message: Received, error: InvalidRecord) -> None:
+def _log(level: int, what: str, message: SqsRecord, error: InvalidRecord) -> None:
     fields = {"message_id": message.message_id, "reason": error.reason, "correlation_id": message.request_id}
     _logger.log(level, what, extra=fields)
 
@@ -231,10 +231,10 @@ def backoff(receives: int) -> int:
     """Return the maximum delay in seconds of a message with this many receives."""
     if receives > _LONG_OUTAGE_AT:
         return _LONG_BACKOFF
-    return min(_MOST_BACKOFF, _FIRST_BACKOFF << min(10, max(0, receives - 1)))
+    return min(_MAX_BACKOFF, _FIRST_BACKOFF << min(10, max(0, receives - 1)))
 
 
-def _read(message: Received) -> Exchange:
+def _read(message: SqsRecord) -> Exchange:
     """Return the message's exchange.
 
     The clock of whoever made its id may have been days ahead; of what was accepted so, nothing is lost. It is compared
@@ -244,6 +244,6 @@ def _read(message: Received) -> Exchange:
         InvalidRecord: It can never be stored.
     """
     exchange = read_exchange(message.body)
-    if milliseconds_of(exchange.order) / 1000 > max(time.time(), message.sent_at) + _MOST_AHEAD:
+    if milliseconds_of(exchange.order) / 1000 > max(time.time(), message.sent_at) + _MAX_AHEAD:
         raise InvalidRecord("invalid_field", "exchange_id or created_at is from a far future")
     return exchange

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.sync.drain import Drain, Outcome, in_parts
+from functions.sync.drain import Drain, DrainResult, in_chunks
 from functions.sync.queues import SqsQueues
 from functions.sync.received import request_id_of
 from functions.sync.sweep import Sweep
@@ -60,9 +60,9 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     if tracer is not None:
         trace_redis(tracer, redis.call)
         trace_postgres(tracer, postgres.run)
-        trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.bury)
-        trace_queue_calls(tracer, settings.queue_url, queues.postpone)
-    sweep = Sweep(archive, cache, memory_settings.max_thread_messages, bury=queues.bury)
+        trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.dead_letter_body)
+        trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
+    sweep = Sweep(archive, cache, memory_settings.max_thread_messages, dead_letter_body=queues.dead_letter_body)
     return Drain(archive, cache, queues, RedisAttempts(redis)), sweep, timeout + _RESERVE_SECONDS
 
 
@@ -74,7 +74,7 @@ def _seconds(context: LambdaContext) -> float:
     return context.get_remaining_time_in_millis() / 1000 - last_seconds
 
 
-def _measure(outcome: Outcome) -> None:
+def _measure(outcome: DrainResult) -> None:
     metrics.add_metric("Drained", MetricUnit.Count, outcome.stored)
     metrics.add_metric("DuplicatesDropped", MetricUnit.Count, outcome.duplicates)
     metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.erased)
@@ -110,11 +110,11 @@ def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         outcome = drain.run(event["Records"], _seconds(context))
     except Exception:
-        for part in in_parts([named for record in event["Records"] if (named := request_id_of(record)) is not None]):
+        for part in in_chunks([named for record in event["Records"] if (named := request_id_of(record)) is not None]):
             logger.error("batch failed", extra={"correlation_ids": part})  # noqa: TRY400 - Lambda writes the traceback
         raise
     _measure(outcome)
-    first, *more = in_parts(outcome.finished) if outcome.finished else [[]]
+    first, *more = in_chunks(outcome.finished) if outcome.finished else [[]]
     logger.info(
         "batch drained",
         extra={

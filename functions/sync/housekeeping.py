@@ -33,9 +33,9 @@ class Housekeeping:
                 self._cache.forget_threads(hidden.cutoffs)
             except StoreUnavailable as error:
                 _logger.warning("redis will hear later of a deletion", extra={"error": str(error)})
-                self._archive.detach(hidden, must_tell_cache=True)
+                self._archive.detach(hidden, must_invalidate=True)
             else:
-                self._archive.detach(hidden, must_tell_cache=False)
+                self._archive.detach(hidden, must_invalidate=False)
             if time.monotonic() > latest:
                 return
 

@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.stores.attempts import Attempts
 
-MOST_ENDS: Final = 3
+MAX_ENDS: Final = 3
 ENDED: Final = InvalidRecord("process_ended", "the process ended three times while this record alone was stored")
 
 
@@ -30,7 +30,7 @@ class Isolation:
         self._attempts = attempts
         self._noted: set[str] = set()
 
-    def split(self, messages: Sequence[Received]) -> tuple[list[Received], list[Received]]:
+    def split(self, messages: Sequence[SqsRecord]) -> tuple[list[SqsRecord], list[SqsRecord]]:
         """Return what is stored together, and what is stored alone, in this order.
 
         For which the process has ended often enough has a fault. Only what was received before is noted: all else
@@ -43,14 +43,14 @@ class Isolation:
         for message in messages:
             if (known := ends.get(message.message_id)) is None:
                 together.append(message)
-            elif known < MOST_ENDS:
+            elif known < MAX_ENDS:
                 alone.append(message)
             else:
                 together.append(replace(message, fault=ENDED))
         alone.sort(key=lambda message: ends[message.message_id] or 0)
         return together, alone
 
-    def _note(self, again: Sequence[Received]) -> list[int | None]:
+    def _note(self, again: Sequence[SqsRecord]) -> list[int | None]:
         if self._attempts is None or not again:
             return [None] * len(again)
         try:
@@ -60,7 +60,7 @@ class Isolation:
         self._noted.update(message.message_id for message in again)
         return found
 
-    def note_alone(self, message: Received) -> None:
+    def note_alone(self, message: SqsRecord) -> None:
         """Count an attempt on one message, before it is stored."""
         if self._attempts is None:
             return
@@ -68,7 +68,7 @@ class Isolation:
         with suppress(StoreUnavailable):
             self._attempts.note_alone(message.message_id)
 
-    def forget(self, messages: Sequence[Received]) -> None:
+    def forget(self, messages: Sequence[SqsRecord]) -> None:
         """Forget the attempts on these, whatever came of them."""
         noted = [message.message_id for message in messages if message.message_id in self._noted]
         if self._attempts is None or not noted:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 10
 # SQS refuses an attribute with a control character, and a long one makes a message that fits the queue too large.
-_MOST_DETAIL: Final = 200
+_MAX_DETAIL: Final = 200
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _T = TypeVar("_T")
 
@@ -33,7 +33,7 @@ class SqsQueues:
         self._dlq_url = settings.dlq_url
         self._client = client or sqs_client()
 
-    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Send a message to the dead-letter queue.
 
         Its attributes are `reason`, `detail`, `original_message_id`, and the `request_id` and `traceparent` it had.
@@ -45,7 +45,7 @@ class SqsQueues:
         }
         self._dead_letter(message.body, reason, detail, attributes)
 
-    def bury(self, body: str, error: InvalidRecord, request_id: str | None = None) -> None:
+    def dead_letter_body(self, body: str, error: InvalidRecord, request_id: str | None = None) -> None:
         """Put a body from elsewhere than the queue on the dead-letter queue, with `reason`, `detail` and `request_id`.
 
         Of what SQS takes in no body (SendMessage, "Unicode characters") a question mark is left.
@@ -59,7 +59,7 @@ class SqsQueues:
         given = text_attributes({"reason": reason, "detail": _printable(detail), **attributes})
         _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=given))
 
-    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+    def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Set the messages' visibility timeout to `seconds`."""
         for batch in _batches(messages):
             entries: Any = [
@@ -80,11 +80,11 @@ def _ask(call: Callable[[], _T]) -> _T:
         raise StoreUnavailable("queue", type(error).__name__) from error
 
 
-def _batches(messages: Sequence[Received]) -> Iterator[Sequence[Received]]:
+def _batches(messages: Sequence[SqsRecord]) -> Iterator[Sequence[SqsRecord]]:
     """Split messages into batches of the size that SQS accepts."""
     for start in range(0, len(messages), _BATCH):
         yield messages[start : start + _BATCH]
 
 
 def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)[:_MOST_DETAIL] or "-"
+    return "".join(character if character.isprintable() else "?" for character in text)[:_MAX_DETAIL] or "-"

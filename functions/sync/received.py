@@ -14,7 +14,7 @@ from shared.traceparent import traceparent_of
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class SqsRecord:
     """A message as the event source mapping hands it over.
 
     Attributes:
@@ -34,7 +34,7 @@ class Received:
     fault: InvalidRecord | None = None
 
     @classmethod
-    def from_record(cls, record: object) -> Received:
+    def from_record(cls, record: object) -> SqsRecord:
         """Read an SQS event's record.
 
         Raises:
@@ -55,7 +55,7 @@ class Received:
         )
 
     @classmethod
-    def of(cls, record: object) -> Received:
+    def of(cls, record: object) -> SqsRecord:
         """Read a record, whatever it is; one that SQS does not make has a `fault`."""
         try:
             return cls.from_record(record)
@@ -63,10 +63,10 @@ class Received:
             return replace(cls.unreadable(record), fault=error)
 
     @classmethod
-    def unreadable(cls, record: object) -> Received:
+    def unreadable(cls, record: object) -> SqsRecord:
         """Return a record that is none as a message whose body is all of it, so that it can be kept."""
         name = record.get("messageId") if isinstance(record, Mapping) else None
-        # An answer that names a message nobody knows fails the batch: should this one not be kept, it comes again.
+        # An unknown message id in the answer fails the batch, so a message that is not stored is delivered again.
         named = name if isinstance(name, str) and name else "-"
         return cls(named, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
 

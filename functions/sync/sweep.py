@@ -10,23 +10,23 @@ from typing import Final
 
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
-from functions.sync.drain import NOT_THE_OWNER, in_parts
+from functions.sync.drain import NOT_THE_OWNER, in_chunks
 from functions.sync.housekeeping import Housekeeping
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.models import Exchange
-from shared.stores.archive import Archive, Repair
+from shared.stores.archive import Archive, Invalidation
 from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
 _OUTBOX_BATCH: Final = 200
 _REPAIRS: Final = 500
-_MOST_ROUNDS: Final = 50
+_MAX_ROUNDS: Final = 50
 _SECONDS: Final = 8.0
 
 
 @dataclass(slots=True)
-class Swept:
+class SweepResult:
     """The counts of a sweep.
 
     Attributes:
@@ -50,7 +50,7 @@ class Sweep:
 
     Args:
         window: The number of exchanges of a thread in L1.
-        bury: Sends an invalid body to the dead-letter queue; raises `StoreUnavailable`.
+        dead_letter_body: Sends an invalid body to the dead-letter queue; raises `StoreUnavailable`.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class Sweep:
         archive: Archive,
         cache: Cache,
         window: int,
-        bury: Callable[[str, InvalidRecord, str | None], None],
+        dead_letter_body: Callable[[str, InvalidRecord, str | None], None],
     ) -> None:
         self._store = BatchStore(archive)
         self._update = CacheUpdate(archive, cache)
         self._archive = archive
         self._cache = cache
         self._window = window
-        self._bury = bury
+        self._bury = dead_letter_body
         self._housekeeping = Housekeeping(archive, cache)
         self._latest = 0.0
 
-    def run(self, seconds: float = _SECONDS) -> Swept:
+    def run(self, seconds: float = _SECONDS) -> SweepResult:
         """Run for about `seconds`, and return the counts.
 
         Each part has its share of the time that is left, so that a slow one leaves some to the next, and none keeps the
@@ -78,11 +78,11 @@ class Sweep:
         Raises:
             Exception: The first that no part foresees, after all parts were tried.
         """
-        swept = Swept()
-        unforeseen: list[Exception] = []
+        swept = SweepResult()
+        unexpected: list[Exception] = []
         ends = time.monotonic() + seconds
-        parts: tuple[Callable[[Swept], None], ...] = (
-            self._beat,
+        parts: tuple[Callable[[SweepResult], None], ...] = (
+            self._heartbeat,
             self._empty_outbox,
             self._remove_deleted,
             self._repair,
@@ -101,16 +101,16 @@ class Sweep:
                 _logger.warning("sweep left for the next one", extra={"layer": error.layer})
             except Exception as error:
                 _logger.exception("a part of the sweep failed")
-                unforeseen.append(error)
-        if unforeseen:
-            raise unforeseen[0]
+                unexpected.append(error)
+        if unexpected:
+            raise unexpected[0]
         return swept
 
-    def _beat(self, _: Swept) -> None:
-        self._archive.beat()
+    def _heartbeat(self, _: SweepResult) -> None:
+        self._archive.heartbeat()
 
-    def _empty_outbox(self, swept: Swept) -> None:
-        for _ in range(_MOST_ROUNDS):
+    def _empty_outbox(self, swept: SweepResult) -> None:
+        for _ in range(_MAX_ROUNDS):
             bodies = self._cache.outbox(_OUTBOX_BATCH)
             if not bodies:
                 return
@@ -123,7 +123,7 @@ class Sweep:
             if not done or time.monotonic() > self._latest:
                 return
 
-    def _drain(self, bodies: Sequence[str], swept: Swept) -> list[str]:
+    def _drain(self, bodies: Sequence[str], swept: SweepResult) -> list[str]:
         """Store the valid exchanges first; return the entries that stay in the outbox."""
         good: list[Exchange] = []
         body_of: dict[int, str] = {}
@@ -135,8 +135,8 @@ class Sweep:
             except InvalidRecord as error:
                 dead.append((body, error, None))
         drained = self._store.store(good, self._latest - time.monotonic())
-        result = drained.united()
-        refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.foreign)]
+        result = drained.merged()
+        refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.rejected_owner)]
         waiting = drained.waiting
         swept.stored += result.stored
         if waiting:
@@ -147,11 +147,11 @@ class Sweep:
         dead += [(body_of[id(exchange)], error, exchange) for exchange, error in refused]
         others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
         done = [each.request_id for each in good if id(each) not in others and each.request_id is not None]
-        for part in in_parts(done):
+        for part in in_chunks(done):
             _logger.info("outbox drained", extra={"correlation_ids": part})
         return [body_of[id(exchange)] for exchange in waiting] + self._dead_letter(dead, swept)
 
-    def _dead_letter(self, dead: Sequence[tuple[str, InvalidRecord, Exchange | None]], swept: Swept) -> list[str]:
+    def _dead_letter(self, dead: Sequence[tuple[str, InvalidRecord, Exchange | None]], swept: SweepResult) -> list[str]:
         """Send bodies to the dead-letter queue; return those that it did not accept."""
         for done, (body, error, exchange) in enumerate(dead):
             request_id = exchange.request_id if exchange else None
@@ -167,18 +167,18 @@ class Sweep:
             _logger.error("exchange of the outbox sent to the dead-letter queue", extra=fields)
         return []
 
-    def _remove_deleted(self, swept: Swept) -> None:
+    def _remove_deleted(self, swept: SweepResult) -> None:
         swept.removed = self._archive.remove_deleted()
 
-    def _repair(self, swept: Swept) -> None:
+    def _repair(self, swept: SweepResult) -> None:
         while self._repair_some(swept):
             if time.monotonic() > self._latest:
                 return
 
-    def _repair_some(self, swept: Swept) -> int:
+    def _repair_some(self, swept: SweepResult) -> int:
         """Update the caches that were logged first; return their number."""
         done = 0
-        for repair in self._archive.repairs(_REPAIRS):
+        for repair in self._archive.invalidations(_REPAIRS):
             try:
                 self._repair_one(repair)
             except (StoreBusy, StatementRefused) as error:
@@ -186,7 +186,7 @@ class Sweep:
                 swept.skipped.append(error.layer)
                 _logger.warning("a repair left for the next sweep", extra={"error": str(error)})
                 continue
-            self._archive.repaired(repair)
+            self._archive.clear_invalidation(repair)
             done += 1
             if time.monotonic() > self._latest:
                 break
@@ -200,27 +200,27 @@ class Sweep:
             # The drain drops exchanges of a deleted user; only this step removes them from Redis' list.
             gone = deleted_with_users(held, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | gone)
-        self._cache.repair_thread(thread_id, window, drained_among(held.pending, window.exchanges))
+        self._cache.recheck_thread(thread_id, window, drained_among(held.pending, window.exchanges))
 
-    def _repair_one(self, repair: Repair) -> None:
+    def _repair_one(self, repair: Invalidation) -> None:
         if repair.kind == "thread":
             self._repair_thread(repair.id)
             return
         cutoff = self._archive.user_cutoffs([repair.id]).get(repair.id)
         if cutoff is not None:
             # Queued exchanges may be in threads that only Redis has.
-            self._archive.note_repairs("thread", self._cache.forget_user(repair.id, cutoff))
+            self._archive.log_invalidations("thread", self._cache.forget_user(repair.id, cutoff))
             self._cache.forget_index(repair.id, cutoff)
         self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
 
-    def _detach(self, _: Swept) -> None:
+    def _detach(self, _: SweepResult) -> None:
         self._housekeeping.detach(self._latest)
 
-    def _erase(self, swept: Swept) -> None:
+    def _erase(self, swept: SweepResult) -> None:
         swept.erased = self._housekeeping.erase(self._latest)
 
-    def _purge(self, swept: Swept) -> None:
+    def _purge(self, swept: SweepResult) -> None:
         swept.purged = self._housekeeping.purge(self._latest)
 
-    def _count(self, _: Swept) -> None:
+    def _count(self, _: SweepResult) -> None:
         self._housekeeping.count(self._latest)

@@ -33,7 +33,7 @@ _FORMS: Final[tuple[Callable[[str], str], ...]] = (
     lambda word: " " + word.capitalize(),
     lambda word: word.capitalize(),
 )
-_MOST_SPACES, _MOST_LINE_ENDS = 79, 10
+_MAX_SPACES, _MAX_LINE_ENDS = 79, 10
 
 
 def tokens(texts: Sequence[str]) -> list[int]:
@@ -45,8 +45,8 @@ def tokens(texts: Sequence[str]) -> list[int]:
 def build() -> dict[str, Any]:
     """Return the table."""
     known = _common_tokens()
-    assert all(" " * count in known for count in range(1, _MOST_SPACES + 1))  # noqa: S101 - a script's check
-    assert all("\n" * count in known for count in range(1, _MOST_LINE_ENDS + 1))  # noqa: S101
+    assert all(" " * count in known for count in range(1, _MAX_SPACES + 1))  # noqa: S101 - a script's check
+    assert all("\n" * count in known for count in range(1, _MAX_LINE_ENDS + 1))  # noqa: S101
     assert all(f"{number:0{size}}" in known for size in (1, 2, 3) for number in range(10**size))  # noqa: S101
     assert all("'" + each in known for each in _CONTRACTIONS)  # noqa: S101
     characters = _characters(known)

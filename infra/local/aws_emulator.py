@@ -38,7 +38,7 @@ BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB a batch, quotes and escapes in
 WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
 LOG_BYTES = 10_000_000
 STREAMS = 500
-MOST_DELAY = 900
+MAX_DELAY = 900
 GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, what makes it unique
 WATCH_PARENT = """
 import os, threading, time
@@ -113,8 +113,8 @@ def with_checked_delay(send: Callable[..., T]) -> Callable[..., T]:
     @wraps(send)
     def checked(data: dict[str, Any], queue_url: str) -> T:
         delay = int(data.get("DelaySeconds") or 0)
-        if not 0 <= delay <= MOST_DELAY:
-            reason = f"DelaySeconds must be >= 0 and <= {MOST_DELAY}."
+        if not 0 <= delay <= MAX_DELAY:
+            reason = f"DelaySeconds must be >= 0 and <= {MAX_DELAY}."
             raise sqs._Err(
                 "InvalidParameterValue", f"Value {delay} for parameter DelaySeconds is invalid. Reason: {reason}"
             )

@@ -40,7 +40,7 @@ def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: P
     """Return the emulator's whole environment, which its function workers inherit.
 
     Nothing else is inherited: the emulator reads many variables (STATE_DIR, PERSIST_STATE, AUTH, DEBUG, AWS_*, ...)
-    that mean something else to whoever set them.
+    that have another meaning to the person who set them.
     """
     environment = {name: value for name, value in os.environ.items() if name in KEPT}
     environment.update(settings)
@@ -60,7 +60,7 @@ def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: P
             "FUNCTION_LOG": str(log),
             "NO_PROXY": no_proxy(),
             "no_proxy": no_proxy(),
-            # Nobody's own AWS configuration, and no waiting for an instance's metadata.
+            # No personal AWS configuration, and no waiting for an instance's metadata.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",

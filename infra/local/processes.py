@@ -151,7 +151,7 @@ def reap_adopted(pids: Iterable[int]) -> None:
 
 
 def dead_children() -> list[int]:
-    """List the children, adopted ones included, whose end nobody has asked for yet."""
+    """List the children, adopted ones included, whose end is not collected yet."""
     with suppress(psutil.Error):
         return [child.pid for child in psutil.Process().children() if not _lives(child)]
     return []

@@ -38,11 +38,11 @@ class Stack:
     """PostgreSQL, Valkey and the emulator with the template deployed, in one state directory."""
 
     def __init__(
-        self, state_dir: Path, settings: Mapping[str, str] | None = None, say: Callable[[str], None] = _silent
+        self, state_dir: Path, settings: Mapping[str, str] | None = None, echo: Callable[[str], None] = _silent
     ) -> None:
         self.state = StateDirectory(state_dir)
         self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
-        self._say = say
+        self._say = echo
         self._memory = self.state.remembered()
         self._api_id = str(self._memory["api_id"])
         # The usual port first, so that it is taken back as soon as it is free; the last one while it is not.

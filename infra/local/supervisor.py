@@ -46,17 +46,17 @@ class Supervisor:
         adopt_orphans()
         try:
             settings = self._read_settings()
-            stack = Stack(self._state_dir, settings, self.say)
+            stack = Stack(self._state_dir, settings, self.echo)
             return self._run(stack)
         except _StopRequested:
             return 0
         except LocalStackError as error:
-            self.say(str(error), error=True)
+            self.echo(str(error), error=True)
         except Exception as error:  # noqa: BLE001 - one sentence for people, the trace in a file
-            self.say(self._unexpected(error), error=True)
+            self.echo(self._unexpected(error), error=True)
         return 1
 
-    def say(self, text: str, *, error: bool = False) -> None:
+    def echo(self, text: str, *, error: bool = False) -> None:
         """Print a line; a reader that went away is no reason to fail."""
         with self._printing, suppress(OSError):
             print(text, file=sys.stderr if error else sys.stdout, flush=True)
@@ -64,7 +64,7 @@ class Supervisor:
     def _show(self, line: str) -> None:
         """Print a line of the functions' logs; metrics, which are for CloudWatch, stay in the file."""
         if METRICS not in line:
-            self.say(line)
+            self.echo(line)
 
     def _run(self, stack: Stack) -> int:
         logs = LogFollower(stack.emulator.function_log, self._show)
@@ -77,11 +77,11 @@ class Supervisor:
         finally:
             self._phase = "stopping"
             if stack.state.held:
-                self.say("Stopping ...")
+                self.echo("Stopping ...")
             stack.stop()
             logs.stop()
             reap_adopted(dead_children())
-        self.say("Stopped.")
+        self.echo("Stopped.")
         return 0
 
     def _watch(self, stack: Stack) -> None:
@@ -96,19 +96,19 @@ class Supervisor:
                 if server.is_running() or self._asked.is_set():
                     continue
                 started = time.monotonic()
-                self.say(f"{server.name} has died; starting it again.")
+                self.echo(f"{server.name} has died; starting it again.")
                 try:
                     stack.revive(name)
                 except LocalStackError as error:
                     failures += 1
                     if failures >= REVIVALS:
                         raise
-                    self.say(f"{error} Trying again.", error=True)
+                    self.echo(f"{error} Trying again.", error=True)
                     server.kill()
                     self._asked.wait(REVIVAL_PAUSE_SECONDS)
                 else:
                     failures = 0
-                    self.say(f"{server.name} is back ({time.monotonic() - started:.1f} s).")
+                    self.echo(f"{server.name} is back ({time.monotonic() - started:.1f} s).")
 
     def _read_settings(self) -> dict[str, str]:
         """Return the settings to hand to the functions.
@@ -160,7 +160,7 @@ class Supervisor:
             return
         api = deployment.api_url
         post = f"curl -s -X POST {api}/run -H 'Content-Type: application/json' -d"
-        self.say(
+        self.echo(
             f"""
 The page: {api}/
 The API:  {api}

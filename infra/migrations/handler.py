@@ -1,7 +1,7 @@
 """The migration function: brings PostgreSQL to this release's schema before the release's code takes traffic.
 
 CloudFormation invokes it as a custom resource that the other functions wait for. It signs in as the database's owner,
-by IAM or as its settings say. Whoever invokes it directly, with any other event, has the database migrated too.
+by IAM or as its settings say. A direct invocation with any other event migrates the database, too.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _CONNECT_SECONDS: Final = 40
 _PAUSE_SECONDS: Final = 3
 # For giving the reason of a failure: CloudFormation waits for an answer until its own time is up.
 _ANSWER_SECONDS: Final = 30
-_MOST_REASON: Final = 1000
-# Whom the functions sign in as ('' for the owner), and whether to make that user: not in a database of somebody's own.
+_MAX_REASON: Final = 1000
+# Whom the functions sign in as ('' for the owner), and whether to make that user: not in the customer's own database.
 _USER: Final = "MIGRATION__FUNCTION_USER"
 _MAKES_USER: Final = "MIGRATION__MAKES_USER"
 
@@ -123,7 +123,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except Exception as error:
             logger.exception("the database was not migrated")
             log = f"(more in log stream {context.log_stream_name})"
-            answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {str(error)[:_MOST_REASON]} {log}"}
+            answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {str(error)[:_MAX_REASON]} {log}"}
     _tell(event["ResponseURL"], answer)
     return answer
 

@@ -149,7 +149,7 @@ class UserTombstone(Base):
 
 
 class ThreadOwner(Base):
-    """Whose a thread is, from before its first exchange is stored; nobody's where `user_id` is null."""
+    """The owner of a thread, from before its first exchange is stored; anonymous if `user_id` is null."""
 
     __tablename__ = "thread_owners"
 

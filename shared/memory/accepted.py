@@ -11,9 +11,9 @@ from uuid import UUID
 from shared.memory.deletion import Deletion
 from shared.models import Exchange
 
-_MOST_SECONDS: Final = 900
-_MOST_EXCHANGES: Final = 1_000
-_MOST_CHARACTERS: Final = 8_000_000
+_MAX_SECONDS: Final = 900
+_MAX_EXCHANGES: Final = 1_000
+_MAX_CHARACTERS: Final = 8_000_000
 _AT_ONCE: Final = 20
 
 
@@ -55,7 +55,7 @@ class AcceptedExchanges:
         self._characters += _size(exchange)
         if not is_durable:
             self.undurable[exchange.key] = None
-        while len(self._kept) > _MOST_EXCHANGES or self._characters > _MOST_CHARACTERS:
+        while len(self._kept) > _MAX_EXCHANGES or self._characters > _MAX_CHARACTERS:
             self._remove(next(iter(self._kept)))
 
     def of(self, thread_id: str, now: float) -> list[Exchange]:
@@ -63,7 +63,7 @@ class AcceptedExchanges:
         return [
             each.exchange
             for each in self._kept.values()
-            if each.exchange.thread_id == thread_id and now - each.accepted_at < _MOST_SECONDS
+            if each.exchange.thread_id == thread_id and now - each.accepted_at < _MAX_SECONDS
         ]
 
     def retry(self, put: Callable[[Exchange], object]) -> None:

@@ -10,10 +10,10 @@ from shared.errors import StoreUnavailable
 from shared.stores.archive import Archive
 from shared.stores.queue import ExchangeQueue
 
-_MOST_WAIT_SECONDS: Final = 0.5
+_MAX_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.05
 # The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
-MOST_DRAIN_AGE: Final = 150.0
+MAX_DRAIN_AGE: Final = 150.0
 
 
 class Backlog:
@@ -30,9 +30,9 @@ class Backlog:
         it is given a moment.
         """
         try:
-            if age > MOST_DRAIN_AGE and self._archive.healthy_seconds() > MOST_DRAIN_AGE:
+            if age > MAX_DRAIN_AGE and self._archive.uptime_seconds() > MAX_DRAIN_AGE:
                 return True
-            deadline = time.monotonic() + _MOST_WAIT_SECONDS
+            deadline = time.monotonic() + _MAX_WAIT_SECONDS
             while self._queue.depth() > 0:
                 if time.monotonic() > deadline:
                     return False

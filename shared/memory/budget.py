@@ -12,13 +12,13 @@ from typing import Final
 from shared.listed_messages import Fields, ListedMessages, fields_of
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.memory.recall import Recall
-from shared.memory.sizes import MOST_BYTES, fitting, size_in_event
+from shared.memory.sizes import MAX_BYTES, fit_to_event, size_in_event
 from shared.memory.token_count import count_tokens
 from shared.metadata import metadata_size
 from shared.models import Message
 
 # So many characters fit an answer twice, each at its longest; a fifth is left for what stands around them.
-_SURELY_SHORT: Final = MOST_BYTES // 30
+_SURELY_SHORT: Final = MAX_BYTES // 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) 
     )
     if characters < _SURELY_SHORT:
         return exchanges
-    left = MOST_BYTES - 2 * size_in_event(preferences)
-    count = fitting(reversed(exchanges), _said_twice, left)
+    left = MAX_BYTES - 2 * size_in_event(preferences)
+    count = fit_to_event(reversed(exchanges), _said_twice, left)
     return exchanges[len(exchanges) - count :]
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from uuid import UUID
 
-from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, leaving_half_deleted
+from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, add_half_deleted_outcome
 from shared.idempotency import keyed_request
 from shared.memory.messages import add_layer
 from shared.memory.ownership import is_listed_as
-from shared.memory.turn import Memory, Receipt
-from shared.models import Exchange, Message, Texts
+from shared.memory.turn import AppendResult, Memory
+from shared.models import Exchange, ExchangeTexts, Message
 from shared.request_ids import current_request_id
-from shared.stores.cache import AppendResult, CacheRead
+from shared.stores.cache import CacheAppendResult, CacheRead
 
 _logger = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ class Exchanges:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def replace(self, thread_id: str, exchange_id: UUID, texts: Texts, owner: str | None = None) -> Receipt:
+    def replace(
+        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, owner: str | None = None
+    ) -> AppendResult:
         """Replace an exchange's texts in its place; with `owner`, in a thread of theirs.
 
         While PostgreSQL is away, an exchange that Redis knows is replaced by way of the queue.
@@ -70,10 +72,10 @@ class Exchanges:
             add_layer(look.degraded, error.layer)
             cached = False
         self._memory.remember(made)
-        return Receipt(exchange_id, "postgres", cached, look.degraded)
+        return AppendResult(exchange_id, "postgres", cached, look.degraded)
 
     def _replace_stored(
-        self, thread_id: str, exchange_id: UUID, texts: Texts, owner: str | None, look: _Look
+        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, look: _Look
     ) -> Exchange:
         archive = self._memory.archive
         above = 0 if look.exchange is None else look.exchange.revision
@@ -91,8 +93,8 @@ class Exchanges:
         return made
 
     def _replace_undrained(
-        self, exchange_id: UUID, texts: Texts, owner: str | None, look: _Look, error: StoreUnavailable
-    ) -> Receipt:
+        self, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, look: _Look, error: StoreUnavailable
+    ) -> AppendResult:
         """Replace an exchange that Redis knows, by way of the queue or the outbox."""
         add_layer(look.degraded, error.layer)
         if owner is not None and not is_listed_as(look.cached, owner):
@@ -104,7 +106,7 @@ class Exchanges:
         made = look.in_redis.revised(texts, look.in_redis.revision + 1)
         made = replace(made, request_id=current_request_id(), keyed=keyed_request.get())
         is_queued = self._send(made, look.degraded)
-        appended = AppendResult(is_cached=False)
+        appended = CacheAppendResult(is_cached=False)
         try:
             appended = self._memory.cache.append(made, is_drained=False, in_outbox=not is_queued)
         except StoreUnavailable as missing:
@@ -118,7 +120,7 @@ class Exchanges:
         if not appended.is_cached:
             add_layer(look.degraded, "redis")
         self._memory.remember(made, is_durable=is_queued)
-        return Receipt(exchange_id, "queue" if is_queued else "redis", appended.is_cached, look.degraded)
+        return AppendResult(exchange_id, "queue" if is_queued else "redis", appended.is_cached, look.degraded)
 
     def _send(self, made: Exchange, degraded: list[str]) -> bool:
         try:
@@ -152,7 +154,7 @@ class Exchanges:
             self._require_known(thread_id, exchange_id, owner, look)
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
-        with leaving_half_deleted("exchange"):
+        with add_half_deleted_outcome("exchange"):
             if look.missing is not None:
                 raise look.missing
             self._memory.cache.forget_exchanges(thread_id, [exchange_id])

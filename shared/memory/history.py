@@ -13,7 +13,7 @@ from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.memory.losses import is_all_drained
 from shared.memory.messages import add_layer, merge_messages
 from shared.memory.ownership import Access, authorize, exchanges_of, first_owner, listed_owner
-from shared.memory.sandbox import Sandbox
+from shared.memory.process_state import ProcessState
 from shared.models import Exchange, Message, Source
 from shared.stores.archive import Window
 from shared.stores.cache import CacheRead
@@ -30,8 +30,8 @@ class History:
         user_cutoff: How far the turn's user is.
         deleted: Which of its exchanges are.
         user_id: Whose the turn is: for a trusted caller, the thread's owner.
-        has_owner: Whether anybody has the thread; if not, it has to be claimed before anything is added.
-        is_claimed: Whether this turn has claimed it.
+        has_owner: Whether the thread has an owner; if not, an append has to claim it first.
+        is_acquired: Whether this turn has claimed it.
     """
 
     messages: Sequence[Message] = field(default_factory=list)
@@ -41,7 +41,7 @@ class History:
     deleted: frozenset[UUID] = frozenset()
     user_id: str | None = None
     has_owner: bool = False
-    is_claimed: bool = False
+    is_acquired: bool = False
 
     def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
         """Return whether an exchange, or its thread or user up to its order key, was deleted."""
@@ -54,7 +54,12 @@ class History:
 
 
 def load_history(
-    memory: Sandbox, thread_id: str, user_id: str | None, access: Access, cached: CacheRead | None, degraded: list[str]
+    memory: ProcessState,
+    thread_id: str,
+    user_id: str | None,
+    access: Access,
+    cached: CacheRead | None,
+    degraded: list[str],
 ) -> History:
     """Return a thread's window; `cached` is what Redis said, None if it did not answer.
 
@@ -67,7 +72,7 @@ def load_history(
     has_owner = False
     if access != "open":
         owner = listed_owner(cached)
-        has_owner = owner.is_known and (access == "trusted" or owner.user_id == user_id)
+        has_owner = owner.is_known and (access == "service" or owner.user_id == user_id)
         if not has_owner:
             # Also where the list is another's: it takes as long as for a thread that does not exist.
             cached = memory.cache.complete(thread_id, cached)
@@ -78,7 +83,12 @@ def load_history(
 
 
 def _load_from_archive(
-    memory: Sandbox, thread_id: str, user_id: str | None, access: Access, cached: CacheRead | None, degraded: list[str]
+    memory: ProcessState,
+    thread_id: str,
+    user_id: str | None,
+    access: Access,
+    cached: CacheRead | None,
+    degraded: list[str],
 ) -> History:
     """Return what PostgreSQL holds, united with Redis' list and with what is not drained yet; and refill Redis."""
     held = cached or CacheRead()
@@ -136,7 +146,7 @@ def _load_from_archive(
 
 
 def _ask_archive(
-    memory: Sandbox, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
+    memory: ProcessState, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
 ) -> tuple[Window, bool]:
     """Return PostgreSQL's window, and whether nothing else that Redis may have lost still waits for the drain."""
     most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
@@ -148,7 +158,7 @@ def _ask_archive(
     return memory.archive.window(thread_id, most, names), is_all_there
 
 
-def _without_archive(memory: Sandbox, held: CacheRead, user_id: str | None) -> History:
+def _without_archive(memory: ProcessState, held: CacheRead, user_id: str | None) -> History:
     """Return what Redis holds, not what this process remembers or an older Redis brought back: it may be deleted."""
     listed = [each for each in held.messages if held.vouches_for(each.created_at)]
     pending = [each for each in held.pending if held.vouches_for(each.created_at)]
@@ -173,7 +183,7 @@ def _foreign_in(held: CacheRead, own: CacheRead) -> list[Message | Exchange]:
 
 
 def _split_accepted(
-    memory: Sandbox, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
+    memory: ProcessState, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
 ) -> tuple[list[Exchange], list[Exchange]] | None:
     """Return what was accepted and PostgreSQL does not hold yet, and what Redis holds for the drain although it does.
 

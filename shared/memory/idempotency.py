@@ -23,8 +23,8 @@ from shared.stores.idempotency import KeyState, KeyStore
 
 _RUNNING: Final = 409
 _OTHER_BODY: Final = 422
-_MOST_OWED: Final = 100
-_PAID_AT_ONCE: Final = 20
+_MAX_PENDING_ANSWERS: Final = 100
+_RETRY_BATCH: Final = 20
 
 
 class _Answer(NamedTuple):
@@ -34,7 +34,7 @@ class _Answer(NamedTuple):
     text: str
 
 
-class _Owed:
+class _PendingAnswers:
     """Answers that a layer was away for: told once it is back, so that it does not take the other one to know them."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class _Owed:
     def add(self, store: KeyStore, answer: _Answer) -> None:
         """Keep an answer for a layer."""
         self._kept[id(store), answer.key] = store, answer
-        while len(self._kept) > _MOST_OWED:
+        while len(self._kept) > _MAX_PENDING_ANSWERS:
             self._kept.popitem(last=False)
 
     def pay(self, store: KeyStore) -> None:
@@ -53,12 +53,12 @@ class _Owed:
             StoreUnavailable: It is away again; what it was not told stays.
         """
         mine = [(place, answer) for place, (other, answer) in self._kept.items() if other is store]
-        for place, answer in mine[:_PAID_AT_ONCE]:
+        for place, answer in mine[:_RETRY_BATCH]:
             store.answer(*answer)
             self._kept.pop(place, None)
 
 
-class Claim:
+class KeyLease:
     """A key that this request holds, or whose answer is known.
 
     Attributes:
@@ -71,7 +71,7 @@ class Claim:
     def __init__(
         self,
         stores: Sequence[KeyStore],
-        owed: _Owed,
+        pending_answers: _PendingAnswers,
         keyed: KeyedRequest,
         exchange_id: UUID,
         replayed: dict[str, Any] | None,
@@ -80,7 +80,7 @@ class Claim:
         self.replayed = replayed
         self.keyed = keyed
         self._stores = stores
-        self._owed = owed
+        self._owed = pending_answers
 
     def complete(self, answer: dict[str, Any]) -> None:
         """Remember the answer wherever it can be; the exchange itself is kept already."""
@@ -108,9 +108,9 @@ class Idempotency:
     def __init__(self, stores: Sequence[KeyStore], backlog: Backlog) -> None:
         self._stores = stores
         self._backlog = backlog
-        self._owed = _Owed()
+        self._owed = _PendingAnswers()
 
-    def claim(self, scope: str, key: str, body: bytes, exchange_id: UUID) -> Claim:
+    def acquire(self, scope: str, key: str, body: bytes, exchange_id: UUID) -> KeyLease:
         """Claim a caller's key for a request.
 
         Args:
@@ -126,7 +126,7 @@ class Idempotency:
         """
         return self.claim_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
 
-    def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> Claim:
+    def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> KeyLease:
         """Claim a key by the hash that the layers know it by; see `claim`."""
         keyed = KeyedRequest(hashed, hashlib.sha256(body).hexdigest())
         claimed: list[KeyStore] = []
@@ -137,7 +137,7 @@ class Idempotency:
             _release(claimed, hashed)
             raise
 
-    def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[KeyStore]) -> Claim:
+    def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[KeyStore]) -> KeyLease:
         """Claim the key in each layer that answers; those that knew nothing of it are then among `claimed`."""
         named, is_new = exchange_id, False
         earlier: KeyState | None = None
@@ -149,7 +149,7 @@ class Idempotency:
             is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
             try:
                 self._owed.pay(store)
-                state = store.claim(keyed.key, keyed.body_hash, named)
+                state = store.acquire(keyed.key, keyed.body_hash, named)
             except StoreUnavailable as error:
                 missed = error
                 continue
@@ -157,7 +157,7 @@ class Idempotency:
                 raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key came with another body before.")
             if state.answer is not None:
                 return self._repeated(keyed, state.exchange_id, state.answer, claimed)
-            if not state.is_claimed:
+            if not state.is_acquired:
                 raise IdempotencyConflict(_RUNNING, "The first request with this Idempotency-Key is still running.")
             if state.exchange_id == exchange_id:
                 claimed.append(store)
@@ -165,7 +165,7 @@ class Idempotency:
             is_new = is_new or (is_stored and state.is_sure)
         if not is_new:
             raise missed
-        return Claim(self._stores, self._owed, keyed, named, None)
+        return KeyLease(self._stores, self._owed, keyed, named, None)
 
     def _is_stored(self, lost: KeyState | None) -> bool:
         """Return whether the exchange of every key that Redis does not know any more is in PostgreSQL.
@@ -173,13 +173,13 @@ class Idempotency:
         There it is once it is drained, also where PostgreSQL was away when the request came.
         """
         if lost is None:
-            # Redis does not answer: nobody can say what it knows.
+            # Redis does not respond, so its keys are unknown.
             return self._backlog.is_stored()
         if lost.has_outbox:
             return False
         return lost.is_drained or self._backlog.is_stored(lost.age)
 
-    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[KeyStore]) -> Claim:
+    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[KeyStore]) -> KeyLease:
         """Return a claim that knows its answer, and have the layers know it that did not."""
         for store in claimed:
             try:
@@ -188,7 +188,7 @@ class Idempotency:
                 # The lease of the claim that it has just taken ends by itself.
                 continue
         replayed: dict[str, Any] = orjson.loads(answer)
-        return Claim(self._stores, self._owed, keyed, exchange_id, replayed)
+        return KeyLease(self._stores, self._owed, keyed, exchange_id, replayed)
 
 
 def _release(stores: Sequence[KeyStore], key: str) -> None:

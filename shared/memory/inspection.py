@@ -1,4 +1,4 @@
-"""What somebody sees who looks into the memory: which layer holds what of a thread, and what is on its way."""
+"""Inspection: the content of each layer for a thread, and the backlog of the deployment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.ownership import owned
 from shared.memory.turn import Memory
 from shared.models import Message
-from shared.stores.look import CacheLook, ListLook, QueueLook, Waiting
+from shared.stores.inspectors import CacheInspector, ListSnapshot, QueueCounts, QueueInspector
 
 _Seen = TypeVar("_Seen")
 
@@ -22,7 +22,7 @@ class ListedMessage:
     """A message in L1's list.
 
     Attributes:
-        is_drained: Whether L2 holds it; None for an entry that somebody else put in the list.
+        is_drained: Whether L2 holds it; None for an entry of another program.
     """
 
     message: Message
@@ -55,41 +55,43 @@ class ThreadLayers:
 
 
 @dataclass(frozen=True, slots=True)
-class OnItsWay:
+class BacklogStatus:
     """What was accepted by the whole deployment and is not in L2 yet.
 
     Attributes:
         queue: The exchange queue; None when it did not answer, like the others.
-        dead_letters: The dead-letter queue; None also when nobody says where it is.
+        dead_letters: The dead-letter queue; None also if no setting names it.
         outbox: What waits in Redis for the queue and PostgreSQL to be back.
         degraded: Layers that did not answer.
         as_of: When that was so; aware, UTC.
     """
 
-    queue: Waiting | None
-    dead_letters: Waiting | None
-    outbox: Waiting | None
+    queue: QueueCounts | None
+    dead_letters: QueueCounts | None
+    outbox: QueueCounts | None
     degraded: list[str] = field(default_factory=list)
     as_of: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def lag_seconds(self) -> float | None:
-        """How long the oldest accepted exchange has waited for L2, 0 when none waits; None where nobody tells."""
+        """How long the oldest accepted exchange has waited for L2, 0 if none waits; None if unknown."""
         if self.queue is None or self.outbox is None:
             return None
         ages = [self.age_seconds(waiting) for waiting in (self.queue, self.outbox) if waiting.total]
         known = [age for age in ages if age is not None]
         return max(known, default=0.0) if len(known) == len(ages) else None
 
-    def age_seconds(self, waiting: Waiting) -> float | None:
-        """Return how old the oldest is; None when there is none, or nobody tells."""
+    def age_seconds(self, waiting: QueueCounts) -> float | None:
+        """Return how old the oldest is; None if there is none, or the source does not tell."""
         return None if waiting.oldest is None else max(0.0, (self.as_of - waiting.oldest).total_seconds())
 
 
 class Inspection:
     """Looks, and changes nothing: no list is refilled, no time to live prolonged, no message received."""
 
-    def __init__(self, memory: Memory, cache: CacheLook, queue: QueueLook, dead_letters: QueueLook | None) -> None:
+    def __init__(
+        self, memory: Memory, cache: CacheInspector, queue: QueueInspector, dead_letters: QueueInspector | None
+    ) -> None:
         self._memory = memory
         self._cache = cache
         self._queue = queue
@@ -100,7 +102,7 @@ class Inspection:
 
         Raises:
             ThreadNotFound: Neither layer knows the thread.
-            StoreUnavailable: A layer that would have to know did not answer.
+            StoreUnavailable: A layer that is needed did not respond.
         """
         missing: list[StoreUnavailable] = []
         # L1 first: what is drained in between is then in L2.
@@ -120,7 +122,7 @@ class Inspection:
             raise missing[0] if missing else ThreadNotFound(thread_id)
         stored = _Stored(rows, limit)
         as_of = datetime.now(UTC)
-        waiting = _undrained(looked, stored) if looked is not None else {}
+        waiting = _waiting_since(looked, stored) if looked is not None else {}
         lag = max((max(0.0, (as_of - since).total_seconds()) for since in waiting.values()), default=0.0)
         return ThreadLayers(
             listed=None if looked is None else [_listed(message, looked, stored) for message in looked.messages],
@@ -133,7 +135,7 @@ class Inspection:
             as_of=as_of,
         )
 
-    def on_its_way(self) -> OnItsWay:
+    def backlog_status(self) -> BacklogStatus:
         """Count what waits in the whole deployment."""
         missing: list[StoreUnavailable] = []
         queue = _asked(self._queue.waiting, missing)
@@ -141,7 +143,7 @@ class Inspection:
         if self._dead_letters is not None and queue is not None:  # the same service: asked once is enough
             dead = _asked(self._dead_letters.waiting, missing)
         outbox = _asked(self._cache.outbox, missing)
-        return OnItsWay(queue, dead, outbox, list(dict.fromkeys(error.layer for error in missing)))
+        return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in missing)))
 
 
 class _Stored:
@@ -161,7 +163,7 @@ class _Stored:
         return not is_seen and not is_pending
 
 
-def _undrained(looked: ListLook, stored: _Stored) -> dict[UUID, datetime]:
+def _waiting_since(looked: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
     """Return the exchanges that L1 knows of and L2 does not hold, with the time of their acceptance."""
     pending = {exchange.exchange_id: exchange for exchange in looked.pending}
     known = {e.exchange_id: (e.order, e.created_at, e.revision) for e in looked.pending}
@@ -175,7 +177,7 @@ def _undrained(looked: ListLook, stored: _Stored) -> dict[UUID, datetime]:
     }
 
 
-def _listed(message: Message, looked: ListLook, stored: _Stored) -> ListedMessage:
+def _listed(message: Message, looked: ListSnapshot, stored: _Stored) -> ListedMessage:
     if message.exchange_id is None:
         return ListedMessage(message, None)
     is_pending = any(exchange.exchange_id == message.exchange_id for exchange in looked.pending)

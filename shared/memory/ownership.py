@@ -10,8 +10,8 @@ from shared.models import Exchange, Message
 from shared.stores.archive import ThreadOwner
 from shared.stores.cache import CacheRead
 
-Access = Literal["open", "own", "trusted"]
-"""Whose a turn's thread may be: anybody's where there are no tokens; the user's; or, for a trusted caller who names no
+Access = Literal["open", "own", "service"]
+"""Whose a turn's thread may be: any user's without tokens; the user's; or, for a trusted caller who names no
 user, its owner's, and then the turn is the owner's too."""
 
 _UNKNOWN: Final = ThreadOwner(is_known=False, user_id=None, cutoff=None)
@@ -50,7 +50,7 @@ def is_listed_as(cached: CacheRead, user_id: str) -> bool:
 
 
 def first_owner(cached: CacheRead, known: ThreadOwner) -> ThreadOwner:
-    """Return whose a thread is that nobody has claimed, from what was accepted of it before there were owners."""
+    """Return the owner of an unclaimed thread, from its exchanges of the time before owners were recorded."""
     accepted = [(each.created_at, each.user_id) for each in cached.messages if each.role == "user" and each.created_at]
     accepted += [(each.created_at, each.user_id) for each in cached.pending]
     if known.is_known or not accepted:

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from shared.memory.context import conversation_text, preferences_text
-from shared.memory.turn import Receipt, Turn
+from shared.memory.turn import AppendResult, Turn
 
 
 class MemoryProvider(Protocol):
@@ -39,7 +39,7 @@ class ThreadMemoryProvider:
         document_ids: Sequence[str] = (),
         exchange_id: UUID | None = None,
         metadata: str | None = None,
-    ) -> Receipt:
+    ) -> AppendResult:
         """Keep the exchange, and say where it is."""
         return self._turn.keep(user_message, assistant_message, document_ids, exchange_id, metadata)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.memory.messages import add_layer, place_of
-from shared.memory.sandbox import Sandbox
+from shared.memory.process_state import ProcessState
 from shared.models import Message, Source
 from shared.stores.archive import MessagePosition
 from shared.stores.cache import CacheRead
@@ -22,7 +22,7 @@ class Recall:
     Attributes:
         messages: The window, oldest first.
         source: The layer that served it: `redis`, `postgres`, or `none` when there is nothing.
-        degraded: Layers that were asked and did not answer, so that an outage never looks like an empty history.
+        degraded: Layers that did not respond, so that an outage never looks like an empty history.
     """
 
     messages: Sequence[Message] = field(default_factory=list)
@@ -41,7 +41,9 @@ class Recall:
         return next(sides, None)
 
 
-def read_cache(memory: Sandbox, thread_id: str | None, user_id: str | None, degraded: list[str]) -> CacheRead | None:
+def read_cache(
+    memory: ProcessState, thread_id: str | None, user_id: str | None, degraded: list[str]
+) -> CacheRead | None:
     """Return what Redis holds, None if it did not answer."""
     try:
         cached = memory.cache.read(thread_id, user_id)
@@ -55,7 +57,7 @@ def read_cache(memory: Sandbox, thread_id: str | None, user_id: str | None, degr
 
 
 def load_preferences(
-    memory: Sandbox, user_id: str, cached: CacheRead | None, degraded: list[str]
+    memory: ProcessState, user_id: str, cached: CacheRead | None, degraded: list[str]
 ) -> tuple[dict[str, str], Source]:
     """Return a user's preferences from Redis if it knows them, else from PostgreSQL, which refills Redis."""
     held = cached or CacheRead()
@@ -76,7 +78,7 @@ def load_preferences(
         return held.preferences, "redis"
 
 
-def rewind(memory: Sandbox, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:
+def rewind(memory: ProcessState, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:
     """Return what the memory held before an exchange of the thread.
 
     Raises:

@@ -13,12 +13,12 @@ from typing import Final, TypeVar
 
 import orjson
 
-_MOST_EVENT_BYTES: Final = 6_291_556
+_MAX_EVENT_BYTES: Final = 6_291_556
 # Status, headers and, where an answer has several lists, what is beside them.
 _BESIDE: Final = 50_000
-MOST_BYTES: Final = _MOST_EVENT_BYTES - _BESIDE
+MAX_BYTES: Final = _MAX_EVENT_BYTES - _BESIDE
 # A character beyond the basic plane in the event, or a control character.
-_MOST_BYTES_OF_A_CHARACTER: Final = 12
+_MAX_BYTES_OF_A_CHARACTER: Final = 12
 _Item = TypeVar("_Item")
 
 
@@ -34,12 +34,12 @@ def fits(content: object) -> bool:
 
 def fits_as_json(body: bytes) -> bool:
     """Return whether an answer is small enough whose JSON this is."""
-    if len(body) * _MOST_BYTES_OF_A_CHARACTER <= MOST_BYTES:
+    if len(body) * _MAX_BYTES_OF_A_CHARACTER <= MAX_BYTES:
         return True
-    return len(json.dumps(body.decode())) <= MOST_BYTES
+    return len(json.dumps(body.decode())) <= MAX_BYTES
 
 
-def fitting(items: Iterable[_Item], to_json: Callable[[_Item], object], most_bytes: int = MOST_BYTES) -> int:
+def fit_to_event(items: Iterable[_Item], to_json: Callable[[_Item], object], most_bytes: int = MAX_BYTES) -> int:
     """Return how many items from the front are small enough together."""
     total = count = 0
     for item in items:

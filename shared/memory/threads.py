@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, ThreadNotFound, leaving_half_deleted
+from shared.errors import StoreUnavailable, ThreadNotFound, add_half_deleted_outcome
 from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
 from shared.memory.messages import merge_messages
 from shared.memory.ownership import is_listed_as, owned
-from shared.memory.sizes import fitting
+from shared.memory.sizes import fit_to_event
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.archive import MessagePosition
@@ -29,7 +29,7 @@ class Page(Generic[_Item]):
 
     Attributes:
         next_cursor: Where the next page starts; None after the last.
-        degraded: Layers that were asked and did not answer; what only they hold is not in `items`.
+        degraded: Layers that did not respond; what only they hold is not in `items`.
     """
 
     items: list[_Item]
@@ -48,12 +48,12 @@ class Threads:
 
         Raises:
             ThreadNotFound: Neither layer knows it, or it is another's.
-            StoreUnavailable: A layer that would have to know did not answer.
+            StoreUnavailable: A layer that is needed did not respond.
         """
         found = self._memory.archive.thread(thread_id)
         if found is not None and owner in {None, found.user_id}:
             with suppress(StoreUnavailable):
-                return _with(found, self._undrained(thread_id, owner))
+                return _with(found, self._not_stored_yet(thread_id, owner))
             return found
         # For another's thread as for one that is not stored: it takes as long, and finds as little.
         cached = self._read(thread_id, owner)
@@ -129,12 +129,12 @@ class Threads:
         newer = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
         only_cached = [message for message in only_cached if message.exchange_id in newer]
         kept = [message for message in stored if message.exchange_id not in newer]
-        united = sorted([*kept, *only_cached], key=_key, reverse=descending)
-        if not united and (after is None or owner is not None):
+        merged = sorted([*kept, *only_cached], key=_key, reverse=descending)
+        if not merged and (after is None or owner is not None):
             self._require(thread_id, degraded, owner)
-        items = _fitting(united[:limit])
+        items = _fitting(merged[:limit])
         next_cursor = None
-        if len(united) > len(items):
+        if len(merged) > len(items):
             order_key, position = _key(items[-1])
             next_cursor = encode(listing, [str(order_key), position])
         return Page(items, next_cursor, degraded)
@@ -162,7 +162,7 @@ class Threads:
 
         Raises:
             ThreadNotFound: Neither layer knows it, or it is another's.
-            StoreUnavailable: A layer that would have to know did not answer.
+            StoreUnavailable: A layer that is needed did not respond.
         """
         try:
             renamed = self._memory.archive.rename(thread_id, title, owner)
@@ -199,7 +199,7 @@ class Threads:
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
         # Without Redis the caller has to repeat the request; if that never comes, the next sweep removes the list.
-        with leaving_half_deleted("thread"):
+        with add_half_deleted_outcome("thread"):
             if missing is not None:
                 raise missing
             self._memory.cache.forget_threads({thread_id: cutoff})
@@ -210,8 +210,8 @@ class Threads:
         """Return if the thread is theirs.
 
         Raises:
-            ThreadNotFound: Nobody knows it, or it is another's.
-            StoreUnavailable: Nobody can say.
+            ThreadNotFound: It does not exist, or has another owner.
+            StoreUnavailable: No layer can tell.
         """
         try:
             cached = self._memory.cache.peek(thread_id)
@@ -221,7 +221,7 @@ class Threads:
             return
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
-    def _undrained(self, thread_id: str, owner: str | None) -> list[Exchange]:
+    def _not_stored_yet(self, thread_id: str, owner: str | None) -> list[Exchange]:
         """Return what L1 says is not drained yet and L2 does not hold either: it may have been drained just now."""
         pending = self._memory.cache.peek(thread_id).pending
         waiting = [exchange for exchange in pending if owner in {None, exchange.user_id}]
@@ -237,7 +237,7 @@ class Threads:
             raise
 
     def _require_claimed(self, thread_id: str, owner: str | None) -> None:
-        """Return unless L2 says that the thread is nobody's or another's: it knows of all, also of what is queued."""
+        """Return unless L2 says that the thread has no owner or another one; it knows queued threads, too."""
         if owner is None:
             return
         known = self._memory.archive.owner(thread_id)
@@ -245,7 +245,7 @@ class Threads:
             raise ThreadNotFound(thread_id)
 
     def _require_own(self, thread_id: str, owner: str, held: Sequence[Message]) -> None:
-        """Return if L2 says that the thread is theirs, or nobody has it and L1 holds something of theirs."""
+        """Return if the thread is theirs in L2, or has no owner there and L1 holds exchanges of theirs."""
         known = self._memory.archive.owner(thread_id)
         if known.user_id != owner if known.is_known else not held:
             raise ThreadNotFound(thread_id)
@@ -257,7 +257,7 @@ class Threads:
         return held if owner is None else owned(held, owner)
 
     def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
-        """Return the same as exchanges; entries that somebody else wrote make none."""
+        """Return the same as exchanges; entries of other programs are left out."""
         sides: dict[UUID, dict[str, Message]] = {}
         for message in self._cached_messages(thread_id, cached, owner):
             if message.exchange_id is not None:
@@ -317,4 +317,4 @@ def _is_beyond(message: Message, after: MessagePosition | None, *, descending: b
 
 def _fitting(messages: list[Message]) -> list[Message]:
     """Return as many from the front as an answer can hold; one it always can."""
-    return messages[: max(1, fitting(messages, Message.to_json))]
+    return messages[: max(1, fit_to_event(messages, Message.to_json))]

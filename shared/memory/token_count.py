@@ -32,7 +32,7 @@ _LONGEST_WORD: Final = 40
 # as take some megabytes.
 _WORDS_REMEMBERED: Final = 20_000
 _TEXTS_REMEMBERED: Final = 2_000
-_LONGEST_REMEMBERED: Final = 4_000
+_MAX_REMEMBERED: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Table:
 
 def count_tokens(text: str) -> int:
     """Return how many tokens a text has at most; takes time in proportion to its length."""
-    return _count_remembered(text) if len(text) <= _LONGEST_REMEMBERED else _table().count(text)
+    return _count_remembered(text) if len(text) <= _MAX_REMEMBERED else _table().count(text)
 
 
 @functools.lru_cache(_TEXTS_REMEMBERED)

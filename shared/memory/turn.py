@@ -13,30 +13,30 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, Shown, show
-from shared.memory.durability import erased_to, make_durable, note_repair
+from shared.memory.durability import erased_to, log_invalidation, make_durable
 from shared.memory.history import History, load_history
 from shared.memory.messages import add_layer
 from shared.memory.ownership import Access
+from shared.memory.process_state import ProcessState
 from shared.memory.recall import Recall, load_preferences, read_cache, rewind
-from shared.memory.sandbox import Sandbox
 from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
-from shared.stores.cache import AppendResult, CacheRead
+from shared.stores.cache import CacheAppendResult, CacheRead
 
-__all__ = ["Memory", "Recall", "Receipt", "Turn"]
+__all__ = ["AppendResult", "Memory", "Recall", "Turn"]
 _logger = logging.getLogger(__name__)
 _NEVER: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class AppendResult:
     """Where an exchange is.
 
     Attributes:
         exchange_id: None when there was no thread to keep it in.
         durability: The store that holds it for good: `queue`, `postgres`, `redis` (L1's outbox) or `none`.
         cached: Whether L1's list has it.
-        degraded: Layers that were asked and did not answer.
+        degraded: Layers that did not respond.
     """
 
     exchange_id: UUID | None
@@ -52,7 +52,9 @@ class Turn:
         user_id: Who the turn is of; for a trusted caller the thread's owner once `recall` or `keep` was called.
     """
 
-    def __init__(self, memory: Sandbox, thread_id: str | None, user_id: str | None, access: Access = "open") -> None:
+    def __init__(
+        self, memory: ProcessState, thread_id: str | None, user_id: str | None, access: Access = "open"
+    ) -> None:
         self.thread_id = thread_id
         self.user_id = user_id
         self._memory = memory
@@ -62,7 +64,7 @@ class Turn:
 
     @property
     def owner(self) -> str | None:
-        """Whose the thread has to be; None for anybody's."""
+        """The required owner of the thread; None for any."""
         return None if self._access == "open" else self.user_id
 
     def recall(self) -> Recall:
@@ -142,7 +144,7 @@ class Turn:
         document_ids: Sequence[str] = (),
         exchange_id: UUID | None = None,
         metadata: str | None = None,
-    ) -> Receipt:
+    ) -> AppendResult:
         """Keep the exchange: on the queue, else in L2, else in L1's outbox; and in L1's list.
 
         `exchange_id` is the caller's name for it: the same one twice is one exchange. A new one unless given.
@@ -153,7 +155,7 @@ class Turn:
             StoreUnavailable: It has to be, and no store can say whose it is.
         """
         if self.thread_id is None:
-            return Receipt(None, "none", cached=False)
+            return AppendResult(None, "none", cached=False)
         memory, thread_id = self._memory, self.thread_id
         if self._recalled is None:
             # Another sandbox may have told the caller more of the thread than this one has seen, and what is added has
@@ -177,10 +179,10 @@ class Turn:
         )
         if exchange_id is not None and self._history.has_deleted(exchange.order, exchange_id):
             # By its own id it belongs to what was deleted, and no drain would store it.
-            return Receipt(exchange_id, "none", cached=False)
+            return AppendResult(exchange_id, "none", cached=False)
         return self._keep(exchange, is_named=exchange_id is not None)
 
-    def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> Receipt:
+    def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> AppendResult:
         memory, degraded = self._memory, list[str]()
         durability, exchange = make_durable(memory, exchange, degraded)
         appended = self._append(exchange, durability, degraded)
@@ -189,7 +191,7 @@ class Turn:
         if durability == "none":
             # Each store said why before.
             _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
-            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
+            return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         if appended.cutoff is not None and not is_second and not (is_named and is_time_ordered(exchange.exchange_id)):
             # The thread was deleted up to a time that this process's clock has not reached. What is told after a
             # deletion is a new thread's, so it is kept under an id or a date that says so; the drain drops the first.
@@ -202,10 +204,10 @@ class Turn:
                 return self._keep(dated, is_named=True, is_second=True)
             return self._keep(memory.name(exchange), is_named=False, is_second=True)
         if durability == "erased" or appended.cutoff is not None:
-            return Receipt(exchange.exchange_id, "none", cached=False, degraded=degraded)
+            return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         memory.observe(exchange.thread_id, exchange.order)
         memory.remember(exchange, is_durable=durability != "redis")
-        return Receipt(exchange.exchange_id, durability, appended.is_cached, degraded)
+        return AppendResult(exchange.exchange_id, durability, appended.is_cached, degraded)
 
     def _claim(self) -> None:
         """Make the thread this user's, unless it is already.
@@ -215,25 +217,25 @@ class Turn:
             StoreUnavailable: PostgreSQL did not answer.
         """
         thread_id = self.thread_id or ""
-        owner = self._memory.archive.claim(thread_id, self.user_id)
+        owner = self._memory.archive.claim_ownership(thread_id, self.user_id)
         if owner.user_id != self.user_id:
             raise ThreadNotFound(thread_id)
-        self._history = replace(self._history.deleted_to(owner.cutoff), has_owner=True, is_claimed=True)
+        self._history = replace(self._history.deleted_to(owner.cutoff), has_owner=True, is_acquired=True)
 
     def _append(
         self, exchange: Exchange, durability: Durability | Literal["erased"], degraded: list[str]
-    ) -> AppendResult:
+    ) -> CacheAppendResult:
         """Put the exchange into Redis, where a layer that does not answer is no error: `degraded` names it."""
-        memory, nowhere = self._memory, AppendResult(is_cached=False)
+        memory, nowhere = self._memory, CacheAppendResult(is_cached=False)
         try:
             if durability == "erased":
-                return AppendResult(erased_to(memory, exchange), is_cached=False)
+                return CacheAppendResult(erased_to(memory, exchange), is_cached=False)
             appended = self._append_as_owner(exchange, durability, degraded)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             if durability == "postgres":
-                note_repair(memory, exchange.thread_id, degraded)
-            elif self._access != "open" and not self._history.is_claimed:
+                log_invalidation(memory, exchange.thread_id, degraded)
+            elif self._access != "open" and not self._history.is_acquired:
                 # Redis cannot say whether the thread was deleted since, and is another's by now.
                 self._confirm(degraded)
             return nowhere
@@ -242,7 +244,7 @@ class Turn:
             add_layer(degraded, "redis")
         return appended
 
-    def _append_as_owner(self, exchange: Exchange, durability: Durability, degraded: list[str]) -> AppendResult:
+    def _append_as_owner(self, exchange: Exchange, durability: Durability, degraded: list[str]) -> CacheAppendResult:
         """Append under the condition that the thread was not deleted since the turn knows whose it is.
 
         It may have another owner since. If it has not, the exchange is the first of what came after.
@@ -257,10 +259,10 @@ class Turn:
         self._history = self._history.deleted_to(appended.cutoff)
         if not self._confirm(degraded):
             # The queue or the outbox has the exchange; PostgreSQL checks its owner when it is stored.
-            return AppendResult(is_cached=False, is_in_outbox=in_outbox)
+            return CacheAppendResult(is_cached=False, is_in_outbox=in_outbox)
         known = self._history.cutoff or _NEVER
         again = memory.cache.append(exchange, is_drained=is_drained, after=known)
-        return AppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
+        return CacheAppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
 
     def _confirm(self, degraded: list[str]) -> bool:
         """Return whether PostgreSQL says that the thread is this user's still; False if it does not answer.
@@ -279,7 +281,7 @@ class Turn:
         return True
 
 
-class Memory(Sandbox):
+class Memory(ProcessState):
     """A sandbox that begins turns; one a process."""
 
     def turn(self, thread_id: str | None, user_id: str | None, access: Access = "open") -> Turn:

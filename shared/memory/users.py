@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from shared.errors import StoreUnavailable, leaving_half_deleted
+from shared.errors import StoreUnavailable, add_half_deleted_outcome
 from shared.memory.deletion import Deletion
 from shared.memory.turn import Memory
 
@@ -64,7 +64,7 @@ class Users:
             StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
         """
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
-        with leaving_half_deleted("user"):
+        with add_half_deleted_outcome("user"):
             # From here on an append of something of the user's finds the tombstone and takes it back.
             late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
             if late:

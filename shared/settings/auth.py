@@ -64,7 +64,7 @@ class AuthSettings(BaseSettings):
         return value
 
     def tokens(self, stage: str) -> TokenSettings | None:
-        """Return how tokens are checked in a stage; None where nobody is asked for one.
+        """Return how tokens are checked in a stage; None without authentication.
 
         Raises:
             SettingsError: The stage must not be without, or something that the check needs is not set.
@@ -94,7 +94,7 @@ class AuthSettings(BaseSettings):
 
 
 def _is_url_of_keys(url: str, stage: str) -> bool:
-    """Return whether keys from this URL can be believed: whoever can change them on their way can be anybody."""
+    """Return whether keys from this URL can be trusted: an attacker who can change them can be any user."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

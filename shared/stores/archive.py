@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
-from shared.models import Exchange, Message, SearchHit, Texts, Thread
+from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 
 # The sweep beats once a minute; after a longer silence it, or PostgreSQL, was away.
 HEALTH_GAP_SECONDS: Final = 100
@@ -23,7 +23,7 @@ class ThreadOwner:
     """Whose a thread is, as L2 says.
 
     Attributes:
-        is_known: Whether anybody has it; if so, and `user_id` is None, it is nobody's who has a name.
+        is_known: Whether it has an owner; with `user_id` None it is an anonymous one.
         cutoff: Order key of the thread's last deletion, after which this holds; None if it never was deleted.
     """
 
@@ -66,14 +66,14 @@ class StoreResult:
         duplicates: Exchanges that were there already.
         erased: Exchanges that a deletion had overtaken, so that they were dropped.
         effective: Every exchange of the batch that L2 now holds, as L2 holds it.
-        foreign: Exchanges that were refused, because another user has the thread.
+        rejected_owner: Exchanges that were refused, because another user has the thread.
     """
 
     stored: int
     duplicates: int
     erased: int
     effective: list[Exchange]
-    foreign: list[Exchange] = field(default_factory=list)
+    rejected_owner: list[Exchange] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,14 @@ class HiddenThreads:
 
 # What became of an exchange that was to be deleted: it was there, it was deleted before, or it is not known.
 ExchangeDeletion = Literal["deleted", "gone", "unknown"]
-RepairKind = Literal["thread", "user"]
+InvalidationKind = Literal["thread", "user"]
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class Invalidation:
     """A thread or user whose change L1 did not hear of."""
 
-    kind: RepairKind
+    kind: InvalidationKind
     id: str
     noted_at: datetime
 
@@ -209,7 +209,7 @@ class Archive(Protocol):
         ...
 
     def replace_exchange(
-        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
         """Give a stored exchange other texts, and note that L1 has to be told.
 
@@ -246,8 +246,8 @@ class Archive(Protocol):
         """Return whose the thread is."""
         ...
 
-    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
+    def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Set the thread's owner unless it has one, and return the owner."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
@@ -262,8 +262,8 @@ class Archive(Protocol):
         """Return some of the threads that a deleted user still has; None if no deleted user has any."""
         ...
 
-    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:
-        """Take a deleted user's threads out of the way; with `must_tell_cache`, note that L1 has to be told of them."""
+    def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
+        """Take a deleted user's threads out of the way; with `must_invalidate`, note that L1 has to be told of them."""
         ...
 
     def erase_rows(self) -> int:
@@ -282,27 +282,27 @@ class Archive(Protocol):
         """Return, for those of the users that were deleted, up to which order key they are gone."""
         ...
 
-    def note_epoch(self) -> bool:
+    def log_empty_cache(self) -> bool:
         """Remember that L1 was found empty; return whether that was the first time ever."""
         ...
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Note that L2 and the sweep are up, and since when without a gap."""
         ...
 
-    def healthy_seconds(self) -> float:
+    def uptime_seconds(self) -> float:
         """Return for how long L2 and the sweep have been up without a gap of `HEALTH_GAP_SECONDS`."""
         ...
 
-    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+    def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""
         ...
 
-    def repairs(self, limit: int) -> list[Repair]:
-        """Return the oldest of what `note_repairs` remembered."""
+    def invalidations(self, limit: int) -> list[Invalidation]:
+        """Return the oldest of what `log_invalidations` remembered."""
         ...
 
-    def repaired(self, repair: Repair) -> None:
+    def clear_invalidation(self, repair: Invalidation) -> None:
         """Forget a repair, unless it was noted again meanwhile."""
         ...
 

@@ -38,7 +38,7 @@ def cache_token(cache_name: str, user: str) -> str:
 
 
 def public_certificates() -> str:
-    """Return the path of the certificate authorities that everybody trusts: boto3's, which the Lambda runtime has."""
+    """Return the path of the public certificate authorities: boto3's, which the Lambda runtime has."""
     import botocore.httpsession  # noqa: PLC0415
 
     return str(botocore.httpsession.get_cert_path(verify=True))

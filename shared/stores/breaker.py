@@ -60,17 +60,17 @@ class CircuitBreaker:
         Raises:
             StoreUnavailable: The circuit is open, or the call failed in one of the given ways.
         """
-        if self._open and not self._came_back():
+        if self._open and not self._close_circuit():
             raise StoreUnavailable(self.layer, "circuit open")
         try:
             yield
         except failures as error:
-            self._trip(error, probe)
+            self._open_circuit(error, probe)
             if isinstance(error, StoreUnavailable):
                 raise
             raise StoreUnavailable(self.layer, type(error).__name__) from error
 
-    def _trip(self, error: Exception, probe: Callable[[], object] | None = None) -> None:
+    def _open_circuit(self, error: Exception, probe: Callable[[], object] | None = None) -> None:
         with self._lock:
             if not self._open:
                 self._probe = probe or self._default_probe
@@ -80,11 +80,11 @@ class CircuitBreaker:
                 self._last_probe = -math.inf
                 _logger.warning("circuit opened", extra={"layer": self.layer, "error": type(error).__name__})
 
-    def _came_back(self) -> bool:
+    def _close_circuit(self) -> bool:
         with self._lock:
             is_due = time.monotonic() - self._last_probe >= self._interval
             if not is_due or (self._probing is not None and self._probing.is_alive()):
-                # Whoever started the probe under way waits for it; one request's grace is enough.
+                # The request that started the running probe waits for it; one is enough.
                 return not self._open
             self._last_probe = time.monotonic()
             probing = self._probing = threading.Thread(target=self._run_probe, name=f"probe-{self.layer}", daemon=True)

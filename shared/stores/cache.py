@@ -27,11 +27,11 @@ class CacheRead:
             where the list is whole, because it has them; `peek` does not.
         is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
             empty since. Evictions are looked for when the list is not whole.
-        is_emptied: Nobody has called `settle` since then.
-        age: Seconds since somebody did.
+        is_emptied: `warm_up` has not been called since then.
+        age: Seconds since that call.
         clock: Unix seconds of L1's clock, the one that all sandboxes share.
         token: For `refill`: what the list carries while it is not whole. None if it carries none.
-        evictions: Keys that L1 has evicted, for `settle`; None if that was not asked or may not be known.
+        evictions: Keys that L1 has evicted, for `warm_up`; None if that was not asked or may not be known.
         has_outbox: Whether anything waits in the outbox, when the list is not whole.
         deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
         generation: What L1 holds is confirmed for; None if nothing is, because L1 may have missed writes.
@@ -66,7 +66,7 @@ class CacheRead:
 
 
 @dataclass(frozen=True, slots=True)
-class AppendResult:
+class CacheAppendResult:
     """What an append did.
 
     Attributes:
@@ -98,7 +98,7 @@ class Cache(Protocol):
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
-    ) -> AppendResult:
+    ) -> CacheAppendResult:
         """Merge one new exchange in one round trip; until it is drained, Redis holds it in a second place too.
 
         With `in_outbox`, Redis also keeps it in the outbox, from where the sweep stores it. With `after`, the exchange
@@ -121,7 +121,7 @@ class Cache(Protocol):
         """
         ...
 
-    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+    def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
         ...
 
@@ -169,7 +169,7 @@ class Cache(Protocol):
         """Remove bodies that are kept elsewhere now."""
         ...
 
-    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+    def warm_up(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
         """Remember that L1 lost something, and later that the queue was seen empty since; or that nothing was lost.
 
         `is_first`: there never was an L1 before this one.

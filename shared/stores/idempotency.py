@@ -17,7 +17,7 @@ class KeyState:
     """What a layer knows of a key.
 
     Attributes:
-        is_claimed: Whether this call has made or taken over the claim.
+        is_acquired: Whether this call has made or taken over the claim.
         answer: JSON, once there is one.
         is_sure: Whether the layer still knows all keys that it ever was told.
         age: For how many seconds it has lost none.
@@ -28,7 +28,7 @@ class KeyState:
     body_hash: str
     exchange_id: UUID
     answer: str | None
-    is_claimed: bool
+    is_acquired: bool
     is_sure: bool = True
     age: float = 0.0
     is_drained: bool = False
@@ -44,7 +44,7 @@ class KeyStore(Protocol):
 
     learns_from_exchanges: bool
 
-    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+    def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, or take over a claim older than `LEASE_SECONDS`, or say what is known of it."""
         ...
 

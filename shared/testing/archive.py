@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.errors import ThreadNotFound, TooManyPreferences
-from shared.models import Exchange, Message, SearchHit, Texts, Thread, preferences_fault
+from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread, preferences_error
 from shared.stores.archive import (
     ExchangeDeletion,
     HiddenThreads,
+    Invalidation,
+    InvalidationKind,
     MessagePosition,
     PurgedTable,
-    Repair,
-    RepairKind,
     StoreResult,
     ThreadOwner,
     Window,
@@ -44,7 +44,7 @@ class InMemoryArchive(Twin):
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_ids: dict[str, set[UUID]] = {}
-        self._repairs: dict[tuple[RepairKind, str], datetime] = {}
+        self._repairs: dict[tuple[InvalidationKind, str], datetime] = {}
         self._epochs = 0
         self.healthy_for = 0.0
         self.old_rows: dict[PurgedTable, int] = {}
@@ -71,7 +71,7 @@ class InMemoryArchive(Twin):
         """Store a batch, idempotently."""
         self.begin("store")
         stored, erased = 0, 0
-        foreign: list[Exchange] = []
+        rejected_owner: list[Exchange] = []
         effective: dict[tuple[str, UUID], Exchange] = {}
         for exchange in exchanges:
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
@@ -81,16 +81,16 @@ class InMemoryArchive(Twin):
                 self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
             if self.owners.get(exchange.thread_id, exchange.user_id) != exchange.user_id:
-                foreign.append(exchange)
+                rejected_owner.append(exchange)
                 continue
             stored += self._conversations.add(exchange)
             thread = self._conversations[exchange.thread_id]
             effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
-        duplicates = len(exchanges) - erased - stored - len(foreign)
-        return StoreResult(stored, duplicates, erased, list(effective.values()), foreign)
+        duplicates = len(exchanges) - erased - stored - len(rejected_owner)
+        return StoreResult(stored, duplicates, erased, list(effective.values()), rejected_owner)
 
     def replace_exchange(
-        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
         """Give a stored exchange other texts under the next revision."""
         self.begin("replace_exchange")
@@ -163,7 +163,7 @@ class InMemoryArchive(Twin):
                 changed.pop(key, None)
             else:
                 changed[key] = value
-        if fault := preferences_fault(changed):
+        if fault := preferences_error(changed):
             raise TooManyPreferences(fault)
         self._preferences[user_id] = changed
         if not then(dict(changed)):
@@ -222,7 +222,7 @@ class InMemoryArchive(Twin):
         return self._conversations.pop(thread_id, None) is not None, cutoff
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete the user's threads, those in `also` that are nobody else's, and the preferences."""
+        """Delete the user's threads, those in `also` without another owner, and the preferences."""
         self.begin("forget_user")
         owned = [name for name, kept in self._conversations.items() if kept.user_id == user_id]
         claimed = [name for name, owner in self.owners.items() if owner == user_id]
@@ -243,7 +243,7 @@ class InMemoryArchive(Twin):
         self.begin("hidden_threads")
         return None
 
-    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:  # noqa: ARG002 - the protocol's
+    def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:  # noqa: ARG002 - the protocol's
         """Do nothing."""
         self.begin("detach")
 
@@ -273,8 +273,8 @@ class InMemoryArchive(Twin):
             return ThreadOwner(is_known=True, user_id=self.owners[thread_id], cutoff=cutoff)
         return ThreadOwner(found is not None, None if found is None else found.user_id, cutoff)
 
-    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
+    def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Set the thread's owner unless it has one, and return the owner."""
         self.begin("claim")
         known = self._owner(thread_id)
         self.owners[thread_id] = known.user_id if known.is_known else user_id
@@ -290,34 +290,34 @@ class InMemoryArchive(Twin):
         self.begin("user_cutoffs")
         return {user_id: self.deleted_users[user_id] for user_id in user_ids if user_id in self.deleted_users}
 
-    def note_epoch(self) -> bool:
+    def log_empty_cache(self) -> bool:
         """Remember that L1 was found empty; return whether that was the first time."""
-        self.begin("note_epoch")
+        self.begin("log_empty_cache")
         self._epochs += 1
         return self._epochs == 1
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Note that L2 and the sweep are up."""
-        self.begin("beat")
+        self.begin("heartbeat")
 
-    def healthy_seconds(self) -> float:
+    def uptime_seconds(self) -> float:
         """Return for how long they have been up."""
-        self.begin("healthy_seconds")
+        self.begin("uptime_seconds")
         return self.healthy_for
 
-    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+    def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""
-        self.begin("note_repairs")
+        self.begin("log_invalidations")
         for name in ids:
             self._repairs[kind, name] = datetime.now(UTC)
 
-    def repairs(self, limit: int) -> list[Repair]:
-        """Return the oldest of what `note_repairs` remembered."""
-        self.begin("repairs")
-        noted = [Repair(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
+    def invalidations(self, limit: int) -> list[Invalidation]:
+        """Return the oldest of what `log_invalidations` remembered."""
+        self.begin("invalidations")
+        noted = [Invalidation(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
         return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
 
-    def repaired(self, repair: Repair) -> None:
+    def clear_invalidation(self, repair: Invalidation) -> None:
         """Forget a repair, unless it was noted again meanwhile."""
         self.begin("repaired")
         if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:

@@ -12,7 +12,7 @@ from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
-from shared.stores.cache import AppendResult, CacheRead
+from shared.stores.cache import CacheAppendResult, CacheRead
 from shared.stores.redis.entries import decode, decode_list, is_whole, token_of, without_placeholder
 from shared.testing.merge import ask, merge, set_tombstone
 from shared.testing.outbox import InMemoryOutbox
@@ -27,7 +27,7 @@ class InMemoryCache(InMemoryOutbox):
         lists: The entries of each thread, oldest first.
         hashes: The preferences of each user, also of one known to have none.
         pending: What of each thread is not drained yet, as far as the cache knows.
-        is_settled: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
+        is_warm: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
     """
 
     layer = "redis"
@@ -39,7 +39,7 @@ class InMemoryCache(InMemoryOutbox):
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
         self.pending: dict[str, dict[UUID, Exchange]] = {}
-        self.is_settled = False
+        self.is_warm = False
         self._has_begun = False
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
@@ -71,7 +71,7 @@ class InMemoryCache(InMemoryOutbox):
         ):
             kept.clear()
         self._generation += 1
-        self.is_settled = self._has_begun = False
+        self.is_warm = self._has_begun = False
 
     def lose_thread(self, thread_id: str) -> None:
         """Do what the end of a list's time to live does, or its eviction."""
@@ -141,7 +141,7 @@ class InMemoryCache(InMemoryOutbox):
             preferences=dict(self.hashes.get(user_id or "", {})),
             knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
             pending=[] if leaves_pending_out and whole else list(self.pending.get(thread_id or "", {}).values()),
-            is_new=not self.is_settled,
+            is_new=not self.is_warm,
             is_emptied=not self._has_begun,
             clock=self._clock(),
             has_outbox=bool(self.outbox_bodies),
@@ -161,7 +161,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
-    ) -> AppendResult:
+    ) -> CacheAppendResult:
         """Merge one new exchange."""
         try:
             self.begin("append")
@@ -173,9 +173,9 @@ class InMemoryCache(InMemoryOutbox):
             self.outbox_bodies.append(exchange.to_wire(has_request_id=True))
         tombstone = self.deleted_threads.get(exchange.thread_id)
         if tombstone is not None and after is not None and tombstone > after:
-            return AppendResult(tombstone, is_cached=False, is_in_outbox=in_outbox)
+            return CacheAppendResult(tombstone, is_cached=False, is_in_outbox=in_outbox)
         cutoff = self._append(exchange, is_drained=is_drained)
-        return AppendResult(cutoff, is_cached=cutoff is None, is_in_outbox=in_outbox)
+        return CacheAppendResult(cutoff, is_cached=cutoff is None, is_in_outbox=in_outbox)
 
     def _append(self, exchange: Exchange, *, is_drained: bool) -> UUID | None:
         thread_id, user_id = exchange.thread_id, exchange.user_id
@@ -236,9 +236,9 @@ class InMemoryCache(InMemoryOutbox):
             if exchange.exchange_id in waiting and waiting[exchange.exchange_id].revision <= exchange.revision:
                 del waiting[exchange.exchange_id]
 
-    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+    def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge what L2 holds into the list if there is one."""
-        self.begin("repair_thread")
+        self.begin("recheck_thread")
         self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
             set_tombstone(self.deleted_threads, thread_id, window.cutoff)
@@ -331,11 +331,11 @@ class InMemoryCache(InMemoryOutbox):
         self.begin("threads_of")
         return list(self._threads_of.get(user_id, {}))
 
-    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+    def warm_up(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
         """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
         del evictions, is_first  # nothing is ever evicted here, and keys have a twin of their own
-        self.begin("settle")
-        self.is_settled, self._has_begun = at_once or self._has_begun, True
+        self.begin("warm_up")
+        self.is_warm, self._has_begun = at_once or self._has_begun, True
 
     def clock(self) -> float:
         """Return Unix seconds."""

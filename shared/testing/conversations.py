@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from shared.models import Exchange, Message, SearchHit, Texts, Thread, title_of
+from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread, title_of
 from shared.stores.archive import MessagePosition
 
 
@@ -44,7 +44,7 @@ class Conversation:
             self.exchanges[exchange.exchange_id] = exchange
         return known is None
 
-    def revise(self, exchange_id: UUID, texts: Texts, above: int) -> Exchange | None:
+    def revise(self, exchange_id: UUID, texts: ExchangeTexts, above: int) -> Exchange | None:
         """Give an exchange other texts under a revision higher than `above`; None where there is no such exchange."""
         known = self.exchanges.get(exchange_id)
         if known is None:

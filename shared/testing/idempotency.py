@@ -26,21 +26,21 @@ class InMemoryKeys(Twin):
         self._claimed_at: dict[str, float] = {}
         self._clock = clock
 
-    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+    def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
         self.begin("claim")
         known = self.states.get(key)
         if known is None:
-            known = self.states[key] = KeyState(body_hash, exchange_id, None, is_claimed=False)
+            known = self.states[key] = KeyState(body_hash, exchange_id, None, is_acquired=False)
         elif known.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
             return known
         self._claimed_at[key] = self._clock()
-        return replace(known, is_claimed=True)
+        return replace(known, is_acquired=True)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer."""
         self.begin("answer")
-        self.states[key] = KeyState(body_hash, exchange_id, answer, is_claimed=False)
+        self.states[key] = KeyState(body_hash, exchange_id, answer, is_acquired=False)
 
     def release(self, key: str) -> None:
         """Forget a claim without an answer."""

@@ -11,12 +11,12 @@ from shared.models import Exchange, format_time
 from shared.stores.redis.entries import (
     OWN,
     PLACEHOLDER,
-    bare,
     encode,
     ending,
     ending_of,
     seal_of,
     token_of,
+    without_ending,
     without_placeholder,
 )
 
@@ -61,7 +61,7 @@ def merge(
     if not entries:
         return []
     is_deletion = cutoff is not None or bool(deleted)
-    head, said = bare(entries[0]), ending_of(entries[0])
+    head, said = without_ending(entries[0]), ending_of(entries[0])
     if refill is None and not is_deletion and _is_newest(entries, exchanges):
         pushed = [*without_placeholder(entries), *encode(exchanges[0])]
         trimmed = pushed[-most:]
@@ -109,12 +109,12 @@ def _united(
     for entry in without_placeholder(entries):
         head = OWN.match(entry)
         if head is None:
-            others.append(bare(entry))
+            others.append(without_ending(entry))
             continue
         exchange_id, order, created_at, revision = (part.decode() for part in head.groups(b"0"))
         # The highest revision sorts first, then the earliest.
         rank = -int(revision), created_at
-        pairs.setdefault(exchange_id, (order, rank, []))[2].append(bare(entry))
+        pairs.setdefault(exchange_id, (order, rank, []))[2].append(without_ending(entry))
     for exchange in exchanges:
         exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
         known = pairs[exchange_id][1] if exchange_id in pairs else None
@@ -144,7 +144,7 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
 
 
 def _ended(entry: bytes, said: _Ending) -> bytes:
-    kept = bare(entry)
+    kept = without_ending(entry)
     return kept[:-1] + ending(*said) if said and _OBJECT.fullmatch(kept) else kept
 
 

@@ -8,7 +8,7 @@ from shared.errors import TooLargeForQueue
 from shared.models import Exchange
 from shared.testing.twin import Twin
 
-_MOST_BYTES: Final = 1_048_576 - 4_096
+_MAX_BYTES: Final = 1_048_576 - 4_096
 
 
 class InMemoryQueue(Twin):
@@ -31,7 +31,7 @@ class InMemoryQueue(Twin):
             TooLargeForQueue: The message is over what SQS takes.
         """
         body = exchange.to_wire()
-        if len(body.encode()) > _MOST_BYTES:
+        if len(body.encode()) > _MAX_BYTES:
             raise TooLargeForQueue(f"{len(body.encode())} bytes")
         self.begin("send")
         self.bodies.append(body)

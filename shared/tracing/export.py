@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 # What waits for a collector that is away, at some kilobytes each; the oldest go first.
-_MOST_SPANS: Final = 2_048
+_MAX_SPANS: Final = 2_048
 _EXPORTERS_LOG: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
@@ -34,7 +34,7 @@ class BoundedExport(SpanProcessor):
     def __init__(self, exporter: SpanExporter, seconds: float) -> None:
         self._exporter = exporter
         self._seconds = seconds
-        self._ended: deque[ReadableSpan] = deque(maxlen=_MOST_SPANS)
+        self._ended: deque[ReadableSpan] = deque(maxlen=_MAX_SPANS)
         self._thread: threading.Thread | None = None
         self._is_away = False
         # One line says that the collector is away, rather than one for each request.

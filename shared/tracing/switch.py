@@ -16,7 +16,7 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_E
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _EXPORT_TIMEOUT: Final = "OTEL_BSP_EXPORT_TIMEOUT"
 _DEFAULT_MILLISECONDS: Final = 500
-_MOST_MILLISECONDS: Final = 5_000
+_MAX_MILLISECONDS: Final = 5_000
 
 
 def start_tracing(service: str) -> Tracer | None:
@@ -65,10 +65,10 @@ def _is_url(url: str) -> bool:
 
 def _export_seconds(environment: Mapping[str, str]) -> float:
     value = environment.get(_EXPORT_TIMEOUT) or str(_DEFAULT_MILLISECONDS)
-    if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_MOST_MILLISECONDS))) or not (
-        1 <= int(value) <= _MOST_MILLISECONDS
+    if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_MAX_MILLISECONDS))) or not (
+        1 <= int(value) <= _MAX_MILLISECONDS
     ):
         raise SettingsError(
-            f"{_EXPORT_TIMEOUT} has a value that cannot work: it must be 1 to {_MOST_MILLISECONDS}, in milliseconds."
+            f"{_EXPORT_TIMEOUT} has a value that cannot work: it must be 1 to {_MAX_MILLISECONDS}, in milliseconds."
         )
     return int(value) / 1000

@@ -28,7 +28,7 @@ _SCOPE: Final = "hybrid_memory"
 _SYSTEM: Final = random.SystemRandom()
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 # Callers of a connection: helpers are passed over, up to a store's method.
-_MOST_FRAMES: Final = 6
+_MAX_FRAMES: Final = 6
 
 
 class Tracer:
@@ -171,7 +171,7 @@ def _link(written: str) -> Link | None:
 def _operation(method: Callable[..., object]) -> str:
     """Return which public method has called: of a store, where `method` is its connection's."""
     frame = sys._getframe(2)  # noqa: SLF001 - as `logging` and `warnings` find their callers
-    for _ in range(_MOST_FRAMES):
+    for _ in range(_MAX_FRAMES):
         name = frame.f_code.co_name
         if not name.startswith(("_", "<")):
             return name

@@ -56,8 +56,8 @@ def _run(directory: Path) -> list[Result]:
         upgrade(postgres.url)
         separate_cores(postgres.pid, valkey.pid)
         configure(valkey.port, postgres.url)
-        with BareRedis(valkey.port) as bare, psycopg.connect(postgres.url, autocommit=True) as connection:
-            bench = Bench(Servers(valkey.port, postgres.url), bare, connection)
+        with BareRedis(valkey.port) as without_ending, psycopg.connect(postgres.url, autocommit=True) as connection:
+            bench = Bench(Servers(valkey.port, postgres.url), without_ending, connection)
             bench.fill()
             return [measure(case) for case in bench.cases()]
 

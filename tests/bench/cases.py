@@ -63,8 +63,8 @@ class _Context:
 class Bench:
     """Fills the servers and makes the cases."""
 
-    def __init__(self, servers: Servers, bare: BareRedis, connection: psycopg.Connection) -> None:
-        self._bare = bare
+    def __init__(self, servers: Servers, without_ending: BareRedis, connection: psycopg.Connection) -> None:
+        self._bare = without_ending
         self._connection = connection
         memory = MemorySettings(max_thread_messages=WINDOW)
         redis = RedisSettings(host="127.0.0.1", port=servers.redis_port, password=None, db=0, tls=False)

@@ -94,7 +94,7 @@ class Bench:
             hidden = self._archive.hidden_threads()
             if hidden is None:
                 break
-            self._archive.detach(hidden, must_tell_cache=False)
+            self._archive.detach(hidden, must_invalidate=False)
             steps.append(time.perf_counter() - started)
         while True:
             started = time.perf_counter()

@@ -47,8 +47,8 @@ def exchange(thread_id: str, exchange_id: UUID | None = None) -> Exchange:
 class Bench:
     """Fills a server and makes the cases."""
 
-    def __init__(self, port: int, bare: BareRedis) -> None:
-        self._bare = bare
+    def __init__(self, port: int, without_ending: BareRedis) -> None:
+        self._bare = without_ending
         self._client = redis.Redis(port=port)
         settings = RedisSettings(host="127.0.0.1", port=port, password=None, db=0, tls=False)
         self.cache = RedisCache(RedisConnection(settings), MemorySettings(max_thread_messages=WINDOW))
@@ -124,8 +124,8 @@ def main() -> int:
         core = {min(os.sched_getaffinity(0))}
         os.sched_setaffinity(0, core)
         os.sched_setaffinity(server.pid, core)
-        with BareRedis(server.port) as bare:
-            bench = Bench(server.port, bare)
+        with BareRedis(server.port) as without_ending:
+            bench = Bench(server.port, without_ending)
             results = [measure(case) for case in (*bench.read_cases(), *bench.append_cases())]
             sys.stdout.write(f"{table(results)}\n\n")
             sys.stdout.writelines(f"{line}\n" for line in bench.server_part())

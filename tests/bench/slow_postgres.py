@@ -97,7 +97,7 @@ def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batc
             if result.refused:
                 raise AssertionError(f"a good record was refused: {result.refused[:1]}")
             waiting = result.waiting
-            stored[worker] += result.united().stored
+            stored[worker] += result.merged().stored
             postponed[worker] += len(waiting)
         connection.close()
 

@@ -16,7 +16,7 @@ from tests.chaos.plan import Move, Plan
 TIMEOUT_SECONDS: Final = 30.0
 _RETRIES: Final = 3
 _RETRY_PAUSE_SECONDS: Final = 1.5
-_MOST_CONNECTIONS: Final = 40
+_MAX_CONNECTIONS: Final = 40
 
 
 class Callers:
@@ -27,7 +27,7 @@ class Callers:
     """
 
     def __init__(self, api_url: str, plan: Plan, journal: Journal, *, number: int, rate: float) -> None:
-        limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_CONNECTIONS)
+        limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
         # The environment's proxies are for the rest of the world.
         self._http = httpx.Client(base_url=api_url, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False)
         self._plan = plan

@@ -12,7 +12,7 @@ from tests.chaos.plan import Deletion, Move, Plan
 
 _DONE: Final = 204
 _RETRY_PAUSE_SECONDS: Final = 1.0
-_MOST_TRIES: Final = 60
+_MAX_TRIES: Final = 60
 # No caller has one of these numbers.
 _FIRST_CALLER: Final = 1_000
 
@@ -60,7 +60,7 @@ class Deletions:
         began = time.monotonic()
         deleted = [Deleted(thread_id, began, user_id=deletion.user_id) for thread_id in deletion.thread_ids]
         self._journal.deletions += deleted
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             request: Request = self._callers.delete(deletion.thread_ids[0], deletion.user_id)
             for each in deleted:
                 each.tries += 1

@@ -12,11 +12,11 @@ from tests.chaos.journal import Journal
 from tests.chaos.plan import Plan
 from tests.chaos.targets import sqs_of
 
-_MOST_BODIES: Final = 2_000
+_MAX_BODIES: Final = 2_000
 _BATCH: Final = 10
-_MOST_DELAY: Final = 15
+_MAX_DELAY: Final = 15
 _PAUSE: Final = (0.1, 0.8)
-_MOST_RECEIVES: Final = 3
+_MAX_RECEIVES: Final = 3
 _STEP_BACK_SECONDS: Final = 5.0
 
 
@@ -55,11 +55,11 @@ class Deliveries:
             QueueUrl=self._url,
             MaxNumberOfMessages=_BATCH,
             WaitTimeSeconds=1,
-            VisibilityTimeout=self._draw.randint(1, _MOST_DELAY),
+            VisibilityTimeout=self._draw.randint(1, _MAX_DELAY),
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
         messages = answer.get("Messages", [])
-        if any(int(message["Attributes"]["ApproximateReceiveCount"]) > _MOST_RECEIVES for message in messages):
+        if any(int(message["Attributes"]["ApproximateReceiveCount"]) > _MAX_RECEIVES for message in messages):
             # Ten receives are what a message has. They are for the drain, which is let through for a while.
             for message in messages:
                 self._sqs.change_message_visibility(
@@ -69,10 +69,10 @@ class Deliveries:
             return
         for message in messages:
             self._journal.deliveries_delayed += 1
-            if len(self._bodies) < _MOST_BODIES:
+            if len(self._bodies) < _MAX_BODIES:
                 self._bodies.append(message["Body"])
             else:
-                self._bodies[self._draw.randrange(_MOST_BODIES)] = message["Body"]
+                self._bodies[self._draw.randrange(_MAX_BODIES)] = message["Body"]
 
     def _send_copies(self) -> None:
         chosen = self._draw.sample(self._bodies, min(len(self._bodies), self._draw.randint(0, _BATCH)))
@@ -82,7 +82,7 @@ class Deliveries:
             {
                 "Id": str(place),
                 "MessageBody": body,
-                "DelaySeconds": self._draw.choice([0, 0, self._draw.randint(1, _MOST_DELAY)]),
+                "DelaySeconds": self._draw.choice([0, 0, self._draw.randint(1, _MAX_DELAY)]),
             }
             for place, body in enumerate(chosen)
         ]

@@ -28,7 +28,7 @@ _COLD_START_SECONDS: Final = 3.0
 # What hangs was noticed by a timeout and a circuit breaker, which take a moment to see that it is over.
 _AFTERMATH_SECONDS: Final = 1.0
 # An outage of the queue that is in memory may not outlast what its clients wait.
-_MOST_EMULATOR_SECONDS: Final = 5.0
+_MAX_EMULATOR_SECONDS: Final = 5.0
 
 
 class Injector:
@@ -140,7 +140,7 @@ class Injector:
             self._targets.freeze(processes)
             if killed:
                 self._targets.kill(self._targets.tree(killed))
-            seconds = min(fault.seconds, _MOST_EMULATOR_SECONDS) if "emulator" in names else fault.seconds
+            seconds = min(fault.seconds, _MAX_EMULATOR_SECONDS) if "emulator" in names else fault.seconds
             self._stopped.wait(seconds)
         finally:
             self._targets.thaw(processes)
@@ -161,7 +161,7 @@ class Injector:
     def _bring_back_older(self, fault: Fault) -> None:
         """Kill Valkey and start it on what it held a moment ago, or when this fault was last injected."""
         window = self._open(fault)
-        self._valkey.take_snapshot(renew=bool(fault.picks % 2))
+        self._valkey.take_snapshot(resend=bool(fault.picks % 2))
         self._stopped.wait(fault.seconds)
         self._valkey.put_snapshot()
         pid = self._targets.pid("valkey")

@@ -25,20 +25,20 @@ _COUNTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class OnItsWay:
+class BacklogStatus:
     """What is not where it belongs yet."""
 
     queued: int
     outbox: int
-    repairs: int
+    invalidations: int
 
     @property
     def is_nothing(self) -> bool:
         """Whether everything is where it belongs."""
-        return not (self.queued or self.outbox or self.repairs)
+        return not (self.queued or self.outbox or self.invalidations)
 
 
-def look(info: dict[str, Any]) -> OnItsWay:
+def look(info: dict[str, Any]) -> BacklogStatus:
     """Count what is on its way.
 
     Raises:
@@ -55,7 +55,7 @@ def look(info: dict[str, Any]) -> OnItsWay:
             row = connection.execute("select count(*) from cache_repairs").fetchone()
     except (BotoCoreError, ClientError, redis.RedisError, psycopg.Error) as error:
         raise ConnectionError(str(error)) from error
-    return OnItsWay(sum(int(counts[name]) for name in names), outbox, int(row[0]) if row else 0)
+    return BacklogStatus(sum(int(counts[name]) for name in names), outbox, int(row[0]) if row else 0)
 
 
 def _sweep(info: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def _sweep(info: dict[str, Any]) -> None:
     functions.close()
 
 
-def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, OnItsWay | None]:
+def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, BacklogStatus | None]:
     """Wait until nothing is on its way; return the seconds it took and what was seen last, None if nothing was.
 
     With `hastens` the sweep is started now and then instead of waiting for its minute.

@@ -153,7 +153,7 @@ def _look(info: dict[str, Any], plan: Plan, journal: Journal, size: Size) -> Non
 
 
 def _note_unfinished(
-    verdict: Verdict, journal: Journal, left: quiet.OnItsWay | None, *, dead: int, is_swept: bool
+    verdict: Verdict, journal: Journal, left: quiet.BacklogStatus | None, *, dead: int, is_swept: bool
 ) -> None:
     if left is None or not left.is_nothing:
         verdict.unfinished.append(f"not quiet in time: {left}")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Server = Literal["postgres", "valkey", "emulator"]
 _URLS: Final[dict[Server, str]] = {"postgres": "database_url", "valkey": "redis_url", "emulator": "endpoint_url"}
-_LEAST_MESSAGE_BYTES: Final = 1_024
-_MOST_MESSAGE_BYTES: Final = 1_048_576
+_MIN_MESSAGE_BYTES: Final = 1_024
+_MAX_MESSAGE_BYTES: Final = 1_048_576
 _RESTART_SECONDS: Final = 30.0
 _BREAKER_SECONDS: Final = 3.0
 
@@ -133,7 +133,7 @@ class Targets:
 
     def limit_queue(self, *, refuses: bool) -> None:
         """Let the queue refuse every exchange (as too large), or take them again."""
-        size = _LEAST_MESSAGE_BYTES if refuses else _MOST_MESSAGE_BYTES
+        size = _MIN_MESSAGE_BYTES if refuses else _MAX_MESSAGE_BYTES
         self._sqs.set_queue_attributes(QueueUrl=self._info["queue_url"], Attributes={"MaximumMessageSize": str(size)})
 
     def shorten_visibility(self) -> None:

@@ -58,9 +58,9 @@ class Valkey:
             finally:
                 end(client)
 
-    def take_snapshot(self, *, renew: bool) -> None:
-        """Keep what it holds now, for `put_snapshot`; unless `renew`, one that was taken before stays."""
-        if self._snapshot.exists() and not renew:
+    def take_snapshot(self, *, resend: bool) -> None:
+        """Keep what it holds now, for `put_snapshot`; unless `resend`, one that was taken before stays."""
+        if self._snapshot.exists() and not resend:
             return
         with _client(self._port) as client:
             client.save()

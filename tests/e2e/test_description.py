@@ -61,11 +61,11 @@ def test_the_description_can_be_read_by_people(api: MemoryApi) -> None:
 
 def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
     """The address that people copy leads to the page; what it loads comes from the API itself."""
-    bare = str(api.http.base_url).rstrip("/")
-    page = httpx.get(bare, follow_redirects=True, trust_env=False)
+    without_ending = str(api.http.base_url).rstrip("/")
+    page = httpx.get(without_ending, follow_redirects=True, trust_env=False)
 
     assert page.status_code == 200
-    assert str(page.url) == f"{bare}/"
+    assert str(page.url) == f"{without_ending}/"
     assert page.headers["content-type"].startswith("text/html")
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     for path in re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text):

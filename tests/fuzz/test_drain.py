@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.sync.drain import Drain
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support import rubbish
@@ -27,7 +27,7 @@ class _Queue:
         self.dead: list[tuple[str, str, str]] = []
         self._is_away = is_away
 
-    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Note it."""
         if self._is_away:
             raise StoreUnavailable("queue")
@@ -35,7 +35,7 @@ class _Queue:
         assert detail
         self.dead.append((message.body, reason, detail))
 
-    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+    def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Do nothing of it."""
         raise AssertionError((messages, seconds))
 
@@ -67,9 +67,9 @@ def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
 def test_what_is_no_record(record: Any) -> None:
     """It is read, or refused by name; its count is small enough to be an exponent."""
     try:
-        message, reason = Received.from_record(record), ""
+        message, reason = SqsRecord.from_record(record), ""
     except InvalidRecord as refused:
-        message, reason = Received.unreadable(record), refused.reason
+        message, reason = SqsRecord.unreadable(record), refused.reason
 
     assert reason in {"", "no_record"}
     assert message.message_id

@@ -16,7 +16,7 @@ from shared.stores.redis import entries as redis_entries
 from tests.support import rubbish, strategies
 
 _REASONS = {"not_json", "unknown_version", "missing_field", "invalid_field"}
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 # What takes a millisecond or a few; a hundred times as long would be a way to stop the drain.
 _SECONDS = 5.0
 
@@ -94,19 +94,19 @@ _GOOD = {
     "created_at": "2026-01-01T00:00:00Z",
 }
 _HUGE = {
-    "nested lists": "[" * (_MOST_BYTES // 2) + "]" * (_MOST_BYTES // 2),
-    "nested objects": '{"a":' * (_MOST_BYTES // 6) + "1" + "}" * (_MOST_BYTES // 6),
-    "open lists": "[" * _MOST_BYTES,
-    "one number": "9" * _MOST_BYTES,
-    "an exponent": "1e" + "9" * (_MOST_BYTES - 2),
-    "a version of a million digits": json.dumps(_GOOD).replace('"version": 1', '"version": ' + "1" * _MOST_BYTES),
-    "one name a million times": '{"a":1' + ',"a":1' * (_MOST_BYTES // 6) + "}",
-    "an id of a megabyte": json.dumps(_GOOD | {"thread_id": "x" * _MOST_BYTES}),
-    "a time of a megabyte": json.dumps(_GOOD | {"created_at": "2" * _MOST_BYTES}),
-    "an exchange id of a megabyte": json.dumps(_GOOD | {"exchange_id": "{" * _MOST_BYTES}),
-    "as many documents as fit": json.dumps(_GOOD | {"document_ids": ["x"] * (_MOST_BYTES // 5)}),
-    "escapes": json.dumps(_GOOD | {"user_message": "\x01" * (_MOST_BYTES // 6)}),
-    "backslashes": '"' + "\\" * _MOST_BYTES,
+    "nested lists": "[" * (_MAX_BYTES // 2) + "]" * (_MAX_BYTES // 2),
+    "nested objects": '{"a":' * (_MAX_BYTES // 6) + "1" + "}" * (_MAX_BYTES // 6),
+    "open lists": "[" * _MAX_BYTES,
+    "one number": "9" * _MAX_BYTES,
+    "an exponent": "1e" + "9" * (_MAX_BYTES - 2),
+    "a version of a million digits": json.dumps(_GOOD).replace('"version": 1', '"version": ' + "1" * _MAX_BYTES),
+    "one name a million times": '{"a":1' + ',"a":1' * (_MAX_BYTES // 6) + "}",
+    "an id of a megabyte": json.dumps(_GOOD | {"thread_id": "x" * _MAX_BYTES}),
+    "a time of a megabyte": json.dumps(_GOOD | {"created_at": "2" * _MAX_BYTES}),
+    "an exchange id of a megabyte": json.dumps(_GOOD | {"exchange_id": "{" * _MAX_BYTES}),
+    "as many documents as fit": json.dumps(_GOOD | {"document_ids": ["x"] * (_MAX_BYTES // 5)}),
+    "escapes": json.dumps(_GOOD | {"user_message": "\x01" * (_MAX_BYTES // 6)}),
+    "backslashes": '"' + "\\" * _MAX_BYTES,
 }
 
 

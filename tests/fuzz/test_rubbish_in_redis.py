@@ -153,7 +153,7 @@ def test_the_sweep_gets_past_anything(
     """What waits in the outbox is stored or buried, whatever it is; strangers among the threads stop nothing."""
     buried: list[str] = []
 
-    def bury(body: str, error: InvalidRecord, _: str | None) -> None:
+    def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
         assert error.reason
         buried.append(body)
 
@@ -163,7 +163,7 @@ def test_the_sweep_gets_past_anything(
             client.rpush(OUTBOX, *waiting)
         if begun:
             client.sadd("memory:begun", *begun)
-        swept = Sweep(InMemoryArchive(), cache, 3, bury=bury).run()
+        swept = Sweep(InMemoryArchive(), cache, 3, dead_letter_body=dead_letter_body).run()
         left = client.llen(OUTBOX)
 
     assert (left, swept.skipped) == (0, [])
@@ -173,6 +173,6 @@ def test_the_sweep_gets_past_anything(
 
 def test_a_buried_body_is_one_that_sqs_takes(queues: Queues) -> None:
     """What SQS refuses in a body is left out of it, so that it does not stay in the outbox for ever."""
-    SqsQueues(queues.settings()).bury("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
+    SqsQueues(queues.settings()).dead_letter_body("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
 
     assert queues.dead()[0][0] == "a?b?c?d\n🧠"

@@ -88,9 +88,9 @@ def test_a_deleted_thread(archive: Archive) -> None:
 def test_a_window_names_the_owner(archive: Archive) -> None:
     """Of a thread that is claimed, stored, both, deleted, or unknown: what `owner` says."""
     archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
-    archive.claim("both", "ana")
-    archive.claim("claimed", "bob")
-    archive.claim("deleted", "bob")
+    archive.claim_ownership("both", "ana")
+    archive.claim_ownership("claimed", "bob")
+    archive.claim_ownership("deleted", "bob")
     archive.forget_thread("deleted", exchange(3).order)
     for thread_id in ("stored", "both", "nobodys", "claimed", "deleted", "unknown"):
         assert archive.window(thread_id, 5).owner == archive.owner(thread_id), thread_id
@@ -130,10 +130,10 @@ def test_preferences(archive: Archive) -> None:
     for change, replace in changes:
         assert archive.change_preferences("ana", change, replace=replace, then=note) == seen[-1]
         assert archive.preferences("ana") == seen[-1]
-        repaired = [(repair.kind, repair.id) for repair in archive.repairs(9)]
+        repaired = [(repair.kind, repair.id) for repair in archive.invalidations(9)]
         assert repaired == ([("user", "ana")] if len(seen[-1]) == 1 else [])
-        for repair in archive.repairs(9):
-            archive.repaired(repair)
+        for repair in archive.invalidations(9):
+            archive.clear_invalidation(repair)
     assert seen == [{"a": "1", "b": "2"}, {"b": "2"}, {"x": "1", "y": "2"}, {}]
     read: list[dict[str, str]] = []
     archive.preferences("ana", read.append)
@@ -142,29 +142,29 @@ def test_preferences(archive: Archive) -> None:
 
 def test_repairs(archive: Archive) -> None:
     """Each once, and one that is noted again while it is done stays."""
-    archive.note_repairs("thread", ["b", "a", "a"])
-    archive.note_repairs("user", ["a"])
-    noted = archive.repairs(9)
+    archive.log_invalidations("thread", ["b", "a", "a"])
+    archive.log_invalidations("user", ["a"])
+    noted = archive.invalidations(9)
     assert {(repair.kind, repair.id) for repair in noted} == {("thread", "a"), ("thread", "b"), ("user", "a")}
-    assert len(archive.repairs(2)) == 2
-    archive.note_repairs("thread", ["a"])
+    assert len(archive.invalidations(2)) == 2
+    archive.log_invalidations("thread", ["a"])
     for repair in noted:
-        archive.repaired(repair)
-    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("thread", "a")]
-    archive.note_repairs("thread", [])
+        archive.clear_invalidation(repair)
+    assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "a")]
+    archive.log_invalidations("thread", [])
 
 
 def test_epochs(archive: Archive) -> None:
     """The first one is the first only once."""
-    assert [archive.note_epoch() for _ in range(3)] == [True, False, False]
+    assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 
 def test_health_begins_with_a_beat(archive: Archive) -> None:
     """Without one there is none."""
-    assert archive.healthy_seconds() == 0
-    archive.beat()
-    archive.beat()
-    assert 0 <= archive.healthy_seconds() < 60
+    assert archive.uptime_seconds() == 0
+    archive.heartbeat()
+    archive.heartbeat()
+    assert 0 <= archive.uptime_seconds() < 60
     archive.ping()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from functions.sync.queues import SqsQueues
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord
 from shared.settings import SyncSettings
-from shared.stores.sqs.look import SqsLook
+from shared.stores.sqs.inspector import SqsInspector
 from shared.stores.sqs.queue import SqsQueue, sqs_client
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
@@ -38,7 +38,7 @@ def test_what_the_agent_function_asks(client: Any, queues: Queues, asked: list[s
     queue.ping()
     queue.depth()
     for url in (queues.url, queues.dlq_url):
-        SqsLook(url, client, None).waiting()
+        SqsInspector(url, client, None).waiting()
     assert set(asked) == {"SendMessage", "GetQueueAttributes"}
 
 
@@ -48,8 +48,8 @@ def test_what_the_sync_function_asks(client: Any, queues: Queues, asked: list[st
     client.send_message(QueueUrl=queues.url, MessageBody="{}")
     (message,) = client.receive_message(QueueUrl=queues.url)["Messages"]
     asked.clear()
-    received = Received(message["MessageId"], message["ReceiptHandle"], message["Body"], 1)
+    received = SqsRecord(message["MessageId"], message["ReceiptHandle"], message["Body"], 1)
     ours.dead_letter(received, "not_json", "why")
-    ours.bury("{}", InvalidRecord("not_json", "why"))
-    ours.postpone([received], 5)
+    ours.dead_letter_body("{}", InvalidRecord("not_json", "why"))
+    ours.change_visibility([received], 5)
     assert set(asked) == {"SendMessage", "ChangeMessageVisibilityBatch"}

@@ -165,13 +165,13 @@ def test_postgres(
 ) -> None:
     """A schema that is behind, a sweep that never ran or stopped."""
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
-    real_archive().beat()
+    real_archive().heartbeat()
     assert _states(_doctor(tmp_path, 0, database_url=database_url)) == {}
     database.execute("update drain_health set beat_at = now() - interval '1 hour'")
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
     database.execute("update drain_health set beat_at = now() - interval '7 hours'")
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "fault"}
-    real_archive().beat()
+    real_archive().heartbeat()
     database.execute("revoke insert on messages from memory")
     found = _doctor(tmp_path, 1, database_url=database_url)
     assert _states(found) == {"postgres writes": "fault"}

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from cli.deployment import Deployment
 from cli.main import app
 from cli.migrate import _url
-from cli.options import Named
+from cli.options import CliOptions
 from infra.local.servers import PostgresServer
 
 
@@ -78,6 +78,6 @@ def test_a_database_that_asks_iam(postgres: PostgresServer, database_url: str, m
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     asked = f"{urlsplit(database_url)._replace(netloc=f'somebody@127.0.0.1:{postgres.port}').geturl()}"
-    url = make_url(_url(Deployment(Named(database_url=asked))))
+    url = make_url(_url(Deployment(CliOptions(database_url=asked))))
     assert (url.drivername, url.username, url.host) == ("postgresql+psycopg", "somebody", "127.0.0.1")
     assert "Action=connect&DBUser=somebody" in str(url.password)

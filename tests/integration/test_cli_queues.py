@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from cli.redrive import Redriven, copy
+from cli.redrive import RedriveResult, copy
 from infra.local.servers import ValkeyServer
 from infra.local.servers.emulator import EmulatorServer
 from shared.models import Exchange
@@ -87,7 +87,7 @@ def _answer(*words: str) -> Any:
 
 def _everything(queue: QueueAdmin) -> list[QueuedMessage]:
     """Return all messages, hidden ones too."""
-    messages = queue.look_without_receiving()
+    messages = queue.peek_without_receiving()
     assert messages is not None
     return messages
 
@@ -196,7 +196,7 @@ def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is
             raise _Killed
         return call()
 
-    done = Redriven()
+    done = RedriveResult()
     try:
         copy(_Mortal(dead, live_until), _Mortal(live, live_until), 3, None, done, lambda *_: None)
     except _Killed:

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from shared.ids import ExchangeIds
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
-from shared.stores.postgres.locks import lock_alone, lock_shared
+from shared.stores.postgres.locks import lock_exclusive, lock_shared
 from tests.support.exchanges import MOMENT, exchange, exchanges
 
 MakeArchive = Callable[..., PostgresArchive]
@@ -148,7 +148,7 @@ def test_a_deletion_beside_drains_of_other_threads(
     ):
         lock_shared(drain, ["other"], ["ana"])
         assert archive.forget_thread("t", ExchangeIds().new())[0]
-        lock_alone(deletion, ["t"])
+        lock_exclusive(deletion, ["t"])
         drain.execute("set lock_timeout = '100ms'")
         lock_shared(drain, ["another"], ["ana", "bob"])
         with pytest.raises(psycopg.errors.LockNotAvailable):

@@ -14,7 +14,7 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
 from shared.memory.users import Users
-from shared.models import Texts
+from shared.models import ExchangeTexts
 from shared.stores.archive import Window
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryQueue
@@ -238,7 +238,7 @@ def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
     (kept,) = memory.recent("t")
     old = redis_client.dump("thread:t:pending") or b""
     memory.archive.store([kept])
-    memory.archive.replace_exchange("t", kept.exchange_id, Texts("q9", "a9"), above=0, owner=None)
+    memory.archive.replace_exchange("t", kept.exchange_id, ExchangeTexts("q9", "a9"), above=0, owner=None)
     redis_client.flushall()
     redis_client.restore("thread:t:pending", 0, old)
     # Its queue is empty.
@@ -258,7 +258,7 @@ def test_a_late_word_of_an_earlier_deletion_changes_no_later_one(
     if how == "refill":
         cache.refill("t", Window([], is_all=True, cutoff=first.order), read)
     elif how == "repair":
-        cache.repair_thread("t", Window([], is_all=True, cutoff=first.order))
+        cache.recheck_thread("t", Window([], is_all=True, cutoff=first.order))
     else:
         cache.forget_threads({"t": first.order})
     assert redis_client.get("thread:t:tombstone") == str(second.order)

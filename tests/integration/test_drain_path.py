@@ -100,7 +100,7 @@ def test_redis_away(
     memory.turn("t", None).keep("q0", "a0")
     valkey.kill()
     assert drain() == []
-    assert [(repair.kind, repair.id) for repair in memory.archive.repairs(9)] == [("thread", "t")]
+    assert [(repair.kind, repair.id) for repair in memory.archive.invalidations(9)] == [("thread", "t")]
 
 
 def test_a_redelivery_after_a_deletion(

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from cli.stores.postgres_footprint import PostgresFootprint
+from cli.stores.postgres_user_data import PostgresUserData
 from cli.stores.postgres_verify import PostgresVerify
 from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable, ThreadNotFound
@@ -45,10 +45,10 @@ def archive(real_archive: Callable[..., PostgresArchive]) -> PostgresArchive:
 
 
 @pytest.fixture
-def footprint(database_url: str) -> Iterator[PostgresFootprint]:
+def footprint(database_url: str) -> Iterator[PostgresUserData]:
     """What an operator asks."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
-    yield PostgresFootprint(connection)
+    yield PostgresUserData(connection)
     connection.close()
 
 
@@ -62,7 +62,7 @@ def _rows(database: psycopg.Connection) -> dict[str, int]:
 
 
 def _sweep(memory: Memory, seconds: float = 8.0) -> int:
-    return Sweep(memory.archive, memory.cache, window=50, bury=lambda *_: None).run(seconds).erased
+    return Sweep(memory.archive, memory.cache, window=50, dead_letter_body=lambda *_: None).run(seconds).erased
 
 
 def _sweep_all(memory: Memory) -> None:
@@ -75,7 +75,7 @@ def _sweep_all(memory: Memory) -> None:
 def _fill(archive: PostgresArchive, threads: int, user_id: str = "ana", length: int = 5) -> list[str]:
     names = [f"{user_id}-{number}" for number in range(threads)]
     for name in names:
-        archive.claim(name, user_id)
+        archive.claim_ownership(name, user_id)
         archive.store(exchanges(length, name, user_id))
     return names
 
@@ -124,7 +124,7 @@ def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) 
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_large_user(
-    archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresFootprint, database_url: str
+    archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresUserData, database_url: str
 ) -> None:
     """Whatever is deleted later: no reader finds anything of the user from the answer on, and all of another's."""
     names = _fill(archive, 7)
@@ -143,7 +143,7 @@ def test_a_large_user(
     assert PostgresVerify(connection).windows(names, 9) == {name: [] for name in names}
     connection.close()
     while (hidden := archive.hidden_threads()) is not None:
-        archive.detach(hidden, must_tell_cache=False)
+        archive.detach(hidden, must_invalidate=False)
         assert all(_shown(archive, name) == [] for name in names)
     while archive.erase_rows():
         assert all(_shown(archive, name) == [] for name in names)
@@ -158,12 +158,12 @@ def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
-    assert archive.claim("ana-5", "ana").user_id == "ana"
+    assert archive.claim_ownership("ana-5", "ana").user_id == "ana"
     result = archive.store(later[:-1])
     assert (result.stored, result.erased) == (7, 0)
-    assert archive.claim("new", "ana").user_id == "ana"
+    assert archive.claim_ownership("new", "ana").user_id == "ana"
     while (hidden := archive.hidden_threads()) is not None:
-        archive.detach(hidden, must_tell_cache=False)
+        archive.detach(hidden, must_invalidate=False)
         archive.store(later)
     while archive.erase_rows():
         assert {thread.thread_id for thread, _ in archive.threads("ana", 50, None)} == {*names, "new"}
@@ -183,12 +183,12 @@ def test_another_user_takes_the_name(archive: PostgresArchive) -> None:
     archive.forget_user("ana", ExchangeIds().new(), [])
     for name in names:
         assert archive.owner(name).is_known is False
-        assert archive.claim(name, "bob").user_id == "bob"
-        assert archive.claim(name, "ana").user_id == "bob"
+        assert archive.claim_ownership(name, "bob").user_id == "bob"
+        assert archive.claim_ownership(name, "ana").user_id == "bob"
     mine = [exchange(1, name, "bob", exchange_id=ExchangeIds().new()) for name in names]
     assert archive.store(mine).stored == 7
     while (hidden := archive.hidden_threads()) is not None:
-        archive.detach(hidden, must_tell_cache=False)
+        archive.detach(hidden, must_invalidate=False)
     while archive.erase_rows():
         pass
     assert [archive.window(each.thread_id, 9).exchanges for each in mine] == [[each] for each in mine]
@@ -231,7 +231,7 @@ def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg
     archive.forget_user("ana", ExchangeIds().new(), [])
     assert all(_shown(archive, name) == [] for name in names)
     while (hidden := archive.hidden_threads()) is not None:
-        archive.detach(hidden, must_tell_cache=False)
+        archive.detach(hidden, must_invalidate=False)
     while archive.erase_rows():
         pass
     assert _rows(database) == {}
@@ -248,7 +248,7 @@ def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None
     existed, cutoff = archive.forget_thread(name, ExchangeIds().new())
     assert not existed
     assert archive.window(name, 9).cutoff == cutoff
-    archive.claim("mine", "bob")
+    archive.claim_ownership("mine", "bob")
     with pytest.raises(ThreadNotFound):
         archive.forget_thread("mine", cutoff, "ana")
 
@@ -279,7 +279,7 @@ def test_a_process_that_dies_at_any_statement(
         try:
             archive.forget_user("ana", ExchangeIds().new(), [])
             while (hidden := archive.hidden_threads()) is not None:
-                archive.detach(hidden, must_tell_cache=True)
+                archive.detach(hidden, must_invalidate=True)
             while archive.erase_rows():
                 pass
         except _DiedError:
@@ -291,11 +291,11 @@ def test_a_process_that_dies_at_any_statement(
         return
     assert all(_shown(archive, name) == [] for name in names)
     while (hidden := archive.hidden_threads()) is not None:
-        archive.detach(hidden, must_tell_cache=True)
+        archive.detach(hidden, must_invalidate=True)
     while archive.erase_rows():
         pass
     assert _rows(database) == {}
-    assert {repair.id for repair in archive.repairs(20)} == {*names, "ana"}
+    assert {repair.id for repair in archive.invalidations(20)} == {*names, "ana"}
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -369,7 +369,7 @@ def test_a_part_that_is_slow_leaves_time_to_the_others(process: Process, monkeyp
     _fill(memory.archive, 3)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
     with monkeypatch.context() as patched:
-        patched.setattr(memory.archive, "repairs", lambda _limit: 1 // 0)
+        patched.setattr(memory.archive, "invalidations", lambda _limit: 1 // 0)
         patched.setattr(postgres_erasure, "_ROWS", 1)
         with pytest.raises(ZeroDivisionError):
             _sweep(memory, 2.0)
@@ -396,13 +396,13 @@ def test_a_backlog_of_old_rows_clears(
     )
     sweeps = 0
     memory = process()
-    while Sweep(archive, memory.cache, window=50, bury=lambda *_: None).run(0.0).purged:
+    while Sweep(archive, memory.cache, window=50, dead_letter_body=lambda *_: None).run(0.0).purged:
         sweeps += 1
     assert sweeps == 6
     left = {table: _count(database, table) for table in ("idempotency_keys", "thread_tombstones", "user_tombstones")}
     assert left == {"idempotency_keys": 23, "thread_tombstones": 29, "user_tombstones": 29}
     assert _count(database, "cache_epochs") == 1
-    assert archive.note_epoch() is False
+    assert archive.log_empty_cache() is False
 
 
 def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
@@ -501,7 +501,7 @@ def test_what_an_older_release_stored_again(
         )
     assert [archive.remove_deleted() for _ in range(4)] == [2, 2, 0, 0]
     assert _count(database, "messages") == 2
-    assert {repair.id for repair in archive.repairs(10)} == {"t0", "t1", "t2", "t3"}
+    assert {repair.id for repair in archive.invalidations(10)} == {"t0", "t1", "t2", "t3"}
     archive.store(made[4:])
     database.execute("insert into exchange_tombstones select 't4', %s", (made[4].exchange_id,))
     assert sum(archive.remove_deleted() for _ in range(4)) == 1

@@ -20,7 +20,7 @@ from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory
-from shared.models import Exchange, Texts
+from shared.models import Exchange, ExchangeTexts
 from shared.settings import DatabaseSettings
 from shared.stores.archive import Window
 from shared.stores.postgres.archive import PostgresArchive
@@ -34,7 +34,7 @@ MakeProcess = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
 MakeArchive = Callable[..., PostgresArchive]
 LIST, PENDING, DELETED = "thread:t:messages", "thread:t:pending", "thread:t:deleted"
-NEW = Texts("new question", "new answer")
+NEW = ExchangeTexts("new question", "new answer")
 
 
 def _say(memory: Memory, count: int = 3) -> list[UUID]:
@@ -48,7 +48,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 
 def _sweep(memory: Memory) -> None:
-    assert Sweep(memory.archive, memory.cache, 50, bury=lambda *_: None).run().skipped == []
+    assert Sweep(memory.archive, memory.cache, 50, dead_letter_body=lambda *_: None).run().skipped == []
 
 
 def _shown(memory: Memory) -> list[str]:
@@ -65,7 +65,7 @@ def _rows(database: psycopg.Connection) -> list[tuple[str, int]]:
 
 
 def _revised(made: Exchange, revision: int) -> Exchange:
-    return made.revised(Texts(f"q r{revision}", f"a r{revision}"), revision)
+    return made.revised(ExchangeTexts(f"q r{revision}", f"a r{revision}"), revision)
 
 
 # --- the join ---
@@ -152,7 +152,7 @@ def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: 
 
     def replace(number: int) -> None:
         for turn in range(5):
-            Exchanges(memories[number]).replace("t", named, Texts(f"q{number}.{turn}", f"a{number}.{turn}"))
+            Exchanges(memories[number]).replace("t", named, ExchangeTexts(f"q{number}.{turn}", f"a{number}.{turn}"))
 
     workers = [threading.Thread(target=replace, args=(number,)) for number in range(4)]
     for worker in workers:
@@ -216,7 +216,7 @@ def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres
     named = _say(memory)
     postgres.kill()
     for number in range(2):
-        receipt = Exchanges(memory).replace("t", named[1], Texts(f"q new{number}", f"a new{number}"))
+        receipt = Exchanges(memory).replace("t", named[1], ExchangeTexts(f"q new{number}", f"a new{number}"))
         assert (receipt.durability, receipt.cached) == ("queue", True)
     assert [json.loads(body)["version"] for body in queue.bodies] == [1, 1, 1, 2, 2]
     with pytest.raises(StoreUnavailable):
@@ -356,7 +356,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
     named = _say(memory, 1)[0]
     memory.turn("copy", None).keep("q0", "a0", exchange_id=named)
     for thread_id in ("t", "copy"):
-        claim = keys.claim("ana", thread_id, b"{}", UUID(int=7))
+        claim = keys.acquire("ana", thread_id, b"{}", UUID(int=7))
         claim.complete({"thread_id": thread_id, "exchange_id": str(named), "response": "a0"})
     Exchanges(memory).delete("t", named)
     told_now = database.execute("select thread_id, answer from idempotency_keys order by thread_id").fetchall()
@@ -379,7 +379,7 @@ def test_everything_at_once(
             target = named[int(value * 1000) % len(named)]
             try:
                 if value < 0.4:
-                    Exchanges(memory).replace("t", target, Texts(f"q{value}", f"a{value}"))
+                    Exchanges(memory).replace("t", target, ExchangeTexts(f"q{value}", f"a{value}"))
                 elif value < 0.5 and number > 12:
                     Exchanges(memory).delete("t", target)
                 elif value < 0.6:

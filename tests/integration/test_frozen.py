@@ -37,13 +37,13 @@ def _tell(memory: Memory, number: int) -> list[str]:
 def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note from now on how often the store itself is asked by a request."""
     attempts: list[str] = []
-    trip = breaker._trip
+    trip = breaker._open_circuit
 
     def noted(error: Exception, probe: Callable[[], object] | None = None) -> None:
         attempts.append(type(error).__name__)
         trip(error, probe)
 
-    monkeypatch.setattr(breaker, "_trip", noted)
+    monkeypatch.setattr(breaker, "_open_circuit", noted)
     return attempts
 
 

@@ -51,7 +51,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.memory.losses._MOST_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", -1.0)
 
 
 # --- it comes back older ---
@@ -350,16 +350,16 @@ def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Ca
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
-    def settle(*, is_first: bool) -> None:
+    def warm_up(*, is_first: bool) -> None:
         cache.read("t", None)
-        cache.settle(at_once=True, is_first=is_first)
+        cache.warm_up(at_once=True, is_first=is_first)
 
-    settle(is_first=True)
+    warm_up(is_first=True)
     in_postgres.is_down = True
     first = _claim(keys, "new")
     first.complete({"response": "Hi!"})
     redis_client.flushall()
-    settle(is_first=False)
+    warm_up(is_first=False)
     with pytest.raises(StoreUnavailable):
         _claim(keys, "new")
     in_postgres.is_down = False
@@ -367,7 +367,7 @@ def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Ca
 
 
 def _claim(keys: Idempotency, key: str) -> Any:
-    return keys.claim("ana", key, b"{}", ExchangeIds().new())
+    return keys.acquire("ana", key, b"{}", ExchangeIds().new())
 
 
 def test_a_seal_of_the_generation_before(

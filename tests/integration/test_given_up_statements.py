@@ -53,7 +53,7 @@ def test_a_batch_that_waits_for_a_lock(
         result = store.store(batch, 0)
         assert running() == []
         assert len(result.waiting) == 20
-    assert store.store(batch, 60).united().stored == 20
+    assert store.store(batch, 60).merged().stored == 20
 
 
 def test_a_batch_that_takes_too_long(
@@ -71,8 +71,8 @@ def test_a_batch_that_takes_too_long(
     result = store.store([exchange(number, f"t{number}") for number in range(100)], 3)
     assert running() == []
     assert result.refused == []
-    assert result.united().stored + len(result.waiting) == 100
-    assert result.united().stored > 0
+    assert result.merged().stored + len(result.waiting) == 100
+    assert result.merged().stored > 0
 
 
 def test_a_server_that_hangs(
@@ -80,9 +80,9 @@ def test_a_server_that_hangs(
 ) -> None:
     """The caller goes on without it; what had been sent ends when the server goes on, before it could do much."""
     batch = [exchange(number, f"t{number}") for number in range(20)]
-    assert store.store(batch[:1], 0).united().stored == 1
+    assert store.store(batch[:1], 0).merged().stored == 1
     postgres.freeze()
     assert len(store.store(batch, 0).waiting) == 20
     postgres.thaw()
     until(lambda: running() == [])
-    assert store.store(batch, 60).united().effective != []
+    assert store.store(batch, 60).merged().effective != []

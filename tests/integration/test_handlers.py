@@ -220,7 +220,7 @@ def test_a_function_without_a_stage(
     monkeypatch.delenv("STAGE")
     if stage is not None:
         monkeypatch.setenv("STAGE", stage)
-    assert not load("functions.agent.handler").guard.asks_for_tokens
+    assert not load("functions.agent.handler").guard.requires_tokens
     monkeypatch.setenv(variable, "f")
     with pytest.raises(SettingsError, match="STAGE is not set"):
         load("functions.agent.handler")

@@ -31,9 +31,9 @@ from shared.settings import AgentSettings, DatabaseSettings
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
 from shared.stores.redis.cache import RedisCache
-from shared.stores.redis.look import RedisLook
+from shared.stores.redis.inspector import RedisInspector
 from shared.testing import InMemoryKeys, InMemoryQueue
-from shared.testing.look import InMemoryQueueLook
+from shared.testing.inspectors import InMemoryQueueInspector
 from tests.support.api import Api
 from tests.support.exchanges import exchange
 from tests.support.issuer import OPERATOR, Issuer, bearer, new_key, signed_with_public_key, unsigned
@@ -110,7 +110,7 @@ class World:
 
     def drain(self) -> list[str]:
         """Move what is queued into PostgreSQL; return whose was refused."""
-        return [str(each.user_id) for each in self.memory.archive.store(self.queue.take()).foreign]
+        return [str(each.user_id) for each in self.memory.archive.store(self.queue.take()).rejected_owner]
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
     def make() -> World:
         memory = process()
         cache = cast("RedisCache", memory.cache)
-        look = InMemoryQueueLook(queue)
-        inspection = Inspection(memory, RedisLook(cache._connection), look, look)
+        look = InMemoryQueueInspector(queue)
+        inspection = Inspection(memory, RedisInspector(cache._connection), look, look)
         runner = AgentRunner(AgentSettings(model="offline"), memory.archive.search)
         keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(memory.queue, memory.archive))
         guard = Guard(TokenVerifier(issuer.settings()))
@@ -463,7 +463,7 @@ def test_a_deleted_answer_leaves_postgresql(
     for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
         exchange_id = world.memory.turn(thread_id, user, "own").keep("q", "a").exchange_id
         assert exchange_id is not None
-        assert keys.claim(user, "hash", exchange_id).is_claimed
+        assert keys.acquire(user, "hash", exchange_id).is_acquired
         keys.answer(user, "hash", exchange_id, f'{{"response": "{SECRET}"}}')
     connection.close()
     assert world.drain() == []

@@ -55,11 +55,11 @@ class World:
         idempotency = Idempotency(keys, Backlog(self.queue, archive))
         return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))
 
-    def settle(self) -> None:
+    def warm_up(self) -> None:
         """Have Redis be the first there is, which has lost nothing."""
         cache = self.cache()
         cache.read("other", None)
-        cache.settle(at_once=True, is_first=True)
+        cache.warm_up(at_once=True, is_first=True)
 
     def drain(self) -> None:
         """Store what waits."""
@@ -78,9 +78,9 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     """The stores, with nothing in them."""
-    monkeypatch.setattr("shared.memory.backlog._MOST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("shared.memory.backlog._MAX_WAIT_SECONDS", 0.0)
     made = World(real_cache, real_archive, queue, redis_client)
-    made.settle()
+    made.warm_up()
     return made
 
 

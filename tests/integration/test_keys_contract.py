@@ -58,32 +58,32 @@ def keys(request: pytest.FixtureRequest) -> KeyStore:
 
 def test_the_first_claims(keys: KeyStore) -> None:
     """The second is told who has it and for which body."""
-    first, second = keys.claim("k", "body", A), keys.claim("k", "other", B)
-    assert (first.is_claimed, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
-    assert (second.is_claimed, second.exchange_id, second.body_hash, second.answer) == (False, A, "body", None)
+    first, second = keys.acquire("k", "body", A), keys.acquire("k", "other", B)
+    assert (first.is_acquired, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
+    assert (second.is_acquired, second.exchange_id, second.body_hash, second.answer) == (False, A, "body", None)
 
 
 def test_an_answer_is_told(keys: KeyStore) -> None:
     """Also where no claim could be made before, and never taken over."""
     keys.answer("k", "body", A, '{"a":1}')
-    state = keys.claim("k", "body", B)
-    assert (state.is_claimed, state.exchange_id, state.answer) == (False, A, '{"a":1}')
-    keys.claim("k2", "body", A)
+    state = keys.acquire("k", "body", B)
+    assert (state.is_acquired, state.exchange_id, state.answer) == (False, A, '{"a":1}')
+    keys.acquire("k2", "body", A)
     keys.answer("k2", "body", A, "{}")
-    assert keys.claim("k2", "body", B).answer == "{}"
+    assert keys.acquire("k2", "body", B).answer == "{}"
 
 
 def test_a_released_key_is_free(keys: KeyStore) -> None:
     """Releasing what nobody has is no error."""
-    keys.claim("k", "body", A)
+    keys.acquire("k", "body", A)
     keys.release("k")
     keys.release("other")
-    assert keys.claim("k", "other", B).is_claimed
+    assert keys.acquire("k", "other", B).is_acquired
 
 
 def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """In Redis a claim lives as long as a lease and an answer for a day."""
-    in_redis.claim("k", "body", A)
+    in_redis.acquire("k", "body", A)
     assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
     in_redis.answer("k", "body", A, "{}")
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k") <= ANSWER_SECONDS
@@ -91,32 +91,32 @@ def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
 
 def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """In PostgreSQL its claim is taken over under the same exchange id, by one only."""
-    in_postgres.claim("k", "body", A)
+    in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
-    states = [in_postgres.claim("k", "body", B) for _ in range(2)]
-    assert [(state.is_claimed, state.exchange_id) for state in states] == [(True, A), (False, A)]
+    states = [in_postgres.acquire("k", "body", B) for _ in range(2)]
+    assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
 def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """It may have lost keys that a client still repeats, unless it is the first Redis there is."""
-    assert not in_redis.claim("k", "body", A).is_sure
+    assert not in_redis.acquire("k", "body", A).is_sure
     epoch: dict[Any, Any] = {
         "began": int(time.time()),
         "settled": int(time.time()),
         "identity": in_redis._connection.identity or "",
     }
     redis_client.hset("memory:epoch", mapping={**epoch, "doubt": "1.5"})
-    assert not in_redis.claim("k", "body", A).is_sure
+    assert not in_redis.acquire("k", "body", A).is_sure
     redis_client.hset("memory:epoch", "first", "1")
-    assert in_redis.claim("k", "body", A).is_sure
+    assert in_redis.acquire("k", "body", A).is_sure
     redis_client.hdel("memory:epoch", "first")
     long_ago = int(time.time()) - 86_500
     redis_client.hset("memory:epoch", mapping={"began": long_ago, "settled": long_ago})
-    assert in_redis.claim("k", "body", A).is_sure
+    assert in_redis.acquire("k", "body", A).is_sure
     losses: list[dict[Any, Any]] = [{"settled": "1"}, {"identity": "another"}, {"evictions": "3"}]
     for lost in losses:
         redis_client.hset("memory:epoch", mapping={"settled": long_ago, **epoch, "began": long_ago, **lost})
-        assert not in_redis.claim("k", "body", A).is_sure
+        assert not in_redis.acquire("k", "body", A).is_sure
 
 
 def test_ten_at_once(in_redis: RedisKeys, database_url: str) -> None:
@@ -127,7 +127,7 @@ def test_ten_at_once(in_redis: RedisKeys, database_url: str) -> None:
         try:
             layers: list[KeyStore] = [in_redis, PostgresKeys(connection)]
             keys = Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
-            keys.claim("ana", "k", b"{}", ExchangeIds().new())
+            keys.acquire("ana", "k", b"{}", ExchangeIds().new())
         except IdempotencyConflict as conflict:
             return conflict.status
         finally:

@@ -37,11 +37,11 @@ def memory(process: MakeProcess) -> Memory:
 def test_the_owner_costs_postgresql_nothing(memory: Memory, process: MakeProcess) -> None:
     """Not in the process that began the thread, nor in another; what Redis shows holds while PostgreSQL is away."""
     for each in (memory, process()):
-        each.archive.window = each.archive.owner = each.archive.claim = _away  # type: ignore[method-assign,assignment]
+        each.archive.window = each.archive.owner = each.archive.claim_ownership = _away  # type: ignore[method-assign,assignment]
         turn = _turn(each, "ana")
         assert texts(turn.recall().messages)[:2] == told(0)
         assert turn.keep("q", "a").cached
-        assert _turn(each, None, "trusted").recall().messages
+        assert _turn(each, None, "service").recall().messages
         with pytest.raises(StoreUnavailable):
             _turn(each, "bob").recall()
 
@@ -113,7 +113,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
     turn.recall()
     cutoff = other.new_id("t")
     other.archive.forget_thread("t", cutoff, "ana")
-    other.archive.claim("t", "bob")
+    other.archive.claim_ownership("t", "bob")
     assert turn.keep("late", "late").durability == "queue"
     other.cache.forget_threads({"t": cutoff})
     for each in (memory, other):
@@ -126,7 +126,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
     assert not redis_client.exists("thread:t:pending")
     assert _keep(other, "bob", 2) == "queue"
     assert texts(_turn(memory, "bob").recall().messages) == told(2)
-    late = [each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).foreign]
+    late = [each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).rejected_owner]
     assert late == ["ana"]
 
 

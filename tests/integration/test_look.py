@@ -10,11 +10,11 @@ import redis
 from infra.local.servers import ValkeyServer
 from shared.errors import StoreUnavailable
 from shared.settings import RedisSettings
-from shared.stores.look import ListLook, Waiting
+from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
-from shared.stores.redis.look import RedisLook
-from shared.stores.sqs.look import SqsLook
+from shared.stores.redis.inspector import RedisInspector
+from shared.stores.sqs.inspector import SqsInspector
 from shared.stores.sqs.queue import sqs_client
 from tests.support.exchanges import exchange, exchanges, texts
 from tests.support.queues import Queues
@@ -23,14 +23,14 @@ MakeCache = Callable[..., RedisCache]
 
 
 @pytest.fixture
-def look(valkey: ValkeyServer) -> Iterator[RedisLook]:
+def look(valkey: ValkeyServer) -> Iterator[RedisInspector]:
     """The inspector's look at Valkey."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
-    yield RedisLook(connection)
+    yield RedisInspector(connection)
     connection.close()
 
 
-def test_a_list(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Its newest messages, its length, its life, and what is not drained; looking does not prolong the life."""
     cache = real_cache()
     first, second, third = exchanges(3)
@@ -48,18 +48,18 @@ def test_a_list(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redi
     assert redis_client.ttl("thread:t:messages") <= 1_000
 
 
-def test_no_list(look: RedisLook, redis_client: redis.Redis) -> None:
+def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
     """There is none, or the key is something else, or it lives for ever."""
-    assert look.thread("t", 4) == ListLook()
+    assert look.thread("t", 4) == ListSnapshot()
     redis_client.set("thread:t:messages", "not a list")
-    assert look.thread("t", 4) == ListLook()
+    assert look.thread("t", 4) == ListSnapshot()
     redis_client.delete("thread:t:messages")
     redis_client.rpush("thread:t:messages", '{"role":"user","content":"by hand"}')
     seen = look.thread("t", 4)
     assert (texts(seen.messages), seen.length, seen.ttl_seconds) == (["by hand"], 1, None)
 
 
-def test_what_was_deleted_is_not_shown(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_what_was_deleted_is_not_shown(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A list that a deletion has overtaken shows only what came after it."""
     cache = real_cache()
     old, new = exchanges(2)
@@ -72,19 +72,19 @@ def test_what_was_deleted_is_not_shown(look: RedisLook, real_cache: MakeCache, r
     assert [each.exchange_id for each in seen.pending] == [new.exchange_id]
 
 
-def test_the_outbox(look: RedisLook, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """How much waits there, and since when."""
-    assert look.outbox() == Waiting(0)
+    assert look.outbox() == QueueCounts(0)
     cache = real_cache()
     first, second = exchange(0), exchange(1)
     cache.append(first, is_drained=False, in_outbox=True)
     cache.append(second, is_drained=False, in_outbox=True)
-    assert look.outbox() == Waiting(2, oldest=first.created_at)
+    assert look.outbox() == QueueCounts(2, oldest=first.created_at)
     redis_client.lpush("outbox:exchanges", "not json")
-    assert look.outbox() == Waiting(3)
+    assert look.outbox() == QueueCounts(3)
 
 
-def test_without_redis(look: RedisLook, valkey: ValkeyServer) -> None:
+def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
     """It is unavailable, not empty."""
     valkey.kill()
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -95,15 +95,15 @@ def test_without_redis(look: RedisLook, valkey: ValkeyServer) -> None:
 
 def test_a_queue(queues: Queues) -> None:
     """Counted without receiving; since when it waits, this SQS does not tell."""
-    look = SqsLook(queues.url, sqs_client(), None)
-    assert look.waiting() == Waiting(0)
+    look = SqsInspector(queues.url, sqs_client(), None)
+    assert look.waiting() == QueueCounts(0)
     queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
     queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
     queues.client.receive_message(QueueUrl=queues.url, MaxNumberOfMessages=1, VisibilityTimeout=30)
-    assert look.waiting() == Waiting(1, in_flight=1)
+    assert look.waiting() == QueueCounts(1, in_flight=1)
 
 
 def test_a_queue_that_is_not_there(queues: Queues) -> None:
     """It is unavailable, not empty."""
     with pytest.raises(StoreUnavailable, match="queue"):
-        SqsLook(f"{queues.url}-gone", sqs_client(), None).waiting()
+        SqsInspector(f"{queues.url}-gone", sqs_client(), None).waiting()

@@ -17,12 +17,12 @@ from infra.local.servers import ValkeyServer
 from shared.models import Exchange, Message
 from shared.stores.redis.entries import (
     PLACEHOLDER,
-    bare,
     decode,
     ending,
     is_first,
     script_arguments,
     token_of,
+    without_ending,
     without_placeholder,
 )
 from shared.stores.redis.scripts import MERGE, READ
@@ -272,7 +272,7 @@ def test_a_refill_seals_what_carries_its_token(
     assert real.merge(made, most, refill=(TOKEN, "first", "1.5")) == -1
     real.merge(later, most)
     entries = real.entries()
-    assert [bare(entry) for entry in entries[1:]] == entries[1:]
+    assert [without_ending(entry) for entry in entries[1:]] == entries[1:]
     assert token_of(entries) is None
     assert real.ask(most, "1.5") == entries
     is_trimmed = len(_newest(made + later, NO_LIMIT)) > most

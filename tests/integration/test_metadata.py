@@ -17,7 +17,7 @@ from shared.metadata import encode_metadata
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
-from shared.stores.redis.entries import bare, decode
+from shared.stores.redis.entries import decode, without_ending
 from shared.stores.sqs.queue import SqsQueue
 from tests.support import strategies
 from tests.support.exchanges import exchange
@@ -40,7 +40,7 @@ def _listed(client: redis.Redis) -> list[str | None]:
 
 
 def _bare(entry: bytes | str) -> bytes:
-    return bare(entry.encode() if isinstance(entry, str) else entry)
+    return without_ending(entry.encode() if isinstance(entry, str) else entry)
 
 
 def test_through_queue_drain_and_refill(
@@ -75,7 +75,7 @@ def test_a_repair_and_a_page(
     memory.turn("t", None).keep("q0", "a0", metadata=TEXT)
     missed = exchange(1)
     archive.store([Exchange(missed.exchange_id, "t", None, "q1", "a1", missed.created_at, (), TEXT)])
-    memory.cache.repair_thread("t", archive.window("t", 50))
+    memory.cache.recheck_thread("t", archive.window("t", 50))
     assert _listed(redis_client) == [TEXT, None, TEXT, None]
     for descending in (False, True):
         page = Threads(memory).messages("t", 10, None, descending=descending)

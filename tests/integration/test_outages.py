@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from infra.local.servers import PostgresServer, ValkeyServer
-from shared.memory.turn import Memory, Recall, Receipt
+from shared.memory.turn import AppendResult, Memory, Recall
 from shared.memory.users import Users
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.sqs.queue import SqsQueue
@@ -35,7 +35,7 @@ def _recall(memory: Memory) -> Recall:
     return memory.turn("t", "ana").recall()
 
 
-def _keep(memory: Memory, number: int) -> Receipt:
+def _keep(memory: Memory, number: int) -> AppendResult:
     return memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
 
 
@@ -117,7 +117,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
     """Neither is an error, and neither is degraded."""
     assert warm.turn(None, None).recall() == Recall([], {}, "none", [])
     assert warm.turn(None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
-    assert warm.turn(None, "ana").keep("q", "a") == Receipt(None, "none", cached=False)
+    assert warm.turn(None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert texts(warm.turn("t", None).recall().messages) == told(0)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from functions.sync.queues import SqsQueues
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable, TooLargeForQueue
 from shared.models import Exchange
 from shared.settings import SyncSettings
@@ -18,9 +18,11 @@ from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer
 
 
-def _received(record: dict[str, object], receives: int | None = None) -> Received:
-    message = Received.from_record(record)
-    return message if receives is None else Received(message.message_id, message.receipt_handle, message.body, receives)
+def _received(record: dict[str, object], receives: int | None = None) -> SqsRecord:
+    message = SqsRecord.from_record(record)
+    return (
+        message if receives is None else SqsRecord(message.message_id, message.receipt_handle, message.body, receives)
+    )
 
 
 def test_what_is_sent_is_received(real_queue: SqsQueue, queues: Queues) -> None:
@@ -96,7 +98,7 @@ def test_a_dead_letter_says_why(queues: Queues) -> None:
 
 def test_a_body_of_the_outbox_is_buried(queues: Queues) -> None:
     """It has no message id; a reason without a detail is fine."""
-    SqsQueues(queues.settings()).bury("no json", InvalidRecord("not_json", ""))
+    SqsQueues(queues.settings()).dead_letter_body("no json", InvalidRecord("not_json", ""))
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
 
 
@@ -104,7 +106,7 @@ def test_without_a_dead_letter_queue(queues: Queues) -> None:
     """The message stays where it is."""
     lonely = SqsQueues(SyncSettings(queue_url=queues.url))
     with pytest.raises(StoreUnavailable, match="SYNC__DLQ_URL"):
-        lonely.bury("x", InvalidRecord("not_json", "x"))
+        lonely.dead_letter_body("x", InvalidRecord("not_json", "x"))
 
 
 def test_postponed_messages_are_hidden(queues: Queues) -> None:
@@ -113,18 +115,18 @@ def test_postponed_messages_are_hidden(queues: Queues) -> None:
         queues.client.send_message(QueueUrl=queues.url, MessageBody=str(number))
     messages = [_received(record) for record in queues.receive()]
     drain_side = SqsQueues(queues.settings())
-    drain_side.postpone(messages, 60)
+    drain_side.change_visibility(messages, 60)
     assert queues.waiting() == (0, 13, 0)
-    drain_side.postpone(messages, 0)
+    drain_side.change_visibility(messages, 0)
     assert len(queues.receive()) == 13
 
 
 def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
     """Each says so."""
-    drain_side, message = SqsQueues(queues.settings()), Received("m", "r", "b", 1)
+    drain_side, message = SqsQueues(queues.settings()), SqsRecord("m", "r", "b", 1)
     sqs.stop()
     with pytest.raises(StoreUnavailable, match="queue"):
-        drain_side.postpone([message], 1)
+        drain_side.change_visibility([message], 1)
     with pytest.raises(StoreUnavailable, match="queue"):
         drain_side.dead_letter(message, "r", "d")
 

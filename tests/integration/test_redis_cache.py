@@ -191,7 +191,7 @@ def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> Non
     new = exchange("new", exchange_id=ExchangeIds().new(after=cutoff))
     assert cache.append(new, is_drained=False).cutoff is None
     cache.merge_stored(old)
-    cache.repair_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
+    cache.recheck_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
     read = cache.read("t", None)
     assert (texts(read.messages), read.cutoff, cache.peek("t").pending) == (told("new"), cutoff, [new])
 
@@ -205,7 +205,7 @@ def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
     for is_repair in (False, True):
         cache.append(old[0], is_drained=False)
         if is_repair:
-            cache.repair_thread("t", window)
+            cache.recheck_thread("t", window)
         else:
             refill(cache, "t", window)
         assert cache.read("t", None).messages == []
@@ -330,21 +330,21 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
 
 
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """An emptied L1 says so until `settle` is called, and is new until the queue was seen empty a minute later."""
+    """An emptied L1 says so until `warm_up` is called, and is new until the queue was seen empty a minute later."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)
         assert (read.is_emptied, read.is_new) == (True, True)
     for _ in range(2):
-        cache.settle(at_once=False, evictions=read.evictions)
+        cache.warm_up(at_once=False, evictions=read.evictions)
         read = cache.read("t", None)
         assert (read.is_emptied, read.is_new) == (False, True)
     redis_client.hset("memory:epoch", "began", "1000000000")
-    cache.settle(at_once=False, evictions=read.evictions)
+    cache.warm_up(at_once=False, evictions=read.evictions)
     assert not cache.read("t", None).is_new
     redis_client.flushall()
     cache.read("t", None)
-    cache.settle(at_once=True, evictions=read.evictions)
+    cache.warm_up(at_once=True, evictions=read.evictions)
     read = cache.read("t", None)
     assert (read.is_emptied, read.is_new) == (False, False)
     assert read.clock == pytest.approx(cache.clock(), abs=30)

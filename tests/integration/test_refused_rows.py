@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from functions.sync.drain import Drain, Outcome
+from functions.sync.drain import Drain, DrainResult
 from functions.sync.queues import SqsQueues
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
@@ -40,10 +40,10 @@ def drain(real_archive: Callable[..., PostgresArchive], real_cache: Callable[...
 
 
 @pytest.fixture
-def run(drain: Drain, queues: Queues, real_queue: SqsQueue) -> Callable[[], Outcome]:
+def run(drain: Drain, queues: Queues, real_queue: SqsQueue) -> Callable[[], DrainResult]:
     """Drain twenty exchanges of as many threads, one of which is refused."""
 
-    def once() -> Outcome:
+    def once() -> DrainResult:
         for number in range(20):
             real_queue.send(exchange(number, f"t{number}"))
         return drain.run(queues.receive(), 60)
@@ -51,7 +51,7 @@ def run(drain: Drain, queues: Queues, real_queue: SqsQueue) -> Callable[[], Outc
     return once
 
 
-def _check(outcome: Outcome, queues: Queues, database: psycopg.Connection, detail: str) -> None:
+def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, detail: str) -> None:
     assert (outcome.stored, outcome.failed) == (19, [])
     ((body, attributes),) = queues.dead()
     assert Exchange.from_wire(body).user_message == f"q{_POISON}"
@@ -95,7 +95,7 @@ def test_every_state_in_one_batch(
     ids=["also the made-up one", "after the row", "of the thread"],
 )
 def test_where_it_stands(
-    run: Callable[[], Outcome],
+    run: Callable[[], DrainResult],
     queues: Queues,
     database: psycopg.Connection,
     state: str,
@@ -109,7 +109,7 @@ def test_where_it_stands(
 
 
 def test_a_trigger_that_refuses_at_the_commit(
-    run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection
+    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection
 ) -> None:
     """The statement was taken."""
     raising = _RAISING.format(condition=_THIS_ONE, state="40001", when="after insert", table="messages")
@@ -122,7 +122,7 @@ def test_a_trigger_that_refuses_at_the_commit(
 
 @pytest.mark.parametrize("is_trial_refused", [False, True])
 def test_a_policy(
-    run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
+    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
     """Of row-level security, which says only that a right is missing."""
     allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
@@ -134,7 +134,7 @@ def test_a_policy(
 
 @pytest.mark.parametrize("is_trial_refused", [False, True])
 def test_a_check(
-    run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
+    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
     """Which a later release, or an administrator, has added."""
     allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
@@ -142,7 +142,7 @@ def test_a_check(
     _check(run(), queues, database, "23514: ")
 
 
-def test_a_right_that_is_missing(run: Callable[[], Outcome], queues: Queues, database: psycopg.Connection) -> None:
+def test_a_right_that_is_missing(run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection) -> None:
     """That is no record's fault: all of them wait."""
     database.execute("revoke insert on messages from memory")
     outcome = run()

@@ -105,7 +105,7 @@ def _use(connection: PostgresConnection) -> list[object]:
     ]
     stored = archive.store(made)
     again = archive.store(made[:1])
-    key = keys.claim("key", "hash", UUID(int=1))
+    key = keys.acquire("key", "hash", UUID(int=1))
     found = [
         stored.stored,
         again.duplicates,
@@ -118,15 +118,15 @@ def _use(connection: PostgresConnection) -> list[object]:
         archive.change_preferences("ana", {"tone": _TEXT, "b\\": "1"}, replace=True, then=lambda _: True),
         archive.preferences("ana"),
         archive.search("ana", "Grüße slash", limit=9, exclude_thread=None),
-        (key.is_claimed, keys.claim("key", "hash", UUID(int=1)).exchange_id),
-        archive.note_epoch(),
+        (key.is_acquired, keys.acquire("key", "hash", UUID(int=1)).exchange_id),
+        archive.log_empty_cache(),
         archive.owner("t"),
-        archive.claim("u", "ana").user_id,
+        archive.claim_ownership("u", "ana").user_id,
         archive.rename("t", _TEXT).title,  # type: ignore[union-attr]
     ]
-    archive.beat()
+    archive.heartbeat()
     archive.try_store()
-    found += [archive.healthy_seconds() < 60, abs(archive.clock() - datetime.now(UTC).timestamp()) < 60]
+    found += [archive.uptime_seconds() < 60, abs(archive.clock() - datetime.now(UTC).timestamp()) < 60]
     found += [archive.forget_thread("t", _id(moment, 9)), archive.window("t", 9).exchanges]
     return found
 
@@ -193,14 +193,14 @@ def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnect
     """Deleting a thread would leave its messages: PostgreSQL is not used so, and says why."""
     alter("session_replication_role", "replica")
     with pytest.raises(StoreUnavailable, match=r"42501: permission denied to set parameter"):
-        PostgresArchive(connection).note_epoch()
+        PostgresArchive(connection).log_empty_cache()
 
 
 def test_the_session_itself_is_left_as_it_is(connection: PostgresConnection, database_url: str) -> None:
     """Behind a pooler the next transaction of the session may be somebody else's."""
     archive = PostgresArchive(connection)
     archive.ping()
-    archive.note_epoch()
+    archive.log_empty_cache()
     assert connection._connection is not None
     plain = "select name, setting from pg_settings where context in ('user', 'superuser') order by name"
     with psycopg.connect(database_url, autocommit=True, client_encoding="utf8") as other:
@@ -219,4 +219,4 @@ def test_a_url_that_names_a_schema(database_url: str, connection: PostgresConnec
         for table in ("cache_epochs",):
             other.execute(sql.SQL("alter table {} set schema app").format(sql.Identifier(table)))
     connection._settings = DatabaseSettings(url=f"{database_url}?options=-csearch_path%3Dapp,public")
-    assert PostgresArchive(connection).note_epoch() is True
+    assert PostgresArchive(connection).log_empty_cache() is True

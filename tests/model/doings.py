@@ -18,7 +18,7 @@ from shared.memory.exchanges import Exchanges
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Turn
 from shared.memory.users import Users
-from shared.models import Texts
+from shared.models import ExchangeTexts
 from tests.model.checks import (
     Before,
     Shown,
@@ -36,7 +36,7 @@ from tests.model.world import SKEWS, WINDOW, World
 
 THREADS = 3
 # A caller names exchanges ten minutes ahead, and what follows sorts after them.
-_MOST_NAMED_AHEAD = 700
+_MAX_NAMED_AHEAD = 700
 POISON = '{"version":1,"exchange_id":"no id"}'
 # What another process does meanwhile: before which call of an operation, and what.
 Meanwhile = tuple[int, list[str]] | None
@@ -189,7 +189,7 @@ class Doings:
     def check_date(self, order: UUID, text: str) -> None:
         """Check that a name that was made while all stores answered is of now, whichever clock is off."""
         ahead = milliseconds_of(order) / 1000 - time.time()
-        if not -60 < ahead < _MOST_NAMED_AHEAD:
+        if not -60 < ahead < _MAX_NAMED_AHEAD:
             violated("Causal", f"{text} is dated {ahead:.0f} s ahead, and two of three clocks are right")
 
     def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
@@ -358,7 +358,9 @@ class Doings:
         entry.is_unclear = True
         entry.texts.add(text)
         try:
-            receipt = Exchanges(memory).replace(entry.thread, entry.exchange_id, Texts(f"u {text}", f"a {text}"))
+            receipt = Exchanges(memory).replace(
+                entry.thread, entry.exchange_id, ExchangeTexts(f"u {text}", f"a {text}")
+            )
         except ExchangeNotFound:
             note("   not found")
             entry.is_unclear = was_unclear or entry.replacements != number
@@ -432,7 +434,7 @@ class Doings:
             if entry.fate == "unsure":
                 entry.is_beyond = False
                 entry.fate = "live" if any((entry.thread, text) in stored for text in entry.texts) else "erased"
-            entry.settle({text for text in entry.texts if (entry.thread, text) in stored})
+            entry.warm_up({text for text in entry.texts if (entry.thread, text) in stored})
         check_stored(self.ledger, rows)
         check_durable(self.ledger, rows)
         if not self.world.was_restored:

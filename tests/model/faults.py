@@ -16,7 +16,7 @@ from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.postgres.connection import PostgresConnection
-from shared.stores.postgres.connection import _Elsewhere as Elsewhere
+from shared.stores.postgres.connection import _WrongServer as Elsewhere
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]
@@ -123,13 +123,13 @@ class FaultyRedis(RedisConnection):
     def __init__(self, settings: RedisSettings, faults: Faults) -> None:
         super().__init__(settings)
         self._faults = faults
-        self.renew()
+        self.resend()
 
-    def _greet(self, connection: redis.Connection) -> None:
-        super()._greet(connection)
+    def _identify_server(self, connection: redis.Connection) -> None:
+        super()._identify_server(connection)
         self.identity = f"{self.identity} {self._faults.server}"
 
-    def renew(self) -> None:
+    def resend(self) -> None:
         """Begin as a new process would."""
         self.breaker = CircuitBreaker("redis", self._probe, probe_interval=0, grace=10)
 
@@ -184,8 +184,8 @@ class PassiveRedis(RedisConnection):
         super().__init__(settings)
         self._faults = faults
 
-    def _greet(self, connection: redis.Connection) -> None:
-        super()._greet(connection)
+    def _identify_server(self, connection: redis.Connection) -> None:
+        super()._identify_server(connection)
         self.identity = f"{self.identity} {self._faults.server}"
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
@@ -207,9 +207,9 @@ class FaultyPostgres(PostgresConnection):
         super().__init__(settings)
         self._faults = faults
         self._leads_to = faults.primary
-        self.renew()
+        self.resend()
 
-    def renew(self) -> None:
+    def resend(self) -> None:
         """Begin as a new process would."""
         self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=0, grace=10)
 

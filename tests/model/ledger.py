@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from shared.memory.turn import Memory, Receipt
+from shared.memory.turn import AppendResult, Memory
 
 # `unsure`: a deletion failed or ran beside it, so that either end is right until the next successful one.
 Fate = Literal["live", "unsure", "erased"]
@@ -65,7 +65,7 @@ class Entry:
         """Return whether a turn of this sandbox may be shown a text that was replaced, and not be told."""
         return self.is_unclear or self.may_miss(reader)
 
-    def replaced(self, receipt: Receipt, text: str, before: set[str], keeper: Memory) -> None:
+    def replaced(self, receipt: AppendResult, text: str, before: set[str], keeper: Memory) -> None:
         """Take note of the answer to a replacement."""
         if receipt.durability == "redis" or self.awaited is not None:
             # Lost with the outbox; or numbered without a look at what is on the queue.
@@ -77,7 +77,7 @@ class Entry:
         self.is_unheard = not receipt.cached
         self.keeper, self.is_accepted, self.is_forgotten = keeper, True, False
 
-    def settle(self, stored: set[str]) -> None:
+    def warm_up(self, stored: set[str]) -> None:
         """Take note of what PostgreSQL holds in quiet."""
         self.is_unclear, self.awaited, self.is_stored = False, None, True
         self.retired = self.texts - stored if self.replacements else set()
@@ -88,7 +88,7 @@ class Entry:
             return True
         return self.is_unheard and (self.is_forgotten or reader is not self.keeper)
 
-    def answered(self, receipt: Receipt) -> None:
+    def answered(self, receipt: AppendResult) -> None:
         """Take note of an answer."""
         if receipt.exchange_id is not None:
             self.ids.add(receipt.exchange_id)

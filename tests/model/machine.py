@@ -193,7 +193,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.world.client.hset("memory:epoch", "began", str(time.time() - 100))
 
     @rule(at=st.integers(0, 5))
-    def bury(self, at: int) -> None:
+    def dead_letter_body(self, at: int) -> None:
         """A message ends in the dead-letter queue."""
         waiting = self.world.queue.waiting
         if at >= len(waiting):
@@ -247,8 +247,8 @@ class MemoryMachine(RuleBasedStateMachine):
     def look(self) -> None:
         """Check what L2 holds and what a stranger is shown."""
         check_stored(self.ledger, self.world.rows(self.doings.all_threads))
-        if self.world.queue.worn:
-            violated("Isolated failure", f"{self.world.queue.worn} was given up")
+        if self.world.queue.near_max_receives:
+            violated("Isolated failure", f"{self.world.queue.near_max_receives} was given up")
         for thread in sorted({entry.thread for entry in self.ledger.entries}):
             before = Before.now(self.ledger, thread, None)
             recall = self.world.observer.turn(thread, None).recall()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from tests.model.faults import Faults
 
-_MOST_RECEIVES: Final = 1_000
+_MAX_RECEIVES: Final = 1_000
 _numbers = itertools.count(1)
 
 
@@ -45,7 +45,7 @@ class ControlledQueue:
         waiting: Not drained yet; also what is being drained.
         history: Everything that ever was delivered: a standard queue may deliver it again.
         dead: The dead-letter queue.
-        worn: Messages that the queue itself gave up on, after too many receives.
+        near_max_receives: Messages that the queue itself gave up on, after too many receives.
         on_send: Told of each exchange before it is sent.
     """
 
@@ -55,7 +55,7 @@ class ControlledQueue:
         self.waiting: list[Letter] = []
         self.history: list[Letter] = []
         self.dead: list[Letter] = []
-        self.worn: list[Letter] = []
+        self.near_max_receives: list[Letter] = []
 
     def put(self, body: str) -> None:
         """Put a body on the queue."""
@@ -66,9 +66,9 @@ class ControlledQueue:
         event = []
         for letter in letters:
             letter.receives += 1
-            if letter.receives > _MOST_RECEIVES:
+            if letter.receives > _MAX_RECEIVES:
                 self.waiting.remove(letter)
-                self.worn.append(letter)
+                self.near_max_receives.append(letter)
                 self.dead.append(letter)
             else:
                 event.append(letter.record())
@@ -108,16 +108,16 @@ class ControlledQueue:
 
     # --- what the sync function asks ---
 
-    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Put a message on the dead-letter queue."""
         del detail
         self._faults.hit_queue(lambda: self.dead.append(Letter(message.body, reason)))
 
-    def bury(self, body: str, error: InvalidRecord, _: str | None) -> None:
+    def dead_letter_body(self, body: str, error: InvalidRecord, _: str | None) -> None:
         """Put a body on the dead-letter queue."""
         self._faults.hit_queue(lambda: self.dead.append(Letter(body, error.reason)))
 
-    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+    def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Hide messages; here they wait until they are chosen anyway."""
         del messages, seconds
         self._faults.hit_queue(lambda: None)

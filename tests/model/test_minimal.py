@@ -31,7 +31,7 @@ WINDOW = {"max_thread_messages": 3}
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.memory.losses._MOST_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", -1.0)
 
 
 def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) -> Recall:
@@ -53,7 +53,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 
 def _sweep(memory: Memory) -> None:
-    swept = Sweep(memory.archive, memory.cache, 3, bury=lambda *_: None).run()
+    swept = Sweep(memory.archive, memory.cache, 3, dead_letter_body=lambda *_: None).run()
     assert swept.skipped == []
 
 
@@ -132,7 +132,7 @@ def test_a_list_and_its_second_place_evicted(
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
-    memory.cache.settle(at_once=True, evictions=memory.cache.read("new", None).evictions)
+    memory.cache.warm_up(at_once=True, evictions=memory.cache.read("new", None).evictions)
     _keep(memory, 1)
     assert (_shown(process()), _recall(process(), "other").degraded) == ((told(0, 1), []), [])
     redis_client.config_set("maxmemory-policy", "volatile-random")
@@ -151,7 +151,7 @@ def test_a_list_and_its_second_place_evicted(
 
 def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redis.Redis) -> None:
     """A user of Redis without the right to INFO is served as without evictions."""
-    process().cache.settle(at_once=True)
+    process().cache.warm_up(at_once=True)
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         assert _shown(process()) == ([], [])

@@ -38,7 +38,7 @@ _examples = itertools.count(1)
 class PassiveArchive(PostgresArchive):
     """L2 for whoever only looks at it."""
 
-    def note_epoch(self) -> bool:
+    def log_empty_cache(self) -> bool:
         """Return whether this would be the first epoch."""
         row = self._connection.run(lambda c: c.execute("select not exists (select from cache_epochs) as is").fetchone())
         return bool(row and row["is"])
@@ -66,8 +66,8 @@ class Slot:
 
     def stores(self) -> tuple[RedisCache, PostgresArchive]:
         """Return the stores as a new process has them."""
-        self.redis.renew()
-        self.postgres.renew()
+        self.redis.resend()
+        self.postgres.resend()
         return RedisCache(self.redis, SETTINGS), ClockedArchive(self.postgres, self.faults)
 
 
@@ -187,7 +187,7 @@ class World:
         slot = self._slots[-1]
         cache, archive = slot.stores()
         self.drain = Drain(archive, cache, self.queue)
-        self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.bury)
+        self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.dead_letter_body)
 
     def restart_valkey(self, *, really: bool) -> None:
         """Restart Valkey empty, or do what that amounts to."""

@@ -125,6 +125,6 @@ class ChatPage:
         """On a narrow screen, choose which part is shown."""
         self.page.get_by_role("navigation", name="Parts of the page").get_by_role("button", name=name).click()
 
-    def settle(self) -> None:
+    def warm_up(self) -> None:
         """Wait until nothing is loading any more."""
         expect(self.page.get_by_text(re.compile(r"^Loading .* …$"))).to_have_count(0)

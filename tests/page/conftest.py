@@ -122,7 +122,7 @@ def picture() -> Callable[[ChatPage, str], None]:
 
     def take(page: ChatPage, name: str) -> None:
         if folder:
-            page.settle()
+            page.warm_up()
             (ROOT / folder).mkdir(parents=True, exist_ok=True)
             page.page.screenshot(path=ROOT / folder / f"{name}.png")
 

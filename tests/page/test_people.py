@@ -39,7 +39,7 @@ def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
     chat.wait_drained()
     width, height = SIZES[size]
     chat.page.set_viewport_size({"width": width, "height": height})
-    chat.settle()
+    chat.warm_up()
     assert not _violations(chat)
     assert not _is_too_wide(chat)
     for view in [] if size == "desktop" else ["Threads"] if size == "tablet" else ["Threads", "Memory"]:
@@ -188,7 +188,7 @@ def test_without_a_server(chat: ChatPage) -> None:
 
 def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
     """As an alert, in the panel it belongs to; the polls after the first one touch nothing."""
-    chat.settle()
+    chat.warm_up()
     polls: list[Route] = []
 
     def fail(route: Route) -> None:

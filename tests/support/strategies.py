@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from shared.ids import id_fault
+from shared.ids import id_error
 from shared.metadata import encode_metadata
 from shared.models import Exchange
 from shared.wire_fields import MAX_REVISION
@@ -30,7 +30,7 @@ objects = st.dictionaries(
     ),
     max_size=4,
 )
-names = st.text(min_size=1, max_size=255).filter(lambda text: id_fault(text) is None)
+names = st.text(min_size=1, max_size=255).filter(lambda text: id_error(text) is None)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is the third argument's
 # Any 128 bits: versions and variants that RFC 9562 does not know are UUIDs to PostgreSQL, too.
 uuids = st.one_of(st.uuids(version=4), st.integers(0, (1 << 128) - 1).map(lambda number: UUID(int=number)))

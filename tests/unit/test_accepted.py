@@ -31,13 +31,13 @@ def test_recent_ones_of_a_thread() -> None:
 
 def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in characters; the oldest go first."""
-    monkeypatch.setattr(accepted_module, "_MOST_EXCHANGES", 3)
+    monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     recent = AcceptedExchanges()
     made = exchanges(5)
     for each in made:
         recent.add(each, now=0)
     assert recent.of("t", now=0) == made[2:]
-    monkeypatch.setattr(accepted_module, "_MOST_CHARACTERS", 8)
+    monkeypatch.setattr(accepted_module, "_MAX_CHARACTERS", 8)
     recent.add(exchange(9), now=0)
     assert len(recent.of("t", now=0)) == 2
 
@@ -75,7 +75,7 @@ def test_owed_ones_are_paid_oldest_first(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_owed_ones_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest are kept; the deleted are not paid."""
-    monkeypatch.setattr(accepted_module, "_MOST_EXCHANGES", 3)
+    monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     owed, paid = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
     for each in made:

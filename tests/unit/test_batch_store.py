@@ -83,7 +83,7 @@ def test_whatever_one_record_causes(error: Exception, store: Callable[..., Batch
     """It is found, and only it is refused, with the reason."""
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
-    assert (result.united().stored, result.waiting) == (999, [])
+    assert (result.merged().stored, result.waiting) == (999, [])
     ((refused, why),) = result.refused
     assert refused.user_message == "q617"
     assert why.reason == (
@@ -101,7 +101,7 @@ def test_what_postgres_refuses_of_everybody(
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), error)
     archive.trial = error
     result = store(exchanges(many))
-    assert (result.united().stored, result.refused, len(result.waiting)) == (0, [], many)
+    assert (result.merged().stored, result.refused, len(result.waiting)) == (0, [], many)
 
 
 @pytest.mark.parametrize("many", [1, 50])
@@ -116,14 +116,14 @@ def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive
     """Others are stored, and yet it is no fault of the record's that needs the right."""
     archive.errors, archive.trial = {"q3": _POLICY}, _POLICY
     result = store(exchanges(8))
-    assert (result.united().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
+    assert (result.merged().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
 
 
 def test_a_trigger_that_knows_no_made_up_exchange(store: Callable[..., BatchResult], archive: Unwilling) -> None:
     """It took others, so that its refusal is about the record."""
     archive.errors, archive.trial = {"q3": _TRIGGER}, _TRIGGER
     result = store(exchanges(8))
-    assert (result.united().stored, [each.user_message for each, _ in result.refused]) == (7, ["q3"])
+    assert (result.merged().stored, [each.user_message for each, _ in result.refused]) == (7, ["q3"])
 
 
 def test_a_refusal_that_does_not_last(
@@ -133,7 +133,7 @@ def test_a_refusal_that_does_not_last(
     archive.errors = {"q0": _POLICY}
     monkeypatch.setattr(archive, "try_store", archive.errors.clear)
     result = store(exchanges(1))
-    assert (result.united().stored, result.refused, result.waiting) == (1, [], [])
+    assert (result.merged().stored, result.refused, result.waiting) == (1, [], [])
 
 
 def test_l2_that_is_away_is_asked_once(store: Callable[..., BatchResult], archive: Unwilling) -> None:
@@ -152,16 +152,16 @@ def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
     stored = 0
     for _ in range(3):
         result = BatchStore(archive, clock=lambda: archive.now).store(exchanges(1_000), 8.0)
-        stored += result.united().stored
+        stored += result.merged().stored
     assert stored > 0 or each > 0.2
 
     remembering = BatchStore(archive, clock=lambda: archive.now)
-    results = [remembering.store(exchanges(1_000), 8.0).united() for _ in range(6)]
+    results = [remembering.store(exchanges(1_000), 8.0).merged() for _ in range(6)]
     began = archive.now
     result = remembering.store(exchanges(1_000), 8.0)
     assert sum(each.stored + each.duplicates for each in results) > 0
     # Most of the time goes into what is stored, not into what is given up.
-    assert (result.united().stored + result.united().duplicates) * each >= 0.5 * (archive.now - began)
+    assert (result.merged().stored + result.merged().duplicates) * each >= 0.5 * (archive.now - began)
 
 
 def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archive: Unwilling) -> None:
@@ -171,19 +171,19 @@ def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archi
     result = store(exchanges(64), 8.0)
     assert archive.now <= 8.0 + 2.0
     assert (result.refused, _texts(result.waiting) >= {"q0"}) == ([], True)
-    assert result.united().stored + len(result.waiting) == 64
+    assert result.merged().stored + len(result.waiting) == 64
 
 
 def test_at_least_one_is_tried(store: Callable[..., BatchResult]) -> None:
     """However little time there is."""
-    assert store(exchanges(3), -1.0).united().stored == 3
+    assert store(exchanges(3), -1.0).merged().stored == 3
 
 
 def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archive: Unwilling) -> None:
     """It waits, and the others are stored."""
     archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
     result = store(exchanges(256), 3_600.0)
-    assert (result.united().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])
+    assert (result.merged().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])
 
 
 def test_its_size_grows_again(store: Callable[..., BatchResult], archive: Unwilling) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.deployment import Deployment, Place, without_password
-from cli.options import Named
+from cli.deployment import Deployment, Endpoint, without_password
+from cli.options import CliOptions
 from shared.errors import SettingsError
 
 STACK = {
@@ -47,7 +47,7 @@ def stack() -> MakeStack:
 def test_nobody_says_where(tmp_path: Path) -> None:
     """A place that nobody names is asked for in one sentence that says all ways to name it."""
     with pytest.raises(SettingsError, match=r"redis_url.*--redis-url or REDIS__HOST.*stack\.json"):
-        Deployment(Named(), tmp_path).redis()
+        Deployment(CliOptions(), tmp_path).redis()
 
 
 def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
@@ -55,8 +55,8 @@ def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
     file = stack(tmp_path / ".local")
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    deployment = Deployment(Named(), below)
-    assert deployment.require("queue_url") == Place(STACK["queue_url"], str(file))  # type: ignore[arg-type]
+    deployment = Deployment(CliOptions(), below)
+    assert deployment.require("queue_url") == Endpoint(STACK["queue_url"], str(file))  # type: ignore[arg-type]
     assert deployment.endpoint(str(STACK["queue_url"])) == ("http://127.0.0.1:4566", "eu-west-1")
     assert deployment.redis().port == 6380
     assert deployment.database().url == STACK["database_url"]
@@ -70,7 +70,7 @@ def test_the_environment_comes_before_a_stack_that_is_found(
     monkeypatch.setenv("REDIS__HOST", "cache.example")
     monkeypatch.setenv("REDIS__PASSWORD", "p@ss/word")
     monkeypatch.setenv("REDIS__TLS", "true")
-    deployment = Deployment(Named(), tmp_path)
+    deployment = Deployment(CliOptions(), tmp_path)
     settings = deployment.redis()
     assert (settings.host, settings.port, settings.password, settings.tls) == ("cache.example", 6379, "p@ss/word", True)
     assert deployment.used["redis_url"].source == "environment"
@@ -83,7 +83,7 @@ def test_a_named_state_directory_comes_before_the_environment(
     """`--state-dir` is an option, so what it names beats the environment, and other options beat it."""
     stack(tmp_path / "other")
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/real")
-    named = Named(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
+    named = CliOptions(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
     deployment = Deployment(named, tmp_path)
     assert deployment.require("queue_url").url == STACK["queue_url"]
     assert deployment.require("dlq_url").source == "option"
@@ -95,15 +95,15 @@ def test_a_stacks_endpoint_is_for_its_own_queues(
     """A queue on AWS is never asked for at the endpoint of a local stack that happens to run."""
     stack(tmp_path / ".local")
     url = "https://sqs.ap-south-1.amazonaws.com/1/real"
-    assert Deployment(Named(queue_url=url), tmp_path).endpoint(url) == (None, "ap-south-1")
+    assert Deployment(CliOptions(queue_url=url), tmp_path).endpoint(url) == (None, "ap-south-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9")
-    assert Deployment(Named(), tmp_path).endpoint(url) == ("http://localhost:9", None)
+    assert Deployment(CliOptions(), tmp_path).endpoint(url) == ("http://localhost:9", None)
 
 
 def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
     """`.env` counts as environment."""
     (tmp_path / ".env").write_text("DATABASE__URL=postgresql://me@db/memory\n")
-    deployment = Deployment(Named(), tmp_path)
+    deployment = Deployment(CliOptions(), tmp_path)
     assert deployment.database().url == "postgresql://me@db/memory"
     assert not deployment.is_named("redis_url")
 
@@ -111,14 +111,14 @@ def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("named", "sentence"),
     [
-        (Named(redis_url="http://x"), "Redis URL"),
-        (Named(redis_url="redis://somebody:pw@x"), "Redis URL"),
-        (Named(redis_url="redis://x:notaport"), "Redis URL"),
-        (Named(redis_url="redis://x/zero"), "Redis URL"),
-        (Named(database_url="mysql://x"), "PostgreSQL URL"),
+        (CliOptions(redis_url="http://x"), "Redis URL"),
+        (CliOptions(redis_url="redis://somebody:pw@x"), "Redis URL"),
+        (CliOptions(redis_url="redis://x:notaport"), "Redis URL"),
+        (CliOptions(redis_url="redis://x/zero"), "Redis URL"),
+        (CliOptions(database_url="mysql://x"), "PostgreSQL URL"),
     ],
 )
-def test_urls_that_cannot_work(tmp_path: Path, named: Named, sentence: str) -> None:
+def test_urls_that_cannot_work(tmp_path: Path, named: CliOptions, sentence: str) -> None:
     """A URL that is none is a usage error, and its password is not repeated."""
     deployment = Deployment(named, tmp_path)
     with pytest.raises(SettingsError, match=sentence) as caught:
@@ -129,9 +129,9 @@ def test_urls_that_cannot_work(tmp_path: Path, named: Named, sentence: str) -> N
 def test_queue_urls_are_checked(tmp_path: Path) -> None:
     """A queue or endpoint that is no URL is a usage error."""
     with pytest.raises(SettingsError, match="queue_url has to start with http"):
-        Deployment(Named(queue_url="exchanges"), tmp_path).require("queue_url")
+        Deployment(CliOptions(queue_url="exchanges"), tmp_path).require("queue_url")
     with pytest.raises(SettingsError, match="endpoint_url has to start with http"):
-        Deployment(Named(endpoint_url="localhost:4566"), tmp_path).endpoint("http://x/y")
+        Deployment(CliOptions(endpoint_url="localhost:4566"), tmp_path).endpoint("http://x/y")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
@@ -139,13 +139,13 @@ def test_a_broken_stack_file(tmp_path: Path, content: str) -> None:
     """A stack.json that is none is named."""
     (tmp_path / "stack.json").write_text(content)
     with pytest.raises(SettingsError, match=r"stack\.json"):
-        Deployment(Named(state_dir=tmp_path)).require("queue_url")
+        Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
 
 
 def test_no_stack_in_the_named_directory(tmp_path: Path) -> None:
     """A state directory without a running stack is said to be so."""
     with pytest.raises(SettingsError, match="No local stack runs"):
-        Deployment(Named(state_dir=tmp_path)).require("queue_url")
+        Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
 
 
 def test_passwords_are_not_shown() -> None:
@@ -159,37 +159,39 @@ def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch
     """What is found or set belongs to an API of the same source; what an option names is meant."""
     file = stack(tmp_path / ".local")
     file.write_text(json.dumps({**STACK, "api_url": "http://127.0.0.1:4566/local"}))
-    assert Deployment(Named(), tmp_path).is_beside("redis_url", "api_url")
-    assert not Deployment(Named(api_url="https://x"), tmp_path).is_beside("redis_url", "api_url")
-    assert Deployment(Named(redis_url="redis://x"), tmp_path).is_beside("redis_url", "api_url")
+    assert Deployment(CliOptions(), tmp_path).means_deployment_of("redis_url", "api_url")
+    assert not Deployment(CliOptions(api_url="https://x"), tmp_path).means_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(redis_url="redis://x"), tmp_path).means_deployment_of("redis_url", "api_url")
     monkeypatch.setenv("REDIS__HOST", "cache.example")
-    assert not Deployment(Named(), tmp_path).is_beside("redis_url", "api_url")
-    assert Deployment(Named(state_dir=file.parent), tmp_path).is_beside("redis_url", "api_url")
-    assert Deployment(Named(api_url="https://x"), tmp_path).is_beside("redis_url", "api_url")
-    assert not Deployment(Named(), tmp_path / "nowhere").is_beside("api_url", "redis_url")
+    assert not Deployment(CliOptions(), tmp_path).means_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(state_dir=file.parent), tmp_path).means_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(api_url="https://x"), tmp_path).means_deployment_of("redis_url", "api_url")
+    assert not Deployment(CliOptions(), tmp_path / "nowhere").means_deployment_of("api_url", "redis_url")
 
 
 def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is named is not used together with what is merely found, whichever of the two it is."""
     stack(tmp_path / ".local")
     names = "dlq_url", "queue_url"
-    Deployment(Named(), tmp_path).require_together(*names)
-    Deployment(Named(queue_url="https://x/live", dlq_url="https://x/dead"), tmp_path).require_together(*names)
-    for named in (Named(dlq_url="https://x/dead"), Named(queue_url="https://x/live")):
+    Deployment(CliOptions(), tmp_path).require_same_deployment(*names)
+    Deployment(CliOptions(queue_url="https://x/live", dlq_url="https://x/dead"), tmp_path).require_same_deployment(
+        *names
+    )
+    for named in (CliOptions(dlq_url="https://x/dead"), CliOptions(queue_url="https://x/live")):
         with pytest.raises(SettingsError, match=r"two deployments.*--dlq-url or SYNC__DLQ_URL.*--queue-url"):
-            Deployment(named, tmp_path).require_together(*names)
+            Deployment(named, tmp_path).require_same_deployment(*names)
     monkeypatch.setenv("SYNC__DLQ_URL", "https://x/dead")
     with pytest.raises(SettingsError, match="two deployments"):
-        Deployment(Named(), tmp_path).require_together(*names)
-    Deployment(Named(queue_url="https://x/live"), tmp_path).require_together(*names)
+        Deployment(CliOptions(), tmp_path).require_same_deployment(*names)
+    Deployment(CliOptions(queue_url="https://x/live"), tmp_path).require_same_deployment(*names)
     with pytest.raises(SettingsError, match="is not known"):
-        Deployment(Named(), tmp_path.parent).require_together(*names)
+        Deployment(CliOptions(), tmp_path.parent).require_same_deployment(*names)
 
 
 def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The option beats the environment; without either there is none."""
     monkeypatch.delenv("HYBRID_MEMORY_TOKEN", raising=False)
-    assert Deployment(Named()).token() is None
+    assert Deployment(CliOptions()).token() is None
     monkeypatch.setenv("HYBRID_MEMORY_TOKEN", "set")
-    assert Deployment(Named()).token() == "set"
-    assert Deployment(Named(token="named")).token() == "named"
+    assert Deployment(CliOptions()).token() == "set"
+    assert Deployment(CliOptions(token="named")).token() == "named"

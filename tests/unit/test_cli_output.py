@@ -192,7 +192,7 @@ def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
         return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})
 
     play_api(monkeypatch, answer)
-    monkeypatch.setattr(connect, "postgres_footprint", lambda _: _Counts())
+    monkeypatch.setattr(connect, "postgres_user_data", lambda _: _Counts())
     for user, places, known in (("ada", True, 7), ("away", True, None), ("ada", False, None)):
         named = ["--api-url", API_URL, *(["--database-url", "postgresql://h/d"] if places else [])]
         result = CliRunner().invoke(app, ["users", "show", user, "--json", *named])

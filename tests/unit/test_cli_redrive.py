@@ -12,7 +12,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from cli.redrive import Redriven, copy, follow
+from cli.redrive import RedriveResult, copy, follow
 from cli.stores.queue_move import MoveProgress, MoveTask, start_move
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
@@ -85,7 +85,7 @@ def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Every body arrives once, without the attributes of its last failure."""
     dead, live = queues
     bodies = _fill(dead, 23)
-    done = Redriven()
+    done = RedriveResult()
     copy(dead, live, 23, None, done, _ignore)
     assert (done.moved, done.refused) == (23, [])
     assert _bodies(live) == sorted(bodies)
@@ -99,7 +99,7 @@ def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     for body, named in {"named": "r-1", "hostile": "r\n2"}.items():
         values = {"reason": "not_json", "request_id": named}
         dead.send(body, values)
-    copy(dead, live, 2, None, Redriven(), _ignore)
+    copy(dead, live, 2, None, RedriveResult(), _ignore)
     assert {message.body: message.attributes for message in live.look(2)} == {
         "named": {"request_id": "r-1"},
         "hostile": {},
@@ -110,7 +110,7 @@ def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """What fails again and comes back while this runs is not moved in a circle."""
     dead, _ = queues
     _fill(dead, 5)
-    done = Redriven()
+    done = RedriveResult()
     copy(dead, dead, 5, None, done, _ignore)  # everything comes back at once
     assert done.moved == 5
     assert dead.depth().visible == 5
@@ -128,7 +128,7 @@ def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.
         send(body, attributes)
 
     monkeypatch.setattr(live, "send", stop_at_the_fourth)
-    done = Redriven()
+    done = RedriveResult()
     with pytest.raises(KeyboardInterrupt):
         copy(dead, live, 12, None, done, _ignore)
     assert (done.moved, live.depth().visible, dead.depth().visible) == (3, 3, 9)
@@ -146,7 +146,7 @@ def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.Monk
         send(body, attributes)
 
     monkeypatch.setattr(live, "send", refuse_one)
-    done = Redriven()
+    done = RedriveResult()
     copy(dead, live, 12, None, done, _ignore)
     assert (done.moved, len(done.refused)) == (11, 1)
     assert _bodies(dead) == ["body 3"]
@@ -164,7 +164,7 @@ def test_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     dead, live = queues
     _fill(dead, 6)
     started = time.monotonic()
-    copy(dead, live, 6, 20, Redriven(), _ignore)
+    copy(dead, live, 6, 20, RedriveResult(), _ignore)
     assert time.monotonic() - started >= 5 / 20
 
 
@@ -313,7 +313,7 @@ def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> No
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=0)
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=3, ApproximateNumberOfMessagesToMove=5)
     _progress(stubber, Status="COMPLETED", ApproximateNumberOfMessagesMoved=5, ApproximateNumberOfMessagesToMove=5)
-    done, seen = Redriven(), []
+    done, seen = RedriveResult(), []
     follow(MoveTask(dead, "arn:dead", "h"), done, lambda *so_far: seen.append(so_far), lambda _: None)
     assert done.moved == 5
     assert seen == [(0, None), (3, 5), (5, 5)]
@@ -323,7 +323,7 @@ def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> N
     """A failure is told with its reason and the other way to do it."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
-    done = Redriven()
+    done = RedriveResult()
     with pytest.raises(StoreUnavailable, match=r"AccessDenied.*--copy"):
         follow(MoveTask(dead, "arn:dead", "h"), done, _ignore, lambda _: None)
     assert done.moved == 2
@@ -339,7 +339,7 @@ def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        follow(MoveTask(dead, "arn:dead", "h"), Redriven(), _ignore, interrupt)
+        follow(MoveTask(dead, "arn:dead", "h"), RedriveResult(), _ignore, interrupt)
 
 
 def test_the_command_prefers_the_move(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:

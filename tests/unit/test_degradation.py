@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.memory.turn import Memory, Recall, Receipt
+from shared.memory.turn import AppendResult, Memory, Recall
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import texts, told
 
@@ -29,7 +29,7 @@ def _recall(memory: Memory) -> Recall:
     return memory.turn("t", "ana").recall()
 
 
-def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> Receipt:
+def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> AppendResult:
     return memory.turn("t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
@@ -107,7 +107,7 @@ def test_sqs_and_redis_gone(
     queue.is_down = cache.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["queue", "redis"])
-    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("thread", "t")]
+    assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "t")]
 
 
 def test_sqs_and_postgres_gone(
@@ -158,7 +158,7 @@ def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
     """Thread memory is not used, preferences are."""
     recalled = process.turn(None, "ana").recall()
     assert (recalled.messages, recalled.preferences, recalled.source) == ([], {"tone": "dry"}, "redis")
-    assert process.turn(None, "ana").keep("q", "a") == Receipt(None, "none", cached=False)
+    assert process.turn(None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert list(cache.lists) == ["t"]
 
 

@@ -16,7 +16,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from cli.main import app as cli
-from cli.options import Named
+from cli.options import CliOptions
 from scripts import command_reference
 from scripts.api_reference import FILE, describe, reference
 from shared import settings
@@ -147,7 +147,7 @@ def _names(node: ast.expr) -> set[str]:
 
 def test_every_metric_stands_in_the_operating_guide() -> None:
     """The table has each metric that the functions write, and no other."""
-    files = ("functions/agent/measures.py", "functions/agent/http/auth_keys.py", "functions/sync/handler.py")
+    files = ("functions/agent/metrics.py", "functions/agent/http/auth_keys.py", "functions/sync/handler.py")
     written = set().union(*map(_metrics, files))
     assert len(written) > 15
     listed = _first_cells(_page("operating.md"), "Metrics")
@@ -187,7 +187,7 @@ def test_every_setting_stands_in_the_configuration() -> None:
         if issubclass(kind, BaseSettings) and kind is not BaseSettings:
             for name in kind.model_fields:
                 assert f"`{kind.model_config.get('env_prefix', '')}{name.upper()}`" in page
-    options = {f"--{field.name.replace('_', '-')}" for field in fields(Named)}
+    options = {f"--{field.name.replace('_', '-')}" for field in fields(CliOptions)}
     assert {name for name in _first_cells(page, "The command line") if name.startswith("--")} == options
 
 
@@ -204,9 +204,9 @@ def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
     for block in re.findall(r"^```mermaid\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
         assert re.match(r"(flowchart (LR|TD)|sequenceDiagram|stateDiagram-v2)\n", block)
         assert ";" not in block, "it ends a statement, also in the middle of a text"
-        bare = re.sub(r'"[^"]*"', "", block)
+        without_ending = re.sub(r'"[^"]*"', "", block)
         for opening, closing in ("()", "[]", "{}"):
-            assert bare.count(opening) == bare.count(closing), block
+            assert without_ending.count(opening) == without_ending.count(closing), block
 
 
 def test_what_is_not_run_is_little_and_has_a_reason() -> None:

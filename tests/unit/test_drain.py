@@ -14,8 +14,8 @@ from uuid import UUID
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from functions.sync.drain import Drain, Outcome, backoff
-from functions.sync.received import Received
+from functions.sync.drain import Drain, DrainResult, backoff
+from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.models import Exchange
@@ -39,12 +39,12 @@ class NotedQueue:
         if name in self.broken:
             raise StoreUnavailable("queue", "broken")
 
-    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Note a dead letter."""
         self._check("dead_letter")
         self.dead.append((message.message_id, reason, detail))
 
-    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+    def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Note patience."""
         self._check("postpone")
         self.postponed += [(message.message_id, seconds) for message in messages]
@@ -77,7 +77,7 @@ def sqs_queue() -> NotedQueue:
 
 
 @pytest.fixture
-def run(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., Outcome]:
+def run(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., DrainResult]:
     """Drain a batch; the longest of the delays that jitter allows are taken."""
     return Drain(archive, cache, sqs_queue, random=lambda: 1.0).run
 
@@ -101,7 +101,7 @@ def _records(bodies: Sequence[str | Exchange]) -> list[dict[str, Any]]:
     return [_record(body, number) for number, body in enumerate(bodies)]
 
 
-def test_a_batch_is_stored_at_once(run: Callable[..., Outcome], archive: Picky) -> None:
+def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Picky) -> None:
     """One question to L2, whatever the batch's size."""
     made = exchanges(100)
     outcome = run(_records(made))
@@ -111,13 +111,13 @@ def test_a_batch_is_stored_at_once(run: Callable[..., Outcome], archive: Picky) 
     assert archive.sizes == (100,)
 
 
-def test_an_empty_batch(run: Callable[..., Outcome], archive: Picky) -> None:
+def test_an_empty_batch(run: Callable[..., DrainResult], archive: Picky) -> None:
     """Nothing is asked."""
-    assert run([]) == Outcome()
+    assert run([]) == DrainResult()
     assert archive.calls == []
 
 
-def test_the_same_batch_again(run: Callable[..., Outcome], archive: Picky) -> None:
+def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Picky) -> None:
     """A redelivery changes nothing and fails nothing."""
     records = _records(exchanges(3))
     run(records)
@@ -137,7 +137,7 @@ def test_the_same_batch_again(run: Callable[..., Outcome], archive: Picky) -> No
     ],
 )
 def test_poison_is_buried_alone(
-    body: str, reason: str, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+    body: str, reason: str, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """The rest of the batch is stored, and nothing stays on the queue."""
     made = exchanges(4)
@@ -148,7 +148,7 @@ def test_poison_is_buried_alone(
 
 
 def test_what_l2_refuses_is_found_by_halving(
-    run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+    run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """One in a thousand is buried alone, in a number of questions that grows with the logarithm."""
     archive.refused = frozenset({"q617"})
@@ -158,14 +158,14 @@ def test_what_l2_refuses_is_found_by_halving(
     assert len(archive.sizes) <= 2 * 11
 
 
-def test_several_that_l2_refuses(run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue) -> None:
+def test_several_that_l2_refuses(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
     """Each is found, at the ends too."""
     archive.refused = frozenset({"q0", "q7", "q8", "q15"})
     outcome = run(_records(exchanges(16)))
     assert (outcome.stored, {message_id for message_id, _, _ in sqs_queue.dead}) == (12, {"m0", "m7", "m8", "m15"})
 
 
-def test_a_dead_letter_queue_that_is_away(run: Callable[..., Outcome], sqs_queue: NotedQueue) -> None:
+def test_a_dead_letter_queue_that_is_away(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
     """The bad record stays on the queue; the good ones are stored."""
     sqs_queue.broken.add("dead_letter")
     outcome = run(_records(["no json", *exchanges(2)]))
@@ -176,7 +176,7 @@ def test_a_dead_letter_queue_that_is_away(run: Callable[..., Outcome], sqs_queue
     ("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (7, 60), (11, 60), (240, 60), (241, 600), (9_999, 600)]
 )
 def test_a_database_that_is_away(
-    receives: int, seconds: int, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+    receives: int, seconds: int, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """Everything stays on the queue, hidden for longer and longer; nothing is put on any queue."""
     archive.is_down = True
@@ -233,14 +233,14 @@ def test_the_function_may_put_nothing_on_its_own_queue() -> None:
     assert sends == [{"Fn::GetAtt": ["ExchangeDeadLetterQueue", "Arn"]}]
 
 
-def test_a_queue_that_hides_nothing(run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue) -> None:
+def test_a_queue_that_hides_nothing(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
     """The message stays, and comes back at the latest when its visibility timeout ends."""
     archive.is_down = True
     sqs_queue.broken = {"postpone"}
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
-def test_l1_is_told_what_l2_has(run: Callable[..., Outcome], cache: InMemoryCache) -> None:
+def test_l1_is_told_what_l2_has(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
     """Lists that exist take it; what L2 knew earlier is told as L2 has it."""
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)
@@ -253,22 +253,24 @@ def test_l1_is_told_what_l2_has(run: Callable[..., Outcome], cache: InMemoryCach
     assert cache.pending["t"] == {}
 
 
-def test_l1_that_is_away_fails_no_batch(run: Callable[..., Outcome], cache: InMemoryCache, archive: Picky) -> None:
+def test_l1_that_is_away_fails_no_batch(run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky) -> None:
     """The batch is stored, and that L1 has to hear of it is noted."""
     cache.is_down = True
     outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
     assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
-    assert sorted(repair.id for repair in archive.repairs(9)) == ["t1", "t2"]
+    assert sorted(repair.id for repair in archive.invalidations(9)) == ["t1", "t2"]
 
 
-def test_nobody_can_note_that_l1_is_behind(run: Callable[..., Outcome], cache: InMemoryCache, archive: Picky) -> None:
+def test_nobody_can_note_that_l1_is_behind(
+    run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky
+) -> None:
     """Then the batch comes again, and L1 is told of the duplicates."""
     cache.is_down = True
 
-    def note_repairs(*_: object) -> None:
+    def log_invalidations(*_: object) -> None:
         raise StoreUnavailable("postgres", "gone meanwhile")
 
-    archive.note_repairs = note_repairs  # type: ignore[method-assign,assignment]
+    archive.log_invalidations = log_invalidations  # type: ignore[method-assign,assignment]
     records = _records(exchanges(2))
     assert run(records).failed == ["m0", "m1"]
     cache.is_down = False
@@ -283,7 +285,7 @@ def _ahead(days: float, named: UUID | None) -> Exchange:
 @pytest.mark.parametrize("named", [None, UUID(int=5)])
 @pytest.mark.parametrize("days", [0.1, 2, 30, 300])
 def test_a_record_of_a_clock_that_is_ahead(
-    days: float, named: UUID | None, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+    days: float, named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """It was accepted, so it is kept."""
     ahead = _ahead(days, named)
@@ -294,7 +296,7 @@ def test_a_record_of_a_clock_that_is_ahead(
 
 @pytest.mark.parametrize("behind", [2, 20_000])
 def test_a_drain_whose_clock_is_behind(
-    behind: int, run: Callable[..., Outcome], sqs_queue: NotedQueue, monkeypatch: pytest.MonkeyPatch
+    behind: int, run: Callable[..., DrainResult], sqs_queue: NotedQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not the only clock: SQS says when a message was sent."""
     record = _record(exchange(1, exchange_id=ExchangeIds().new()))
@@ -306,7 +308,7 @@ def test_a_drain_whose_clock_is_behind(
 
 @pytest.mark.parametrize("named", [None, UUID(int=5)])
 def test_a_record_from_a_far_future(
-    named: UUID | None, run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+    named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """No clock made it, and it would stand at its thread's end for ever, so it is buried."""
     outcome = run(_records([_ahead(400, named), exchange(1)]))
@@ -315,7 +317,7 @@ def test_a_record_from_a_far_future(
     assert len(archive.exchanges("t")) == 1
 
 
-def test_what_was_deleted_meanwhile_is_dropped(run: Callable[..., Outcome], archive: Picky) -> None:
+def test_what_was_deleted_meanwhile_is_dropped(run: Callable[..., DrainResult], archive: Picky) -> None:
     """It is neither stored nor a failure."""
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
@@ -326,10 +328,10 @@ def test_what_was_deleted_meanwhile_is_dropped(run: Callable[..., Outcome], arch
 
 def test_a_record_without_a_receive_count() -> None:
     """It is taken for the first."""
-    assert Received.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
+    assert SqsRecord.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
 
 
-def test_logs_hold_no_text(run: Callable[..., Outcome], caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCaptureFixture) -> None:
     """A bad record is logged by its id and reason."""
     with caplog.at_level("DEBUG"):
         run(_records(['{"version": 1, "user_message": "secret', exchange("secret")]))
@@ -339,10 +341,10 @@ def test_logs_hold_no_text(run: Callable[..., Outcome], caplog: pytest.LogCaptur
 
 
 def test_an_exchange_of_another_user_in_a_claimed_thread(
-    run: Callable[..., Outcome], archive: Picky, sqs_queue: NotedQueue
+    run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """It goes to the dead-letter queue, with the reason; the owner's beside it is stored."""
-    archive.claim("t", "ana")
+    archive.claim_ownership("t", "ana")
     outcome = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (1, [], {"not_the_owner": 1})
     assert [(message, reason) for message, reason, _ in sqs_queue.dead] == [("m0", "not_the_owner")]
@@ -350,13 +352,13 @@ def test_an_exchange_of_another_user_in_a_claimed_thread(
     assert run(_records([exchange(1, "free", "bob"), exchange(2, "free", "ana")])).stored == 2
 
 
-def test_a_dead_letter_queue_that_hangs_is_asked_once(run: Callable[..., Outcome], sqs_queue: NotedQueue) -> None:
+def test_a_dead_letter_queue_that_hangs_is_asked_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
     """Not once a record, each with its timeout."""
     sqs_queue.broken.add("dead_letter")
     tries: list[str] = []
     sqs_queue._check = tries.append  # type: ignore[method-assign,assignment]
 
-    def hang(message: Received, *_: str) -> None:
+    def hang(message: SqsRecord, *_: str) -> None:
         tries.append(message.message_id)
         raise StoreUnavailable("queue", "hangs")
 
@@ -368,7 +370,7 @@ def test_a_dead_letter_queue_that_hangs_is_asked_once(run: Callable[..., Outcome
 @pytest.mark.parametrize("error", [RecursionError, OverflowError, MemoryError, KeyError, UnicodeEncodeError])
 def test_what_no_parser_expects(
     error: type[Exception],
-    run: Callable[..., Outcome],
+    run: Callable[..., DrainResult],
     archive: Picky,
     sqs_queue: NotedQueue,
     monkeypatch: pytest.MonkeyPatch,
@@ -391,7 +393,7 @@ def test_what_no_parser_expects(
 @pytest.mark.parametrize("error", [ValueError("q"), RecursionError("q"), StoreUnavailable("redis"), KeyError("q")])
 def test_l1_that_fails_in_an_unknown_way(
     error: Exception,
-    run: Callable[..., Outcome],
+    run: Callable[..., DrainResult],
     archive: Picky,
     cache: InMemoryCache,
     monkeypatch: pytest.MonkeyPatch,
@@ -404,4 +406,4 @@ def test_l1_that_fails_in_an_unknown_way(
     monkeypatch.setattr(cache, "merge_stored", merge_stored)
     outcome = run(_records(exchanges(3)))
     assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
-    assert [repair.id for repair in archive.repairs(9)] == ["t"]
+    assert [repair.id for repair in archive.invalidations(9)] == ["t"]

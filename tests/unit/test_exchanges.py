@@ -176,7 +176,7 @@ def test_without_redis(api: Api) -> None:
     problem(api.ask("PUT", _path(uuid4()), NEW), 503)
     api.cache.is_down = False
     assert _context(api) == ["new question", "new answer", "q2", "a2"]
-    assert [(repair.kind, repair.id) for repair in api.archive.repairs(9)] == [("thread", "t")]
+    assert [(repair.kind, repair.id) for repair in api.archive.invalidations(9)] == [("thread", "t")]
     problem(api.ask("DELETE", _path(made[0])), 404)
 
 

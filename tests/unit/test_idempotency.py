@@ -7,7 +7,7 @@ import pytest
 from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.memory.backlog import Backlog
-from shared.memory.idempotency import Claim, Idempotency
+from shared.memory.idempotency import Idempotency, KeyLease
 from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
 
 ANSWER = {"response": "Hi!"}
@@ -40,8 +40,8 @@ def keys(layers: list[InMemoryKeys]) -> Idempotency:
     return Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
 
 
-def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes = b"{}") -> Claim:
-    return keys.claim(scope, key, body, ExchangeIds().new())
+def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes = b"{}") -> KeyLease:
+    return keys.acquire(scope, key, body, ExchangeIds().new())
 
 
 def test_the_first_claims_and_the_second_is_told_the_answer(keys: Idempotency) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.memory.inspection import OnItsWay
-from shared.stores.look import Waiting
+from shared.memory.inspection import BacklogStatus
+from shared.stores.inspectors import QueueCounts
 from tests.support.api import Api, problem
 from tests.support.issuer import Issuer
 
@@ -197,11 +197,11 @@ def test_status_without_stores(api: Api) -> None:
 def test_lag_is_unknown_where_the_queue_hides_it() -> None:
     """AWS counts messages and does not say how old they are."""
     now = datetime.now(UTC)
-    empty, hidden = Waiting(0), Waiting(3)
-    assert OnItsWay(hidden, empty, empty, as_of=now).lag_seconds is None
-    assert OnItsWay(empty, hidden, empty, as_of=now).lag_seconds == 0
-    outbox = Waiting(1, oldest=now - timedelta(seconds=7))
-    assert OnItsWay(empty, empty, outbox, as_of=now).lag_seconds == pytest.approx(7)
+    empty, hidden = QueueCounts(0), QueueCounts(3)
+    assert BacklogStatus(hidden, empty, empty, as_of=now).lag_seconds is None
+    assert BacklogStatus(empty, hidden, empty, as_of=now).lag_seconds == 0
+    outbox = QueueCounts(1, oldest=now - timedelta(seconds=7))
+    assert BacklogStatus(empty, empty, outbox, as_of=now).lag_seconds == pytest.approx(7)
 
 
 def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.sync.drain import Drain
-from functions.sync.received import Received
+from functions.sync.received import SqsRecord
 from shared.errors import StoreBusy, StoreUnavailable
 from shared.models import Exchange
 from shared.stores.archive import StoreResult
@@ -57,14 +57,14 @@ class World:
             sent = exchange(number)
             self.waiting[sent.user_message] = sent.to_wire()
 
-    def dead_letter(self, message: Received, reason: str, detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Note it."""
         assert detail
         if self.is_dlq_away:
             raise StoreUnavailable("queue")
         self.dead.append((message.message_id, reason))
 
-    def postpone(self, messages: Sequence[Received], seconds: int) -> None:
+    def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Do nothing: everything comes at once."""
 
     def drain(self) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from shared.ids import ExchangeIds, milliseconds_of, order_key, timestamp_of
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory, Receipt
+from shared.memory.turn import AppendResult, Memory
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
@@ -19,7 +19,7 @@ from tests.support.exchanges import exchange, exchanges, texts, told
 MakeMemory = Callable[..., Memory]
 
 
-def _keep(memory: Memory, number: int = 0, exchange_id: UUID | None = None, user_id: str | None = None) -> Receipt:
+def _keep(memory: Memory, number: int = 0, exchange_id: UUID | None = None, user_id: str | None = None) -> AppendResult:
     return memory.turn("t", user_id).keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
@@ -33,7 +33,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
     """L2 hears of it from the drain only."""
     receipt = memory().turn("t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
     (sent,) = queue.take()
-    assert receipt == Receipt(sent.exchange_id, "queue", cached=True)
+    assert receipt == AppendResult(sent.exchange_id, "queue", cached=True)
     assert (sent.thread_id, sent.user_id, sent.document_ids) == ("t", "ana", ("d1", "d2"))
     assert abs(sent.created_at - timestamp_of(sent.exchange_id)) < timedelta(seconds=5)
     assert cache.contents("t") == [("user", "q0"), ("assistant", "a0")]
@@ -42,7 +42,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
 
 def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
     """That is no error."""
-    assert memory().turn(None, "ana").keep("q", "a") == Receipt(None, "none", cached=False)
+    assert memory().turn(None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert (queue.bodies, cache.calls) == ([], [])
 
 
@@ -119,7 +119,7 @@ def test_the_same_id_twice_is_one_exchange(
     exchange_id: UUID, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The first one stays, in L1 and in L2, whoever repeats it."""
-    assert _keep(memory(), 1, exchange_id) == Receipt(exchange_id, "queue", cached=True)
+    assert _keep(memory(), 1, exchange_id) == AppendResult(exchange_id, "queue", cached=True)
     assert _keep(memory(), 2, exchange_id).exchange_id == exchange_id
     assert _shown(memory()) == told(1)
     archive.store(list(reversed(queue.take())))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from functions.agent.measures import Measures
-from shared.memory.turn import Receipt
+from functions.agent.metrics import AgentMetrics
+from shared.memory.turn import AppendResult
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_only_what_no_store_could_take_is_lost(
     capsys: pytest.CaptureFixture[str], degraded: list[str], *, is_lost: bool
 ) -> None:
     """An id of a deleted exchange, told again by its caller, has durability none as well."""
-    measures = Measures({})
-    measures.kept(Receipt(None, "none", cached=False, degraded=degraded))
+    measures = AgentMetrics({})
+    measures.kept(AppendResult(None, "none", cached=False, degraded=degraded))
     measures.flush()
     assert ('"Lost"' in capsys.readouterr().out) == is_lost

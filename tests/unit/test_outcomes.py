@@ -28,7 +28,7 @@ _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queu
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a turn look at the queue twice, so that a fault reaches the second look too: nothing here drains it."""
-    monkeypatch.setattr("shared.memory.losses._MOST_DRAIN_SECONDS", 0.001)
+    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", 0.001)
     monkeypatch.setattr("shared.memory.losses._DRAIN_POLL_SECONDS", 0.002)
 
 
@@ -138,9 +138,9 @@ def test_what_is_said_is_so(
     is_after: bool,
 ) -> None:
     """At the first call of the store, at the second, until the operation asks it no more."""
-    api, at, is_asked = guarded_api, 0, True
+    api, at, is_auth_enabled = guarded_api, 0, True
     headers = bearer(issuer.token("ana", scope=OPERATOR if sample.is_for_operators else ""))
-    while is_asked:
+    while is_auth_enabled:
         # Another thread each time, of which the process remembers nothing.
         thread_id = f"t{at}"
         api.cache.lose_everything()
@@ -153,7 +153,7 @@ def test_what_is_said_is_so(
         key = f"k{at}" if is_after else None
         with _failing(fault, layer=layer, at=at, is_after=is_after):
             answer = _ask(api, sample, thread_id, headers, key)
-        is_asked, at = bool(fault.names), at + 1
+        is_auth_enabled, at = bool(fault.names), at + 1
         if answer.status_code == 503:
             _check(sample, layer, fault, answer.json()["detail"], before, _held(api))
             again = _ask(api, sample, thread_id, headers, key)

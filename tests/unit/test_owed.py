@@ -64,11 +64,11 @@ def test_an_answer_that_one_layer_missed(lost: int) -> None:
     layers = [InMemoryKeys("redis"), InMemoryKeys("postgres")]
     keys = Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
     layers[1 - lost].is_down = True
-    keys.claim("ana", "k", b"{}", ExchangeIds().new()).complete({"response": "Hi!"})
+    keys.acquire("ana", "k", b"{}", ExchangeIds().new()).complete({"response": "Hi!"})
     layers[1 - lost].is_down = False
-    keys.claim("ana", "other", b"{}", ExchangeIds().new())
+    keys.acquire("ana", "other", b"{}", ExchangeIds().new())
     layers[lost].states.clear()
-    assert keys.claim("ana", "k", b"{}", ExchangeIds().new()).replayed == {"response": "Hi!"}
+    assert keys.acquire("ana", "k", b"{}", ExchangeIds().new()).replayed == {"response": "Hi!"}
 
 
 def test_what_fails_stays() -> None:

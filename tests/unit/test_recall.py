@@ -186,7 +186,7 @@ def test_an_emptied_l1_says_what_it_may_lack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While the queue is not drained the history may be short, so it is flagged, and never taken for the whole."""
-    monkeypatch.setattr(losses, "_MOST_DRAIN_SECONDS", 0)
+    monkeypatch.setattr(losses, "_MAX_DRAIN_SECONDS", 0)
     archive.store([exchange(0)])
     gone = memory()
     _recall(gone)
@@ -202,7 +202,7 @@ def test_an_emptied_l1_says_what_it_may_lack(
     for _ in range(2):
         recalled = _recall(memory())
         assert (texts(recalled.messages), recalled.degraded) == (told(0, 1), [])
-    assert cache.is_settled
+    assert cache.is_warm
 
 
 def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:

@@ -13,13 +13,13 @@ from uuid import UUID
 import pytest
 
 from functions.agent.http.request_log import request_id_of as of_event
-from functions.sync.drain import Drain, in_parts
-from functions.sync.received import Received, request_id_of
+from functions.sync.drain import Drain, in_chunks
+from functions.sync.received import SqsRecord, request_id_of
 from functions.sync.sweep import Sweep
 from shared.errors import InvalidRecord
 from shared.memory.turn import Memory
 from shared.models import Exchange
-from shared.request_ids import current_request_id, serving, valid_request_id
+from shared.request_ids import current_request_id, request_id_scope, valid_request_id
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import MOMENT, exchange
 
@@ -91,9 +91,9 @@ def test_it_ends_with_its_request() -> None:
         return await asyncio.create_task(asyncio.to_thread(current_request_id))
 
     beside: list[str | None] = []
-    with serving("r-1"):
+    with request_id_scope("r-1"):
         assert asyncio.run(task()) == "r-1"
-        with serving("r-2"):
+        with request_id_scope("r-2"):
             assert current_request_id() == "r-2"
         probe = threading.Thread(target=lambda: beside.append(current_request_id()))
         probe.start()
@@ -105,7 +105,7 @@ def test_requests_beside_each_other() -> None:
     """Each has its own."""
 
     async def request(named: str) -> str | None:
-        with serving(named):
+        with request_id_scope(named):
             await asyncio.sleep(0)
             return current_request_id()
 
@@ -145,11 +145,11 @@ def test_an_exchange_has_the_id_of_its_request(
 
     queue.send = note  # type: ignore[method-assign, assignment]
     queue.is_down = archive.is_down = True
-    with serving("r-1"):
+    with request_id_scope("r-1"):
         assert process.turn("t", "ana").keep("q1", "a1").durability == "redis"
     assert [json.loads(body)["request_id"] for body in cache.outbox_bodies] == ["r-1"]
     queue.is_down = archive.is_down = False
-    with serving("r-2"):
+    with request_id_scope("r-2"):
         assert process.turn("t", "ana").keep("q2", "a2").durability == "queue"
     assert sorted(sent) == [("q1", "r-1"), ("q2", "r-2")]
 
@@ -161,12 +161,12 @@ def _record(number: int, body: str, named: str | None) -> dict[str, Any]:
 
 class _Queue:
     def __init__(self) -> None:
-        self.dead: list[Received] = []
+        self.dead: list[SqsRecord] = []
 
-    def dead_letter(self, message: Received, _reason: str, _detail: str) -> None:
+    def dead_letter(self, message: SqsRecord, _reason: str, _detail: str) -> None:
         self.dead.append(message)
 
-    def postpone(self, _messages: object, _seconds: int) -> None:
+    def change_visibility(self, _messages: object, _seconds: int) -> None:
         pass
 
 
@@ -208,7 +208,7 @@ def test_what_waits_is_named(caplog: pytest.LogCaptureFixture, archive: InMemory
 def test_a_line_has_its_size() -> None:
     """Ten thousand messages, which is what SQS hands over at most, are several lines."""
     ids = [f"{number:0>128}" for number in range(10_000)]
-    parts = list(in_parts(ids))
+    parts = list(in_chunks(ids))
     assert [each for part in parts for each in part] == ids
     assert max(len(json.dumps(part)) for part in parts) < 256 * 1024
 
@@ -226,10 +226,10 @@ def test_what_the_sweep_says_of_the_outbox(
         cache.append(each, is_drained=False, in_outbox=True)
     cache.outbox_bodies.append("no json")
 
-    def bury(body: str, error: InvalidRecord, named: str | None) -> None:
+    def dead_letter_body(body: str, error: InvalidRecord, named: str | None) -> None:
         dead.append((body, error.reason, named))
 
-    Sweep(archive, cache, 50, bury).run()
+    Sweep(archive, cache, 50, dead_letter_body).run()
     assert dead == [("no json", "not_json", None), (bobs.to_wire(), "not_the_owner", "r-2")]
     assert _lines(caplog, "outbox drained") == [["r-1"]]
     assert _lines(caplog, "exchange of the outbox sent to the dead-letter queue") == [None, "r-2"]

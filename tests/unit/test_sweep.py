@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.sync.sweep import Sweep, Swept
+from functions.sync.sweep import Sweep, SweepResult
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.memory.turn import Memory
 from shared.memory.users import Users
@@ -23,23 +23,23 @@ def buried() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, str]]) -> Callable[[], Swept]:
+def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, str]]) -> Callable[[], SweepResult]:
     """Sweep once."""
 
-    def bury(body: str, error: InvalidRecord, _: str | None) -> None:
+    def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
         buried.append((body, error.reason))
 
     archive.old_rows = {"idempotency_keys": 3}
-    return Sweep(archive, cache, window=50, bury=bury).run
+    return Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run
 
 
-def test_nothing_to_do(run: Callable[[], Swept]) -> None:
+def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
     """Old keys are forgotten, that is all."""
-    assert run() == Swept(purged=3)
+    assert run() == SweepResult(purged=3)
 
 
 def test_the_outbox_is_emptied(
-    run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive, buried: list[tuple[str, str]]
+    run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, buried: list[tuple[str, str]]
 ) -> None:
     """In batches, each exchange once, also one that came twice; what can never be stored is buried."""
     made = exchanges(450)
@@ -52,7 +52,9 @@ def test_the_outbox_is_emptied(
     assert (cache.outbox_bodies, archive.exchanges("t")) == ([], made)
 
 
-def test_the_outbox_waits_for_l2(run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_the_outbox_waits_for_l2(
+    run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
     """Nothing is removed that is not stored."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     archive.is_down = True
@@ -63,7 +65,7 @@ def test_the_outbox_waits_for_l2(run: Callable[[], Swept], cache: InMemoryCache,
 
 
 def test_a_sweep_that_died_in_the_middle(
-    run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive
+    run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """The next one stores nothing twice."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
@@ -80,7 +82,11 @@ def test_a_sweep_that_died_in_the_middle(
 
 
 def test_lists_are_repaired(
-    run: Callable[[], Swept], memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+    run: Callable[[], SweepResult],
+    memory: MakeMemory,
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    queue: InMemoryQueue,
 ) -> None:
     """What went to L2 while L1 was away is in the lists of others, too."""
     made = memory()
@@ -98,10 +104,10 @@ def test_lists_are_repaired(
     assert [content for _, content in cache.contents("t")] == told(0, 1)
     assert texts(made.turn("t", None).recall().messages) == told(0, 1)
     assert run().repaired == 0
-    assert archive.repairs(9) == []
+    assert archive.invalidations(9) == []
 
 
-def test_preferences_are_repaired(run: Callable[[], Swept], memory: MakeMemory, cache: InMemoryCache) -> None:
+def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMemory, cache: InMemoryCache) -> None:
     """The hash holds what was set while L1 was away."""
     users = Users(memory())
     users.replace("ana", {"a": "1"})
@@ -112,10 +118,10 @@ def test_preferences_are_repaired(run: Callable[[], Swept], memory: MakeMemory, 
     assert cache.hashes["ana"] == {"a": "2"}
 
 
-def test_repairs_wait_for_l1(run: Callable[[], Swept], cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_repairs_wait_for_l1(run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """Nothing is forgotten that is not done, and the rest is done all the same."""
-    archive.note_repairs("thread", ["t1", "t2"])
+    archive.log_invalidations("thread", ["t1", "t2"])
     cache.is_down = True
     swept = run()
     assert set(swept.skipped) == {"redis"}
-    assert (swept.repaired, swept.purged, len(archive.repairs(9))) == (0, 3, 2)
+    assert (swept.repaired, swept.purged, len(archive.invalidations(9))) == (0, 3, 2)

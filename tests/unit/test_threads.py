@@ -149,12 +149,12 @@ def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive
 
 def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long messages make short pages, of one message at least, and none is lost."""
-    monkeypatch.setattr(module, "fitting", lambda items, to_json: sizes.fitting(items, to_json, 300))
+    monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 300))
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
     assert len(first.items) == 2
     assert texts(_all(threads, 200)) == told(*range(4))
-    monkeypatch.setattr(module, "fitting", lambda items, to_json: sizes.fitting(items, to_json, 1))
+    monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 1))
     assert texts(_all(threads, 200)) == told(*range(4))
 
 
@@ -232,7 +232,7 @@ def test_l1_away_at_a_deletion(
     with pytest.raises(StoreUnavailable, match="redis"):
         threads.delete("t")
     assert archive.exchanges("t") == []
-    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("thread", "t")]
+    assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "t")]
     cache.is_down = False
     threads.delete("t")
     assert memory().turn("t", None).recall().messages == []

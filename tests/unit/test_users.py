@@ -57,7 +57,7 @@ def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, m
     cache.is_down = True
     assert users.preferences("ana") == {"a": "1"}
     assert users.merge("ana", {"a": "2"}) == {"a": "2"}
-    assert [(repair.kind, repair.id) for repair in archive.repairs(9)] == [("user", "ana")]
+    assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("user", "ana")]
     cache.is_down = False
     assert memory().turn(None, "ana").recall().preferences == {"a": "2"}
 
@@ -168,4 +168,4 @@ def test_l1_goes_away_while_a_user_is_forgotten(
     archive.forget_user = and_then  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreUnavailable, match="redis"):
         users.forget("ana")
-    assert {(repair.kind, repair.id) for repair in archive.repairs(9)} == {("thread", "t"), ("user", "ana")}
+    assert {(repair.kind, repair.id) for repair in archive.invalidations(9)} == {("thread", "t"), ("user", "ana")}

@@ -677,7 +677,7 @@ export interface components {
         };
         /**
          * StatusAnswer
-         * @description `GET /status`; null is what nobody could tell.
+         * @description `GET /status`; null is unknown.
          */
         StatusAnswer: {
             queue: components["schemas"]["WaitingAnswer"] | null;

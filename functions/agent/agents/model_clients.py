@@ -24,7 +24,7 @@ def build_model(model: ModelName, timeout_seconds: float) -> Model:
 
     Args:
         model: What `AGENT__MODEL` names.
-        timeout_seconds: After this long nobody waits for an answer any more.
+        timeout_seconds: The time after which no caller waits for the answer.
 
     Raises:
         Exception: Whatever the SDK raises when it is missing, or its environment is incomplete.

@@ -23,7 +23,7 @@ _ROLE: Final = re.compile(r"^(?:user|assistant|system|tool): ")
 
 
 @dataclass(frozen=True, slots=True)
-class GivenMemory:
+class VisibleMemory:
     """The memory found in instructions.
 
     Attributes:
@@ -35,7 +35,7 @@ class GivenMemory:
     preferences: tuple[str, ...]
 
 
-def find_memory(instructions: str) -> GivenMemory:
+def find_memory(instructions: str) -> VisibleMemory:
     """Return the memory that was appended to the instructions."""
     lines = instructions.split("\n")
     # Preferences come last, so their heading is the last of its kind, and the conversation's the first of its.
@@ -47,7 +47,7 @@ def find_memory(instructions: str) -> GivenMemory:
             messages.append([line])
         elif messages:
             messages[-1].append(line)
-    return GivenMemory(
+    return VisibleMemory(
         messages=tuple("\n".join(message).rstrip("\n") for message in messages),
         preferences=tuple(line for line in lines[cut + 1 :] if line),
     )

@@ -22,7 +22,7 @@ def load_plugins(modules: Sequence[str]) -> None:
         try:
             register = import_module(name).register
         except (Exception, SystemExit) as error:
-            # Whatever a module of somebody else raises: the start needs it, so the start ends, and says which it was.
+            # A plugin may raise anything. The start needs the plugin, so it stops and names it.
             sentence = f"AGENT__PLUGINS names {name!r}, which cannot be used: {type(error).__name__}: {error}."
             raise SettingsError(sentence) from error
         if inspect.iscoroutinefunction(register):

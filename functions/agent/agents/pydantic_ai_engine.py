@@ -28,7 +28,7 @@ class Engine:
 
     Args:
         model: What to run.
-        timeout_seconds: After this long nobody waits for an answer any more.
+        timeout_seconds: The time after which no caller waits for the answer.
         tracer: Makes spans of the model's requests; None where traces are off.
 
     Raises:

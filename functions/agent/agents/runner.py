@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from functions.agent.agents.pydantic_ai_engine import Engine
     from shared.tracing.tracer import Tracer
 
-_MOST_HALVINGS: Final = 5
+_MAX_HALVINGS: Final = 5
 
 __all__ = ["AgentRunError", "AgentRunner", "AgentTimeoutError", "UnknownAgentError", "UnknownToolError"]
 
@@ -122,7 +122,7 @@ class AgentRunner:
         beside = count_tokens(instructions) + count_tokens(prompt)
         shown = memory.at_most(None if self._accepted is None else self._accepted - beside)
         most, is_refused = shown.tokens, False
-        for halvings_left in reversed(range(_MOST_HALVINGS + 1)):
+        for halvings_left in reversed(range(_MAX_HALVINGS + 1)):
             try:
                 answer = await ask(instructions=join_parts(instructions, shown.context))
             except ContextTooLongError as error:

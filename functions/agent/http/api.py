@@ -74,12 +74,12 @@ def _allowed(app: FastAPI, request: Request) -> str:
 
 def _acting(request: _Turn, caller: Caller) -> _Turn:
     """Return the request with the user that it is about."""
-    return request.model_copy(update={"user_id": caller.acting_for(request.user_id, "body")})
+    return request.model_copy(update={"user_id": caller.resolve_user(request.user_id, "body")})
 
 
 # A coroutine, because a plain function would be run in a thread.
 async def _acting_user(user_id: UserPath, caller: CallerOf) -> str:
-    caller.acting_for(user_id, "path")
+    caller.resolve_user(user_id, "path")
     return user_id
 
 
@@ -89,7 +89,7 @@ _ActingUser = Annotated[str, Depends(_acting_user)]
 def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
     operations: Operations, guard: Guard | None = None
 ) -> FastAPI:
-    """Return the application; without a guard it is open to everybody.
+    """Return the application; without a guard it is open.
 
     A route says nothing of what its answer looks like: the description does, which is asked for seldom.
 
@@ -148,7 +148,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.get("/threads")
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:
         """List a user's threads, newest first."""
-        user_id = caller.acting_for(query.user_id, "query")
+        user_id = caller.resolve_user(query.user_id, "query")
         if user_id is None:
             raise RequestValidationError([{"type": "missing", "loc": ("query", "user_id"), "msg": "Field required"}])
         page = operations.threads.list_for(user_id, query.limit, query.cursor)
@@ -230,5 +230,5 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         return _json(operations.health())
 
     add_page_routes(app)
-    add_description_routes(app, asks_for_tokens=guard.asks_for_tokens)
+    add_description_routes(app, requires_tokens=guard.requires_tokens)
     return app

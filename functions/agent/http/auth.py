@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.agent.callers import ANYBODY, TRUSTED, Caller
+from functions.agent.callers import ANONYMOUS, SERVICE, Caller
 from functions.agent.request_errors import Unauthenticated
 from shared.settings import OPERATOR_SCOPE
 
@@ -25,7 +25,7 @@ class Guard:
     """Lets requests in.
 
     Args:
-        verify: Returns who a token is of, or raises `Unauthenticated`; None where nobody is asked for one.
+        verify: Returns who a token is of, or raises `Unauthenticated`; None without authentication.
         operator_scope: The scope that may act for any user, for answers that name it.
     """
 
@@ -34,24 +34,24 @@ class Guard:
         self.operator_scope = operator_scope
 
     @property
-    def asks_for_tokens(self) -> bool:
+    def requires_tokens(self) -> bool:
         """Whether a request needs one."""
         return self._verify is not None
 
     @property
     def direct_caller(self) -> Caller:
         """Who invokes the function directly; no token is asked for, because IAM has let them in."""
-        return ANYBODY if self._verify is None else TRUSTED
+        return ANONYMOUS if self._verify is None else SERVICE
 
     def caller_of(self, request: Request) -> Caller | None:
-        """Return who asks; None for what is open to everybody.
+        """Return the caller; None on an open route.
 
         Raises:
             Unauthenticated: There is no token, or it cannot be believed.
-            SigningKeysUnavailable: Nobody can say whether it can.
+            SigningKeysUnavailable: The keys for checking it cannot be fetched.
         """
         if self._verify is None:
-            return ANYBODY
+            return ANONYMOUS
         # A browser asks in advance what it may send, and cannot send a token with that.
         if is_open(request.scope["path"]) or request.method == "OPTIONS":
             return None
@@ -122,5 +122,5 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-# What a route takes to know who asks; one that takes it by mistake where everybody is let in fails.
+# A route's dependency on its caller; on an open route it fails.
 CallerOf = Annotated[Caller, Depends(_caller)]

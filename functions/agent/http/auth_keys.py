@@ -20,8 +20,8 @@ _TIMEOUT_SECONDS: Final = 2
 # A key that its issuer has withdrawn is believed for so long at most, while the issuer can be asked.
 _FRESH_SECONDS: Final = 300
 # And for so long while it cannot: an outage must not make keys eternal.
-_MOST_SECONDS: Final = 86_400
-# An unknown key may be new, so it is looked for at once; but at most this often: anybody can name one that is not.
+_MAX_SECONDS: Final = 86_400
+# An unknown key may be new, so fetch at once; but at most this often, because a caller can invent key ids.
 _BETWEEN_SEARCHES: Final = 10
 _BETWEEN_FAILURES: Final = 5
 
@@ -52,7 +52,7 @@ class SigningKeys:
         now = self._clock()
         if now - self._fetched_at > _FRESH_SECONDS:
             self._fetch(now)
-        if now - self._fetched_at > _MOST_SECONDS:
+        if now - self._fetched_at > _MAX_SECONDS:
             raise SigningKeysUnavailable(_BETWEEN_FAILURES)
         if (key := self._keys.get((kid, algorithm))) is not None:
             return key

@@ -9,13 +9,13 @@ import jwt
 from functions.agent.callers import Caller
 from functions.agent.http.auth_keys import SigningKeys
 from functions.agent.request_errors import Unauthenticated
-from shared.ids import path_id_fault
+from shared.ids import path_id_error
 from shared.settings import TokenSettings
 
 ALGORITHMS: Final = ("RS256", "ES256")
 _LEEWAY_SECONDS: Final = 10
 # API Gateway takes 10,240 bytes of headers in all.
-_MOST_CHARACTERS: Final = 10_240
+_MAX_CHARACTERS: Final = 10_240
 _REASONS: Final[dict[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "The token has expired.",
     jwt.ImmatureSignatureError: "The token is not valid yet.",
@@ -41,9 +41,9 @@ class TokenVerifier:
 
         Raises:
             Unauthenticated: It cannot be believed.
-            SigningKeysUnavailable: Nobody can say whether it can.
+            SigningKeysUnavailable: The keys for checking it cannot be fetched.
         """
-        if len(token) > _MOST_CHARACTERS:
+        if len(token) > _MAX_CHARACTERS:
             raise _invalid("The token is too long.")
         try:
             claims = self._claims(token)
@@ -54,7 +54,7 @@ class TokenVerifier:
             raise _invalid("The token is malformed.") from error
         name = self._settings.user_claim
         user_id = _find(claims, name)
-        if not isinstance(user_id, str) or path_id_fault(user_id):
+        if not isinstance(user_id, str) or path_id_error(user_id):
             raise _invalid(
                 f"The token's {name} is no user id: it must have 1 to 255 printable characters, not be . or .."
             )

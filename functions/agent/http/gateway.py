@@ -15,7 +15,7 @@ from functions.agent.http.api import problem_response
 from functions.agent.http.problems import problem_of
 
 # Two messages of 200,000 characters, each escaped to its longest.
-_MOST_BODY_BYTES: Final = 5_000_000
+_MAX_BODY_BYTES: Final = 5_000_000
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
@@ -56,8 +56,8 @@ def _check_query(query: bytes) -> None:
 
 
 def _check_body(body: bytes, headers: Headers) -> None:
-    if len(body) > _MOST_BODY_BYTES:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {_MOST_BODY_BYTES} bytes.")
+    if len(body) > _MAX_BODY_BYTES:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {_MAX_BODY_BYTES} bytes.")
     if (headers.get("content-encoding") or "identity").strip().lower() != "identity":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: send the body as it is.")
     declared = Message()

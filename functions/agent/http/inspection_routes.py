@@ -10,9 +10,9 @@ from fastapi import FastAPI, HTTPException, Query, Response
 from functions.agent.http.auth import CallerOf
 from functions.agent.operations import Operations
 from functions.agent.schemas import LayersQuery, ThreadPath
-from shared.memory.inspection import OnItsWay, ThreadLayers
+from shared.memory.inspection import BacklogStatus, ThreadLayers
 from shared.models import Message, format_time
-from shared.stores.look import Waiting
+from shared.stores.inspectors import QueueCounts
 
 # Enough to recognise a message; the texts themselves are at `/threads/{thread_id}/messages`.
 _PREVIEW_CHARACTERS: Final = 160
@@ -34,9 +34,9 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
     async def read_status(caller: CallerOf) -> Response:
         """Count what was accepted and is not in PostgreSQL yet, and the dead letters."""
         if not caller.may_act_for_others:
-            # How much others say, and when, is nobody's business but an operator's.
+            # Only operators may see the traffic of other users.
             raise HTTPException(403, f"This is for operators: it needs the scope {operator_scope}.")
-        return _json(status_json(operations.inspection.on_its_way()))
+        return _json(status_json(operations.inspection.backlog_status()))
 
 
 def layers_json(layers: ThreadLayers) -> dict[str, Any]:
@@ -60,10 +60,10 @@ def layers_json(layers: ThreadLayers) -> dict[str, Any]:
     }
 
 
-def status_json(found: OnItsWay) -> dict[str, Any]:
+def status_json(found: BacklogStatus) -> dict[str, Any]:
     """Return what is on its way as the API shows it."""
 
-    def waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:
+    def waiting_json(waiting: QueueCounts | None) -> dict[str, Any] | None:
         if waiting is None:
             return None
         counts = {"visible": waiting.visible, "in_flight": waiting.in_flight, "delayed": waiting.delayed}
@@ -94,5 +94,5 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _json(content: object) -> Response:
-    # Nobody but the asker may keep it, and not even they: it is about this moment.
+    # No cache may keep it, because it describes this moment.
     return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})

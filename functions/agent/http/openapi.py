@@ -35,12 +35,12 @@ _CHALLENGE: Final = {
 _DOCS_FILES: Final = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
 
-def add_description_routes(app: FastAPI, *, asks_for_tokens: bool) -> None:
+def add_description_routes(app: FastAPI, *, requires_tokens: bool) -> None:
     """Add the routes."""
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return Response(orjson.dumps(_describe(app, asks_for_tokens=asks_for_tokens)), media_type="application/json")
+        return Response(orjson.dumps(_describe(app, requires_tokens=requires_tokens)), media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
@@ -60,7 +60,7 @@ def add_description_routes(app: FastAPI, *, asks_for_tokens: bool) -> None:
         return Response(content, media_type=_DOCS_FILES[name], headers={"Cache-Control": "max-age=86400"})
 
 
-def _describe(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
+def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
     """Return the API's description: problems under the content type they really have, and where a token is needed."""
     routes = _routes_with_answers(app)
     described = get_openapi(
@@ -68,14 +68,14 @@ def _describe(app: FastAPI, *, asks_for_tokens: bool) -> dict[str, Any]:
     )
     for path, operations in described["paths"].items():
         for operation in operations.values():
-            is_secured = asks_for_tokens and not is_open(path)
+            is_secured = requires_tokens and not is_open(path)
             problem = {CONTENT_TYPE: operation["responses"].pop("default")["content"]["application/json"]}
             for status in sorted(_problems(path, operation, is_secured=is_secured)):
                 operation["responses"][status] = {"description": _STATUSES[status], "content": problem}
             if is_secured:
                 operation["security"] = [{_SCHEME: []}]
                 operation["responses"]["401"]["headers"] = _CHALLENGE
-    if asks_for_tokens:
+    if requires_tokens:
         schemes = described["components"].setdefault("securitySchemes", {})
         schemes[_SCHEME] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     return described

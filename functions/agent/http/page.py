@@ -24,7 +24,7 @@ _FOLDER: Final = files("functions.agent.http") / "static"
 
 
 def add_page_routes(app: FastAPI) -> None:
-    """Add the routes of the page. They show no data, so they ask nobody who they are."""
+    """Add the routes of the page. They show no data, so they need no token."""
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:

@@ -41,7 +41,7 @@ REALM: Final = "hybrid-memory"
 _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
 _RETRY_SECONDS: Final = "1"
 # A body may have more faulty fields than an answer can name.
-_MOST_ERRORS: Final = 100
+_MAX_ERRORS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def field_problem(status: int, name: str, detail: str, where: str = "body") -> P
 def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is the point
     error: Exception, operation: str = "", method: str = "POST"
 ) -> Problem:
-    """Return the problem an error is to its caller. What nobody foresaw is logged, and told as no more than a 500.
+    """Return the problem an error is to its caller. Unexpected errors are logged and reported as 500.
 
     `operation` is the route's name, or the action of a direct invocation.
     """
@@ -146,7 +146,7 @@ def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         errors.append({"field": name or where, "in": where, "detail": str(fault["msg"])})
     detail = "; ".join(f"{error['field']}: {error['detail']}" for error in errors[:3])
-    return Problem(status, detail, errors[:_MOST_ERRORS])
+    return Problem(status, detail, errors[:_MAX_ERRORS])
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[str, str]:

@@ -179,7 +179,7 @@ class WaitingAnswer(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """`GET /status`; null is what nobody could tell."""
+    """`GET /status`; null is unknown."""
 
     queue: WaitingAnswer | None
     dlq: WaitingAnswer | None

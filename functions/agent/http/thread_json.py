@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.memory.sizes import fitting
+from shared.memory.sizes import fit_to_event
 from shared.models import Thread, format_time
 
 
@@ -19,7 +19,7 @@ def thread_json(thread: Thread) -> dict[str, Any]:
         "message_count": thread.message_count,
     }
     if thread.document_ids is not None:
-        count = fitting(thread.document_ids, str)
+        count = fit_to_event(thread.document_ids, str)
         shown["document_ids"] = list(thread.document_ids[:count])
         if count < len(thread.document_ids):
             shown["omitted_documents"] = len(thread.document_ids) - count

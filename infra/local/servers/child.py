@@ -82,7 +82,7 @@ class ChildServer(ABC):
                 self._launch()
             except BaseException as error:
                 self.kill()
-                # Between finding a port and listening on it somebody else may have taken it.
+                # Between finding a port and listening on it another process may take it.
                 stolen = isinstance(error, LocalStackError) and not is_free(self._port)
                 if not stolen or self._port_is_given or attempt == START_ATTEMPTS:
                     raise

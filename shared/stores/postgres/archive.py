@@ -10,15 +10,15 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, leaving
-from shared.models import Exchange, Message, SearchHit, Texts, Thread
+from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, add_outcome
+from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 from shared.stores.archive import (
     ExchangeDeletion,
     HiddenThreads,
+    Invalidation,
+    InvalidationKind,
     MessagePosition,
     PurgedTable,
-    Repair,
-    RepairKind,
     StoreResult,
     ThreadOwner,
     Window,
@@ -29,11 +29,11 @@ from shared.stores.postgres.batches import HiddenThreadsFound, store_batch, stor
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.erasure import PostgresErasure
 from shared.stores.postgres.exchanges import exchanges_of
-from shared.stores.postgres.locks import lock_alone, lock_shared
+from shared.stores.postgres.invalidations import forget_repair, log_invalidations, oldest_repairs
+from shared.stores.postgres.locks import lock_exclusive, lock_shared
 from shared.stores.postgres.owners import claim, owner_of, require_owner
 from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences
 from shared.stores.postgres.purge import PostgresPurge
-from shared.stores.postgres.repairs import forget_repair, note_repairs, oldest_repairs
 from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread, search_messages
 from shared.stores.postgres.windows import read_window
 
@@ -43,7 +43,7 @@ _CHANGED_BEHIND_THE_CACHE: Final = (
     "Repeat the request to change them there at once"
 )
 # How often a batch is stored anew because it met the threads of a deleted user; each time they are taken away.
-_MOST_TRIES: Final = 3
+_MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
 
@@ -69,7 +69,7 @@ class PostgresArchive:
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, all or nothing, in two statements and one more if some were there already."""
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             try:
                 return self._connection.run(store_batch(exchanges))
             except HiddenThreadsFound as found:
@@ -105,7 +105,7 @@ class PostgresArchive:
         `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
         """
         changed = self._connection.run(lambda c: change_preferences(c, user_id, changes, replace=replace))
-        with leaving(_CHANGED_BEHIND_THE_CACHE):
+        with add_outcome(_CHANGED_BEHIND_THE_CACHE):
             self._connection.run(lambda c: publish_preferences(c, user_id, then))
         return changed
 
@@ -167,9 +167,9 @@ class PostgresArchive:
         """Return some of the threads that a deleted user still has; None if no deleted user has any."""
         return self._erasure.hidden_threads()
 
-    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:
-        """Take a deleted user's threads out of the way; with `must_tell_cache`, note that L1 has to be told of them."""
-        self._erasure.detach(hidden, must_tell_cache=must_tell_cache)
+    def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
+        """Take a deleted user's threads out of the way; with `must_invalidate`, note that L1 has to be told of them."""
+        self._erasure.detach(hidden, must_invalidate=must_invalidate)
 
     def erase_rows(self) -> int:
         """Delete some of the rows of what was deleted; return how many, 0 if none is left."""
@@ -184,7 +184,7 @@ class PostgresArchive:
         return self._purge.purge(table)
 
     def replace_exchange(
-        self, thread_id: str, exchange_id: UUID, texts: Texts, *, above: int = 0, owner: str | None = None
+        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
         """Give a stored exchange other texts under the next revision, and note that L1 has to be told."""
 
@@ -194,7 +194,7 @@ class PostgresArchive:
             made = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
             if made is not None:
                 # With the change itself, as for a deletion.
-                note_repairs(connection, "thread", [thread_id])
+                log_invalidations(connection, "thread", [thread_id])
             return made
 
         return self._connection.run(work)
@@ -203,11 +203,11 @@ class PostgresArchive:
         """Delete a stored exchange for good, and note that L1 has to be told."""
 
         def work(connection: _Connection) -> ExchangeDeletion:
-            lock_alone(connection, [thread_id])
+            lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             outcome = postgres_exchanges.delete(connection, thread_id, exchange_id)
             if outcome == "deleted":
-                note_repairs(connection, "thread", [thread_id])
+                log_invalidations(connection, "thread", [thread_id])
             return outcome
 
         return self._connection.run(work)
@@ -226,8 +226,8 @@ class PostgresArchive:
         """Return whose the thread is."""
         return self._connection.run(lambda c: owner_of(c, thread_id), is_one_statement=True)
 
-    def claim(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Make the thread the user's unless it is somebody's already, and return whose it is now."""
+    def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
+        """Set the thread's owner unless it has one, and return the owner."""
         return self._connection.run(lambda c: claim(c, thread_id, user_id), is_one_statement=True)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
@@ -236,27 +236,27 @@ class PostgresArchive:
         rows = self._connection.run(lambda c: c.execute(statement, (list(user_ids),)).fetchall(), is_one_statement=True)
         return {row["user_id"]: row["cutoff"] for row in rows}
 
-    def note_epoch(self) -> bool:
+    def log_empty_cache(self) -> bool:
         """Remember that L1 was found empty; return whether that was the first time ever."""
-        return self._connection.run(health.note_epoch)
+        return self._connection.run(health.log_empty_cache)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Note that PostgreSQL and the sweep are up, and since when without a gap."""
-        self._connection.run(health.beat, is_one_statement=True)
+        self._connection.run(health.heartbeat, is_one_statement=True)
 
-    def healthy_seconds(self) -> float:
+    def uptime_seconds(self) -> float:
         """Return for how long PostgreSQL and the sweep have been up without a gap."""
-        return self._connection.run(health.healthy_seconds, is_one_statement=True)
+        return self._connection.run(health.uptime_seconds, is_one_statement=True)
 
-    def note_repairs(self, kind: RepairKind, ids: Sequence[str]) -> None:
+    def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
         """Remember threads or users whose change L1 did not hear of."""
-        self._connection.run(lambda c: note_repairs(c, kind, ids))
+        self._connection.run(lambda c: log_invalidations(c, kind, ids))
 
-    def repairs(self, limit: int) -> list[Repair]:
-        """Return the oldest of what `note_repairs` remembered."""
+    def invalidations(self, limit: int) -> list[Invalidation]:
+        """Return the oldest of what `log_invalidations` remembered."""
         return self._connection.run(lambda c: oldest_repairs(c, limit))
 
-    def repaired(self, repair: Repair) -> None:
+    def clear_invalidation(self, repair: Invalidation) -> None:
         """Forget a repair, unless it was noted again meanwhile."""
         self._connection.run(lambda c: forget_repair(c, repair))
 

@@ -16,8 +16,8 @@ from shared.stores.archive import StoreResult
 from shared.stores.postgres.connection import sql
 from shared.stores.postgres.exchanges import exchanges_of
 from shared.stores.postgres.idempotency import store_keys
+from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
-from shared.stores.postgres.repairs import note_repairs
 
 _Connection = psycopg.Connection[DictRow]
 _STORE, _STORED = sql("store"), sql("stored")
@@ -44,7 +44,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
         lock_shared(connection, threads, users)
         rows = connection.execute(_STORE, {"batch": batch}).fetchall()
         by_fate: dict[str, list[Exchange]] = {
-            fate: [] for fate in ("stored", "replaced", "duplicate", "erased", "foreign", "hidden")
+            state: [] for state in ("stored", "replaced", "duplicate", "erased", "foreign", "hidden")
         }
         for row in rows:
             by_fate[row["fate"]].append(exchanges[row["number"]])
@@ -52,16 +52,16 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
             raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
         if by_fate["erased"]:
             # Who sent them may have told L1 of them, where the deletion is forgotten.
-            note_repairs(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
+            log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
         duplicates = by_fate["duplicate"]
-        foreign = {exchange.key for exchange in by_fate["foreign"]}
-        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in foreign])
+        rejected_owner = {exchange.key for exchange in by_fate["foreign"]}
+        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in rejected_owner])
         return StoreResult(
             stored=len(by_fate["stored"]),
             duplicates=len(duplicates) + len(by_fate["replaced"]),
             erased=len(by_fate["erased"]),
             effective=by_fate["stored"] + by_fate["replaced"] + stored_exchanges(connection, duplicates),
-            foreign=by_fate["foreign"],
+            rejected_owner=by_fate["foreign"],
         )
 
     return work

@@ -18,7 +18,7 @@ from shared.settings import DatabaseSettings
 from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.postgres.session import Limits, Meaning, describe, is_about_a_row, meaning_of, prepare
+from shared.stores.postgres.session import ErrorKind, Limits, describe, error_kind, is_about_a_row, prepare
 
 _logger = logging.getLogger(__name__)
 _PORT: Final = 5432
@@ -50,22 +50,22 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
         try:
             secret = read_secret(settings.secret_arn or "")
         except SecretUnavailableError as error:
-            # Whoever waits for it in vain is not to wait again at each request.
-            raise _Away("postgres", str(error)) from None
+            # After a timeout, later requests must not wait again.
+            raise _Unavailable("postgres", str(error)) from None
         return roots | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
     host, port, user = str(given["host"]), int(given.get("port") or _PORT), str(given["user"])
     return roots | {"password": database_token(host, port, user)}
 
 
-class _Away(StoreUnavailable):
+class _Unavailable(StoreUnavailable):
     """No PostgreSQL, or none that takes writes: the next calls skip it."""
 
 
-class _Late(StoreBusy):
+class _TimedOut(StoreBusy):
     """Too slow, so that the next calls skip it."""
 
 
-class _Elsewhere(Exception):  # noqa: N818 - named for what is so; never leaves this module
+class _WrongServer(Exception):  # noqa: N818 - named for what is so; never leaves this module
     """The connection leads to a server that takes no writes."""
 
 
@@ -144,8 +144,8 @@ def _of_a_beginning(error: psycopg.Error) -> Exception:
     """Return what an error says where no data was sent yet: it is the fault of no record."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
         # A standby begins no transaction that may write.
-        return _Elsewhere()
-    if meaning_of(error) in {Meaning.ROW, Meaning.REFUSED}:
+        return _WrongServer()
+    if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
         return StoreUnavailable("postgres", describe(error), state=StatementRefused.state)
     return error
 
@@ -153,7 +153,7 @@ def _of_a_beginning(error: psycopg.Error) -> Exception:
 def _require_primary(pinned: psycopg.Cursor[DictRow]) -> None:
     row = pinned.fetchone()
     if row is None or row["is_standby"]:
-        raise _Elsewhere
+        raise _WrongServer
 
 
 class PostgresConnection:
@@ -200,7 +200,7 @@ class PostgresConnection:
             self.check(connection)
         except psycopg.Error as error:
             # A refusal is an answer.
-            if connection.closed or meaning_of(error) not in {Meaning.ROW, Meaning.REFUSED}:
+            if connection.closed or error_kind(error) not in {ErrorKind.ROW, ErrorKind.REFUSED}:
                 raise
         finally:
             # Which rolls back.
@@ -224,7 +224,7 @@ class PostgresConnection:
         """
         self._is_unconfirmed = False
         try:
-            with self.breaker.guard((_Away, _Late)):
+            with self.breaker.guard((_Unavailable, _TimedOut)):
                 return self._run(work, is_one_statement=is_one_statement, is_trial=is_trial)
         except StoreUnavailable as error:
             error.is_unconfirmed = self._is_unconfirmed
@@ -237,10 +237,10 @@ class PostgresConnection:
             except psycopg.errors.TransactionRollback:
                 # It lost against another transaction, which is over now.
                 return self._attempt(work, is_one_statement=is_one_statement)
-        except _Elsewhere:
-            raise _Away("postgres", "read only", state="takes no writes") from None
+        except _WrongServer:
+            raise _Unavailable("postgres", "read only", state="takes no writes") from None
         except psycopg.Error as error:
-            # Without the cause: whoever logs the chain would log its detail, which quotes rows.
+            # Without the cause: its detail quotes rows, and a log of the chain would have them.
             raise self._translated(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
@@ -248,7 +248,7 @@ class PostgresConnection:
         if old is not None and not old.closed:
             try:
                 return self._transact(old, work, is_one_statement=is_one_statement)
-            except _Elsewhere:
+            except _WrongServer:
                 old.close()
             except psycopg.Error:
                 if old.was_given_up or not old.closed:
@@ -270,28 +270,28 @@ class PostgresConnection:
             connection.end("commit")
         except BaseException as error:
             _roll_back(connection)
-            # Nobody can say whether PostgreSQL has committed what it did not confirm.
+            # PostgreSQL may or may not have committed.
             self._is_unconfirmed |= connection.is_committing and connection.closed
-            if isinstance(error, psycopg.Error) and meaning_of(error) is Meaning.ELSEWHERE:
-                raise _Elsewhere from None
+            if isinstance(error, psycopg.Error) and error_kind(error) is ErrorKind.ELSEWHERE:
+                raise _WrongServer from None
             raise
         else:
             return result
 
     def _translated(self, error: psycopg.Error, *, is_trial: bool) -> StoreUnavailable | InvalidRecord:
-        reason, meaning = describe(error), meaning_of(error)
+        reason, meaning = describe(error), error_kind(error)
         if self._connection is not None and self._connection.was_given_up:
-            return _Late("postgres", reason, state=StoreUnavailable.state)
-        if meaning is Meaning.LATE and self._limits.is_late_an_outage and not is_trial:
-            return _Late("postgres", reason)
-        if meaning in {Meaning.LATE, Meaning.IN_THE_WAY}:
+            return _TimedOut("postgres", reason, state=StoreUnavailable.state)
+        if meaning is ErrorKind.LATE and self._limits.is_late_an_outage and not is_trial:
+            return _TimedOut("postgres", reason)
+        if meaning in {ErrorKind.LATE, ErrorKind.IN_THE_WAY}:
             return StoreBusy("postgres", reason)
-        if meaning is Meaning.ROW:
+        if meaning is ErrorKind.ROW:
             return InvalidRecord("refused_by_postgres", reason)
-        if meaning is Meaning.REFUSED and self._connection is not None and not self._connection.closed:
+        if meaning is ErrorKind.REFUSED and self._connection is not None and not self._connection.closed:
             _logger.error("postgres refused a statement", extra={"reason": reason})
             return StatementRefused(reason, is_about_a_row=is_about_a_row(error))
-        return _Away("postgres", reason)
+        return _Unavailable("postgres", reason)
 
     def close(self) -> None:
         """Close the connection, if there is one."""

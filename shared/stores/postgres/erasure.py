@@ -15,12 +15,12 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.errors import StoreUnavailable, leaving_half_deleted
+from shared.errors import StoreUnavailable, add_half_deleted_outcome
 from shared.stores.archive import HiddenThreads
 from shared.stores.postgres.connection import PostgresConnection, sql
-from shared.stores.postgres.locks import lock_alone
+from shared.stores.postgres.invalidations import log_invalidations
+from shared.stores.postgres.locks import lock_exclusive
 from shared.stores.postgres.owners import require_owner
-from shared.stores.postgres.repairs import note_repairs
 
 _logger = logging.getLogger(__name__)
 _Connection = psycopg.Connection[DictRow]
@@ -53,27 +53,27 @@ class PostgresErasure:
         """
 
         def work(connection: _Connection) -> DictRow:
-            lock_alone(connection, [thread_id])
+            lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
             # With the deletion itself: whatever becomes of this process, the sweep sees to it that Redis hears of it.
-            note_repairs(connection, "thread", [thread_id])
+            log_invalidations(connection, "thread", [thread_id])
             return row
 
         gone = self._connection.run(work)
         if gone["conversation_id"] is not None:
-            self._begin_to_erase([gone["conversation_id"]])
+            self._start_erasure([gone["conversation_id"]])
         return gone["existed"], gone["cutoff"]
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete a user, the threads in `also`, and the first of the user's other threads and rows."""
 
         def hide(connection: _Connection) -> UUID:
-            lock_alone(connection, [], [user_id])
+            lock_exclusive(connection, [], [user_id])
             lock_preferences(connection, user_id)
             wanted = {"user_id": user_id, "cutoff": cutoff, "looked_at": _THREADS}
             reached: UUID = _one(connection, _FORGET_USER, wanted)["cutoff"]
-            note_repairs(connection, "user", [user_id])
+            log_invalidations(connection, "user", [user_id])
             return reached
 
         of_user = self._connection.run(hide)
@@ -81,15 +81,15 @@ class PostgresErasure:
         conversations: list[UUID] = []
         for start in range(0, max(1, len(also)), _THREADS):
             some = also[start : start + _THREADS]
-            with leaving_half_deleted("user"):
+            with add_half_deleted_outcome("user"):
                 rows = self._connection.run(lambda connection, some=some: _detach_next(connection, user_id, some))  # type: ignore[misc]
             of_threads |= {row["thread_id"]: row["cutoff"] for row in rows}
             conversations += [row["conversation_id"] for row in rows if row["conversation_id"] is not None]
         if conversations:
-            self._begin_to_erase(conversations)
+            self._start_erasure(conversations)
         return of_user, of_threads
 
-    def _begin_to_erase(self, conversation_ids: Sequence[UUID]) -> None:
+    def _start_erasure(self, conversation_ids: Sequence[UUID]) -> None:
         try:
             self.erase_rows(conversation_ids)
         except StoreUnavailable as error:
@@ -107,13 +107,13 @@ class PostgresErasure:
 
         return self._connection.run(work)
 
-    def detach(self, hidden: HiddenThreads, *, must_tell_cache: bool) -> None:
-        """Take a deleted user's threads out of the way; with `must_tell_cache`, note that Redis has to hear of them."""
+    def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
+        """Take a deleted user's threads out of the way; with `must_invalidate`, note that Redis has to hear of them."""
 
         def work(connection: _Connection) -> None:
             _detach(connection, list(hidden.cutoffs))
-            if must_tell_cache:
-                note_repairs(connection, "thread", list(hidden.cutoffs))
+            if must_invalidate:
+                log_invalidations(connection, "thread", list(hidden.cutoffs))
             _end(connection, hidden.user_id)
 
         self._connection.run(work)
@@ -123,7 +123,7 @@ class PostgresErasure:
 
         def work(connection: _Connection) -> None:
             rows = _detach(connection, thread_ids)
-            note_repairs(connection, "thread", [row["thread_id"] for row in rows])
+            log_invalidations(connection, "thread", [row["thread_id"] for row in rows])
 
         self._connection.run(work)
 
@@ -141,7 +141,7 @@ class PostgresErasure:
 def _detach_next(connection: _Connection, user_id: str, also: Sequence[str]) -> list[DictRow]:
     found = _hidden(connection, user_id)
     rows = _detach(connection, sorted({*_cutoffs(found), *also}), user_id, also)
-    note_repairs(connection, "thread", [row["thread_id"] for row in rows])
+    log_invalidations(connection, "thread", [row["thread_id"] for row in rows])
     _end(connection, user_id)
     return rows
 
@@ -160,7 +160,7 @@ def _cutoffs(rows: Sequence[DictRow]) -> dict[str, UUID]:
 def _detach(
     connection: _Connection, thread_ids: Sequence[str], user_id: str | None = None, also: Sequence[str] = ()
 ) -> list[DictRow]:
-    lock_alone(connection, thread_ids)
+    lock_exclusive(connection, thread_ids)
     wanted = {"thread_ids": list(thread_ids), "user_id": user_id, "also": list(also)}
     return connection.execute(_DETACH, wanted).fetchall()
 

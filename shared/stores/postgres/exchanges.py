@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.models import Exchange, Texts, title_of
+from shared.models import Exchange, ExchangeTexts, title_of
 from shared.stores.archive import ExchangeDeletion
 from shared.stores.postgres.connection import sql
 
@@ -47,7 +47,9 @@ def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
     ]
 
 
-def replace(connection: _Connection, thread_id: str, exchange_id: UUID, texts: Texts, above: int) -> Exchange | None:
+def replace(
+    connection: _Connection, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, above: int
+) -> Exchange | None:
     """Give an exchange other texts under the next revision; None if it is not there."""
     thread = _locked_thread(connection, thread_id)
     known = _exchange(connection, thread_id, exchange_id)

@@ -9,10 +9,10 @@ from shared.stores.archive import HEALTH_GAP_SECONDS
 from shared.stores.postgres.connection import sql
 
 _Connection = psycopg.Connection[DictRow]
-_BEAT = sql("beat")
+_HEARTBEAT = sql("heartbeat")
 
 
-def note_epoch(connection: _Connection) -> bool:
+def log_empty_cache(connection: _Connection) -> bool:
     """Remember that L1 was found empty; return whether that was the first time ever."""
     row = connection.execute(
         "insert into cache_epochs default values returning not exists (select from cache_epochs) as is_first"
@@ -22,12 +22,12 @@ def note_epoch(connection: _Connection) -> bool:
     return bool(row["is_first"])
 
 
-def beat(connection: _Connection) -> None:
+def heartbeat(connection: _Connection) -> None:
     """Note that PostgreSQL and the sweep are up, and since when without a gap."""
-    connection.execute(_BEAT, {"gap": HEALTH_GAP_SECONDS})
+    connection.execute(_HEARTBEAT, {"gap": HEALTH_GAP_SECONDS})
 
 
-def healthy_seconds(connection: _Connection) -> float:
+def uptime_seconds(connection: _Connection) -> float:
     """Return for how long PostgreSQL and the sweep have been up without a gap."""
     row = connection.execute(
         "select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"

@@ -14,7 +14,7 @@ from shared.models import Exchange
 from shared.stores.idempotency import LEASE_SECONDS, KeyState
 from shared.stores.postgres.connection import PostgresConnection, sql
 
-_CLAIM, _STORE = sql("claim_key"), sql("store_keys")
+_CLAIM, _STORE = sql("acquire_key"), sql("store_keys")
 
 
 class PostgresKeys:
@@ -25,7 +25,7 @@ class PostgresKeys:
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
-    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+    def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
         wanted = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
         row = self._connection.run(lambda c: c.execute(_CLAIM, wanted).fetchone())

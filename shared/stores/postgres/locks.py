@@ -21,7 +21,7 @@ from shared.stores.postgres.connection import sql
 _ALL: Final = 7_215_002
 _SEED: Final = 7_215_004
 _MOST: Final = 64
-_SHARED, _ALONE = sql("lock_shared"), sql("lock_alone")
+_SHARED, _ALONE = sql("lock_shared"), sql("lock_exclusive")
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -39,7 +39,7 @@ def shared_lock(
     return _SHARED, {"all": _ALL, "seed": _SEED, "has_many": has_many, "names": [] if has_many else names}
 
 
-def lock_alone(connection: _Connection, thread_ids: Iterable[str], user_ids: Iterable[str] = ()) -> None:
+def lock_exclusive(connection: _Connection, thread_ids: Iterable[str], user_ids: Iterable[str] = ()) -> None:
     """Lock threads and users to delete them. A transaction does so once: a second call could wait in a circle."""
     connection.execute(_ALONE, {"all": _ALL, "seed": _SEED, "names": _names(thread_ids, user_ids)})
 

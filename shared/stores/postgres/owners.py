@@ -10,7 +10,7 @@ from shared.stores.archive import ThreadOwner
 from shared.stores.postgres.connection import execute_locked, sql
 from shared.stores.postgres.locks import shared_lock
 
-_OWNER, _CLAIM = sql("owner"), sql("claim_thread")
+_OWNER, _CLAIM = sql("owner"), sql("claim_ownership")
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -21,7 +21,7 @@ def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
 
 
 def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
-    """Make a thread the user's unless it is somebody's, and return whose it is now."""
+    """Set a thread's owner unless it has one, and return the owner."""
     # After a deletion that is under way, or before it begins.
     lock, wanted = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
     row = _one(execute_locked(connection, lock, _CLAIM, wanted).fetchone())
@@ -29,7 +29,7 @@ def claim(connection: _Connection, thread_id: str, user_id: str | None) -> Threa
 
 
 def require_owner(connection: _Connection, thread_id: str, user_id: str | None) -> None:
-    """Return if the thread is the user's or nobody has it; anybody may where no user is given.
+    """Return if the thread is the user's or has no owner, or if no user is given.
 
     Raises:
         ThreadNotFound: It is another's.

@@ -8,9 +8,9 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.errors import TooManyPreferences
-from shared.models import preferences_fault
+from shared.models import preferences_error
 from shared.stores.postgres.erasure import lock_preferences
-from shared.stores.postgres.repairs import note_repairs
+from shared.stores.postgres.invalidations import log_invalidations
 
 _Connection = psycopg.Connection[DictRow]
 _PREFERENCES = b"select key, value from user_preferences where user_id = %s"
@@ -53,11 +53,11 @@ def change_preferences(
         (user_id, [key for key, _ in kept], [value for _, value in kept]),
     )
     changed = _preferences(connection, user_id)
-    if fault := preferences_fault(changed):
+    if fault := preferences_error(changed):
         # Within the transaction, so that nothing of the change stays.
         raise TooManyPreferences(fault)
     # Until L1 is updated, also by another process if this one dies in between.
-    note_repairs(connection, "user", [user_id])
+    log_invalidations(connection, "user", [user_id])
     return changed
 
 

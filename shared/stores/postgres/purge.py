@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from shared.stores.archive import TOMBSTONE_SECONDS, PurgedTable
 from shared.stores.idempotency import ANSWER_SECONDS
 from shared.stores.postgres.connection import PostgresConnection, sql
-from shared.stores.postgres.repairs import note_repairs
+from shared.stores.postgres.invalidations import log_invalidations
 
 _ROWS: Final = 5_000
 _CONVERSATIONS: Final = 200
@@ -55,7 +55,7 @@ class PostgresPurge:
         def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
             found = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
             if found["thread_ids"]:
-                note_repairs(connection, "thread", found["thread_ids"])
+                log_invalidations(connection, "thread", found["thread_ids"])
             is_end = found["looked_at"] < _ROWS
             return len(found["thread_ids"]), _BEFORE_ALL if is_end else {name: found[name] for name in _BEFORE_ALL}
 

@@ -76,7 +76,7 @@ class Limits:
         return begin.encode(), pin.encode()
 
 
-class Meaning(enum.Enum):
+class ErrorKind(enum.Enum):
     """What an error of PostgreSQL's says."""
 
     AWAY = "no server, or one that takes no work"
@@ -89,7 +89,7 @@ class Meaning(enum.Enum):
 
 _LATE: Final = {"57014", "55P03", "25P03", "25P04"}
 _ELSEWHERE: Final = {"25006"}
-_IN_THE_WAY: Final = {"53100", "53200", "53400", "55006"}
+_CONFLICTS: Final = {"53100", "53200", "53400", "55006"}
 # Where in PostgreSQL an error comes from that a trigger raises, with whatever SQLSTATE, or a row-level-security policy.
 _RAISED_BY: Final = {"exec_stmt_raise", "ExecWithCheckOptions"}
 # Raised by a trigger (P0), a view's check option (44), a cardinality (21), a limit of an index or of nesting (54).
@@ -97,21 +97,21 @@ _OF_A_VALUE: Final = {"22", "23"}
 _ABOUT_A_ROW: Final = {"22", "23", "21", "44", "54", "P0"}
 
 
-def meaning_of(error: psycopg.Error) -> Meaning:
+def error_kind(error: psycopg.Error) -> ErrorKind:
     """Return what an error says; `REFUSED` for each that is not known, so that it stops no other record."""
     state = error.sqlstate or ""
     if is_raised(error) and state[:2] not in _OF_A_VALUE:
         # A trigger may raise the SQLSTATE of a timeout, a deadlock or an outage.
-        return Meaning.REFUSED
+        return ErrorKind.REFUSED
     if state in _LATE:
-        return Meaning.LATE
+        return ErrorKind.LATE
     if state in _ELSEWHERE:
-        return Meaning.ELSEWHERE
-    if state in _IN_THE_WAY or state[:2] in {"40", "58"}:
-        return Meaning.IN_THE_WAY
+        return ErrorKind.ELSEWHERE
+    if state in _CONFLICTS or state[:2] in {"40", "58"}:
+        return ErrorKind.IN_THE_WAY
     if state[:2] in {"08", "53", "57"} or (not state and isinstance(error, psycopg.OperationalError)):
-        return Meaning.AWAY
-    return Meaning.ROW if state[:2] in _OF_A_VALUE else Meaning.REFUSED
+        return ErrorKind.AWAY
+    return ErrorKind.ROW if state[:2] in _OF_A_VALUE else ErrorKind.REFUSED
 
 
 def is_raised(error: psycopg.Error) -> bool:

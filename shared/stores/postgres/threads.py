@@ -19,7 +19,7 @@ _THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
 _MESSAGES: Final = {False: sql("messages_asc"), True: sql("messages_desc")}
 _BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
-_MOST_WORDS: Final = 20
+_MAX_WORDS: Final = 20
 
 
 def read_thread(connection: _Connection, thread_id: str) -> Thread | None:
@@ -85,7 +85,7 @@ def search_messages(
     connection: _Connection, user_id: str, query: str, *, limit: int, exclude_thread: str | None
 ) -> list[SearchHit]:
     """Return a user's messages that hold any of the query's words of three letters or more, best first."""
-    words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MOST_WORDS]
+    words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MAX_WORDS]
     patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
     wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
     return [SearchHit(**row) for row in connection.execute(_SEARCH, wanted).fetchall()]

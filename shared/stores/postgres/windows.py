@@ -16,7 +16,7 @@ from shared.stores.postgres.exchanges import exchanges_of
 _WINDOW: Final = sql("window")
 _ROWS_AN_EXCHANGE: Final = 2
 # Of a thread's deleted exchanges, as many as its readers are told of.
-_MOST_DELETED: Final = 1_000
+_MAX_DELETED: Final = 1_000
 
 
 def read_window(
@@ -24,7 +24,7 @@ def read_window(
 ) -> Window:
     """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
     most = limit * _ROWS_AN_EXCHANGE
-    wanted = {"thread_id": thread_id, "rows": most + 1, "deleted": _MOST_DELETED, "users": list(users)}
+    wanted = {"thread_id": thread_id, "rows": most + 1, "deleted": _MAX_DELETED, "users": list(users)}
     rows = connection.execute(_WINDOW, wanted).fetchall()
     first = rows[0]
     sides = [row for row in rows if row["position"] is not None]

@@ -60,7 +60,7 @@ class _SecretPassword(CredentialProvider):
         try:
             secret = read_secret(self._arn)
         except SecretUnavailableError as error:
-            # Whoever waits for it in vain is not to wait again at each request.
+            # After a timeout, later requests must not wait again.
             raise redis.ConnectionError(str(error)) from None
         user = secret.user or self._user
         return (user, secret.password) if user else (secret.password,)
@@ -108,10 +108,10 @@ class RedisConnection:
             socket_connect_timeout=seconds,
             socket_keepalive=True,
             retry=retry,
-            redis_connect_func=self._greet,  # type: ignore[arg-type] # it is called with the connection
+            redis_connect_func=self._identify_server,  # type: ignore[arg-type] # it is called with the connection
         )
 
-    def _greet(self, connection: redis.Connection) -> None:
+    def _identify_server(self, connection: redis.Connection) -> None:
         """Sign in on a new connection, ask which server it leads to, and load the scripts.
 
         Also where a client reconnects by itself.

@@ -73,7 +73,7 @@ def pending_field(exchange_id: UUID, revision: int) -> str:
 
 
 def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
-    """Return an exchange that was kept whole beside the list, or None if somebody else wrote it."""
+    """Return an exchange that was kept whole beside the list, or None if another program wrote it."""
     try:
         exchange = Exchange.from_wire(body)
     except InvalidRecord as error:
@@ -126,7 +126,7 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
             "revision": int(own[4] or 0),
         }
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        # Somebody else wrote it. The list is not whole without it, so the caller asks L2.
+        # Another program wrote it. The list is not complete without it, so the caller reads L2.
         _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
         return None
 
@@ -154,7 +154,7 @@ def token_of(entries: Sequence[bytes]) -> str | None:
     return found[1] if found and found[0] == "asked" else None
 
 
-def bare(entry: bytes) -> bytes:
+def without_ending(entry: bytes) -> bytes:
     """Return the entry without its ending."""
     found = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
     return entry[: found.start()] + b"}" if found else entry

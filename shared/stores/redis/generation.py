@@ -23,9 +23,9 @@ _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 _PROBE_SECONDS: Final = 60
 # How far ahead of Redis' clock the time of an exchange may be.
-_MOST_SKEW: Final = 10.0
+_MAX_SKEW: Final = 10.0
 # Clocks of two machines that are further apart, in seconds, are not both right.
-MOST_DIFFERENCE: Final = 120.0
+MAX_DIFFERENCE: Final = 120.0
 # How much later the next generation is, at least; in seconds.
 _STEP: Final = 0.001
 # A script that writes, as a merge is: Redis may refuse this and still answer reads.
@@ -45,8 +45,8 @@ class Epoch:
     Attributes:
         generation: The name of the generation, None where there is none.
         identity: The server that the generation was begun on, see `RedisConnection.identity`.
-        began: Since when Redis has lost nothing, in Unix seconds of its own clock; None if nobody can say.
-        is_settled: Whether everything that was on the queue at `began` has been drained since.
+        began: Since when Redis has lost no data, in Unix seconds of its own clock; None if unknown.
+        is_warm: Whether everything that was on the queue at `began` has been drained since.
         evictions: How many keys Redis had evicted at `began`.
         is_first: Whether Redis never held anything before `began`, so that it cannot have lost anything.
         suspect_until: Redis came back older: what was accepted before this time may have been deleted since.
@@ -55,7 +55,7 @@ class Epoch:
     generation: str | None = None
     identity: str | None = None
     began: float | None = None
-    is_settled: bool = False
+    is_warm: bool = False
     evictions: int = 0
     is_first: bool = False
     suspect_until: float | None = None
@@ -79,7 +79,7 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
         identity=identity.decode("utf-8", "replace") if identity else None,
         began=began_at,
         # It names the beginning that it belongs to, so that a late writer settles nothing that began after.
-        is_settled=began is not None and number_of(settled) == began_at,
+        is_warm=began is not None and number_of(settled) == began_at,
         evictions=int(number_of(evictions) or 0),
         is_first=first == b"1",
         suspect_until=number_of(suspect) if suspect else None,
@@ -99,10 +99,10 @@ def is_odd(clock: float) -> bool:
 
     Then nothing follows from the time that has passed on it.
     """
-    return abs(clock - time.time()) > MOST_DIFFERENCE
+    return abs(clock - time.time()) > MAX_DIFFERENCE
 
 
-def begun_as(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:
+def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:
     """Return the fields that begin a generation.
 
     Args:
@@ -116,7 +116,7 @@ def begun_as(generation: str, identity: str | None, clock: float = 0.0, *, is_ol
         fields["identity"] = identity
     if is_older:
         # By the later of two clocks: what may be deleted must not be taken for what came after.
-        fields["suspect"] = name_of(max(clock, time.time()) + _MOST_SKEW)
+        fields["suspect"] = name_of(max(clock, time.time()) + _MAX_SKEW)
     return fields
 
 

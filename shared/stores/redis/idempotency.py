@@ -21,7 +21,7 @@ class RedisKeys:
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
-    def claim(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
+    def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, or say what is known of it, in one round trip."""
         record = _record(body_hash, exchange_id, None)
         set_reply, known, now, epoch, outbox, stats = self._connection.call(
@@ -46,11 +46,11 @@ class RedisKeys:
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
-            is_claimed=bool(set_reply),
+            is_acquired=bool(set_reply),
             # A clock that was set has ended the lives of keys, too.
-            is_sure=not has_lost and not is_odd(clock) and read.is_settled and _has_all_keys(read, clock),
+            is_sure=not has_lost and not is_odd(clock) and read.is_warm and _has_all_keys(read, clock),
             age=age,
-            is_drained=not has_lost and read.is_settled,
+            is_drained=not has_lost and read.is_warm,
             has_outbox=outbox > 0,
         )
 

@@ -15,7 +15,7 @@ from shared.settings import MemorySettings
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.redis.connection import Pipeline, RedisConnection, ignore_wrongtype, require
 from shared.stores.redis.entries import decode_pending, pending_field
-from shared.stores.redis.generation import begun_as, name_of, queue_epoch, queue_probe, read_epoch
+from shared.stores.redis.generation import name_of, queue_epoch, queue_probe, read_epoch, started_by
 from shared.stores.redis.lists import Append, Appended, ThreadLists
 from shared.stores.redis.names import (
     EPOCH,
@@ -23,7 +23,7 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.read import clock_of
 
-_MOST_UNMERGED: Final = 500
+_MAX_UNMERGED: Final = 500
 # How many threads are spoken of in one round trip.
 THREADS_A_CALL: Final = 500
 
@@ -116,7 +116,7 @@ class CacheLink:
         # One from the future was named before Redis' clock was set back, so it tells nothing of when it began.
         has_begun_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
         if last is not None and not has_begun_since:
-            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=begun_as(name_of(clock, last), None))))
+            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=started_by(name_of(clock, last), None))))
         self._failed_at = None
         return True
 
@@ -128,13 +128,13 @@ class CacheLink:
         if appended.was_drained:
             self._forget_drained(append.exchange)
         if appended.cutoff is not None:
-            self._take_back(append.exchange, appended)
+            self._undo(append.exchange, appended)
         self._unmerged.pop(append.exchange.key, None)
 
     def _remember_unmerged(self, append: Append) -> None:
         self._unmerged[append.exchange.key] = append
         self._unmerged.move_to_end(append.exchange.key)
-        while len(self._unmerged) > _MOST_UNMERGED:
+        while len(self._unmerged) > _MAX_UNMERGED:
             self._unmerged.popitem(last=False)
 
     def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
@@ -146,9 +146,9 @@ class CacheLink:
         field = pending_field(exchange.exchange_id, exchange.revision)
         self._require(self._send(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
 
-    def _take_back(self, exchange: Exchange, appended: Appended) -> None:
+    def _undo(self, exchange: Exchange, appended: Appended) -> None:
         """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
-        self._require(self._send(lambda pipe: self._lists.queue_take_back(pipe, exchange, appended.of_thread)))
+        self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.of_thread)))
 
     def _forget_pending(
         self,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.ids import id_fault
+from shared.ids import id_error
 from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.redis.connection import Pipeline
@@ -32,11 +32,11 @@ from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
-_MOST_FIELDS: Final = 100
+_MAX_FIELDS: Final = 100
 
 
 def order_of(reply: bytes | None) -> UUID | None:
-    """Return the order key that a tombstone holds, None for what somebody else put there."""
+    """Return the order key of a tombstone; None for another program's value."""
     try:
         return UUID(reply.decode()) if reply else None
     except ValueError:
@@ -49,13 +49,13 @@ def queue_tombstone(pipe: Pipeline, key: str, cutoff: UUID) -> None:
 
 
 def ids_of(members: Iterable[bytes]) -> list[str]:
-    """Return the ids among a set's members; there are no others unless somebody else put them there."""
+    """Return the ids among a set's members; others come from other programs."""
     texts = (member.decode("utf-8", "surrogateescape") for member in members)
-    return [text for text in texts if id_fault(text) is None]
+    return [text for text in texts if id_error(text) is None]
 
 
 def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
-    """Return the exchange ids among a set's members; there are no others unless another program put them there."""
+    """Return the exchange ids among a set's members; others come from other programs."""
     found = set()
     for member in members:
         with suppress(ValueError):
@@ -172,7 +172,7 @@ class ThreadLists:
         exchange = append.exchange
         thread_id, user_id = exchange.thread_id, exchange.user_id
         if append.in_outbox:
-            # First, so that what gets through in part is never shown and held by nobody.
+            # First, so that after a partial pipeline no list shows an exchange that no store has.
             pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))
         field = pending_field(exchange.exchange_id, exchange.revision)
         if not append.is_drained:
@@ -199,7 +199,7 @@ class ThreadLists:
         pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()}, gt=True)
         pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
 
-    def queue_take_back(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
+    def queue_undo_append(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
         """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""
         thread_id = exchange.thread_id
         if cutoff is not None:
@@ -219,6 +219,6 @@ def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
     """Return the fields of what waited for the drain, now that PostgreSQL holds these exchanges."""
     fields = []
     for exchange in exchanges:
-        first = max(1, exchange.revision - _MOST_FIELDS)
+        first = max(1, exchange.revision - _MAX_FIELDS)
         fields += [pending_field(exchange.exchange_id, number) for number in (0, *range(first, exchange.revision + 1))]
     return fields

@@ -13,7 +13,7 @@ from shared.models import Exchange
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
-from shared.stores.redis.generation import MOST_DIFFERENCE, PROBE_WRITE, READ_EPOCH, Epoch
+from shared.stores.redis.generation import MAX_DIFFERENCE, PROBE_WRITE, READ_EPOCH, Epoch
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
     EPOCH,
@@ -32,7 +32,7 @@ _PLACEHOLDER_SECONDS: Final = 900
 MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
 
 
-class Questions:
+class ReadCommands:
     """The commands of one read, each under a name."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Questions:
         self._asked |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
     def ask_for_step(self, begun: Mapping[Any, Any]) -> None:
-        """Add the beginning of a generation, see `begun_as`, in a Redis that is empty, or that came back older."""
+        """Add the beginning of a generation, see `started_by`, in a Redis that is empty, or that came back older."""
         fields = [text for item in begun.items() for text in item]
         # Redis may hold less than it was given: nothing of the old epoch holds, whatever stands there.
         self._asked |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
@@ -109,7 +109,7 @@ class Answer:
     """What a read was answered.
 
     Attributes:
-        replies: By the names of `Questions`.
+        replies: By the names of `ReadCommands`.
         generation: The one that lasts, None if it has ended.
         most: The most messages that belong into the list.
     """
@@ -122,7 +122,7 @@ class Answer:
     refuses_writes: bool
 
     def with_rest(self, replies: dict[str, Any]) -> Self:
-        """Return the answer with the replies to `Questions.ask_for_rest`."""
+        """Return the answer with the replies to `ReadCommands.ask_for_rest`."""
         return dataclasses.replace(self, replies=self.replies | replies)
 
     def read(self) -> CacheRead:
@@ -132,10 +132,10 @@ class Answer:
         generation = None if self.refuses_writes else self.generation
         stats = replies.get("stats")
         evictions = None if stats is None else int(stats["evicted_keys"])
-        began, is_settled = self.epoch.began, self.epoch.is_settled
+        began, is_warm = self.epoch.began, self.epoch.is_warm
         if self.generation is None or (evictions is not None and evictions != self.epoch.evictions):
             # Redis may have lost a list together with what lay beside it.
-            began, is_settled = None, False
+            began, is_warm = None, False
         listed: list[bytes] = replies.get("messages") or []
         entries = without_placeholder(listed)
         cutoff, deleted = order_of(replies.get("tombstone")), uuids_of(replies.get("deleted") or ())
@@ -148,10 +148,10 @@ class Answer:
             preferences=preferences,
             knows_preferences=knows_preferences,
             pending=undrained_in(self.thread_id, replies.get("pending"), cutoff, deleted),
-            is_new=not is_settled,
+            is_new=not is_warm,
             is_emptied=began is None,
             # Of a clock that was set, the time that has passed on it says nothing.
-            age=None if began is None or abs(clock - time.time()) > MOST_DIFFERENCE else clock - began,
+            age=None if began is None or abs(clock - time.time()) > MAX_DIFFERENCE else clock - began,
             clock=clock,
             token=token_of(listed),
             evictions=evictions,
@@ -173,7 +173,7 @@ class Answer:
 def undrained_in(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
 ) -> list[Exchange]:
-    """Return the exchanges of a reply to `Questions.ask_for_pending`, without what was deleted."""
+    """Return the exchanges of a reply to `ReadCommands.ask_for_pending`, without what was deleted."""
     found = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
     return newest_revisions(
         each for each in found if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Pipeline, ignore_wrongtype
-from shared.stores.redis.generation import Epoch, begun_as, name_of, queue_epoch, read_epoch
+from shared.stores.redis.generation import Epoch, name_of, queue_epoch, read_epoch, started_by
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import (
     EPOCH,
 )
-from shared.stores.redis.read import MAY_FAIL, Answer, Questions, clock_of, undrained_in
+from shared.stores.redis.read import MAY_FAIL, Answer, ReadCommands, clock_of, undrained_in
 
 # SQS counts messages approximately, and may count none for a while when there are some.
-_SETTLING_SECONDS: Final = 60
+_WARM_UP_SECONDS: Final = 60
 # How often a process finds out with a read whether Redis takes writes, in seconds.
 _PROBE_EVERY: Final = 1.0
 
@@ -34,7 +34,7 @@ class ListReader(CacheLink):
         """
         if thread_id is None and user_id is None:
             return CacheRead()
-        questions = Questions()
+        questions = ReadCommands()
         if time.monotonic() - self._probed_at >= _PROBE_EVERY:
             questions.ask_for_writes()
         asked_in = self._generation
@@ -44,7 +44,7 @@ class ListReader(CacheLink):
         needs_no_token = found.generation is not None and (thread_id is None or found.is_whole)
         if found.refuses_writes or is_known or needs_no_token:
             return found if thread_id is None or found.is_whole else self._ask_for_rest(answer, thread_id)
-        questions = Questions()
+        questions = ReadCommands()
         generation = found.generation
         if generation is None:
             epoch = self._ask_epoch_anew()
@@ -53,19 +53,19 @@ class ListReader(CacheLink):
                 is_older = epoch.generation is not None
                 clock = found.clock or 0.0
                 generation = name_of(clock, epoch.generation)
-                questions.ask_for_step(begun_as(generation, self._connection.identity, clock, is_older=is_older))
+                questions.ask_for_step(started_by(generation, self._connection.identity, clock, is_older=is_older))
         return self._ask(questions, thread_id, user_id, generation, has_rest=True).read()
 
     def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
         """Add what `read` leaves out where the list is whole."""
-        questions = Questions()
+        questions = ReadCommands()
         questions.ask_for_pending(thread_id)
         bodies = self._send_questions(questions)["pending"]
         return replace(read, pending=undrained_in(thread_id, bodies, read.cutoff, read.deleted))
 
     def peek(self, thread_id: str) -> CacheRead:
         """Read a thread's window without changing anything: the list gets no token, and no generation begins."""
-        questions = Questions()
+        questions = ReadCommands()
         questions.ask_for_pending(thread_id)
         return self._ask(questions, thread_id, None, None, is_passive=True).read()
 
@@ -76,7 +76,7 @@ class ListReader(CacheLink):
 
     def _ask(
         self,
-        questions: Questions,
+        questions: ReadCommands,
         thread_id: str | None,
         user_id: str | None,
         generation: str | None,
@@ -107,11 +107,11 @@ class ListReader(CacheLink):
 
     def _ask_for_rest(self, answer: Answer, thread_id: str) -> CacheRead:
         """Return the read of a list that is not sealed, with what else its reader needs."""
-        questions = Questions()
+        questions = ReadCommands()
         questions.ask_for_rest(thread_id)
         return answer.with_rest(self._send_questions(questions)).read()
 
-    def _send_questions(self, questions: Questions) -> dict[str, Any]:
+    def _send_questions(self, questions: ReadCommands) -> dict[str, Any]:
         """Return the replies by name, None for one that may be a refusal and is one."""
         replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
         for name in MAY_FAIL & replies.keys():
@@ -133,7 +133,7 @@ class ListReader(CacheLink):
             return None
         return epoch.generation if epoch.is_of(identity) else None
 
-    def settle(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
+    def warm_up(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
         """Remember that the queue was seen empty since Redis lost something, or that Redis has lost nothing.
 
         The first call after a loss begins the time after which an empty queue is believed: SQS counts approximately.
@@ -149,7 +149,7 @@ class ListReader(CacheLink):
         state: dict[Any, Any] = {}
         if not is_begun:
             state |= {"began": began, "evictions": evictions or 0}
-        if at_once or (is_begun and clock_of(now) - began > _SETTLING_SECONDS):
+        if at_once or (is_begun and clock_of(now) - began > _WARM_UP_SECONDS):
             state |= {"settled": began}
         if not is_begun and is_first:
             state |= {"first": 1}

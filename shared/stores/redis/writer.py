@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
 from shared.stores.archive import Window
-from shared.stores.cache import AppendResult, CacheRead
+from shared.stores.cache import CacheAppendResult, CacheRead
 from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.entries import pending_field, token_of
 from shared.stores.redis.link import CacheLink
@@ -34,7 +34,7 @@ class ListWriter(CacheLink):
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
-    ) -> AppendResult:
+    ) -> CacheAppendResult:
         """Merge one new exchange in one round trip.
 
         Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
@@ -50,13 +50,13 @@ class ListWriter(CacheLink):
         if replies is None:
             # The sweep stores it; the list gets it then, or by the next call that Redis takes.
             self._remember_unmerged(replace(append, in_outbox=False, after=None))
-            return AppendResult(is_cached=False, is_in_outbox=True)
+            return CacheAppendResult(is_cached=False, is_in_outbox=True)
         appended = append.outcome(replies)
         if appended.cutoff is not None:
-            self._take_back(exchange, appended)
+            self._undo(exchange, appended)
         elif appended.was_drained:
             self._forget_drained(exchange)
-        return AppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
+        return CacheAppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
 
     def _send_append(self, append: Append) -> list[Any] | None:
         """Send an append and return the replies; None if Redis took it into the outbox only."""
@@ -82,7 +82,7 @@ class ListWriter(CacheLink):
         generation = self._generation
         claim = "first" if window.is_all else "whole"
         refill = None if read.token is None or generation is None else (read.token, claim, generation)
-        # Whoever deletes one of these users has to find the list, also if L2 has lost the thread before.
+        # A deletion of these users has to find the list, even if L2 has deleted the thread.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
         gone = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
@@ -125,7 +125,7 @@ class ListWriter(CacheLink):
         if done:
             pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in done))
 
-    def repair_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
+    def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
 
         def fill(pipe: Pipeline) -> None:

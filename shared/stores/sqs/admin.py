@@ -31,7 +31,7 @@ _COUNTS: Final = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
-_MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
+_MESSAGE_ERRORS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -95,7 +95,7 @@ class QueueAdmin:
                 "QueueArn"
             ]
 
-    def look_without_receiving(self) -> list[QueuedMessage] | None:
+    def peek_without_receiving(self) -> list[QueuedMessage] | None:
         """Return every message, unchanged, or None where only receiving shows them."""
         return queue_emulator.look(self.access.endpoint_url, self.url)
 
@@ -105,7 +105,7 @@ class QueueAdmin:
         Where only receiving shows them, they are hidden while this runs and released at its end, and their receive
         count rises by one.
         """
-        messages = self.look_without_receiving()
+        messages = self.peek_without_receiving()
         if messages is None:
             messages = self._receive_and_release(limit, is_wanted)
         if is_wanted is not None:
@@ -127,7 +127,7 @@ class QueueAdmin:
         return list(held.values())
 
     def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
-        """Receive up to ten messages, hidden from everybody else for so long."""
+        """Receive up to ten messages, hidden from other receivers for so long."""
         with asking():
             answer = self.client.receive_message(
                 QueueUrl=self.url,
@@ -162,7 +162,7 @@ class QueueAdmin:
                 )
             except ClientError as error:
                 code = error.response["Error"]["Code"].rpartition(".")[2]
-                if code in _MESSAGE_FAULTS:
+                if code in _MESSAGE_ERRORS:
                     raise InvalidRecord("refused_by_queue", code) from error
                 raise
 

@@ -12,21 +12,21 @@ from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from shared.stores.sqs.messages import QueueDepth
 
 # Looking returns whole messages: beyond so many, knowing the oldest is not worth the traffic.
-_MOST_LOOKED_AT: Final = 1_000
+_MAX_LOOKED_AT: Final = 1_000
 _PERIOD: Final = timedelta(minutes=5)
 
 
 def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
     """Return the age in seconds and when that was so, or None where it is not known.
 
-    An emulator is looked into; AWS has it in CloudWatch, minutes late, if whoever asks may read that.
+    The emulator shows it; AWS has it in CloudWatch, minutes late, if the caller may read that.
     """
     now = datetime.now(UTC)
     if depth.total == 0:
         return None
     if queue.access.endpoint_url is None:
         return _from_cloudwatch(queue.url, queue.access, now)
-    messages = queue.look_without_receiving() if depth.total <= _MOST_LOOKED_AT else None
+    messages = queue.peek_without_receiving() if depth.total <= _MAX_LOOKED_AT else None
     sent = [message.sent_at for message in messages or () if message.sent_at is not None]
     return (max(0.0, (now - min(sent)).total_seconds()), now) if sent else None
 

@@ -35,7 +35,7 @@ def look(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None
         ]
         return sorted(map(_message, found), key=lambda message: message.sent_at or _NEVER)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        # Another service, an error page, or nobody: whoever asks goes on with SQS itself, which then says what is so.
+        # Another service, an error page, or no answer: the caller then uses SQS itself.
         return None
 
 

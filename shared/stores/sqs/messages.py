@@ -1,4 +1,4 @@
-"""A message as somebody who looks at a queue sees it."""
+"""A message of a queue, as a peek shows it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 # SQS takes 1 MiB with attributes; what is left is for the ids of request and trace and what the dead-letter queue adds.
-_MOST_BYTES: Final = 1_048_576 - 4_096
+_MAX_BYTES: Final = 1_048_576 - 4_096
 _COUNTS: Final[
     list[
         Literal[
@@ -29,7 +29,7 @@ _COUNTS: Final[
     ]
 ] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 # What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
-_MESSAGE_FAULTS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
+_MESSAGE_ERRORS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
 # One second more than a message may be delayed, and a character that none may hold: LocalStack refuses only the latter.
 _REFUSED_DELAY: Final = 901
 _REFUSED_BODY: Final = "probe\x01"
@@ -90,7 +90,7 @@ class SqsQueue:
             StoreUnavailable: SQS does not answer, or has no such queue.
         """
         body = exchange.to_wire()
-        if len(body.encode()) > _MOST_BYTES:
+        if len(body.encode()) > _MAX_BYTES:
             raise TooLargeForQueue(f"{len(body.encode())} bytes")
 
         attributes = text_attributes({REQUEST_ID: exchange.request_id, TRACEPARENT: traceparent.get()})
@@ -103,7 +103,7 @@ class SqsQueue:
             try:
                 put()
             except ClientError as error:
-                if _is_fault_of_message(error):
+                if _is_message_error(error):
                     raise TooLargeForQueue(error.response["Error"]["Code"]) from error
                 raise
 
@@ -124,9 +124,9 @@ class SqsQueue:
         try:
             self._client.send_message(QueueUrl=self._url, MessageBody=_REFUSED_BODY, DelaySeconds=_REFUSED_DELAY)
         except ClientError as error:
-            if not _is_fault_of_message(error):
+            if not _is_message_error(error):
                 raise
 
 
-def _is_fault_of_message(error: ClientError) -> bool:
-    return error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_FAULTS
+def _is_message_error(error: ClientError) -> bool:
+    return error.response["Error"]["Code"].rpartition(".")[2] in _MESSAGE_ERRORS

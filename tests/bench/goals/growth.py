@@ -22,7 +22,7 @@ def growth(scene: Scene) -> Iterator[Figure]:
     """Measure each kind of growth."""
     yield from _threads(scene)
     yield from _exchanges(scene)
-    yield from _undrained(scene)
+    yield from _while_undrained(scene)
 
 
 def _threads(scene: Scene) -> Iterator[Figure]:
@@ -48,7 +48,7 @@ def _exchanges(scene: Scene) -> Iterator[Figure]:
     yield from _figures("exchanges of the thread", sizes, found)
 
 
-def _undrained(scene: Scene) -> Iterator[Figure]:
+def _while_undrained(scene: Scene) -> Iterator[Figure]:
     scene.fill("growing-undrained", _LENGTH)
     sizes, found, there = scene.sizes.undrained, [], 0
     for size in sizes:

@@ -23,10 +23,10 @@ _SCRIPTS: Final = frozenset({"cmdstat_eval", "cmdstat_evalsha", "cmdstat_fcall"}
 def turns(scene: Scene) -> Iterator[Figure]:
     """Measure each case with short and with long messages."""
     client = redis.Redis(port=scene.redis_port)
-    with BareRedis(scene.redis_port) as bare:
+    with BareRedis(scene.redis_port) as without_ending:
         for length in LENGTHS:
             scene.fill(_thread(length), length)
-            yield from _reads(scene, client, bare, length)
+            yield from _reads(scene, client, without_ending, length)
             yield from _appends(scene, client, length)
 
 
@@ -39,7 +39,7 @@ def name_of(case: str, length: int) -> str:
     return f"{case}, {length} characters"
 
 
-def _reads(scene: Scene, client: redis.Redis, bare: BareRedis, length: int) -> Iterator[Figure]:
+def _reads(scene: Scene, client: redis.Redis, without_ending: BareRedis, length: int) -> Iterator[Figure]:
     thread_id = _thread(length)
     messages, preferences = f"thread:{thread_id}:messages", f"user:{USER}:preferences"
     request = command("LRANGE", messages, "-100", "-1") + command("HGETALL", preferences)
@@ -48,7 +48,7 @@ def _reads(scene: Scene, client: redis.Redis, bare: BareRedis, length: int) -> I
     def learn() -> None:
         # Reading seals a list, which changes the length of an entry.
         nonlocal answer_bytes
-        answer_bytes = bare.learn(request)
+        answer_bytes = without_ending.learn(request)
 
     def parsed() -> object:
         pipe = client.pipeline(transaction=False)
@@ -68,7 +68,7 @@ def _reads(scene: Scene, client: redis.Redis, bare: BareRedis, length: int) -> I
     _require(scene.invoke(rest), 200)
     raw, reference, store, directly, by_rest = alternate(
         scene.sizes.repetitions,
-        lambda: bare.ask(request, answer_bytes),
+        lambda: without_ending.ask(request, answer_bytes),
         parsed,
         lambda: scene.cache.read(thread_id, USER),
         lambda: scene.invoke(direct),

@@ -9,7 +9,7 @@ import pytest
 
 from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, MemoryClient
 from hybrid_memory_client._faults import MOST_DEPTH, json_fault
-from shared.metadata import MAX_METADATA_DEPTH, metadata_fault
+from shared.metadata import MAX_METADATA_DEPTH, metadata_error
 from tests.clients.python.callers import Caller
 
 
@@ -113,7 +113,7 @@ def test_the_rules_are_the_services(value: object) -> None:
     if value is circle:
         return
     wrapped = value if isinstance(value, dict) else {"k": value}
-    theirs = metadata_fault(wrapped)
+    theirs = metadata_error(wrapped)
     ours = json_fault(wrapped)
     if any(isinstance(key, str) is False for key in wrapped):
         # No JSON that arrives there has such keys.

@@ -21,8 +21,8 @@ _PLACES: Final = ("redis_url", "database_url", "queue_url", "dlq_url")
 Counts = dict[str, int | None]
 
 
-class FootprintReader:
-    """Asks the API, and each store that somebody names.
+class UserDataReader:
+    """Counts in the API, and in each store that a setting names.
 
     Attributes:
         faults: A sentence for each store that is named and did not answer.
@@ -32,17 +32,17 @@ class FootprintReader:
         self._deployment = deployment
         self._user_id = user_id
         self._api = connect.api(deployment)
-        is_mine = {name: deployment.is_beside(name, "api_url") for name in _PLACES}
-        self._redis = connect.redis_footprint(deployment) if is_mine["redis_url"] else None
-        self._postgres = connect.postgres_footprint(deployment) if is_mine["database_url"] else None
+        is_mine = {name: deployment.means_deployment_of(name, "api_url") for name in _PLACES}
+        self._redis = connect.redis_user_data(deployment) if is_mine["redis_url"] else None
+        self._postgres = connect.postgres_user_data(deployment) if is_mine["database_url"] else None
         self._queue = connect.queue(deployment, "queue_url") if is_mine["queue_url"] else None
         self._dlq = connect.queue(deployment, "dlq_url") if is_mine["dlq_url"] else None
-        # What is looked for again after the deletion, when nobody else remembers it.
+        # The ids to count again after the deletion, which removes them elsewhere.
         self._thread_ids: set[str] = set()
         self.faults: list[str] = []
 
     def read(self, now: datetime) -> dict[str, Counts | None]:
-        """Return each store's counts; None for a store that nobody names, or that did not answer.
+        """Return each store's counts; None for a store that no setting names, or that did not respond.
 
         Raises:
             MemoryClientError: The API did not answer, or refused.
@@ -95,6 +95,6 @@ class FootprintReader:
     def _of_queue(self, queue: QueueAdmin | None, now: datetime) -> Counts:
         assert queue is not None  # noqa: S101 - asked only if it is there
         # Never by receiving: looking must not change a queue.
-        seen = queue.look_without_receiving()
+        seen = queue.peek_without_receiving()
         mine = None if seen is None else sum(describe(message, now)["user_id"] == self._user_id for message in seen)
         return {"exchanges": mine, "depth": queue.depth().total}

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from shared.memory.turn import Recall, Receipt
+from shared.memory.turn import AppendResult, Recall
 from shared.stores.breaker import CircuitBreaker
 
 
-class Measures:
+class AgentMetrics:
     """Counts what turns did, and hands the counts over once an invocation.
 
     Args:
@@ -31,7 +31,7 @@ class Measures:
             self._count("Hydrations")
         self._degraded(recall.degraded)
 
-    def kept(self, receipt: Receipt) -> None:
+    def kept(self, receipt: AppendResult) -> None:
         """Count where an exchange went, and which layers did not answer."""
         self._count(f"Durability{receipt.durability.capitalize()}")
         # Not every exchange that no store took is lost: the id of a deleted one, told again, is refused on purpose.

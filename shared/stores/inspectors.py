@@ -1,4 +1,4 @@
-"""What an inspector asks of the stores: reads that change nothing, and wait for nobody."""
+"""The inspector's protocols of the stores: reads without side effects and without waiting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.models import Exchange, Message
 
 
 @dataclass(frozen=True, slots=True)
-class ListLook:
+class ListSnapshot:
     """A thread's list in L1.
 
     Attributes:
@@ -27,14 +27,14 @@ class ListLook:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueueCounts:
     """What waits in a queue, or in the outbox, where nothing is in flight or delayed.
 
     Attributes:
         visible: Ready to be received.
         in_flight: Received and neither deleted nor visible again.
         delayed: Not visible for the first time yet.
-        oldest: When the oldest was sent (in the outbox: accepted); None when there is none, or nobody tells.
+        oldest: When the oldest was sent (in the outbox: accepted); None if there is none, or the source does not tell.
     """
 
     visible: int
@@ -48,22 +48,22 @@ class Waiting:
         return self.visible + self.in_flight + self.delayed
 
 
-class CacheLook(Protocol):
+class CacheInspector(Protocol):
     """L1. Methods raise `StoreUnavailable` when it does not answer."""
 
-    def thread(self, thread_id: str, most: int) -> ListLook:
+    def thread(self, thread_id: str, most: int) -> ListSnapshot:
         """Look at the newest `most` messages of a thread's list."""
         ...
 
-    def outbox(self) -> Waiting:
+    def outbox(self) -> QueueCounts:
         """Count what waits in the outbox."""
         ...
 
 
-class QueueLook(Protocol):
+class QueueInspector(Protocol):
     """A queue."""
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> QueueCounts:
         """Count its messages, about.
 
         Raises:

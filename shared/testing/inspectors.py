@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from shared.models import Exchange
-from shared.stores.look import ListLook, Waiting
+from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.entries import decode
 from shared.testing.cache import InMemoryCache
 from shared.testing.queue import InMemoryQueue
 
 
-class InMemoryCacheLook:
+class InMemoryCacheInspector:
     """L1's twin.
 
     Attributes:
@@ -20,31 +20,31 @@ class InMemoryCacheLook:
         self._cache = cache
         self.ttl_seconds = ttl_seconds
 
-    def thread(self, thread_id: str, most: int) -> ListLook:
+    def thread(self, thread_id: str, most: int) -> ListSnapshot:
         """Look at the newest `most` messages of a thread's list."""
         self._cache.begin("look")
         entries = self._cache.lists.get(thread_id, [])
         messages = [message for message in map(decode, entries[-most:]) if message is not None]
         pending = list(self._cache.pending.get(thread_id, {}).values())
-        return ListLook(messages, len(entries), self.ttl_seconds if entries else None, pending)
+        return ListSnapshot(messages, len(entries), self.ttl_seconds if entries else None, pending)
 
-    def outbox(self) -> Waiting:
+    def outbox(self) -> QueueCounts:
         """Count what waits in the outbox."""
         self._cache.begin("look")
         return _waiting(self._cache.outbox_bodies)
 
 
-class InMemoryQueueLook:
+class InMemoryQueueInspector:
     """The exchange queue's twin; its messages are sent when their exchange is accepted."""
 
     def __init__(self, queue: InMemoryQueue) -> None:
         self._queue = queue
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> QueueCounts:
         """Count its messages."""
         self._queue.begin("look")
         return _waiting(self._queue.bodies)
 
 
-def _waiting(bodies: list[str]) -> Waiting:
-    return Waiting(len(bodies), oldest=Exchange.from_wire(bodies[0]).created_at if bodies else None)
+def _waiting(bodies: list[str]) -> QueueCounts:
+    return QueueCounts(len(bodies), oldest=Exchange.from_wire(bodies[0]).created_at if bodies else None)

@@ -12,7 +12,7 @@ from shared.stores.redis.names import OUTBOX, messages_key, pending_key, prefere
 _AT_ONCE = 500
 
 
-class RedisFootprint:
+class RedisUserData:
     """Methods raise `StoreUnavailable` when Redis does not answer."""
 
     def __init__(self, connection: RedisConnection) -> None:

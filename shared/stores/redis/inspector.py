@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from shared.errors import InvalidRecord
 from shared.models import Exchange
-from shared.stores.look import ListLook, Waiting
+from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
 from shared.stores.redis.entries import decode, decode_pending, without_placeholder
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
 
 
-class RedisLook:
+class RedisInspector:
     """L1. Methods raise `StoreUnavailable` when it does not answer."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
-    def thread(self, thread_id: str, most: int) -> ListLook:
+    def thread(self, thread_id: str, most: int) -> ListSnapshot:
         """Look at the newest `most` messages of a thread's list."""
         key = messages_key(thread_id)
         entries, length, ttl, tombstone, pending, members = require(
@@ -39,7 +39,7 @@ class RedisLook:
         decoded = [message for message in map(decode, kept) if message is not None]
         messages = [message for message in decoded if message.exchange_id not in deleted]
         waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
-        return ListLook(
+        return ListSnapshot(
             messages=[m for m in messages if cutoff is None or m.order is None or m.order > cutoff],
             length=(length or 0) - (len(entries or []) - len(kept)),
             # Redis' own way to say that there is no key, or no end to its life: a negative number.
@@ -49,11 +49,11 @@ class RedisLook:
             ),
         )
 
-    def outbox(self) -> Waiting:
+    def outbox(self) -> QueueCounts:
         """Count what waits in the outbox."""
         length, oldest = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, 0)]))
         try:
             accepted = Exchange.from_wire(oldest).created_at if oldest else None
         except InvalidRecord:
             accepted = None
-        return Waiting(length, oldest=accepted)
+        return QueueCounts(length, oldest=accepted)

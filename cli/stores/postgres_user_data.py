@@ -13,7 +13,7 @@ where user_id = %(user_id)s and thread_id > %(after)s order by thread_id limit %
 """
 
 
-class PostgresFootprint:
+class PostgresUserData:
     """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
 
     def __init__(self, connection: PostgresConnection) -> None:

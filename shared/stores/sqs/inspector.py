@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.stores.look import Waiting
+from shared.stores.inspectors import QueueCounts
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from shared.stores.sqs.age import oldest_age
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
 
 
-class SqsLook:
+class SqsInspector:
     """One queue.
 
     Args:
@@ -25,7 +25,7 @@ class SqsLook:
     def __init__(self, url: str, client: SQSClient, endpoint_url: str | None) -> None:
         self._admin = QueueAdmin(url, QueueAccess(endpoint_url), client)
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> QueueCounts:
         """Count its messages.
 
         Since when the oldest waits, AWS tells by CloudWatch only, minutes late; an emulator is looked into.
@@ -37,4 +37,4 @@ class SqsLook:
         if self._admin.access.endpoint_url is not None and (found := oldest_age(self._admin, depth)) is not None:
             age, as_of = found
             oldest = as_of - timedelta(seconds=age)
-        return Waiting(depth.visible, depth.in_flight, depth.delayed, oldest)
+        return QueueCounts(depth.visible, depth.in_flight, depth.delayed, oldest)

@@ -21,17 +21,17 @@ from shared.stores.archive import Archive
 from shared.stores.cache import Cache, CacheRead
 from shared.stores.queue import ExchangeQueue
 
-_MOST_FLOORS: Final = 10_000
+_MAX_FLOORS: Final = 10_000
 # A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
-_MOST_SKEW: Final = timedelta(days=1)
+_MAX_SKEW: Final = timedelta(days=1)
 # Clocks of two machines that are further apart, in seconds, are not both right.
-_MOST_DIFFERENCE: Final = 120.0
+_MAX_DIFFERENCE: Final = 120.0
 _ASK_EVERY: Final = 60.0
 # What a caller's clock may be ahead. An id from further ahead would take its thread, and a deletion, along.
-_MOST_AHEAD: Final = 10.0
+_MAX_AHEAD: Final = 10.0
 
 
-class Sandbox:
+class ProcessState:
     """The stores and what a process remembers of them; one a sandbox of the function.
 
     Args:
@@ -69,11 +69,11 @@ class Sandbox:
             return
         self._floors[thread_id] = max(order, self._floors.get(thread_id, order))
         self._floors.move_to_end(thread_id)
-        if len(self._floors) > _MOST_FLOORS:
+        if len(self._floors) > _MAX_FLOORS:
             self._floors.popitem(last=False)
 
     def _is_of_no_clock(self, order: UUID) -> bool:
-        return milliseconds_of(order) / 1000 > self.now() + _MOST_SKEW.total_seconds()
+        return milliseconds_of(order) / 1000 > self.now() + _MAX_SKEW.total_seconds()
 
     def _floor(self, thread_id: str) -> UUID | None:
         """Return how far the thread has got; None also where this process's clock was wrong when it observed that."""
@@ -97,7 +97,7 @@ class Sandbox:
             return
         local = self._clock()
         self._doubt = 0.0
-        if abs(shared - local) > _MOST_DIFFERENCE:
+        if abs(shared - local) > _MAX_DIFFERENCE:
             third = self._offset_of_archive(local)
             # While PostgreSQL does not answer, nothing tells which of the two is right: this machine's has to do.
             self._doubt = max(0.0, shared - local) if third is None else 0.0
@@ -128,17 +128,17 @@ class Sandbox:
         if not is_time_ordered(exchange_id):
             return False
         self._ask_for_clock()
-        if milliseconds_of(exchange_id) / 1000 <= self._latest() + _MOST_AHEAD:
+        if milliseconds_of(exchange_id) / 1000 <= self._latest() + _MAX_AHEAD:
             return False
         # This machine's clock may have been set since it was compared with the others.
         self._compare_clocks()
-        return milliseconds_of(exchange_id) / 1000 > self._latest() + _MOST_AHEAD
+        return milliseconds_of(exchange_id) / 1000 > self._latest() + _MAX_AHEAD
 
     def _latest(self) -> float:
         """Return the latest time that it may be for a caller."""
         local, now = self._clock(), self.now()
         # Of two clocks that are a little apart, the caller may go by either.
-        return (now if abs(now - local) > _MOST_DIFFERENCE else max(now, local)) + self._doubt
+        return (now if abs(now - local) > _MAX_DIFFERENCE else max(now, local)) + self._doubt
 
     def _ask_for_clock(self) -> None:
         if self._clock_offset is None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.stores.archive import Repair, RepairKind
+from shared.stores.archive import Invalidation, InvalidationKind
 
 _Connection = psycopg.Connection[DictRow]
 
 
-def note_repairs(connection: _Connection, kind: RepairKind, ids: Sequence[str]) -> None:
+def log_invalidations(connection: _Connection, kind: InvalidationKind, ids: Sequence[str]) -> None:
     """Remember threads or users."""
     connection.execute(
         "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
@@ -21,13 +21,13 @@ def note_repairs(connection: _Connection, kind: RepairKind, ids: Sequence[str]) 
     )
 
 
-def oldest_repairs(connection: _Connection, limit: int) -> list[Repair]:
+def oldest_repairs(connection: _Connection, limit: int) -> list[Invalidation]:
     """Return the oldest of what was remembered."""
     statement = "select kind, id, noted_at from cache_repairs order by noted_at limit %s"
-    return [Repair(**row) for row in connection.execute(statement, (limit,)).fetchall()]
+    return [Invalidation(**row) for row in connection.execute(statement, (limit,)).fetchall()]
 
 
-def forget_repair(connection: _Connection, repair: Repair) -> None:
+def forget_repair(connection: _Connection, repair: Invalidation) -> None:
     """Forget a repair, unless it was noted again meanwhile."""
     connection.execute(
         "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
