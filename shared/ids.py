@@ -58,7 +58,7 @@ class ExchangeIds:
     """Makes ids that rise: within a process, and above any order key the caller has seen.
 
     Every id is greater than the ones made before it, also when the clock is set back by less than a day, and greater
-    than `after`, also when another sandbox's clock made that one and runs ahead: where the clock alone would not give
+    than `after`, also when another process's clock made that one and runs ahead: where the clock alone would not give
     that, the id takes the millisecond that follows.
     """
 

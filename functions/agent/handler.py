@@ -126,7 +126,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
 tracer = start_tracing("hybrid-memory-agent")
 guard = make_guard()
 operations, measures = compose(tracer)
-# One loop for the life of the sandbox, which Mangum finds too: the model's connections belong to it.
+# One loop for the life of the process, which Mangum finds too: the model's connections belong to it.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _settings = load(AgentSettings)

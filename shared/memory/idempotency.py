@@ -1,7 +1,7 @@
 """Idempotency keys: the same request twice, or ten times at once, is one exchange and one answer.
 
 A claim is made in both layers that answer, so that either alone can tell a repetition. The exchange's id is part of
-the claim: should a sandbox die between keeping the exchange and keeping the answer, the repetition takes over the same
+the claim: should a process die between keeping the exchange and keeping the answer, the repetition takes over the same
 id, and the exchange stays one. The exchange carries the key, so that PostgreSQL knows it once the exchange is stored,
 also where it was away when the request came.
 """

@@ -32,7 +32,7 @@ _MAX_AHEAD: Final = 10.0
 
 
 class ProcessState:
-    """The stores and what a process remembers of them; one a sandbox of the function.
+    """The stores and what a process remembers of them; one per process of the function.
 
     Args:
         clock: Unix seconds; another one than the system's for tests of clocks that differ.
@@ -88,7 +88,7 @@ class ProcessState:
             self.observe(thread_id, order)
 
     def set_clock(self, shared: float | None) -> None:
-        """Take over the time of the clock that all sandboxes share, Redis's.
+        """Take over the time of the clock that all processes share, Redis's.
 
         Where it is far from this machine's, one of the two is wrong, and PostgreSQL's clock decides: the one in the
         middle of the three is taken.

@@ -158,7 +158,7 @@ class Turn:
             return AppendResult(None, "none", cached=False)
         memory, thread_id = self._memory, self.thread_id
         if self._recalled is None:
-            # Another sandbox may have told the caller more of the thread than this one has seen, and what is added has
+            # Another process may have told the caller more of the thread than this one has seen, and what is added has
             # to sort after all of it; nor does a list then begin in the middle of its thread.
             self._look_back(thread_id, read_cache(memory, thread_id, None, []), [])
         if self._access != "open" and not self._history.has_owner:
@@ -282,7 +282,7 @@ class Turn:
 
 
 class Memory(ProcessState):
-    """A sandbox that begins turns; one a process."""
+    """A process that begins turns; one a process."""
 
     def turn(self, thread_id: str | None, user_id: str | None, access: Access = "open") -> Turn:
         """Begin a turn; without a thread or a user it does without that memory."""

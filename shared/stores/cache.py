@@ -29,7 +29,7 @@ class CacheRead:
             empty since. Evictions are looked for when the list is not whole.
         is_emptied: `warm_up` has not been called since then.
         age: Seconds since that call.
-        clock: Unix seconds of L1's clock, the one that all sandboxes share.
+        clock: Unix seconds of L1's clock, the one that all processes share.
         token: For `refill`: what the list carries while it is not whole. None if it carries none.
         evictions: Keys that L1 has evicted, for `warm_up`; None if that was not asked or may not be known.
         has_outbox: Whether anything waits in the outbox, when the list is not whole.

@@ -116,7 +116,7 @@ def test_other_models_are_asked_through_the_profile_only(roles: dict[str, dict[s
 def test_the_code_that_is_looked_at_is_the_code() -> None:
     """The search follows imports: it sees the modules that speak to AWS."""
     names = {f"{path.parent.name}/{path.name}" for path in modules("functions.agent.handler")}
-    assert {"sqs/queue.py", "sqs/look.py", "stores/aws_tokens.py", "agents/model_clients.py"} <= names
+    assert {"sqs/queue.py", "sqs/inspector.py", "stores/aws_tokens.py", "agents/model_clients.py"} <= names
 
 
 def test_queues_take_nothing_without_tls() -> None:

@@ -93,7 +93,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     A route says nothing of what its answer looks like: the description does, which is asked for seldom.
 
-    Every route is `async` and calls the stores synchronously: a sandbox serves one request at a time, and a pool of
+    Every route is `async` and calls the stores synchronously: a process serves one request at a time, and a pool of
     threads would cost more than the calls.
     """
     guard = guard or Guard()

@@ -34,7 +34,7 @@ class SigningKeys:
 
     Args:
         url: Of the JWK set.
-        clock: Unix seconds: a sandbox may be frozen, or restored from a snapshot, for longer than keys are good.
+        clock: Unix seconds: a process may be frozen, or restored from a snapshot, for longer than keys are good.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:

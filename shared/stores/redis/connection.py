@@ -90,7 +90,7 @@ class RedisConnection:
         self.identity: str | None = None
         self.connects = 0
         self._credentials = _credentials(settings)
-        # A socket that died while the sandbox was frozen is made anew once; a store that is away is not waited for.
+        # A socket that died while the process was frozen is made anew once; a store that is away is not waited for.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
         self.breaker = CircuitBreaker("redis", self._probe)
 
