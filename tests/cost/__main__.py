@@ -38,21 +38,21 @@ def main() -> int:
 
 
 def written(units: Units, assumed: dict[str, Any]) -> str:
-    """Return what of the page depends on figures."""
-    # What else ran meanwhile: the times grow with it, the bytes do not.
+    """Return the measured part of the page."""
+    # The load of the machine raises the times, but not the bytes.
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.0f}"
     facts = [
-        ("requests' bodies, a turn", f"{units.request_bytes:,.0f} bytes"),
-        ("answers' bodies, a turn", f"{units.response_bytes:,.0f} bytes"),
+        ("bodies of the requests, a turn", f"{units.request_bytes:,.0f} bytes"),
+        ("bodies of the answers, a turn", f"{units.response_bytes:,.0f} bytes"),
         ("agent function, a turn, without a model", f"{units.agent_ms:.0f} ms"),
         ("sync function, a turn", f"{units.drain_ms:.0f} ms, {units.batch:.1f} exchanges a batch"),
         ("loading the agent function", f"{units.import_ms:,.0f} ms"),
         ("memory of the agent function's process", f"{units.agent_megabytes:,.0f} MB"),
-        ("Redis, a thread of that length and its user", f"{units.redis_bytes_per_thread:,.0f} bytes"),
+        ("Redis, a measured thread and its user", f"{units.redis_bytes_per_thread:,.0f} bytes"),
         ("Redis, a thread of a full window and its user", f"{units.redis_bytes_per_window:,.0f} bytes"),
-        ("PostgreSQL, an exchange, tables and indexes", f"{units.postgres_bytes:,.0f} bytes"),
+        ("PostgreSQL, an exchange with its indexes", f"{units.postgres_bytes:,.0f} bytes"),
         ("PostgreSQL's processors, a turn", f"{units.postgres_ms:.1f} ms"),
-        ("logs, a turn, metrics included", f"{units.log_bytes:,.0f} bytes"),
+        ("logs with metrics, a turn", f"{units.log_bytes:,.0f} bytes"),
     ]
     day, region = assumed["day"], assumed["region"]
     parts = [
@@ -60,7 +60,7 @@ def written(units: Units, assumed: dict[str, Any]) -> str:
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]),
         f"\n### What a million turns cost\n\nPrices of {region}, {day}.\n",
         table(per_million(units, assumed), "a million turns"),
-        "\n### What a month costs in which nobody says anything\n\n`prod`, as in samconfig.toml:\n",
+        "\n### What an idle month costs\n\n`prod`, as in samconfig.toml:\n",
         table(per_month(assumed, production=True), "prod, a month"),
         "\n`dev`, as in samconfig.toml:\n",
         table(per_month(assumed, production=False), "dev, a month"),

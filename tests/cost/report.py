@@ -17,7 +17,7 @@ _MILLION: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the bill: dollars for what a turn uses, or for a month of something that is there."""
+    """A line of the bill, in dollars: for the turns, or for a month."""
 
     name: str
     how: str
@@ -25,7 +25,7 @@ class Line:
 
 
 def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
-    """Return what a million turns use."""
+    """Return the costs of a million turns."""
     price, turn = assumed["prices"], assumed["turn"]
     memory = assumed["functions"]["gigabytes"]
     agent_seconds, drain_seconds = units.agent_ms / 1000, units.drain_ms / 1000
@@ -35,7 +35,7 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
     return [
         Line("API Gateway", "2 requests a turn", 2 * _MILLION * price["api_request"]),
         Line("Agent function, requests", "2 a turn", 2 * _MILLION * price["function_request"]),
-        Line("Agent function, its work", f"{units.agent_ms:.0f} ms a turn", gigabyte_second * agent_seconds),
+        Line("Agent function, run time", f"{units.agent_ms:.0f} ms a turn", gigabyte_second * agent_seconds),
         Line(
             "Agent function, waiting for the model",
             f"{turn['model_seconds']:g} s a turn, with `POST /run` only",
@@ -44,7 +44,7 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
         Line("Sync function", f"{units.drain_ms:.0f} ms a turn", gigabyte_second * drain_seconds),
         Line(
             "SQS",
-            f"{requests:.2f} requests a turn: one to send, a receive and a delete for each batch, ten at most",
+            f"{requests:.2f} requests a turn: one send, and for each batch of at most ten one receive and one delete",
             _MILLION * requests * price["queue_request"],
         ),
         Line(
@@ -58,15 +58,15 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
             _MILLION * units.response_bytes / _GIGABYTE * price["transfer_out_gigabyte"],
         ),
         Line(
-            "PostgreSQL, keeping it",
-            f"{units.postgres_bytes:,.0f} bytes an exchange, a month",
+            "PostgreSQL, storage",
+            f"{units.postgres_bytes:,.0f} bytes an exchange, for a month",
             kept * price["database_gigabyte_month"],
         ),
     ]
 
 
 def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
-    """Return what is paid for a month in which nobody says anything."""
+    """Return the costs of an idle month."""
     price, hours = assumed["prices"], assumed["turn"]["hours_per_month"]
     polls = assumed["functions"]["polls_per_minute"] * 60 * hours
     snapshot = price["snapshot_gigabyte_second"] * assumed["functions"]["gigabytes"] * 3600 * hours
@@ -82,7 +82,7 @@ def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
     if production:
         return [
             Line("PostgreSQL", "2 instances at 0.5 ACU", instances * 0.5 * price["database_acu_hour"] * hours),
-            Line("RDS Proxy", "8 ACU, the least", price["proxy_hour"] * hours),
+            Line("RDS Proxy", "8 ACU, the minimum", price["proxy_hour"] * hours),
             Line("Valkey", "two cache.t4g.small", instances * price["cache_small_hour"] * hours),
             *lines,
         ]
@@ -94,7 +94,7 @@ def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
 
 
 def _alarms(*, production: bool) -> int:
-    """Count the templates' alarms; dev has none of a replica, and none of a sweep that is rare."""
+    """Count the templates' alarms; dev has no alarms for a replica or for the sweep."""
     found = [
         resource
         for name in ("alarms", "store-alarms")

@@ -38,9 +38,9 @@ def test_a_million_turns() -> None:
     assert lines["API Gateway"] == pytest.approx(2e6 * price["api_request"])
     assert lines["SQS"] == pytest.approx(1e6 * 1.5 * price["queue_request"])
     assert lines["Sync function"] == pytest.approx(5000 * price["function_gigabyte_second"])
-    assert lines["Agent function, its work"] == pytest.approx(20_000 * price["function_gigabyte_second"])
+    assert lines["Agent function, run time"] == pytest.approx(20_000 * price["function_gigabyte_second"])
     assert lines["Answers to the internet"] == pytest.approx(10 * price["transfer_out_gigabyte"])
-    assert lines["PostgreSQL, keeping it"] == pytest.approx(2 * price["database_gigabyte_month"])
+    assert lines["PostgreSQL, storage"] == pytest.approx(2 * price["database_gigabyte_month"])
 
 
 def test_a_month_of_silence() -> None:
