@@ -16,9 +16,9 @@ _BEFORE: Final = """\
 The table shows the node (`CacheNodeType`) and the ACU that the turns need, for threads of {turns} turns of the length
 measured above. Redis keeps a thread for `MEMORY__THREAD_TTL_HOURS` after its last turn, so the memory depends on the
 number of threads that start within that time. A thread of a full window ({window} exchanges) takes {window_bytes}
-bytes, {times} times as much. If your threads are that long, plan that many times the memory. `prod`'s cache.t4g.small is full
-at {most} turns a second with a time to live of 24 hours. A full node evicts the threads that were unused for longest,
-and PostgreSQL answers for them.
+bytes, {times} times as much. If your threads are that long, plan that many times the memory. `prod`'s cache.t4g.small
+is full at {most} turns a second with a time to live of 24 hours. A full node evicts the threads that were unused for
+longest, and PostgreSQL answers for them.
 """
 _AFTER: Final = """
 Assumptions: threads use {share} of a node's memory (a quarter is reserved, and the alarm fires at four fifths of the
