@@ -52,7 +52,7 @@ def test_redis_is_gone(cli: CommandLine, servers: Servers, api: MemoryApi, layer
         answer = cli.json("doctor", code=3)
         export = cli.run("threads", "export", thread_id, code=3)
     assert [json.loads(line)["kind"] for line in export.stdout.splitlines()] == ["thread", "message", "message"]
-    assert "redis did not answer" in export.stderr
+    assert "redis did not respond" in export.stderr
     states = {each["check"]: each["state"] for each in answer["findings"] if each["state"] != "ok"}
     assert (states["port of redis"], states["api"]) == ("unreachable", "fault")
     assert "postgres" not in states

@@ -35,33 +35,33 @@ _REFUSED_DELAY: Final = 901
 _REFUSED_BODY: Final = "probe\x01"
 
 
+def sqs_client() -> SQSClient:
+    """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
+    import boto3  # noqa: PLC0415 - with its models of SQS a third of what a cold start costs, and the drain needs none
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=0.5,
+        read_timeout=1,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        # SQS says what is wrong with a call, and these calls are checked by mypy.
+        parameter_validation=False,
+        tcp_keepalive=True,
+    )
+    return boto3.client("sqs", config=config)
+
+
 class _ClientAtFirstCall:
-    """A client of SQS that is made when it is first called.
-
-    boto3 with its models of SQS is a third of what a cold start costs, and reading a thread needs none of it.
-    """
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     @cached_property
     def _client(self) -> SQSClient:
-        import boto3  # noqa: PLC0415 - see the class
-        from botocore.config import Config  # noqa: PLC0415
-
-        config = Config(
-            connect_timeout=0.5,
-            read_timeout=1,
-            retries={"mode": "standard", "total_max_attempts": 2},
-            # SQS says what is wrong with a call, and these calls are checked by mypy.
-            parameter_validation=False,
-            tcp_keepalive=True,
-        )
-        return boto3.client("sqs", config=config)
+        return sqs_client()
 
 
-def sqs_client() -> SQSClient:
-    """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
+def sqs_client_at_first_call() -> SQSClient:
+    """Return a client that is made when it is first called: the drain calls SQS only for what it cannot store."""
     return cast("SQSClient", _ClientAtFirstCall())
 
 
