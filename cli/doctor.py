@@ -45,13 +45,13 @@ _MARKS: Final[dict[State, tuple[str, str]]] = {
 
 @command
 def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
-    """Check a deployment, and say what to do about what is wrong.
+    """Check a deployment, and recommend a fix for each problem.
 
-    Checked are: versions, ports, the API, its token, Redis (version, eviction, memory, outbox), PostgreSQL (version,
-    migrations, a write that is taken back, the sweep's last run), the queues (redrive policy, dead letters and their
-    life) and what drains them (event source, partial batches, visibility timeout). What nobody says the place of is
-    skipped. Nothing is changed. The exit code is 1 if there is a warning or a fault, 3 if something cannot be
-    reached, or if there is no deployment to check.
+    The checks cover versions, ports, the API, its token, Redis (version, eviction, memory, outbox), PostgreSQL
+    (version, migrations, a write that is rolled back, the sweep's last run), the queues (redrive policy, dead letters
+    and their retention) and the drain (event source, partial batches, visibility timeout). A layer without an address
+    is skipped. The command changes nothing. The exit code is 1 for a warning or a fault, and 3 if a layer does not
+    respond or there is no deployment to check.
 
     \b
     Examples:
