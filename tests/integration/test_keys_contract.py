@@ -73,6 +73,16 @@ def test_an_answer_is_told(keys: KeyStore) -> None:
     assert keys.acquire("k2", "body", B).answer == "{}"
 
 
+def test_a_late_answer_of_what_was_deleted(in_postgres: PostgresKeys) -> None:
+    """PostgreSQL keeps the empty answer that the deletion left."""
+    layers: list[KeyStore] = [in_postgres, InMemoryKeys("postgres")]
+    for keys in layers:
+        keys.acquire("k", "body", A)
+        keys.answer("k", "body", A, "{}")
+        keys.answer("k", "body", A, '{"response":"Hi!"}')
+        assert keys.acquire("k", "body", B).answer == "{}"
+
+
 def test_a_released_key_is_free(keys: KeyStore) -> None:
     """Releasing what nobody has is no error."""
     keys.acquire("k", "body", A)

@@ -34,13 +34,13 @@ class PostgresKeys:
         return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"])
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Remember the answer, also where the claim could not be made."""
+        """Remember the answer, also where the claim could not be made, but not one that a deletion has emptied."""
         self._connection.run(
             lambda c: c.execute(
                 "insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id)"
                 " values (%s, %s, %s, %s, %s)"
                 " on conflict (key) do update set answer = excluded.answer, thread_id = excluded.thread_id"
-                " where k.body_hash = excluded.body_hash",
+                " where k.body_hash = excluded.body_hash and k.answer is distinct from '{}'",
                 (key, body_hash, exchange_id, answer, _thread_of(answer)),
             )
         )
