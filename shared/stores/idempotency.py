@@ -20,7 +20,8 @@ class KeyState:
         is_acquired: Whether this call has made or taken over the claim.
         answer: JSON, once there is one.
         is_sure: Whether the layer still knows all keys that it ever was told.
-        age: For how many seconds it has lost none.
+        age: For how many seconds it has lost none, except by eviction: an evicted key that PostgreSQL lacks came while
+            PostgreSQL was away.
         is_drained: Whether all that waited on the queue when it last lost some is stored.
         has_outbox: Whether exchanges wait in it for the sweep.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -208,3 +209,23 @@ def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(StoreUnavailable):
         _run(world.process(AWAY))
     assert _run(process).is_replayed
+
+
+def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has been up for long, so it knows what Redis evicts: new keys run though the queue is never empty."""
+    monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
+    _run(world.process(AWAY))
+    long_ago = int(time.time()) - 200
+    world.redis.hset("memory:epoch", mapping={"doubt": long_ago, "began": long_ago, "settled": long_ago})
+    evictions = world.redis.info("stats")["evicted_keys"]
+    for key in ("one", "two"):
+        # As if Redis had evicted one more: what it counts is not what was noted any more.
+        world.redis.hset("memory:epoch", "evictions", evictions - 1)
+        assert not _run(world.process(), key=key).is_replayed
+        world.cache().warm_up(at_once=False, evictions=evictions)
+        assert not _run(world.process(), key=f"{key}, noted").is_replayed
+    world.redis.flushall()
+    world.cache().read("other", None)
+    world.cache().warm_up(at_once=False, evictions=evictions)
+    with pytest.raises(StoreUnavailable):
+        _run(world.process(), key="three")

@@ -40,25 +40,24 @@ class RedisKeys:
         require([set_reply, known, now, epoch, outbox])
         fields = orjson.loads(known or record)
         read, clock = read_epoch(epoch), clock_of(now)
-        has_lost = self._has_lost_its_count(read, stats)
-        age = 0.0 if has_lost or read.began is None or is_odd(clock) else clock - read.began
+        # It may have evicted this key.
+        has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
+        is_intact = not has_evicted and self._is_same_server(read)
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_acquired=bool(set_reply),
             # A clock that was set has ended the lives of keys, too.
-            is_sure=not has_lost and not is_odd(clock) and read.is_warm and _has_all_keys(read, clock),
-            age=age,
-            is_drained=not has_lost and read.is_warm,
+            is_sure=is_intact and not is_odd(clock) and read.is_warm and _has_all_keys(read, clock),
+            age=_age(read, clock) if self._is_same_server(read) else 0.0,
+            is_drained=is_intact and read.is_warm,
             has_outbox=outbox > 0,
         )
 
-    def _has_lost_its_count(self, epoch: Epoch, stats: object) -> bool:
-        """Return whether nothing says since when Redis has lost no key: another server, or keys that were evicted."""
-        if epoch.began is None or not epoch.is_of(self._connection.identity):
-            return True
-        return isinstance(stats, dict) and int(stats["evicted_keys"]) != epoch.evictions
+    def _is_same_server(self, epoch: Epoch) -> bool:
+        """Return whether this is the server of the epoch, and it was not emptied since."""
+        return epoch.began is not None and epoch.is_of(self._connection.identity)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer for a day."""
@@ -68,6 +67,15 @@ class RedisKeys:
     def release(self, key: str) -> None:
         """Forget a claim."""
         require(self._connection.call(lambda pipe: pipe.delete(_name(key))))
+
+
+def _age(epoch: Epoch, clock: float) -> float:
+    """Return for how many seconds Redis was neither emptied nor replaced; 0 where a clock was set.
+
+    An eviction begins `began` anew, but no generation.
+    """
+    began = epoch.began or clock
+    return 0.0 if is_odd(clock) else clock - min(began, float(epoch.generation or began))
 
 
 def _has_all_keys(epoch: Epoch, clock: float) -> bool:
