@@ -41,11 +41,11 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=_MAX_SEARCHED, help="Most messages to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters, with their reasons, without their text.
+    """List dead letters with their reasons, without their text.
 
-    Nothing is taken from the queue. The local emulator shows its messages without receiving them. SQS does not: there
-    the messages are received, hidden from others for the seconds this takes, and released, and each one's receive count
-    rises by one, which matters only if the dead-letter queue has a redrive policy of its own.
+    All messages stay in the queue. The local emulator shows them without receiving them. On SQS the command
+    receives them, which hides them from other receivers for some seconds, and then releases them. Each receive
+    count rises by one. This matters only if the dead-letter queue has a redrive policy of its own.
 
     \b
     Examples:
@@ -91,10 +91,10 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show one dead letter whole, its text included.
+    """Show one dead letter with its text.
 
-    Nothing is taken from the queue; what `dlq list --help` says of looking at SQS holds here too, for every message
-    that comes before the one wanted.
+    The message stays in the queue. On SQS the command also receives every message before it, as `dlq list --help`
+    describes.
 
     \b
     Examples:
@@ -133,12 +133,13 @@ def redrive(
 ) -> None:
     """Move dead letters back to the exchange queue.
 
-    Without --yes nothing is changed. SQS's own move is used where the endpoint has it; it keeps the messages'
-    attributes, so that the old reason travels along. Elsewhere, and with --copy, each message's body and the id of
-    its request are sent first, and the message deleted after that: whatever interrupts it, none is lost, and one that
-    is then in both queues is stored once. Each message is moved once: one that fails again is not moved in a circle.
-    Two queues of which one is named and the other only found in a local stack are refused: they may be of two
-    deployments. The exit code is 1 if fewer were moved than were counted.
+    Without --yes the command changes nothing. It uses SQS's own move if the endpoint has it. That move keeps the
+    messages' attributes, including the old reason. On other endpoints, and with --copy, the command sends the body
+    and the request's id of each message first, and deletes the message afterwards. An interruption loses no
+    message, and a message that is then in both queues is stored once. The command moves each message once, even if
+    it fails again. If an option names one queue and the other comes from a local stack, the command refuses to move
+    messages, because the queues may belong to two deployments. The exit code is 1 if the command moved fewer
+    messages than it counted.
 
     \b
     Examples:
@@ -187,10 +188,11 @@ def redrive(
 @app.command()
 @command
 def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete every dead letter, for good.
+    """Delete all dead letters. This cannot be undone.
 
-    Without --yes nothing is changed. AWS takes up to a minute for it. How many there are is counted before, and
-    approximate: SQS counts so, does not tell how many it deletes, and what arrives meanwhile may be deleted too.
+    Without --yes the command changes nothing. AWS takes up to a minute. The reported number is approximate, because
+    SQS only estimates it and does not report how many messages it deletes. Messages that arrive meanwhile may be
+    deleted, too.
 
     \b
     Examples:

@@ -36,12 +36,12 @@ def root(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Use and operate a hybrid memory: conversations and users over its API, its queues and its two layers themselves.
+    """Use and operate a hybrid memory: conversations and users through its API, and its queues and stores.
 
-    Which deployment is looked up value by value: what an option names; else the project's own settings in the
-    environment or in .env (HYBRID_MEMORY_API_URL, HYBRID_MEMORY_TOKEN, SYNC__QUEUE_URL, SYNC__DLQ_URL, REDIS__HOST and
-    its like, DATABASE__URL, AWS_ENDPOINT_URL); else the local stack that runs here or in a directory above
-    (.local/stack.json). The options below work after a command too.
+    The command line looks up each address separately. It uses the first source that has it: an option; the
+    project's settings in the environment or in .env (HYBRID_MEMORY_API_URL, HYBRID_MEMORY_TOKEN, SYNC__QUEUE_URL,
+    SYNC__DLQ_URL, REDIS__HOST and its like, DATABASE__URL, AWS_ENDPOINT_URL); the local stack that runs here or in
+    a directory above (.local/stack.json). The options below also work after a command.
 
     \b
     Examples:

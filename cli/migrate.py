@@ -26,7 +26,7 @@ app = group("PostgreSQL's schema.")
 @app.command()
 @command
 def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
-    """Compare the database's schema with what this version needs; nothing is changed.
+    """Compare the database's schema with the schema of this version, and change nothing.
 
     The exit code is 1 if migrations are pending, or if the database is ahead of this version.
 
@@ -44,12 +44,12 @@ def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
 @app.command()
 @command
 def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
-    """Bring the database to the newest schema.
+    """Upgrade the database to the newest schema.
 
-    Each migration is a transaction of its own: after a failure those before it stay, and a repetition goes on there.
-    Two that run at once run one after the other. A migration waits for a lock for a second, so that it holds up no one
-    else, and tries again for five minutes. Where nothing is pending, nothing is changed. Migrate before new code is
-    deployed.
+    Each migration is a transaction of its own. After a failure the earlier migrations stay, and the next run
+    continues there. Two runs at the same time run one after the other. A migration waits for a lock for at most a
+    second, so that it does not block other clients, and retries for five minutes. Migrate before you deploy new
+    code.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with stable fi
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead.", dir_okay=False)
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only say what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Apply the change. Without it, only print a preview.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class CliOptions:
     database_url: Annotated[str | None, typer.Option(help="PostgreSQL, e.g. postgresql://user@host/name.")] = None
     state_dir: Annotated[Path | None, typer.Option(help="State directory of a running local stack.")] = None
     verbose: Annotated[
-        bool | None, typer.Option("--verbose", "-v", help="Say where each place was named.", show_default=False)
+        bool | None, typer.Option("--verbose", "-v", help="Print each used address with its source.", show_default=False)
     ] = None
 
     def overridden_by(self, other: CliOptions) -> CliOptions:

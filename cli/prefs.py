@@ -61,9 +61,9 @@ def set_(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set a user's preferences; those that are not named stay.
+    """Set preferences of a user, and keep all others.
 
-    With --remove, and without --yes, nothing is changed.
+    With --remove, but without --yes, the command changes nothing.
 
     \b
     Examples:

@@ -45,16 +45,17 @@ def status(
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks, with --watch.")] = 2.0,
     as_json: AsJson = False,
 ) -> None:
-    """Show what waits in the queues, and the sync lag: newest accepted exchange minus newest stored one.
+    """Show the depth of the queues and the sync lag: newest accepted exchange minus newest stored one.
 
-    While anything waits, in the queue or the outbox, the sync lag is how long the oldest has waited, as in the API's
-    GET /status, and unknown without a source: the difference alone would be nothing while old exchanges are stuck
-    and newer ones drained, and an hour for the first exchange after an hour of silence. The difference is shown beside
-    it. Newest accepted is the newest that Redis knows of (its lists, its users' thread indexes, its outbox; of a very
-    large one a part is looked at, and "at least" said). Newest stored is PostgreSQL's. The oldest message's age is
-    known from the local emulator, and on AWS from CloudWatch, some minutes late. Each value has the time it was asked
-    for. A layer that does not answer is named, the others are shown, and the exit code is 3. A layer that may be of
-    another deployment than the exchange queue is skipped, and said to be.
+    While messages wait in the queue or the outbox, the sync lag is the age of the oldest, as in the API's GET
+    /status, or unknown if no source reports it. The difference alone would mislead: it is zero if old exchanges are
+    stuck and newer ones drained, and an hour for the first exchange after an hour of silence. The command also
+    shows the difference. The newest accepted exchange is the newest in Redis (its lists, its users' thread indexes,
+    its outbox). Of a very large index or outbox the command reads a part, and then says "at least". The newest
+    stored exchange is the newest in PostgreSQL. The local emulator reports the age of the oldest message at once,
+    and CloudWatch on AWS some minutes late. Each value has the time of its reading. If a layer does not respond,
+    the command names it, shows the others, and exits with code 3. It skips a layer that may belong to another
+    deployment than the exchange queue, and says so.
 
     \b
     Examples:

@@ -36,12 +36,11 @@ OtherToken = Annotated[
 def smoke(
     deployment: Deployment, *, other_token: OtherToken = None, wait: Wait = _WAIT_SECONDS, as_json: AsJson = False
 ) -> None:
-    """Try a deployment: write a thread, read it back, wait for PostgreSQL to have it, delete it, see that it is gone.
+    """Test a deployment with a thread: write it, read it, wait until PostgreSQL has it, and delete it.
 
-    It needs the API's address and, where the API asks for one, a token; nothing else of the deployment. With
-    --other-token it also tries to reach the thread as another user. The thread has a new name, and is deleted however
-    the test ends; nothing else is touched. The exit code is 1 if something is not as it has to be, 3 if the API or a
-    layer behind it did not answer.
+    The test needs only the API's URL and, if the API requires one, a token. With --other-token it also tries to
+    read the thread as another user. The thread has a new name, and the test always deletes it and changes nothing
+    else. The exit code is 1 if a check fails, and 3 if the API or a layer behind it does not respond.
 
     \b
     Examples:

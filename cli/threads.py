@@ -37,7 +37,7 @@ def list_(
 ) -> None:
     """List a user's threads, newest first.
 
-    What is not drained yet is in no list: a new thread comes into it a second or two after its first exchange.
+    A new thread appears in the list when its first exchange is drained, a second or two later.
 
     \b
     Examples:
@@ -138,10 +138,11 @@ def export(
 ) -> None:
     """Export threads as NDJSON: a line for the thread, then one for each message, oldest first.
 
-    Each line has a `kind`: `thread` or `message`. However long a thread is, a page of it is in memory at a time. What
-    was said before the export began is in it exactly once, whatever is added meanwhile. A file appears when all of it
-    is written, and only its owner reads it. With --output, --json prints a summary; without, the lines are JSON
-    already, and --json changes nothing. The exit code is 3, and the export not whole, if a layer did not answer.
+    Each line has a `kind`: `thread` or `message`. The command holds one page of a thread in memory, so a thread may
+    have any length. The export contains every message from before its start exactly once, even if others arrive
+    meanwhile. An output file appears when it is complete, and only its owner can read it. With --output, --json
+    prints a summary. Without it, the lines are JSON already, and --json changes nothing. The exit code is 3, and
+    the export is incomplete, if a layer does not respond.
 
     \b
     Examples:
@@ -171,10 +172,10 @@ def finish_export(
 @app.command()
 @command
 def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete threads for good: from both layers, and whatever is on its way.
+    """Delete threads from both layers, with their messages in the queue. This cannot be undone.
 
-    Without --yes nothing is changed. All threads are looked up before the first one is deleted: if one is not there,
-    none is deleted.
+    Without --yes the command changes nothing. It looks up all threads before it deletes the first one. If one of
+    them does not exist, it deletes none.
 
     \b
     Examples:

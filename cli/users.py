@@ -51,10 +51,10 @@ _EMPTIED: Final = ("api", "postgres", "redis")
 @app.command()
 @command
 def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> None:
-    """Show a user's preferences and newest threads, and how many threads and messages there are.
+    """Show a user's preferences and newest threads, and the number of threads and messages.
 
-    Where it is known where PostgreSQL is, `erasing` counts the threads of a deletion that no one can read any more and
-    that still have rows: the sweep deletes them in steps.
+    If the address of PostgreSQL is known, `erasing` counts deleted threads that still have rows. They are hidden
+    already, and the sweep deletes their rows in steps.
 
     \b
     Examples:
@@ -102,13 +102,13 @@ def _erasing(deployment: Deployment, user: str) -> int | None:
 @app.command()
 @command
 def export(deployment: Deployment, user: UserId, *, output: Output = None, as_json: AsJson = False) -> None:
-    """Export everything of a user as NDJSON: the preferences, then each thread with its messages.
+    """Export all data of a user as NDJSON: the preferences, then each thread with its messages.
 
-    Each line has a `kind`: `preferences`, `thread` or `message`. What `threads export --help` says of threads holds
-    here too. A thread comes into the list of threads, and so into this, when its first exchange is drained. The exit
-    code is 1, and a thread may be missing, if exchanges of any user were not drained when the threads were listed: ask
-    again. Where tokens are checked, the API tells only an operator whether any wait; others are told that it is not
-    known.
+    Each line has a `kind`: `preferences`, `thread` or `message`. `threads export --help` describes how threads are
+    exported. A thread is in the export only if its first exchange is drained. The exit code is 1 if exchanges of
+    any user were not drained when the command listed the threads. A thread may then be missing, so repeat the
+    command. If the API checks tokens, only an operator learns whether exchanges wait; for other users the command
+    reports this as unknown.
 
     \b
     Examples:
@@ -129,14 +129,14 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
 @app.command()
 @command
 def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete every thread and preference of a user, for good, and report what each store held and holds.
+    """Delete all threads and preferences of a user, and report the counts of each store before and after.
 
-    Without --yes nothing is changed. The API deletes; the stores themselves are asked where it is known where they are,
-    to see that nothing is left. What is on its way is dropped when it arrives; a dead letter that is moved back is too,
-    but its text stays in the dead-letter queue until it is deleted. Queues are counted without receiving from
-    them, which only an emulator lets one do by user. PostgreSQL deletes the rows of a large user in steps after the
-    answer: `erasing` counts the hidden threads that still have rows. The exit code is 1 if
-    anything of the user's is left.
+    Without --yes the command changes nothing. The deletion cannot be undone. The API deletes. Then the command
+    counts what is left in each store whose address is known. Exchanges in the queue are dropped when they arrive,
+    and so are redriven dead letters. The text of a dead letter stays in the dead-letter queue until it is deleted.
+    The command never receives messages to count them, so only an emulator's queues are counted by user. PostgreSQL
+    deletes the rows of a large user in steps after the answer: `erasing` counts the hidden threads that still have
+    rows. The exit code is 1 if any data of the user is left.
 
     \b
     Examples:

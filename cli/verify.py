@@ -54,12 +54,13 @@ def verify(
 ) -> None:
     """Compare Redis with PostgreSQL for every cached thread.
 
-    As far back as a thread's list reaches, both have to hold the same exchanges, in the same order, with the same
-    bytes. An exchange that only one of them has is pending while it is younger than --grace (it waits in the queue), a
-    difference after that. While a drain is known to be behind, give a longer --grace. What differs is read a second
-    time before it is reported, since both layers change meanwhile. Nothing is changed, no message text is shown. The
-    exit code is 1 if anything differs. Two layers of which one is named and the other only found in a local stack are
-    refused: they may be of two deployments.
+    For the part of a thread that Redis has cached, both layers must have the same exchanges, in the same order,
+    with the same bytes. An exchange that only one layer has is pending while it is younger than --grace, because it
+    may wait in the queue. After that it is a difference. If the drain is behind, give a longer --grace. Both layers
+    change during the comparison, so the command reads each difference a second time before it reports it. It
+    changes nothing and shows no message text. The exit code is 1 if there is a difference. If an option names one
+    layer and the other comes from a local stack, the command refuses to compare them, because they may belong to
+    two deployments.
 
     \b
     Examples:
