@@ -38,7 +38,7 @@ _MAX_SEARCHED = 10_000
 def list_(
     deployment: Deployment,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=_MAX_SEARCHED, help="Most messages to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_SEARCHED, help="Maximum number of messages to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters with their reasons, without their text.
@@ -124,9 +124,9 @@ def show(
 def redrive(
     deployment: Deployment,
     *,
-    rate: Annotated[int | None, typer.Option(min=1, max=500, help="Most messages a second.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, max=500, help="Maximum number of messages a second.")] = None,
     copy_them: Annotated[
-        bool, typer.Option("--copy", help="Receive, send and delete each, also where SQS has a move of its own.")
+        bool, typer.Option("--copy", help="Receive, send and delete each message, even if SQS can move them.")
     ] = False,
     yes: Yes = False,
     as_json: AsJson = False,

@@ -19,22 +19,22 @@ Yes = Annotated[bool, typer.Option("--yes", help="Apply the change. Without it, 
 class CliOptions:
     """What the command line names of a deployment, and whether the places in use are said."""
 
-    api_url: Annotated[str | None, typer.Option(help="The HTTP API, its stage included.")] = None
+    api_url: Annotated[str | None, typer.Option(help="URL of the HTTP API with its stage.")] = None
     token: Annotated[
         str | None,
         typer.Option(help="Bearer token for the API; prefer HYBRID_MEMORY_TOKEN, because process lists show it."),
     ] = None
     api_key: Annotated[
-        str | None, typer.Option(help="Key of a usage plan, where the API asks for one; see HYBRID_MEMORY_API_KEY.")
+        str | None, typer.Option(help="Key of a usage plan, if the API requires one; see HYBRID_MEMORY_API_KEY.")
     ] = None
-    endpoint_url: Annotated[str | None, typer.Option(help="AWS endpoint, where it is not AWS itself.")] = None
-    queue_url: Annotated[str | None, typer.Option(help="The exchange queue.")] = None
-    dlq_url: Annotated[str | None, typer.Option(help="Its dead-letter queue.")] = None
+    endpoint_url: Annotated[str | None, typer.Option(help="AWS endpoint of an emulator.")] = None
+    queue_url: Annotated[str | None, typer.Option(help="URL of the exchange queue.")] = None
+    dlq_url: Annotated[str | None, typer.Option(help="URL of its dead-letter queue.")] = None
     redis_url: Annotated[str | None, typer.Option(help="Redis, e.g. redis://localhost:6379/0.")] = None
     database_url: Annotated[str | None, typer.Option(help="PostgreSQL, e.g. postgresql://user@host/name.")] = None
     state_dir: Annotated[Path | None, typer.Option(help="State directory of a running local stack.")] = None
     verbose: Annotated[
-        bool | None, typer.Option("--verbose", "-v", help="Print each used address with its source.", show_default=False)
+        bool | None, typer.Option("--verbose", "-v", help="Print the source of each used address.", show_default=False)
     ] = None
 
     def overridden_by(self, other: CliOptions) -> CliOptions:

@@ -24,7 +24,7 @@ def get_(
     deployment: Deployment,
     user: UserId,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One preference; all of them if left out.")
+        str | None, typer.Argument(metavar="[NAME]", help="The preference; by default all of them.")
     ] = None,
     *,
     as_json: AsJson = False,
@@ -54,10 +54,12 @@ def set_(
     deployment: Deployment,
     user: UserId,
     changes: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="What to set.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="The preferences to set.", show_default=False)
     ] = None,
     *,
-    remove: Annotated[list[str] | None, typer.Option(metavar="NAME", help="What to remove; may be repeated.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A preference to remove; may be repeated.")
+    ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:

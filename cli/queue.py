@@ -42,7 +42,7 @@ def status(
     deployment: Deployment,
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks, with --watch.")] = 2.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings, with --watch.")] = 2.0,
     as_json: AsJson = False,
 ) -> None:
     """Show the depth of the queues and the sync lag: newest accepted exchange minus newest stored one.

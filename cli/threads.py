@@ -30,9 +30,9 @@ COLUMNS = ("thread", "title", "messages", "created", "updated")
 def list_(
     deployment: Deployment,
     *,
-    user: Annotated[str | None, typer.Option(help="Whose; where a token says who asks, it may be left out.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most threads to show.")] = 50,
-    all_of_them: Annotated[bool, typer.Option("--all", help="All there are, whatever --limit says.")] = False,
+    user: Annotated[str | None, typer.Option(help="The user; optional with a user's own token.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of threads to show.")] = 50,
+    all_of_them: Annotated[bool, typer.Option("--all", help="Show all threads and ignore --limit.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List a user's threads, newest first.

@@ -47,9 +47,7 @@ class Verdict:
 def verify(
     deployment: Deployment,
     *,
-    grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that an exchange may be in one of the two layers only.")
-    ] = 120,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds for which only one layer may have an exchange.")] = 120,
     as_json: AsJson = False,
 ) -> None:
     """Compare Redis with PostgreSQL for every cached thread.
