@@ -33,18 +33,18 @@ check: $(VENV)/.stamp-dev ## Check format, style, types and imports, and run the
 	@$(MAKE) --no-print-directory -j2 lint test-unit
 
 # Only CI measures coverage, which makes a unit test take half as long again.
-test: $(VENV)/.stamp-dev ## Run every test, on each processor: unit, integration, end to end
+test: $(VENV)/.stamp-dev ## Run every test (unit, integration, end to end) on all processors
 	@$(BIN)/python -m pytest $(ON_EACH_PROCESSOR) --ignore=tests/artifacts --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
 
-test-unit: $(VENV)/.stamp-dev ## Run the unit tests, on each processor
+test-unit: $(VENV)/.stamp-dev ## Run the unit tests on all processors
 	@$(BIN)/python -m pytest tests/unit $(ON_EACH_PROCESSOR) --quiet
 
 test-artifacts: ARCH := $(HOST_ARCH)
-test-artifacts: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Build for this machine, and run what was built as Lambda does
+test-artifacts: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Build for this machine, and run the artifacts as Lambda does
 	@$(BIN)/python -m pytest tests/artifacts
 
 test-sam-local: ARCH := $(HOST_ARCH)
-test-sam-local: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Run what was built with `sam local`, where there is a Docker engine
+test-sam-local: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Run the artifacts with `sam local` (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/sam_local
 
 # Only these name the target: the tests are the ones that `make test` runs against the embedded stack.
@@ -53,7 +53,7 @@ test-localstack: export AWS_DEFAULT_REGION ?= us-east-1
 test-localstack: $(VENV)/.stamp-dev ## Run the end-to-end tests against the LocalStack of docker compose, or of AWS_ENDPOINT_URL
 	@$(BIN)/python -m pytest tests/e2e
 
-test-localstack-core: $(VENV)/.stamp-dev .venv-localstack/.stamp ## Run them against LocalStack's own code, without Docker
+test-localstack-core: $(VENV)/.stamp-dev .venv-localstack/.stamp ## Run the end-to-end tests against LocalStack's own code, without Docker
 	@$(BIN)/python -m tests.localstack
 
 test-react: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Check and test the React client, on React 19 and 18 (needs Node)
@@ -63,11 +63,11 @@ test-react: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Check and test th
 test-clients: $(VENV)/.stamp-dev $(CLIENTS:%=.venv-clients/%/.stamp) ## Test the Python client's wheel, with the real frameworks
 	@$(BIN)/python -m tests.clients
 
-clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Bring the React client's types up to the API's description
+clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Generate the React client's types from the API's description
 	@$(BIN)/python $(REACT)/scripts/openapi.py
 	@cd $(REACT) && npm run --silent types
 
-test-page: $(VENV)/.stamp-dev ## Use the page in Chromium, against the embedded stack (IMAGES=docs/images takes the pictures anew)
+test-page: $(VENV)/.stamp-dev ## Test the page in Chromium against the embedded stack (IMAGES=docs/images updates the pictures)
 	@$(BIN)/python -m infra.build.page --required
 	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
@@ -79,11 +79,11 @@ lint: $(VENV)/.stamp-dev ## Check style, types, imports and templates
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint template.yaml $(wildcard infra/aws/*.yaml)
 
-docs: $(VENV)/.stamp-dev ## Write the references in docs/ anew from the API and the command line
+docs: $(VENV)/.stamp-dev ## Generate the references in docs/ from the API and the command line
 	@$(BIN)/python -m scripts.api_reference
 	@$(BIN)/python -m scripts.command_reference
 
-audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Look for known vulnerabilities in what is pinned
+audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Check the pinned packages for known vulnerabilities
 	@$(BIN)/python -m infra.build.audit
 
 check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates with sam validate and checkov
@@ -92,27 +92,27 @@ check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates wi
 	for where in "--file template.yaml" "--directory infra/aws"; do \
 	  LOG_LEVEL=ERROR .venv-check/bin/checkov --framework cloudformation --skip-download --quiet --compact $$where || exit 1; done
 
-bench: $(VENV)/.stamp-dev ## Measure, as ratios against the bare servers and against the goals (ROWS=2000000 PARTS="turns imports")
+bench: $(VENV)/.stamp-dev ## Compare the speed with the bare servers and with the goals (ROWS=2000000 PARTS="turns imports")
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.goals $(if $(ROWS),--rows $(ROWS)) $(if $(PARTS),--parts $(PARTS))
 
-bench-deletion: $(VENV)/.stamp-dev ## Delete threads and users beside many rows of others (OTHERS="0 30000 3000000" EXCHANGES=400000)
+bench-deletion: $(VENV)/.stamp-dev ## Measure deletions beside many other rows (OTHERS="0 30000 3000000" EXCHANGES=400000)
 	@$(BIN)/python -m tests.bench.deletion $(if $(OTHERS),--others $(OTHERS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES))
 
-bench-slow-postgres: $(VENV)/.stamp-dev ## Drain batches of 1,000 into a PostgreSQL that runs 1, 1/2, 1/4, 1/8 of the time
+bench-slow-postgres: $(VENV)/.stamp-dev ## Measure the drain into a PostgreSQL that runs 1, 1/2, 1/4, 1/8 of the time
 	@$(BIN)/python -m tests.bench.slow_postgres
 
-cost: $(VENV)/.stamp-dev ## Measure what a turn uses, and write docs/cost.md anew
+cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md
 	@$(BIN)/python -m tests.cost
 
-chaos: $(VENV)/.stamp-dev ## Break the stack at random under load (SECONDS=600 EXCHANGES= SEED=) and count what was lost
+chaos: $(VENV)/.stamp-dev ## Break the stack at random under load, and count lost exchanges (SECONDS=600 EXCHANGES= SEED=)
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \
 	  $(if $(SEED),--seed $(SEED))
 
 # BYTECODE and PAGE: auto, required or off. What of the two the machine cannot make is left out with a warning, or refused.
 build: export BYTECODE ?= auto
 build: export PAGE ?= auto
-build: .venv-build/.stamp ## Build what is deployed to AWS, into .aws-sam (ARCH=arm64 for ARM)
+build: .venv-build/.stamp ## Build the artifacts for AWS into .aws-sam (ARCH=arm64 for ARM)
 	SAM_CLI_TELEMETRY=0 ARCH=$(ARCH) .venv-build/bin/sam build --parameter-overrides Architecture=$(ARCH)
 	@# What deploys or starts the artifacts finds there what they were built for.
 	@sed '/^  Architecture:/,/Default:/s/Default: .*/Default: $(ARCH)/' .aws-sam/build/template.yaml >.aws-sam/template.yaml
@@ -215,7 +215,7 @@ build-ReleaseStamp build-PlacesStamp build-OriginsStamp: $(VENV)/.stamp-venv
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with hashes, to requirements/
+lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requirements/
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	for name in local agent sync migrate deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
@@ -226,7 +226,7 @@ lock: $(VENV)/.stamp-venv ## Choose the newest versions and write them, with has
 	$(subst --universal --python-version 3.11,--python-version $(RUNTIME),$(COMPILE)) --exclude-newer 2026-03-10 --upgrade \
 	  requirements/localstack.in -o requirements/localstack.txt
 
-clean: ## Remove what was installed and built; the data in .local stays
+clean: ## Remove installed packages and build results; keep the data in .local
 	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	rm -rf clients/page/node_modules functions/agent/http/static/built

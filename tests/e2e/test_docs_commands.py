@@ -1,4 +1,4 @@
-"""Every command in the README and in `docs/` is typed, page by page, by somebody who follows it."""
+"""The tests run every command in the README and in `docs/`, page by page, as a reader would."""
 
 from __future__ import annotations
 

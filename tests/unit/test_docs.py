@@ -1,4 +1,4 @@
-"""What the documents say of the code is so."""
+"""The documents agree with the code."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def _section(heading: str) -> str:
 
 
 def _rows(section: str) -> list[list[str]]:
-    """Return the cells of the tables' rows, headings and rules left out."""
+    """Return the cells of the tables' rows, without headings."""
     lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line] for line in lines]
 
 
 def _settings() -> dict[str, str]:
-    """Return each variable with its default as the README writes it."""
+    """Return each variable with its default in the README's form."""
     found = {}
     for _, kind in inspect.getmembers(settings, inspect.isclass):
         if issubclass(kind, BaseSettings) and kind is not BaseSettings:
@@ -63,13 +63,13 @@ def _slug(heading: str) -> str:
 
 
 def test_every_setting_stands_in_the_readme_with_its_default() -> None:
-    """The table holds the settings that the code reads, no others, and their defaults."""
+    """The table has exactly the settings that the code reads, with their defaults."""
     listed = {row[0].strip("`"): row[1] for row in _rows(_section("Settings"))}
     assert listed == _settings()
 
 
 def test_every_route_stands_in_the_readme() -> None:
-    """The table of routes is the application's."""
+    """The table has exactly the application's routes."""
     app = create_app(cast("Operations", object()))
     served = {
         f"{method} {re.sub(r':path}', '}', route.path)}"
@@ -82,7 +82,7 @@ def test_every_route_stands_in_the_readme() -> None:
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
-    """A command that somebody may type is there."""
+    """The Makefile has every named target."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
         code = "\n".join(CODE.findall(document.read_text()))
@@ -91,7 +91,7 @@ def test_every_make_target_in_the_documents_exists() -> None:
 
 
 def test_every_public_make_target_stands_in_the_readme() -> None:
-    """What `make help` lists, the README lists too."""
+    """The README lists exactly the targets of `make help`."""
     helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = {target for row in _rows(_section("Commands")) for target in re.findall(r"`make ([a-z-]+)", row[0])}
     assert listed == helped
@@ -99,7 +99,7 @@ def test_every_public_make_target_stands_in_the_readme() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    """Relative links name files, and their anchors headings."""
+    """Relative links name existing files, and anchors existing headings."""
     prose = CODE.sub("", document.read_text())
     for link in LINK.findall(prose):
         if link.startswith(("http://", "https://")):
@@ -113,7 +113,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_files_in_the_map_exist() -> None:
-    """*Where things live* names what is there."""
+    """*Where things live* names existing files."""
     block = re.search(r"^```$(.*?)^```$", _section("Where things live"), re.DOTALL | re.MULTILINE)
     assert block
     for line in block.group(1).strip().splitlines():
@@ -121,7 +121,7 @@ def test_files_in_the_map_exist() -> None:
 
 
 def test_sample_events_are_all_in_the_readme() -> None:
-    """The table of events lists the files that are there."""
+    """The table of events lists exactly the existing files."""
     listed = set(
         re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in _rows(_section("Direct invocation"))))
     )
@@ -129,14 +129,14 @@ def test_sample_events_are_all_in_the_readme() -> None:
 
 
 def test_every_operator_command_stands_in_the_readme() -> None:
-    """The table of commands is the command line's."""
+    """The table has exactly the commands of the command line."""
     root = typer.main.get_command(cli)
     offered = {f"hybrid-memory {name}" for name in _leaves(root)}
     assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == offered
 
 
 def _leaves(command: Any) -> list[str]:
-    """Return the commands under a group, each as it is typed."""
+    """Return the full names of the commands in a group."""
     children: dict[str, Any] = getattr(command, "commands", {})
     found = []
     for name, child in children.items():
@@ -145,7 +145,7 @@ def _leaves(command: Any) -> list[str]:
 
 
 def test_decisions_are_numbered_and_listed() -> None:
-    """The file's number is the title's, no other has it, and the list holds every one with its title."""
+    """A decision has a unique number, the same in file name and title, and the index lists it."""
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     numbers = [int(path.name.partition("-")[0]) for path in DECISIONS]
     assert len(set(numbers)) == len(numbers)
@@ -157,6 +157,6 @@ def test_decisions_are_numbered_and_listed() -> None:
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
 def test_a_decision_has_its_parts(decision: Path) -> None:
-    """Context, decision, what was rejected, consequences, in this order."""
+    """A decision has context, decision, rejected alternatives and consequences, in this order."""
     headings = re.findall(r"^## .+$", decision.read_text(), re.MULTILINE)
     assert tuple(headings) == DECISION_PARTS

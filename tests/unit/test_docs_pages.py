@@ -1,4 +1,4 @@
-"""What the pages in `docs/` list is what the code has."""
+"""The lists on the pages in `docs/` agree with the code."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _page(name: str) -> str:
 
 
 def _first_cells(text: str, heading: str) -> set[str]:
-    """Return what stands in code in the first cells of the first table under a heading."""
+    """Return the code spans in the first cells of the first table under a heading."""
     found = re.search(rf"^## {heading}$.*?(^\|.*?)(?:^[^|\n]|\Z)", text, re.DOTALL | re.MULTILINE)
     assert found, heading
     rows = [row.split("|")[1] for row in found.group(1).splitlines() if row.startswith("| `")]
@@ -67,7 +67,7 @@ def test_the_api_reference_is_the_apis() -> None:
 
 
 def test_every_route_and_shape_stands_in_the_api_reference() -> None:
-    """Each with a heading of its own, and each field with its type."""
+    """The page has a heading for each route and schema, and a type for each field."""
     document, page = describe(), FILE.read_text()
     for path, operations in document["paths"].items():
         for method in operations:
@@ -88,7 +88,7 @@ def test_the_command_reference_is_the_commands() -> None:
 
 
 def test_every_example_in_a_commands_help_can_be_meant() -> None:
-    """Its words are a command's, its options are there, and its values can be."""
+    """Each example has an existing command, existing options and valid values."""
     page = command_reference.FILE.read_text()
     examples = re.findall(r"^    (hybrid-memory .+)$", page, re.MULTILINE)
     assert len(examples) > 30
@@ -104,7 +104,7 @@ def _parse(command: Any, words: list[str]) -> None:
 
 
 def test_every_key_in_redis_stands_on_its_page() -> None:
-    """The table has each key that the code names, and no other."""
+    """The table has exactly the keys that the code names."""
     names = {value for name, value in vars(redis_names).items() if name.isupper()}
     for name, function in inspect.getmembers(redis_names, inspect.isfunction):
         assert name.endswith("_key")
@@ -115,7 +115,7 @@ def test_every_key_in_redis_stands_on_its_page() -> None:
 
 
 def test_every_field_of_the_epoch_stands_on_its_page() -> None:
-    """What is read and written of `memory:epoch`."""
+    """The table has exactly the fields of `memory:epoch`."""
     assert _first_cells(_page("redis-keys.md"), "The epoch") == set(redis_generation._FIELDS)
 
 
@@ -146,7 +146,7 @@ def _names(node: ast.expr) -> set[str]:
 
 
 def test_every_metric_stands_in_the_operating_guide() -> None:
-    """The table has each metric that the functions write, and no other."""
+    """The table has exactly the metrics that the functions write."""
     files = ("functions/agent/metrics.py", "functions/agent/http/auth_keys.py", "functions/sync/handler.py")
     written = set().union(*map(_metrics, files))
     assert len(written) > 15
@@ -155,14 +155,14 @@ def test_every_metric_stands_in_the_operating_guide() -> None:
 
 
 class _Template(yaml.SafeLoader):
-    """Reads a template without knowing what its functions do."""
+    """Loader that reads a template without evaluating its functions."""
 
 
 _Template.add_multi_constructor("!", lambda loader, _, node: f"{node.tag} {loader.name}")
 
 
 def _alarms() -> set[str]:
-    """Return the alarms of all templates; one for each node of a cache counts once."""
+    """Return the alarms of all templates; the alarms of several cache nodes count once."""
     found = set()
     for file in (ROOT / "template.yaml", *sorted((ROOT / "infra" / "aws").glob("*.yaml"))):
         template: Any = yaml.load(file.read_text(), _Template)  # noqa: S506 - a safe loader
@@ -173,7 +173,7 @@ def _alarms() -> set[str]:
 
 
 def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
-    """Whoever is woken by one finds what to do under its name; and no section is of an alarm that there is not."""
+    """Each alarm has a section that says what to do, and each section belongs to an alarm."""
     page = _page("operating.md").partition("\n## Alarms\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"^### `(\w+)`$", page, re.MULTILINE)) == _alarms()
     for section in page.split("\n### ")[1:]:
@@ -181,7 +181,7 @@ def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
 
 
 def test_every_setting_stands_in_the_configuration() -> None:
-    """Each variable that the functions read, and each option that the command line takes."""
+    """The page has every variable of the functions and every option of the command line."""
     page = _page("configuration.md")
     for _, kind in inspect.getmembers(settings, inspect.isclass):
         if issubclass(kind, BaseSettings) and kind is not BaseSettings:
@@ -192,7 +192,7 @@ def test_every_setting_stands_in_the_configuration() -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    """Somebody who begins at `docs/README.md` finds each page, and so does who begins at the README."""
+    """`docs/README.md` links every page, and the README links `docs/README.md`."""
     links = set(re.findall(r"\]\(([\w-]+\.md)\)", _page("README.md")))
     assert links == {path.name for path in DOCS.glob("*.md")} - {"README.md"}
     assert "(docs/README.md)" in (ROOT / "README.md").read_text()
@@ -200,7 +200,7 @@ def test_every_page_is_in_the_index() -> None:
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
-    """Each Mermaid block begins with a kind of diagram, and its brackets are closed."""
+    """Each Mermaid block begins with a diagram type, and its brackets match."""
     for block in re.findall(r"^```mermaid\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
         assert re.match(r"(flowchart (LR|TD)|sequenceDiagram|stateDiagram-v2)\n", block)
         assert ";" not in block, "it ends a statement, also in the middle of a text"
@@ -210,7 +210,7 @@ def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
 
 
 def test_what_is_not_run_is_little_and_has_a_reason() -> None:
-    """The reasons are known ones, and none of them spreads."""
+    """Each reason is in the list and occurs at most as often as the list allows."""
     given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
     assert set(given) <= REASONS.keys()
     for reason in set(given):
@@ -219,7 +219,7 @@ def test_what_is_not_run_is_little_and_has_a_reason() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_command_hides(page: Path) -> None:
-    """What looks as if it were typed stands in a block that is run, or that says why not."""
+    """Text that looks like a command is in a block that runs, or that gives a reason."""
     for block in blocks(page):
         if block.kind not in {"sh", "console"}:
             assert block.reason is None, f"{page.name}, line {block.line}: a reason without a command"

@@ -1,4 +1,4 @@
-"""A file of the product says one thing: none is long, and half are short."""
+"""Files of the product have one subject: no file is long, and half of them are short."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILES: Final = {
 
 
 def test_no_file_is_long() -> None:
-    """What has more lines has more than one meaning."""
+    """A longer file has more than one subject."""
     sizes = {str(path): len(text.splitlines()) for path, text in _FILES.items()}
     assert len(sizes) > 200
     assert {path: lines for path, lines in sizes.items() if lines > _LONGEST} == {}
