@@ -229,3 +229,14 @@ def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     world.cache().warm_up(at_once=False, evictions=evictions)
     with pytest.raises(StoreUnavailable):
         _run(world.process(), key="three")
+
+
+def test_a_process_that_ends_before_it_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL is away when the request comes again, after the lease: the exchange stays one."""
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.memory.idempotency.KeyLease.complete", lambda *_: None)
+        first = _run(world.process()).answer
+    # As if the lease had ended.
+    world.redis.delete(*world.redis.keys("idempotency:*[0-9a-f][0-9a-f]"))
+    again = _run(world.process(AWAY)).answer
+    assert again["exchange_id"] == first["exchange_id"]

@@ -99,6 +99,19 @@ def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k") <= ANSWER_SECONDS
 
 
+def test_a_silent_holder_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+    """Its exchange id and its body are known for longer than its lease, until the claim is released."""
+    in_redis.acquire("k", "body", A)
+    assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k:exchange") <= ANSWER_SECONDS
+    redis_client.delete("idempotency:k")
+    states = [in_redis.acquire("k", "body", B) for _ in range(2)]
+    assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
+    redis_client.delete("idempotency:k")
+    assert in_redis.acquire("k", "other", B).body_hash == "body"
+    in_redis.release("k")
+    assert in_redis.acquire("k", "other", B).exchange_id == B
+
+
 def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """In PostgreSQL its claim is taken over under the same exchange id, by one only."""
     in_postgres.acquire("k", "body", A)

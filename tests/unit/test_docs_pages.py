@@ -110,7 +110,7 @@ def test_every_key_in_redis_stands_on_its_page() -> None:
         assert name.endswith("_key")
         (argument,) = inspect.signature(function).parameters
         names.add(function(f"{{{argument}}}"))
-    names.add(redis_keys._name("{key}"))
+    names |= {redis_keys._name("{key}"), redis_keys._exchange_name("{key}")}
     assert _first_cells(_page("redis-keys.md"), "All of them") == names
 
 

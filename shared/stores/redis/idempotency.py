@@ -14,7 +14,7 @@ from shared.stores.redis.read import clock_of
 
 
 class RedisKeys:
-    """Remembers keys in L1. A claim's lease is the key's time to live."""
+    """Remembers keys in L1. A claim's lease is the key's time to live; another key keeps its exchange id for longer."""
 
     learns_from_exchanges = False
 
@@ -22,12 +22,14 @@ class RedisKeys:
         self._connection = connection
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, or say what is known of it, in one round trip."""
+        """Claim the key, take over a claim whose lease has ended, or say what is known of it, in one round trip."""
         record = _record(body_hash, exchange_id, None)
-        set_reply, known, now, epoch, outbox, stats = self._connection.call(
+        set_reply, known, exchange_reply, exchange, now, epoch, outbox, stats = self._connection.call(
             lambda pipe: (
                 pipe.set(_name(key), record, nx=True, ex=LEASE_SECONDS),
                 pipe.get(_name(key)),
+                pipe.set(_exchange_name(key), record, nx=True, ex=ANSWER_SECONDS),
+                pipe.get(_exchange_name(key)),
                 pipe.time(),
                 queue_epoch(pipe),
                 pipe.llen(OUTBOX),
@@ -36,9 +38,12 @@ class RedisKeys:
         )
         if isinstance(set_reply, Exception) and isinstance(known, bytes):
             # A Redis that refuses writes still knows what it was told.
-            set_reply = None
-        require([set_reply, known, now, epoch, outbox])
+            set_reply = exchange_reply = None
+        require([set_reply, known, exchange_reply, exchange, now, epoch, outbox])
         fields = orjson.loads(known or record)
+        if fields["answer"] is None and exchange:
+            # The first claim has named the exchange, also where its lease has ended.
+            fields = orjson.loads(exchange)
         read, clock = read_epoch(epoch), clock_of(now)
         # It may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
@@ -62,11 +67,20 @@ class RedisKeys:
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer for a day."""
         record = _record(body_hash, exchange_id, answer)
-        require(self._connection.call(lambda pipe: pipe.set(_name(key), record, ex=ANSWER_SECONDS)))
+        claim = _record(body_hash, exchange_id, None)
+        require(
+            self._connection.call(
+                lambda pipe: (
+                    pipe.set(_name(key), record, ex=ANSWER_SECONDS),
+                    # It ends with the answer: later the key is new.
+                    pipe.set(_exchange_name(key), claim, ex=ANSWER_SECONDS),
+                )
+            )
+        )
 
     def release(self, key: str) -> None:
         """Forget a claim."""
-        require(self._connection.call(lambda pipe: pipe.delete(_name(key))))
+        require(self._connection.call(lambda pipe: (pipe.delete(_name(key)), pipe.delete(_exchange_name(key)))))
 
 
 def _age(epoch: Epoch, clock: float) -> float:
@@ -91,6 +105,10 @@ def _has_all_keys(epoch: Epoch, clock: float) -> bool:
 
 def _name(key: str) -> str:
     return f"idempotency:{key}"
+
+
+def _exchange_name(key: str) -> str:
+    return f"{_name(key)}:exchange"
 
 
 def _record(body_hash: str, exchange_id: UUID, answer: str | None) -> bytes:
