@@ -27,6 +27,8 @@ _MAX_SKEW: Final = timedelta(days=1)
 # Clocks of two machines that are further apart, in seconds, are not both right.
 _MAX_DIFFERENCE: Final = 120.0
 _ASK_EVERY: Final = 60.0
+# Seconds that this machine's clock may gain on the time that has passed before it counts as set.
+_MAX_DRIFT: Final = 1.0
 # What a caller's clock may be ahead. An id from further ahead would take its thread, and a deletion, along.
 _MAX_AHEAD: Final = 10.0
 
@@ -58,6 +60,8 @@ class ProcessState:
         self.accepted = AcceptedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
+        # What this machine's clock said when it was compared with the others, less the time that no clock can set.
+        self._started_at = 0.0
         # How much later it may be than this process says, where two clocks are far apart and the third does not answer.
         self._doubt = 0.0
         self._archive_offset: float | None = None
@@ -96,6 +100,7 @@ class ProcessState:
         if shared is None:
             return
         local = self._clock()
+        self._started_at = local - time.monotonic()
         self._doubt = 0.0
         if abs(shared - local) > _MAX_DIFFERENCE:
             third = self._offset_of_archive(local)
@@ -141,7 +146,8 @@ class ProcessState:
         return (now if abs(now - local) > _MAX_DIFFERENCE else max(now, local)) + self._doubt
 
     def _ask_for_clock(self) -> None:
-        if self._clock_offset is None:
+        # A clock that was set since, as while Lambda had frozen the process, is compared again.
+        if self._clock_offset is None or abs(self._clock() - time.monotonic() - self._started_at) > _MAX_DRIFT:
             self._compare_clocks()
 
     def _compare_clocks(self) -> None:
@@ -156,6 +162,7 @@ class ProcessState:
 
     def date(self, thread_id: str, exchange_id: UUID) -> datetime:
         """Return when an exchange that its caller named was accepted; after what is known of its thread."""
+        self._ask_for_clock()
         now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floor(thread_id)
         if is_time_ordered(exchange_id) or floor is None:

@@ -29,7 +29,7 @@ from tests.model.checks import (
     check_stored,
     violated,
 )
-from tests.model.faults import Fault, Store
+from tests.model.faults import Fault
 from tests.model.ledger import Entry, Ledger
 from tests.model.queue import Letter
 from tests.model.world import SKEWS, WINDOW, World
@@ -49,7 +49,6 @@ class Begun:
     Attributes:
         losses: How often Redis had forgotten what was deleted, when the turn began.
         is_untold: Whether Redis had forgotten a deletion of the thread then, and PostgreSQL did not answer.
-        clocks: Which were off then; None if the turn has heard none yet.
     """
 
     turn: Turn
@@ -58,7 +57,6 @@ class Begun:
     shown: list[Shown]
     losses: int = 0
     is_untold: bool = False
-    clocks: dict[Store | int, float] | None = None
 
 
 class Doings:
@@ -159,7 +157,7 @@ class Doings:
         note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
         shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
         is_untold = "postgres" in recall.degraded and not is_deletion_cached
-        return Begun(turn, thread, memory, shown, self.losses, is_untold, dict(self.world.faults.clocks))
+        return Begun(turn, thread, memory, shown, self.losses, is_untold)
 
     def keep(self, begun: Begun, name: UUID | None) -> tuple[Entry, str]:
         """Keep a turn's exchange, and check its place; return it."""
@@ -177,9 +175,7 @@ class Doings:
         if was_named or receipt.durability == "none" or (name and is_time_ordered(name)):
             return entry, text
         order = self.world.order_of(text)
-        # One that is set in the middle of a turn is heard with the next one.
-        was_set = begun.clocks is not None and begun.clocks != self.world.faults.clocks
-        if not was_set and not self.world.faults.struck and not self.world.faults.down:
+        if not self.world.faults.struck and not self.world.faults.down:
             self.check_date(order, text)
         late = [one for one in begun.shown if one.order >= order]
         if late:

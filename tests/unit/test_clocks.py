@@ -117,3 +117,17 @@ def test_a_clock_that_was_wrong_for_a_while(
     wrong, *right = [exchange.order for exchange in queue.take()]
     assert milliseconds_of(wrong) / 1000 > time.time() + DAY
     assert all(abs(milliseconds_of(order) / 1000 - time.time()) < 600 for order in right)
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_clock_that_is_set_during_a_turn(memory: Callable[..., Memory], days: float, *, is_named: bool) -> None:
+    """The exchange is dated by the time that the other two clocks agree on."""
+    ahead = 0.0
+    turn = memory(clock=lambda: time.time() + ahead).turn("t", "ana")
+    turn.recall()
+    ahead = days * 86_400
+    turn.keep("q", "a", exchange_id=uuid4() if is_named else None)
+    (message, *_) = memory().turn("t", "ana").recall().messages
+    assert message.created_at is not None
+    assert abs(message.created_at.timestamp() - time.time()) < 60
