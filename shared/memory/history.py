@@ -75,7 +75,11 @@ def load_history(
         has_owner = owner.is_known and (access == "service" or owner.user_id == user_id)
         if not has_owner:
             # Also where the list is another's: it takes as long as for a thread that does not exist.
-            cached = memory.cache.complete(thread_id, cached)
+            try:
+                cached = memory.cache.complete(thread_id, cached)
+            except StoreUnavailable as error:
+                add_layer(degraded, error.layer)
+                cached = None
             return _load_from_archive(memory, thread_id, user_id, access, cached, degraded)
         user_id = owner.user_id
     source: Source = "redis" if cached.messages else "none"
@@ -104,7 +108,7 @@ def _load_from_archive(
         return _without_archive(memory, held, user_id)
     foreign: list[Message | Exchange] = []
     if access != "open":
-        user_id = authorize(thread_id, first_owner(held, window.owner), user_id, access)
+        user_id = authorize(thread_id, first_owner(held, window), user_id, access)
         if len(exchanges_of(window.exchanges, user_id)) < len(window.exchanges):
             # The thread is no single user's.
             raise ThreadNotFound(thread_id)

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from shared.errors import ThreadNotFound
+from shared.memory.deletion import deleted_with_users
 from shared.models import Exchange, Message
-from shared.stores.archive import ThreadOwner
+from shared.stores.archive import ThreadOwner, Window
 from shared.stores.cache import CacheRead
 
 Access = Literal["open", "own", "service"]
@@ -49,10 +50,18 @@ def is_listed_as(cached: CacheRead, user_id: str) -> bool:
     return owner.is_known and owner.user_id == user_id
 
 
-def first_owner(cached: CacheRead, known: ThreadOwner) -> ThreadOwner:
-    """Return the owner of an unclaimed thread, from its exchanges of the time before owners were recorded."""
-    accepted = [(each.created_at, each.user_id) for each in cached.messages if each.role == "user" and each.created_at]
-    accepted += [(each.created_at, each.user_id) for each in cached.pending]
+def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
+    """Return the owner of an unclaimed thread, from its exchanges of the time before owners were recorded.
+
+    What PostgreSQL knows to be deleted makes no owner: an older Redis may have brought it back.
+    """
+    known, gone = window.owner, deleted_with_users(cached, window.user_cutoffs)
+    held: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]
+    accepted = [
+        (each.created_at, each.user_id)
+        for each in [*held, *cached.pending]
+        if each.created_at and each.exchange_id not in gone and not window.has_deleted(each.exchange_id, each.order)
+    ]
     if known.is_known or not accepted:
         return known
     _, user_id = min(accepted, key=lambda each: each[0])

@@ -24,6 +24,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.stores.redis.idempotency import RedisKeys
+from shared.stores.redis.read import ReadCommands
 from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchange, refill, texts, told
 from tests.support.proxy import CountingProxy
@@ -416,3 +417,61 @@ def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: C
     assert float(found.generation) > time.time() + 86_400
     assert found.suspect_until is not None
     assert time.time() < found.suspect_until < time.time() + 60
+
+
+# --- it loses something between the two round trips of a read ---
+
+
+@pytest.fixture(params=["emptied", "older"])
+def between(
+    request: pytest.FixtureRequest, valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Have Redis come back emptied or older, just ahead of the next question for what waits for the drain.
+
+    Emptied, the connection is the same; older, the epoch is, too.
+    """
+    ask = ReadCommands.ask_for_pending
+
+    def lose(questions: ReadCommands, thread_id: str) -> None:
+        monkeypatch.setattr(ReadCommands, "ask_for_pending", ask)
+        if request.param == "emptied":
+            redis_client.flushall()
+        else:
+            valkey.kill()
+            valkey.start()
+        ask(questions, thread_id)
+
+    return lambda: monkeypatch.setattr(ReadCommands, "ask_for_pending", lose)
+
+
+def test_a_loss_between_the_two_trips_of_a_read(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, between: Callable[[], None]
+) -> None:
+    """Nothing waits for the drain any more, as Redis tells: the read does not say that there is nothing."""
+    memory = process()
+    memory.turn("other", "ana").recall()
+    memory.cache.warm_up(at_once=True, is_first=True)
+    redis_client.save()
+    _keep(process(), 0)
+    redis_client.delete("thread:t:messages")
+    between()
+    assert _shown(memory) == ([], ["queue"])
+    _drain(memory, queue)
+    assert _shown(memory) == (told(0), [])
+
+
+def test_a_loss_before_the_rest_of_a_whole_list(
+    process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
+) -> None:
+    """The list of the first trip counts no more; the preferences are those that were read."""
+    memory = process()
+    Users(memory).replace("ana", {"tone": "dry"})
+    redis_client.save()
+    _keep(memory, 0)
+    read = memory.cache.read("t", "ana")
+    assert read.is_whole
+    between()
+    found = memory.cache.complete("t", read)
+    assert (found.is_whole, list(found.messages), found.pending, found.is_new) == (False, [], [], True)
+    assert found.preferences == {"tone": "dry"}
+    assert found.token is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import redis
@@ -11,6 +11,7 @@ import redis
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.memory.threads import Threads
 from shared.memory.turn import Memory, Turn
+from shared.memory.users import Users
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchange, texts, told
@@ -142,3 +143,27 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
         cache.read("t", None)
         assert cache.append(made[3], is_drained=False, after=after).is_cached
     assert texts(cache.peek("t").messages) == told(3)
+
+
+@pytest.mark.parametrize("is_of_user", [False, True], ids=["the thread", "its user"])
+def test_what_an_older_redis_brings_back_makes_no_owner(
+    memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
+) -> None:
+    """PostgreSQL has deleted the thread, or its owner: the next user may have it, whether the drain knew it or not."""
+    queue = cast("InMemoryQueue", memory.queue)
+    memory.archive.store(queue.take())
+    listed = redis_client.lrange("thread:t:messages", 0, -1)
+    waiting: dict[Any, Any] = dict(redis_client.hgetall("thread:t:pending"))
+    if is_of_user:
+        Users(memory).forget("ana")
+    else:
+        Threads(memory).delete("t", "ana")
+    redis_client.flushall()
+    redis_client.rpush("thread:t:messages", *listed)
+    redis_client.hset("thread:t:pending", mapping=waiting)
+    other = process()
+    assert not _turn(other, "bob").recall().messages
+    assert _keep(other, "bob", 1) == "queue"
+    assert texts(_turn(process(), "bob").recall().messages) == told(1)
+    with pytest.raises(ThreadNotFound):
+        _turn(process(), "ana").recall()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +34,14 @@ def test_what_is_somebodys() -> None:
     assert found.of_user("ana") == list(own.messages)
     assert list(found.without(other.order, [])) == [Message("user", "x"), *own.messages]
     assert found.without(None, [own.exchange_id])[1:] == list(other.messages)
+
+
+@pytest.mark.parametrize("user_id", [["ana"], 5, None, {"ana": 1}, True])
+def test_a_user_id_that_is_no_text(user_id: object) -> None:
+    """Another program's entry in this project's form cannot be read, and makes no owner."""
+    entries = [entry for number in (1, 2) for entry in encode(exchange(number, "t", "ana"))]
+    entries[0] = orjson.dumps({**orjson.loads(entries[0]), "user_id": user_id})
+    found = decode_list(entries)
+    assert list(found) == [message for entry in entries if (message := decode(entry)) is not None]
+    assert len(found) == 3
+    assert found.users() is None

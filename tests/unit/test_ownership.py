@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.memory.turn import Memory
+from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.turn import Memory, Recall
+from shared.stores.cache import CacheRead
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.api import Api
 from tests.support.exchanges import exchange
@@ -54,3 +56,22 @@ def test_a_usual_turn_costs_what_it_did(
     assert len(turn.recall().messages) == 2
     assert turn.keep("q", "a").durability == "queue"
     assert (cache.calls, archive.calls) == (["read", "append"], [])
+
+
+def test_redis_goes_away_after_it_was_read(
+    memory: Callable[..., Memory], archive: InMemoryArchive, cache: InMemoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that shows no owner: PostgreSQL decides, and the answer names the layer."""
+    process = memory()
+    process.turn("new", "ana", "own").recall()
+    archive.store([exchange(1, "t", "ana")])
+    process.turn("t", "ana", "own").recall()
+
+    def away(*_: object) -> CacheRead:
+        raise StoreUnavailable("redis", "injected")
+
+    monkeypatch.setattr(cache, "complete", away)
+    assert process.turn("new", "ana", "own").recall() == Recall([], {}, "none", ["redis"])
+    assert process.turn("new", "ana", "own").keep("q", "a").durability == "queue"
+    with pytest.raises(ThreadNotFound):
+        process.turn("t", "bob", "own").recall()

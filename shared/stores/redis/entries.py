@@ -94,6 +94,7 @@ def decode_list(entries: Sequence[bytes]) -> ListedMessages:
         with suppress(orjson.JSONDecodeError, KeyError, TypeError):
             parsed = orjson.loads(b"[" + b",".join(entries) + b"]")
             kinds = {type(each[name]) for name in _TEXTS for each in parsed}
+            kinds |= {type(each["user_id"]) for each in parsed if "user_id" in each}
             if len(parsed) == len(entries) and kinds <= {str}:
                 return ListedMessages(parsed)
     return ListedMessages([fields for entry in entries if (fields := _fields(entry)) is not None])

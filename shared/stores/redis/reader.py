@@ -43,31 +43,42 @@ class ListReader(CacheLink):
         is_known = found.generation is not None and found.generation == asked_in
         needs_no_token = found.generation is not None and (thread_id is None or found.is_whole)
         if found.refuses_writes or is_known or needs_no_token:
-            return found if thread_id is None or found.is_whole else self._ask_for_rest(answer, thread_id)
-        questions = ReadCommands()
-        generation = found.generation
-        if generation is None:
-            epoch = self._ask_epoch_anew()
-            generation = epoch.generation
-            if not epoch.is_of(self._connection.identity):
-                is_older = epoch.generation is not None
-                clock = found.clock or 0.0
-                generation = name_of(clock, epoch.generation)
-                questions.ask_for_step(started_by(generation, self._connection.identity, clock, is_older=is_older))
-        return self._ask(questions, thread_id, user_id, generation, has_rest=True).read()
+            if thread_id is None or found.is_whole:
+                return found
+            questions = ReadCommands()
+            questions.ask_for_rest(thread_id)
+            replies = self._ask_later(questions, answer.epoch.generation)
+            if replies is not None:
+                return answer.with_rest(replies).read()
+        elif found.generation is not None:
+            return self._ask(ReadCommands(), thread_id, user_id, found.generation, has_rest=True).read()
+        return self._read_anew(thread_id, user_id, found.clock or 0.0)
 
     def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
         """Add what `read` leaves out where the list is whole."""
         questions = ReadCommands()
         questions.ask_for_pending(thread_id)
-        bodies = self._send_questions(questions)["pending"]
-        return replace(read, pending=undrained_in(thread_id, bodies, read.cutoff, read.deleted))
+        replies = self._ask_later(questions, read.generation)
+        if replies is None:
+            found = self._read_anew(thread_id, None, read.clock or 0.0)
+            return replace(found, preferences=read.preferences, knows_preferences=read.knows_preferences)
+        return replace(read, pending=undrained_in(thread_id, replies["pending"], read.cutoff, read.deleted))
 
     def peek(self, thread_id: str) -> CacheRead:
         """Read a thread's window without changing anything: the list gets no token, and no generation begins."""
         questions = ReadCommands()
         questions.ask_for_pending(thread_id)
         return self._ask(questions, thread_id, None, None, is_passive=True).read()
+
+    def _read_anew(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
+        """Read everything in one round trip, on a new connection; begin a generation where none lasts."""
+        questions = ReadCommands()
+        epoch = self._ask_epoch_anew()
+        generation = epoch.generation
+        if not epoch.is_of(self._connection.identity):
+            generation, is_older = name_of(clock, epoch.generation), epoch.generation is not None
+            questions.ask_for_step(started_by(generation, self._connection.identity, clock, is_older=is_older))
+        return self._ask(questions, thread_id, user_id, generation, has_rest=True).read()
 
     def _ask_epoch_anew(self) -> Epoch:
         """Return the epoch on a new connection, which also tells anew which server answers."""
@@ -105,11 +116,15 @@ class ListReader(CacheLink):
             self._generation = found_in
         return Answer(replies, epoch, found_in, thread_id or "", most, refuses_writes=not takes_writes)
 
-    def _ask_for_rest(self, answer: Answer, thread_id: str) -> CacheRead:
-        """Return the read of a list that is not sealed, with what else its reader needs."""
-        questions = ReadCommands()
-        questions.ask_for_rest(thread_id)
-        return answer.with_rest(self._send_questions(questions)).read()
+    def _ask_later(self, questions: ReadCommands, generation: str | None) -> dict[str, Any] | None:
+        """Return the replies to a read's second round trip.
+
+        None if Redis may have lost what the first one found: the connection is a new one, or names another generation.
+        """
+        questions.ask_for_state()
+        replies = self._send_questions(questions)
+        is_same = self._connection.connects == self._connects
+        return replies if is_same and read_epoch(replies["epoch"]).generation == generation else None
 
     def _send_questions(self, questions: ReadCommands) -> dict[str, Any]:
         """Return the replies by name, None for one that may be a refusal and is one."""
