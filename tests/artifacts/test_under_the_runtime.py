@@ -132,10 +132,14 @@ def test_traces_are_exported(run: Callable[..., Invocable], aws: Aws, deployment
 
 
 def _take_traced(aws: Aws, queue_url: str) -> list[tuple[str, str]]:
-    received = aws.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"])["Messages"]
-    for message in received:
-        aws.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-    return [(each["Body"], each["MessageAttributes"]["traceparent"]["StringValue"]) for each in received]
+    """Return the queue's traced messages with their `traceparent`; those of other tests have none."""
+    found = []
+    while received := aws.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"]).get("Messages"):
+        for message in received:
+            aws.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            if attribute := message.get("MessageAttributes", {}).get("traceparent"):
+                found.append((message["Body"], attribute["StringValue"]))
+    return found
 
 
 def test_a_token_is_checked(run: Callable[..., Invocable]) -> None:

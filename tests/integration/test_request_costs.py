@@ -150,6 +150,8 @@ def watched(
         headers = bearer(issuer.token("ana")) if request.param == "tokens" else {}
         made = Watched(load("functions.agent.handler"), redis_proxy, postgres, sqs, headers, Calls())
         memory = made.function.operations._memory
+        # What a process does only once: it imports what runs an agent, and counts the tokens of words.
+        made.ask("/run", "warm", user_id="ana", prompt="q")
         made.ask("/invoking", KNOWN, user_id="ana")
         for number in range(2):
             made.ask("/invoked", KNOWN, user_id="ana", user_message=f"q{number}", assistant_message=f"a{number}")
