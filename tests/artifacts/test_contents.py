@@ -114,7 +114,7 @@ def test_a_too_large_artifact_is_refused(tmp_path: Path) -> None:
         with (tmp_path / name / "data").open("wb") as file:
             file.truncate(megabytes * MEGABYTE)
 
-    with pytest.raises(ValueError, match=r"sync artifact has 36\.0 MB, 30 MB are allowed") as refused:
+    with pytest.raises(ValueError, match=r"sync artifact has 36\.0 MB, 32 MB are allowed") as refused:
         check("sync", tmp_path)
     lines = str(refused.value).splitlines()
     assert [line.split()[-1] for line in lines[1:]] == ["large", "small"]
