@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -95,17 +96,21 @@ class SqsQueue:
 
         attributes = text_attributes({REQUEST_ID: exchange.request_id, TRACEPARENT: traceparent.get()})
 
-        def put() -> object:
-            return self._client.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes)
-
-        # The queue drops nothing by a probe that sends: the same exchange twice is one row.
-        with self.breaker.guard((BotoCoreError, ClientError), probe=put):
+        def put() -> None:
             try:
-                put()
+                self._client.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes)
             except ClientError as error:
                 if _is_message_error(error):
                     raise TooLargeForQueue(error.response["Error"]["Code"]) from error
                 raise
+
+        def probe() -> None:
+            # A probe may send: the same exchange twice is one row. An SQS that refuses the message responds.
+            with suppress(TooLargeForQueue):
+                put()
+
+        with self.breaker.guard((BotoCoreError, ClientError), probe=probe):
+            put()
 
     def depth(self) -> int:
         """Return how many messages wait, are in flight or delayed; SQS counts approximately."""

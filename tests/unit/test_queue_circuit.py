@@ -1,0 +1,40 @@
+"""The circuit of the exchange queue, with an SQS that refuses a message for what it is; the emulators do not."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from shared.errors import StoreUnavailable, TooLargeForQueue
+from shared.settings import SyncSettings
+from shared.stores.sqs.queue import SqsQueue
+from tests.support.exchanges import exchange
+
+
+class _Sqs:
+    """Takes a message of the text `small` only, and none while it is frozen."""
+
+    is_frozen = True
+
+    def send_message(self, **request: Any) -> None:
+        """Take a message, refuse it, or time out."""
+        if self.is_frozen:
+            raise ReadTimeoutError(endpoint_url="sqs")
+        if "small" not in request["MessageBody"]:
+            raise ClientError({"Error": {"Code": "InvalidParameterValue"}}, "SendMessage")
+
+
+def test_a_message_that_is_refused_after_an_outage_closes_the_circuit() -> None:
+    """SQS answers the probe, although it will never take the message that found it frozen."""
+    sqs = _Sqs()
+    queue = SqsQueue(SyncSettings(queue_url="q"), cast("Any", sqs))
+    large, small = exchange(1), exchange(2, thread_id="small")
+    with pytest.raises(StoreUnavailable):
+        queue.send(large)
+    sqs.is_frozen = False
+    queue.send(small)
+    with pytest.raises(TooLargeForQueue):
+        queue.send(large)
+    queue.send(small)
