@@ -289,5 +289,5 @@ def test_stores_of_your_own(emulator: Emulator) -> None:
 
 def test_a_stage_without_tokens_is_refused(emulator: Emulator) -> None:
     """Before anything is made, with a sentence that names what is missing."""
-    with pytest.raises(ClientError, match="give AuthJwksUrl, AuthIssuer and AuthAudience"):
+    with pytest.raises(ClientError, match="Set AuthJwksUrl, AuthIssuer and AuthAudience"):
         _create(emulator, "open", {"Stage": "prod"})

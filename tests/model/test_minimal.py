@@ -228,7 +228,7 @@ def test_a_turn_told_by_one_sandbox_and_kept_by_another(process: MakeMemory, que
     """The other one has never seen the thread, and its clock is behind that of the exchange told."""
     ahead = process()
     ahead._clock = lambda: time.time() + 5
-    ahead._clock_offset = 0.0
+    ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
     ahead.cache.append(ahead.name(exchange(1)), is_drained=False)
     assert _shown(process())[0] == told(1)
     _keep(process(), 2)
