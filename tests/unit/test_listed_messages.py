@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.models import Exchange, Message
@@ -13,6 +13,8 @@ from tests.support import strategies
 from tests.support.exchanges import exchange
 
 
+# Whole exchanges are slow to draw where other programs use the processor too.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(strategies.exchanges(), max_size=4), st.booleans())
 def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool) -> None:  # noqa: FBT001 - drawn
     """As messages, and in the API's shape."""
