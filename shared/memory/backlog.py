@@ -1,4 +1,4 @@
-"""What waits on the queue, for those who know only what is stored."""
+"""Whether an accepted exchange may still wait for the drain."""
 
 from __future__ import annotations
 
@@ -10,10 +10,33 @@ from shared.errors import StoreUnavailable
 from shared.stores.archive import Archive
 from shared.stores.queue import ExchangeQueue
 
-_MAX_WAIT_SECONDS: Final = 0.5
+MAX_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.05
 # The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
 MAX_DRAIN_AGE: Final = 150.0
+
+
+def is_past_draining(archive: Archive, age: float) -> bool:
+    """Return whether what was accepted `age` seconds ago is drained: all stores were up for longer than it waits.
+
+    Raises:
+        StoreUnavailable: PostgreSQL did not answer.
+    """
+    return age >= MAX_DRAIN_AGE and archive.uptime_seconds() > MAX_DRAIN_AGE
+
+
+def is_drained(queue: ExchangeQueue) -> bool:
+    """Return whether nothing waits on the queue, for which it is given a moment.
+
+    Raises:
+        StoreUnavailable: SQS did not answer.
+    """
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
+    while queue.depth() > 0:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 class Backlog:
@@ -26,17 +49,9 @@ class Backlog:
     def is_stored(self, age: float = math.inf) -> bool:
         """Return whether everything is stored that was accepted `age` seconds ago or earlier.
 
-        Either PostgreSQL and the sweep were up for longer than a message waits then, or the queue is empty, for which
-        it is given a moment.
+        Either PostgreSQL and the sweep were up for longer than a message waits then, or the queue is empty.
         """
         try:
-            if age > MAX_DRAIN_AGE and self._archive.uptime_seconds() > MAX_DRAIN_AGE:
-                return True
-            deadline = time.monotonic() + _MAX_WAIT_SECONDS
-            while self._queue.depth() > 0:
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(_POLL_SECONDS)
+            return is_past_draining(self._archive, age) or is_drained(self._queue)
         except StoreUnavailable:
             return False
-        return True

@@ -71,7 +71,7 @@ _HANGS: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "post
 _OLDER: Final[tuple[FaultKind, ...]] = ("valkey comes back older", "valkey fails over")
 _BY_CHANCE: Final = 10
 _GAP: Final = (1.0, 7.0)
-# Until what Redis holds is trusted again on a queue that is never empty: see `_MAX_DRAIN_AGE`.
+# Until what Redis holds is trusted again on a queue that is never empty: see `MAX_DRAIN_AGE`.
 _CALM_SECONDS: Final = 180.0
 _FROZEN: Final = (0.5, 8.0)
 # Between two deletions, in seconds; of the threads, one of this many is deleted now and then.

@@ -52,7 +52,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
 
 
 # --- it comes back older ---

@@ -79,7 +79,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     """The stores, with nothing in them."""
-    monkeypatch.setattr("shared.memory.backlog._MAX_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.0)
     made = World(real_cache, real_archive, queue, redis_client)
     made.warm_up()
     return made

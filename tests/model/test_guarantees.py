@@ -58,8 +58,7 @@ IS_RANDOM = os.environ.get("MODEL_RANDOM", "0") == "1"
 @pytest.fixture
 def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The system under test."""
-    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", -1.0)
-    monkeypatch.setattr("shared.memory.backlog._MAX_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
     # Each read finds out whether Redis takes writes, as one second after the last.
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     logging.disable()

@@ -31,7 +31,7 @@ WINDOW = {"max_thread_messages": 3}
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", -1.0)
+    monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
 
 
 def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) -> Recall:

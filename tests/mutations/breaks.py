@@ -95,9 +95,9 @@ BREAKS: Final = (
     Break(
         "3 Read your writes",
         "an emptied L1 is taken for a new one",
-        "shared/memory/losses.py",
-        "        while memory.queue.depth() > 0:\n",
-        "        while False:\n",
+        "shared/memory/backlog.py",
+        "    while queue.depth() > 0:\n",
+        "    while False:\n",
         ("tests/unit/test_recall.py::test_an_emptied_l1_says_what_it_may_lack",),
     ),
     Break(

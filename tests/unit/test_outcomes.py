@@ -28,8 +28,8 @@ _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queu
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a turn look at the queue twice, so that a fault reaches the second look too: nothing here drains it."""
-    monkeypatch.setattr("shared.memory.losses._MAX_DRAIN_SECONDS", 0.001)
-    monkeypatch.setattr("shared.memory.losses._DRAIN_POLL_SECONDS", 0.002)
+    monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("shared.memory.backlog._POLL_SECONDS", 0.002)
 
 
 @dataclass

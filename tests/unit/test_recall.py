@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.memory import losses
+from shared.memory import backlog
 from shared.memory.turn import Memory, Recall
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
@@ -186,7 +186,7 @@ def test_an_emptied_l1_says_what_it_may_lack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While the queue is not drained the history may be short, so it is flagged, and never taken for the whole."""
-    monkeypatch.setattr(losses, "_MAX_DRAIN_SECONDS", 0)
+    monkeypatch.setattr(backlog, "MAX_WAIT_SECONDS", 0)
     archive.store([exchange(0)])
     gone = memory()
     _recall(gone)
