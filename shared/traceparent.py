@@ -16,9 +16,3 @@ traceparent: Final[ContextVar[str | None]] = ContextVar("traceparent", default=N
 def valid_traceparent(value: object) -> str | None:
     """Return the value if it can be a `traceparent`, else None."""
     return value if isinstance(value, str) and _FORM.fullmatch(value) else None
-
-
-def traceparent_of(attributes: object) -> str | None:
-    """Return the `traceparent` among the attributes of an SQS event's record, or None."""
-    attribute = attributes.get(TRACEPARENT) if isinstance(attributes, dict) else None
-    return valid_traceparent(attribute.get("stringValue")) if isinstance(attribute, dict) else None

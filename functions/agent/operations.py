@@ -304,7 +304,7 @@ def _append_result_json(receipt: AppendResult) -> dict[str, Any]:
         "durability": receipt.durability,
         "cached": receipt.cached,
     }
-    # What L1 did not take, another process may not show before the drain, without knowing: the caller is told here.
+    # Until the drain, another process may not show an exchange that Redis did not take.
     return {**answer, "degraded": receipt.degraded} if receipt.degraded else answer
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.errors import InvalidRecord
 from shared.request_ids import REQUEST_ID, valid_request_id
-from shared.traceparent import traceparent_of
+from shared.traceparent import TRACEPARENT, valid_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class SqsRecord:
             receive_count=_attribute(fields, "ApproximateReceiveCount", 4) or 1,
             sent_at=_attribute(fields, "SentTimestamp", 15) / 1000,
             request_id=request_id_of(fields),
-            traceparent=traceparent_of(fields.get("messageAttributes")),
+            traceparent=traceparent_of(fields),
         )
 
     @classmethod
@@ -64,7 +64,7 @@ class SqsRecord:
 
     @classmethod
     def unreadable(cls, record: object) -> SqsRecord:
-        """Return a record that is none as a message whose body is all of it, so that it can be kept."""
+        """Wrap a malformed record as a message, so that it can be dead-lettered."""
         name = record.get("messageId") if isinstance(record, Mapping) else None
         # An unknown message id in the answer fails the batch, so a message that is not stored is delivered again.
         named = name if isinstance(name, str) and name else "-"
@@ -73,9 +73,19 @@ class SqsRecord:
 
 def request_id_of(record: object) -> str | None:
     """Return the id that the sender of an SQS event's record gave its request, or None."""
+    return valid_request_id(_sent(record, REQUEST_ID))
+
+
+def traceparent_of(record: object) -> str | None:
+    """Return the span that sent an SQS event's record, as `traceparent`, or None."""
+    return valid_traceparent(_sent(record, TRACEPARENT))
+
+
+def _sent(record: object, name: str) -> object:
+    """Return what the sender of an SQS event's record gave it as this attribute, or None."""
     attributes = record.get("messageAttributes") if isinstance(record, Mapping) else None
-    attribute = attributes.get(REQUEST_ID) if isinstance(attributes, Mapping) else None
-    return valid_request_id(attribute.get("stringValue")) if isinstance(attribute, Mapping) else None
+    attribute = attributes.get(name) if isinstance(attributes, Mapping) else None
+    return attribute.get("stringValue") if isinstance(attribute, Mapping) else None
 
 
 def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:

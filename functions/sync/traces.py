@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from shared.traceparent import traceparent_of
+from functions.sync.received import traceparent_of
 from shared.tracing.calls import of_queue
 
 if TYPE_CHECKING:
@@ -33,6 +33,6 @@ def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]
         "messaging.operation.name": "process",
         "messaging.batch.message_count": len(records),
     }
-    sent = (traceparent_of(record.get("messageAttributes")) for record in found)
+    sent = (traceparent_of(record) for record in found)
     with tracer.batch(queue, [each for each in sent if each is not None], attributes):
         yield

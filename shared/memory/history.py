@@ -65,7 +65,7 @@ def load_history(
 
     Raises:
         ThreadNotFound: The thread has to be this user's, and is another's.
-        StoreUnavailable: It has to be, and no store can say whose it is.
+        StoreUnavailable: The turn needs the thread's owner, and no store can name it.
     """
     if cached is None or not cached.is_whole:
         return _load_from_archive(memory, thread_id, user_id, access, cached, degraded)
@@ -139,7 +139,7 @@ def _load_from_archive(
     messages = merge_messages(held.messages, stored, window.cutoff, memory.settings, window.deleted)
     is_all_there = is_all_there and split is not None
     if cached is not None and not held.refuses_writes and (is_all_there or window.cutoff or window.deleted):
-        # Without its token while something may be missing: a list that is sealed is not doubted again.
+        # Without the token the list stays unsealed, so that the next reader asks PostgreSQL again.
         read = held if is_all_there else replace(held, token=None)
         try:
             memory.cache.refill(thread_id, replace(window, exchanges=stored), read, drained, foreign)

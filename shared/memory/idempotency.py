@@ -46,7 +46,7 @@ class _PendingAnswers:
         while len(self._kept) > _MAX_PENDING_ANSWERS:
             self._kept.popitem(last=False)
 
-    def pay(self, store: KeyStore) -> None:
+    def retry(self, store: KeyStore) -> None:
         """Tell a layer what it missed, some at a time so that a request does not wait for all.
 
         Raises:
@@ -80,7 +80,7 @@ class KeyLease:
         self.replayed = replayed
         self.keyed = keyed
         self._stores = stores
-        self._owed = pending_answers
+        self._pending_answers = pending_answers
 
     def complete(self, answer: dict[str, Any]) -> None:
         """Remember the answer wherever it can be; the exchange itself is kept already."""
@@ -90,7 +90,7 @@ class KeyLease:
                 store.answer(*made)
             except StoreUnavailable:
                 # The other layer has it; if none has, the lease ends and a repetition takes over the exchange's id.
-                self._owed.add(store, made)
+                self._pending_answers.add(store, made)
 
     def release(self) -> None:
         """Let the next request with this key run: this one kept nothing."""
@@ -108,7 +108,7 @@ class Idempotency:
     def __init__(self, stores: Sequence[KeyStore], backlog: Backlog) -> None:
         self._stores = stores
         self._backlog = backlog
-        self._owed = _PendingAnswers()
+        self._pending_answers = _PendingAnswers()
 
     def acquire(self, scope: str, key: str, body: bytes, exchange_id: UUID) -> KeyLease:
         """Claim a caller's key for a request.
@@ -127,7 +127,7 @@ class Idempotency:
         return self.claim_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
 
     def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> KeyLease:
-        """Claim a key by the hash that the layers know it by; see `claim`."""
+        """Claim a key by the hash that the layers know it by; see `acquire`."""
         keyed = KeyedRequest(hashed, hashlib.sha256(body).hexdigest())
         claimed: list[KeyStore] = []
         try:
@@ -148,7 +148,7 @@ class Idempotency:
             # Asked before the layer is: it knows what is stored in between.
             is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
             try:
-                self._owed.pay(store)
+                self._pending_answers.retry(store)
                 state = store.acquire(keyed.key, keyed.body_hash, named)
             except StoreUnavailable as error:
                 missed = error
@@ -165,7 +165,7 @@ class Idempotency:
             is_new = is_new or (is_stored and state.is_sure)
         if not is_new:
             raise missed
-        return KeyLease(self._stores, self._owed, keyed, named, None)
+        return KeyLease(self._stores, self._pending_answers, keyed, named, None)
 
     def _is_stored(self, lost: KeyState | None) -> bool:
         """Return whether the exchange of every key that Redis does not know any more is in PostgreSQL.
@@ -188,7 +188,7 @@ class Idempotency:
                 # The lease of the claim that it has just taken ends by itself.
                 continue
         replayed: dict[str, Any] = orjson.loads(answer)
-        return KeyLease(self._stores, self._owed, keyed, exchange_id, replayed)
+        return KeyLease(self._stores, self._pending_answers, keyed, exchange_id, replayed)
 
 
 def _release(stores: Sequence[KeyStore], key: str) -> None:

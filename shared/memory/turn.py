@@ -72,7 +72,7 @@ class Turn:
 
         Raises:
             ThreadNotFound: The thread has to be this user's, and is another's.
-            StoreUnavailable: It has to be, and no store can say whose it is.
+            StoreUnavailable: The turn needs the thread's owner, and no store can name it.
         """
         if self._recalled is not None:
             return self._recalled
@@ -152,7 +152,7 @@ class Turn:
 
         Raises:
             ThreadNotFound: The thread has to be this user's, and is another's.
-            StoreUnavailable: It has to be, and no store can say whose it is.
+            StoreUnavailable: The turn needs the thread's owner, and no store can name it.
         """
         if self.thread_id is None:
             return AppendResult(None, "none", cached=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +16,9 @@ import psycopg
 from infra.local.servers.postgres import BINARIES, SUPERUSER, PostgresServer
 from tests.chaos.address import Address
 from tests.chaos.targets import Targets
+from tests.chaos.waiting import wait
 
 _WAIT_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.05
 
 
 class Postgres:
@@ -104,13 +103,4 @@ def _answers(url: str) -> bool:
 
 
 def _wait(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so.
-
-    Raises:
-        TimeoutError: It never was.
-    """
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError("PostgreSQL did not do what it was asked for")
-        time.sleep(_PAUSE_SECONDS)
+    wait(is_so, _WAIT_SECONDS, "PostgreSQL")

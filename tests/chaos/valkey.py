@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,10 +16,10 @@ from redis.retry import Retry
 from infra.local.servers.valkey import DUMP, ValkeyServer
 from tests.chaos.address import Address
 from tests.chaos.clocks import inherited
+from tests.chaos.waiting import wait
 
 Refusal = Literal["full", "without replicas", "cannot save"]
 _ANSWER_SECONDS: Final = 15.0
-_PAUSE_SECONDS: Final = 0.02
 
 
 class Valkey:
@@ -155,13 +154,4 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def _wait(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so.
-
-    Raises:
-        TimeoutError: It never was.
-    """
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError("Valkey did not do what it was asked for")
-        time.sleep(_PAUSE_SECONDS)
+    wait(is_so, _ANSWER_SECONDS, "Valkey")

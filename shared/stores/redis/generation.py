@@ -25,7 +25,7 @@ _PROBE_SECONDS: Final = 60
 # How far ahead of Redis' clock the time of an exchange may be.
 _MAX_SKEW: Final = 10.0
 # Clocks of two machines that are further apart, in seconds, are not both right.
-MAX_DIFFERENCE: Final = 120.0
+_MAX_DIFFERENCE: Final = 120.0
 # How much later the next generation is, at least; in seconds.
 _STEP: Final = 0.001
 # A script that writes, as a merge is: Redis may refuse this and still answer reads.
@@ -99,7 +99,7 @@ def is_odd(clock: float) -> bool:
 
     Then nothing follows from the time that has passed on it.
     """
-    return abs(clock - time.time()) > MAX_DIFFERENCE
+    return abs(clock - time.time()) > _MAX_DIFFERENCE
 
 
 def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:

@@ -47,7 +47,8 @@ class RedisKeys:
         read, clock = read_epoch(epoch), clock_of(now)
         # It may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
-        is_intact = not has_evicted and self._is_same_server(read)
+        is_same_server = read.began is not None and read.is_of(self._connection.identity)
+        is_intact = not has_evicted and is_same_server
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
@@ -55,14 +56,10 @@ class RedisKeys:
             is_acquired=bool(set_reply),
             # A clock that was set has ended the lives of keys, too.
             is_sure=is_intact and not is_odd(clock) and read.is_warm and _has_all_keys(read, clock),
-            age=_age(read, clock) if self._is_same_server(read) else 0.0,
+            age=_age(read, clock) if is_same_server else 0.0,
             is_drained=is_intact and read.is_warm,
             has_outbox=outbox > 0,
         )
-
-    def _is_same_server(self, epoch: Epoch) -> bool:
-        """Return whether this is the server of the epoch, and it was not emptied since."""
-        return epoch.began is not None and epoch.is_of(self._connection.identity)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer for a day."""

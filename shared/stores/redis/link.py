@@ -17,10 +17,7 @@ from shared.stores.redis.connection import Pipeline, RedisConnection, ignore_wro
 from shared.stores.redis.entries import decode_pending, pending_field
 from shared.stores.redis.generation import name_of, queue_epoch, queue_probe, read_epoch, started_by
 from shared.stores.redis.lists import Append, Appended, ThreadLists
-from shared.stores.redis.names import (
-    EPOCH,
-    pending_key,
-)
+from shared.stores.redis.names import EPOCH, pending_key
 from shared.stores.redis.read import clock_of
 
 _MAX_UNMERGED: Final = 500

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -13,7 +12,7 @@ from shared.models import Exchange
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
-from shared.stores.redis.generation import MAX_DIFFERENCE, PROBE_WRITE, READ_EPOCH, Epoch
+from shared.stores.redis.generation import PROBE_WRITE, READ_EPOCH, Epoch, is_odd
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
     EPOCH,
@@ -151,7 +150,7 @@ class Answer:
             is_new=not is_warm,
             is_emptied=began is None,
             # Of a clock that was set, the time that has passed on it says nothing.
-            age=None if began is None or abs(clock - time.time()) > MAX_DIFFERENCE else clock - began,
+            age=None if began is None or is_odd(clock) else clock - began,
             clock=clock,
             token=token_of(listed),
             evictions=evictions,

@@ -12,9 +12,7 @@ from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import Pipeline, ignore_wrongtype
 from shared.stores.redis.generation import Epoch, name_of, queue_epoch, read_epoch, started_by
 from shared.stores.redis.link import CacheLink
-from shared.stores.redis.names import (
-    EPOCH,
-)
+from shared.stores.redis.names import EPOCH
 from shared.stores.redis.read import MAY_FAIL, Answer, ReadCommands, clock_of, undrained_in
 
 # SQS counts messages approximately, and may count none for a while when there are some.

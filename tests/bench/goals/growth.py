@@ -21,8 +21,8 @@ _A_CALL: Final = 10_000
 def growth(scene: Scene) -> Iterator[Figure]:
     """Measure each kind of growth."""
     yield from _threads(scene)
-    yield from _exchanges(scene)
-    yield from _while_undrained(scene)
+    yield from _exchanges(scene, "exchanges", scene.sizes.exchanges, is_drained=True)
+    yield from _exchanges(scene, "undrained exchanges", scene.sizes.undrained, is_drained=False)
 
 
 def _threads(scene: Scene) -> Iterator[Figure]:
@@ -37,26 +37,15 @@ def _threads(scene: Scene) -> Iterator[Figure]:
     yield from _figures("threads", sizes, found)
 
 
-def _exchanges(scene: Scene) -> Iterator[Figure]:
-    scene.fill("growing-exchanges", _LENGTH)
-    sizes, found, there = scene.sizes.exchanges, [], 0
+def _exchanges(scene: Scene, kind: str, sizes: Sequence[int], *, is_drained: bool) -> Iterator[Figure]:
+    thread_id, found, there = f"growing {kind}", [], 0
+    scene.fill(thread_id, _LENGTH)
     for size in sizes:
         for _ in range(there, size):
-            scene.cache.append(scene.exchange("growing-exchanges", _LENGTH), is_drained=True)
+            scene.cache.append(scene.exchange(thread_id, _LENGTH), is_drained=is_drained)
         there = size
-        found.append(_measured(scene, "growing-exchanges"))
-    yield from _figures("exchanges of the thread", sizes, found)
-
-
-def _while_undrained(scene: Scene) -> Iterator[Figure]:
-    scene.fill("growing-undrained", _LENGTH)
-    sizes, found, there = scene.sizes.undrained, [], 0
-    for size in sizes:
-        for _ in range(there, size):
-            scene.cache.append(scene.exchange("growing-undrained", _LENGTH), is_drained=False)
-        there = size
-        found.append(_measured(scene, "growing-undrained"))
-    yield from _figures("undrained exchanges of the thread", sizes, found)
+        found.append(_measured(scene, thread_id))
+    yield from _figures(f"{kind} of the thread", sizes, found)
 
 
 def _measured(scene: Scene, thread_id: str) -> tuple[float, float]:
