@@ -109,7 +109,7 @@ def test_agents_and_tools_of_your_own() -> None:
     evaluated = Evaluated(_AWS, Stage="prod", AgentPlugins="my.module", AgentLayerArn="arn:layer")
     assert evaluated.environment()["AGENT__PLUGINS"] == {"Ref": "AgentPlugins"}
     agent = transform(Stage="prod", AgentPlugins="my.module")["Resources"]["AgentFunction"]["Properties"]
-    assert agent["Layers"] == {"Fn::If": ["HasAgentLayer", [{"Ref": "AgentLayerArn"}], {"Ref": "AWS::NoValue"}]}
+    assert agent["Layers"] == [{"Fn::If": ["HasAgentLayer", {"Ref": "AgentLayerArn"}, {"Ref": "AWS::NoValue"}]}]
     assert not Evaluated(_AWS, Stage="prod").holds("HasAgentLayer")
 
 
