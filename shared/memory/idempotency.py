@@ -34,6 +34,11 @@ class _Answer(NamedTuple):
     text: str
 
 
+class _Claim(NamedTuple):
+    store: KeyStore
+    claim: str
+
+
 class _PendingAnswers:
     """Answers that a layer was away for: told once it is back, so that it does not take the other one to know them."""
 
@@ -75,12 +80,14 @@ class KeyLease:
         keyed: KeyedRequest,
         exchange_id: UUID,
         replayed: dict[str, Any] | None,
+        claims: Sequence[_Claim] = (),
     ) -> None:
         self.exchange_id = exchange_id
         self.replayed = replayed
         self.keyed = keyed
         self._stores = stores
         self._pending_answers = pending_answers
+        self._claims = claims
 
     def complete(self, answer: dict[str, Any]) -> None:
         """Remember the answer wherever it can be; the exchange itself is kept already."""
@@ -94,7 +101,7 @@ class KeyLease:
 
     def release(self) -> None:
         """Let the next request with this key run: this one kept nothing."""
-        _release(self._stores, self.keyed.key)
+        _release(self._claims, self.keyed.key)
 
 
 class Idempotency:
@@ -129,7 +136,7 @@ class Idempotency:
     def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> KeyLease:
         """Claim a key by the hash that the layers know it by; see `acquire`."""
         keyed = KeyedRequest(hashed, hashlib.sha256(body).hexdigest())
-        claimed: list[KeyStore] = []
+        claimed: list[_Claim] = []
         try:
             return self._claim(keyed, exchange_id, claimed)
         except (IdempotencyConflict, StoreUnavailable):
@@ -137,7 +144,7 @@ class Idempotency:
             _release(claimed, hashed)
             raise
 
-    def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[KeyStore]) -> KeyLease:
+    def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[_Claim]) -> KeyLease:
         """Claim the key in each layer that answers; those that knew nothing of it are then among `claimed`."""
         named, is_new = exchange_id, False
         earlier: KeyState | None = None
@@ -160,12 +167,12 @@ class Idempotency:
             if not state.is_acquired:
                 raise IdempotencyConflict(_RUNNING, "The first request with this Idempotency-Key is still running.")
             if state.exchange_id == exchange_id:
-                claimed.append(store)
+                claimed.append(_Claim(store, state.claim))
             named, earlier = state.exchange_id, state
             is_new = is_new or (is_stored and state.is_sure)
         if not is_new:
             raise missed
-        return KeyLease(self._stores, self._pending_answers, keyed, named, None)
+        return KeyLease(self._stores, self._pending_answers, keyed, named, None, claimed)
 
     def _is_stored(self, lost: KeyState | None) -> bool:
         """Return whether the exchange of every key that Redis does not know any more is in PostgreSQL.
@@ -175,13 +182,13 @@ class Idempotency:
         if lost is None:
             # Redis does not respond, so its keys are unknown.
             return self._backlog.is_stored()
-        if lost.has_outbox:
+        if lost.may_be_in_outbox:
             return False
         return lost.is_drained or self._backlog.is_stored(lost.age)
 
-    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[KeyStore]) -> KeyLease:
+    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[_Claim]) -> KeyLease:
         """Return a claim that knows its answer, and have the layers know it that did not."""
-        for store in claimed:
+        for store, _ in claimed:
             try:
                 store.answer(keyed.key, keyed.body_hash, exchange_id, answer)
             except StoreUnavailable:
@@ -191,10 +198,10 @@ class Idempotency:
         return KeyLease(self._stores, self._pending_answers, keyed, exchange_id, replayed)
 
 
-def _release(stores: Sequence[KeyStore], key: str) -> None:
-    for store in stores:
+def _release(claims: Sequence[_Claim], key: str) -> None:
+    for store, claim in claims:
         try:
-            store.release(key)
+            store.release(key, claim)
         except StoreUnavailable:
             # The lease ends by itself.
             continue

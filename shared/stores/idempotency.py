@@ -18,12 +18,13 @@ class KeyState:
 
     Attributes:
         is_acquired: Whether this call has made or taken over the claim.
+        claim: What tells the claim that this call made from a later one, for `release`.
         answer: JSON, once there is one.
         is_sure: Whether the layer still knows all keys that it ever was told.
         age: For how many seconds it has lost none, except by eviction: an evicted key that PostgreSQL lacks came while
             PostgreSQL was away.
         is_drained: Whether all that waited on the queue when it last lost some is stored.
-        has_outbox: Whether exchanges wait in it for the sweep.
+        may_be_in_outbox: Whether the key's exchange may wait in the layer's outbox for the sweep.
     """
 
     body_hash: str
@@ -33,7 +34,8 @@ class KeyState:
     is_sure: bool = True
     age: float = 0.0
     is_drained: bool = False
-    has_outbox: bool = False
+    may_be_in_outbox: bool = False
+    claim: str = ""
 
 
 class KeyStore(Protocol):
@@ -53,6 +55,6 @@ class KeyStore(Protocol):
         """Remember the answer for `ANSWER_SECONDS`."""
         ...
 
-    def release(self, key: str) -> None:
-        """Forget a claim without an answer."""
+    def release(self, key: str, claim: str) -> None:
+        """Forget this claim, unless it has an answer, or its lease has ended and another request holds the key."""
         ...

@@ -35,7 +35,7 @@ class InMemoryKeys(Twin):
         elif known.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
             return known
         self._claimed_at[key] = self._clock()
-        return replace(known, is_acquired=True)
+        return replace(known, is_acquired=True, claim=str(self._claimed_at[key]))
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer; PostgreSQL not where a deletion has emptied it."""
@@ -45,8 +45,8 @@ class InMemoryKeys(Twin):
             return
         self.states[key] = KeyState(body_hash, exchange_id, answer, is_acquired=False)
 
-    def release(self, key: str) -> None:
-        """Forget a claim without an answer."""
+    def release(self, key: str, claim: str) -> None:
+        """Forget this claim, unless it has an answer or another request holds the key."""
         self.begin("release")
-        if key in self.states and self.states[key].answer is None:
+        if key in self.states and self.states[key].answer is None and claim == str(self._claimed_at[key]):
             del self.states[key]

@@ -194,6 +194,20 @@ def test_the_outbox_of_an_older_redis(world: World) -> None:
     assert _run(process).answer["exchange_id"] == first["exchange_id"]
 
 
+def test_an_outbox_with_another_exchange(world: World) -> None:
+    """What the sweep cannot store yet concerns its own key only."""
+    world.queue.is_down = True
+    first = _run(world.process(AWAY)).answer
+    world.redis.delete(*world.redis.keys("idempotency:*"), "memory:epoch")
+    world.queue.is_down = False
+    process = world.process()
+    assert not _run(process, RunRequest(prompt="Hello", thread_id="u", user_id="ana"), key="other").is_replayed
+    with pytest.raises(StoreUnavailable):
+        _run(process)
+    Sweep(world.archive(), world.cache(), 50, lambda *_: None).run()
+    assert _run(process).answer["exchange_id"] == first["exchange_id"]
+
+
 def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis did not answer, PostgreSQL has the answer, and is away when the same key comes to a Redis that is back."""
     process, broken = world.process(), world.process()

@@ -85,9 +85,9 @@ def test_a_late_answer_of_what_was_deleted(in_postgres: PostgresKeys) -> None:
 
 def test_a_released_key_is_free(keys: KeyStore) -> None:
     """Releasing what nobody has is no error."""
-    keys.acquire("k", "body", A)
-    keys.release("k")
-    keys.release("other")
+    claim = keys.acquire("k", "body", A).claim
+    keys.release("k", claim)
+    keys.release("other", claim)
     assert keys.acquire("k", "other", B).is_acquired
 
 
@@ -108,8 +108,29 @@ def test_a_silent_holder_in_redis(in_redis: RedisKeys, redis_client: redis.Redis
     assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
     redis_client.delete("idempotency:k")
     assert in_redis.acquire("k", "other", B).body_hash == "body"
-    in_redis.release("k")
-    assert in_redis.acquire("k", "other", B).exchange_id == B
+
+
+def test_a_holder_past_its_lease_releases_nothing(
+    keys: KeyStore, redis_client: redis.Redis, database: psycopg.Connection
+) -> None:
+    """Another request holds the key by then."""
+    claim = keys.acquire("k", "body", A).claim
+    redis_client.delete("idempotency:k")
+    database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
+    if isinstance(keys, InMemoryKeys):
+        keys._claimed_at["k"] -= LEASE_SECONDS + 1
+    assert keys.acquire("k", "body", B).is_acquired
+    keys.release("k", claim)
+    state = keys.acquire("k", "body", B)
+    assert (state.is_acquired, state.exchange_id) == (False, A)
+
+
+def test_an_answer_is_not_released(keys: KeyStore) -> None:
+    """A late release finds it."""
+    claim = keys.acquire("k", "body", A).claim
+    keys.answer("k", "body", A, "{}")
+    keys.release("k", claim)
+    assert keys.acquire("k", "body", B).answer == "{}"
 
 
 def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:

@@ -64,6 +64,9 @@ def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) ->
     cache.read("t", None)
     cache.append(first, is_drained=False)
     assert 7_195 <= redis_client.ttl(LIST) <= 7_200
+    # What waits for the drain, and what finds it, lives for as long as the queue keeps it.
+    assert redis_client.ttl("thread:t:pending") > 4 * DAY - 5
+    assert redis_client.ttl("user:ana:threads") > 4 * DAY - 5
     redis_client.expire(LIST, 100)
     redis_client.expire(HASH, 100)
     cache.merge_stored([first, exchange(1)])

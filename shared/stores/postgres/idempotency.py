@@ -31,7 +31,8 @@ class PostgresKeys:
         row = self._connection.run(lambda c: c.execute(_CLAIM, wanted).fetchone())
         if row is None:
             raise StoreUnavailable("postgres", "a claim had no row")
-        return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"])
+        claim = row["claimed_at"].isoformat()
+        return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"], claim=claim)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer, also where the claim could not be made, but not one that a deletion has emptied."""
@@ -45,11 +46,10 @@ class PostgresKeys:
             )
         )
 
-    def release(self, key: str) -> None:
-        """Forget a claim without an answer."""
-        self._connection.run(
-            lambda c: c.execute("delete from idempotency_keys where key = %s and answer is null", (key,))
-        )
+    def release(self, key: str, claim: str) -> None:
+        """Forget this claim; one that took it over was made at another time."""
+        statement = "delete from idempotency_keys where key = %s and answer is null and claimed_at = %s::timestamptz"
+        self._connection.run(lambda c: c.execute(statement, (key, claim)))
 
 
 def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exchange]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -11,6 +12,10 @@ from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.generation import Epoch, is_odd, queue_epoch, read_epoch
 from shared.stores.redis.names import OUTBOX
 from shared.stores.redis.read import clock_of
+
+_MAX_LOOKED_AT: Final = 200
+# Removes what was not replaced.
+_DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 class RedisKeys:
@@ -58,8 +63,14 @@ class RedisKeys:
             is_sure=is_intact and not is_odd(clock) and read.is_warm and _has_all_keys(read, clock),
             age=_age(read, clock) if is_same_server else 0.0,
             is_drained=is_intact and read.is_warm,
-            has_outbox=outbox > 0,
+            may_be_in_outbox=outbox > 0 and self._may_be_in_outbox(key),
+            claim=record.decode(),
         )
+
+    def _may_be_in_outbox(self, key: str) -> bool:
+        """Return whether an exchange in the outbox carries the key; of a long outbox only the beginning is read."""
+        (bodies,) = require(self._connection.call(lambda pipe: pipe.lrange(OUTBOX, 0, _MAX_LOOKED_AT)))
+        return len(bodies) > _MAX_LOOKED_AT or any(key.encode() in body for body in bodies)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Remember the answer for a day."""
@@ -75,9 +86,11 @@ class RedisKeys:
             )
         )
 
-    def release(self, key: str) -> None:
-        """Forget a claim."""
-        require(self._connection.call(lambda pipe: (pipe.delete(_name(key)), pipe.delete(_exchange_name(key)))))
+    def release(self, key: str, claim: str) -> None:
+        """Forget a claim; one that took it over has another record."""
+        (is_own,) = require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _name(key), claim)))
+        if is_own:
+            require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _exchange_name(key), claim)))
 
 
 def _age(epoch: Epoch, clock: float) -> float:

@@ -32,6 +32,8 @@ from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
+# For as long as the queue keeps an exchange for the drain, at least.
+_UNDRAINED_SECONDS: Final = 4 * 86_400
 _MAX_FIELDS: Final = 100
 
 
@@ -129,6 +131,7 @@ class ThreadLists:
 
     def __init__(self, memory: MemorySettings) -> None:
         self._memory = memory
+        self._undrained_seconds = max(memory.thread_ttl_seconds, _UNDRAINED_SECONDS)
 
     def queue_merge(
         self,
@@ -178,7 +181,7 @@ class ThreadLists:
         if not append.is_drained:
             # Before the list: what gets through in part, or finds no list, is shown from here.
             pipe.hset(pending_key(thread_id), field, exchange.to_wire())
-            pipe.expire(pending_key(thread_id), self._memory.thread_ttl_seconds)
+            pipe.expire(pending_key(thread_id), self._undrained_seconds)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         # A reader of the release before asks PostgreSQL under this lease, until something is written.
         pipe.delete(claim_key(thread_id))
@@ -197,7 +200,7 @@ class ThreadLists:
     def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
         """Queue the note that Redis has a list which holds something of the user's, of this moment or earlier."""
         pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()}, gt=True)
-        pipe.expire(user_threads_key(user_id), self._memory.thread_ttl_seconds)
+        pipe.expire(user_threads_key(user_id), self._undrained_seconds)
 
     def queue_undo_append(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
         """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""

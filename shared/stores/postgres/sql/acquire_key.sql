@@ -7,5 +7,5 @@ on conflict (key) do update
         else k.claimed_at
     end
 returning
-    body_hash, exchange_id, answer,
+    body_hash, exchange_id, answer, claimed_at,
     (xmax = 0 or (answer is null and claimed_at = now())) as is_claimed
