@@ -76,10 +76,10 @@ class ListedMessages(Sequence[Message]):
         own = {each["exchange_id"] for each in self.fields if _is_users(each) and each.get("user_id") == user_id}
         return type(self)([each for each in self.fields if each.get("exchange_id") in own])
 
-    def users(self) -> set[str | None] | None:
-        """Return whose the exchanges are; None where something is no exchange's, or lacks its user's message."""
+    def owners(self) -> set[str | None]:
+        """Return whose the exchanges are; none where something is no exchange's, or lacks its user's message."""
         users = {each["exchange_id"]: each.get("user_id") for each in self.fields if _is_users(each)}
-        return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else None
+        return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else set()
 
     def to_json(self) -> list[Fields]:
         """Return them in the API's shape, as `Message.to_json` does for one."""
@@ -89,6 +89,16 @@ class ListedMessages(Sequence[Message]):
 def fields_of(messages: Sequence[Message]) -> list[Fields]:
     """Return messages as JSON objects, with what the API shows of them at least."""
     return messages.fields if isinstance(messages, ListedMessages) else [message.to_json() for message in messages]
+
+
+def newest_order(messages: Sequence[Message]) -> UUID | None:
+    """Return the order key of the last; None where there is none, or where it is no exchange's."""
+    if not messages:
+        return None
+    if not isinstance(messages, ListedMessages):
+        return messages[-1].order
+    order = messages.fields[-1].get("order")
+    return None if order is None else UUID(order)
 
 
 def shown_json(messages: Sequence[Message]) -> list[Fields]:

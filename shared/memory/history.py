@@ -1,56 +1,52 @@
-"""A thread's window as a turn finds it: from Redis if its list is whole, else from PostgreSQL, which refills it."""
+"""What a turn reads: Redis in one round trip, and PostgreSQL for what Redis does not hold whole."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self
-from uuid import UUID
-
-from shared.errors import StoreUnavailable, ThreadNotFound
-from shared.ids import is_time_ordered
-from shared.memory.deletion import deleted_with_users, drained_among, users_in
-from shared.memory.losses import is_all_drained
-from shared.memory.messages import add_layer, merge_messages
-from shared.memory.ownership import Access, authorize, exchanges_of, first_owner, listed_owner
+from shared.errors import StoreUnavailable
+from shared.memory.messages import add_layer
+from shared.memory.ownership import Access
 from shared.memory.process_state import ProcessState
-from shared.models import Exchange, Message, Source
-from shared.stores.archive import Window
+from shared.memory.recall import History
+from shared.memory.refill import load_from_archive
+from shared.models import Source
 from shared.stores.cache import CacheRead
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What a turn knows of its thread.
+def read_cache(
+    memory: ProcessState, thread_id: str | None, user_id: str | None, degraded: list[str]
+) -> CacheRead | None:
+    """Return what Redis holds, None if it did not answer."""
+    try:
+        cached = memory.cache.read(thread_id, user_id)
+    except StoreUnavailable as error:
+        add_layer(degraded, error.layer)
+        return None
+    if cached.refuses_writes:
+        add_layer(degraded, "redis")
+    memory.set_clock(cached.clock)
+    return cached
 
-    Attributes:
-        messages: The window, oldest first.
-        source: The layer that served it.
-        cutoff: How far the thread is deleted.
-        user_cutoff: How far the turn's user is.
-        deleted: Which of its exchanges are.
-        user_id: Whose the turn is: for a trusted caller, the thread's owner.
-        has_owner: Whether the thread has an owner; if not, an append has to claim it first.
-        is_acquired: Whether this turn has claimed it.
-    """
 
-    messages: Sequence[Message] = field(default_factory=list)
-    source: Source = "none"
-    cutoff: UUID | None = None
-    user_cutoff: UUID | None = None
-    deleted: frozenset[UUID] = frozenset()
-    user_id: str | None = None
-    has_owner: bool = False
-    is_acquired: bool = False
+def load_preferences(
+    memory: ProcessState, user_id: str, cached: CacheRead | None, degraded: list[str]
+) -> tuple[dict[str, str], Source]:
+    """Return a user's preferences from Redis if it knows them, else from PostgreSQL, which refills Redis."""
+    held = cached or CacheRead()
+    if held.knows_preferences:
+        return held.preferences, "redis"
 
-    def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
-        """Return whether an exchange, or its thread or user up to its order key, was deleted."""
-        reached = any(cutoff is not None and order <= cutoff for cutoff in (self.cutoff, self.user_cutoff))
-        return reached or exchange_id in self.deleted
+    def refill(preferences: dict[str, str]) -> None:
+        try:
+            memory.cache.set_preferences(user_id, preferences)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
 
-    def deleted_to(self, cutoff: UUID | None) -> Self:
-        """Return the same, with a deletion of the thread that this turn has heard of since."""
-        return self if cutoff is None else replace(self, cutoff=max(cutoff, self.cutoff or cutoff))
+    try:
+        takes_writes = cached is not None and not cached.refuses_writes
+        return memory.archive.preferences(user_id, refill if takes_writes else None), "postgres"
+    except StoreUnavailable as error:
+        add_layer(degraded, error.layer)
+        return held.preferences, "redis"
 
 
 def load_history(
@@ -68,159 +64,25 @@ def load_history(
         StoreUnavailable: The turn needs the thread's owner, and no store can name it.
     """
     if cached is None or not cached.is_whole:
-        return _load_from_archive(memory, thread_id, user_id, access, cached, degraded)
-    has_owner = False
+        return load_from_archive(memory, thread_id, user_id, access, cached, degraded)
+    found_for = user_id
     if access != "open":
-        owner = listed_owner(cached)
-        has_owner = owner.is_known and (access == "service" or owner.user_id == user_id)
-        if not has_owner:
+        owners = cached.messages.owners()
+        if access == "service" and len(owners) == 1:
+            (found_for,) = owners
+        if owners != {found_for}:
             # Also where the list is another's: it takes as long as for a thread that does not exist.
             try:
                 cached = memory.cache.complete(thread_id, cached)
             except StoreUnavailable as error:
                 add_layer(degraded, error.layer)
                 cached = None
-            return _load_from_archive(memory, thread_id, user_id, access, cached, degraded)
-        user_id = owner.user_id
-    source: Source = "redis" if cached.messages else "none"
-    return History(cached.messages, source, cached.cutoff, deleted=cached.deleted, user_id=user_id, has_owner=has_owner)
-
-
-def _load_from_archive(
-    memory: ProcessState,
-    thread_id: str,
-    user_id: str | None,
-    access: Access,
-    cached: CacheRead | None,
-    degraded: list[str],
-) -> History:
-    """Return what PostgreSQL holds, united with Redis' list and with what is not drained yet; and refill Redis."""
-    held = cached or CacheRead()
-    accepted = [*held.pending, *memory.recent(thread_id)]
-    # This turn's user too: what is added has to sort after their deletion, which Redis may have forgotten.
-    users = {user_id, *users_in(held), *(exchange.user_id for exchange in accepted)}
-    try:
-        window, is_all_there = _ask_archive(memory, thread_id, users, cached, degraded)
-    except StoreUnavailable as error:
-        if access != "open":
-            raise
-        add_layer(degraded, error.layer)
-        return _without_archive(memory, held, user_id)
-    foreign: list[Message | Exchange] = []
-    if access != "open":
-        user_id = authorize(thread_id, first_owner(held, window), user_id, access)
-        if len(exchanges_of(window.exchanges, user_id)) < len(window.exchanges):
-            # The thread is no single user's.
-            raise ThreadNotFound(thread_id)
-        if user_id is not None and user_id not in users:
-            window = replace(window, user_cutoffs={**window.user_cutoffs, **memory.archive.user_cutoffs([user_id])})
-        accepted, all_held = exchanges_of(accepted, user_id), held
-        held = _only_of(held, user_id)
-        if window.owner.is_known:
-            foreign = _foreign_in(all_held, held)
-    user_cutoff = window.user_cutoffs.get(user_id or "")
-    memory.observe(thread_id, user_cutoff)
-    found = History(
-        held.messages,
-        "redis" if held.messages else "none",
-        window.cutoff,
-        user_cutoff,
-        held.deleted | window.deleted,
-        user_id,
-        # What was accepted before there were owners has to be claimed for the user of the first of it.
-        window.owner.is_known,
+            return load_from_archive(memory, thread_id, user_id, access, cached, degraded)
+    return History(
+        cached.messages,
+        "redis" if cached.messages else "none",
+        cached.cutoff,
+        deleted=cached.deleted,
+        user_id=found_for,
+        has_owner=access != "open",
     )
-    if held.is_whole:
-        return found
-    split = _split_accepted(memory, accepted, held, window, degraded)
-    undrained, drained = split or ([], [])
-    window = replace(window, deleted=window.deleted | deleted_with_users(held, window.user_cutoffs))
-    stored = [*window.exchanges, *undrained]
-    messages = merge_messages(held.messages, stored, window.cutoff, memory.settings, window.deleted)
-    is_all_there = is_all_there and split is not None
-    if cached is not None and not held.refuses_writes and (is_all_there or window.cutoff or window.deleted):
-        # Without the token the list stays unsealed, so that the next reader asks PostgreSQL again.
-        read = held if is_all_there else replace(held, token=None)
-        try:
-            memory.cache.refill(thread_id, replace(window, exchanges=stored), read, drained, foreign)
-        except StoreUnavailable as error:
-            add_layer(degraded, error.layer)
-    source: Source = "redis" if messages == held.messages else "postgres"
-    return replace(found, messages=messages, source=source if messages else "none")
-
-
-def _ask_archive(
-    memory: ProcessState, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
-) -> tuple[Window, bool]:
-    """Return PostgreSQL's window, and whether nothing else that Redis may have lost still waits for the drain."""
-    most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
-    window = memory.archive.window(thread_id, most, names)
-    if cached is None or cached.is_whole or not cached.is_new or cached.refuses_writes:
-        return window, True
-    is_all_there = is_all_drained(memory, cached, degraded)
-    # Read again: what was drained between the two is in the queue's count no more, nor in the window yet.
-    return memory.archive.window(thread_id, most, names), is_all_there
-
-
-def _without_archive(memory: ProcessState, held: CacheRead, user_id: str | None) -> History:
-    """Return what Redis holds, not what this process remembers or an older Redis brought back: it may be deleted."""
-    listed = [each for each in held.messages if held.vouches_for(each.created_at)]
-    pending = [each for each in held.pending if held.vouches_for(each.created_at)]
-    messages = merge_messages(listed, pending, held.cutoff, memory.settings)
-    return History(messages, "redis" if messages else "none", held.cutoff, None, held.deleted, user_id)
-
-
-def _only_of(held: CacheRead, user_id: str | None) -> CacheRead:
-    """Return what of Redis' is this user's; a list with something else in it is not whole."""
-    messages = held.messages.of_user(user_id)
-    is_whole = held.is_whole and len(messages) == len(held.messages)
-    return replace(held, messages=messages, is_whole=is_whole, pending=exchanges_of(held.pending, user_id))
-
-
-def _foreign_in(held: CacheRead, own: CacheRead) -> list[Message | Exchange]:
-    """Return what Redis holds and is not this user's."""
-    messages, pending = own.messages, own.pending
-    return [
-        *(each for each in held.messages if each not in messages),
-        *(each for each in held.pending if each not in pending),
-    ]
-
-
-def _split_accepted(
-    memory: ProcessState, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
-) -> tuple[list[Exchange], list[Exchange]] | None:
-    """Return what was accepted and PostgreSQL does not hold yet, and what Redis holds for the drain although it does.
-
-    Without what was deleted. None if PostgreSQL does not say what it holds before the window.
-    """
-    known = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
-    found: dict[UUID, Exchange] = {}
-    for exchange in accepted:
-        if window.has_deleted(exchange.exchange_id, exchange.order):
-            continue
-        if exchange.revision > known.get(exchange.exchange_id, -1):
-            known[exchange.exchange_id] = exchange.revision
-            found[exchange.exchange_id] = exchange
-    first = window.exchanges[0].order if window.exchanges else None
-    # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
-    # One that was replaced has kept it.
-    unplaced = [
-        e
-        for e in found.values()
-        if not window.is_all
-        and ((not is_time_ordered(e.exchange_id) and not e.revision) or (first is not None and e.order < first))
-    ]
-    drained = drained_among(held.pending, window.exchanges)
-    if unplaced:
-        try:
-            before_window = memory.archive.stored(unplaced)
-        except StoreUnavailable as error:
-            add_layer(degraded, error.layer)
-            return None
-        drained += drained_among(held.pending, before_window)
-        for exchange in before_window:
-            if exchange.revision >= found[exchange.exchange_id].revision:
-                found.pop(exchange.exchange_id)
-    gone = window.user_cutoffs
-    alive = [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id or ""]]
-    return alive, drained

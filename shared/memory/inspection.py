@@ -9,7 +9,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
-from shared.memory.ownership import owned
 from shared.memory.turn import Memory
 from shared.models import Message
 from shared.stores.inspectors import CacheInspector, ListSnapshot, QueueCounts, QueueInspector
@@ -109,7 +108,7 @@ class Inspection:
         looked = _asked(lambda: self._cache.thread(thread_id, limit), missing)
         if looked is not None and owner is not None:
             pending = [exchange for exchange in looked.pending if exchange.user_id == owner]
-            looked = replace(looked, messages=list(owned(looked.messages, owner)), pending=pending)
+            looked = replace(looked, messages=looked.messages.of_user(owner), pending=pending)
         thread = _asked(lambda: self._memory.archive.thread(thread_id), missing)
         rows: list[Message] | None = None
         if thread is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Literal
 
 from shared.errors import ThreadNotFound
 from shared.memory.deletion import deleted_with_users
@@ -14,8 +14,6 @@ from shared.stores.cache import CacheRead
 Access = Literal["open", "own", "service"]
 """Whose a turn's thread may be: any user's without tokens; the user's; or, for a trusted caller who names no
 user, its owner's, and then the turn is the owner's too."""
-
-_UNKNOWN: Final = ThreadOwner(is_known=False, user_id=None, cutoff=None)
 
 
 def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: Access) -> str | None:
@@ -31,23 +29,12 @@ def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: A
     return owner.user_id
 
 
-def listed_owner(cached: CacheRead) -> ThreadOwner:
-    """Return whose a thread is by its list: known if PostgreSQL has confirmed the list and all of it is one user's.
+def is_listed_as(cached: CacheRead, user_id: str) -> bool:
+    """Return whether a thread is this user's by its list: PostgreSQL has confirmed it, and all of it is theirs.
 
     Only the thread's owner adds to it, and a deletion, after which another may own it, removes what is listed.
     """
-    if not cached.is_whole or not cached.messages:
-        return _UNKNOWN
-    users = cached.messages.users()
-    if users is None or len(users) != 1:
-        return _UNKNOWN
-    return ThreadOwner(is_known=True, user_id=users.pop(), cutoff=cached.cutoff)
-
-
-def is_listed_as(cached: CacheRead, user_id: str) -> bool:
-    """Return whether a thread is this user's by its list in Redis, without PostgreSQL's word."""
-    owner = listed_owner(cached)
-    return owner.is_known and owner.user_id == user_id
+    return cached.is_whole and cached.messages.owners() == {user_id}
 
 
 def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
@@ -71,10 +58,3 @@ def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
 def exchanges_of(exchanges: Iterable[Exchange], user_id: str | None) -> list[Exchange]:
     """Return this user's exchanges."""
     return [exchange for exchange in exchanges if exchange.user_id == user_id]
-
-
-def owned(messages: Iterable[Message], user_id: str | None) -> list[Message]:
-    """Return the messages of this user's exchanges; not what another program put into a list."""
-    found = list(messages)
-    own = {each.exchange_id for each in found if each.role == "user" and each.user_id == user_id} - {None}
-    return [each for each in found if each.exchange_id in own]

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, TooLargeForQueue
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
+from shared.listed_messages import newest_order
 from shared.memory.accepted import AcceptedExchanges
 from shared.memory.deletion import Deletion
 from shared.models import Exchange
@@ -67,29 +68,33 @@ class ProcessState:
         self._archive_offset: float | None = None
         self._archive_asked_at = -math.inf
 
-    def observe(self, thread_id: str, order: UUID | None) -> None:
-        """Remember that the thread has got as far as `order`: what this process adds has to sort after it."""
-        if order is None or self._is_of_no_clock(order):
+    def observe(self, thread_id: str, *orders: UUID | None) -> None:
+        """Remember that the thread has got as far as these: what this process adds has to sort after them."""
+        if not any(orders):
             return
-        self._floors[thread_id] = max(order, self._floors.get(thread_id, order))
+        end = self._end_of_skew()
+        known = [order for order in (*orders, self._floors.get(thread_id)) if order is not None and order < end]
+        if not known:
+            return
+        self._floors[thread_id] = max(known)
         self._floors.move_to_end(thread_id)
         if len(self._floors) > _MAX_FLOORS:
             self._floors.popitem(last=False)
 
-    def _is_of_no_clock(self, order: UUID) -> bool:
-        return milliseconds_of(order) / 1000 > self.now() + _MAX_SKEW.total_seconds()
+    def _end_of_skew(self) -> UUID:
+        """Return the first order key that only a wrong clock makes."""
+        return UUID(int=int((self.now() + _MAX_SKEW.total_seconds()) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
         """Return how far the thread has got; None also where this process's clock was wrong when it observed that."""
         floor = self._floors.get(thread_id)
-        return None if floor is None or self._is_of_no_clock(floor) else floor
+        return floor if floor is not None and floor < self._end_of_skew() else None
 
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
         """Remember how far L1 and this process know the thread to have got."""
         self.set_clock(cached.clock)
-        newest = [message.order for message in cached.messages[-1:]]
-        for order in [*newest, *(exchange.order for exchange in [*cached.pending, *self.recent(thread_id)])]:
-            self.observe(thread_id, order)
+        accepted = [*cached.pending, *self.recent(thread_id)]
+        self.observe(thread_id, newest_order(cached.messages), *(exchange.order for exchange in accepted))
 
     def set_clock(self, shared: float | None) -> None:
         """Take over the time of the clock that all processes share, Redis's.

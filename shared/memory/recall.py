@@ -1,9 +1,10 @@
-"""What the memory holds for a turn: a thread's window and a user's preferences."""
+"""What a turn finds: the window of its thread and the preferences of its user."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 from uuid import UUID
 
 from shared.errors import ExchangeNotFound, StoreUnavailable
@@ -12,7 +13,40 @@ from shared.memory.messages import add_layer, place_of
 from shared.memory.process_state import ProcessState
 from shared.models import Message, Source
 from shared.stores.archive import MessagePosition
-from shared.stores.cache import CacheRead
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a turn knows of its thread.
+
+    Attributes:
+        messages: The window, oldest first.
+        source: The layer that served it.
+        cutoff: How far the thread is deleted.
+        user_cutoff: How far the turn's user is.
+        deleted: Which of its exchanges are.
+        user_id: Whose the turn is: for a trusted caller, the thread's owner.
+        has_owner: Whether the thread has an owner; if not, an append has to claim it first.
+        is_acquired: Whether this turn has claimed it.
+    """
+
+    messages: Sequence[Message] = field(default_factory=list)
+    source: Source = "none"
+    cutoff: UUID | None = None
+    user_cutoff: UUID | None = None
+    deleted: frozenset[UUID] = frozenset()
+    user_id: str | None = None
+    has_owner: bool = False
+    is_acquired: bool = False
+
+    def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
+        """Return whether an exchange, or its thread or user up to its order key, was deleted."""
+        reached = any(cutoff is not None and order <= cutoff for cutoff in (self.cutoff, self.user_cutoff))
+        return reached or exchange_id in self.deleted
+
+    def deleted_to(self, cutoff: UUID | None) -> Self:
+        """Return the same, with a deletion of the thread that this turn has heard of since."""
+        return self if cutoff is None else replace(self, cutoff=max(cutoff, self.cutoff or cutoff))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +73,6 @@ class Recall:
         """Return the assistant's side of an exchange in the window."""
         sides = (m.content for m in self.messages if m.exchange_id == exchange_id and m.role == "assistant")
         return next(sides, None)
-
-
-def read_cache(
-    memory: ProcessState, thread_id: str | None, user_id: str | None, degraded: list[str]
-) -> CacheRead | None:
-    """Return what Redis holds, None if it did not answer."""
-    try:
-        cached = memory.cache.read(thread_id, user_id)
-    except StoreUnavailable as error:
-        add_layer(degraded, error.layer)
-        return None
-    if cached.refuses_writes:
-        add_layer(degraded, "redis")
-    memory.set_clock(cached.clock)
-    return cached
-
-
-def load_preferences(
-    memory: ProcessState, user_id: str, cached: CacheRead | None, degraded: list[str]
-) -> tuple[dict[str, str], Source]:
-    """Return a user's preferences from Redis if it knows them, else from PostgreSQL, which refills Redis."""
-    held = cached or CacheRead()
-    if held.knows_preferences:
-        return held.preferences, "redis"
-
-    def refill(preferences: dict[str, str]) -> None:
-        try:
-            memory.cache.set_preferences(user_id, preferences)
-        except StoreUnavailable as error:
-            add_layer(degraded, error.layer)
-
-    try:
-        takes_writes = cached is not None and not cached.refuses_writes
-        return memory.archive.preferences(user_id, refill if takes_writes else None), "postgres"
-    except StoreUnavailable as error:
-        add_layer(degraded, error.layer)
-        return held.preferences, "redis"
 
 
 def rewind(memory: ProcessState, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:

@@ -13,7 +13,7 @@ from shared.errors import StoreUnavailable, ThreadNotFound, add_half_deleted_out
 from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
 from shared.memory.messages import merge_messages
-from shared.memory.ownership import is_listed_as, owned
+from shared.memory.ownership import exchanges_of, is_listed_as
 from shared.memory.sizes import fit_to_event
 from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
@@ -252,9 +252,10 @@ class Threads:
 
     def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> Sequence[Message]:
         """Return what L1 and this process hold of a thread; with `owner`, what is theirs."""
-        undrained = [*cached.pending, *self._memory.recent(thread_id)]
-        held = merge_messages(cached.messages, undrained, cached.cutoff, self._memory.settings, cached.deleted)
-        return held if owner is None else owned(held, owner)
+        listed, undrained = cached.messages, [*cached.pending, *self._memory.recent(thread_id)]
+        if owner is not None:
+            listed, undrained = listed.of_user(owner), exchanges_of(undrained, owner)
+        return merge_messages(listed, undrained, cached.cutoff, self._memory.settings, cached.deleted)
 
     def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
         """Return the same as exchanges; entries of other programs are left out."""

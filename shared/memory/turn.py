@@ -12,13 +12,14 @@ from uuid import UUID
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
+from shared.listed_messages import newest_order
 from shared.memory.budget import Limits, Shown, show
 from shared.memory.durability import erased_to, log_invalidation, make_durable
-from shared.memory.history import History, load_history
+from shared.memory.history import load_history, load_preferences, read_cache
 from shared.memory.messages import add_layer
 from shared.memory.ownership import Access
 from shared.memory.process_state import ProcessState
-from shared.memory.recall import Recall, load_preferences, read_cache, rewind
+from shared.memory.recall import History, Recall, rewind
 from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
 from shared.stores.cache import CacheAppendResult, CacheRead
@@ -99,10 +100,7 @@ class Turn:
         """Find out what there is of the thread; what is added has to sort after it."""
         history = load_history(self._memory, thread_id, self.user_id, self._access, cached, degraded)
         self._history, self.user_id = history, history.user_id
-        if history.cutoff is not None:
-            self._memory.observe(thread_id, history.cutoff)
-        if history.messages:
-            self._memory.observe(thread_id, history.messages[-1].order)
+        self._memory.observe(thread_id, history.cutoff, newest_order(history.messages))
 
     def rewind(self, exchange_id: UUID) -> None:
         """Show the history as it was before an exchange of the thread.

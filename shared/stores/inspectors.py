@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared.models import Exchange, Message
+from shared.listed_messages import ListedMessages
+from shared.models import Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class ListSnapshot:
         pending: The thread's exchanges that were not drained yet when L1 last heard of them, also without a list.
     """
 
-    messages: list[Message] = field(default_factory=list)
+    messages: ListedMessages = field(default_factory=ListedMessages)
     length: int = 0
     ttl_seconds: float | None = None
     pending: list[Exchange] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.models import Exchange
 from shared.stores.inspectors import ListSnapshot, QueueCounts
-from shared.stores.redis.entries import decode
+from shared.stores.redis.entries import decode_list, without_placeholder
 from shared.testing.cache import InMemoryCache
 from shared.testing.queue import InMemoryQueue
 
@@ -24,7 +24,7 @@ class InMemoryCacheInspector:
         """Look at the newest `most` messages of a thread's list."""
         self._cache.begin("look")
         entries = self._cache.lists.get(thread_id, [])
-        messages = [message for message in map(decode, entries[-most:]) if message is not None]
+        messages = decode_list(without_placeholder(entries[-most:]))
         pending = list(self._cache.pending.get(thread_id, {}).values())
         return ListSnapshot(messages, len(entries), self.ttl_seconds if entries else None, pending)
 

@@ -46,4 +46,4 @@ def test_a_user_id_that_is_no_text(user_id: object) -> None:
     found = decode_list(entries)
     assert list(found) == [message for entry in entries if (message := decode(entry)) is not None]
     assert len(found) == 3
-    assert found.users() is None
+    assert found.owners() == set()

@@ -6,7 +6,7 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
-from shared.stores.redis.entries import decode, decode_pending, without_placeholder
+from shared.stores.redis.entries import decode_list, decode_pending, without_placeholder
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
 
@@ -36,11 +36,9 @@ class RedisInspector:
         )
         cutoff, deleted = order_of(tombstone), uuids_of(members or ())
         kept = without_placeholder(entries or [])
-        decoded = [message for message in map(decode, kept) if message is not None]
-        messages = [message for message in decoded if message.exchange_id not in deleted]
         waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
         return ListSnapshot(
-            messages=[m for m in messages if cutoff is None or m.order is None or m.order > cutoff],
+            messages=decode_list(kept).without(cutoff, deleted),
             length=(length or 0) - (len(entries or []) - len(kept)),
             # Redis' own way to say that there is no key, or no end to its life: a negative number.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
