@@ -1,1 +1,1 @@
-"""The project's command line, `hybrid-memory`: one file a group of commands."""
+"""The project's command line, `hybrid-memory`. Each group of commands is one module."""

@@ -1,4 +1,4 @@
-"""The deployment's HTTP API, by the project's own Python client, and what its errors mean to a command."""
+"""The command line's access to the deployment's HTTP API, and the sentences for its errors."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from shared.errors import SettingsError
 
 PAGE_SIZE: Final = 200
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
-# API Gateway gives an answer, its own if need be, after 29 seconds.
+# API Gateway responds within 29 seconds, with an error of its own if necessary.
 _TIMEOUT: Final = httpx.Timeout(35, connect=5)
-# A change whose answer was lost is not repeated: the person who asked for it decides.
+# A change is not retried after a lost response: the user decides.
 _RETRY: Final = RetryPolicy(attempts=3, first_delay=0.5, methods=frozenset({"GET"}))
-# Any server may answer so where it has no such route.
+# Any server may respond with these if it has no such route.
 _NO_ROUTE: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
 
@@ -41,18 +41,18 @@ def open_api(
 
     Args:
         opened: Closes the client's connections.
-        url: Where the API is, the stage included.
-        token: For the `Authorization` header; None where the deployment asks for none.
-        api_key: For the `x-api-key` header; likewise.
+        url: The API's URL, including the stage.
+        token: For the `Authorization` header; None if the deployment requires none.
+        api_key: For the `x-api-key` header; None if the deployment requires none.
         transport: For tests.
 
     Raises:
-        SettingsError: The URL, the token or the key cannot be one.
+        SettingsError: The URL, the token or the key is malformed.
     """
     for name, value in (("token", token), ("API key", api_key)):
         if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
             raise SettingsError(f"The {name} has to be one word of ASCII characters, without the word Bearer.")
-    # No proxy knows the way to this machine's own servers.
+    # A proxy cannot reach this machine's own servers.
     http = httpx.Client(timeout=_TIMEOUT, trust_env=_host(url) not in _LOOPBACK, transport=transport)
     opened.callback(http.close)
     headers = {"x-api-key": api_key} if api_key else {}
@@ -72,18 +72,18 @@ def _host(url: str) -> str | None:
 
 
 def is_outage(error: MemoryClientError) -> bool:
-    """Return whether the same request may succeed later: the API, or a layer behind it, is away or too busy."""
+    """Return whether a retry may succeed later: the API, or a layer behind it, is down or overloaded."""
     if isinstance(error, ApiError):
         return error.status == HTTPStatus.TOO_MANY_REQUESTS or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return not isinstance(error, (NotThisApi, CannotBeKept))
 
 
 def format_error(error: MemoryClientError, url: str) -> str:
-    """Return one sentence about what the API at a URL, or the server there, has answered.
+    """Return one sentence about an error response, or about a failed request to the API.
 
     Args:
-        error: What the client raised.
-        url: Where the API is.
+        error: The error that the client raised.
+        url: The API's URL.
     """
     if isinstance(error, (ApiError, NotThisApi)):
         return _refused(error) if _has_reason(error) else _not_this_api(error, url)
@@ -94,12 +94,12 @@ def format_error(error: MemoryClientError, url: str) -> str:
 
 
 def failure_of(error: MemoryClientError) -> str:
-    """Return what happened to the connection, in one word, such as `ConnectTimeout`."""
+    """Return the connection error's class name, such as `ConnectTimeout`."""
     return type(error.__cause__ or error).__name__
 
 
 def _has_reason(error: ApiError | NotThisApi) -> bool:
-    """Return whether the answer is a refusal with a sentence that the person who asked should read."""
+    """Return whether the response is an error with a sentence for the user."""
     if not error.detail or error.status < HTTPStatus.BAD_REQUEST:
         return False
     return isinstance(error, ApiError) or error.status not in _NO_ROUTE

@@ -1,4 +1,4 @@
-"""Ids as people type them."""
+"""Arguments for ids, validated before a command runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from shared.ids import path_id_error
 
 
 def _check(value: str) -> str:
-    if fault := path_id_error(value):
-        raise typer.BadParameter(f"an id {fault}")
+    if error := path_id_error(value):
+        raise typer.BadParameter(f"an id {error}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The checks of `doctor` on this machine, the ports, the API and the two layers."""
+"""The checks of `doctor` on this machine, the ports, the API, Redis and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hybrid_memory_client import ApiError, MemoryClient, NotAllowed, NotAuthenti
 from shared.errors import SettingsError, StoreUnavailable
 
 OLDEST_PYTHON: Final = (3, 11)
-# GETDEL, which every exchange uses, is of 6.2.
+# Every append uses GETDEL, which Redis has since 6.2.
 OLDEST_REDIS: Final = (6, 2)
 OLDEST_POSTGRES: Final = 150_000
 _PORTS: Final = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}
@@ -31,7 +31,7 @@ _MAX_SWEEP_SECONDS: Final = 6 * 3600 + 180
 
 
 def check_versions() -> Iterator[Finding]:
-    """This machine's Python, and the project's version."""
+    """Check this machine's Python and the project's version."""
     python = platform.python_version()
     if sys.version_info[:2] < OLDEST_PYTHON:
         yield Finding("python", "fault", f"Python {python}.", "Install Python 3.11 or newer.")
@@ -41,23 +41,25 @@ def check_versions() -> Iterator[Finding]:
 
 
 def check_port(deployment: Deployment, name: str) -> Finding:
-    """Whether anything listens where a place says."""
+    """Check whether a server listens at an endpoint."""
     check = f"port of {name.removesuffix('_url')}"
     try:
-        place = deployment.require(name)
+        endpoint = deployment.require(name)
     except SettingsError as error:
         return Finding(check, "skipped", str(error))
-    parts = urlsplit(place.url)
+    parts = urlsplit(endpoint.url)
     try:
         address = parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
-        return Finding(check, "fault", f"{place.shown} names no port.", f"Correct it; it comes from {place.source}.")
+        return Finding(
+            check, "fault", f"{endpoint.shown} names no port.", f"Correct it; it comes from {endpoint.source}."
+        )
     shown = f"{address[0]}:{address[1]}"
     try:
         with socket.create_connection(address, _CONNECT_SECONDS):
             return Finding(check, "ok", f"{shown} listens.")
     except OSError as error:
-        return Finding(check, "unreachable", f"{shown}: {error.strerror or error}.", _advice_for_port(place.source))
+        return Finding(check, "unreachable", f"{shown}: {error.strerror or error}.", _advice_for_port(endpoint.source))
 
 
 def _advice_for_port(source: str) -> str:
@@ -67,14 +69,14 @@ def _advice_for_port(source: str) -> str:
 
 
 def check_api(deployment: Deployment) -> Iterator[Finding]:
-    """Its health, who may ask, and its version."""
+    """Check the API's health, the caller's token and the API's version."""
     api = connect.api(deployment)
     health = api.health()
     states = {"redis": health.redis, "postgres": health.postgres, "queue": health.queue}
-    away = [name for name, state in states.items() if state != "ok"]
-    if away:
+    failed = [name for name, state in states.items() if state != "ok"]
+    if failed:
         advice = "Look at the functions' log for the reason, their network and their settings; a server may be full."
-        yield Finding("api", "fault", f"It cannot write to {', '.join(away)}.", advice)
+        yield Finding("api", "fault", f"It cannot write to {', '.join(failed)}.", advice)
     else:
         yield Finding("api", "ok", "It writes to Redis, PostgreSQL and the queue.")
     yield _check_token(api)
@@ -97,16 +99,16 @@ def _check_token(api: MemoryClient) -> Finding:
         advice = "Give a valid token in HYBRID_MEMORY_TOKEN."
         return Finding("token", "fault", format_error(error, api.base_url), advice)
     except ApiError as error:
-        # Without a token the user has to be named, and that is said of a caller who may ask.
+        # Without a token the API requires a user id. It reports that only to an authorized caller.
         if is_outage(error):
             return Finding("token", "skipped", format_error(error, api.base_url))
     return Finding("token", "ok", "The API takes this caller's requests.")
 
 
 def check_redis(deployment: Deployment) -> Iterator[Finding]:
-    """Its version, its memory, the outbox."""
+    """Check Redis' version and memory, and the outbox."""
     facts = connect.redis_facts(deployment).read()
-    is_old = facts.speaks < OLDEST_REDIS
+    is_old = facts.command_version < OLDEST_REDIS
     yield Finding(
         "redis", "fault" if is_old else "ok", f"{facts.name} {facts.version}.", "Use 6.2 or newer." if is_old else None
     )
@@ -115,8 +117,8 @@ def check_redis(deployment: Deployment) -> Iterator[Finding]:
         yield Finding("redis eviction", "warning", f"The policy is {facts.policy}.", advice)
     else:
         yield Finding("redis eviction", "ok", f"The policy is {facts.policy or 'not told'}.")
-    if facts.most_bytes and facts.used_bytes > _FULL * facts.most_bytes:
-        shown = f"{facts.used_bytes / facts.most_bytes:.0%} of its memory is used."
+    if facts.max_bytes and facts.used_bytes > _FULL * facts.max_bytes:
+        shown = f"{facts.used_bytes / facts.max_bytes:.0%} of its memory is used."
         yield Finding("redis memory", "warning", shown, "Give it more memory, or shorten MEMORY__THREAD_TTL_HOURS.")
     else:
         yield Finding("redis memory", "ok", f"{facts.used_bytes / 2**20:.0f} MiB are used.")
@@ -137,7 +139,7 @@ def _check_storing(deployment: Deployment) -> Finding:
 
 
 def check_postgres(deployment: Deployment) -> Iterator[Finding]:
-    """Its version, its schema, whether it stores an exchange, and whether the sweep runs."""
+    """Check PostgreSQL's version and schema, a write, and the last run of the sweep."""
     facts = connect.postgres_facts(deployment)
     number = facts.version()
     is_old = number < OLDEST_POSTGRES

@@ -1,4 +1,4 @@
-"""What every command is made with: the options that name a deployment, and errors as one sentence and an exit code."""
+"""What all commands share: the options that name a deployment, and errors as one sentence with an exit code."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from shared.errors import SettingsError, StoreUnavailable
 FOUND_SOMETHING: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
-INTERRUPTED: Final = 130  # what a shell says of a program that Ctrl-C ended
-SIGPIPE_EXIT: Final = 141  # likewise, of one whose reader has gone, such as `head` when it has enough
+INTERRUPTED: Final = 130  # a shell's exit code for a program that Ctrl-C ended
+SIGPIPE_EXIT: Final = 141  # a shell's exit code for a program whose reader closed the pipe, such as `head`
 
 _LAYERS: Final = {
     "redis": ("Redis", "redis_url"),
@@ -36,15 +36,15 @@ _LAYERS: Final = {
 
 def group(purpose: str) -> typer.Typer:
     """Return a group of commands."""
-    # Plain help, because it is read in pipes and logs as well.
+    # Rich markup would clutter pipes and logs.
     return typer.Typer(help=purpose, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that name a deployment; it gets the deployment as its first argument.
+    """Add the options that name a deployment. The function gets the deployment as its first argument.
 
-    The options are taken before the command's name too, by the root, which is made with this as well; those after it
-    win.
+    The root command has the same options, so that they may also precede the command's name. Options after the command's
+    name take precedence.
     """
 
     @functools.wraps(function)
@@ -67,7 +67,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             warn("Stopped.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # What is still in the buffer has nowhere to go, and the interpreter's end would complain of it.
+            # The pipe is closed: without this, Python would report an error when it flushes standard output at its
+            # exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(SIGPIPE_EXIT) from None
 
@@ -81,32 +82,32 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             for name in NAMES
         ),
     ]
-    # What typer reads instead of the wrapper's own.
+    # typer reads the signature from here instead of from the wrapper.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
 def _failed(text: str, code: int, given: dict[str, Any]) -> typer.Exit:
-    """Print what ended a command, as JSON where the command was to print JSON, and return the end."""
+    """Print why a command failed, as JSON if the command prints JSON, and return the exit."""
     warn(json.dumps({"error": text}, ensure_ascii=False) if given.get("as_json") else f"Error: {text}")
     return typer.Exit(code)
 
 
 def sentence(error: StoreUnavailable, deployment: Deployment) -> str:
-    """Return the one sentence about a layer that did not answer, or refused."""
-    name, place_name = _LAYERS.get(error.layer, (error.layer, ""))
-    place = deployment.used.get(place_name)
-    host = urlsplit(place.url).netloc.rpartition("@")[2] if place else ""
+    """Return one sentence about a layer that did not respond or refused the request."""
+    name, endpoint_name = _LAYERS.get(error.layer, (error.layer, ""))
+    endpoint = deployment.used.get(endpoint_name)
+    host = urlsplit(endpoint.url).netloc.rpartition("@")[2] if endpoint else ""
     at = f" at {host}" if host else ""
     reason = str(error).removeprefix(f"{error.layer} did not answer").removeprefix(": ")
-    # Of a layer that answers, and refuses or is too slow, what it says itself.
+    # A layer that responds describes its own state, such as a refusal or a timeout.
     state = "cannot be reached" if error.state == StoreUnavailable.state else error.state
     return f"{name} {state}{at}{f' ({printable(reason)})' if reason else ''}."
 
 
 def _be_quiet() -> None:
-    """Keep the stores' log records, tracebacks among them, off the terminal: what they say is said in a sentence."""
+    """Keep log records and tracebacks of the stores off the terminal: each error is printed as one sentence."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())

@@ -1,6 +1,6 @@
-"""The stores a command needs, and only those: a driver is loaded, and a server asked, when a command asks for it."""
+"""Opens the stores that a command needs. Drivers are imported, and connections opened, at first use."""
 
-# ruff: noqa: PLC0415 - each driver takes a tenth of a second and more to import, which `--help` need not wait for
+# ruff: noqa: PLC0415 - importing a driver takes a tenth of a second or more; `--help` should not wait for it
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
 
 def api(deployment: Deployment) -> MemoryClient:
-    """Return the HTTP API.
+    """Return a client of the HTTP API.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The URL of the API is unknown.
     """
     return api_as(deployment, deployment.token())
 
 
 def api_as(deployment: Deployment, token: str | None) -> MemoryClient:
-    """Return the HTTP API for the bearer of a token; None for a caller without one.
+    """Return a client of the HTTP API that sends a token, or none.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The URL of the API is unknown.
     """
     return open_api(deployment.opened, deployment.require("api_url").url, token, deployment.api_key())
 
@@ -51,8 +51,8 @@ def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> Queu
     """Return a queue.
 
     Raises:
-        SettingsError: No setting says where it is.
-        StoreUnavailable: There is no way to ask, e.g. because no region is named.
+        SettingsError: The URL of the queue is unknown.
+        StoreUnavailable: No request can be sent, e.g. because the region is unknown.
     """
     from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 
@@ -63,10 +63,10 @@ def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> Queu
 
 
 def start_move(dead: QueueAdmin, live: QueueAdmin, rate: int | None) -> MoveTask | None:
-    """Start SQS's own move, or return None where the endpoint has none.
+    """Start SQS's own move, or return None if the endpoint does not offer it.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal.
+        StoreUnavailable: SQS did not respond, or refused.
     """
     from cli.stores import queue_move
 
@@ -74,7 +74,7 @@ def start_move(dead: QueueAdmin, live: QueueAdmin, rate: int | None) -> MoveTask
 
 
 def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
-    """Return the age of a queue's oldest message and when that was so, or None where it is not known."""
+    """Return the age of a queue's oldest message and the time of that reading, or None if it is unknown."""
     from shared.stores.sqs import age as queue_age
 
     return queue_age.oldest_age(queue, depth)
@@ -84,7 +84,7 @@ def queue_setup(queue: QueueAdmin) -> QueueSetup:
     """Return a queue's settings.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal.
+        StoreUnavailable: SQS did not respond, or refused.
     """
     from cli.stores import queue_settings
 
@@ -92,10 +92,10 @@ def queue_setup(queue: QueueAdmin) -> QueueSetup:
 
 
 def event_sources(queue: QueueAdmin, arn: str) -> list[EventSource]:
-    """Return what reads from a queue.
+    """Return the event sources that read from a queue.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal.
+        StoreUnavailable: Lambda did not respond, or refused.
     """
     from cli.stores import queue_settings
 
@@ -111,10 +111,10 @@ def _redis(deployment: Deployment) -> RedisConnection:
 
 
 def redis(deployment: Deployment) -> RedisScan:
-    """Return L1, for looking through it.
+    """Return L1 for scans of its keys.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The address of Redis is unknown.
     """
     from cli.stores.redis_scan import RedisScan
 
@@ -122,10 +122,10 @@ def redis(deployment: Deployment) -> RedisScan:
 
 
 def redis_inspector(deployment: Deployment) -> RedisInspector:
-    """Return L1, for what waits in its outbox.
+    """Return L1 for reading its outbox.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The address of Redis is unknown.
     """
     from shared.stores.redis.inspector import RedisInspector
 
@@ -133,10 +133,10 @@ def redis_inspector(deployment: Deployment) -> RedisInspector:
 
 
 def redis_user_data(deployment: Deployment) -> RedisUserData:
-    """Return L1, for what it holds of a user.
+    """Return L1 for reading one user's data.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The address of Redis is unknown.
     """
     from cli.stores.redis_user_data import RedisUserData
 
@@ -144,10 +144,10 @@ def redis_user_data(deployment: Deployment) -> RedisUserData:
 
 
 def redis_facts(deployment: Deployment) -> RedisFacts:
-    """Return L1, for what it says of itself.
+    """Return L1 for reading the server's version, memory and outbox length.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The address of Redis is unknown.
     """
     from cli.stores.redis_facts import RedisFacts
 
@@ -163,10 +163,10 @@ def _postgres(deployment: Deployment) -> PostgresConnection:
 
 
 def postgres(deployment: Deployment) -> PostgresVerify:
-    """Return L2, for comparing with it.
+    """Return L2 for comparisons with L1.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The URL of PostgreSQL is unknown.
     """
     from cli.stores.postgres_verify import PostgresVerify
 
@@ -174,10 +174,10 @@ def postgres(deployment: Deployment) -> PostgresVerify:
 
 
 def archive(deployment: Deployment) -> PostgresArchive:
-    """Return L2 as the functions use it.
+    """Return L2 with the functions' own operations.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The URL of PostgreSQL is unknown.
     """
     from shared.stores.postgres.archive import PostgresArchive
 
@@ -185,10 +185,10 @@ def archive(deployment: Deployment) -> PostgresArchive:
 
 
 def postgres_user_data(deployment: Deployment) -> PostgresUserData:
-    """Return L2, for what it holds of a user.
+    """Return L2 for reading one user's data.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The URL of PostgreSQL is unknown.
     """
     from cli.stores.postgres_user_data import PostgresUserData
 
@@ -196,10 +196,10 @@ def postgres_user_data(deployment: Deployment) -> PostgresUserData:
 
 
 def postgres_facts(deployment: Deployment) -> PostgresFacts:
-    """Return L2, for what it says of itself.
+    """Return L2 for reading the server's version and the sweep's last run.
 
     Raises:
-        SettingsError: No setting says where it is.
+        SettingsError: The URL of PostgreSQL is unknown.
     """
     from cli.stores.postgres_facts import PostgresFacts
 

@@ -1,4 +1,4 @@
-"""A dead letter described without its text."""
+"""Descriptions of dead letters, without their text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.stores.sqs.messages import QueuedMessage
 
 
 def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
-    """Return what is known of a message, but for its body and the text in it."""
+    """Return a message's ids, times, size and reason, but not its body."""
     named = _ids(message.body)
     return {
         "message_id": message.message_id,
@@ -33,7 +33,10 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
 
 
 def is_named(message: QueuedMessage, name: str) -> bool:
-    """Return whether `name` is the message's id, here or on the exchange queue, its exchange's or its request's."""
+    """Return whether `name` identifies the message.
+
+    It may be the id of the message, in this queue or in the exchange queue, or of its exchange or its request.
+    """
     return name in {
         message.message_id,
         message.attributes.get("original_message_id"),
@@ -43,7 +46,7 @@ def is_named(message: QueuedMessage, name: str) -> bool:
 
 
 def _ids(body: str) -> dict[str, str | None]:
-    """Return the ids in a body, each where it can be one: a dead letter may be anything."""
+    """Return the valid ids in a body. The body of a dead letter may be malformed."""
     try:
         record = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Where the deployment is: what the command line names, the environment, a local stack; the first that says so."""
+"""Finds the deployment's addresses: in the options, the environment or a local stack, in this order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SETTINGS: Final = {
 
 
 class _Queues(BaseSettings):
-    """`SYNC__*`, where each may be missing: a command needs not both."""
+    """`SYNC__*`. Each queue is optional, because most commands need only one of them."""
 
     model_config = SettingsConfigDict(env_prefix="SYNC__", env_file=".env", extra="ignore")
 
@@ -39,7 +39,7 @@ class _Queues(BaseSettings):
 
 
 class _Api(BaseSettings):
-    """`HYBRID_MEMORY_*`: the API, which the functions themselves need not know."""
+    """`HYBRID_MEMORY_*`: access to the API. The functions do not read these settings."""
 
     model_config = SettingsConfigDict(env_prefix="HYBRID_MEMORY_", env_file=".env", extra="ignore")
 
@@ -50,7 +50,7 @@ class _Api(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL and where it was named."""
+    """A URL and its source."""
 
     url: str
     source: str
@@ -62,16 +62,16 @@ class Endpoint:
 
 
 class Deployment:
-    """The places a command may need; each is looked up when it is asked for.
+    """The addresses that a command needs, looked up at first use.
 
     Args:
-        named: What the command line names. A state directory named there is asked before the environment, one that is
-            merely found after it.
-        directory: Where the search for a local stack starts, upwards; the current one unless given.
+        named: The options of the command line. A state directory among them takes precedence over the environment; a
+            local stack that is found by searching upwards does not.
+        directory: The search for a local stack starts here and goes upwards. The default is the current directory.
 
     Attributes:
-        used: Every place that was asked for, by its name.
-        opened: What is to be closed when the command has ended.
+        used: Every address that was looked up, by its name.
+        opened: Closed when the command ends.
     """
 
     def __init__(self, named: CliOptions, directory: Path | None = None) -> None:
@@ -82,7 +82,7 @@ class Deployment:
 
     @cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, str | None]]]:
-        """Who may say where something is, the first one's word counting."""
+        """The sources of addresses; the first source that has an address wins."""
         named = self._named
         sources: list[tuple[str, Mapping[str, str | None]]] = [
             ("option", {name: getattr(named, name) for name in (*_SETTINGS, "endpoint_url")})
@@ -96,10 +96,10 @@ class Deployment:
         return sources
 
     def require(self, name: str) -> Endpoint:
-        """Return where `name` is, e.g. `queue_url`.
+        """Return the endpoint called `name`, e.g. `queue_url`.
 
         Raises:
-            SettingsError: No source has it, or it is no URL.
+            SettingsError: No source has it, or its value is not a URL.
         """
         for source, values in self._sources:
             if value := values.get(name):
@@ -120,7 +120,7 @@ class Deployment:
 
     @property
     def is_verbose(self) -> bool:
-        """Whether the places in use are to be said."""
+        """Whether the command prints the source of each address."""
         return bool(self._named.verbose)
 
     def is_named(self, name: str) -> bool:
@@ -128,10 +128,10 @@ class Deployment:
         return self.source_of(name) is not None
 
     def means_deployment_of(self, name: str, other: str) -> bool:
-        """Return whether a source has `name`, and means the deployment of `other`.
+        """Return whether a source has `name` for the deployment of `other`.
 
-        A local stack that is merely found has nothing to do with an API that an option names, nor with settings in the
-        environment. What an option names is meant.
+        An option always applies. A local stack that was found by searching upwards does not belong to an API that an
+        option or the environment names.
         """
         source, others = self.source_of(name), self.source_of(other)
         if source is None:
@@ -139,14 +139,16 @@ class Deployment:
         return source == "option" or others in {None, source} or (others == "option" and source == "environment")
 
     def same_deployment(self, name: str, other: str) -> bool:
-        """Return whether both are named, and each means the deployment in which the other is."""
+        """Return whether both addresses are known and each belongs to the deployment of the other."""
         return self.means_deployment_of(name, other) and self.means_deployment_of(other, name)
 
     def require_same_deployment(self, name: str, other: str) -> None:
-        """Refuse two places of two deployments, before anything is moved from, or compared with, the wrong one.
+        """Require that two addresses belong to one deployment.
+
+        No message is then moved to, or compared with, another deployment.
 
         Raises:
-            SettingsError: No setting says where one of them is, or they are not of one deployment.
+            SettingsError: One address is unknown, or they may belong to two deployments.
         """
         place, others = self.require(name), self.require(other)
         if not self.same_deployment(name, other):
@@ -164,13 +166,13 @@ class Deployment:
         return self._named.token or load(_Api).token
 
     def api_key(self) -> str | None:
-        """Return the key of a usage plan; None without one."""
+        """Return the API key of a usage plan; None if there is none."""
         return self._named.api_key or load(_Api).api_key
 
     def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
-        """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's own choice).
+        """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's default).
 
-        A local stack's endpoint holds for its own queues only: with another queue's URL it would be a mixture.
+        The endpoint of a local stack is used only for that stack's own queues.
         """
         host = urlsplit(queue_url).netloc
         for source, values in self._sources:
@@ -183,10 +185,10 @@ class Deployment:
         return None, labels[1] if is_aws else None
 
     def redis(self) -> RedisSettings:
-        """Return how Redis is reached.
+        """Return the Redis settings.
 
         Raises:
-            SettingsError: No setting says where it is, or the URL is none.
+            SettingsError: The address of Redis is unknown or malformed.
         """
         place = self.require("redis_url")
         parts = urlsplit(place.url)
@@ -203,14 +205,14 @@ class Deployment:
                 tls=parts.scheme == "rediss",
                 timeout_ms=_TIMEOUT_MS,
             )
-        except ValueError:  # pydantic's own is one too
+        except ValueError:  # pydantic's ValidationError is a ValueError
             raise SettingsError(f"The Redis URL {place.shown} cannot work.") from None
 
     def database(self) -> DatabaseSettings:
-        """Return how PostgreSQL is reached.
+        """Return the PostgreSQL settings.
 
         Raises:
-            SettingsError: No setting says where it is, or the URL is none.
+            SettingsError: The URL of PostgreSQL is unknown or malformed.
         """
         place = self.require("database_url")
         try:
@@ -220,7 +222,7 @@ class Deployment:
 
 
 def without_password(url: str) -> str:
-    """Return the URL with its password, if it has one, struck out."""
+    """Return the URL with `***` in place of its password."""
     parts = urlsplit(url)
     if not parts.password:
         return url
@@ -236,7 +238,7 @@ def _environment() -> dict[str, str | None]:
         "api_url": load(_Api).api_url,
         "queue_url": queues.queue_url,
         "dlq_url": queues.dlq_url,
-        # boto3's own order.
+        # The same precedence as in boto3.
         "endpoint_url": os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL"),
         "redis_url": _redis_url(redis) if is_redis_named else None,
         "database_url": database.url if "url" in database.model_fields_set else None,
@@ -255,10 +257,10 @@ def _find_stack_file(directory: Path) -> Path | None:
 
 
 def _stack(file: Path) -> tuple[str, dict[str, str | None]]:
-    """Return a running stack's places, the file's name first.
+    """Return the path of a local stack's file, and the addresses in it.
 
     Raises:
-        SettingsError: There is no such file, so no stack runs there, or it is none of a stack's.
+        SettingsError: The file does not exist, so no stack runs there, or it is not a stack's file.
     """
     try:
         values = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""What a check found, and what to do about it."""
+"""The result of a check of `doctor` or `smoke`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Finding:
     """One check's result.
 
     Attributes:
-        check: What was checked, e.g. `redrive policy`.
-        state: `warning` works today and will not always; `skipped` was not asked, and `found` says why.
-        found: What is so, in one sentence.
-        advice: What to do; None where there is nothing to do.
+        check: The name of the check, e.g. `redrive policy`.
+        state: `warning`: it works today but may fail later. `skipped`: the check did not run, and `found` says why.
+        found: The result in one sentence.
+        advice: The recommended fix; None if none is needed.
     """
 
     check: str

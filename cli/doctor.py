@@ -1,6 +1,6 @@
-"""`hybrid-memory doctor`: whether a deployment is set up as it has to be."""
+"""`hybrid-memory doctor`: checks how a deployment is set up."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from cli.output import (
 from hybrid_memory_client import ApiError, MemoryClientError, NotThisApi
 from shared.errors import SettingsError, StoreUnavailable
 
-_PLACES: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
+_ENDPOINTS: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
 _HANGS: Final = "It listens, but refuses or hangs: look at its log, the password, TLS."
 _MARKS: Final[dict[State, tuple[str, str]]] = {
     "ok": ("ok", "green"),
@@ -66,7 +66,7 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
     else:
         print_endpoints(deployment)
         print_findings(findings, states)
-    if not any(deployment.is_named(place) for place in _PLACES):
+    if not any(deployment.is_named(endpoint) for endpoint in _ENDPOINTS):
         warn(
             "Error: nothing says where a deployment is, so none was checked: give --state-dir of a running local stack "
             "(make run starts one), or --api-url and the other options of hybrid-memory --help."
@@ -90,18 +90,18 @@ def _run_checks(deployment: Deployment) -> Iterator[Finding]:
         ("postgres", "database_url", check_postgres),
         ("queue", "queue_url", check_queues),
     )
-    for name, place, check in checks:
-        if deployment.is_named(place) and not deployment.means_deployment_of(place, "api_url"):
-            yield _is_from_other_deployment(deployment, name, place)
+    for name, endpoint, check in checks:
+        if deployment.is_named(endpoint) and not deployment.means_deployment_of(endpoint, "api_url"):
+            yield _is_from_other_deployment(deployment, name, endpoint)
             continue
-        port = check_port(deployment, place)
+        port = check_port(deployment, endpoint)
         yield port
         if port.state == "ok":
             yield from _run(deployment, name, check)
 
 
-def _is_from_other_deployment(deployment: Deployment, name: str, place: str) -> Finding:
-    source, others = deployment.source_of(place), deployment.source_of("api_url")
+def _is_from_other_deployment(deployment: Deployment, name: str, endpoint: str) -> Finding:
+    source, others = deployment.source_of(endpoint), deployment.source_of("api_url")
     if source != "environment":
         return Finding(name, "skipped", f"{source} is of another deployment than the API that is named.")
     advice = "Name both in the same way, or the local stack with --state-dir."
@@ -123,7 +123,7 @@ def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterat
 
 
 def print_findings(findings: list[Finding], states: Counter[State]) -> None:
-    """Print each finding, what to do about it, and how many there are."""
+    """Print each finding, its recommended fix, and the number of findings."""
     if is_terminal():
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in ("", "check", "found", "what to do"):

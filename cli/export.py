@@ -1,4 +1,4 @@
-"""An export as NDJSON: a JSON object a line, written as it is read, so that its length does not matter."""
+"""Exports as NDJSON, one JSON object a line. Lines are written as they are read, so memory use stays constant."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from shared.errors import SettingsError
 
 @dataclass(slots=True)
 class ExportResult:
-    """What was written so far.
+    """The result of an export so far.
 
     Attributes:
-        degraded: Layers that did not respond: what only they hold is not in the export.
-        gone: Threads of a user that were deleted while the export ran.
-        waiting: How many exchanges, of all users, were not drained when the threads were last listed: a thread of which
-            none was drained yet is in no list. None where the API does not tell, or was not asked.
+        degraded: Layers that did not respond. Messages that only they have are missing from the export.
+        gone: Threads of the user that were deleted during the export.
+        waiting: How many exchanges, of all users, were undrained when the threads were last listed. A thread appears in
+            the list only after its first exchange is drained. None if the API does not report it, or was not asked.
     """
 
     threads: int = 0
@@ -36,10 +36,10 @@ class ExportResult:
 
 
 def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | None) -> ExportResult:
-    """Write threads, each with its messages, oldest first; a message that is added meanwhile may be the last, or not.
+    """Write threads with their messages, oldest first. Messages that arrive during the export may be missing.
 
     Raises:
-        MemoryClientError: The API did not answer, or there is no such thread; a file is then left as it was.
+        MemoryClientError: The API did not respond, or a thread does not exist; an existing file is not changed.
     """
     done = ExportResult()
     with _writer(output) as write, progress("Export", None) as advance:
@@ -52,7 +52,7 @@ def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportR
     """Write a user's preferences, then their threads.
 
     Raises:
-        MemoryClientError: The API did not answer, or refused; a file is then left as it was.
+        MemoryClientError: The API did not respond, or refused; an existing file is not changed.
     """
     done = ExportResult()
     with _writer(output) as write, progress("Export", None) as advance:
@@ -66,10 +66,11 @@ def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportR
 
 
 def _threads_of(api: MemoryClient, user_id: str, done: ExportResult) -> Iterator[str]:
-    """Yield the ids of all threads, each once.
+    """Yield the id of each thread once.
 
-    The list is newest first: a thread that is written to while it is read jumps ahead of the reader. So the list is
-    read again until it has nothing new. What waits is asked for first, every time: what is drained by then is listed.
+    The list is sorted by the newest exchange, so a thread that receives one while the list is read moves to a page
+    already read. The list is therefore read again until it contains nothing new. Each time the undrained exchanges are
+    counted first, so that every exchange drained before the count is in the list.
     """
     seen: set[str] = set()
     while True:
@@ -84,11 +85,11 @@ def _threads_of(api: MemoryClient, user_id: str, done: ExportResult) -> Iterator
 
 
 def _waiting(api: MemoryClient) -> int | None:
-    """Return how many exchanges are on their way to L2, None where the API does not tell this caller."""
+    """Return the number of undrained exchanges; None if the API does not report it to this caller."""
     try:
         status = api.read_status()
     except (ApiError, NotThisApi):
-        return None  # only operators may ask where tokens are checked
+        return None  # with authentication, only operators may read the status
     if status.queue is None or status.outbox is None:
         return None
     return sum(place.visible + place.in_flight + place.delayed for place in (status.queue, status.outbox))
@@ -108,7 +109,7 @@ def _write_thread(api: MemoryClient, thread_id: str, write: Any, advance: Any, d
 
 @contextmanager
 def _writer(output: Path | None) -> Iterator[Any]:
-    """Yield what writes a line: to the standard output, or to a file that is there only when all of it is."""
+    """Yield a function that writes a line, to standard output or to a file that appears only when it is complete."""
     if output is None:
         yield _writing(sys.stdout.buffer)
         sys.stdout.buffer.flush()
@@ -116,8 +117,8 @@ def _writer(output: Path | None) -> Iterator[Any]:
     part = output.with_name(f"{output.name}.part")
     try:
         with part.open("wb") as file:
-            # Conversations: readable only for their user.
-            os.chmod(part, 0o600)  # noqa: PTH101 - beside the open, which Path has no mode for
+            # The file contains conversations, so only its owner may read it.
+            os.chmod(part, 0o600)  # noqa: PTH101 - Path.open has no mode argument
             yield _writing(file)
         part.replace(output)
     except OSError as error:

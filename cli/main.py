@@ -1,4 +1,4 @@
-"""The root of `hybrid-memory`: every group of commands is added here."""
+"""The root command of `hybrid-memory`, to which every group of commands is added."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_auth_enabled: bool) -> None:  # noqa: FBT001 - as typer calls it
-    if is_auth_enabled:
+def _print_version(is_requested: bool) -> None:  # noqa: FBT001 - typer's signature of a callback
+    if is_requested:
         echo(f"hybrid-memory {own_version()}")
         raise typer.Exit
 
@@ -50,7 +50,7 @@ def root(
       hybrid-memory queue status --watch
       hybrid-memory dlq list
       hybrid-memory --state-dir .local verify
-    """  # noqa: D301 - typer's mark for lines that are to stay as they are
+    """  # noqa: D301 - \b tells typer not to rewrap the lines below it
 
 
 app.add_typer(threads.app, name="threads")

@@ -1,7 +1,7 @@
 """`hybrid-memory migrate`: PostgreSQL's schema."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
-# ruff: noqa: PLC0415 - Alembic and SQLAlchemy take most of a second to import, which `--help` need not wait for
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
+# ruff: noqa: PLC0415 - importing Alembic and SQLAlchemy takes most of a second; `--help` should not wait for it
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
         raise typer.Exit(FOUND_SOMETHING)
     if found.pending:
         try:
-            with _asking():
+            with _translated_errors():
                 upgrade(_url(deployment))
         except MigrationTimeoutError as error:
             warn(f"Error: {error}")
@@ -74,7 +74,7 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
 
 
 def read_status(deployment: Deployment) -> SchemaStatus:
-    """Return how the database's schema compares with the code's.
+    """Return how the database's schema compares with this version's schema.
 
     Raises:
         SettingsError: The address of PostgreSQL is unknown.
@@ -82,12 +82,12 @@ def read_status(deployment: Deployment) -> SchemaStatus:
     """
     from infra.migrations import status as schema_status
 
-    with _asking():
+    with _translated_errors():
         return schema_status(_url(deployment))
 
 
 def _url(deployment: Deployment) -> str:
-    """Return where the database is, with the password of a token or a secret where `DATABASE__AUTH` says so."""
+    """Return the database's URL, with a password from IAM or Secrets Manager if `DATABASE__AUTH` says so."""
     from sqlalchemy import make_url
 
     from shared.stores.postgres.connection import signed_in
@@ -103,14 +103,14 @@ def _url(deployment: Deployment) -> str:
 
 
 @contextmanager
-def _asking() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
     try:
         yield
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
-        # What the driver says of a server that is away is several lines, one an address.
+        # The driver's message about an unreachable server has one line per address.
         reason = "OperationalError" if isinstance(error, OperationalError) else str(cause or error).splitlines()[0]
         raise StoreUnavailable("postgres", reason[:200]) from error
 

@@ -17,7 +17,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Apply the change. Without it, 
 
 @dataclass(frozen=True, slots=True)
 class CliOptions:
-    """What the command line names of a deployment, and whether the places in use are said."""
+    """The options that name a deployment, and `--verbose`."""
 
     api_url: Annotated[str | None, typer.Option(help="URL of the HTTP API with its stage.")] = None
     token: Annotated[
@@ -38,7 +38,7 @@ class CliOptions:
     ] = None
 
     def overridden_by(self, other: CliOptions) -> CliOptions:
-        """Return these, with what `other` names instead."""
+        """Return these options, replaced by those that are set in `other`."""
         named = {name: getattr(other, name) for name in NAMES}
         return replace(self, **{name: value for name, value in named.items() if value is not None})
 

@@ -1,4 +1,4 @@
-"""What a person or a program gets to read: rich tables on a terminal, plain text elsewhere, JSON when asked for."""
+"""Output: rich tables on a terminal, plain text elsewhere, JSON on request."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from cli.deployment import Deployment, Endpoint
 
 UNKNOWN: Final = "unknown"
 _MIN_COLUMNS: Final = 20
-# To the second on a terminal: two of these with their fractions would fill most of 80 columns.
+# A terminal shows seconds only: two timestamps with fractions would fill most of 80 columns.
 _MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
-# What Python calls unprintable although it is text: joiners (emoji, Persian, Hindi), breaks of words in scripts without
-# spaces, signs before Arabic numbers; and below, every width of space, and a flag's tags behind its flag.
+# Characters that Python calls unprintable although they belong to text: joiners (emoji, Persian, Hindi), word breaks in
+# scripts without spaces, and signs before Arabic numbers. The pattern also accepts a flag emoji with its tags. Spaces
+# of any width are accepted below.
 _JOINERS: Final = frozenset("\u200b\u200c\u200d\u2060\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
 _TEXT: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f|(.)", re.DOTALL)
 
@@ -40,19 +41,19 @@ def echo(text: str = "") -> None:
 
 
 def warn(text: str) -> None:
-    """Print a line where errors go."""
+    """Print a line to standard error."""
     typer.echo(text, err=True)
 
 
 def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
-    """Print one JSON object; on one line where a program reads it, or reads several."""
+    """Print one JSON object. With `on_one_line`, print one line even on a terminal."""
     typer.echo(json.dumps(answer, indent=2 if is_terminal() and not on_one_line else None, ensure_ascii=False))
 
 
 def console() -> Console:
-    """Return the terminal; one that says it is too narrow for any table is taken for one of 80 columns."""
-    told = Console()
-    return told if told.width >= _MIN_COLUMNS else Console(width=80)
+    """Return the terminal. If it reports fewer columns than any table needs, assume 80."""
+    found = Console()
+    return found if found.width >= _MIN_COLUMNS else Console(width=80)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -68,11 +69,11 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
     table = Table(box=None, header_style="bold", pad_edge=False)
     cells = [[_MOMENT.sub(r"\1Z", _cell(cell)) for cell in row] for row in rows]
     for place, column in enumerate(columns):
-        holds_moments = any(_MOMENT.fullmatch(row[place]) for row in cells)
-        # A moment is read as a whole; what a narrow terminal lacks is taken from the other columns.
-        table.add_column(column, overflow="fold", no_wrap=holds_moments)
+        has_timestamps = any(_MOMENT.fullmatch(row[place]) for row in cells)
+        # A timestamp does not wrap; a narrow terminal wraps the other columns.
+        table.add_column(column, overflow="fold", no_wrap=has_timestamps)
     for row in cells:
-        # As text: brackets in a thread id are no markup.
+        # Text, because rich would read brackets in a thread id as markup.
         table.add_row(*map(Text, row))
     return table
 
@@ -88,9 +89,9 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar on a terminal; what this yields is called with how many are done, of how many.
+    """Show a progress bar on a terminal, and yield a function that updates it with the done and the total count.
 
-    With `total` None it is unknown: the bar then only counts.
+    With `total` None the bar only counts.
     """
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
@@ -102,14 +103,14 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None
 
 
 def print_endpoints(deployment: Deployment) -> None:
-    """With `--verbose`, say which deployment this is about, and who named it."""
+    """With `--verbose`, print each used address and its source."""
     if deployment.is_verbose:
         for name, place in deployment.used.items():
             warn(f"{name}: {printable(place.shown)} (from {place.source})")
 
 
 def endpoints_as_json(used: Mapping[str, Endpoint]) -> dict[str, dict[str, str]]:
-    """Return the same for a program."""
+    """Return each used address and its source."""
     return {name: {"url": place.shown, "source": place.source} for name, place in used.items()}
 
 
@@ -119,7 +120,7 @@ def moment(value: datetime | None) -> str | None:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time as people say it."""
+    """Return a duration in its two largest units, e.g. `3 min 5 s`."""
     if seconds is None:
         return UNKNOWN
     minute, hour, day = 60, 3600, 86400
@@ -133,7 +134,7 @@ def duration(seconds: float | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text without what a terminal would obey; lines and tabs stay."""
+    """Return the text with control characters escaped, except newlines and tabs."""
     return _TEXT.sub(lambda found: _shown(found[1]) if found[1] else found[0], text)
 
 

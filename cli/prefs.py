@@ -1,6 +1,6 @@
-"""`hybrid-memory prefs`: what is known of a user."""
+"""`hybrid-memory prefs`: users' preferences."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 

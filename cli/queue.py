@@ -1,6 +1,6 @@
-"""`hybrid-memory queue`: what is on its way from L1 to L2."""
+"""`hybrid-memory queue`: the queues' depths and the sync lag."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def status(
         _print(found)
     for reason in found.skipped:
         warn(reason)
-    for fault in found.faults:
-        warn(f"Error: {fault}")
-    if found.faults:
+    for error in found.errors:
+        warn(f"Error: {error}")
+    if found.errors:
         raise typer.Exit(UNREACHABLE)
 
 
@@ -96,8 +96,8 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
     with Live(console=console(), auto_refresh=False) as live:
         while True:
             found = reader.read()
-            told = [*_lines(found), *found.skipped, *found.faults]
-            live.update(Group(rich_table(_COLUMNS, _rows(found)), *map(Text, told)))
+            notes = [*_lines(found), *found.skipped, *found.errors]
+            live.update(Group(rich_table(_COLUMNS, _rows(found)), *map(Text, notes)))
             live.refresh()
             time.sleep(interval)
 
@@ -128,7 +128,7 @@ def _rows(found: Status) -> list[Sequence[object]]:
 
 
 def _lines(found: Status) -> list[str]:
-    """Return the rest, a line each."""
+    """Return the lines below the table."""
     outbox, accepted = found.answers["outbox"], found.answers["newest_accepted"]
     at_least = "at least " if accepted and accepted["is_partial"] else ""
     lines = [f"outbox: {outbox['depth']} (as of {outbox['as_of']})" if outbox else f"outbox: {UNKNOWN}"]

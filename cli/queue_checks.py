@@ -1,4 +1,4 @@
-"""The checks of `doctor` on the queues and on what drains them."""
+"""The checks of `doctor` on the queues and their event source."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from cli.deployment import Deployment
 from cli.diagnostics import Finding
 from shared.errors import StoreUnavailable
 
-if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
+if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
     from cli.stores.queue_settings import EventSource, QueueSetup
     from shared.stores.sqs.admin import QueueAdmin
 
-# The most there is: a message that waits for PostgreSQL uses them up, some forty an hour.
+# SQS's maximum. A message that waits for PostgreSQL is received about forty times an hour.
 _MIN_RECEIVES: Final = 1_000
 _TIMES_THE_TIMEOUT: Final = 6
 
 
 def check_queues(deployment: Deployment) -> Iterator[Finding]:
-    """Both queues' settings, what drains them, and whether there are dead letters.
+    """Check both queues' settings, the event source, and the number of dead letters.
 
     Raises:
-        StoreUnavailable: SQS did not answer.
+        StoreUnavailable: SQS did not respond.
     """
     live = connect.queue(deployment, "queue_url")
     setup = connect.queue_setup(live)
@@ -41,18 +41,18 @@ def check_queues(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
-    there = connect.queue_setup(dead)
-    if setup.dead_letter_arn != there.arn:
+    found = connect.queue_setup(dead)
+    if setup.dead_letter_arn != found.arn:
         goes = f"to {setup.dead_letter_arn}" if setup.dead_letter_arn else "nowhere"
         advice = "Set the exchange queue's redrive policy to the dead-letter queue; the template does."
-        yield Finding("redrive policy", "fault", f"What is received too often goes {goes}, not to {there.arn}.", advice)
+        yield Finding("redrive policy", "fault", f"What is received too often goes {goes}, not to {found.arn}.", advice)
     elif (setup.max_receives or 0) < _MIN_RECEIVES:
         advice = f"Set maxReceiveCount to {_MIN_RECEIVES}: what waits for PostgreSQL is received again and again."
         yield Finding("redrive policy", "warning", f"After {setup.max_receives} receives.", advice)
     else:
         yield Finding("redrive policy", "ok", f"After {setup.max_receives} receives, to the dead-letter queue.")
-    days = there.retention_seconds / 86_400
-    if there.retention_seconds <= setup.retention_seconds:
+    days = found.retention_seconds / 86_400
+    if found.retention_seconds <= setup.retention_seconds:
         advice = "Keep dead letters longer than the exchange queue keeps messages: a move does not reset their age."
         yield Finding("dead letters' life", "fault", f"They live {days:g} days, from when they were sent.", advice)
     else:

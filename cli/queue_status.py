@@ -1,4 +1,4 @@
-"""How far the drain is: what waits where, and how far L2 is behind what was accepted."""
+"""The state of the drain: the undrained exchanges, and how far L2 is behind."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ _Counted = Literal["queue_url", "dlq_url"]
 
 @dataclass(slots=True)
 class Status:
-    """What the layers said, each when it was asked; None for what is not known.
+    """The layers' responses. A value is None if it is unknown.
 
     Attributes:
-        answers: By the field's name in JSON.
-        faults: A sentence for each layer that did not answer.
-        skipped: A sentence for each layer that is known and not asked, since it is of another deployment.
+        answers: The responses, by their field's name in the JSON output.
+        errors: One sentence for each layer that did not respond.
+        skipped: One sentence for each known layer that was skipped because it belongs to another deployment.
     """
 
     answers: dict[str, Any] = field(default_factory=dict)
     unreachable: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     @property
     def accepted_minus_stored(self) -> float | None:
-        """Newest accepted minus newest stored, in seconds; None while either is unknown."""
+        """Newest accepted minus newest stored, in seconds; None if either is unknown."""
         accepted, stored = self.time("newest_accepted"), self.time("newest_stored")
         return max(0.0, (accepted - stored).total_seconds()) if accepted and stored else None
 
     @property
     def is_anything_waiting(self) -> bool | None:
-        """Whether the queue or the outbox holds anything; None where neither does and one did not tell."""
+        """Whether the queue or the outbox has messages; None if one of them is unknown and the other is empty."""
         depths = [answer["depth"] if answer else None for answer in (self.answers["queue"], self.answers["outbox"])]
         return True if any(depths) else None if None in depths else False
 
     @property
     def oldest_waiting_seconds(self) -> float | None:
-        """The age of the oldest waiting message; None if nothing waits, or a layer does not tell."""
+        """The age of the oldest waiting message; None if nothing waits or the age is unknown."""
         answers = self.answers["queue"], self.answers["outbox"]
         if None in answers:
             return None
@@ -54,10 +54,11 @@ class Status:
 
     @property
     def lag_seconds(self) -> float | None:
-        """Newest accepted minus newest stored where nothing waits, else how long the oldest has waited; None: unknown.
+        """The sync lag in seconds; None if it is unknown.
 
-        The difference alone would be nothing while old exchanges are stuck and newer ones drained, and an hour for the
-        first exchange after an hour of silence.
+        It is the age of the oldest waiting exchange, or newest accepted minus newest stored if none waits. The
+        difference alone would be zero while old exchanges are stuck and newer ones drained. It would be an hour for the
+        first exchange after an hour without any.
         """
         if self.is_anything_waiting is None:
             return None
@@ -69,7 +70,7 @@ class Status:
         return datetime.fromisoformat(answer["created_at"]) if answer and answer["created_at"] else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything, for a program."""
+        """Return all values for the JSON output."""
         return {
             **self.answers,
             "sync_lag_seconds": _rounded(self.lag_seconds),
@@ -81,10 +82,10 @@ class Status:
 
 
 class StatusReader:
-    """Asks the layers again and again over the same connections.
+    """Reads the state of all layers, repeatedly, over the same connections.
 
     Raises:
-        SettingsError: The exchange queue is unknown. The others may be missing.
+        SettingsError: The URL of the exchange queue is unknown. All other addresses are optional.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -98,10 +99,10 @@ class StatusReader:
         self._postgres = connect.postgres(deployment) if self._is_mine("database_url") else None
 
     def read(self) -> Status:
-        """Ask every layer that is known."""
+        """Read every known layer."""
         status = Status(skipped=self._skipped)
-        # In the order of an exchange's way: what is accepted later is not counted, and what moves on meanwhile is seen
-        # where it comes to, so that it does not look like lag.
+        # The layers are read in the order in which an exchange moves through them. An exchange accepted later is not
+        # counted, and one that moves during the reading is seen at its new place, so it does not count as lag.
         self._ask(status, ("outbox", "newest_accepted"), self._accepted)
         self._ask(status, ("queue",), lambda: [_count(self._queue)])
         self._ask(status, ("dlq",), lambda: [_count(self._dlq)] if self._dlq else None)
@@ -109,7 +110,10 @@ class StatusReader:
         return status
 
     def _is_mine(self, name: str) -> bool:
-        """Return whether a layer is known, and of the queue's deployment; say so if it is of another."""
+        """Return whether a layer is known and belongs to the queue's deployment.
+
+        If it belongs to another deployment, record a sentence about it.
+        """
         if not self._deployment.is_named(name):
             return False
         if self._deployment.same_deployment(name, "queue_url"):
@@ -127,7 +131,7 @@ class StatusReader:
             answers = None
             if error.layer not in status.unreachable:
                 status.unreachable.append(error.layer)
-            status.faults.append(sentence(error, self._deployment))
+            status.errors.append(sentence(error, self._deployment))
         status.answers.update(zip(names, answers or [None] * len(names), strict=True))
 
     def _accepted(self) -> list[Any] | None:

@@ -1,4 +1,4 @@
-"""Moving dead letters back to the exchange queue so that an interruption, wherever it comes, loses none."""
+"""Moves dead letters back to the exchange queue. An interruption loses no message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.request_ids import REQUEST_ID, valid_request_id
 from shared.stores.sqs.messages import QueuedMessage
 from shared.traceparent import TRACEPARENT, valid_traceparent
 
-if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
+if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
     from cli.stores.queue_move import MoveTask
     from shared.stores.sqs.admin import QueueAdmin
 
 _POLL_SECONDS: Final = 1.0
-# Longer than ten messages take at the slowest rate, one a second.
+# Ten messages at the slowest rate, one a second, take less time than this.
 _HIDE_SECONDS: Final = 60
 _BATCH: Final = 10
 Advance = Callable[[int, int | None], None]
@@ -25,10 +25,10 @@ Advance = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class RedriveResult:
-    """What was moved so far; true at every moment, so that an interruption can tell.
+    """The result of a move so far. It is correct at any interruption.
 
     Attributes:
-        refused: Ids of messages that the exchange queue does not take; they stay where they are.
+        refused: Ids of messages that the exchange queue refused; they stay in the dead-letter queue.
     """
 
     moved: int = 0
@@ -38,19 +38,19 @@ class RedriveResult:
 def copy(
     dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done: RedriveResult, advance: Advance
 ) -> None:
-    """Receive, send, delete, message by message, up to `total`, so that what fails again is not moved in a circle.
+    """Receive, send and delete up to `total` messages one by one.
 
-    A message is deleted only after its copy was sent: what an interruption leaves behind is at worst a message in both
-    queues, which the exchange's id makes one again. The body is copied and the ids of
-    its request and trace, not the reason of the last failure.
+    The limit avoids moving a message twice if it fails again. A message is deleted only after its copy was sent. An
+    interruption may leave a message in both queues; the drain then stores it once, because both have the same exchange
+    id. The copy has the body and the ids of the request and trace, without the reason of the last failure.
 
     Args:
-        dead: Where from.
-        live: Where to.
-        total: How many.
-        rate: Most messages a second.
-        done: Kept up to date.
-        advance: Called with how many were moved, of how many.
+        dead: The dead-letter queue.
+        live: The exchange queue.
+        total: Maximum number of messages to move.
+        rate: Maximum number of messages a second.
+        done: Updated after each message.
+        advance: Called with the number of moved messages and the total.
     """
     pace = _RateLimiter(rate)
     refused: list[QueuedMessage] = []
@@ -77,11 +77,11 @@ def copy(
 
 def _copy_one(dead: QueueAdmin, live: QueueAdmin, message: QueuedMessage) -> bool:
     try:
-        kept = {
+        attributes = {
             REQUEST_ID: valid_request_id(message.attributes.get(REQUEST_ID)),
             TRACEPARENT: valid_traceparent(message.attributes.get(TRACEPARENT)),
         }
-        live.send(message.body, kept)
+        live.send(message.body, attributes)
     except InvalidRecord:
         return False
     dead.delete(message)
@@ -89,7 +89,7 @@ def _copy_one(dead: QueueAdmin, live: QueueAdmin, message: QueuedMessage) -> boo
 
 
 def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait for the end of SQS's own move; stop it when this is interrupted.
+    """Wait until SQS's own move ends; cancel it if Ctrl-C interrupts the wait.
 
     Raises:
         StoreUnavailable: The move failed.
@@ -110,13 +110,13 @@ def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callabl
 
 
 class _RateLimiter:
-    """Lets at most `rate` through in a second, evenly."""
+    """Limits a loop to `rate` passes a second, evenly spaced."""
 
     def __init__(self, rate: int | None) -> None:
         self._interval = 1 / rate if rate else 0.0
         self._next = time.monotonic()
 
     def wait(self) -> None:
-        """Return when it is the next one's turn."""
+        """Wait until the next pass is due."""
         time.sleep(max(0.0, self._next - time.monotonic()))
         self._next = max(self._next, time.monotonic() - self._interval) + self._interval

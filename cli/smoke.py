@@ -1,6 +1,6 @@
-"""`hybrid-memory smoke`: whether a deployment keeps and forgets what it is told, by its API alone."""
+"""`hybrid-memory smoke`: tests a deployment through its API: an exchange is stored, read and deleted."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cli.options import AsJson
 from cli.output import endpoints_as_json, print_endpoints, print_json
 from cli.smoke_steps import SmokeTest
 
-# The drain's slowest beginning: a database that sleeps wakes in some 15 s, and a message is taken again after 90.
+# The slowest start of a drain: a paused database resumes in about 15 s, and SQS delivers a message again after 90 s.
 _WAIT_SECONDS: Final = 120
 Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the drain may take.")]
 OtherToken = Annotated[
@@ -48,7 +48,7 @@ def smoke(
       hybrid-memory smoke --json | jq '.findings[] | select(.state != "ok")'
       hybrid-memory smoke --api-url https://api.example/prod --wait 300
     """
-    # A program that ends this one still has the thread deleted.
+    # A SIGTERM raises KeyboardInterrupt, so that the thread is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     test = SmokeTest(
         connect.api(deployment),

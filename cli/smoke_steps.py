@@ -1,4 +1,4 @@
-"""The steps of the smoke test: each asks the API for one thing, and a thread of its own is deleted at the end."""
+"""The steps of the smoke test. Each step sends one request; the last one deletes the test's thread."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _TRIES: Final = 3
 
 
 class SmokeTest:
-    """One run, with a thread that has a new name.
+    """One run of the smoke test, with a thread of its own.
 
     Args:
-        api: The API, as the caller.
-        anonymous: The same without a token; None where the caller has none.
-        other: The same as another user; None to leave that out.
-        wait_seconds: How long the drain may take.
+        api: A client of the API.
+        anonymous: A client without a token; None if the caller has no token.
+        other: A client with another user's token; None to skip the isolation check.
+        wait_seconds: Maximum duration of the drain.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class SmokeTest:
         self._wait_seconds = wait_seconds
         self.thread_id = f"smoke-{uuid4()}"
         self._exchange_id = uuid4()
-        # Whether the thread may be there: also after a write that was not answered.
-        self._may_be_there = False
+        # Whether the thread may exist, also after a write without a response.
+        self._thread_may_exist = False
 
     def run(self) -> list[Finding]:
-        """Run the steps until one gets no answer, or a refusal, and delete the thread."""
+        """Run the steps until one fails to get a successful response, then delete the thread."""
         steps: list[tuple[str, Callable[[], Finding]]] = [
             ("health", self._health),
             ("write", self._write),
@@ -68,39 +68,39 @@ class SmokeTest:
                     findings.append(_not_done(name, error, self._api.base_url))
                     break
         finally:
-            if self._may_be_there:
+            if self._thread_may_exist:
                 findings.append(self._clean_up())
         return findings
 
     def _health(self) -> Finding:
         health = self._api.health()
         states = {"redis": health.redis, "postgres": health.postgres, "queue": health.queue}
-        away = [name for name, state in states.items() if state != "ok"]
-        if away:
+        failed = [name for name, state in states.items() if state != "ok"]
+        if failed:
             advice = "Look at the functions' network, their settings and their log."
-            return Finding("health", "fault", f"It cannot reach {', '.join(away)}.", advice)
+            return Finding("health", "fault", f"It cannot reach {', '.join(failed)}.", advice)
         return Finding("health", "ok", "It reaches Redis, PostgreSQL and the queue.")
 
     def _write(self) -> Finding:
-        self._may_be_there = True
-        # The user of a token is its own.
+        self._thread_may_exist = True
+        # With a token, the API takes the user id from the token.
         user_id = None if self._anonymous else self.thread_id
-        kept = self._api.invoked(
+        saved = self._api.invoked(
             _QUESTION, _ANSWER, thread_id=self.thread_id, user_id=user_id, exchange_id=self._exchange_id
         )
-        found = f"The exchange is in: {kept.durability}{', redis' if kept.cached else ''}."
-        if kept.durability != "queue" or not kept.cached:
+        found = f"The exchange is in: {saved.durability}{', redis' if saved.cached else ''}."
+        if saved.durability != "queue" or not saved.cached:
             return Finding("write", "fault", found, "It has to be in the queue and in Redis: which of them is away?")
         return Finding("write", "ok", found)
 
     def _read(self) -> Finding:
         context = self._context()
-        said = [message.content for message in context.messages]
-        if said != [_QUESTION, _ANSWER]:
+        texts = [message.content for message in context.messages]
+        if texts != [_QUESTION, _ANSWER]:
             advice = "The next turn would not remember this one; hybrid-memory doctor looks closer."
-            return Finding("read", "fault", f"{len(said)} messages came back instead of 2.", advice)
-        # A Redis that is new is not relied on for its first minute: what may wait on the queue then counts as missing.
-        # That the queue takes messages was seen at the writing.
+            return Finding("read", "fault", f"{len(texts)} messages came back instead of 2.", advice)
+        # In the first minute of a new Redis, queued exchanges count as missing, which reports the queue as degraded.
+        # The write step has shown already that the queue accepts messages.
         if set(context.degraded) - {"queue"}:
             shown = f"Read, without {', '.join(context.degraded)}."
             return Finding("read", "fault", shown, "Which layer is slow, or away?")
@@ -127,16 +127,16 @@ class SmokeTest:
         return stored == [self._exchange_id] * 2 and layers.undrained == 0
 
     def _without_a_token(self) -> Finding:
-        assert self._anonymous is not None  # noqa: S101 - run only where it is there
+        assert self._anonymous is not None  # noqa: S101 - the step runs only with an anonymous client
         return _refused("token", self._anonymous, self.thread_id, HTTPStatus.UNAUTHORIZED, "without a token")
 
     def _as_another_user(self) -> Finding:
-        assert self._other is not None  # noqa: S101 - run only where it is there
+        assert self._other is not None  # noqa: S101 - the step runs only with a second client
         return _refused("isolation", self._other, self.thread_id, HTTPStatus.NOT_FOUND, "with the other token")
 
     def _delete(self) -> Finding:
         self._api.delete_thread(self.thread_id)
-        self._may_be_there = False
+        self._thread_may_exist = False
         return Finding("delete", "ok", "The thread is deleted.")
 
     def _gone(self) -> Finding:
@@ -147,7 +147,7 @@ class SmokeTest:
         return found
 
     def _clean_up(self) -> Finding:
-        """Delete the thread of a run that did not come to that."""
+        """Delete the thread if no step has deleted it."""
         reason = ""
         for number in range(_TRIES):
             time.sleep(number * _PAUSE_SECONDS)
@@ -164,7 +164,7 @@ class SmokeTest:
 
 
 def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, how: str) -> Finding:
-    """Return whether the thread's messages are refused with a status."""
+    """Check that the API refuses to read the thread's messages, with a status."""
     try:
         api.read_messages(thread_id)
     except ApiError as error:

@@ -1,6 +1,6 @@
-"""`hybrid-memory threads`: conversations, over the deployment's API."""
+"""`hybrid-memory threads`: conversations, through the deployment's API."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_(
       hybrid-memory threads list --user ada
       hybrid-memory threads list --user ada --all --json | jq -r '.items[].thread_id'
     """
-    # One more than is shown, to see whether there are more.
+    # One more than shown, to learn whether more exist.
     asked = None if all_of_them else limit + 1
     page_size = min(asked or PAGE_SIZE, PAGE_SIZE)
     try:
@@ -108,7 +108,7 @@ def show(
 
 
 def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message], list[str]]:
-    """Return the newest messages of a thread, oldest first, and the layers that did not answer for them."""
+    """Return the newest messages of a thread, oldest first, and the layers that did not respond."""
     newest: list[Message] = []
     degraded: dict[str, None] = {}
     if count:
@@ -121,7 +121,7 @@ def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message
 
 
 def end_if_degraded(degraded: list[str]) -> None:
-    """End with code 3 if layers did not answer: what only they hold was not shown."""
+    """Exit with code 3 if layers did not respond, because messages that only they have are missing."""
     if degraded:
         warn(f"Error: {', '.join(degraded)} did not respond: messages that only it has are missing here.")
         raise typer.Exit(UNREACHABLE)
@@ -150,7 +150,7 @@ def export(
       hybrid-memory threads export demo other --output threads.ndjson
       hybrid-memory threads export demo | jq -r 'select(.kind == "message") | .content'
     """
-    from cli.export import export_threads  # noqa: PLC0415 - the bar and its needs are loaded when there is an export
+    from cli.export import export_threads  # noqa: PLC0415 - rich's progress bar is imported only for an export
 
     finish_export(deployment, export_threads(connect.api(deployment), threads, output), output, as_json=as_json)
 
@@ -158,7 +158,7 @@ def export(
 def finish_export(
     deployment: Deployment, done: Any, output: Path | None, more: dict[str, Any] | None = None, *, as_json: bool
 ) -> None:
-    """Say what was exported where the lines themselves do not go, and end with code 3 if something is missing."""
+    """Print a summary of the export to standard error, or as JSON, and exit with code 3 if messages are missing."""
     summary = {"threads": done.threads, "messages": done.messages, "degraded": sorted(done.degraded), **(more or {})}
     if output is not None and as_json:
         print_json({**summary, "output": str(output), "sources": endpoints_as_json(deployment.used)})

@@ -1,4 +1,4 @@
-"""What each store holds of a user, before and after they are forgotten."""
+"""One user's data in each store, counted before and after a deletion."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from cli.dead_letters import describe
 from cli.deployment import Deployment
 from shared.errors import StoreUnavailable
 
-if TYPE_CHECKING:  # the driver is loaded when a queue is asked for
+if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
     from datetime import datetime
 
     from shared.stores.sqs.admin import QueueAdmin
 
 _PAGE: Final = 1_000
-_PLACES: Final = ("redis_url", "database_url", "queue_url", "dlq_url")
+_ENDPOINTS: Final = ("redis_url", "database_url", "queue_url", "dlq_url")
 Counts = dict[str, int | None]
 
 
 class UserDataReader:
-    """Counts in the API, and in each store that a setting names.
+    """Counts a user's data through the API, and in each store whose address is known.
 
     Attributes:
-        faults: A sentence for each store that is named and did not answer.
+        errors: One sentence for each known store that did not respond.
     """
 
     def __init__(self, deployment: Deployment, user_id: str) -> None:
         self._deployment = deployment
         self._user_id = user_id
         self._api = connect.api(deployment)
-        is_mine = {name: deployment.means_deployment_of(name, "api_url") for name in _PLACES}
+        is_mine = {name: deployment.means_deployment_of(name, "api_url") for name in _ENDPOINTS}
         self._redis = connect.redis_user_data(deployment) if is_mine["redis_url"] else None
         self._postgres = connect.postgres_user_data(deployment) if is_mine["database_url"] else None
         self._queue = connect.queue(deployment, "queue_url") if is_mine["queue_url"] else None
         self._dlq = connect.queue(deployment, "dlq_url") if is_mine["dlq_url"] else None
-        # The ids to count again after the deletion, which removes them elsewhere.
+        # The deletion removes these ids from the API and the stores, so they are kept for the second count.
         self._thread_ids: set[str] = set()
-        self.faults: list[str] = []
+        self.errors: list[str] = []
 
     def read(self, now: datetime) -> dict[str, Counts | None]:
-        """Return each store's counts; None for a store that no setting names, or that did not respond.
+        """Return each store's counts; None for a store without an address, or that did not respond.
 
         Raises:
-            MemoryClientError: The API did not answer, or refused.
+            MemoryClientError: The API did not respond, or refused.
         """
-        self.faults.clear()
+        self.errors.clear()
         return {
             "api": self._of_api(),
             "postgres": self._ask(self._of_postgres) if self._postgres else None,
@@ -60,7 +60,7 @@ class UserDataReader:
         try:
             answer: Counts = question()
         except StoreUnavailable as error:
-            self.faults.append(sentence(error, self._deployment))
+            self.errors.append(sentence(error, self._deployment))
             return None
         return answer
 
@@ -74,7 +74,7 @@ class UserDataReader:
         return {"threads": threads, "messages": messages, "preferences": len(preferences)}
 
     def _of_postgres(self) -> Counts:
-        assert self._postgres is not None  # noqa: S101 - asked only if it is there
+        assert self._postgres is not None  # noqa: S101 - called only with PostgreSQL's address
         after = ""
         while page := self._postgres.thread_ids(self._user_id, after, _PAGE):
             self._thread_ids.update(page)
@@ -82,7 +82,7 @@ class UserDataReader:
         return {**self._postgres.counts(self._user_id)}
 
     def _of_redis(self) -> Counts:
-        assert self._redis is not None  # noqa: S101 - asked only if it is there
+        assert self._redis is not None  # noqa: S101 - called only with Redis' address
         self._thread_ids.update(self._redis.thread_ids(self._user_id))
         lists, messages = self._redis.messages(sorted(self._thread_ids))
         return {
@@ -93,8 +93,8 @@ class UserDataReader:
         }
 
     def _of_queue(self, queue: QueueAdmin | None, now: datetime) -> Counts:
-        assert queue is not None  # noqa: S101 - asked only if it is there
-        # Never by receiving: looking must not change a queue.
+        assert queue is not None  # noqa: S101 - called only with a queue's URL
+        # Receiving would hide the messages from the drain.
         seen = queue.peek_without_receiving()
         mine = None if seen is None else sum(describe(message, now)["user_id"] == self._user_id for message in seen)
         return {"exchanges": mine, "depth": queue.depth().total}

@@ -1,6 +1,6 @@
-"""`hybrid-memory users`: what there is of a user, and its end."""
+"""`hybrid-memory users`: shows, exports and deletes a user's data."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ERASING: Final = (
     "PostgreSQL still has rows of {} threads, which no one can read any more: "
     "the sweep deletes them, some every minute."
 )
-# What a deletion empties. What waits on the queues is dropped when it comes to PostgreSQL.
+# The stores that a deletion empties at once. The drain drops the user's queued exchanges when they arrive.
 _EMPTIED: Final = ("api", "postgres", "redis")
 
 
@@ -89,7 +89,7 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
 
 
 def _erasing(deployment: Deployment, user: str) -> int | None:
-    """Return of how many threads PostgreSQL still deletes rows; None where it is not known where it is, or away."""
+    """Return how many deleted threads still have rows in PostgreSQL; None if PostgreSQL is unknown or down."""
     if not deployment.means_deployment_of("database_url", "api_url"):
         return None
     try:
@@ -115,7 +115,7 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
       hybrid-memory users export ada --output ada.ndjson
       hybrid-memory users export ada | jq -c 'select(.kind == "thread")'
     """
-    from cli.export import export_user  # noqa: PLC0415 - the bar and its needs are loaded when there is an export
+    from cli.export import export_user  # noqa: PLC0415 - rich's progress bar is imported only for an export
 
     done = export_user(connect.api(deployment), user, output)
     finish_export(deployment, done, output, {"waiting": done.waiting}, as_json=as_json)
@@ -143,7 +143,7 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
       hybrid-memory users forget ada
       hybrid-memory users forget ada --yes --json | jq .stores
     """
-    from cli.user_data import UserDataReader  # noqa: PLC0415 - its drivers are loaded when they are needed
+    from cli.user_data import UserDataReader  # noqa: PLC0415 - the drivers are imported only for this command
 
     reader = UserDataReader(deployment, user)
     before = reader.read(datetime.now(UTC))
@@ -151,11 +151,11 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
     if not yes:
         stores: dict[str, Any] = {name: counts and {"before": counts} for name, counts in before.items()}
         _print(deployment, answer, stores, as_json=as_json)
-        _end(reader.faults)
+        _end(reader.errors)
         return
     connect.api(deployment).delete_user(user)
     now = datetime.now(UTC)
-    faults = list(reader.faults)
+    errors = list(reader.errors)
     after = reader.read(now)
     stores = {
         name: {"before": counts, "after": after[name]} if counts and after[name] else None
@@ -176,7 +176,7 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
         warn(_ERASING.format(erasing))
     if letters:
         warn(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")
-    _end(dict.fromkeys([*faults, *reader.faults]))
+    _end(dict.fromkeys([*errors, *reader.errors]))
     if is_left:
         raise typer.Exit(FOUND_SOMETHING)
 
@@ -209,8 +209,8 @@ def _count(counts: dict[str, Any] | None, time: str, what: str) -> object:
     return UNKNOWN if counts[time][what] is None else counts[time][what]
 
 
-def _end(faults: Any) -> None:
-    for fault in faults:
-        warn(f"Error: {fault}")
-    if faults:
+def _end(errors: Any) -> None:
+    for error in errors:
+        warn(f"Error: {error}")
+    if errors:
         raise typer.Exit(UNREACHABLE)

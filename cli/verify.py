@@ -1,6 +1,6 @@
-"""`hybrid-memory verify`: whether L1 shows what L2 holds."""
+"""`hybrid-memory verify`: compares L1 with L2."""
 
-# ruff: noqa: D301 - \b is typer's mark for lines that are to stay as they are
+# ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cli.stores.comparison import Comparison, Difference, compare
 from shared.ids import id_error
 from shared.settings import MemorySettings, load
 
-if TYPE_CHECKING:  # the drivers are loaded when a store is asked for
+if TYPE_CHECKING:  # the drivers are imported only when a command uses a store
     from cli.stores.postgres_verify import PostgresVerify
     from cli.stores.redis_scan import RedisScan
 
@@ -29,7 +29,7 @@ _MESSAGES_AN_EXCHANGE: Final = 2
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found over all threads."""
+    """The result over all threads."""
 
     threads: int = 0
     partial: int = 0
@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def differing(self) -> int:
-        """How many threads differ."""
+        """The number of threads that differ."""
         return len({difference.thread_id for difference in self.differences})
 
 
@@ -72,8 +72,8 @@ def verify(
     verdict = Verdict()
     for page in redis.threads():
         first = _compare(redis, postgres, page, window, grace)
-        doubted = [thread_id for thread_id, comparison in first if comparison.differences]
-        second = dict(_compare(redis, postgres, doubted, window, grace)) if doubted else {}
+        to_recheck = [thread_id for thread_id, comparison in first if comparison.differences]
+        second = dict(_compare(redis, postgres, to_recheck, window, grace)) if to_recheck else {}
         for thread_id, comparison in first:
             if not comparison.differences:
                 _count(verdict, comparison, window)
@@ -92,8 +92,8 @@ def verify(
 def _compare(
     redis: RedisScan, postgres: PostgresVerify, thread_ids: Sequence[str], window: int, grace: float
 ) -> list[tuple[str, Comparison]]:
-    # The generation first: what is sealed later claims nothing here. Redis before PostgreSQL: what is stored in between
-    # is then newer than what was read, and too young to matter.
+    # The generation is read first, so that a list sealed later counts as unsealed. Redis is read before PostgreSQL, so
+    # that an exchange stored in between is newer than the list and too young to be reported.
     generation = redis.generation()
     lists = redis.lists(thread_ids)
     known = [thread_id for thread_id in thread_ids if not id_error(thread_id)]
@@ -116,7 +116,7 @@ def _each(
             yield thread_id, _foreign_entries(thread_id, "the key is not a list")
         elif thread_id not in stored:
             yield thread_id, _foreign_entries(thread_id, "the key names no possible thread")
-        elif entries:  # else it has expired, or was deleted, since its key was seen
+        elif entries:  # otherwise the list expired or was deleted after the scan
             yield (
                 thread_id,
                 compare(thread_id, entries, stored[thread_id], now=now, grace=grace, generation=generation),

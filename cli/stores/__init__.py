@@ -1,1 +1,1 @@
-"""What only an operator asks of the stores: scans, counts, comparisons, moves of messages. No function ships it."""
+"""Store operations for operators: scans, counts, comparisons, moves of messages. No Lambda artifact contains them."""

@@ -1,4 +1,4 @@
-"""Whether L1 shows a thread as L2 holds it."""
+"""Compares a thread in L1 with the same thread in L2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.models import Message
 from shared.stores.redis.entries import decode, is_first, without_placeholder
 
-# Order keys that a list reaches back to: before every exchange, and after.
+# The oldest order key of a list: less than all keys, or greater than all keys.
 _EVERYTHING: Final = UUID(int=0)
 _NOTHING: Final = UUID(int=(1 << 128) - 1)
 Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
@@ -19,12 +19,12 @@ Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unread
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not the same.
+    """One difference between L1 and L2.
 
     Attributes:
-        kind: `not_stored` (Redis has it, PostgreSQL lacks it), `missing` (the other way round), `content` (role,
-            text or metadata), `order`, `duplicate` (twice in the list), `unreadable` (an entry that no exchange can
-            be).
+        kind: `not_stored` (only Redis has the exchange), `missing` (only PostgreSQL has it), `content` (another role,
+            text or metadata), `order`, `duplicate` (twice in the list), `unreadable` (an entry that is not an
+            exchange's).
         detail: A few words, never message text.
     """
 
@@ -36,12 +36,12 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """What a comparison of one thread found.
+    """The result of comparing one thread.
 
     Attributes:
         exchanges: Exchanges in the list.
-        pending: Exchanges that only one of the two has, and that are too young for that to mean anything.
-        is_partial: Whether the list does not claim to reach back to the thread's first exchange.
+        pending: Exchanges that only one layer has and that are younger than the grace period.
+        is_partial: Whether the list may lack the thread's first exchange.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -61,16 +61,16 @@ def compare(
 ) -> Comparison:
     """Compare a thread's list with the thread's newest messages in L2.
 
-    As far back as the list reaches, both have to hold the same exchanges, in the same order, with the same bytes; all
-    the way back if the list's first entry is sealed as the thread's first in Redis' generation.
+    Both must have the same exchanges in the same order with the same bytes, back to the oldest exchange of the list. If
+    the list is sealed as complete, back to the first exchange of the thread.
 
     Args:
-        thread_id: Named in the differences.
-        entries: The whole list, oldest first.
-        stored: What L2 holds, oldest first, further back than the list reaches if there is more.
-        now: What ages are measured from.
-        grace: How long an exchange may be in one of the two only.
-        generation: Redis' generation; a seal of an earlier one claims nothing.
+        thread_id: The thread, named in the differences.
+        entries: The complete list, oldest first.
+        stored: The messages in L2, oldest first, including some before the list's oldest if there are any.
+        now: The current time, for ages.
+        grace: How long only one layer may have an exchange.
+        generation: Redis' current generation; a seal of an earlier one is invalid.
     """
     work = _Work(thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0], generation)))
     cached = work.read(entries)
@@ -79,8 +79,8 @@ def compare(
     for exchange_id, messages in in_list.items():
         if exchange_id not in in_store:
             work.report_unless_young("not_stored", exchange_id, messages[0])
-        elif fault := _fault(messages, in_store[exchange_id]):
-            work.report(fault[0], exchange_id, fault[1])
+        elif difference := _message_difference(messages, in_store[exchange_id]):
+            work.report(difference[0], exchange_id, difference[1])
     reach = min((message.order for message in cached if message.order is not None), default=_NOTHING)
     if not work.result.is_partial:
         reach = _EVERYTHING
@@ -114,24 +114,24 @@ class _Work:
             self.report(kind, exchange_id, f"accepted {age.total_seconds():.0f} s ago")
 
     def read(self, entries: Sequence[bytes]) -> list[Message]:
-        """Return the entries that exchanges made, and report the others."""
+        """Return the readable entries, and report the others."""
         found = []
         for place, entry in enumerate(without_placeholder(entries)):
             message = decode(entry)
-            if message is not None and _is_whole(message):
+            if message is not None and _is_complete(message):
                 found.append(message)
             else:
                 self.report("unreadable", None, f"entry {place} names no exchange")
         return found
 
-    def compare_order(self, shown: Sequence[UUID | None], kept: Sequence[UUID | None]) -> None:
-        """Report the first of the exchanges that both have and that stands elsewhere in the other."""
-        moved = next((one for one, other in zip(shown, kept, strict=False) if one != other), None)
+    def compare_order(self, shown: Sequence[UUID | None], stored: Sequence[UUID | None]) -> None:
+        """Report the first exchange whose position differs between the layers."""
+        moved = next((one for one, other in zip(shown, stored, strict=False) if one != other), None)
         if moved is not None:
             self.report("order", moved, "the first that stands elsewhere in PostgreSQL")
 
 
-def _is_whole(message: Message) -> bool:
+def _is_complete(message: Message) -> bool:
     moment = message.created_at
     return None not in (message.exchange_id, message.order) and moment is not None and moment.tzinfo is not None
 
@@ -144,21 +144,21 @@ def _by_exchange(messages: Sequence[Message]) -> dict[UUID, list[Message]]:
     return found
 
 
-def _fault(cached: Sequence[Message], stored: Sequence[Message]) -> tuple[Kind, str] | None:
-    shown = [(message.role, message.content) for message in cached]
-    kept = [(message.role, message.content) for message in stored]
-    if shown == kept:
+def _message_difference(cached: Sequence[Message], stored: Sequence[Message]) -> tuple[Kind, str] | None:
+    found = [(message.role, message.content) for message in cached]
+    expected = [(message.role, message.content) for message in stored]
+    if found == expected:
         beside = [message.metadata for message in cached], [message.metadata for message in stored]
         return None if beside[0] == beside[1] else ("content", "its metadata is not the same")
-    if len(shown) > len(kept) and set(shown) == set(kept):
-        return "duplicate", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL"
-    if sorted(shown) == sorted(kept):
+    if len(found) > len(expected) and set(found) == set(expected):
+        return "duplicate", f"{len(found)} messages in Redis, {len(expected)} in PostgreSQL"
+    if sorted(found) == sorted(expected):
         return "order", "its messages stand in another order"
-    if [role for role, _ in shown] != [role for role, _ in kept]:
-        return "content", f"{len(shown)} messages in Redis, {len(kept)} in PostgreSQL, or other roles"
+    if [role for role, _ in found] != [role for role, _ in expected]:
+        return "content", f"{len(found)} messages in Redis, {len(expected)} in PostgreSQL, or other roles"
     lengths = [
         f"{role}: {len(text)} characters in Redis, {len(other)} in PostgreSQL"
-        for (role, text), (_, other) in zip(shown, kept, strict=True)
+        for (role, text), (_, other) in zip(found, expected, strict=True)
         if text != other
     ]
     return "content", "; ".join(lengths)

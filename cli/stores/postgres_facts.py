@@ -1,4 +1,4 @@
-"""What an operator asks of PostgreSQL itself. Reads only."""
+"""PostgreSQL's version and the sweep's last run. Read-only."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from shared.stores.postgres.connection import PostgresConnection
 
 
 class PostgresFacts:
-    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+    """Reads facts about the server. Its methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
     def version(self) -> int:
-        """Return the server's version as PostgreSQL numbers it, e.g. 160004."""
+        """Return the server's version number, e.g. 160004."""
         row = self._connection.run(
             lambda c: c.execute("select current_setting('server_version_num')::int as version").fetchone()
         )
         return int(row["version"]) if row else 0
 
     def seconds_since_sweep(self) -> float | None:
-        """Return how long ago the scheduled sweep ran last, None if it never did."""
+        """Return the seconds since the last scheduled sweep; None if none ever ran."""
         row = self._connection.run(
             lambda c: c.execute("select extract(epoch from now() - max(beat_at)) as age from drain_health").fetchone()
         )

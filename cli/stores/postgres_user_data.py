@@ -1,4 +1,4 @@
-"""What L2 holds of one user: counts, for an operator who erases. Reads only."""
+"""One user's data in L2, as counts. Read-only."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ where user_id = %(user_id)s and thread_id > %(after)s order by thread_id limit %
 
 
 class PostgresUserData:
-    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+    """Counts a user's rows. Its methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
     def counts(self, user_id: str) -> dict[str, int]:
-        """Return how many `threads`, `messages`, `documents` and `preferences` are the user's."""
+        """Return the number of the user's `threads`, `messages`, `documents` and `preferences`."""
         row = self._connection.run(lambda c: c.execute(_FOOTPRINT, {"user_id": user_id}).fetchone())
         return {name: int(count) for name, count in (row or {}).items()}
 
     def thread_ids(self, user_id: str, after: str, limit: int) -> list[str]:
-        """Return the user's next thread ids, in order, after `after`."""
+        """Return the user's next thread ids after `after`, in order."""
         wanted = {"user_id": user_id, "after": after, "rows": limit}
         rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall())
         return [row["thread_id"] for row in rows]

@@ -1,4 +1,4 @@
-"""L2 as an operator sees it: what it holds of many threads at once, and what it took last. Reads only."""
+"""L2's windows of many threads, and its newest exchange. Read-only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _WINDOWS: Final = Path(__file__).with_suffix(".sql").read_bytes()
 
 
 class PostgresVerify:
-    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+    """Reads L2 for comparisons. Its methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
     def windows(self, thread_ids: Sequence[str], limit: int) -> dict[str, list[Message]]:
-        """Return each thread's newest `limit` messages, oldest first; none for a thread that is not there."""
+        """Return each thread's newest `limit` messages, oldest first; an empty list for an unknown thread."""
         wanted = {"thread_ids": list(thread_ids), "rows": limit}
         rows = self._connection.run(lambda c: c.execute(_WINDOWS, wanted).fetchall())
         found: dict[str, list[Message]] = {thread_id: [] for thread_id in thread_ids}
@@ -39,8 +39,9 @@ class PostgresVerify:
         return found
 
     def newest(self) -> datetime | None:
-        """Return when the newest stored exchange was accepted; None if there is none."""
-        # A conversation's updated_at is its newest exchange's time; there are fewer conversations than messages.
+        """Return the creation time of the newest stored exchange; None if there is none."""
+        # A conversation's updated_at is the time of its newest exchange, and there are fewer conversations than
+        # messages.
         row = self._connection.run(
             lambda c: c.execute("select max(updated_at) as newest from conversations").fetchone()
         )

@@ -1,4 +1,4 @@
-"""SQS's own move of a dead-letter queue's messages, where the endpoint has it."""
+"""SQS's own move of dead letters, for endpoints that offer it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from shared.errors import StoreUnavailable
 from shared.stores.sqs.admin import QueueAdmin, asking
 
-# How endpoints say that they have no such action; AWS's own UnsupportedOperation says that a task runs already.
+# Endpoints' error codes for an unknown action. AWS's UnsupportedOperation means that a task is already running.
 _NO_SUCH_ACTION: Final = {"InvalidAction", "UnknownOperationException", "NotImplemented", "501", "404"}
 _ENDED: Final = {"COMPLETED", "FAILED", "CANCELLED"}
 
@@ -21,7 +21,7 @@ class MoveProgress:
 
     Attributes:
         total: Messages to move; None until SQS has counted them.
-        failure: Why it failed, if it did.
+        failure: The reason of a failure; None if the task did not fail.
     """
 
     moved: int
@@ -39,7 +39,7 @@ class MoveTask:
         self._handle = handle
 
     def progress(self) -> MoveProgress:
-        """Ask how far it is."""
+        """Read the task's progress."""
         with asking():
             tasks = self._client.list_message_move_tasks(SourceArn=self._arn, MaxResults=1).get("Results", [])
         if not tasks:
@@ -55,16 +55,15 @@ class MoveTask:
         )
 
     def cancel(self) -> None:
-        """Stop it; what it has moved stays moved."""
+        """Cancel the task; moved messages stay moved."""
         with asking():
             self._client.cancel_message_move_task(TaskHandle=self._handle)
 
 
 def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> MoveTask | None:
-    """Start a move to `target`, or return None where the endpoint has no such action.
+    """Start a move to `target`, or return None if the endpoint does not offer it.
 
-    The target is always named: SQS does not know where a message came from that was sent to the dead-letter queue
-    instead of moved there, as the drain does it.
+    The target is always named: the drain sends dead letters itself, and of those SQS does not know the source queue.
     """
     arn = source.arn()
     wanted: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}

@@ -1,4 +1,4 @@
-"""How a queue is set up, and the event source that drains it: what an operator checks. Reads only."""
+"""A queue's settings and its event sources. Read-only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class QueueSetup:
     """A queue's settings.
 
     Attributes:
-        dead_letter_arn: Where a message goes that was received too often; None without a redrive policy.
-        max_receives: How often that is.
+        dead_letter_arn: The queue for messages that were received too often; None without a redrive policy.
+        max_receives: The maximum number of receives before that; None without a redrive policy.
     """
 
     arn: str
@@ -27,11 +27,11 @@ class QueueSetup:
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """What hands a queue's messages to a function.
+    """An event source mapping, which passes a queue's messages to a function.
 
     Attributes:
-        state: Lambda's word, e.g. `Enabled`.
-        timeout_seconds: The function's; None where it cannot be asked for.
+        state: Lambda's name of the state, e.g. `Enabled`.
+        timeout_seconds: The function's timeout; None if it is unknown.
     """
 
     function: str
@@ -45,7 +45,7 @@ def setup_of(queue: QueueAdmin) -> QueueSetup:
     """Return a queue's settings.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal.
+        StoreUnavailable: SQS did not respond, or refused.
     """
     with asking():
         found: Any = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
@@ -64,7 +64,7 @@ def event_sources_of(queue: QueueAdmin, arn: str) -> list[EventSource]:
     """Return the event sources that read from a queue.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal, e.g. without the permission to read Lambda's settings.
+        StoreUnavailable: Lambda did not respond, or refused, e.g. because a permission is missing.
     """
     client = queue.access.client("lambda")
     try:

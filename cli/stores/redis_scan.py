@@ -1,4 +1,4 @@
-"""L1 as an operator sees it: every thread's list, and what was accepted last. Reads only."""
+"""All cached lists of L1, and the newest accepted exchange. Read-only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.stores.redis.names import OUTBOX, messages_key, user_threads_key
 
 _LISTS: Final = messages_key("*")
 _INDEXES: Final = user_threads_key("*")
-# A key may hold bytes that are not UTF-8: it is no thread's.
+# A key may contain bytes that are not UTF-8. Such a key belongs to no thread.
 _ESCAPED: Final = "surrogateescape"
 _PAGE: Final = 50
 _SCANNED_AT_ONCE: Final = 1_000
@@ -27,12 +27,12 @@ _MAX_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What L1 knows of what was accepted.
+    """The newest accepted exchange that L1 has.
 
     Attributes:
-        newest: When the newest exchange was accepted, None if L1 knows of none.
-        is_partial: Whether there were more keys than were looked at, so that a newer one may exist.
-        outbox: How many exchanges wait in the outbox.
+        newest: The time of the newest exchange; None if L1 has none.
+        is_partial: Whether the scan stopped at its limit, so that a newer exchange may exist.
+        outbox: The number of exchanges in the outbox.
     """
 
     newest: datetime | None
@@ -41,13 +41,13 @@ class Accepted:
 
 
 class RedisScan:
-    """Looks through L1. Methods raise `StoreUnavailable` when it does not answer."""
+    """Scans L1. Its methods raise `StoreUnavailable` if Redis does not respond."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     def threads(self) -> Iterator[list[str]]:
-        """Yield the ids of the threads that have a list, each once, some at a time."""
+        """Yield the ids of all threads with a list, each once, in pages."""
         seen: set[str] = set()
         page: list[str] = []
         for keys in self._scan(_LISTS):
@@ -63,7 +63,10 @@ class RedisScan:
             yield page
 
     def lists(self, thread_ids: Sequence[str]) -> dict[str, list[bytes] | None]:
-        """Return the threads' lists, oldest entry first; None for a key of another type, empty for one that is gone."""
+        """Return the threads' lists, oldest entry first.
+
+        The value is None for a key of another type, and an empty list for a missing key.
+        """
         replies = self._connection.call(
             lambda pipe: [
                 pipe.lrange(messages_key(thread_id).encode(errors=_ESCAPED), 0, -1) for thread_id in thread_ids
@@ -75,11 +78,14 @@ class RedisScan:
         }
 
     def generation(self) -> str | None:
-        """Return the name of Redis' generation, None where there is none."""
+        """Return Redis' generation; None if there is none."""
         return read_epoch(require(self._connection.call(queue_epoch))[0]).generation
 
     def accepted(self) -> Accepted:
-        """Find the newest exchange in lists, users' thread indexes and the outbox, within bounds."""
+        """Find the newest exchange in the lists, the users' thread indexes and the outbox.
+
+        The scan stops at a maximum of keys and seconds.
+        """
         replies = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, -1)]))
         newest = [_entry_time(replies[1])]
         scanned, until, is_partial = 0, time.monotonic() + _MAX_SECONDS, False
@@ -96,7 +102,7 @@ class RedisScan:
         indexes = [key for key in keys if _matches(_INDEXES, key)]
         if not lists and not indexes:
             return None
-        # A key of another type answers with an error, which is then simply not what is looked for.
+        # A key of another type causes an error reply, which is ignored.
         replies = self._connection.call(
             lambda pipe: [
                 *(pipe.lindex(key, -1) for key in lists),
@@ -123,7 +129,7 @@ class RedisScan:
 
 
 def _between(pattern: str, key: str) -> str:
-    """Return what stands in the pattern's `*`."""
+    """Return the part of the key that the pattern's `*` matches."""
     before, _, after = pattern.partition("*")
     return key[len(before) : len(key) - len(after)]
 

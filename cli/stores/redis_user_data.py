@@ -1,4 +1,4 @@
-"""What L1 holds of one user: counts, for an operator who erases. Reads only."""
+"""One user's data in L1, as counts. Read-only."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _AT_ONCE = 500
 
 
 class RedisUserData:
-    """Methods raise `StoreUnavailable` when Redis does not answer."""
+    """Counts a user's keys. Its methods raise `StoreUnavailable` if Redis does not respond."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     def thread_ids(self, user_id: str) -> list[str]:
-        """Return the threads that L1 remembers the user to have written to lately."""
+        """Return the threads in the user's index: those that the user wrote to recently."""
         replies = self._connection.call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
         (found,) = require(ignore_wrongtype(replies))
         return [member.decode(errors="replace") for member in found or []]
 
     def preferences(self, user_id: str) -> int:
-        """Return how many preferences the user's hash has."""
+        """Return the number of preferences in the user's hash."""
         (found,) = require(ignore_wrongtype(self._connection.call(lambda pipe: pipe.hlen(preferences_key(user_id)))))
         return int(found or 0)
 
     def messages(self, thread_ids: Sequence[str]) -> tuple[int, int]:
-        """Return how many of the threads have a list, and how many messages are in them and not drained beside them."""
+        """Return how many of the threads have a list, and the number of their messages, undrained ones included."""
         lists = messages = 0
         for start in range(0, len(thread_ids), _AT_ONCE):
             some = thread_ids[start : start + _AT_ONCE]
@@ -52,7 +52,7 @@ class RedisUserData:
         return lists, messages
 
     def in_outbox(self, user_id: str) -> int:
-        """Return how many of the outbox's exchanges are the user's."""
+        """Return the number of the user's exchanges in the outbox."""
         found = start = 0
         while True:
             (bodies,) = require(
