@@ -1,4 +1,7 @@
-"""Makes the synchronous modules from the asynchronous ones: `python clients/python/unasync.py`. A test compares."""
+"""Generates the synchronous modules from the asynchronous ones: `python clients/python/unasync.py`.
+
+A test compares both.
+"""
 
 from __future__ import annotations
 

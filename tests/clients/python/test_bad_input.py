@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, MemoryClient
-from hybrid_memory_client._faults import MOST_DEPTH, json_fault
+from hybrid_memory_client._validation import MOST_DEPTH, json_error
 from shared.metadata import MAX_METADATA_DEPTH, metadata_error
 from tests.clients.python.callers import Caller
 
@@ -114,7 +114,7 @@ def test_the_rules_are_the_services(value: object) -> None:
         return
     wrapped = value if isinstance(value, dict) else {"k": value}
     theirs = metadata_error(wrapped)
-    ours = json_fault(wrapped)
+    ours = json_error(wrapped)
     if any(isinstance(key, str) is False for key in wrapped):
         # No JSON that arrives there has such keys.
         assert ours is not None

@@ -1,4 +1,4 @@
-"""A typed client of the hybrid agent memory. Memory for agent frameworks is in modules named like them."""
+"""A typed client of the hybrid agent memory. Each agent framework's memory is in a module with the framework's name."""
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._sync_client import MemoryClient

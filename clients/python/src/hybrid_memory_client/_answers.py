@@ -1,4 +1,4 @@
-"""What an answer that is no success is: the API's own problem, one of a gateway before it, or of something else."""
+"""Turns an error response into an exception: a problem of the API, a gateway's error, or another server's page."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from hybrid_memory_client.errors import ApiError, NotThisApi, RefusedByGateway, 
 from hybrid_memory_client.retries import retry_after
 
 _FIRST_SERVER_FAULT: Final = 500
-# A gateway or a proxy before the API may refuse with these by itself, the first two in any words.
+# A gateway or proxy in front of the API may refuse with these itself. The first two may have any body.
 _TOO_MUCH: Final = frozenset({413, 429})
 _FORBIDDEN: Final = 403
 _NOT_ALLOWED: Final = frozenset({401, _FORBIDDEN})
-# API Gateway's words for a route or a stage that it does not have.
+# API Gateway's message for a route or stage that does not exist.
 _NO_ROUTE: Final = "Missing Authentication Token"
-# What the service says where it has no such route; of a thread it says more.
+# The service's detail for a route that does not exist. For a missing thread the detail is longer.
 _NO_PATH: Final = {404: "Not Found", 405: "Method Not Allowed"}
 
 
 def problem(response: httpx.Response, label: str) -> ApiError | NotThisApi:
-    """Return the error that an answer is.
+    """Return the exception for an error response.
 
     Args:
-        response: No success.
-        label: Names the call.
+        response: A response that is not a success.
+        label: The call's method and path.
     """
     body = _object(response)
     if not _is_ours(response, body) and not _is_a_gateways(response, body):
@@ -38,7 +38,7 @@ def problem(response: httpx.Response, label: str) -> ApiError | NotThisApi:
 
 
 def not_this_api(response: httpx.Response, label: str) -> NotThisApi:
-    """Return the error of an answer that this API never gives."""
+    """Return the exception for a response that this API never sends."""
     kind = response.headers.get("Content-Type", "no content type")
     place = response.headers.get("Location")
     answer = f"{response.status_code} and {kind}" + (f", redirected to {place}" if place else "")
@@ -59,14 +59,14 @@ def _object(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def _is_ours(response: httpx.Response, body: dict[str, Any] | None) -> bool:
-    """Return whether this is a problem in the service's form, and of a route that it has."""
+    """Return whether the body is a problem in the service's format, for a route that exists."""
     if body is None or body.get("status") != response.status_code or "request_id" not in body:
         return False
     return body.get("detail") != _NO_PATH.get(response.status_code, ())
 
 
 def _is_a_gateways(response: httpx.Response, body: dict[str, Any] | None) -> bool:
-    """Return whether a gateway or a proxy before the API may have said it."""
+    """Return whether a gateway or proxy in front of the API may have sent the response."""
     status = response.status_code
     if status >= _FIRST_SERVER_FAULT or status in _TOO_MUCH:
         return True

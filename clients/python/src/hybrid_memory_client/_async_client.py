@@ -15,24 +15,23 @@ from hybrid_memory_client.models import Context, Health, Kept, Message, Page, Ru
 
 
 class AsyncMemoryClient(AsyncSender):
-    """A client of one deployment. Methods are named like the API's operations, and return frozen dataclasses.
+    """A client of one deployment. Methods are named after the API's operations and return frozen dataclasses.
 
-    Every call is repeated after a lost connection, 429, 502, 503 and 504: none has an effect twice, `run` by its
-    `Idempotency-Key` and `invoked` by its `exchange_id`, which stay the same over all tries.
+    Every call is retried after a lost connection, 429, 502, 503 and 504. A retry never repeats an effect: all attempts
+    of `run` have the same `Idempotency-Key`, and all attempts of `invoked` the same `exchange_id`.
 
-    All methods raise `ApiError` (or one of its kinds) for a problem, `ConnectionFailed` when no answer came,
-    `NotThisApi` when something else answers at the URL, and `CannotBeKept`, before anything is sent, for what the
-    memory cannot hold.
+    All methods raise `ApiError` (or a subclass) for a problem, `ConnectionFailed` without a response, `NotThisApi` if
+    another server responds at the URL, and `CannotBeKept` for invalid values, before a request is sent.
 
     Args:
-        base_url: The API's URL, its stage included, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
+        base_url: The API's URL, including the stage, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
         auth: A bearer token, a function that returns one (awaited if need be; asked again when one is refused), or any
             `httpx.Auth`.
-        timeout: Of each try: seconds, or an `httpx.Timeout`.
-        retry: How often and how long.
+        timeout: The timeout of each attempt: seconds, or an `httpx.Timeout`.
+        retry: The number of retries and the delays between them.
         headers: Sent with every request.
-        http_client: Used instead of one of its own, with its timeout, proxies and certificates, and not closed here.
-            The client's own does not heed proxies in the environment. It serves one event loop only.
+        http_client: Used instead of the client's own, with its timeout, proxies and certificates, and not closed here.
+            The client's own ignores proxies in the environment. It serves one event loop only.
     """
 
     # --- turns ---
@@ -53,25 +52,25 @@ class AsyncMemoryClient(AsyncSender):
         max_context_tokens: int | None = None,
         idempotency_key: str | None = None,
     ) -> RunResult:
-        """Run a turn with the service's own agent: recall, answer, keep.
+        """Run a turn with the service's agent: load the memory, answer, store the exchange.
 
-        While another request with the same key is still running, waits for its answer.
+        If another request with the same key is still running, the call waits for its response.
 
         Args:
-            prompt: What the user says.
-            agent_name: Another agent than the service's default.
-            instructions: Other instructions than the service's default; the memory is added to them.
-            tools: Registered tools for this run.
+            prompt: The user's message.
+            agent_name: The name of an agent; the service's default if None.
+            instructions: Replace the service's default instructions; the memory is appended.
+            tools: Names of registered tools for this run.
             thread_id: Without it there is no history.
             user_id: Without it there are no preferences.
             document_ids: Attached to the thread.
-            exchange_id: Names the exchange, so that it can be found without the answer.
-            metadata: A JSON object kept beside the texts, at most 100,000 bytes.
-            replaces: An exchange of the thread: the agent is given the history before it, and the new exchange takes
-                its place and its id.
-            max_context_tokens: Bounds what the memory adds to the instructions, within the service's own bound.
-            idempotency_key: Names this turn also beyond this call: the same one within a day is one run and one answer.
-                Made for the call when left out.
+            exchange_id: The exchange's id, so that it can be found even if the response is lost.
+            metadata: A JSON object stored with the texts, at most 100,000 bytes.
+            replaces: The id of an exchange of the thread. The agent gets the history before it, and the new exchange
+                takes over its position and id.
+            max_context_tokens: Limits the context from the memory, within the service's own limit.
+            idempotency_key: Identifies the turn. Two calls with the same key within a day are one run with one answer.
+                Generated if None.
         """
         return await self._send(
             calls.run(
@@ -100,15 +99,16 @@ class AsyncMemoryClient(AsyncSender):
         limit: int | None = None,
         include: Sequence[str] | None = None,
     ) -> Context:
-        """Return what the memory holds for a turn: before an agent of one's own runs.
+        """Return the memory's context for a turn. Call it before your own agent runs.
 
         Args:
             thread_id: Without it there is no history.
             user_id: Without it there are no preferences.
-            query: What the user says; of no effect yet.
-            max_context_tokens: Bounds the context, within the service's own bound.
-            limit: The most exchanges, 1 to the size of the service's window.
-            include: Of `context`, `messages`, `preferences`, `memories`, `related`; the first three when left out.
+            query: The user's message; not used yet.
+            max_context_tokens: Limits the context, within the service's own limit.
+            limit: Maximum number of exchanges, from 1 to the service's window.
+            include: A selection of `context`, `messages`, `preferences`, `memories` and `related`. The default is the
+                first three.
         """
         found = await self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
         self._ids.see(message.exchange_id for message in found.messages)
@@ -125,26 +125,25 @@ class AsyncMemoryClient(AsyncSender):
         exchange_id: UUID | str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Kept:
-        """Keep an exchange: after an agent of one's own has run.
+        """Store an exchange. Call it after your own agent has run.
 
         Args:
-            user_message: What the user said.
-            assistant_message: What the agent answered.
-            thread_id: Without it nothing is kept.
-            user_id: Who said it.
+            user_message: The user's message.
+            assistant_message: The agent's answer.
+            thread_id: Without it nothing is stored.
+            user_id: The user.
             document_ids: Attached to the thread.
-            exchange_id: Names the exchange also beyond this call: the same one twice is one exchange. Made for the call
-                when left out.
-            metadata: A JSON object kept beside the texts, at most 100,000 bytes: tool calls, say.
+            exchange_id: The exchange's id. Two calls with the same id store one exchange. Generated if None.
+            metadata: A JSON object stored with the texts, at most 100,000 bytes, e.g. tool calls.
         """
-        given = user_message, assistant_message, thread_id, user_id, document_ids
+        turn = user_message, assistant_message, thread_id, user_id, document_ids
         try:
-            return await self._send(calls.invoked(*given, exchange_id or self.new_id(), metadata))
+            return await self._send(calls.invoked(*turn, exchange_id or self.new_id(), metadata))
         except InvalidRequest as error:
             if exchange_id is not None or not calls.is_future_id(error):
                 raise
-            # The answer has corrected the clock.
-            return await self._send(calls.invoked(*given, self.new_id(), metadata))
+            # The response's `Date` has corrected the clock.
+            return await self._send(calls.invoked(*turn, self.new_id(), metadata))
 
     async def replace_exchange(
         self,
@@ -155,7 +154,7 @@ class AsyncMemoryClient(AsyncSender):
         *,
         metadata: Mapping[str, Any] | None = None,
     ) -> Kept:
-        """Put other texts and metadata in an exchange's place."""
+        """Replace an exchange's texts and metadata."""
         return await self._send(
             calls.replace_exchange(thread_id, exchange_id, user_message, assistant_message, metadata)
         )
@@ -169,7 +168,7 @@ class AsyncMemoryClient(AsyncSender):
     async def list_threads(
         self, user_id: str | None = None, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[Thread]:
-        """Return a page of a user's threads, newest first; with a token, its own user's unless another is named."""
+        """Return a page of a user's threads, newest first. Without a user id, the token's user."""
         return await self._send(calls.list_threads(user_id, limit, cursor))
 
     async def iter_threads(self, user_id: str | None = None, *, page_size: int | None = None) -> AsyncIterator[Thread]:
@@ -190,7 +189,7 @@ class AsyncMemoryClient(AsyncSender):
     async def read_messages(
         self, thread_id: str, *, limit: int | None = None, cursor: str | None = None, order: Order = "asc"
     ) -> Page[Message]:
-        """Return a page of a thread's messages, from PostgreSQL and what only Redis has yet."""
+        """Return a page of a thread's messages, from PostgreSQL and the undrained ones in Redis."""
         page = await self._send(calls.read_messages(thread_id, limit, cursor, order))
         self._ids.see(message.exchange_id for message in page.items)
         return page
@@ -201,7 +200,7 @@ class AsyncMemoryClient(AsyncSender):
         """Yield all messages of a thread; see `iter_message_pages`.
 
         Raises:
-            HistoryDegraded: A layer did not answer, so that a page may lack messages, and `allow_degraded` is false.
+            HistoryDegraded: A layer did not respond, so a page may lack messages, and `allow_degraded` is false.
         """
         async for page in self.iter_message_pages(thread_id, page_size=page_size, order=order):
             if page.degraded and not allow_degraded:
@@ -212,7 +211,7 @@ class AsyncMemoryClient(AsyncSender):
     async def iter_message_pages(
         self, thread_id: str, *, page_size: int | None = None, order: Order = "asc"
     ) -> AsyncIterator[Page[Message]]:
-        """Yield all pages of a thread's messages, each with the layers that did not answer for it."""
+        """Yield all pages of a thread's messages, each with the layers that did not respond."""
         cursor: str | None = None
         while True:
             page = await self.read_messages(thread_id, limit=page_size, cursor=cursor, order=order)
@@ -222,15 +221,15 @@ class AsyncMemoryClient(AsyncSender):
                 return
 
     async def read_layers(self, thread_id: str, *, limit: int | None = None) -> Layers:
-        """Return which layer holds what of a thread: the newest of it, and what is not drained yet."""
+        """Return the newest messages of a thread in each layer, and the number of undrained exchanges."""
         return await self._send(calls.read_layers(thread_id, limit))
 
     async def rename_thread(self, thread_id: str, title: str) -> Thread:
-        """Title a thread for good, and return it."""
+        """Set a thread's title permanently, and return the thread."""
         return await self._send(calls.rename_thread(thread_id, title))
 
     async def delete_thread(self, thread_id: str) -> None:
-        """Delete a thread from every layer, and whatever of it is on its way."""
+        """Delete a thread from every layer, including its queued exchanges."""
         await self._send(calls.delete_thread(thread_id))
 
     # --- users ---
@@ -240,11 +239,11 @@ class AsyncMemoryClient(AsyncSender):
         return await self._send(calls.read_preferences(user_id))
 
     async def replace_preferences(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
-        """Make these all the preferences there are, and return them."""
+        """Replace all preferences, and return them."""
         return await self._send(calls.replace_preferences(user_id, preferences))
 
     async def merge_preferences(self, user_id: str, changes: Mapping[str, str | None]) -> dict[str, str]:
-        """Set some preferences, remove those that are None, and return all."""
+        """Set some preferences, remove those whose value is None, and return all."""
         return await self._send(calls.merge_preferences(user_id, changes))
 
     async def delete_preferences(self, user_id: str) -> None:
@@ -258,13 +257,13 @@ class AsyncMemoryClient(AsyncSender):
     # --- the service ---
 
     async def health(self) -> Health:
-        """Return every layer's state."""
+        """Return the state of every layer."""
         return await self._send(calls.health())
 
     async def read_status(self) -> Status:
-        """Return what waits in the queues and the outbox, and how far PostgreSQL is behind."""
+        """Return the depths of the queues and the outbox, and the sync lag."""
         return await self._send(calls.read_status())
 
     async def openapi(self) -> dict[str, Any]:
-        """Return the API's own description."""
+        """Return the API's OpenAPI description."""
         return await self._send(calls.openapi())

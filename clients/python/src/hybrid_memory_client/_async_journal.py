@@ -20,17 +20,17 @@ _FIRST_PAGE, _LAST_PAGE = 2, 200
 
 
 class AsyncJournal:
-    """A thread as a list of items. A turn is one exchange, to which every call adds until the user says something more.
+    """A thread as a list of items. A turn is one exchange; each call adds items to it until the next user message.
 
-    Nothing is held back in the process: what `append` has returned from is kept.
+    Items are stored when `append` returns; nothing is buffered.
 
     Args:
-        client: Of the deployment.
-        kind: The framework's name: its items lie under it in the exchanges' metadata.
+        client: A client of the deployment.
+        kind: The framework's name, under which its items are stored in the exchanges' metadata.
         thread_id: The thread.
-        user_id: Who it belongs to.
-        foreign: Makes items of an exchange that has none, because another program has written it.
-        allow_degraded: Go on without the newest exchanges when a layer does not answer, rather than raise.
+        user_id: The thread's owner.
+        foreign: Converts an exchange of another program, which has no items, into items.
+        allow_degraded: If a layer does not respond, continue without the newest exchanges instead of raising an error.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class AsyncJournal:
         self._allow_degraded = allow_degraded
 
     async def append(self, items: Sequence[tuple[Any, Texts]]) -> None:
-        """Keep items, each with what it says to other readers of the thread.
+        """Store items, each with its texts for other readers of the thread.
 
-        A repeated call adds them again.
+        A repeated call stores the items again.
 
         Raises:
-            CannotBeKept: An item has no place in the memory; none was kept.
-            NotKept: No store took them, or only the first `items_kept`, in exchanges of their own. What stopped the
-                others is the cause then, of whatever kind.
+            CannotBeKept: An item is invalid or too large; none was stored.
+            NotKept: No store accepted the items, or only the first `items_kept`, each group in its own exchange. The
+                cause is the error of the first group that failed.
         """
         new = records(items)
         if not new:
@@ -80,17 +80,17 @@ class AsyncJournal:
             count += len(draft.records)
 
     async def _begin(self, draft: Draft) -> None:
-        """Keep items in an exchange of their own."""
+        """Store items in a new exchange."""
         exchange_id = self._client.new_id()
         newest = await self._keep_parts(draft.records, exchange_id)
         await self._keep(draft, exchange_id)
         self._turns.put(self._kind, self.thread_id, Turn(exchange_id, newest, draft.records))
 
     async def _extend(self, turn: Turn, new: list[Record]) -> bool:
-        """Add items to an exchange of this process; return whether they are kept.
+        """Add items to an exchange of this process; return whether they are stored.
 
-        Only while it is the thread's newest, so that the items keep their order. Where it cannot be replaced, the items
-        go into an exchange of their own: should the replacement have worked all the same, they are read once.
+        The exchange must be the thread's newest, so that the items keep their order. If the replacement fails, the
+        caller stores the items in a new exchange. If it succeeded after all, readers skip the duplicates.
         """
         draft = whole(self._kind, [*turn.records, *new])
         return draft is not None and await self._replace(turn, draft, new)
@@ -112,25 +112,25 @@ class AsyncJournal:
         return True
 
     async def revise(self, item: Any, texts: Texts, is_older: Callable[[Any], bool]) -> bool:
-        """Put a newer form of an item in its place, in a turn of this process; return whether that was possible.
+        """Replace an item of an open turn of this process with a newer version; return whether that was possible.
 
         Args:
-            item: The newer form.
-            texts: What it says to other readers of the thread.
-            is_older: Tells the item that it replaces.
+            item: The newer version.
+            texts: Its texts for other readers of the thread.
+            is_older: Returns whether an item is the version to replace.
 
         Raises:
-            CannotBeKept: The item has no place in the memory.
+            CannotBeKept: The item is invalid or too large.
         """
         (new,) = records([(item, texts)])
         turn = self._turns.take(self._kind, self.thread_id)
         if turn is None:
             return False
-        held = [not each.parts and is_older(each.item) for each in turn.records]
-        if not any(held):
+        is_match = [not each.parts and is_older(each.item) for each in turn.records]
+        if not any(is_match):
             self._turns.put(self._kind, self.thread_id, turn)
             return False
-        revised = [new if older else each for each, older in zip(turn.records, held, strict=True)]
+        revised = [new if older else each for each, older in zip(turn.records, is_match, strict=True)]
         draft = whole(self._kind, revised)
         return draft is not None and await self._replace(turn, draft, [new])
 
@@ -142,7 +142,7 @@ class AsyncJournal:
         return bool(page.items) and page.items[0].exchange_id == exchange_id
 
     async def _keep_parts(self, kept: Sequence[Record], newest: UUID) -> UUID:
-        """Keep the parts of large items; return the thread's newest exchange then."""
+        """Store the parts of large items; return the id of the thread's newest exchange afterwards."""
         for record in kept:
             for draft in part_drafts(self._kind, record):
                 newest = self._client.new_id()
@@ -163,10 +163,10 @@ class AsyncJournal:
         self._turns.note(self._kind, self.thread_id, exchange_id)
 
     async def retract(self) -> Any | None:
-        """Take the newest item back and return it; None if there is none.
+        """Retract the newest item and return it; None if there is none.
 
-        Of several callers at once, in whatever processes, each gets an item of its own: the exchange that takes an item
-        back has one id, which only the first caller's is stored under.
+        Concurrent callers, in any process, each get a different item. The exchange that retracts an item has an id
+        derived from the item, and only the first caller's exchange is stored under that id.
         """
         self._turns.take(self._kind, self.thread_id)
         while True:
@@ -177,7 +177,7 @@ class AsyncJournal:
                 return found[0].item
 
     async def _claim(self, found: Found) -> bool:
-        """Take an item back; return whether no other caller had done so before."""
+        """Retract an item; return whether no other caller retracted it first."""
         if found.entry.exchange_id is None:
             raise CannotBeKept("an item of an exchange without an id cannot be taken back")
         claimant = secrets.token_hex(8)
@@ -188,14 +188,14 @@ class AsyncJournal:
                 return entry.retracted_by == claimant
             if entry.exchange_id == found.entry.exchange_id:
                 break
-        # A layer that did not answer has it: it is stored, and nothing says that another came first.
+        # The retraction is stored in a layer that did not respond. No other caller's retraction is known.
         return True
 
     async def read(self, limit: int | None = None) -> list[Any]:
-        """Return the newest `limit` items that were not taken back, oldest first; all without a limit.
+        """Return the newest `limit` items that were not retracted, oldest first; all if the limit is None.
 
         Raises:
-            HistoryDegraded: A layer did not answer, and the newest exchanges may be missing.
+            HistoryDegraded: A layer did not respond, and the newest exchanges may be missing.
         """
         return [each.item for each in reversed(await self._newest(limit))]
 
@@ -210,10 +210,10 @@ class AsyncJournal:
         return found
 
     async def newest_first(self, page_size: int = _FIRST_PAGE) -> AsyncIterator[Found]:
-        """Yield the items that were not taken back, newest first.
+        """Yield the items that were not retracted, newest first.
 
         Args:
-            page_size: How many messages are asked for at first; each page has more than the one before.
+            page_size: The number of messages in the first page; each further page is larger.
         """
         reader = Reader(self._kind, self._foreign, self._allow_degraded)
         async for entry in self.entries(reader, page_size=page_size):
@@ -223,12 +223,12 @@ class AsyncJournal:
     async def entries(
         self, reader: Reader | None = None, *, order: Order = "desc", page_size: int = _FIRST_PAGE
     ) -> AsyncIterator[Entry]:
-        """Yield the thread's exchanges, newest first; none for a thread that is not there.
+        """Yield the thread's exchanges, newest first; none for a thread that does not exist.
 
         Args:
-            reader: Makes exchanges of the messages.
+            reader: Groups messages into exchanges.
             order: `asc` for the oldest first.
-            page_size: How many messages are asked for at first; each page has more than the one before.
+            page_size: The number of messages in the first page; each further page is larger.
         """
         reader = reader or Reader(self._kind)
         cursor: str | None = None
@@ -252,10 +252,10 @@ class AsyncJournal:
             yield entry
 
     def _require_own(self, shown: Sequence[UUID | None], degraded: Sequence[str]) -> None:
-        """Check that what this process has stored last is not among what the layer has that did not answer.
+        """Check that a degraded page includes the newest exchange that this process stored.
 
         Raises:
-            HistoryDegraded: It is.
+            HistoryDegraded: It does not.
         """
         own = self._turns.written(self._kind, self.thread_id)
         newest = shown[0] if shown else None
@@ -263,7 +263,7 @@ class AsyncJournal:
             raise HistoryDegraded(degraded)
 
     async def clear(self) -> None:
-        """Delete the thread, with what others have written to it."""
+        """Delete the thread, including exchanges of other programs."""
         self._turns.forget(self._kind, self.thread_id)
         try:
             await self._client.delete_thread(self.thread_id)

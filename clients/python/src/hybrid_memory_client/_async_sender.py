@@ -1,4 +1,4 @@
-"""How a client sends its calls. `_sync_sender.py` is made from this file: see `clients/python/unasync.py`."""
+"""Sends a client's calls. `_sync_sender.py` is made from this file: see `clients/python/unasync.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hybrid_memory_client.errors import ApiError, ConnectionFailed, MemoryClient
 from hybrid_memory_client.retries import Retries, RetryPolicy
 
 _Answer = TypeVar("_Answer")
-# A run may take as long as API Gateway waits for it.
+# API Gateway ends a request after 29 seconds, so a run is never longer.
 _TIMEOUT = httpx.Timeout(35, connect=5)
 
 
@@ -53,11 +53,11 @@ class AsyncSender:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections, unless they are another client's."""
+        """Close the connections, except those of a client that the caller passed in."""
         await self._connections.aclose()
 
     def new_id(self) -> UUID:
-        """Return an id for an exchange, which sorts after all that this process has made or seen."""
+        """Return an exchange id that sorts after all ids that this process has generated or read."""
         return self._ids.new()
 
     async def _send(self, call: Call[_Answer]) -> _Answer:

@@ -1,4 +1,4 @@
-"""One request as data: what is sent, and how its answer is read. No I/O, so both clients share it."""
+"""One request as data, and how to parse its response. Without I/O, so that both clients share it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 import httpx
 
 from hybrid_memory_client._answers import not_this_api, problem
-from hybrid_memory_client._faults import MOST_DEPTH, json_fault, text_fault
+from hybrid_memory_client._validation import MOST_DEPTH, json_error, text_error
 from hybrid_memory_client.errors import CannotBeKept, MemoryClientError, NotFound, TooManyRequests
 
 _Answer = TypeVar("_Answer")
@@ -22,9 +22,9 @@ class Call(Generic[_Answer]):
     """One request, which may be sent several times.
 
     Attributes:
-        read: Turns a success into the answer.
-        waits_for_first: Whether a 409 says that this same call is still running.
-        is_deletion: Whether a 404 says that an earlier try did it, if one can have got there.
+        read: Parses a successful response.
+        waits_for_first: Whether a 409 means that this same call is still running.
+        is_deletion: Whether a 404 means that an earlier attempt deleted the resource, if that attempt may have arrived.
     """
 
     method: str
@@ -37,27 +37,27 @@ class Call(Generic[_Answer]):
     is_deletion: bool = False
 
     def content(self) -> bytes | None:
-        """Return the body as JSON, once it is certain that the service can take what is given.
+        """Validate the values and return the body as JSON.
 
         Raises:
-            CannotBeKept: It holds what neither JSON nor PostgreSQL can hold, in the field that the message names.
+            CannotBeKept: A value cannot be stored as JSON or in PostgreSQL; the message names its field.
         """
         for name, value in {**self.query, **self.headers}.items():
-            if isinstance(value, str) and (fault := text_fault(value)):
-                raise CannotBeKept(f"{name}: {fault}")
+            if isinstance(value, str) and (reason := text_error(value)):
+                raise CannotBeKept(f"{name}: {reason}")
         if self.body is None:
             return None
-        # The body's own object is a level more than what lies in its fields.
-        if fault := json_fault(self.body, MOST_DEPTH + 1):
-            raise CannotBeKept(fault)
+        # The body's own object is one level above its fields.
+        if reason := json_error(self.body, MOST_DEPTH + 1):
+            raise CannotBeKept(reason)
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
     def answer(self, response: httpx.Response) -> _Answer:
-        """Return the answer.
+        """Parse the response.
 
         Raises:
             ApiError: The API refused, or failed.
-            NotThisApi: This is no answer of the API's.
+            NotThisApi: The response is not from this API.
         """
         if not response.is_success:
             raise problem(response, self.label)
@@ -68,18 +68,21 @@ class Call(Generic[_Answer]):
 
     @property
     def label(self) -> str:
-        """What an error says of the call."""
+        """The method and path, for error messages."""
         return f"{self.method} {self.path[:_SHOWN]}"
 
     def is_done_by(self, error: MemoryClientError, *, may_be_done: bool) -> bool:
-        """Return whether the error says that an earlier try, whose answer was lost, has done the work."""
+        """Return whether the error means that an earlier attempt, whose response was lost, has succeeded."""
         return self.is_deletion and may_be_done and isinstance(error, NotFound)
 
 
-# Before a byte of the request was sent.
+# Errors from before the request was sent.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def may_have_worked(error: MemoryClientError) -> bool:
-    """Return whether a try that failed so can have had its effect: not without a connection, nor when turned away."""
+    """Return whether a failed attempt may still have had its effect.
+
+    It had none if no connection was opened or the service returned 429.
+    """
     return not isinstance(error, TooManyRequests) and not isinstance(error.__cause__, _NOT_SENT)

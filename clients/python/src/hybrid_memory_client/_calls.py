@@ -1,4 +1,4 @@
-"""The routes as data: what each call sends and how its answer is read. No I/O, so both clients share it."""
+"""The API's routes as data: the request of each call and how to parse its response. Without I/O, for both clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 
 from hybrid_memory_client._call import Call
-from hybrid_memory_client._faults import text_fault
+from hybrid_memory_client._validation import text_error
 from hybrid_memory_client.errors import (
     CannotBeKept,
     InvalidRequest,
@@ -32,15 +32,15 @@ from hybrid_memory_client.models import (
 
 Order = Literal["asc", "desc"]
 _REPLAYED: Final = "Idempotent-Replayed"
-# Below one of these the API would take the rest of a path for an id, and answer as if that were meant.
+# With a base URL that ends with one of these, the API would read the next path segment as an id.
 _LISTS: Final = frozenset({"threads", "users"})
 
 
 def base_of(url: str) -> str:
-    """Return the URL before every path, without a slash at its end.
+    """Return the URL without its trailing slash.
 
     Raises:
-        ValueError: It is no http or https URL.
+        ValueError: It is not an http or https URL.
     """
     try:
         parts = urlsplit(url)
@@ -69,10 +69,10 @@ def run(
     max_context_tokens: int | None,
     idempotency_key: str,
 ) -> Call[RunResult]:
-    """`POST /run`, under one key however often it is sent.
+    """`POST /run`. All attempts have the same key.
 
     Raises:
-        CannotBeKept: No header can hold the key.
+        CannotBeKept: The key has characters that a header cannot contain.
     """
     if not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise CannotBeKept("idempotency_key: must hold printable ASCII characters only")
@@ -108,7 +108,7 @@ def invoked(
     exchange_id: UUID | str,
     metadata: Mapping[str, Any] | None,
 ) -> Call[Kept]:
-    """`POST /invoked`, under one exchange id however often it is sent."""
+    """`POST /invoked`. All attempts have the same exchange id."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
     body |= {"document_ids": _texts(document_ids), "exchange_id": str(exchange_id)}
     body |= _given({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
@@ -116,7 +116,7 @@ def invoked(
 
 
 def is_future_id(error: InvalidRequest) -> bool:
-    """Return whether the service refused the exchange's id, because the clock that made it runs ahead."""
+    """Return whether the service rejected the exchange's id as too far in the future."""
     return any(each.field == "exchange_id" for each in error.errors)
 
 
@@ -221,9 +221,9 @@ def _segment(name: str, value: str) -> str:
         raise CannotBeKept(f"{name}: must be a text, not {type(value).__name__}")
     if not value:
         raise CannotBeKept(f"{name}: must have at least one character")
-    if fault := text_fault(value):
-        raise CannotBeKept(f"{name}: {fault}")
-    # A path of one or two dots would be taken away on its way.
+    if reason := text_error(value):
+        raise CannotBeKept(f"{name}: {reason}")
+    # Clients and proxies remove path segments of one or two dots.
     return quote(value, safe="").replace(".", "%2E")
 
 

@@ -1,4 +1,4 @@
-"""The HTTP connections of a client: one pool, or for async one pool for each event loop."""
+"""A client's HTTP connections: one pool, or one pool for each event loop of an asynchronous client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Connections:
         return self._http
 
     def close(self) -> None:
-        """Close it, unless the application gave it."""
+        """Close the pool, except one that the caller passed in."""
         if self._is_own:
             self._http.close()
 
@@ -34,8 +34,8 @@ class Connections:
 class AsyncConnections:
     """The pools of an asynchronous client.
 
-    A connection belongs to the event loop that opened it. Each `asyncio.run` has a loop of its own, so each gets a pool
-    of its own, which closes when its loop ends.
+    A connection belongs to the event loop that opened it. Each `asyncio.run` creates a loop, so each gets its own pool,
+    which closes when its loop ends.
     """
 
     def __init__(self, given: httpx.AsyncClient | None, timeout: float | httpx.Timeout) -> None:
@@ -64,14 +64,14 @@ class AsyncConnections:
         return http
 
     async def aclose(self) -> None:
-        """Close the running loop's pool, unless the application gave it; the others close with their loops."""
+        """Close the running loop's pool, except one that the caller passed in; other pools close with their loops."""
         with self._lock:
             found = self._open.get(_running_loop())
         if found is not None:
             await found[1].aclose()
 
     def forget(self, loop: object) -> None:
-        """Drop a loop's pool, which is being closed."""
+        """Remove the pool of a loop that is closing."""
         with self._lock:
             found = self._open.pop(loop, None)
         if found is not None:
@@ -79,7 +79,7 @@ class AsyncConnections:
 
 
 async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections], loop: object) -> _Lifetime:
-    """Yield the pool once. An event loop that ends closes the generators that it has started, and so the pool."""
+    """Yield the pool once. A closing event loop closes its generators, and this one closes the pool."""
     try:
         yield http
     finally:
@@ -90,7 +90,7 @@ async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections
 
 
 def _close_later(loop: object, lifetime: _Lifetime) -> None:
-    """Close the pool of a client that was dropped; its loop may run in another thread."""
+    """Close the pool of a client that was garbage-collected; its loop may run in another thread."""
     if isinstance(loop, asyncio.AbstractEventLoop) and not loop.is_closed():
         loop.call_soon_threadsafe(lambda: loop.create_task(_close(lifetime)))
 

@@ -1,4 +1,4 @@
-"""Names for exchanges: UUIDs of version 7, which rise within a process and follow the service's clock."""
+"""Exchange ids: UUIDv7s that increase within a process and follow the service's clock."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from uuid import UUID
 _RANDOM_BITS: Final = 74
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
 _LOW_62: Final = (1 << 62) - 1
-# The service refuses ids from further ahead than 10 s.
+# The service rejects ids from more than 10 s ahead.
 _MOST_AHEAD_MS: Final = 9_000
 _VERSION: Final = 7
 
 
 def compose(milliseconds: int, randomness: int) -> UUID:
-    """Return a UUID of version 7 (RFC 9562, section 5.7) of 48 and 74 bits."""
+    """Return a UUIDv7 (RFC 9562, section 5.7) of 48 timestamp bits and 74 random bits."""
     return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | (randomness >> 62 & 0xFFF) << 64 | randomness & _LOW_62)
 
 
 def is_time_ordered(exchange_id: UUID) -> bool:
-    """Return whether the id is of version 7, by that digit alone, as the service does."""
+    """Return whether the id is a UUIDv7, judged by the version digit only, as the service does."""
     return exchange_id.int >> 76 & 0xF == _VERSION
 
 
 class ExchangeIds:
-    """Makes ids for one deployment.
+    """Generates ids for one deployment.
 
-    Each id is greater than all made before it and than all that were seen in answers, also when the clock is set back.
-    The service sorts a thread by these ids and refuses those from the future, so a wrong clock is corrected by the
-    `Date` of the service's answers.
+    Each id is greater than all ids generated before or read from responses, even if the clock is set back. The service
+    sorts a thread by these ids and rejects ids from the future. The `Date` header of its responses therefore corrects a
+    wrong clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -55,7 +55,7 @@ class ExchangeIds:
         return made
 
     def see(self, found: Iterable[UUID | None]) -> None:
-        """Heed that these ids exist: later ones sort after them, unless they lie in the future."""
+        """Make later ids sort after these, except after ids from the future."""
         with self._lock:
             most = self._now_ms() + _MOST_AHEAD_MS
             known = [
@@ -64,41 +64,41 @@ class ExchangeIds:
             self._last = max([self._last, *known])
 
     def heed(self, date: str | None, sent: float) -> None:
-        """Compare the clock with the `Date` of an answer; correct it by as little as explains the difference.
+        """Correct the clock by the smallest difference that explains a response's `Date`.
 
         Args:
-            date: The header, in whole seconds.
-            sent: What the clock said before the request was sent.
+            date: The header's value, in whole seconds.
+            sent: The clock's time before the request was sent.
         """
         try:
-            told = parsedate_to_datetime(date).timestamp() if date else None
+            server_time = parsedate_to_datetime(date).timestamp() if date else None
         except (ValueError, OverflowError):
-            told = None
-        if told is None:
+            server_time = None
+        if server_time is None:
             return
-        least, most = told - self._clock(), told + 1 - sent
+        least, most = server_time - self._clock(), server_time + 1 - sent
         with self._lock:
             self._offset = max(least, min(most, 0.0))
             if self._last >> 80 > self._now_ms() + _MOST_AHEAD_MS:
-                # Made by a clock that was ahead: the service would refuse what follows.
+                # A clock that ran ahead generated this id. The service would reject its successors.
                 self._last = 0
 
     def now(self) -> float:
-        """Return what the uncorrected clock says."""
+        """Return the uncorrected clock's time."""
         return self._clock()
 
     def _now_ms(self) -> int:
         return int((self._clock() + self._offset) * 1000)
 
 
-# Kept when a client ends: the next one's ids have to sort after its.
+# Kept after a client is closed, because the next client's ids must sort after its ids.
 _BY_URL: Final[dict[str, ExchangeIds]] = {}
 _MOST_URLS: Final = 1_000
 _BY_URL_LOCK: Final = threading.Lock()
 
 
 def ids_for(base_url: str) -> ExchangeIds:
-    """Return what all clients of a deployment in this process take their ids from."""
+    """Return the id generator that all clients of a deployment share in this process."""
     with _BY_URL_LOCK:
         ids = _BY_URL.pop(base_url, None) or ExchangeIds()
         _BY_URL[base_url] = ids
@@ -108,12 +108,12 @@ def ids_for(base_url: str) -> ExchangeIds:
 
 
 def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUID:
-    """Return the id, always the same one, that sorts directly after an exchange in its thread.
+    """Return the id that sorts directly after an exchange in its thread. It is always the same id.
 
     Args:
-        exchange_id: The exchange's.
-        created_at: When it was accepted: what orders an exchange whose id is not of version 7.
-        number: Tells several such ids of one exchange apart.
+        exchange_id: The exchange's id.
+        created_at: The exchange's creation time, which orders it if its id is not a UUIDv7.
+        number: Distinguishes several such ids of one exchange.
     """
     if is_time_ordered(exchange_id):
         key = exchange_id.int
@@ -123,6 +123,6 @@ def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUI
         return compose((key >> 80) + 1, number)
     moment = created_at or datetime.fromtimestamp(0, UTC)
     milliseconds = (moment - datetime.fromtimestamp(0, UTC)) // (datetime.resolution * 1000)
-    # Of the next millisecond: within its own, other exchanges may lie between.
+    # The next millisecond: within the same millisecond, other exchanges may sort in between.
     digest = hashlib.sha256(exchange_id.bytes + number.to_bytes(8, "big")).digest()
     return compose(milliseconds + 1, int.from_bytes(digest[:10], "big"))

@@ -1,11 +1,11 @@
-"""How a framework's own items lie in an exchange: its texts for every reader, the items whole in its metadata.
+"""Stores a framework's own items in exchanges: texts for all readers, and the complete items in the metadata.
 
-One exchange holds a turn: what the user said, the tool calls and their results, the answer. A long text of an item that
-is also the exchange's text is not kept twice: the item refers to it. An item that is too large for an exchange lies in
-parts in exchanges of their own, and the turn refers to them.
+One exchange holds a turn: the user's message, the tool calls and their results, and the answer. A long text that occurs
+both in an item and in the exchange's texts is stored once: the item refers to the text. An item that is too large for
+one exchange is stored in parts, in exchanges of their own, and the turn refers to them.
 
-In the metadata, `kind` and `steps` are for every reader of the thread, what is under the framework's name for its
-adapter:
+In the metadata, `kind` and `steps` are for every reader of the thread. The value under the framework's name is for its
+adapter only:
 
     {"kind": "step",                       not of a turn: an exchange without texts, which readers leave out
      "steps": [{"type": "tool_call", "name": …, "id": …, "text": …}, {"type": "tool_result", …}],
@@ -22,17 +22,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from hybrid_memory_client._faults import json_fault
 from hybrid_memory_client._texts import PARTS, Step, Texts, referring, reserved
+from hybrid_memory_client._validation import json_error
 from hybrid_memory_client.errors import CannotBeKept
 
-# The service takes 100,000 bytes; what surrounds the items has its share.
+# The service accepts 100,000 bytes; the rest is for the metadata around the items.
 _MOST_BYTES: Final = 99_000
-# What is larger lies in parts, so that the rest of its turn has room beside it.
+# Larger items are stored in parts, which leaves space for the rest of the turn.
 _MOST_ITEM_BYTES: Final = 64_000
 _MOST_PARTS: Final = 200
 _MOST_TEXT: Final = 200_000
-# The metadata's levels above an item: itself, the framework's object, its list.
+# The metadata has three levels above an item: the metadata, the framework's object and its list.
 _MOST_DEPTH: Final = 61
 _MOST_STEPS_BYTES: Final = 8_000
 ITEMS: Final = "items"
@@ -50,11 +50,11 @@ _Given = TypeVar("_Given")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An item that can be kept.
+    """An item that can be stored.
 
     Attributes:
-        id: Names it, so that it can be taken back, and is read once though two exchanges hold it.
-        parts: Of an item that is too large for an exchange; `item` refers to them.
+        id: Identifies the item, so that it can be retracted, and is read once even if two exchanges hold it.
+        parts: The parts of an item that is too large for one exchange; `item` then refers to them.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An exchange to be kept."""
+    """An exchange to be stored."""
 
     texts: Texts
     metadata: dict[str, Any]
@@ -75,16 +75,16 @@ class Draft:
 def pairs(
     given: Sequence[_Given], pair: Callable[[_Given], tuple[Any, Texts]], on_refused: OnRefused | None
 ) -> list[tuple[Any, Texts]]:
-    """Return a framework's objects as items with their texts.
+    """Convert a framework's objects into items with their texts.
 
     Args:
         given: The objects.
-        pair: Makes an item of an object, or raises `CannotBeKept`.
-        on_refused: Returns what is to be kept instead of an object that cannot be; None leaves it out. The error is
-            raised if there is no such function.
+        pair: Converts one object, or raises `CannotBeKept`.
+        on_refused: Returns a replacement for an object that cannot be stored; None skips the object. Without this
+            function the error is raised.
 
     Raises:
-        CannotBeKept: An object, or what replaces it, cannot be kept.
+        CannotBeKept: An object or its replacement cannot be stored.
     """
     made = []
     for each in given:
@@ -100,10 +100,10 @@ def pairs(
 
 
 def records(items: Sequence[tuple[Any, Texts]]) -> list[Record]:
-    """Return items by themselves; those too large for an exchange in parts.
+    """Return records of the items; large items are split into parts.
 
     Raises:
-        CannotBeKept: An item is no JSON, or too large even so; nothing was sent.
+        CannotBeKept: An item is not JSON, or too large even in parts; nothing was sent.
     """
     return [
         _record(checked(item), replace(texts, user=texts.user[:_MOST_TEXT], assistant=texts.assistant[:_MOST_TEXT]))
@@ -112,13 +112,13 @@ def records(items: Sequence[tuple[Any, Texts]]) -> list[Record]:
 
 
 def checked(item: Any) -> Any:
-    """Return the item as JSON holds it, if that is the same item.
+    """Return the item after a round trip through JSON.
 
     Raises:
-        CannotBeKept: It is not.
+        CannotBeKept: The round trip changed the item.
     """
-    if fault := json_fault(item, _MOST_DEPTH):
-        raise CannotBeKept(f"an item is no JSON that the memory can hold: {fault}")
+    if reason := json_error(item, _MOST_DEPTH):
+        raise CannotBeKept(f"an item is no JSON that the memory can hold: {reason}")
     made = json.loads(json.dumps(item))
     if made != item:
         raise CannotBeKept("an item would come back changed: JSON has no tuples")
@@ -128,10 +128,10 @@ def checked(item: Any) -> Any:
 
 
 def drafts(kind: str, kept: Sequence[Record]) -> list[Draft]:
-    """Return the exchanges that hold the items: one, or as many as their size asks for.
+    """Return the exchanges that hold the items: one, or more if their size requires it.
 
     Args:
-        kind: The framework's name, under which the items lie.
+        kind: The framework's name, under which the items are stored.
         kept: The items.
     """
     made: list[Draft] = []
@@ -146,7 +146,7 @@ def drafts(kind: str, kept: Sequence[Record]) -> list[Draft]:
 
 
 def whole(kind: str, kept: Sequence[Record]) -> Draft | None:
-    """Return one exchange that holds all the items, or None if they are too much for one."""
+    """Return one exchange that holds all the items, or None if it would be too large."""
     texts = Texts(
         _joined([each.texts.user for each in kept]),
         _joined([each.texts.assistant for each in kept]),
@@ -174,18 +174,18 @@ def part_drafts(kind: str, record: Record) -> list[Draft]:
 
 
 def retraction(kind: str, name: str, by: str) -> Draft:
-    """Return the exchange that takes an item back: nothing is removed, readers of this kind skip the item.
+    """Return the exchange that retracts an item. The item stays stored, but readers of this kind skip it.
 
     Args:
         kind: The framework's name.
-        name: The item's.
-        by: Names who takes it back: of several that take one item back, only the first has it.
+        name: The item's id.
+        by: Identifies the caller. If several callers retract one item, only the first succeeds.
     """
     return Draft(Texts(), {KIND: STEP, kind: {RETRACTED: [name], BY: by}})
 
 
 def joined_parts(parts: Sequence[str]) -> Any:
-    """Return the item again."""
+    """Return the item that the parts contain."""
     return json.loads(zlib.decompress(base64.b64decode("".join(parts))))
 
 
@@ -193,7 +193,7 @@ def _paired(each: _Given, pair: Callable[[_Given], tuple[Any, Texts]]) -> tuple[
     try:
         item, texts = pair(each)
     except (ValueError, TypeError, RecursionError) as error:
-        # Of the framework's own conversions.
+        # Raised by the framework's own conversions.
         raise CannotBeKept(f"an item is no JSON: {error}") from error
     return checked(item), texts
 
@@ -218,7 +218,7 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _steps(steps: Sequence[Step]) -> list[dict[str, str]]:
-    """Return the steps, as many as fit: they are for showing, the items have all."""
+    """Return as many steps as fit. They are for display only; the items are complete."""
     made: list[dict[str, str]] = []
     for step in steps:
         made.append(step.to_json())

@@ -1,4 +1,4 @@
-"""How exchanges become items again: in parts, in turns, some of them taken back."""
+"""Converts exchanges back into items: joins parts, groups turns and skips retracted items."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SIDES = ("user", "assistant")
 
 @dataclass(slots=True)
 class Entry:
-    """An exchange as it was read.
+    """An exchange that was read.
 
     Attributes:
-        kept: What a framework keeps under its name in the metadata; None in an exchange of another writer.
+        kept: The framework's value in the metadata; None in an exchange of another program.
     """
 
     exchange_id: UUID | None
@@ -30,22 +30,22 @@ class Entry:
     created_at: datetime | None = None
 
     def items(self) -> list[Any]:
-        """Return the framework's items, oldest first; a large one still refers to its parts."""
+        """Return the framework's items, oldest first. A large item is still a reference to its parts."""
         return [restored(item, self.texts) for item in (self.kept or {}).get(ITEMS, [])]
 
     @property
     def retracted_by(self) -> str | None:
-        """Who took an item back with this exchange."""
+        """The caller that retracted an item with this exchange."""
         return None if self.kept is None else self.kept.get(BY)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An item as it was read.
+    """An item that was read.
 
     Attributes:
-        name: The item's own, else its place.
-        number: Its place in the exchange.
+        name: The item's id, or its position if it has none.
+        number: Its position in the exchange.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Found:
 
 @dataclass(slots=True)
 class Reader:
-    """Makes exchanges of messages, and items of exchanges that come newest first.
+    """Groups messages into exchanges, and converts exchanges, newest first, into items.
 
     Attributes:
-        foreign: Makes items of an exchange of another writer.
-        may_lack: Whether an item whose parts are missing is left out, rather than the history refused.
+        foreign: Converts an exchange of another program into items.
+        may_lack: Whether an item with missing parts is skipped instead of raising an error.
     """
 
     kind: str
@@ -70,11 +70,11 @@ class Reader:
     _retracted: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _parts: dict[str, dict[int, str]] = field(default_factory=dict)
-    # Of the form of older versions: how many of the items still to come are taken back.
+    # In the format of older versions, the number of items still to be skipped as retracted.
     _count: int = 0
 
     def feed(self, message: Message) -> list[Entry]:
-        """Take the next message, in either order; return the exchanges that it shows to be complete."""
+        """Add the next message, in either order; return the exchanges that are now complete."""
         done = []
         if self._open and (message.exchange_id is None or message.exchange_id != self._open[0].exchange_id):
             done += self.end()
@@ -84,7 +84,7 @@ class Reader:
         return done
 
     def end(self) -> list[Entry]:
-        """Return the last exchange, if a side of it is still there."""
+        """Return the last exchange if it has a message."""
         sides, self._open = self._open, []
         if not sides:
             return []
@@ -94,7 +94,7 @@ class Reader:
         return [Entry(sides[0].exchange_id, texts, kept if isinstance(kept, dict) else None, sides[0].created_at)]
 
     def left_of(self, entry: Entry) -> list[Found]:
-        """Return those of an entry's items that were not taken back, newest first.
+        """Return an entry's items that were not retracted, newest first.
 
         Raises:
             HistoryDegraded: Parts of an item are missing.
@@ -144,11 +144,11 @@ class Reader:
 
 
 def require_whole(degraded: Sequence[str], *, allow_degraded: bool) -> None:
-    """Check what a page says of layers that did not answer.
+    """Check the layers that did not respond for a page.
 
-    Without PostgreSQL the API answers only with what it knows to be whole. Without Redis it answers with what
-    PostgreSQL has: all but what is not drained yet. Without both, or where exchanges are known to wait in the queue,
-    the newest ones may be missing.
+    If only PostgreSQL is down, the API returns a page only if Redis has all of it. If only Redis is down, the page
+    lacks at most undrained exchanges. If both are down, or the queue is known to hold exchanges, the newest ones may be
+    missing.
 
     Raises:
         HistoryDegraded: The page may lack messages.

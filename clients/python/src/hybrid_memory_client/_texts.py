@@ -1,4 +1,4 @@
-"""What an item says to other readers, and how it refers to that rather than having it twice."""
+"""An item's texts for other readers, and references from an item to the exchange's texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PARTS: Final = "$parts"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A tool call or its result, as every reader of the thread may show it."""
+    """A tool call or its result, for display by any reader of the thread."""
 
     type: str
     id: str
@@ -21,18 +21,18 @@ class Step:
     text: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """Return what is kept of it; a long text by its beginning."""
+        """Return the stored form; a long text is cut."""
         shown = {"type": self.type, "id": self.id, "name": self.name, "text": self.text[:_MOST_STEP_TEXT]}
         return {key: value for key, value in shown.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What other readers of the thread see of an exchange, or of an item; '' for a side that says nothing.
+    """The texts of an exchange or item for other readers of the thread; '' if a side has none.
 
     Attributes:
         steps: Tool calls and results.
-        is_prompt: Whether a turn begins here: the user said it, in words or not.
+        is_prompt: Whether this is a user's input, with or without text, so that a turn begins here.
     """
 
     user: str = ""
@@ -47,7 +47,7 @@ class Texts:
 
 
 def restored(value: Any, texts: Texts) -> Any:
-    """Return an item with the exchange's texts in the places that refer to them."""
+    """Return an item with its references replaced by the exchange's texts."""
     if isinstance(value, list):
         return [restored(each, texts) for each in value]
     if isinstance(value, dict):
@@ -58,7 +58,7 @@ def restored(value: Any, texts: Texts) -> Any:
 
 
 def reserved(value: Any) -> str | None:
-    """Return a key of an item that has a meaning of its own here, or None."""
+    """Return a reserved key that an item contains, or None."""
     if isinstance(value, dict):
         found = next((key for key in (REFERENCE, PARTS) if key in value), None)
         return found or next((key for each in value.values() if (key := reserved(each))), None)
@@ -66,7 +66,7 @@ def reserved(value: Any) -> str | None:
 
 
 def referring(value: Any, texts: Texts) -> Any:
-    """Return an item that refers to the exchange's texts where it has a long text of theirs."""
+    """Return an item whose long texts are replaced by references to equal texts of the exchange."""
     if isinstance(value, str) and len(value) > _SHORT:
         for side, text in (("user", texts.user), ("assistant", texts.assistant)):
             start = text.find(value)

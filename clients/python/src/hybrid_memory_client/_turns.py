@@ -1,4 +1,4 @@
-"""The turns that a process is adding to: which exchange holds the newest items of a thread."""
+"""The open turns of a process: the exchange that holds a thread's newest items."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An exchange that this process has made, and what it holds.
+    """An exchange that this process stored, with its items.
 
     Attributes:
-        newest: The newest exchange that this process knows of the thread: the turn's, or one with parts of its items.
+        newest: The thread's newest exchange known to this process: this one, or one with parts of its items.
     """
 
     exchange_id: UUID
@@ -28,16 +28,16 @@ class Turn:
     records: tuple[Record, ...]
 
     def takes(self, more: list[Record]) -> bool:
-        """Return whether more items belong to it: unless the user says something more."""
+        """Return whether more items belong to this turn. A further user message begins the next turn."""
         begins = any(each.texts.begins for each in more)
         return not (begins and any(each.texts.begins or each.texts.assistant for each in self.records))
 
 
 class _Newest(OrderedDict[tuple[str, str], _Value], Generic[_Value]):
-    """The values that were set last."""
+    """A dictionary of the most recently set values."""
 
     def put(self, key: tuple[str, str], value: _Value) -> None:
-        """Set a value, and forget the oldest."""
+        """Set a value, and remove the oldest ones beyond the limit."""
         self[key] = value
         self.move_to_end(key)
         while len(self) > _MOST:
@@ -45,7 +45,7 @@ class _Newest(OrderedDict[tuple[str, str], _Value], Generic[_Value]):
 
 
 class Turns:
-    """The open turns of a client by framework and thread."""
+    """A client's open turns, by framework and thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,17 +53,17 @@ class Turns:
         self._written: _Newest[UUID] = _Newest()
 
     def take(self, kind: str, thread_id: str) -> Turn | None:
-        """Return the open turn, which is then the caller's alone: another one that adds at the same time gets none."""
+        """Remove and return the open turn. A concurrent caller gets None."""
         with self._lock:
             return self._open.pop((kind, thread_id), None)
 
     def put(self, kind: str, thread_id: str, turn: Turn) -> None:
-        """Open a turn for what is added next."""
+        """Set the open turn, to which the next items are added."""
         with self._lock:
             self._open.put((kind, thread_id), turn)
 
     def note(self, kind: str, thread_id: str, exchange_id: UUID) -> None:
-        """Note an exchange that was stored."""
+        """Record an exchange that was stored."""
         with self._lock:
             known = self._written.get((kind, thread_id), exchange_id)
             self._written.put((kind, thread_id), max(known, exchange_id))
@@ -74,7 +74,7 @@ class Turns:
             return self._written.get((kind, thread_id))
 
     def forget(self, kind: str, thread_id: str) -> None:
-        """Forget a thread that was deleted."""
+        """Remove a deleted thread's turn."""
         with self._lock:
             self._open.pop((kind, thread_id), None)
             self._written.pop((kind, thread_id), None)
@@ -85,6 +85,6 @@ _BY_CLIENT_LOCK: Final = threading.Lock()
 
 
 def turns_of(client: object) -> Turns:
-    """Return what all adapters of a client share."""
+    """Return the open turns that all adapters of a client share."""
     with _BY_CLIENT_LOCK:
         return _BY_CLIENT.setdefault(client, Turns())

@@ -28,26 +28,26 @@ _EXCEPTION: Final = "exception"
 
 
 class HybridHistoryProvider(HistoryProvider):
-    """Keeps a session's messages in the thread of the session's id, tool calls and their results included.
+    """Stores a session's messages, including tool calls and their results, in the thread with the session's id.
 
-    One exchange a run, whose texts are what the user and the agent have said: that is what other readers of the thread
-    see. What others have written to the thread comes as text messages.
+    Each run is one exchange. Its texts are the messages of the user and the agent, which other readers of the thread
+    see. Exchanges of other programs are returned as text messages.
 
-    A caller may pass the conversation so far at each run: what the thread ends with already is not stored again. If
-    that cannot be looked up because a layer does not answer, messages may be stored twice rather than not at all.
+    A caller may pass the whole conversation at each run: messages that the thread already ends with are not stored
+    again. If a layer does not respond to that check, messages may be stored twice rather than not at all.
 
-    Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing; storing raises `NotKept`
-    when no store took them, and `CannotBeKept` for a message that would come back changed. What the framework itself
-    leaves out of a stored message is left out here: the provider's own objects, and the text of a tool's exception, in
-    whose place its own marker stands.
+    Reading raises `HistoryDegraded` if a layer does not respond and messages may be missing. Storing raises `NotKept`
+    if no store accepted the messages, and `CannotBeKept` for a message that JSON would change. The provider omits what
+    the framework omits from a stored message: raw provider objects, and the text of a tool's exception, which the
+    framework replaces with a marker.
 
     Args:
-        client: Of the deployment.
-        user_id: Who the threads belong to.
+        client: A client of the deployment.
+        user_id: The threads' owner.
         source_id: The provider's name in the framework.
-        limit: How many of the newest messages are loaded; all when left out.
-        allow_degraded: Go on without what may be missing.
-        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
+        limit: How many of the newest messages are loaded; all if None.
+        allow_degraded: Continue even if messages may be missing.
+        on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
         options: The framework's own: `load_messages`, `store_inputs`, `store_outputs`, …
     """
 
@@ -90,22 +90,23 @@ class HybridHistoryProvider(HistoryProvider):
         state: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Store messages: a run as one exchange, or as several when it is too large for one."""
+        """Store messages: a run as one exchange, or as several if it is too large for one."""
         await _keep(self._client, session_id, self._user_id, messages, self._on_refused)
 
 
 class HybridContextProvider(ContextProvider):
-    """Tells an agent before each run what the memory holds: the user's preferences, and the conversation as text.
+    """Adds the memory's context to an agent's instructions before each run: preferences, and the conversation as text.
 
     Args:
-        client: Of the deployment.
-        user_id: Whose preferences.
-        history: Whether the conversation in the session's thread is told too, and the run kept as its next exchange:
-            for an agent without a history provider. Tool calls are kept too, and a `HybridHistoryProvider` finds them.
+        client: A client of the deployment.
+        user_id: The user whose preferences are added.
+        history: Whether the conversation in the session's thread is added too, and each run stored as its next
+            exchange. Use it for an agent without a history provider. Tool calls are stored, and a
+            `HybridHistoryProvider` can read them.
         source_id: The provider's name in the framework.
-        allow_degraded: Go on when a layer that the history may be in did not answer, rather than raise
+        allow_degraded: Continue if a layer that may hold the history did not respond, instead of raising
             `HistoryDegraded`.
-        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
+        on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
     """
 
     def __init__(
@@ -133,10 +134,10 @@ class HybridContextProvider(ContextProvider):
         context: SessionContext,
         state: dict[str, Any],
     ) -> None:
-        """Add what the memory holds to the instructions."""
+        """Add the memory's context to the instructions."""
         thread_id = context.session_id if self._history else None
         found = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
-        # PostgreSQL has all but what is not drained yet; without it, preferences and exchanges may be missing.
+        # PostgreSQL has all but the undrained exchanges. Without it, preferences and exchanges may be missing.
         missing = [layer for layer in found.degraded if layer == "postgres" or (self._history and layer != "redis")]
         if missing and not self._allow_degraded:
             raise HistoryDegraded(found.degraded)
@@ -151,7 +152,10 @@ class HybridContextProvider(ContextProvider):
         context: SessionContext,
         state: dict[str, Any],
     ) -> None:
-        """Keep the exchange, if this provider is the history; not what the caller has passed of it once more."""
+        """Store the exchange if this provider is the history.
+
+        Messages that the caller passed again are not stored twice.
+        """
         if not self._history or context.response is None:
             return
         messages = [*context.input_messages, *context.response.messages]
@@ -173,7 +177,7 @@ async def _keep(
     messages: Sequence[Message],
     on_refused: OnRefused | None,
 ) -> None:
-    # What stops a look at what is kept must not stop the keeping.
+    # A failure of this read must not prevent storing.
     journal = _journal(client, session_id, user_id, allow_degraded=True)
     new = list(messages)
     if _may_be_replayed(new):
@@ -186,17 +190,17 @@ async def _keep(
 
 
 def _may_be_replayed(messages: Sequence[Message]) -> bool:
-    """Return whether the agent has spoken before the user's last message: a run alone is asked, then answers."""
+    """Return whether the messages may include earlier turns: an assistant message precedes a user message."""
     roles = [message.role for message in messages]
     return "assistant" in roles and "user" in roles[roles.index("assistant") :]
 
 
 def _new_of(messages: list[Message], kept: list[Message]) -> list[Message]:
-    """Return what follows, in a conversation that may be told from its beginning, the newest of what is kept of it.
+    """Return the messages after those that are already stored.
 
     Args:
         messages: The conversation, or its end.
-        kept: The newest messages of the thread, as many as there are of the others, or all.
+        kept: The newest messages of the thread, up to the number of `messages`.
     """
     for start in range(len(messages) - len(kept) + 1):
         if _is_overlap(kept, messages[start : start + len(kept)]):
@@ -207,10 +211,10 @@ def _new_of(messages: list[Message], kept: list[Message]) -> list[Message]:
     return messages
 
 
-def _is_overlap(kept: Sequence[Message], told: Sequence[Message]) -> bool:
-    if not kept or not all(map(_is_same, kept, told)):
+def _is_overlap(kept: Sequence[Message], passed: Sequence[Message]) -> bool:
+    if not kept or not all(map(_is_same, kept, passed)):
         return False
-    # That a user says the same once more shows nothing by itself.
+    # A user may repeat a message, so one equal user message is no evidence.
     return len(kept) > 1 or kept[0].role != "user" or kept[0].message_id is not None
 
 
@@ -224,16 +228,16 @@ def _item(message: Message) -> dict[str, Any]:
     item: dict[str, Any] = message.to_dict()
     for content in item.get("contents", []):
         for annotation in content.get("annotations", []):
-            # The provider's own object, as everywhere else.
+            # The provider's raw object, which is omitted everywhere.
             annotation.pop(_RAW, None)
-    # The framework leaves out what it cannot serialise, without a word.
+    # The framework silently omits values that it cannot serialise.
     if _state(Message.from_dict(item)) != _state(message):
         raise CannotBeKept("a message would come back changed: it holds what is no JSON")
     return item
 
 
 def _state(value: Any) -> Any:
-    """Return all that a message holds, but for what the framework leaves out on purpose."""
+    """Return all values of a message, except those that the framework omits on purpose."""
     if isinstance(value, (Message, Content)):
         return {key: _state(each) for key, each in vars(value).items() if _is_kept(key, each)} | _failure(value)
     if isinstance(value, Mapping):
@@ -246,7 +250,7 @@ def _is_kept(name: str, value: object) -> bool:
 
 
 def _failure(value: Message | Content) -> dict[str, bool]:
-    """Return whether a tool has failed; why is not stored, because it may be secret."""
+    """Return whether a tool failed. The reason is not stored because it may contain secrets."""
     return {_EXCEPTION: True} if getattr(value, _EXCEPTION, None) is not None else {}
 
 

@@ -1,4 +1,4 @@
-"""Bearer tokens: asked for when the first is needed, and once more when one is refused."""
+"""Bearer tokens: requested before the first call, and again after a 401."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class BearerAuth(httpx.Auth):
     """Sends `Authorization: Bearer …`.
 
     Args:
-        source: Returns a token, or in an `AsyncMemoryClient` an awaitable of one. It is asked before the first request
-            and after a 401, once for each request, so it may cache and must return a fresh token when it can.
+        source: Returns a token, or in an `AsyncMemoryClient` an awaitable of one. It is called before the first request
+            and after a 401, at most once for each request, so it may cache but should return a fresh token if it can.
     """
 
     def __init__(self, source: TokenSource) -> None:
@@ -25,16 +25,16 @@ class BearerAuth(httpx.Auth):
         self._token: str | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send with the token at hand, and once more with a new one."""
+        """Send the request with the current token, and after a 401 once more with a new one."""
         token = self._token or self._keep(self._source())
         response = yield _with(request, token)
         if response.status_code == _REFUSED:
-            # Another request may have got a new one meanwhile.
+            # Another request may have obtained a new token meanwhile.
             newer = self._token
             yield _with(request, newer if newer and newer != token else self._keep(self._source()))
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send with the token at hand, and once more with a new one."""
+        """Send the request with the current token, and after a 401 once more with a new one."""
         token = self._token or await self._ask()
         response = yield _with(request, token)
         if response.status_code == _REFUSED:
@@ -55,14 +55,14 @@ class BearerAuth(httpx.Auth):
 
 
 def authentication(given: Authentication | None) -> httpx.Auth | None:
-    """Return what httpx takes: as it is, or made of a token or of a function that gives one."""
+    """Return the httpx authentication for an `httpx.Auth`, a token or a function that returns one."""
     if given is None or isinstance(given, httpx.Auth):
         return given
     return _FixedToken(given) if isinstance(given, str) else BearerAuth(given)
 
 
 class _FixedToken(httpx.Auth):
-    """Sends one token, and sends nothing again: there is no other."""
+    """Sends a fixed token. A 401 is not retried, because there is no other token."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -1,4 +1,4 @@
-"""What can go wrong with a call: one small tree, so that `except MemoryClientError` is all of it."""
+"""The client's exceptions. All are subclasses of `MemoryClientError`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, Final
 
 
 class MemoryClientError(Exception):
-    """Anything that this package raises on purpose."""
+    """The base class of all exceptions that this package raises."""
 
 
 class ConnectionFailed(MemoryClientError):
-    """No answer came: no connection, a broken one, or a timeout. The transport's own exception is the `__cause__`."""
+    """No response: no connection, a lost connection, or a timeout. The transport's exception is the `__cause__`."""
 
 
 class UnexpectedAnswer(MemoryClientError):
-    """An answer came that is not one of this API's: a wrong URL, a proxy's page, another version."""
+    """The response is not from this API: a wrong URL, a proxy's page, or another version."""
 
 
 class NotThisApi(UnexpectedAnswer):
-    """Something else than this API answers at the URL: the host, the stage or the path of `base_url` is wrong.
+    """Another server responds at the URL: the host, the stage or the path of `base_url` is wrong.
 
     Attributes:
-        status: The HTTP status of the answer.
-        detail: The `message` or `detail` of the answer; '' when it has neither.
-        content_type: The media type of the answer; '' when it has none.
+        status: The HTTP status of the response.
+        detail: The `message` or `detail` of the response; '' if it has neither.
+        content_type: The media type of the response; '' if it has none.
     """
 
     def __init__(self, message: str, status: int, *, detail: str = "", content_type: str = "") -> None:
@@ -37,12 +37,12 @@ class NotThisApi(UnexpectedAnswer):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """A faulty field of a request.
+    """An invalid field of a request.
 
     Attributes:
-        field: Its name, with dots into nested ones.
+        field: The field's name, with dots into nested objects.
         place: `body`, `query`, `path` or `header`.
-        detail: What is wrong with it.
+        detail: Why it is invalid.
     """
 
     field: str
@@ -56,13 +56,13 @@ class ApiError(MemoryClientError):
     Attributes:
         status: The HTTP status.
         title: The status in words.
-        detail: What happened, in a sentence.
-        type: The problem's URI, `about:blank` when the status says it all.
-        request_id: Under which the service's log knows the request; '' when the answer has none.
-        errors: The faulty fields.
-        retry_after: Seconds after which the service wants to be asked again; None when it does not say.
-        body: The whole answer.
-        content_type: The media type of the answer; '' when it has none.
+        detail: The problem in one sentence.
+        type: The problem's URI; `about:blank` if the status is sufficient.
+        request_id: The request's id in the service's log; '' if the response has none.
+        errors: The invalid fields.
+        retry_after: The seconds after which the service allows a retry; None if it does not say.
+        body: The complete response body.
+        content_type: The media type of the response; '' if it has none.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class ApiError(MemoryClientError):
 
 
 class InvalidRequest(ApiError):
-    """The request cannot be right, however often it is sent (400, 413, 422, …); `errors` names the fields."""
+    """The request is invalid and a retry cannot succeed (400, 413, 422, …); `errors` names the fields."""
 
 
 class NotAuthenticated(ApiError):
-    """No token, or one that is not accepted (401)."""
+    """The token is missing or not accepted (401)."""
 
 
 class NotAllowed(ApiError):
-    """The token does not allow it (403)."""
+    """The token does not permit the request (403)."""
 
 
 class RefusedByGateway(NotAllowed, NotThisApi):
-    """A gateway before the API refused (403): it wants an API key, or it has no such stage."""
+    """A gateway in front of the API refused (403): it requires an API key, or the stage does not exist."""
 
     def __init__(
         self, status: int, body: Mapping[str, Any], retry_after: float | None = None, content_type: str = ""
@@ -103,7 +103,7 @@ class RefusedByGateway(NotAllowed, NotThisApi):
 
 
 class NotFound(ApiError):
-    """There is no such thread, or not for this user (404)."""
+    """The thread does not exist, or belongs to another user (404)."""
 
 
 class Conflict(ApiError):
@@ -111,22 +111,22 @@ class Conflict(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """More requests than the service takes (429); see `retry_after`."""
+    """The service received too many requests (429); see `retry_after`."""
 
 
 class Unavailable(ApiError):
-    """The service or a layer it cannot do without did not answer (502, 503, 504); see `retry_after`."""
+    """The service, or a layer that the request requires, did not respond (502, 503, 504); see `retry_after`."""
 
 
 class ServerFault(ApiError):
-    """Something went wrong in the service (other 5xx)."""
+    """The service failed (other 5xx)."""
 
 
 class HistoryDegraded(MemoryClientError):
-    """A layer did not answer, so that a history may lack messages; raised rather than showing it as if it were whole.
+    """A layer did not respond, so the history may lack messages. An incomplete history is not returned.
 
     Attributes:
-        degraded: The layers that were asked and did not answer.
+        degraded: The layers that did not respond.
     """
 
     def __init__(self, degraded: Sequence[str]) -> None:
@@ -135,11 +135,11 @@ class HistoryDegraded(MemoryClientError):
 
 
 class NotKept(MemoryClientError):
-    """No store took the exchange (`durability` is `none`): it would be lost silently if this were not raised.
+    """No store accepted the exchange (`durability` is `none`). Without this error the loss would go unnoticed.
 
     Attributes:
-        items_kept: How many of the items that a framework added in one call are stored all the same, the first of them:
-            those were too many for one exchange. To repeat the call, leave them out, or they are there twice.
+        items_kept: How many of the items of one call are stored all the same: the first ones, if the items needed more
+            than one exchange. Leave these out when you repeat the call; otherwise they are stored twice.
     """
 
     def __init__(self, message: str, *, items_kept: int = 0) -> None:
@@ -148,7 +148,10 @@ class NotKept(MemoryClientError):
 
 
 class CannotBeKept(MemoryClientError):
-    """The memory has no place for what was given: NUL, lone surrogates, what JSON does not have. Nothing was sent."""
+    """A value cannot be stored: it contains NUL, lone surrogates or a value that JSON does not have.
+
+    Nothing was sent.
+    """
 
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
@@ -165,13 +168,13 @@ _FIRST_SERVER_FAULT: Final = 500
 
 
 def api_error(status: int, body: Mapping[str, Any], retry_after: float | None, content_type: str) -> ApiError:
-    """Return the error that a status is."""
+    """Return the exception for a status."""
     kind = _BY_STATUS.get(status, ServerFault if status >= _FIRST_SERVER_FAULT else InvalidRequest)
     return kind(status, body, retry_after, content_type)
 
 
 def detail_of(body: Mapping[str, Any]) -> str:
-    """Return the sentence in an answer: the API's `detail`, or the `message` of API Gateway."""
+    """Return the sentence in a response: the API's `detail`, or API Gateway's `message`."""
     return str(body.get("detail") or body.get("message") or "")
 
 

@@ -1,4 +1,4 @@
-"""What the memory inspector's routes answer, as frozen dataclasses."""
+"""The responses of the inspector's routes and of the status, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ListedMessage:
     """A message in Redis' list; `preview` is the beginning of its text.
 
     Attributes:
-        is_drained: Whether PostgreSQL has it; None where that is not known.
+        is_drained: Whether PostgreSQL has it; None if that is unknown.
     """
 
     role: str
@@ -28,7 +28,7 @@ class ListedMessage:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         moment = to_time(body["created_at"])
         return cls(body["role"], body["preview"], to_uuid(body["exchange_id"]), moment, body["is_drained"])
 
@@ -44,13 +44,13 @@ class StoredMessage:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(body["role"], body["preview"], to_uuid(body["exchange_id"]), to_time(body["created_at"]))
 
 
 @dataclass(frozen=True, slots=True)
 class ListLayer:
-    """Redis' list of a thread: the newest of it, oldest first."""
+    """The newest entries of a thread's list in Redis, oldest first."""
 
     state: LayerState
     message_count: int
@@ -59,14 +59,14 @@ class ListLayer:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         messages = tuple(ListedMessage.from_json(each) for each in body["messages"])
         return cls(body["state"], body["message_count"], body["ttl_seconds"], messages)
 
 
 @dataclass(frozen=True, slots=True)
 class RowsLayer:
-    """PostgreSQL's rows of a thread: the newest of them, oldest first."""
+    """The newest rows of a thread in PostgreSQL, oldest first."""
 
     state: LayerState
     message_count: int
@@ -74,19 +74,19 @@ class RowsLayer:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         messages = tuple(StoredMessage.from_json(each) for each in body["messages"])
         return cls(body["state"], body["message_count"], messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Which layer holds what of a thread.
+    """A thread's messages in each layer.
 
     Attributes:
-        undrained: Exchanges that PostgreSQL does not have yet.
-        lag_seconds: How far PostgreSQL is behind; None when that is not known.
-        as_of: When this was so.
+        undrained: Number of exchanges that PostgreSQL does not have yet.
+        lag_seconds: How far PostgreSQL is behind; None if that is unknown.
+        as_of: The time of this reading.
     """
 
     thread_id: str
@@ -98,7 +98,7 @@ class Layers:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(
             thread_id=body["thread_id"],
             redis=ListLayer.from_json(body["redis"]),
@@ -111,7 +111,7 @@ class Layers:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits in one place."""
+    """The number of messages in a queue or the outbox."""
 
     visible: int
     in_flight: int
@@ -120,13 +120,13 @@ class Waiting:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(body["visible"], body["in_flight"], body["delayed"], body["oldest_age_seconds"])
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What waits in the queues and the outbox; None is what nobody could tell."""
+    """The depths of the queues and the outbox; None for a value that no layer reported."""
 
     queue: Waiting | None
     dlq: Waiting | None
@@ -137,7 +137,7 @@ class Status:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         waiting = {name: Waiting.from_json(body[name]) if body[name] else None for name in ("queue", "dlq", "outbox")}
         return cls(
             **waiting,

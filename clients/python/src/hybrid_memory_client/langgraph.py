@@ -1,4 +1,4 @@
-"""LangGraph's store for preferences, and a message history: `hybrid-memory-client[langgraph]`."""
+"""A LangGraph store for preferences, and a message history: `hybrid-memory-client[langgraph]`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from langchain_core.messages import (
 )
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchItem, SearchOp
 
-from hybrid_memory_client._faults import json_fault
 from hybrid_memory_client._items import OnRefused, pairs
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._sync_journal import Journal
 from hybrid_memory_client._texts import Step, Texts
+from hybrid_memory_client._validation import json_error
 from hybrid_memory_client.errors import CannotBeKept
 
 __all__ = ["PreferencesStore", "ThreadMessageHistory"]
 _KIND: Final = "langgraph"
 _VALUE: Final = "value"
-# The memory does not tell when a preference was set.
+# The memory does not report when a preference was set.
 _UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPARISONS: Final = {
     "$eq": lambda one, other: one == other,
@@ -43,18 +43,18 @@ _COMPARISONS: Final = {
 
 
 class PreferencesStore(BaseStore):
-    """The users' preferences as a LangGraph store: `("preferences", user_id)` is the namespace of a user's.
+    """Users' preferences as a LangGraph store. A user's namespace is `("preferences", user_id)`.
 
-    `{"value": "brief"}` is the preference `brief`, as everybody else sees it; any other JSON object is kept as its
-    JSON text. Both come back as they were put. The times of items are unknown, and are 1970.
+    `{"value": "brief"}` is the preference `brief`, which other clients see as plain text. Any other JSON object is
+    stored as JSON text. Both are returned as they were put. The items' times are unknown, so they are 1970.
 
-    What a store may be asked and this one cannot do is refused: other namespaces, values that are no JSON
-    (`CannotBeKept`); lists of namespaces, searches by meaning or over all users (`NotImplementedError`). Without
-    PostgreSQL and Redis, reading raises `Unavailable`: an outage is no empty store.
+    Unsupported requests are refused: other namespaces and values that are not JSON (`CannotBeKept`); lists of
+    namespaces, semantic searches and searches over all users (`NotImplementedError`). Without PostgreSQL and Redis,
+    reading raises `Unavailable` instead of returning an empty store.
 
     Args:
-        client: Of the deployment.
-        root: What stands before the user's id in a namespace.
+        client: A client of the deployment.
+        root: The part of the namespace before the user's id.
     """
 
     __slots__ = ("_client", "_root")
@@ -64,19 +64,19 @@ class PreferencesStore(BaseStore):
         self._root = tuple(root)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Execute operations: what is read is read before what is put, as in the framework's own stores."""
-        given = list(ops)
-        asked = [self._user(op.namespace) for op in given if isinstance(op, GetOp)]
-        asked += [self._searched(op) for op in given if isinstance(op, SearchOp)]
-        changes = self._changes(given)
+        """Execute operations. All reads precede all writes, as in the framework's own stores."""
+        operations = list(ops)
+        asked = [self._user(op.namespace) for op in operations if isinstance(op, GetOp)]
+        asked += [self._searched(op) for op in operations if isinstance(op, SearchOp)]
+        changes = self._changes(operations)
         found = {user: self._client.read_preferences(user) for user in dict.fromkeys(asked)}
-        results = [self._result(op, found) for op in given]
+        results = [self._result(op, found) for op in operations]
         for user, changed in changes.items():
             self._client.merge_preferences(user, changed)
         return results
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Do the same in a thread of its own."""
+        """Execute operations in a worker thread."""
         return await asyncio.to_thread(self.batch, list(ops))
 
     def _user(self, namespace: tuple[str, ...]) -> str:
@@ -118,16 +118,16 @@ class PreferencesStore(BaseStore):
 class ThreadMessageHistory(BaseChatMessageHistory):
     """A thread as LangChain's message history, tool calls included: for the nodes of a graph.
 
-    One exchange for each turn, whose texts are what the user and the model have said. `clear` deletes the thread.
-    Reading raises `HistoryDegraded` when a layer does not answer and messages may be missing.
+    Each turn is one exchange. Its texts are the messages of the user and the model. `clear` deletes the thread. Reading
+    raises `HistoryDegraded` if a layer does not respond and messages may be missing.
 
     Args:
-        client: Of the deployment.
+        client: A client of the deployment.
         thread_id: The thread.
-        user_id: Who it belongs to.
-        limit: How many of the newest messages are read; all when left out.
-        allow_degraded: Go on without what may be missing.
-        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
+        user_id: The thread's owner.
+        limit: How many of the newest messages are read; all if None.
+        allow_degraded: Continue even if messages may be missing.
+        on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
     """
 
     def __init__(
@@ -150,11 +150,11 @@ class ThreadMessageHistory(BaseChatMessageHistory):
         return messages_from_dict(self._journal.read(self._limit))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Store messages: in the exchange of their turn, or in several when they are too large for one.
+        """Store messages: in the exchange of their turn, or in several if they are too large for one.
 
         Raises:
-            CannotBeKept: A message would come back changed.
-            NotKept: No store took them.
+            CannotBeKept: JSON would change a message.
+            NotKept: No store accepted the messages.
         """
         self._journal.append(pairs(messages, _pair, self._on_refused))
 
@@ -164,8 +164,8 @@ class ThreadMessageHistory(BaseChatMessageHistory):
 
 
 def _to_text(value: Mapping[str, Any]) -> str:
-    if fault := json_fault(value):
-        raise CannotBeKept(f"a preference's value is no JSON that the memory can hold: {fault}")
+    if error := json_error(value):
+        raise CannotBeKept(f"a preference's value is no JSON that the memory can hold: {error}")
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if json.loads(text) != value:
         raise CannotBeKept("a preference's value would come back changed: JSON has no tuples, and only texts for keys")

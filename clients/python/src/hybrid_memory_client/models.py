@@ -1,4 +1,4 @@
-"""What the API answers, as frozen dataclasses. Fields of newer versions of the API are ignored."""
+"""The API's responses, as frozen dataclasses. Fields of newer API versions are ignored."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Message:
     Attributes:
         role: `user` or `assistant`.
         content: The text.
-        exchange_id: None for a message that another program put into the cache; `created_at` likewise.
-        created_at: When the exchange was accepted; aware.
-        metadata: What was kept beside the exchange's texts; with the user's message, None where there is none.
+        exchange_id: None for a message that another program put into the cache.
+        created_at: When the exchange was accepted, with its time zone; None like `exchange_id`.
+        metadata: The exchange's metadata, with the user's message; None if there is none.
         revision: How often the exchange's texts were replaced.
-        raw: The API's own form, with the fields that this version of the client does not know.
+        raw: The API's JSON, including fields that this version of the client does not know.
     """
 
     role: str
@@ -38,7 +38,7 @@ class Message:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(
             role=body["role"],
             content=body["content"],
@@ -52,18 +52,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the memory holds for a turn.
+    """The memory's context for a turn.
 
     Attributes:
-        context: Text for the instructions; '' when there is nothing. It is empty too, as the next two are, where
-            `include` left it out.
+        context: Text for the instructions; '' if there is none. This field and the next two are also empty if `include`
+            omitted them.
         messages: The newest exchanges of the thread, oldest first.
         source: The layer that served it.
-        degraded: Layers that were asked and did not answer: an empty history is one only if this is empty too.
-        context_tokens: How many tokens the context has at most.
-        omitted_exchanges: Exchanges of the window that are not shown; the thread's messages have them.
-        memories: Empty unless `include` asked for them.
-        related: Likewise.
+        degraded: Layers that did not respond. An empty history means a new thread only if this is empty, too.
+        context_tokens: Upper bound of the context's tokens.
+        omitted_exchanges: Number of exchanges of the window that are not in the context; the thread's messages include
+            them.
+        memories: Empty unless `include` requested them.
+        related: Empty unless `include` requested them.
     """
 
     context: str
@@ -78,7 +79,7 @@ class Context:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(
             context=body.get("context", ""),
             messages=tuple(Message.from_json(each) for each in body.get("messages", ())),
@@ -94,13 +95,13 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where an exchange is.
+    """Where an exchange is stored.
 
     Attributes:
-        exchange_id: None when no thread was named.
-        durability: The store that holds it for good; `none` when none took it.
+        exchange_id: None if no thread was named.
+        durability: The store that holds it permanently; `none` if no store accepted it.
         cached: Whether the list in Redis has it.
-        degraded: Layers that did not answer: what they did not take may be missing from a next turn for a moment.
+        degraded: Layers that did not respond. The next turn may lack for a moment what they did not accept.
     """
 
     exchange_id: UUID | None
@@ -110,14 +111,14 @@ class Kept:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         degraded = tuple(body.get("degraded", ()))
         return cls(to_uuid(body["exchange_id"]), body["durability"], body["cached"], degraded)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryReport:
-    """Which layers served and took a turn; as in `Context` and `Kept`."""
+    """The layers that served and stored a turn; see `Context` and `Kept`."""
 
     source: Source
     degraded: tuple[str, ...]
@@ -128,18 +129,18 @@ class MemoryReport:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form; an answer that was stored by an older version has no counts."""
+        """Parse the API's JSON. A replayed response of an older version has no counts."""
         counts = body.get("context_tokens", 0), body.get("omitted_exchanges", 0)
         return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"], *counts)
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A turn.
+    """The result of a turn.
 
     Attributes:
         response: The agent's answer.
-        is_replayed: Whether this is the answer of an earlier request with the same key.
+        is_replayed: Whether this is the response to an earlier request with the same key.
     """
 
     response: str
@@ -150,7 +151,7 @@ class RunResult:
 
     @classmethod
     def from_json(cls, body: Json, *, is_replayed: bool = False) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(
             response=body["response"],
             thread_id=body["thread_id"],
@@ -165,10 +166,10 @@ class Thread:
     """A conversation.
 
     Attributes:
-        message_count: Messages, so two an exchange.
+        message_count: The number of messages, two for each exchange.
         document_ids: None in a list of threads, which does not load them.
-        omitted_documents: How many more the thread has than an answer can hold.
-        raw: The API's own form, with the fields that this version of the client does not know.
+        omitted_documents: How many documents the response omitted because of its size.
+        raw: The API's JSON, including fields that this version of the client does not know.
     """
 
     thread_id: str
@@ -183,7 +184,7 @@ class Thread:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         documents = body.get("document_ids")
         return cls(
             thread_id=body["thread_id"],
@@ -203,8 +204,8 @@ class Page(Generic[_Item]):
     """A page of threads or messages.
 
     Attributes:
-        next_cursor: Where the next page starts; None after the last.
-        degraded: Layers that did not answer, so that what only they hold is not in `items`.
+        next_cursor: The start of the next page; None on the last page.
+        degraded: Layers that did not respond. `items` lacks what only they hold.
     """
 
     items: tuple[_Item, ...]
@@ -220,7 +221,7 @@ class Page(Generic[_Item]):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Every layer's state: `ok` or `unavailable`; `status` is `ok` or `degraded`."""
+    """The state of every layer: `ok` or `unavailable`. `status` is `ok` or `degraded`."""
 
     status: Literal["ok", "degraded"]
     redis: Literal["ok", "unavailable"]
@@ -229,26 +230,26 @@ class Health:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Read the API's form."""
+        """Parse the API's JSON."""
         return cls(body["status"], body["redis"], body["postgres"], body["queue"])
 
 
 def threads_page(body: Json) -> Page[Thread]:
-    """Read `GET /threads`."""
+    """Parse the response of `GET /threads`."""
     return Page(tuple(Thread.from_json(each) for each in body["items"]), body["next_cursor"])
 
 
 def messages_page(body: Json) -> Page[Message]:
-    """Read `GET /threads/{thread_id}/messages`."""
+    """Parse the response of `GET /threads/{thread_id}/messages`."""
     items = tuple(Message.from_json(each) for each in body["items"])
     return Page(items, body["next_cursor"], tuple(body["degraded"]))
 
 
 def to_uuid(value: str | None) -> UUID | None:
-    """Read an id that may be absent."""
+    """Parse an optional id."""
     return None if value is None else UUID(value)
 
 
 def to_time(value: str | None) -> datetime | None:
-    """Read a time that may be absent."""
+    """Parse an optional time."""
     return None if value is None else datetime.fromisoformat(value)

@@ -18,27 +18,27 @@ _KIND = "openai_agents"
 
 
 class HybridMemorySession(SessionABC):
-    """A session whose items lie in a thread of the memory, tool calls, reasoning and ids included.
+    """A session whose items are stored in a thread, including tool calls, reasoning and ids.
 
-    Items are stored when `add_items` returns, so that a run that is interrupted, by an approval or by the end of its
-    process, goes on elsewhere. One exchange holds a turn, from the user's message to the answer; its texts are the
-    user's and the assistant's messages: that is what other readers of the thread see. What others have written to the
-    thread comes as messages.
+    Items are stored when `add_items` returns. After an interruption, such as an approval or the end of the process,
+    another process can continue the run. One exchange holds a turn, from the user's message to the answer. Its texts
+    are the messages of the user and the assistant, which other readers of the thread see. Exchanges of other programs
+    are returned as messages.
 
-    Nothing is removed from a thread but by deleting it. So `pop_item` stores that the newest item, which it names, is
-    taken back: this class does not return it any more, while its text stays for other readers. Of several callers at
-    once, each gets an item of its own. `clear_session` deletes the thread.
+    Only deleting a thread removes its items. `pop_item` therefore stores a retraction that names the newest item: this
+    class no longer returns the item, but its text stays visible to other readers. Concurrent callers each get a
+    different item. `clear_session` deletes the thread.
 
-    Methods raise the client's errors: `HistoryDegraded` when a layer does not answer and items may be missing,
-    `NotKept` when no store took them, `CannotBeKept` for what JSON or the memory cannot hold.
+    Methods raise the client's errors: `HistoryDegraded` if a layer does not respond and items may be missing, `NotKept`
+    if no store accepted them, `CannotBeKept` for values that cannot be stored.
 
     Args:
         session_id: The thread.
-        client: Of the deployment.
-        user_id: Who the thread belongs to.
-        session_settings: With a limit of the items to return.
-        allow_degraded: Go on without what may be missing; `degraded` then names the layers.
-        on_refused: Returns what is to be kept instead of an item that cannot be; None leaves it out.
+        client: A client of the deployment.
+        user_id: The thread's owner.
+        session_settings: May limit the number of items to return.
+        allow_degraded: Continue even if items may be missing; `degraded` then names the layers.
+        on_refused: Returns a replacement for an item that cannot be stored; None skips the item.
     """
 
     def __init__(
@@ -58,21 +58,21 @@ class HybridMemorySession(SessionABC):
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """The layers that did not answer the last reading."""
+        """The layers that did not respond to the last reading."""
         return self._journal.degraded
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Return the newest `limit` items, oldest first; all without a limit."""
+        """Return the newest `limit` items, oldest first; all if the limit is None."""
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
         return cast("list[TResponseInputItem]", await self._journal.read(limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Store items: in the exchange of their turn, or in several when they are too large for one."""
+        """Store items: in the exchange of their turn, or in several if they are too large for one."""
         await self._journal.append(pairs(items, _pair, self._on_refused))
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Take the newest item back and return it; None if there is none."""
+        """Retract the newest item and return it; None if there is none."""
         return cast("TResponseInputItem | None", await self._journal.retract())
 
     async def clear_session(self) -> None:

@@ -1,4 +1,4 @@
-"""pydantic-ai's message history: `hybrid-memory-client[pydantic-ai]`."""
+"""A message history for pydantic-ai: `hybrid-memory-client[pydantic-ai]`."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _KIND = "pydantic_ai"
 
 
 class MessageHistory:
-    """A thread as pydantic-ai's message history, tool calls and thinking included.
+    """A thread as pydantic-ai's message history, including tool calls and thinking.
 
-    Messages are kept in pydantic-ai's own JSON form, with its conversions: what a tool returned as a time, a `Decimal`,
-    a UUID, bytes or a tuple comes back as a text or a list. NaN and infinity, of which JSON would make null, are
-    refused.
+    Messages are stored in pydantic-ai's own JSON form, with its conversions: a time, a `Decimal`, a UUID, bytes or a
+    tuple in a tool's result is read back as a text or a list. NaN and infinity are refused, because JSON would turn
+    them into null.
 
-    `agent.run_sync(prompt, message_history=history.load())`, then `history.save(result.new_messages())`: one exchange
-    a run, whose texts are what the user and the model have said. What others have written to the thread comes as text
-    messages.
+    Call `agent.run_sync(prompt, message_history=history.load())`, then `history.save(result.new_messages())`. Each run
+    is one exchange. Its texts are the messages of the user and the model. Exchanges of other programs are returned as
+    text messages.
 
     Args:
-        client: Of the deployment.
+        client: A client of the deployment.
         thread_id: The thread.
-        user_id: Who it belongs to.
-        allow_degraded: Go on without what may be missing when a layer does not answer, rather than raise.
-        on_refused: Returns what is to be kept instead of a message that cannot be; None leaves it out.
+        user_id: The thread's owner.
+        allow_degraded: If a layer does not respond, continue even if messages may be missing.
+        on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class MessageHistory:
         self._journal = Journal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     def load(self, limit: int | None = None) -> list[ModelMessage]:
-        """Return the newest `limit` messages, oldest first; all without a limit.
+        """Return the newest `limit` messages, oldest first; all if the limit is None.
 
         Raises:
-            HistoryDegraded: A layer did not answer, and messages may be missing.
+            HistoryDegraded: A layer did not respond, and messages may be missing.
         """
         return ModelMessagesTypeAdapter.validate_python(self._journal.read(limit))
 
@@ -75,14 +75,14 @@ class MessageHistory:
         """Store a run's new messages.
 
         Raises:
-            CannotBeKept: A message has no JSON form that the memory can hold; it holds NaN or infinity, say.
-            NotKept: No store took them.
+            CannotBeKept: A message has no JSON form that can be stored, e.g. because it contains NaN or infinity.
+            NotKept: No store accepted the messages.
         """
         self._journal.append(pairs(messages, _pair, self._on_refused))
 
 
 class AsyncMessageHistory:
-    """The same for an `AsyncMemoryClient`."""
+    """`MessageHistory` for an `AsyncMemoryClient`."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class AsyncMessageHistory:
         self._journal = AsyncJournal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     async def load(self, limit: int | None = None) -> list[ModelMessage]:
-        """Return the newest `limit` messages, oldest first; all without a limit."""
+        """Return the newest `limit` messages, oldest first; all if the limit is None."""
         return ModelMessagesTypeAdapter.validate_python(await self._journal.read(limit))
 
     async def save(self, messages: Sequence[ModelMessage]) -> None:
@@ -112,14 +112,14 @@ def _pair(message: ModelMessage) -> tuple[Any, Texts]:
         raise CannotBeKept(f"a message is no JSON: {error}") from error
     if not _is_finite(ModelMessagesTypeAdapter.dump_python([message])):
         raise CannotBeKept("a message holds NaN or infinity, which JSON does not have")
-    # The first form may say more than what is read from it has to say; from then on it has to stay the same.
-    kept = _again(dumped)
-    if _again(kept) != kept:
+    # The first round trip may drop fields that have defaults; from then on the form must not change.
+    stable = _round_trip(dumped)
+    if _round_trip(stable) != stable:
         raise CannotBeKept("a message would come back changed")
-    return kept[0], _texts(message)
+    return stable[0], _texts(message)
 
 
-def _again(dumped: list[Any]) -> list[Any]:
+def _round_trip(dumped: list[Any]) -> list[Any]:
     found: list[Any] = ModelMessagesTypeAdapter.dump_python(
         ModelMessagesTypeAdapter.validate_python(dumped), mode="json"
     )
@@ -137,8 +137,8 @@ def _is_finite(value: Any) -> bool:
 def _texts(message: ModelMessage) -> Texts:
     steps = tuple(step for part in message.parts if (step := _step(part)))
     if isinstance(message, ModelResponse):
-        said = [part.content for part in message.parts if isinstance(part, TextPart)]
-        return Texts(assistant="\n\n".join(said), steps=steps)
+        replies = [part.content for part in message.parts if isinstance(part, TextPart)]
+        return Texts(assistant="\n\n".join(replies), steps=steps)
     prompts = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
     parts = [part for prompt in prompts for part in ([prompt] if isinstance(prompt, str) else prompt)]
     text = "\n\n".join(part for part in parts if isinstance(part, str))

@@ -1,4 +1,4 @@
-"""When a call is tried again, and after how long. No I/O: both clients ask the same object."""
+"""Decides whether and when a call is retried. Without I/O, so that both clients share it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from hybrid_memory_client.errors import ApiError, Conflict, MemoryClientError, T
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a client is. Waits grow by half-random steps, so that many clients do not come back at once.
+    """The number of attempts and the delays between them.
+
+    Delays are partly random, so that many clients do not retry at the same moment.
 
     Attributes:
-        attempts: Tries of one call, the first included; 1 turns retries off.
-        first_delay: Seconds before the second try, at most; then twice as long each time.
-        most_delay: No wait that the client chooses is longer.
-        most_seconds: A try begins at the latest so long after the first: this, and the timeout, bound a call. It bounds
-            waiting for a run that another request has started, too (409), which takes no attempts.
-        methods: The HTTP methods whose calls are repeated; None for all of them, because no call has an effect twice.
+        attempts: Attempts of one call, including the first; 1 turns retries off.
+        first_delay: Maximum seconds before the second attempt; doubled before each further one.
+        most_delay: Maximum delay that the client chooses.
+        most_seconds: The last attempt starts at most this long after the first. Together with the timeout, this limits
+            a call. It also limits waiting for a run that another request started (409); such waits do not count as
+            attempts.
+        methods: The HTTP methods that are retried; None for all, because a retry never repeats an effect.
     """
 
     attempts: int = 4
@@ -36,18 +39,18 @@ class RetryPolicy:
             raise ValueError("a call needs at least one attempt, and no wait is negative")
 
     def attempts_of(self, method: str) -> int:
-        """Return how many tries a call by an HTTP method has."""
+        """Return the number of attempts for an HTTP method."""
         return self.attempts if self.methods is None or method in self.methods else 1
 
 
 @dataclass(slots=True)
 class Retries:
-    """The tries of one call.
+    """The attempts of one call.
 
     Attributes:
         method: The HTTP method of the call.
-        waits_for_first: Whether a 409 says that the same call is still running elsewhere.
-        failed: Tries that failed so far.
+        waits_for_first: Whether a 409 means that the same call is still running elsewhere.
+        failed: Number of failed attempts.
     """
 
     policy: RetryPolicy
@@ -61,7 +64,7 @@ class Retries:
         self._began = self.clock()
 
     def delay(self, error: MemoryClientError) -> float | None:
-        """Return the seconds to wait before the next try; None if there shall be none."""
+        """Return the seconds to wait before the next attempt; None if there is none."""
         is_running = self.waits_for_first and isinstance(error, Conflict)
         if not is_running:
             if isinstance(error, ApiError) and not isinstance(error, (Unavailable, TooManyRequests)):
@@ -75,14 +78,14 @@ class Retries:
 
     def _own_delay(self) -> float:
         longest = min(self.policy.most_delay, self.policy.first_delay * 2.0 ** max(0, self.failed - 1))
-        return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients, guards nothing
+        return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients' retries; not for security
 
 
 _LONGEST: Final = 86_400.0
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a `Retry-After` asks for: a number, or a date; None for neither."""
+    """Return the seconds of a `Retry-After` header, a number or a date; None if it is neither."""
     if header is None:
         return None
     try:
@@ -92,5 +95,5 @@ def retry_after(header: str | None) -> float | None:
             seconds = parsedate_to_datetime(header).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
-    # A number that is none compares with nothing.
+    # NaN does not equal itself.
     return min(max(0.0, seconds), _LONGEST) if seconds == seconds else None  # noqa: PLR0124

@@ -1,4 +1,4 @@
-"""Strands Agents' session repository: `hybrid-memory-client[strands]`."""
+"""A session repository for Strands Agents: `hybrid-memory-client[strands]`."""
 
 from __future__ import annotations
 
@@ -22,34 +22,33 @@ if TYPE_CHECKING:
 
 __all__ = ["HybridSessionRepository"]
 _KIND: Final = "strands"
-# Where older versions of this package kept the states.
+# The suffix of the thread in which older versions of this package stored states.
 _OLD: Final = "#strands"
-# Messages: a session is the first exchange of its thread.
+# Few messages are enough: the session is in the first exchange of its thread.
 _FIRST_PAGE: Final = 10
-# States that are looked at before one that has not changed is stored again all the same.
+# If an unchanged state is not among so many newest items, it is stored again.
 _MOST_RECENT: Final = 8
 _TIMES: Final = ("created_at", "updated_at")
 
 
 class HybridSessionRepository(SessionRepository):
-    """Sessions in the memory, for a `RepositorySessionManager`: tool calls, states and binary contents included.
+    """Sessions in the memory for a `RepositorySessionManager`, including tool calls, states and binary contents.
 
-    All of a session lies in the thread of the session's id. One exchange holds a turn: the user's message, the tool
-    calls and their results, the answer, with the texts for other readers. What else Strands keeps (the session, the
-    agents' states) lies beside them in the exchanges' metadata, and is stored when it changes. What others have written
-    to the thread is not shown to the agents.
+    A session is stored in the thread with the session's id. One exchange holds a turn: the user's message, the tool
+    calls and their results, and the answer, with texts for other readers. The session and the agents' states are stored
+    in the exchanges' metadata whenever they change. Agents do not see exchanges of other programs.
 
-    A changed message (a guardrail's redaction) replaces the older one in the turn that this process is adding to.
-    Elsewhere it is stored as the newer one, which counts, and **the text that was redacted stays in the memory** for
-    other readers; delete the thread to be rid of it.
+    A changed message, such as a redaction by a guardrail, replaces the older version in the open turn of this process.
+    Otherwise it is stored as a newer version, which takes precedence, but **the redacted text stays in the memory** for
+    other readers. Delete the thread to remove it.
 
-    Methods raise the client's errors; an outage is never a session that is not there.
+    Methods raise the client's errors. An outage is never reported as a missing session.
 
     Args:
-        client: Of the deployment.
-        user_id: Who the threads belong to.
-        allow_degraded: Go on without what may be missing when a layer does not answer, rather than raise.
-        on_refused: Returns what is to be kept instead of a `SessionMessage` that cannot be; None leaves it out.
+        client: A client of the deployment.
+        user_id: The threads' owner.
+        allow_degraded: If a layer does not respond, continue even if messages may be missing.
+        on_refused: Returns a replacement for a `SessionMessage` that cannot be stored; None skips the message.
     """
 
     def __init__(
@@ -69,18 +68,18 @@ class HybridSessionRepository(SessionRepository):
         return Journal(self._client, _KIND, thread_id, self._user_id, lambda _: [], allow_degraded=self._allow_degraded)
 
     def _newest_first(self, session_id: str) -> Iterator[dict[str, Any]]:
-        """Yield what Strands has stored, newest first; what an older version has stored of states comes last."""
+        """Yield the items that Strands stored, newest first, then the states that an older version stored."""
         threads = (session_id, session_id + _OLD)
         return (found.item for found in chain.from_iterable(self._journal(name).newest_first() for name in threads))
 
     def _state(self, session_id: str, of: str, named: str, most: int | None = None) -> dict[str, Any] | None:
-        """Return the newest state of that kind and name.
+        """Return the newest state of a kind and name.
 
         Args:
             session_id: The session.
             of: The kind.
             named: The name.
-            most: How many items are looked at; all when left out.
+            most: Maximum number of items to search; all if None.
         """
         for number, item in enumerate(self._newest_first(session_id)):
             if most is not None and number >= most:
@@ -91,7 +90,7 @@ class HybridSessionRepository(SessionRepository):
         return None
 
     def _note(self, session_id: str, of: str, named: str, state: dict[str, Any]) -> None:
-        """Store a state, in the place of its older form where that is possible."""
+        """Store a state; replace its older version if possible."""
         item = {"of": of, "id": named, "state": state}
         journal = self._journal(session_id)
         if not journal.revise(item, Texts(), lambda older: _is_state(older, of, named)):
@@ -101,7 +100,7 @@ class HybridSessionRepository(SessionRepository):
         """Store a session.
 
         Raises:
-            SessionException: There is one of that id.
+            SessionException: A session with this id exists.
         """
         if self.read_session(session.session_id) is not None:
             raise SessionException(f"Session {session.session_id} already exists")
@@ -110,7 +109,7 @@ class HybridSessionRepository(SessionRepository):
 
     def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
         """Return a session, or None."""
-        # It never changes, while what follows it is much.
+        # A session never changes, and it is in the oldest exchange, so the oldest are read first.
         for thread_id in (session_id, session_id + _OLD):
             for entry in self._journal(thread_id).entries(order="asc", page_size=_FIRST_PAGE):
                 for item in entry.items():
@@ -119,7 +118,7 @@ class HybridSessionRepository(SessionRepository):
         return None
 
     def delete_session(self, session_id: str) -> None:
-        """Delete a session with everything in it."""
+        """Delete a session and everything in it."""
         self._journal(session_id).clear()
         self._journal(session_id + _OLD).clear()
 
@@ -128,15 +127,15 @@ class HybridSessionRepository(SessionRepository):
         self._note(session_id, "agent", session_agent.agent_id, session_agent.to_dict())
 
     def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
-        """Return an agent as it was stored last, or None."""
+        """Return the last stored version of an agent, or None."""
         found = self._state(session_id, "agent", agent_id)
         return SessionAgent.from_dict(found) if found else None
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
-        """Store an agent's newer state, if it is another.
+        """Store an agent's state if it has changed.
 
         Raises:
-            SessionException: There is no such agent.
+            SessionException: The agent does not exist.
         """
         named = session_agent.agent_id
         recent = self._state(session_id, "agent", named, _MOST_RECENT)
@@ -165,7 +164,7 @@ class HybridSessionRepository(SessionRepository):
         message_id: int,
         **kwargs: Any,
     ) -> SessionMessage | None:
-        """Return a message as it was stored last, or None."""
+        """Return the last stored version of a message, or None."""
         for found in self._journal(session_id).newest_first():
             if _is_message(found.item, agent_id, message_id):
                 return SessionMessage.from_dict(found.item["message"])
@@ -178,10 +177,10 @@ class HybridSessionRepository(SessionRepository):
         session_message: SessionMessage,
         **kwargs: Any,
     ) -> None:
-        """Store a message's newer form.
+        """Store a newer version of a message.
 
         Raises:
-            SessionException: There is no such message.
+            SessionException: The message does not exist.
         """
         message_id = session_message.message_id
         known = self.read_message(session_id, agent_id, message_id)
@@ -201,7 +200,7 @@ class HybridSessionRepository(SessionRepository):
         offset: int = 0,
         **kwargs: Any,
     ) -> list[SessionMessage]:
-        """Return an agent's messages in their order, each as it was stored last."""
+        """Return the last stored version of each of an agent's messages, in order."""
         found = self._messages(session_id, agent_id)
         return found[offset:] if limit is None else found[offset : offset + limit]
 
@@ -224,11 +223,11 @@ class HybridSessionRepository(SessionRepository):
         self._note(session_id, "multi_agent", multi_agent.id, multi_agent.serialize_state())
 
     def read_multi_agent(self, session_id: str, multi_agent_id: str, **kwargs: Any) -> dict[str, Any] | None:
-        """Return the state of a group of agents as it was stored last, or None."""
+        """Return the last stored state of a group of agents, or None."""
         return self._state(session_id, "multi_agent", multi_agent_id)
 
     def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
-        """Store a newer state of a group of agents, if it is another."""
+        """Store the state of a group of agents if it has changed."""
         state = multi_agent.serialize_state()
         recent = self._state(session_id, "multi_agent", multi_agent.id, _MOST_RECENT)
         if recent != state:
