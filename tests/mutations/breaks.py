@@ -14,6 +14,8 @@ _OWNERS: Final = "tests/integration/test_listed_owner.py"
 _INDEX: Final = "user_threads_key(user_id)"
 _KEYS: Final = "tests/integration/test_keys_and_stored_exchanges.py"
 _EXCHANGES: Final = "tests/integration/test_exchanges.py"
+_FAILOVER: Final = "tests/integration/test_failover.py"
+_POSTGRES: Final = "shared/stores/postgres/connection.py"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,30 @@ BREAKS: Final = (
         "        outcome.failed.extend(message.message_id for message in waiting)\n",
         "",
         ("tests/unit/test_drain.py::test_a_database_that_is_away",),
+    ),
+    Break(
+        "1 Durable",
+        "a PostgreSQL that takes no writes any more keeps its connections",
+        "shared/stores/postgres/session.py",
+        '_ELSEWHERE: Final = {"25006"}\n',
+        "_ELSEWHERE: Final = set[str]()\n",
+        (f"{_FAILOVER}::test_a_live_connection_that_takes_no_writes_any_more",),
+    ),
+    Break(
+        "1 Durable",
+        "a session that PostgreSQL has ended is not replaced",
+        _POSTGRES,
+        "                if old.was_given_up or not old.closed:\n",
+        "                if True:\n",
+        (f"{_FAILOVER}::test_a_commit_whose_answer_is_lost",),
+    ),
+    Break(
+        "4 Whole",
+        "a standby behind a live connection is taken for the primary",
+        _POSTGRES,
+        "    if isinstance(error, psycopg.errors.FeatureNotSupported):\n",
+        "    if False:\n",
+        (f"{_FAILOVER}::test_a_standby_and_its_promotion[sessions are ended]",),
     ),
     Break(
         "1 Durable",

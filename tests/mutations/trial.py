@@ -16,7 +16,7 @@ from tests.mutations.breaks import Break
 ROOT: Final = Path(__file__).resolve().parents[2]
 _COPIED: Final = ("functions", "shared", "infra", "tests")
 _GREEN, _RED = 0, 1
-_SECONDS: Final = 120
+_SECONDS: Final = 300
 
 
 class Trial:
