@@ -1,13 +1,19 @@
-"""Finds variables that look like a setting and are none: a typing error would otherwise leave a default in force."""
+"""Finds what looks like a setting and is none: a typing error would otherwise leave a default in force."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
+from io import StringIO
+from pathlib import Path
+from typing import Final
 
-from pydantic_settings import BaseSettings, DotEnvSettingsSource
+from dotenv.parser import Binding, parse_stream
 
+from shared.errors import SettingsError
+
+_FILE: Final = ".env"
 # Settings of the public contract that later releases bring; here they have no effect.
 _RESERVED = frozenset({"MEMORY__RELATED", "MEMORY__LEARNING", "MEMORY__INJECT_LEARNED"})
 
@@ -18,12 +24,35 @@ def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
     Args:
         prefix: The settings' prefix, such as `REDIS__`.
         known: The settings' names, in capital letters.
+
+    Raises:
+        SettingsError: `.env` cannot be read.
     """
+    in_file = list(_bindings())
     # Upper and lower case are the same to pydantic-settings.
-    in_file = DotEnvSettingsSource(BaseSettings, env_file=".env").env_vars
-    given = {name.upper() for name in (*os.environ, *in_file)}
+    given = {name.upper() for name in (*os.environ, *(each.key for each in in_file if each.key))}
     unknown = sorted(name for name in given if name.startswith(prefix) and name not in known and name not in _RESERVED)
-    return [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
+    sentences = [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
+    # A line without a value leaves the default in force, and so does one that is no assignment.
+    lines = [each.original for each in in_file if each.value is None and prefix in each.original.string.upper()]
+    return sentences + [f"{_FILE} has no value for a setting: line {line.line} should be NAME=value." for line in lines]
+
+
+def _bindings() -> Iterator[Binding]:
+    """Return what `.env` says, line by line, without its comments.
+
+    Raises:
+        SettingsError: It cannot be read.
+    """
+    try:
+        text = Path(_FILE).read_text("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        return iter(())
+    except UnicodeDecodeError:
+        raise SettingsError(f"{_FILE} cannot be read: it is not text in UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"{_FILE} cannot be read: {error.strerror}.") from None
+    return (each for each in parse_stream(StringIO(text)) if each.key or each.error)
 
 
 def _sentence(prefix: str, name: str, known: Sequence[str]) -> str:

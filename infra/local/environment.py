@@ -6,6 +6,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from infra.local import LocalStackError
+
 REGION = "us-east-1"
 ACCESS_KEY = "test"
 # Every setting of the project, and what model providers and OpenTelemetry read themselves.
@@ -30,8 +32,18 @@ def isolate() -> None:
 
 
 def read_settings(project: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings to hand on: those of the project's `.env`, and over them the environment's."""
-    settings = {name: value for name, value in dotenv_values(project / ".env").items() if value is not None}
+    """Return the settings to hand on: those of the project's `.env`, and over them the environment's.
+
+    Raises:
+        LocalStackError: `.env` cannot be read.
+    """
+    try:
+        in_file = dotenv_values(project / ".env", encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise LocalStackError(f"{project / '.env'} cannot be read: it is not text in UTF-8.") from None
+    except OSError as error:
+        raise LocalStackError(f"{project / '.env'} cannot be read: {error.strerror}.") from None
+    settings = {name: value for name, value in in_file.items() if value is not None}
     settings.update(environment)
     return {name: value for name, value in settings.items() if name.startswith(HANDED_ON)}
 

@@ -55,6 +55,22 @@ class AuthSettings(BaseSettings):
     scope_claims: str = Field(default="scope,scp", min_length=1)
     operator_scope: str = Field(default=OPERATOR_SCOPE, min_length=1, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")
 
+    @field_validator("audience", "scope_claims")
+    @classmethod
+    def _names_something(cls, value: str | None) -> str | None:
+        if value is not None and not listed(value):
+            message = "it names nothing"
+            raise ValueError(message)
+        return value
+
+    @field_validator("jwks_url", "issuer", "user_claim")
+    @classmethod
+    def _is_as_tokens_say_it(cls, value: str | None) -> str | None:
+        if value is not None and value != value.strip():
+            message = "must not begin or end with white space"
+            raise ValueError(message)
+        return value
+
     @field_validator("mode")
     @classmethod
     def _is_known(cls, value: str | None) -> str | None:

@@ -11,9 +11,18 @@ from pydantic_settings import BaseSettings
 
 from shared.settings.loading import OptionalText, config
 
+_MAX_PORT: Final = 65_535
 Auth = Literal["password", "iam", "secret"]
+_URL: Final = re.compile(r"https?://[^\s/]+(?:/\S*)?")
+# An IPv6 address has at least two colons; one colon would be a port's.
+_HOST: Final = re.compile(r"[^\s/@\[\]:]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?")
 # As libpq reads it: either part may be left out, and a socket's directory is percent-encoded.
 _HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s\[\]:@]*)(?::[0-9]{0,5})?")
+
+
+def _has_possible_port(host: str) -> bool:
+    _, colon, port = host.rpartition("]")[2].rpartition(":")
+    return not (colon and port) or 0 < int(port) <= _MAX_PORT
 
 
 def _with_its_secret(auth: Auth, others: ValidationInfo, variable: str) -> Auth:
@@ -32,9 +41,8 @@ class RedisSettings(BaseSettings):
 
     model_config = config("REDIS__")
 
-    # A name or an address, not a URL.
-    host: str = Field(default="localhost", pattern=r"^[^\s/@\[\]]+$")
-    port: int = Field(default=6379, ge=1, le=65535)
+    host: str = "localhost"
+    port: int = Field(default=6379, ge=1, le=_MAX_PORT)
     username: OptionalText = None
     password: OptionalText = None
     db: int = Field(default=0, ge=0)
@@ -43,6 +51,14 @@ class RedisSettings(BaseSettings):
     cache_name: OptionalText = None
     secret_arn: OptionalText = None
     auth: Auth = "password"
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        if not _HOST.fullmatch(value):
+            message = "must be a name or an address alone; the port is REDIS__PORT"
+            raise ValueError(message)
+        return value
 
     @field_validator("auth")
     @classmethod
@@ -79,7 +95,7 @@ class DatabaseSettings(BaseSettings):
             raise ValueError(message)
         before_path = value.partition("://")[2].partition("/")[0]
         hosts = before_path.rpartition("@")[2].partition("?")[0].split(",")
-        if not all(_HOST_AND_PORT.fullmatch(host) for host in hosts):
+        if not all(_HOST_AND_PORT.fullmatch(host) and _has_possible_port(host) for host in hosts):
             message = "must be like postgresql://user:password@host:5432/database"
             raise ValueError(message)
         return value
@@ -120,8 +136,16 @@ class SyncSettings(BaseSettings):
 
     model_config = config("SYNC__")
 
-    queue_url: str = Field(min_length=1)
+    queue_url: str
     dlq_url: OptionalText = None
+
+    @field_validator("queue_url", "dlq_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not _URL.fullmatch(value):
+            message = "must be the queue's URL, which begins with https:// or http://, not its name or ARN"
+            raise ValueError(message)
+        return value
 
 
 class SearchSettings(BaseSettings):

@@ -14,7 +14,7 @@ SOURCES = (ROOT, ROOT / "clients" / "python" / "src")
 # What comes with a distribution that is declared: botocore with boto3, anyio with httpx.
 INDIRECT = {"anyio", "botocore"}
 # A distribution that is imported under another name.
-NAMES = {"pydantic_settings": "pydantic-settings"}
+NAMES = {"dotenv": "python-dotenv", "pydantic_settings": "pydantic-settings"}
 
 
 def _imports(file: Path) -> set[str]:

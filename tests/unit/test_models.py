@@ -301,7 +301,7 @@ def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"^OPENAI_API_KEY is not set, which AGENT__MODEL needs"):
         validate_model("openai:gpt-5")
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.setenv(variable, "x")
+        monkeypatch.setenv(variable, "http://x")
         validate_model("openai:gpt-5")
         monkeypatch.setenv(variable, "")
 
@@ -423,3 +423,17 @@ def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
     with pytest.raises(AgentTimeoutError, match=r"within 0\.5 s"):
         asyncio.run(_ask(runner))
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("url", ["nope", "localhost:11434", "http://", "https://h:port/v1", "ftp://h/v1"])
+@pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
+def test_a_server_of_ones_own_needs_a_url(model: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said at the start, not at the first turn; another provider's variable does not matter."""
+    variable = f"{model.partition(':')[0].upper()}_BASE_URL"
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv(variable, url)
+    with pytest.raises(SettingsError, match=f"^{variable} has a value that cannot work: "):
+        validate_model(model)
+    validate_model("bedrock:m")
+    monkeypatch.setenv(variable, "http://localhost:1/v1")
+    validate_model(model)

@@ -29,7 +29,7 @@ class _Sqs:
 def test_a_message_that_is_refused_after_an_outage_closes_the_circuit() -> None:
     """SQS answers the probe, although it will never take the message that found it frozen."""
     sqs = _Sqs()
-    queue = SqsQueue(SyncSettings(queue_url="q"), cast("Any", sqs))
+    queue = SqsQueue(SyncSettings(queue_url="http://q"), cast("Any", sqs))
     large, small = exchange(1), exchange(2, thread_id="small")
     with pytest.raises(StoreUnavailable):
         queue.send(large)

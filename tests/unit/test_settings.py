@@ -9,7 +9,9 @@ from annotated_types import Ge, Le
 from fastapi.routing import APIRoute
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from infra.local import LocalStackError
 from infra.local.deploy import PARAMETERS
+from infra.local.environment import read_settings
 from shared.errors import SettingsError
 from shared.settings import (
     AgentSettings,
@@ -23,6 +25,7 @@ from shared.settings import (
     load,
     validate_environment,
 )
+from shared.stores.postgres.connection import PostgresConnection
 from tests.support.api import Api
 
 SECRET = "hunter2-hunter2"
@@ -78,8 +81,8 @@ def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
         "MEMORY__THREAD_TTL_HOURS": "3",
         "MEMORY__USER_TTL_DAYS": "4",
         "MEMORY__MAX_THREAD_MESSAGES": "5",
-        "SYNC__QUEUE_URL": "q",
-        "SYNC__DLQ_URL": "d",
+        "SYNC__QUEUE_URL": "https://sqs/q",
+        "SYNC__DLQ_URL": "http://sqs/d",
         "AGENT__MODEL": "openai:m",
     }.items():
         monkeypatch.setenv(name, value)
@@ -87,7 +90,7 @@ def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (redis.host, redis.port, redis.password, redis.db, redis.tls) == ("r", 1, "p", 2, True)
     assert load(DatabaseSettings).url == "postgresql://h/d"
     assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (3, 4, 5)
-    assert (sync.queue_url, sync.dlq_url) == ("q", "d")
+    assert (sync.queue_url, sync.dlq_url) == ("https://sqs/q", "http://sqs/d")
     assert load(AgentSettings).model == "openai:m"
 
 
@@ -101,7 +104,7 @@ def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", ["REDIS__PASSWORD", "SYNC__DLQ_URL"])
 def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment's parameter cannot be absent, only empty."""
-    monkeypatch.setenv("SYNC__QUEUE_URL", "q")
+    monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv(name, "")
     assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
 
@@ -125,6 +128,10 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         (MemorySettings, "MEMORY__MAX_THREAD_MESSAGES", "0"),
         (MemorySettings, "MEMORY__MAX_THREAD_MESSAGES", "a lot"),
         (SyncSettings, "SYNC__QUEUE_URL", ""),
+        (SyncSettings, "SYNC__QUEUE_URL", "exchanges"),
+        (SyncSettings, "SYNC__QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:exchanges"),
+        (SyncSettings, "SYNC__QUEUE_URL", "https:///exchanges"),
+        (SyncSettings, "SYNC__DLQ_URL", "dead-letters"),
         (AgentSettings, "AGENT__MODEL", ""),
         (AgentSettings, "AGENT__TIMEOUT_SECONDS", "0"),
         (AgentSettings, "AGENT__TIMEOUT_SECONDS", "60"),
@@ -138,9 +145,15 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         (RedisSettings, "REDIS__HOST", " "),
         (RedisSettings, "REDIS__HOST", "a b"),
         (RedisSettings, "REDIS__HOST", "redis://cache:6379"),
+        (RedisSettings, "REDIS__HOST", "cache:6379"),
+        (RedisSettings, "REDIS__HOST", "127.0.0.1:6379"),
+        (RedisSettings, "REDIS__HOST", "cache:"),
         (DatabaseSettings, "DATABASE__URL", "postgresql://h:port/d"),
         (DatabaseSettings, "DATABASE__URL", "postgresql://u:p@h x/d"),
         (DatabaseSettings, "DATABASE__URL", "postgresql://[::1/d"),
+        (DatabaseSettings, "DATABASE__URL", "postgresql://h:65536/d"),
+        (DatabaseSettings, "DATABASE__URL", "postgresql://[::1]:0/d"),
+        (DatabaseSettings, "DATABASE__URL", "postgresql://a:1,b:99999/d"),
         (AgentSettings, "AGENT__BASE_PATH", "memory"),
         (AgentSettings, "AGENT__BASE_PATH", "/memory//v1"),
         (AgentSettings, "AGENT__BASE_PATH", "/memory/../v1"),
@@ -151,12 +164,19 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         (AgentSettings, "AGENT__BASE_PATH", "/users/v1/"),
         (SearchSettings, "SEARCH__EMBEDDINGS", "local"),
         (AuthSettings, "AUTH__MODE", SECRET),
+        (AuthSettings, "AUTH__AUDIENCE", " , "),
+        (AuthSettings, "AUTH__SCOPE_CLAIMS", ","),
+        (AuthSettings, "AUTH__ISSUER", " "),
+        (AuthSettings, "AUTH__ISSUER", "https://issuer.example/ "),
+        (AuthSettings, "AUTH__JWKS_URL", "https://issuer.example/keys\n"),
+        (AuthSettings, "AUTH__USER_CLAIM", " sub"),
     ],
 )
 def test_a_wrong_value_names_its_variable(
     kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence, which does not repeat what may be a secret."""
+    monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs/q")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load(kind)
@@ -185,6 +205,13 @@ def test_urls_that_libpq_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     """None of them is refused."""
     monkeypatch.setenv("DATABASE__URL", url)
     assert load(DatabaseSettings).url == url
+
+
+@pytest.mark.parametrize("host", ["cache", "cache.example.com.", "10.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
+def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and addresses of both kinds."""
+    monkeypatch.setenv("REDIS__HOST", host)
+    assert load(RedisSettings).host == host
 
 
 @pytest.mark.parametrize(
@@ -254,6 +281,45 @@ def test_a_variable_that_is_no_setting(
     assert SECRET not in str(caught.value)
     with pytest.raises(SettingsError, match=sentence):
         validate_environment()
+
+
+@pytest.mark.parametrize(
+    "line", ["MEMORY__MAX_THREAD_MESSAGES", "MEMORY__THREAD_TTL_HOURS='1", "MEMORY__USER_TTL_DAYS: 3"]
+)
+def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
+    """The default would stay in force without a word; lines of other programs do no harm."""
+    (tmp_path / ".env").write_text(f"if true; then\nOTHER\n# MEMORY__ comment\n{line}\n")
+    with pytest.raises(SettingsError, match=r"^\.env has no value for a setting: line 4 should be NAME=value\.$"):
+        load(MemorySettings)
+    load(RedisSettings)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_that_is_no_text(encoding: str, tmp_path: Path) -> None:
+    """It is named."""
+    (tmp_path / ".env").write_bytes("# caf\u00e9\nMEMORY__USER_TTL_DAYS=3\n".encode(encoding))
+    with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):
+        load(MemorySettings)
+    with pytest.raises(LocalStackError, match=r"\.env cannot be read: it is not text in UTF-8\.$"):
+        read_settings(tmp_path, {})
+
+
+def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
+    """The mark is no part of the first name."""
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfMEMORY__USER_TTL_DAYS=3\r\n")
+    assert load(MemorySettings).user_ttl_days == 3
+    assert read_settings(tmp_path, {}) == {"MEMORY__USER_TTL_DAYS": "3"}
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [("sslmod=require", "PostgreSQL has no parameter sslmod"), ("password=%zz", "libpq cannot read it")],
+)
+def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
+    """It stops the start, where it would look like a PostgreSQL that is away for ever."""
+    settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@h/d?{query}")
+    with pytest.raises(SettingsError, match=f"^DATABASE__URL has a value that cannot work: {reason}\\.$"):
+        PostgresConnection(settings)
 
 
 def test_a_variable_like_no_setting_is_answered_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

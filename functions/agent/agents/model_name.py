@@ -3,10 +3,12 @@
 import os
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
 
 OFFLINE: Final = "offline"
+_WITH_BASE_URL: Final = frozenset({"ollama", "openai"})
 PROVIDERS: Final = ("bedrock", "ollama", "openai")
 
 
@@ -44,7 +46,7 @@ def parse_model(model: str) -> ModelName:
 
 
 def validate_model(model: str) -> None:
-    """Check `AGENT__MODEL`, and that the key it needs is set, without loading anything that could run it.
+    """Check `AGENT__MODEL` and what its provider reads of the environment, without loading anything that could run it.
 
     Raises:
         SettingsError: It names nothing that can run; the sentence names the variable.
@@ -55,3 +57,14 @@ def validate_model(model: str) -> None:
             "OPENAI_API_KEY is not set, which AGENT__MODEL needs for openai:<model>;"
             " or set OPENAI_BASE_URL, for a server of your own that asks for no key."
         )
+    variable = f"{parsed.provider.upper()}_BASE_URL"
+    if (url := os.environ.get(variable)) and parsed.provider in _WITH_BASE_URL and not _is_url(url):
+        raise SettingsError(f"{variable} has a value that cannot work: it must be like http://localhost:11434/v1.")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

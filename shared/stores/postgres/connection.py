@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
-from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
+from shared.errors import InvalidRecord, SettingsError, StatementRefused, StoreBusy, StoreUnavailable
 from shared.settings import DatabaseSettings
 from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import database_token, public_certificates
@@ -22,6 +23,7 @@ from shared.stores.postgres.session import ErrorKind, Limits, describe, error_ki
 
 _logger = logging.getLogger(__name__)
 _PORT: Final = 5432
+_UNKNOWN_PARAMETER: Final = re.compile(r'URI query parameter: "(\w+)"')
 _RV = TypeVar("_RV")
 _T = TypeVar("_T")
 _Work = Callable[[psycopg.Connection[DictRow]], _T]
@@ -55,6 +57,20 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
         return roots | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
     host, port, user = str(given["host"]), int(given.get("port") or _PORT), str(given["user"])
     return roots | {"password": database_token(host, port, user)}
+
+
+def _validate(url: str) -> None:
+    """Refuse a URL that libpq cannot read, which would otherwise look like a PostgreSQL that is away for ever.
+
+    Raises:
+        SettingsError: It cannot; the sentence repeats nothing that may be a password.
+    """
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        parameter = _UNKNOWN_PARAMETER.search(str(error))
+        reason = f"PostgreSQL has no parameter {parameter[1]}" if parameter else "libpq cannot read it"
+        raise SettingsError(f"DATABASE__URL has a value that cannot work: {reason}.") from None
 
 
 class _Unavailable(StoreUnavailable):
@@ -162,9 +178,13 @@ class PostgresConnection:
     Args:
         settings: Where, and how long a connection attempt and a statement may take, each.
         limits: How long in place of the settings' `timeout_ms`.
+
+    Raises:
+        SettingsError: The URL is none that libpq reads.
     """
 
     def __init__(self, settings: DatabaseSettings, limits: Limits | None = None) -> None:
+        _validate(settings.url)
         self._settings = settings
         self._limits = limits or Limits(settings.timeout_ms / 1000)
         self._connection: _BoundedConnection | None = None
