@@ -11,7 +11,7 @@ from mangum.types import ASGI
 
 from functions.agent.http.cors import with_cors
 from shared.settings import AgentSettings
-from tests.support.api import Api
+from tests.support.api import Api, problem
 
 _PAGE = "https://app.example.com"
 
@@ -55,6 +55,12 @@ def test_a_page_that_may_not(api: Api) -> None:
     asked = {"Origin": "https://elsewhere.example.com", "Access-Control-Request-Method": "POST"}
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
     assert (preflight.status_code, "access-control-allow-origin" in preflight.headers) == (400, False)
+    assert "origin" in problem(preflight, 400)["detail"]
+    assert "Origin" in preflight.headers["vary"]
+    asked = {"Origin": _PAGE, "Access-Control-Request-Method": "TRACE"}
+    preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
+    assert "method" in problem(preflight, 400)["detail"]
+    assert preflight.headers["access-control-allow-origin"] == _PAGE
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE"])

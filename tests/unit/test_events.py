@@ -133,6 +133,14 @@ def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any]
     assert _ask(api.app, event)["statusCode"] == status
 
 
+@pytest.mark.parametrize("source", [events.rest, events.http_api, events.function_url, events.balancer])
+@pytest.mark.parametrize("query", ["user_id=a&user_id=b", "user_id=a&limit=1&user_id=a", "a=&a", "%61=1&a=2"])
+def test_a_query_that_names_something_twice(api: Api, source: events.Source, query: str) -> None:
+    """One reader would take the first, another the last; a load balancer without lists hands on the last alone."""
+    answer = _ask(api.app, source("GET", "/threads", query=query))
+    assert (answer["statusCode"], _told(answer)["detail"][-22:]) == (400, "is in the query twice.")
+
+
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("query", ["user_id=%FF", "user_id=%ED%A0%80", "%FF=1"])
 def test_a_query_that_is_no_text(api: Api, source: events.Source, query: str) -> None:

@@ -187,3 +187,9 @@ def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any]
     """A problem, never a failure of the function."""
     answered, told = _post(api, body, **more)
     assert (answered, told["status"]) == (status, status)
+
+
+def test_an_integer_that_is_too_long_is_told_as_such(api: Api) -> None:
+    """It is JSON all the same."""
+    _, told = _post(api, '{"limit": ' + "9" * 5000 + "}")
+    assert told["detail"] == "The body has an integer that is too long to be read."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final, cast
 
 from mangum.types import ASGI
@@ -11,6 +12,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
+
+from functions.agent.http.api import problem_response
+from functions.agent.http.problems import Problem
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SENT: Final = ("Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
@@ -43,13 +47,22 @@ class _Cors(CORSMiddleware):
         known = {name.lower() for name in _SENT}
         allowed = [*_SENT, *dict.fromkeys(name for name in names if name.lower() not in known)]
         answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed)
-        return answer
+        return answer if answer.status_code < HTTPStatus.BAD_REQUEST else _as_problem(answer)
 
     @staticmethod
     def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
         """Let the page read the answer, and its times too."""
         CORSMiddleware.allow_explicit_origin(headers, origin)
         headers["Timing-Allow-Origin"] = origin
+
+
+def _as_problem(refusal: Response) -> Response:
+    """Return what refuses a preflight in the form of every other error."""
+    faults = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
+    answer = problem_response(Problem(refusal.status_code, f"A page must not ask for this by CORS: {faults}."))
+    kept = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
+    answer.headers.update(kept)
+    return answer
 
 
 def with_cors(app: ASGI, origins: Sequence[str], *, is_local: bool = False) -> ASGI:

@@ -1,11 +1,11 @@
-"""What event sources leave to check: queries and bodies in UTF-8, of a size that can be read."""
+"""What event sources leave to check: queries and bodies in UTF-8, each name once, of a size that can be read."""
 
 from __future__ import annotations
 
 from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from mangum.types import ASGI, Receive, Scope, Send
 from starlette.datastructures import Headers
@@ -53,6 +53,12 @@ def _check_query(query: bytes) -> None:
     except UnicodeDecodeError as error:
         # Decoded with a replacement, it would name another user.
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The query is not UTF-8.") from error
+    seen: set[str] = set()
+    for name, _ in parse_qsl(query.decode(), keep_blank_values=True) if b"&" in query else ():
+        if name in seen:
+            # As in a body: one reader takes the first, another the last.
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{name[:100]}: is in the query twice.")
+        seen.add(name)
 
 
 def _check_body(body: bytes, headers: Headers) -> None:

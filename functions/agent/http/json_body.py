@@ -44,8 +44,11 @@ def read_json(body: bytes) -> Any:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8.") from error
     except RecursionError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.") from error
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is not JSON.") from error
+    except ValueError as error:
+        # Python reads integers of at most 4,300 digits.
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The body has an integer that is too long to be read.") from error
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
