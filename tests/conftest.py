@@ -28,7 +28,7 @@ from shared.errors import StoreUnavailable
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection

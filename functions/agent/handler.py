@@ -29,8 +29,8 @@ from shared.logs import function_logger
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
+from shared.memory.memory import Memory
 from shared.memory.ownership import Access
-from shared.memory.turn import Memory
 from shared.request_ids import request_id_scope
 from shared.settings import (
     LOCAL_STAGE,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from shared.memory.turn import AppendResult, Recall
+from shared.memory.recall import Recall
+from shared.memory.turn import AppendResult
 from shared.stores.breaker import CircuitBreaker
 
 

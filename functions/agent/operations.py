@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,19 +16,21 @@ from functions.agent.outcomes import KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from functions.agent.timer import Timer
+from functions.agent.turn_json import append_result_json, invoking_json, memory_json
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, add_outcome
 from shared.idempotency import serving_key
 from shared.ids import is_time_ordered
-from shared.listed_messages import shown_json
-from shared.memory.budget import Limits, Shown, ShownMemory, show, smaller
+from shared.memory.budget import Limits, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency, KeyLease
 from shared.memory.inspection import Inspection
+from shared.memory.memory import Memory
 from shared.memory.ownership import Access
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
+from shared.memory.recall import Recall
 from shared.memory.sizes import fits
 from shared.memory.threads import Threads
-from shared.memory.turn import AppendResult, Memory, Recall, Turn
+from shared.memory.turn import AppendResult, Turn
 from shared.memory.users import Users
 from shared.metadata import encode_metadata
 from shared.models import ExchangeTexts
@@ -84,7 +85,7 @@ class Operations:
         self.users = Users(memory)
 
     def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
-        return self._memory.turn(request.thread_id, request.user_id, access)
+        return Turn(self._memory, request.thread_id, request.user_id, access)
 
     def _check_id(self, request: RunRequest | InvokedRequest) -> None:
         if request.exchange_id is not None and self._memory.is_ahead(request.exchange_id):
@@ -165,7 +166,7 @@ class Operations:
     def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return an answer that PostgreSQL has from its exchange, with what is said of the memory made anew."""
         receipt = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
-        memory = _memory_json(turn.recall(), receipt, ShownMemory(turn.recall(), self._most_tokens(request)).shown)
+        memory = memory_json(turn.recall(), receipt, ShownMemory(turn.recall(), self._most_tokens(request)).shown)
         return {**answer, "memory": memory}
 
     def _stored_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
@@ -213,7 +214,7 @@ class Operations:
             "response": response,
             "thread_id": request.thread_id,
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
-            "memory": _memory_json(recall, receipt, memory.shown),
+            "memory": memory_json(recall, receipt, memory.shown),
         }
         return RunResult(answer, seconds=timer.seconds)
 
@@ -246,7 +247,7 @@ class Operations:
         texts = ExchangeTexts(request.user_message, request.assistant_message, encode_metadata(request.metadata))
         receipt = self.exchanges.replace(thread_id, exchange_id, texts, owner)
         self._measure(None, receipt)
-        return _append_result_json(receipt)
+        return append_result_json(receipt)
 
     async def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
         """Return what the memory holds for a turn.
@@ -283,7 +284,7 @@ class Operations:
             encode_metadata(request.metadata),
         )
         self._measure(None, receipt)
-        return _append_result_json(receipt)
+        return append_result_json(receipt)
 
     def _measure(self, recall: Recall | None, receipt: AppendResult | None) -> None:
         if self._measures is None:
@@ -298,16 +299,6 @@ class Operations:
         return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
 
 
-def _append_result_json(receipt: AppendResult) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
-        "durability": receipt.durability,
-        "cached": receipt.cached,
-    }
-    # Until the drain, another process may not show an exchange that Redis did not take.
-    return {**answer, "degraded": receipt.degraded} if receipt.degraded else answer
-
-
 def _named(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the exchange that an answer belongs to."""
     return UUID(answer["exchange_id"] or str(claim.exchange_id))
@@ -318,33 +309,3 @@ def _order(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     named = _named(claim, answer)
     # A name without a time has the place of its telling, before which the key was claimed.
     return named if is_time_ordered(named) else claim.exchange_id
-
-
-def _memory_json(recall: Recall, receipt: AppendResult, shown: Shown) -> dict[str, Any]:
-    return {
-        "source": recall.source,
-        "degraded": list(dict.fromkeys(recall.degraded + receipt.degraded)),
-        "durability": receipt.durability,
-        "cached": receipt.cached,
-        "context_tokens": shown.tokens,
-        "omitted_exchanges": shown.omitted_exchanges,
-    }
-
-
-def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[str, Any]:
-    """Return what is shown as the API does: of the parts those that are asked for."""
-    parts = {
-        "context": shown.context,
-        "messages": shown_json(shown.messages),
-        "preferences": shown.preferences,
-        # Neither is remembered yet.
-        "memories": [],
-        "related": [],
-    }
-    return {
-        **{name: part for name, part in parts.items() if name in include},
-        "context_tokens": shown.tokens,
-        "omitted_exchanges": shown.omitted_exchanges,
-        "source": recall.source,
-        "degraded": recall.degraded,
-    }

@@ -7,15 +7,15 @@ from typing import Literal
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound, TooLargeForQueue
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
-from shared.memory.process_state import ProcessState
 from shared.models import Durability, Exchange
 
 _logger = logging.getLogger(__name__)
 
 
 def make_durable(
-    memory: ProcessState, exchange: Exchange, degraded: list[str]
+    memory: Memory, exchange: Exchange, degraded: list[str]
 ) -> tuple[Durability | Literal["erased"], Exchange]:
     """Return which of the two takes the exchange, and what PostgreSQL holds under its name if it was asked.
 
@@ -48,7 +48,7 @@ def make_durable(
     return "postgres", next(iter(stored.effective), exchange)
 
 
-def erased_to(memory: ProcessState, exchange: Exchange) -> UUID | None:
+def erased_to(memory: Memory, exchange: Exchange) -> UUID | None:
     """Return PostgreSQL's word on the deletion that overtook an exchange."""
     users = [] if exchange.user_id is None else [exchange.user_id]
     window = memory.archive.window(exchange.thread_id, 1, users)
@@ -56,7 +56,7 @@ def erased_to(memory: ProcessState, exchange: Exchange) -> UUID | None:
     return max((each for each in cutoffs if each is not None), default=None)
 
 
-def log_invalidation(memory: ProcessState, thread_id: str, degraded: list[str]) -> None:
+def log_invalidation(memory: Memory, thread_id: str, degraded: list[str]) -> None:
     """Have a list compared with PostgreSQL once Redis is back: no drain will merge what PostgreSQL took directly."""
     try:
         memory.archive.log_invalidations("thread", [thread_id])

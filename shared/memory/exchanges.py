@@ -10,9 +10,10 @@ from uuid import UUID
 
 from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, add_half_deleted_outcome
 from shared.idempotency import keyed_request
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import is_listed_as
-from shared.memory.turn import AppendResult, Memory
+from shared.memory.turn import AppendResult
 from shared.models import Exchange, ExchangeTexts, Message
 from shared.request_ids import current_request_id
 from shared.stores.cache import CacheAppendResult, CacheRead

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from shared.errors import StoreUnavailable
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import Access
-from shared.memory.process_state import ProcessState
 from shared.memory.recall import History
 from shared.memory.refill import load_from_archive
 from shared.models import Source
 from shared.stores.cache import CacheRead
 
 
-def read_cache(
-    memory: ProcessState, thread_id: str | None, user_id: str | None, degraded: list[str]
-) -> CacheRead | None:
+def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degraded: list[str]) -> CacheRead | None:
     """Return what Redis holds, None if it did not answer."""
     try:
         cached = memory.cache.read(thread_id, user_id)
@@ -28,7 +26,7 @@ def read_cache(
 
 
 def load_preferences(
-    memory: ProcessState, user_id: str, cached: CacheRead | None, degraded: list[str]
+    memory: Memory, user_id: str, cached: CacheRead | None, degraded: list[str]
 ) -> tuple[dict[str, str], Source]:
     """Return a user's preferences from Redis if it knows them, else from PostgreSQL, which refills Redis."""
     held = cached or CacheRead()
@@ -50,7 +48,7 @@ def load_preferences(
 
 
 def load_history(
-    memory: ProcessState,
+    memory: Memory,
     thread_id: str,
     user_id: str | None,
     access: Access,

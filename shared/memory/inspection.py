@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 from shared.models import Message
 from shared.stores.inspectors import CacheInspector, ListSnapshot, QueueCounts, QueueInspector
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from shared.errors import StoreUnavailable
 from shared.memory.backlog import is_drained, is_past_draining
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
-from shared.memory.process_state import ProcessState
 from shared.stores.cache import CacheRead
 
 
-def is_all_drained(memory: ProcessState, cached: CacheRead, degraded: list[str]) -> bool:
+def is_all_drained(memory: Memory, cached: CacheRead, degraded: list[str]) -> bool:
     """Return whether PostgreSQL holds all that Redis may have lost; stop asking once that is certain.
 
     Raises:
@@ -32,7 +32,7 @@ def is_all_drained(memory: ProcessState, cached: CacheRead, degraded: list[str])
     return is_stored
 
 
-def _is_queue_empty(memory: ProcessState, cached: CacheRead, degraded: list[str]) -> bool:
+def _is_queue_empty(memory: Memory, cached: CacheRead, degraded: list[str]) -> bool:
     """Return whether nothing waits for the drain, which is given a moment; add the queue if something does."""
     if cached.has_outbox:
         add_layer(degraded, "queue")

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer, place_of
-from shared.memory.process_state import ProcessState
 from shared.models import Message, Source
 from shared.stores.archive import MessagePosition
 
@@ -75,7 +75,7 @@ class Recall:
         return next(sides, None)
 
 
-def rewind(memory: ProcessState, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:
+def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:
     """Return what the memory held before an exchange of the thread.
 
     Raises:

@@ -10,9 +10,9 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import is_time_ordered
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.memory.losses import is_all_drained
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer, merge_messages
 from shared.memory.ownership import Access, authorize, exchanges_of, first_owner
-from shared.memory.process_state import ProcessState
 from shared.memory.recall import History
 from shared.models import Exchange, Message, Source
 from shared.stores.archive import Window
@@ -20,7 +20,7 @@ from shared.stores.cache import CacheRead
 
 
 def load_from_archive(
-    memory: ProcessState,
+    memory: Memory,
     thread_id: str,
     user_id: str | None,
     access: Access,
@@ -83,7 +83,7 @@ def load_from_archive(
 
 
 def _ask_archive(
-    memory: ProcessState, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
+    memory: Memory, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
 ) -> tuple[Window, bool]:
     """Return PostgreSQL's window, and whether nothing else that Redis may have lost still waits for the drain."""
     most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
@@ -95,7 +95,7 @@ def _ask_archive(
     return memory.archive.window(thread_id, most, names), is_all_there
 
 
-def _without_archive(memory: ProcessState, held: CacheRead, user_id: str | None) -> History:
+def _without_archive(memory: Memory, held: CacheRead, user_id: str | None) -> History:
     """Return what Redis holds, not what this process remembers or an older Redis brought back: it may be deleted."""
     listed = [each for each in held.messages if held.vouches_for(each.created_at)]
     pending = [each for each in held.pending if held.vouches_for(each.created_at)]
@@ -120,7 +120,7 @@ def _foreign_in(held: CacheRead, own: CacheRead) -> list[Message | Exchange]:
 
 
 def _split_accepted(
-    memory: ProcessState, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
+    memory: Memory, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
 ) -> tuple[list[Exchange], list[Exchange]] | None:
     """Return what was accepted and PostgreSQL does not hold yet, and what Redis holds for the drain although it does.
 

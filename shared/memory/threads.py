@@ -12,10 +12,10 @@ from uuid import UUID
 from shared.errors import StoreUnavailable, ThreadNotFound, add_half_deleted_outcome
 from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
+from shared.memory.memory import Memory
 from shared.memory.messages import merge_messages
 from shared.memory.ownership import exchanges_of, is_listed_as
 from shared.memory.sizes import fit_to_event
-from shared.memory.turn import Memory
 from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.archive import MessagePosition
 from shared.stores.cache import CacheRead

@@ -16,15 +16,14 @@ from shared.listed_messages import newest_order
 from shared.memory.budget import Limits, Shown, show
 from shared.memory.durability import erased_to, log_invalidation, make_durable
 from shared.memory.history import load_history, load_preferences, read_cache
+from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import Access
-from shared.memory.process_state import ProcessState
 from shared.memory.recall import History, Recall, rewind
 from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
 from shared.stores.cache import CacheAppendResult, CacheRead
 
-__all__ = ["AppendResult", "Memory", "Recall", "Turn"]
 _logger = logging.getLogger(__name__)
 _NEVER: Final = UUID(int=0)
 
@@ -53,9 +52,7 @@ class Turn:
         user_id: Who the turn is of; for a trusted caller the thread's owner once `recall` or `keep` was called.
     """
 
-    def __init__(
-        self, memory: ProcessState, thread_id: str | None, user_id: str | None, access: Access = "open"
-    ) -> None:
+    def __init__(self, memory: Memory, thread_id: str | None, user_id: str | None, access: Access = "open") -> None:
         self.thread_id = thread_id
         self.user_id = user_id
         self._memory = memory
@@ -277,11 +274,3 @@ class Turn:
             _logger.warning("a turn lost its thread to another user while it ran")
             raise
         return True
-
-
-class Memory(ProcessState):
-    """A process that begins turns; one a process."""
-
-    def turn(self, thread_id: str | None, user_id: str | None, access: Access = "open") -> Turn:
-        """Begin a turn; without a thread or a user it does without that memory."""
-        return Turn(self, thread_id, user_id, access)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, add_half_deleted_outcome
 from shared.memory.deletion import Deletion
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 
 
 class Users:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidCursor
 from shared.memory.cursors import _check, decode, encode
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
 from shared.settings import MemorySettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support import rubbish

@@ -15,8 +15,9 @@ from functions.sync.queues import SqsQueues
 from functions.sync.sweep import Sweep
 from infra.local.servers import ValkeyServer
 from shared.errors import InvalidRecord
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.settings import MemorySettings
 from shared.stores.redis.cache import RedisCache
@@ -134,7 +135,7 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
             Threads(memory).list_for("u", 10, None),
             Users(memory).preferences("u"),
         ]
-        recalled = memory.turn("t", "u").recall()
+        recalled = Turn(memory, "t", "u").recall()
 
     assert all(answer is not None for answer in answers)
     json.dumps([message.to_json() for message in recalled.messages]).encode()

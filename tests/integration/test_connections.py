@@ -10,7 +10,8 @@ import redis
 
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import StoreUnavailable
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from tests.support.exchanges import exchange, exchanges, texts, told
@@ -37,8 +38,8 @@ def test_connections_are_kept(process: MakeProcess, redis_client: redis.Redis, d
     assert len(_clients(redis_client)) == 1
     seen = set()
     for number in range(5):
-        memory.turn(f"t{number}", "ana").recall()
-        memory.turn(f"t{number}", "ana").keep("q", "a")
+        Turn(memory, f"t{number}", "ana").recall()
+        Turn(memory, f"t{number}", "ana").keep("q", "a")
         sessions = database.execute(
             "select pid from pg_stat_activity where usename = 'memory' and pid <> pg_backend_pid()"
         ).fetchall()
@@ -51,7 +52,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
     """The caller notices nothing: not in a read, not in a write."""
     memory = process()
     for number in range(3):
-        turn = memory.turn("t", None)
+        turn = Turn(memory, "t", None)
         recalled = turn.recall()
         assert (texts(recalled.messages), recalled.degraded) == (told(*range(number)), [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
@@ -93,11 +94,11 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
     """Between two turns, cleanly: the next one is as if nothing had been."""
     memory = process()
     memory.archive.store(exchanges(2))
-    assert texts(memory.turn("t", None).recall().messages) == told(0, 1)
+    assert texts(Turn(memory, "t", None).recall().messages) == told(0, 1)
     for server in (valkey, postgres):
         server.stop()
         server.start()
-    recalled = memory.turn("t", None).recall()
+    recalled = Turn(memory, "t", None).recall()
     assert (texts(recalled.messages), recalled.degraded) == (told(0, 1), [])
 
 

@@ -11,8 +11,9 @@ import redis
 
 from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.models import ExchangeTexts
 from shared.stores.archive import Window
@@ -25,11 +26,11 @@ MakeCache = Callable[..., RedisCache]
 
 
 def _keep(memory: Memory, number: int) -> str:
-    return memory.turn("t", "ana").keep(f"q{number}", f"a{number}").durability
+    return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}").durability
 
 
 def _shown(memory: Memory) -> tuple[list[str], list[str]]:
-    recalled = memory.turn("t", "ana").recall()
+    recalled = Turn(memory, "t", "ana").recall()
     return texts(recalled.messages), recalled.degraded
 
 
@@ -160,7 +161,7 @@ def test_the_outbox_took_it_and_the_list_refused(
 ) -> None:
     """The answer names the store that holds the exchange."""
     memory = process()
-    memory.turn("t", "ana").recall()
+    Turn(memory, "t", "ana").recall()
     call = memory.cache._connection.call  # type: ignore[attr-defined]
     queue.is_down = True
 
@@ -181,7 +182,7 @@ def test_the_outbox_took_it_and_the_list_refused(
     with monkeypatch.context() as patched:
         patched.setattr(memory.archive, "store", away)
         patched.setattr(memory.cache._connection, "call", refused_in_part)  # type: ignore[attr-defined]
-        receipt = memory.turn("t", "ana").keep("q1", "a1")
+        receipt = Turn(memory, "t", "ana").keep("q1", "a1")
     assert (receipt.durability, receipt.cached) == ("redis", False)
     assert "redis" in receipt.degraded
     assert len(memory.cache.outbox(10)) == 1
@@ -242,7 +243,7 @@ def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
     redis_client.flushall()
     redis_client.restore("thread:t:pending", 0, old)
     # Its queue is empty.
-    assert texts(process(InMemoryQueue()).turn("t", "ana").recall().messages) == told(9)
+    assert texts(Turn(process(InMemoryQueue()), "t", "ana").recall().messages) == told(9)
     assert redis_client.hlen("thread:t:pending") == 0
 
 

@@ -10,8 +10,9 @@ import pytest
 from functions.sync.drain import Drain
 from functions.sync.queues import SqsQueues
 from infra.local.servers import PostgresServer, ValkeyServer
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.sqs.queue import SqsQueue
@@ -45,11 +46,11 @@ def test_turns_reach_postgresql(
     """The same texts in the same order in both layers."""
     memory = process(real_queue)
     for number in range(12):
-        memory.turn("t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
+        Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
     assert drain() == []
     rows = database.execute("select role, content from messages order by order_key, position").fetchall()
     assert [content for _, content in rows] == told(*range(12))
-    assert texts(process().turn("t", "ana").recall().messages) == told(*range(12))
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(*range(12))
 
 
 def test_poison_in_a_batch(
@@ -64,12 +65,12 @@ def test_poison_in_a_batch(
         exchange().to_wire().replace('"created_at":"2', '"created_at":"0'),
     ]
     for number, body in enumerate(bodies):
-        memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}")
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
     assert drain() == []
     dead = {body: attributes["reason"] for body, attributes in queues.dead()}
     assert dead == dict(zip(bodies, ["not_json", "unknown_version", "missing_field", "invalid_field"], strict=True))
-    assert texts(process().turn("t", "ana").recall().messages) == told(0, 1, 2, 3)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(0, 1, 2, 3)
     assert queues.waiting() == (0, 0, 0)
 
 
@@ -83,12 +84,12 @@ def test_postgres_away(
     """Everything stays on the queue, hidden for a while, and is stored when PostgreSQL is back."""
     memory = process(real_queue)
     for number in range(3):
-        memory.turn("t", None).keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", None).keep(f"q{number}", f"a{number}")
     postgres.kill()
     assert len(drain()) == 3
     assert queues.waiting() == (0, 3, 0)
     postgres.start()
-    assert texts(process().turn("t", None).recall().messages) == told(0, 1, 2)
+    assert texts(Turn(process(), "t", None).recall().messages) == told(0, 1, 2)
     assert queues.dead() == []
 
 
@@ -97,7 +98,7 @@ def test_redis_away(
 ) -> None:
     """The batch is stored all the same, and the lists that missed it are noted for repair."""
     memory = process(real_queue)
-    memory.turn("t", None).keep("q0", "a0")
+    Turn(memory, "t", None).keep("q0", "a0")
     valkey.kill()
     assert drain() == []
     assert [(repair.kind, repair.id) for repair in memory.archive.invalidations(9)] == [("thread", "t")]
@@ -108,16 +109,16 @@ def test_a_redelivery_after_a_deletion(
 ) -> None:
     """Nothing of a deleted thread comes back; a later one with the same id is new and empty."""
     memory = process(real_queue)
-    memory.turn("t", "ana").keep("q0", "a0")
+    Turn(memory, "t", "ana").keep("q0", "a0")
     (record,) = queues.receive(0)
     Threads(memory).delete("t")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
     assert drain() == []
-    assert process().turn("t", "ana").recall().messages == []
-    memory.turn("t", "ana").keep("q1", "a1")
+    assert Turn(process(), "t", "ana").recall().messages == []
+    Turn(memory, "t", "ana").keep("q1", "a1")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
     assert drain() == []
-    assert texts(process().turn("t", "ana").recall().messages) == told(1)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(1)
 
 
 def test_a_thousand_in_a_batch(real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]) -> None:

@@ -16,8 +16,9 @@ from cli.stores.postgres_verify import PostgresVerify
 from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.settings import DatabaseSettings
 from shared.stores.postgres import erasure as postgres_erasure
@@ -336,12 +337,12 @@ def test_redis_forgets_what_the_sweep_takes(process: Process) -> None:
     """A list that Redis has of a thread which it did not name as the user's is gone with the thread."""
     memory = process()
     for name in _fill(memory.archive, 6):  # type: ignore[arg-type]
-        memory.turn(name, "ana").recall()
+        Turn(memory, name, "ana").recall()
     memory.cache.forget_user("ana", UUID(int=0))
     Users(memory).forget("ana")
     _sweep_all(memory)
     for number in range(6):
-        assert memory.turn(f"ana-{number}", "ana").recall().messages == []
+        assert Turn(memory, f"ana-{number}", "ana").recall().messages == []
     other = process()
     with pytest.raises(ThreadNotFound):
         Threads(other).get("ana-5")
@@ -479,12 +480,12 @@ def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg
 def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
     """From the answer on it is a new thread's."""
     memory = process()
-    memory.turn("t", "ana").keep("q0", "a0")
+    Turn(memory, "t", "ana").keep("q0", "a0")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
     Users(memory).forget("ana")
-    memory.turn("t", "ana").keep("q1", "a1")
+    Turn(memory, "t", "ana").keep("q1", "a1")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
-    assert texts(process().turn("t", "ana").recall().messages) == told(1)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(1)
 
 
 def test_what_an_older_release_stored_again(

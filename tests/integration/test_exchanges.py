@@ -18,8 +18,9 @@ from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.backlog import Backlog
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.models import Exchange, ExchangeTexts
 from shared.settings import DatabaseSettings
 from shared.stores.archive import Window
@@ -38,7 +39,7 @@ NEW = ExchangeTexts("new question", "new answer")
 
 
 def _say(memory: Memory, count: int = 3) -> list[UUID]:
-    made = [memory.turn("t", None).keep(f"q{number}", f"a{number}").exchange_id for number in range(count)]
+    made = [Turn(memory, "t", None).keep(f"q{number}", f"a{number}").exchange_id for number in range(count)]
     return [each for each in made if each is not None]
 
 
@@ -52,7 +53,7 @@ def _sweep(memory: Memory) -> None:
 
 
 def _shown(memory: Memory) -> list[str]:
-    return texts(memory.turn("t", None).recall().messages)
+    return texts(Turn(memory, "t", None).recall().messages)
 
 
 def _listed(client: redis.Redis) -> list[str]:
@@ -186,7 +187,7 @@ def test_without_redis(
     receipt = Exchanges(memory).replace("t", named[1], NEW)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["redis"])
     valkey.thaw()
-    while memory.turn("t", None).recall().degraded:
+    while Turn(memory, "t", None).recall().degraded:
         """Wait for the breaker's probe."""
     for each in (memory, other):
         assert _shown(each) == [*told(0), "new question", "new answer", *told(2)]
@@ -257,7 +258,7 @@ def test_nothing_brings_a_deleted_exchange_back(
             Exchanges(each).replace("t", named[1], NEW)
         with pytest.raises(ExchangeNotFound):
             Exchanges(each).delete("t", named[1])
-        assert each.turn("t", None).keep("again", "again", exchange_id=named[1]).durability == "none"
+        assert Turn(each, "t", None).keep("again", "again", exchange_id=named[1]).durability == "none"
     assert _shown(memory) == told(0, 2)
 
 
@@ -354,7 +355,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
     keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     named = _say(memory, 1)[0]
-    memory.turn("copy", None).keep("q0", "a0", exchange_id=named)
+    Turn(memory, "copy", None).keep("q0", "a0", exchange_id=named)
     for thread_id in ("t", "copy"):
         claim = keys.acquire("ana", thread_id, b"{}", UUID(int=7))
         claim.complete({"thread_id": thread_id, "exchange_id": str(named), "response": "a0"})
@@ -389,7 +390,7 @@ def test_everything_at_once(
                         letters = queue.take()
                     memory.cache.merge_stored(memory.archive.store(letters).effective)
                 else:
-                    memory.turn("t", None).recall()
+                    Turn(memory, "t", None).recall()
             except ExchangeNotFound:
                 continue
 

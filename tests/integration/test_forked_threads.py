@@ -10,8 +10,9 @@ import redis
 
 from shared.errors import StoreUnavailable
 from shared.memory.accepted import AcceptedExchanges
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryCache, InMemoryQueue
@@ -71,12 +72,12 @@ def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQu
     """Each into its own thread; the deletion of one leaves the other."""
     memory, forked = process(), _fork()
     for each in forked:
-        turn = memory.turn(each.thread_id, None)
+        turn = Turn(memory, each.thread_id, None)
         turn.keep(each.user_message, each.assistant_message, exchange_id=each.exchange_id)
     result = memory.archive.store(queue.take())
     assert (result.stored, len(result.effective)) == (2, 2)
     memory.cache.merge_stored(result.effective)
     Threads(memory).delete("original")
     redis_client.delete("thread:copy:messages")
-    assert texts(memory.turn("copy", None).recall().messages) == told(1)
-    assert memory.turn("original", None).recall().messages == []
+    assert texts(Turn(memory, "copy", None).recall().messages) == told(1)
+    assert Turn(memory, "original", None).recall().messages == []

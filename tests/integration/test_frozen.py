@@ -10,7 +10,8 @@ import redis
 from botocore.exceptions import ReadTimeoutError
 
 from infra.local.servers import PostgresServer, ValkeyServer
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.settings import MemorySettings
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.postgres.archive import PostgresArchive
@@ -28,7 +29,7 @@ MakeProcess = Callable[..., Memory]
 
 def _tell(memory: Memory, number: int) -> list[str]:
     """Run a turn and return what was degraded in it."""
-    turn = memory.turn("t", None)
+    turn = Turn(memory, "t", None)
     recalled = turn.recall()
     receipt = turn.keep(f"q{number}", f"a{number}")
     return [*recalled.degraded, *receipt.degraded]
@@ -72,16 +73,16 @@ def test_after_a_freeze_the_history_is_complete(
     memory, other = process(), process()
     for number in range(3):
         _tell(memory, number)
-    assert texts(other.turn("t", None).recall().messages) == told(0, 1, 2)
+    assert texts(Turn(other, "t", None).recall().messages) == told(0, 1, 2)
     valkey.freeze()
     for number in range(3, 6):
         _tell(memory, number)
     memory.archive.store(queue.take())
     valkey.thaw()
-    until(lambda: not {"redis"} & set(memory.turn("t", None).recall().degraded))
-    assert texts(memory.turn("t", None).recall().messages) == told(*range(6))
-    assert texts(process().turn("t", None).recall().messages) == told(*range(6))
-    assert texts(other.turn("t", None).recall().messages) == told(*range(6))
+    until(lambda: not {"redis"} & set(Turn(memory, "t", None).recall().degraded))
+    assert texts(Turn(memory, "t", None).recall().messages) == told(*range(6))
+    assert texts(Turn(process(), "t", None).recall().messages) == told(*range(6))
+    assert texts(Turn(other, "t", None).recall().messages) == told(*range(6))
 
 
 def test_what_was_missed_is_made_up_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
@@ -91,9 +92,9 @@ def test_what_was_missed_is_made_up_before_the_drain(process: MakeProcess, valke
     valkey.freeze()
     _tell(memory, 1)
     valkey.thaw()
-    until(lambda: memory.turn("t", None).recall().degraded == [])
-    assert texts(memory.turn("t", None).recall().messages) == told(0, 1)
-    assert texts(other.turn("t", None).recall().messages) == told(0, 1)
+    until(lambda: Turn(memory, "t", None).recall().degraded == [])
+    assert texts(Turn(memory, "t", None).recall().messages) == told(0, 1)
+    assert texts(Turn(other, "t", None).recall().messages) == told(0, 1)
 
 
 def test_a_frozen_postgres_delays_one_request(
@@ -107,15 +108,15 @@ def test_a_frozen_postgres_delays_one_request(
     attempts = _attempts(archive._connection.breaker, monkeypatch)
     postgres.freeze()
     began = time.monotonic()
-    assert memory.turn("miss", "ana").recall().degraded == ["postgres"]
+    assert Turn(memory, "miss", "ana").recall().degraded == ["postgres"]
     assert time.monotonic() - began < 20
     assert len(attempts) == 1
     for _ in range(10):
-        assert memory.turn("miss", "ana").recall().degraded == ["postgres"]
+        assert Turn(memory, "miss", "ana").recall().degraded == ["postgres"]
     assert _tell(memory, 1) == []
     assert len(attempts) == 1
     postgres.thaw()
-    until(lambda: memory.turn("miss", "ana").recall().degraded == [])
+    until(lambda: Turn(memory, "miss", "ana").recall().degraded == [])
 
 
 def test_a_frozen_sqs_delays_one_request(
@@ -155,7 +156,7 @@ def test_a_frozen_redis_is_probed_one_at_a_time(
         # One that found out, and the probes: each hangs for its timeout of 250 ms before the next may start.
         assert proxy.connections <= 2 + seconds / 0.2
         valkey.thaw()
-        until(lambda: memory.turn("t", None).recall().degraded == [])
+        until(lambda: Turn(memory, "t", None).recall().degraded == [])
 
 
 def test_a_reply_that_comes_too_late_is_nobodys_answer(
@@ -165,15 +166,15 @@ def test_a_reply_that_comes_too_late_is_nobodys_answer(
     memory = process()
     memory.archive.store([exchange("one", "one"), exchange("two", "two")])
     for thread in ("one", "two"):
-        memory.turn(thread, None).recall()
+        Turn(memory, thread, None).recall()
     valkey.freeze()
     postgres.freeze()
-    assert memory.turn("one", None).recall().messages == []
+    assert Turn(memory, "one", None).recall().messages == []
     valkey.thaw()
     postgres.thaw()
-    until(lambda: memory.turn("two", None).recall().degraded == [])
-    assert texts(memory.turn("two", None).recall().messages) == told("two")
-    assert texts(memory.turn("one", None).recall().messages) == told("one")
+    until(lambda: Turn(memory, "two", None).recall().degraded == [])
+    assert texts(Turn(memory, "two", None).recall().messages) == told("two")
+    assert texts(Turn(memory, "one", None).recall().messages) == told("one")
 
 
 def test_a_redis_that_takes_no_writes_delays_one_request(
@@ -192,7 +193,7 @@ def test_a_redis_that_takes_no_writes_delays_one_request(
             assert len(attempts) == 1
         finally:
             client.execute_command("CLIENT", "UNPAUSE")
-    until(lambda: memory.turn("t", None).recall().degraded == [])
+    until(lambda: Turn(memory, "t", None).recall().degraded == [])
 
 
 def test_a_queue_that_takes_no_messages_delays_one_request(

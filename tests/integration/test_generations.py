@@ -15,8 +15,9 @@ from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.settings import MemorySettings, RedisSettings
 from shared.stores.archive import Window
@@ -33,17 +34,17 @@ MakeMemory = Callable[..., Memory]
 
 
 def _keep(memory: Memory, number: int) -> tuple[str, bool]:
-    receipt = memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
+    receipt = Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}")
     return receipt.durability, receipt.cached
 
 
 def _shown(memory: Memory) -> tuple[list[str], list[str]]:
-    recalled = memory.turn("t", "ana").recall()
+    recalled = Turn(memory, "t", "ana").recall()
     return texts(recalled.messages), recalled.degraded
 
 
 def _source(memory: Memory) -> str:
-    return memory.turn("t", "ana").recall().source
+    return Turn(memory, "t", "ana").recall().source
 
 
 def _drain(memory: Memory, queue: InMemoryQueue) -> None:
@@ -76,7 +77,7 @@ def test_an_older_snapshot(
     valkey.kill()
     valkey.start()
     reader = process() if is_new_process else memory
-    recalled = reader.turn("t", "ana").recall()
+    recalled = Turn(reader, "t", "ana").recall()
     assert (texts(recalled.messages), recalled.degraded) == (told(0, 1, 2), [])
     assert recalled.preferences == {"tone": "warm"}
     _keep(reader, 3)
@@ -223,10 +224,10 @@ def test_preferences_that_redis_refused(
     refuse(True)
     Users(memory).replace("ana", {"tone": "warm"})
     for reader in (memory, other):
-        assert reader.turn(None, "ana").recall().preferences == {"tone": "warm"}
+        assert Turn(reader, None, "ana").recall().preferences == {"tone": "warm"}
     refuse(False)
     for reader in (memory, other):
-        assert reader.turn(None, "ana").recall().preferences == {"tone": "warm"}
+        assert Turn(reader, None, "ana").recall().preferences == {"tone": "warm"}
 
 
 # --- another server answers ---
@@ -449,7 +450,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
 ) -> None:
     """Nothing waits for the drain any more, as Redis tells: the read does not say that there is nothing."""
     memory = process()
-    memory.turn("other", "ana").recall()
+    Turn(memory, "other", "ana").recall()
     memory.cache.warm_up(at_once=True, is_first=True)
     redis_client.save()
     _keep(process(), 0)

@@ -26,7 +26,8 @@ from shared.errors import ThreadNotFound
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.settings import AgentSettings, DatabaseSettings
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
@@ -353,7 +354,7 @@ def test_the_first_exchange_is_still_queued(
 
 def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Callable[[], World]) -> None:
     """Its user deleted the thread and another took the name: 404, and nothing of it gets in; the drain refuses it."""
-    turn = world.memory.turn(THREAD, "ana", "own")
+    turn = Turn(world.memory, THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4
     other = make_world()
     assert other.app.ask("DELETE", f"/threads/{THREAD}", headers=other.bearer("ana")).status_code == 204
@@ -396,7 +397,7 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
     for thread_id, user in (("queued", "ana"), ("nobodys", None)):
-        memory.turn(thread_id, user).keep("q", "a")
+        Turn(memory, thread_id, user).keep("q", "a")
     for each in (world, make_world()):
         for thread_id in ("drained", "queued"):
             assert each.say("bob", thread_id) == 404
@@ -461,7 +462,7 @@ def test_a_deleted_answer_leaves_postgresql(
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
-        exchange_id = world.memory.turn(thread_id, user, "own").keep("q", "a").exchange_id
+        exchange_id = Turn(world.memory, thread_id, user, "own").keep("q", "a").exchange_id
         assert exchange_id is not None
         assert keys.acquire(user, "hash", exchange_id).is_acquired
         keys.answer(user, "hash", exchange_id, f'{{"response": "{SECRET}"}}')

@@ -21,7 +21,7 @@ from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 from shared.settings import AgentSettings
 from shared.stores.idempotency import KeyStore
 from shared.stores.postgres.archive import PostgresArchive

@@ -9,8 +9,9 @@ import pytest
 import redis
 
 from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory, Turn
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryQueue
@@ -20,7 +21,7 @@ MakeProcess = Callable[..., Memory]
 
 
 def _turn(memory: Memory, user_id: str | None, access: str = "own") -> Turn:
-    return memory.turn("t", user_id, access)  # type: ignore[arg-type]  # one of the three
+    return Turn(memory, "t", user_id, access)  # type: ignore[arg-type]  # one of the three
 
 
 def _keep(memory: Memory, user_id: str, number: int) -> str:
@@ -80,7 +81,7 @@ def test_a_thread_of_several_users_is_no_users(process: MakeProcess) -> None:
     """As it is where there were no tokens: its list shows no owner, and PostgreSQL decides."""
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):
-        memory.turn("t", user_id).keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}")
     assert memory.cache.peek("t").is_whole
     with pytest.raises(ThreadNotFound):
         _turn(memory, "bob").recall()

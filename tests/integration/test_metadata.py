@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 
 from functions.sync.drain import Drain
 from functions.sync.queues import SqsQueues
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.metadata import encode_metadata
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
@@ -53,7 +54,7 @@ def test_through_queue_drain_and_refill(
     """The same bytes in the list as it was told, in the rows, and in the list that the rows refilled."""
     memory = process(real_queue)
     for metadata in (TEXT, None):
-        memory.turn("t", "ana").keep("q", "a", metadata=metadata)
+        Turn(memory, "t", "ana").keep("q", "a", metadata=metadata)
     expected = [TEXT, None, None, None]
     assert _listed(redis_client) == expected
     outcome = Drain(memory.archive, memory.cache, SqsQueues(queues.settings())).run(queues.receive())
@@ -61,7 +62,7 @@ def test_through_queue_drain_and_refill(
     assert _stored(database) == _listed(redis_client) == expected
     told = redis_client.lrange(LIST, 0, -1)
     redis_client.flushall()
-    assert [each.metadata for each in process().turn("t", None).recall().messages] == expected
+    assert [each.metadata for each in Turn(process(), "t", None).recall().messages] == expected
     refilled = redis_client.lrange(LIST, 0, -1)
     assert [_bare(entry) for entry in refilled] == [_bare(entry) for entry in told]
     assert _listed(redis_client) == expected
@@ -72,7 +73,7 @@ def test_a_repair_and_a_page(
 ) -> None:
     """A list that missed an exchange gets its metadata with it; pages show it from either layer."""
     memory, archive = process(), real_archive()
-    memory.turn("t", None).keep("q0", "a0", metadata=TEXT)
+    Turn(memory, "t", None).keep("q0", "a0", metadata=TEXT)
     missed = exchange(1)
     archive.store([Exchange(missed.exchange_id, "t", None, "q1", "a1", missed.created_at, (), TEXT)])
     memory.cache.recheck_thread("t", archive.window("t", 50))

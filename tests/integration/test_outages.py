@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from infra.local.servers import PostgresServer, ValkeyServer
-from shared.memory.turn import AppendResult, Memory, Recall
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
+from shared.memory.turn import AppendResult, Turn
 from shared.memory.users import Users
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.sqs.queue import SqsQueue
@@ -32,11 +34,11 @@ def warm(process: MakeProcess, real_queue: SqsQueue, queues: Queues, real_archiv
 
 
 def _recall(memory: Memory) -> Recall:
-    return memory.turn("t", "ana").recall()
+    return Turn(memory, "t", "ana").recall()
 
 
 def _keep(memory: Memory, number: int) -> AppendResult:
-    return memory.turn("t", "ana").keep(f"q{number}", f"a{number}")
+    return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}")
 
 
 def _drain(queues: Queues, archive: PostgresArchive) -> int:
@@ -65,10 +67,10 @@ def test_postgres_gone(warm: Memory, postgres: PostgresServer, process: MakeProc
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
     assert texts(_recall(warm).messages) == told(0, 1)
-    other = warm.turn("other", "bob").recall()
+    other = Turn(warm, "other", "bob").recall()
     assert (other.messages, other.preferences, other.source, other.degraded) == ([], {}, "none", ["postgres"])
     postgres.start()
-    until(lambda: warm.turn("other", "bob").recall().degraded == [])
+    until(lambda: Turn(warm, "other", "bob").recall().degraded == [])
     assert texts(_recall(process()).messages) == told(0, 1)
 
 
@@ -115,10 +117,10 @@ def test_all_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey
 
 def test_no_thread_and_no_user(warm: Memory) -> None:
     """Neither is an error, and neither is degraded."""
-    assert warm.turn(None, None).recall() == Recall([], {}, "none", [])
-    assert warm.turn(None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
-    assert warm.turn(None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
-    assert texts(warm.turn("t", None).recall().messages) == told(0)
+    assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
+    assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
+    assert Turn(warm, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
+    assert texts(Turn(warm, "t", None).recall().messages) == told(0)
 
 
 def test_redis_gone_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:

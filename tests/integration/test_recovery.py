@@ -9,7 +9,8 @@ import psycopg
 import redis
 
 from infra.local.servers import ValkeyServer
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchanges, texts, told
@@ -19,14 +20,14 @@ LIST, HASH = "thread:t:messages", "user:ana:preferences"
 
 
 def _recall(memory: Memory) -> list[str]:
-    recalled = memory.turn("t", "ana").recall()
+    recalled = Turn(memory, "t", "ana").recall()
     assert recalled.degraded == []
     return texts(recalled.messages)
 
 
 def _tell(memory: Memory, *numbers: int) -> None:
     for number in numbers:
-        turn = memory.turn("t", "ana")
+        turn = Turn(memory, "t", "ana")
         turn.recall()
         turn.keep(f"q{number}", f"a{number}")
 
@@ -37,9 +38,9 @@ def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue:
     _tell(memory, 0, 1)
     memory.archive.store(queue.take())
     redis_client.delete(LIST)
-    other.turn("t", "ana").keep("q2", "a2")
+    Turn(other, "t", "ana").keep("q2", "a2")
     assert _recall(memory) == told(0, 1, 2)
-    assert memory.turn("t", "ana").recall().source == "redis"
+    assert Turn(memory, "t", "ana").recall().source == "redis"
     assert 86_000 < redis_client.ttl(LIST) <= 86_400
 
 
@@ -69,7 +70,7 @@ def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue
     valkey.kill()
     valkey.start()
     for each in (memory, process()):
-        recalled = each.turn("t", "ana").recall()
+        recalled = Turn(each, "t", "ana").recall()
         assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (told(0, 1), {"tone": "dry"}, [])
     _tell(memory, 2)
     assert _recall(process()) == told(0, 1, 2)
@@ -83,12 +84,12 @@ def test_redis_restarted_empty_before_the_drain(
     _tell(memory, 0)
     valkey.kill()
     valkey.start()
-    recalled = memory.turn("t", "ana").recall()
+    recalled = Turn(memory, "t", "ana").recall()
     assert texts(recalled.messages) == told(0)
-    stranger = process().turn("t", "ana").recall()
+    stranger = Turn(process(), "t", "ana").recall()
     assert texts(stranger.messages) == told(0) or stranger.degraded == ["queue"]
     memory.archive.store(queue.take())
-    assert texts(process().turn("t", "ana").recall().messages) == told(0)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(0)
 
 
 def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
@@ -96,7 +97,7 @@ def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
     memory = process()
     memory.archive.store(exchanges(60))
     assert _recall(memory) == told(*range(10, 60))
-    assert memory.turn("t", "ana").recall().source == "redis"
+    assert Turn(memory, "t", "ana").recall().source == "redis"
 
 
 def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
@@ -104,7 +105,7 @@ def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     redis_client.delete(HASH)
-    first, second = (memory.turn(None, "ana").recall() for _ in range(2))
+    first, second = (Turn(memory, None, "ana").recall() for _ in range(2))
     assert (first.preferences, first.source) == ({"tone": "dry"}, "postgres")
     assert (second.preferences, second.source) == ({"tone": "dry"}, "redis")
     assert redis_client.ttl(HASH) > 29 * 86_400
@@ -127,22 +128,22 @@ def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueu
     memory = process()
     _tell(memory, *range(8))
     memory.archive.store(queue.take())
-    assert texts(process(max_thread_messages=3).turn("t", "ana").recall().messages) == told(5, 6, 7)
+    assert texts(Turn(process(max_thread_messages=3), "t", "ana").recall().messages) == told(5, 6, 7)
     small = process(max_thread_messages=4)
     _tell(small, 8)
     memory.archive.store(queue.take())
-    assert texts(process().turn("t", "ana").recall().messages) == told(*range(9))
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(*range(9))
 
 
 def test_what_postgresql_is_told_again_keeps_its_first_place(process: MakeProcess) -> None:
     """Without the queue, Redis is told what PostgreSQL holds under the name, not what came under it now."""
     queue, name = InMemoryQueue(), uuid4()
     memory = process(queue, max_thread_messages=2)
-    memory.turn("t", None).keep("q0", "a0", exchange_id=name)
+    Turn(memory, "t", None).keep("q0", "a0", exchange_id=name)
     for number in (1, 2):
-        memory.turn("t", None).keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", None).keep(f"q{number}", f"a{number}")
     memory.archive.store(queue.take())
     queue.is_down = True
-    assert memory.turn("t", None).keep("q9", "a9", exchange_id=name).durability == "postgres"
+    assert Turn(memory, "t", None).keep("q9", "a9", exchange_id=name).durability == "postgres"
     for reader in (memory, process(queue, max_thread_messages=2)):
-        assert texts(reader.turn("t", None).recall().messages) == told(1, 2)
+        assert texts(Turn(reader, "t", None).recall().messages) == told(1, 2)

@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from infra.local.servers import ValkeyServer
+from shared.memory.turn import Turn
 from tests.support.counting import Calls, calls_of
 from tests.support.issuer import Issuer, bearer
 from tests.support.proxy import CountingProxy
@@ -101,7 +102,7 @@ class Watched:
 
     def recall(self) -> None:
         """Ask the memory itself."""
-        turn = self.function.operations._memory.turn(KNOWN, "ana", "own" if self.headers else "open")
+        turn = Turn(self.function.operations._memory, KNOWN, "ana", "own" if self.headers else "open")
         assert turn.recall().source == "redis"
 
     def cost(self, action: Callable[[], object]) -> Cost:

@@ -11,8 +11,9 @@ import pytest
 
 from infra.local.servers import ValkeyServer
 from shared.ids import ExchangeIds
+from shared.memory.memory import Memory
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
-from shared.memory.turn import Memory, Turn
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.settings import MemorySettings
 from shared.stores.postgres.archive import PostgresArchive
@@ -51,12 +52,12 @@ def watched(
         url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
         memory = Memory(real_cache(redis.port), real_archive(url), InMemoryQueue(), MemorySettings())
         Users(memory).replace("ana", {"tone": "dry"})
-        memory.turn("t", "ana").recall()
+        Turn(memory, "t", "ana").recall()
         yield Watched(memory, redis, postgres)
 
 
 def _invoking(memory: Memory) -> tuple[str, str]:
-    turn = memory.turn("t", "ana")
+    turn = Turn(memory, "t", "ana")
 
     async def both() -> tuple[str, str]:
         return await ThreadMemoryProvider(turn).invoking(), await UserPreferencesProvider(turn).invoking()
@@ -74,7 +75,7 @@ def _invoked(turn: Turn, number: int) -> None:
 
 def _begun(memory: Memory) -> Turn:
     """Return a turn whose context was asked for."""
-    turn = memory.turn("t", "ana")
+    turn = Turn(memory, "t", "ana")
     turn.recall()
     return turn
 
@@ -109,7 +110,7 @@ def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
 def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
     """One question; the list is read and carries a token, losses are asked for, and the list is refilled at once."""
     watched.memory.archive.store([*exchanges(50, "other")])
-    turn = watched.memory.turn("other", None)
+    turn = Turn(watched.memory, "other", None)
     redis, postgres, connections = watched.costs(turn.recall)
     assert len(turn.recall().messages) == 100
     assert (redis, postgres, connections) == (3, 1, 0)
@@ -117,9 +118,9 @@ def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
 
 def test_no_preferences_are_asked_for_once(watched: Watched) -> None:
     """That there are none is remembered."""
-    first = watched.costs(lambda: watched.memory.turn(None, "bob").recall())
+    first = watched.costs(lambda: Turn(watched.memory, None, "bob").recall())
     assert first[1] > 0
-    assert watched.costs(lambda: watched.memory.turn(None, "bob").recall()) == (1, 0, 0)
+    assert watched.costs(lambda: Turn(watched.memory, None, "bob").recall()) == (1, 0, 0)
     assert watched.costs(lambda: Users(watched.memory).preferences("bob")) == (1, 0, 0)
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import orjson
 
-from shared.memory.turn import Memory, Recall
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
 from shared.models import Message
 from tests.model.ledger import Entry, Ledger
 from tests.model.world import WINDOW, Stored, World

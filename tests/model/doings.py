@@ -15,8 +15,9 @@ from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailabl
 from shared.idempotency import serving_key
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
 from shared.memory.exchanges import Exchanges
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory, Turn
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.models import ExchangeTexts
 from tests.model.checks import (
@@ -151,7 +152,7 @@ class Doings:
         """Have a turn told the history, and check it."""
         memory = self.world.sandboxes[place]
         before = Before.now(self.ledger, thread, memory)
-        turn = memory.turn(thread, self.user(thread))
+        turn = Turn(memory, thread, self.user(thread))
         is_deletion_cached = self.world.is_deletion_cached(thread, self.user(thread))
         recall = turn.recall()
         note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
@@ -404,7 +405,7 @@ class Doings:
         """Drain and sweep everything, and check what holds then."""
         for memory in self.world.sandboxes:
             # Whoever filled an outbox that is lost puts its exchanges on the queue.
-            memory.turn(self.thread(0), None).recall()
+            Turn(memory, self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()
             if self.world.queue.waiting:

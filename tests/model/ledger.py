@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from shared.memory.turn import AppendResult, Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import AppendResult
 
 # `unsure`: a deletion failed or ran beside it, so that either end is right until the next successful one.
 Fate = Literal["live", "unsure", "erased"]

@@ -8,6 +8,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from shared.memory.turn import Turn
 from tests.model.checks import Before, check_recall, check_stored, violated
 from tests.model.doings import POISON, Begun, Doings, Meanwhile
 from tests.model.faults import Demoted, Fault, Store
@@ -72,7 +73,7 @@ class MemoryMachine(RuleBasedStateMachine):
         memory, thread = self.world.sandboxes[place], self.doings.thread(number)
         with self.doings.during(place, thread, fault, meanwhile):
             self.doings.keep(
-                Begun(memory.turn(thread, self.doings.user(thread)), thread, memory, [], self.doings.losses),
+                Begun(Turn(memory, thread, self.doings.user(thread)), thread, memory, [], self.doings.losses),
                 self.doings.name(kind),
             )
 
@@ -251,7 +252,7 @@ class MemoryMachine(RuleBasedStateMachine):
             violated("Isolated failure", f"{self.world.queue.near_max_receives} was given up")
         for thread in sorted({entry.thread for entry in self.ledger.entries}):
             before = Before.now(self.ledger, thread, None)
-            recall = self.world.observer.turn(thread, None).recall()
+            recall = Turn(self.world.observer, thread, None).recall()
             check_recall(self.world, self.ledger, thread, recall, None, before)
 
     def teardown(self) -> None:

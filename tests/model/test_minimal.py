@@ -13,8 +13,10 @@ import redis
 from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory, Recall
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.stores.archive import Window
 from shared.stores.postgres.archive import PostgresArchive
@@ -35,7 +37,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) -> Recall:
-    return memory.turn(thread_id, user_id).recall()
+    return Turn(memory, thread_id, user_id).recall()
 
 
 def _shown(memory: Memory) -> tuple[list[str], list[str]]:
@@ -44,7 +46,7 @@ def _shown(memory: Memory) -> tuple[list[str], list[str]]:
 
 
 def _keep(memory: Memory, number: int, exchange_id: UUID | None = None, user_id: str | None = None) -> str:
-    turn = memory.turn("t", user_id)
+    turn = Turn(memory, "t", user_id)
     return turn.keep(f"q{number}", f"a{number}", exchange_id=exchange_id).durability
 
 
@@ -106,7 +108,7 @@ def test_who_cannot_know_what_lies_before_the_window_declares_nothing_whole(
     """L2 told the window and then went away: what waits for the drain is left out, and that is no whole thread."""
     memory = process(max_thread_messages=3)
     memory.archive.store(exchanges(4))
-    memory.turn("t", None).keep("q4", "a4", exchange_id=uuid4())
+    Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
     redis_client.delete(LIST)
     with monkeypatch.context() as patched:
         patched.setattr(memory.archive, "stored", _away)

@@ -18,7 +18,7 @@ from functions.sync.sweep import Sweep
 from infra.local.servers import ValkeyServer
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.postgres.archive import PostgresArchive

@@ -153,7 +153,7 @@ BREAKS: Final = (
     Break(
         "5 Causal",
         "an id may sort before what was seen",
-        "shared/memory/process_state.py",
+        "shared/memory/memory.py",
         "        return floor if floor is not None and floor < self._end_of_skew() else None\n",
         "        return None\n",
         ("tests/unit/test_keep.py::test_an_id_sorts_after_what_the_turn_has_seen",),

@@ -9,7 +9,8 @@ import pytest
 from shared.memory import accepted as accepted_module
 from shared.memory.accepted import AcceptedExchanges
 from shared.memory.deletion import Deletion
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges
@@ -54,48 +55,48 @@ def test_recent_ones_are_forgotten() -> None:
     assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[2:3])
 
 
-def test_owed_ones_are_paid_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some at a time; what could not be paid stays."""
+def test_what_only_the_outbox_has_is_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some at a time; what could not be put stays."""
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
-    owed, made, paid = AcceptedExchanges(), exchanges(4), list[Exchange]()
+    accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:
-        owed.add(each, now=0, is_durable=False)
+        accepted.add(each, now=0, is_durable=False)
 
     def refuse(each: Exchange) -> None:
         raise LookupError(each.thread_id)
 
     with pytest.raises(LookupError):
-        owed.retry(refuse)
-    owed.retry(paid.append)
-    assert paid == made[:2]
-    owed.retry(paid.append)
-    owed.retry(paid.append)
-    assert paid == made
+        accepted.retry(refuse)
+    accepted.retry(put.append)
+    assert put == made[:2]
+    accepted.retry(put.append)
+    accepted.retry(put.append)
+    assert put == made
 
 
-def test_owed_ones_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest are kept; the deleted are not paid."""
+def test_what_only_the_outbox_has_is_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest are kept; the deleted are not put."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
-    owed, paid = AcceptedExchanges(), list[Exchange]()
+    accepted, put = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
     for each in made:
-        owed.add(each, now=0, is_durable=False)
-    owed.remove(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
-    owed.retry(paid.append)
-    assert paid == made[4:]
+        accepted.add(each, now=0, is_durable=False)
+    accepted.remove(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
+    accepted.retry(put.append)
+    assert put == made[4:]
 
 
-def test_the_outbox_lost_is_paid_by_its_process(
+def test_the_process_stores_what_a_lost_outbox_had(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """With the next exchange that finds a way, be it the queue or L2."""
     for way in ("queue", "postgres"):
         made = memory()
         queue.is_down = archive.is_down = True
-        assert made.turn(way, None).keep("q0", "a0").durability == "redis"
+        assert Turn(made, way, None).keep("q0", "a0").durability == "redis"
         cache.lose_everything()
         queue.is_down, archive.is_down = way == "postgres", way == "queue"
-        assert made.turn(way, None).keep("q1", "a1").durability == way
+        assert Turn(made, way, None).keep("q1", "a1").durability == way
         queue.is_down = archive.is_down = False
         archive.store(queue.take())
         assert {each.user_message for each in archive.exchanges(way)} == {"q0", "q1"}

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from shared.ids import ExchangeIds, milliseconds_of
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 DAY = 86_400.0
@@ -35,9 +36,9 @@ def test_one_clock_that_is_days_off(
         cache._clock = off
     if wrong == "postgres":
         archive.time = off
-    made.turn("t", None).recall()
+    Turn(made, "t", None).recall()
     archive.is_down = wrong.endswith("without postgres")
-    made.turn("t", None).keep("q0", "a0")
+    Turn(made, "t", None).keep("q0", "a0")
     (kept,) = queue.take()
     assert abs(kept.created_at.timestamp() - time.time()) < 600
     assert archive.calls.count("clock") <= 1
@@ -97,7 +98,7 @@ def test_two_clocks_while_the_third_does_not_answer(
     archive.is_down = True
     assert not made.is_ahead(ExchangeIds().new())
     archive.is_down = False
-    made.turn("t", None).recall()
+    Turn(made, "t", None).recall()
     assert abs(made.now() - time.time()) < 600
     assert made.is_ahead(ExchangeIds().new(now=time.time() + DAY / 2))
 
@@ -110,10 +111,10 @@ def test_a_clock_that_was_wrong_for_a_while(
     offset = [2 * DAY]
     made = memory(clock=lambda: time.time() + offset[0])
     cache.is_down = True
-    made.turn("t", None).keep("q0", "a0")
+    Turn(made, "t", None).keep("q0", "a0")
     cache.is_down, offset[0] = False, 0.0
     for thread in ("t", "other"):
-        made.turn(thread, None).keep("q1", "a1", exchange_id=uuid4() if named else None)
+        Turn(made, thread, None).keep("q1", "a1", exchange_id=uuid4() if named else None)
     wrong, *right = [exchange.order for exchange in queue.take()]
     assert milliseconds_of(wrong) / 1000 > time.time() + DAY
     assert all(abs(milliseconds_of(order) / 1000 - time.time()) < 600 for order in right)
@@ -124,10 +125,10 @@ def test_a_clock_that_was_wrong_for_a_while(
 def test_a_clock_that_is_set_during_a_turn(memory: Callable[..., Memory], days: float, *, is_named: bool) -> None:
     """The exchange is dated by the time that the other two clocks agree on."""
     ahead = 0.0
-    turn = memory(clock=lambda: time.time() + ahead).turn("t", "ana")
+    turn = Turn(memory(clock=lambda: time.time() + ahead), "t", "ana")
     turn.recall()
     ahead = days * 86_400
     turn.keep("q", "a", exchange_id=uuid4() if is_named else None)
-    (message, *_) = memory().turn("t", "ana").recall().messages
+    (message, *_) = Turn(memory(), "t", "ana").recall().messages
     assert message.created_at is not None
     assert abs(message.created_at.timestamp() - time.time()) < 60

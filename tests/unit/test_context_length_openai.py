@@ -12,7 +12,7 @@ from functions.agent.schemas import RunRequest
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 from shared.settings import AgentSettings, MemorySettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.e2e.fake_openai import fake_openai

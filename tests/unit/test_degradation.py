@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from shared.memory.turn import AppendResult, Memory, Recall
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
+from shared.memory.turn import AppendResult, Turn
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import texts, told
 
@@ -26,11 +28,11 @@ def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) 
 
 
 def _recall(memory: Memory) -> Recall:
-    return memory.turn("t", "ana").recall()
+    return Turn(memory, "t", "ana").recall()
 
 
 def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> AppendResult:
-    return memory.turn("t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
+    return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
 def test_redis_gone(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
@@ -156,14 +158,14 @@ def test_redis_fails_between_the_read_and_the_refill(
 
 def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
     """Thread memory is not used, preferences are."""
-    recalled = process.turn(None, "ana").recall()
+    recalled = Turn(process, None, "ana").recall()
     assert (recalled.messages, recalled.preferences, recalled.source) == ([], {"tone": "dry"}, "redis")
-    assert process.turn(None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
+    assert Turn(process, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert list(cache.lists) == ["t"]
 
 
 def test_no_user(process: Memory) -> None:
     """Preferences are not used, the thread is."""
-    recalled = process.turn("t", None).recall()
+    recalled = Turn(process, "t", None).recall()
     assert (texts(recalled.messages), recalled.preferences) == (told(0), {})
-    assert process.turn("t", None).keep("q1", "a1").durability == "queue"
+    assert Turn(process, "t", None).keep("q1", "a1").durability == "queue"

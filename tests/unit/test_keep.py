@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.ids import ExchangeIds, milliseconds_of, order_key, timestamp_of
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import AppendResult, Memory
+from shared.memory.turn import AppendResult, Turn
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
@@ -20,18 +21,18 @@ MakeMemory = Callable[..., Memory]
 
 
 def _keep(memory: Memory, number: int = 0, exchange_id: UUID | None = None, user_id: str | None = None) -> AppendResult:
-    return memory.turn("t", user_id).keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
+    return Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
 def _shown(memory: Memory) -> list[str]:
-    return texts(memory.turn("t", None).recall().messages)
+    return texts(Turn(memory, "t", None).recall().messages)
 
 
 def test_an_exchange_goes_on_the_queue_and_into_l1(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """L2 hears of it from the drain only."""
-    receipt = memory().turn("t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
+    receipt = Turn(memory(), "t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
     (sent,) = queue.take()
     assert receipt == AppendResult(sent.exchange_id, "queue", cached=True)
     assert (sent.thread_id, sent.user_id, sent.document_ids) == ("t", "ana", ("d1", "d2"))
@@ -42,7 +43,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
 
 def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
     """That is no error."""
-    assert memory().turn(None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
+    assert Turn(memory(), None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert (queue.bodies, cache.calls) == ([], [])
 
 
@@ -50,7 +51,7 @@ def test_what_is_too_large_for_the_queue_goes_to_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """It is as durable there, and nothing is degraded."""
-    receipt = memory().turn("t", None).keep("🎉" * 200_000, "🎉" * 200_000)
+    receipt = Turn(memory(), "t", None).keep("🎉" * 200_000, "🎉" * 200_000)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, [])
     assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
 
@@ -68,7 +69,7 @@ def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: I
     ahead = ExchangeIds().new(now=time.time() + 3_600)
     archive.store([exchange(0, exchange_id=ahead)])
     made = memory()
-    turn = made.turn("t", None)
+    turn = Turn(made, "t", None)
     turn.recall()
     receipt = turn.keep("q1", "a1")
     assert receipt.exchange_id is not None
@@ -79,7 +80,7 @@ def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: I
 def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """What is more than a day ahead is not followed."""
     archive.store([exchange(0, exchange_id=ExchangeIds().new(now=time.time() + 40 * 86_400))])
-    turn = memory().turn("t", None)
+    turn = Turn(memory(), "t", None)
     turn.recall()
     receipt = turn.keep("q1", "a1")
     assert receipt.exchange_id is not None

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import StoreUnavailable, ThreadNotFound
-from shared.memory.turn import Memory, Recall
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
+from shared.memory.turn import Turn
 from shared.stores.cache import CacheRead
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.api import Api
@@ -48,11 +50,11 @@ def test_a_usual_turn_costs_what_it_did(
 ) -> None:
     """On a hit L1 is read once and appended to once, and L2 is not asked at all."""
     process = memory()
-    process.turn("t", "ana", "own").keep("q", "a")
-    process.turn("t", "ana", "own").recall()
+    Turn(process, "t", "ana", "own").keep("q", "a")
+    Turn(process, "t", "ana", "own").recall()
     for store in (cache, archive):
         store.calls.clear()
-    turn = process.turn("t", "ana", "own")
+    turn = Turn(process, "t", "ana", "own")
     assert len(turn.recall().messages) == 2
     assert turn.keep("q", "a").durability == "queue"
     assert (cache.calls, archive.calls) == (["read", "append"], [])
@@ -63,15 +65,15 @@ def test_redis_goes_away_after_it_was_read(
 ) -> None:
     """A list that shows no owner: PostgreSQL decides, and the answer names the layer."""
     process = memory()
-    process.turn("new", "ana", "own").recall()
+    Turn(process, "new", "ana", "own").recall()
     archive.store([exchange(1, "t", "ana")])
-    process.turn("t", "ana", "own").recall()
+    Turn(process, "t", "ana", "own").recall()
 
     def away(*_: object) -> CacheRead:
         raise StoreUnavailable("redis", "injected")
 
     monkeypatch.setattr(cache, "complete", away)
-    assert process.turn("new", "ana", "own").recall() == Recall([], {}, "none", ["redis"])
-    assert process.turn("new", "ana", "own").keep("q", "a").durability == "queue"
+    assert Turn(process, "new", "ana", "own").recall() == Recall([], {}, "none", ["redis"])
+    assert Turn(process, "new", "ana", "own").keep("q", "a").durability == "queue"
     with pytest.raises(ThreadNotFound):
-        process.turn("t", "bob", "own").recall()
+        Turn(process, "t", "bob", "own").recall()

@@ -7,8 +7,9 @@ import inspect
 from collections.abc import Callable
 
 from shared.ids import ExchangeIds
+from shared.memory.memory import Memory
 from shared.memory.providers import MemoryProvider, ThreadMemoryProvider, UserPreferencesProvider
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 MakeMemory = Callable[..., Memory]
@@ -16,7 +17,7 @@ MakeMemory = Callable[..., Memory]
 
 async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]:
     """Do what an agent's host does around a run, by the interface alone."""
-    turn = memory.turn("t", "ana")
+    turn = Turn(memory, "t", "ana")
     providers: list[MemoryProvider] = [ThreadMemoryProvider(turn), UserPreferencesProvider(turn)]
     thread, preferences = [await provider.invoking() for provider in providers]
     for provider in providers:
@@ -60,7 +61,7 @@ def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache)
 def test_the_thread_provider_says_where_the_exchange_is(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """Documents and a caller's id are kept with it."""
     named = ExchangeIds().new()
-    provider = ThreadMemoryProvider(memory().turn("t", "ana"))
+    provider = ThreadMemoryProvider(Turn(memory(), "t", "ana"))
     receipt = asyncio.run(provider.invoked("q", "a", ["d1"], named))
     (sent,) = queue.take()
     assert (receipt.exchange_id, receipt.durability, sent.document_ids) == (named, "queue", ("d1",))
@@ -68,7 +69,7 @@ def test_the_thread_provider_says_where_the_exchange_is(memory: MakeMemory, queu
 
 def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
     """Neither raises."""
-    turn = memory().turn(None, None)
+    turn = Turn(memory(), None, None)
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
     assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""
     assert asyncio.run(ThreadMemoryProvider(turn).invoked("q", "a")).durability == "none"
@@ -79,7 +80,7 @@ def test_stores_that_are_away_leave_no_context(
 ) -> None:
     """The agent runs without memory."""
     cache.is_down = archive.is_down = True
-    turn = memory().turn("t", "ana")
+    turn = Turn(memory(), "t", "ana")
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
     assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""
     assert turn.recall().degraded == ["redis", "postgres"]

@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from shared.memory import backlog
-from shared.memory.turn import Memory, Recall
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
+from shared.memory.turn import Turn
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
@@ -18,7 +20,7 @@ MakeMemory = Callable[..., Memory]
 
 
 def _recall(memory: Memory, thread_id: str | None = "t", user_id: str | None = None) -> Recall:
-    return memory.turn(thread_id, user_id).recall()
+    return Turn(memory, thread_id, user_id).recall()
 
 
 def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
@@ -36,7 +38,7 @@ def test_without_thread_and_user_no_store_is_asked(
 
 def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
     """Both providers share what one question to L1 brought."""
-    begun = memory().turn("t", "ana")
+    begun = Turn(memory(), "t", "ana")
     assert begun.recall() is begun.recall()
     assert cache.calls.count("read") == 1
 
@@ -45,7 +47,7 @@ def test_a_hit_asks_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: I
     """A whole list and known preferences, also if there are none, need nothing else."""
     made = memory()
     _recall(made, "t", "ana")
-    made.turn("t", "ana").keep("q0", "a0")
+    Turn(made, "t", "ana").keep("q0", "a0")
     archive.calls.clear()
     cache.calls.clear()
     recalled = _recall(made, "t", "ana")
@@ -79,7 +81,7 @@ def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
-    memory().turn("t", None).keep("q0", "a0")
+    Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_thread("t")
     assert texts(_recall(memory()).messages) == told(0)
     assert archive.exchanges("t") == []
@@ -145,7 +147,7 @@ def test_an_entry_that_nobody_can_read(
 def test_what_was_kept_before_anything_was_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """It is told at once, however full the queue."""
     made = memory()
-    made.turn("t", None).keep("q0", "a0")
+    Turn(made, "t", None).keep("q0", "a0")
     _recall(made, None, "ana")
     assert texts(_recall(memory()).messages) == told(0)
     assert len(queue.bodies) == 1
@@ -155,7 +157,7 @@ def test_once_the_queue_was_seen_empty_it_is_not_asked_again(memory: MakeMemory,
     """A first read of an unused L1 settles it."""
     _recall(memory())
     queue.calls.clear()
-    memory().turn("t", None).keep("q0", "a0")
+    Turn(memory(), "t", None).keep("q0", "a0")
     assert _recall(memory(), "other").degraded == []
     assert queue.calls == ["send"]
 
@@ -165,7 +167,7 @@ def test_an_emptied_l1_waits_for_the_drain(
 ) -> None:
     """What another process put on the queue is in L2 a moment later."""
     _recall(memory())
-    memory().turn("t", None).keep("q0", "a0")
+    Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_everything()
     depth = queue.depth
 
@@ -190,7 +192,7 @@ def test_an_emptied_l1_says_what_it_may_lack(
     archive.store([exchange(0)])
     gone = memory()
     _recall(gone)
-    gone.turn("t", None).keep("q1", "a1")
+    Turn(gone, "t", None).keep("q1", "a1")
     cache.lose_everything()
     for _ in range(2):
         recalled = _recall(memory())

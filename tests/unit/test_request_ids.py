@@ -17,7 +17,8 @@ from functions.sync.drain import Drain, in_chunks
 from functions.sync.received import SqsRecord, request_id_of
 from functions.sync.sweep import Sweep
 from shared.errors import InvalidRecord
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.request_ids import current_request_id, request_id_scope, valid_request_id
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
@@ -146,11 +147,11 @@ def test_an_exchange_has_the_id_of_its_request(
     queue.send = note  # type: ignore[method-assign, assignment]
     queue.is_down = archive.is_down = True
     with request_id_scope("r-1"):
-        assert process.turn("t", "ana").keep("q1", "a1").durability == "redis"
+        assert Turn(process, "t", "ana").keep("q1", "a1").durability == "redis"
     assert [json.loads(body)["request_id"] for body in cache.outbox_bodies] == ["r-1"]
     queue.is_down = archive.is_down = False
     with request_id_scope("r-2"):
-        assert process.turn("t", "ana").keep("q2", "a2").durability == "queue"
+        assert Turn(process, "t", "ana").keep("q2", "a2").durability == "queue"
     assert sorted(sent) == [("q1", "r-1"), ("q2", "r-2")]
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from functions.sync.sweep import Sweep, SweepResult
 from shared.errors import InvalidRecord, StoreUnavailable
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
@@ -90,11 +91,11 @@ def test_lists_are_repaired(
 ) -> None:
     """What went to L2 while L1 was away is in the lists of others, too."""
     made = memory()
-    made.turn("t", None).recall()
-    made.turn("t", None).keep("q0", "a0")
+    Turn(made, "t", None).recall()
+    Turn(made, "t", None).keep("q0", "a0")
     archive.store(queue.take())
     queue.is_down = cache.is_down = True
-    turn = memory().turn("t", None)
+    turn = Turn(memory(), "t", None)
     turn.recall()
     turn.keep("q1", "a1")
     cache.is_down = False
@@ -102,7 +103,7 @@ def test_lists_are_repaired(
     swept = run()
     assert (swept.repaired, swept.skipped) == (1, [])
     assert [content for _, content in cache.contents("t")] == told(0, 1)
-    assert texts(made.turn("t", None).recall().messages) == told(0, 1)
+    assert texts(Turn(made, "t", None).recall().messages) == told(0, 1)
     assert run().repaired == 0
     assert archive.invalidations(9) == []
 

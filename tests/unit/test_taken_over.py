@@ -15,7 +15,7 @@ from shared.errors import IdempotencyConflict, StoreUnavailable
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
 from shared.settings import AgentSettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges

@@ -11,8 +11,9 @@ from shared.errors import InvalidCursor, StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds
 from shared.memory import sizes
 from shared.memory import threads as module
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.models import Exchange, Message
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges, texts, told
@@ -171,7 +172,7 @@ def test_an_undrained_thread_is_renamed(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """It is drained for it, and the drain then finds duplicates."""
-    memory().turn("t", "ana").keep("q0", "a0", ["d1"])
+    Turn(memory(), "t", "ana").keep("q0", "a0", ["d1"])
     assert threads.rename("t", "Mine").title == "Mine"
     result = archive.store(queue.take())
     assert (result.stored, result.duplicates) == (0, 1)
@@ -187,14 +188,14 @@ def test_a_deleted_thread_is_gone_from_everywhere(
     """From L1, L2, the queue, and what processes hold; a second deletion finds nothing."""
     made = memory()
     for number in range(3):
-        made.turn("t", "ana").keep(f"q{number}", f"a{number}")
+        Turn(made, "t", "ana").keep(f"q{number}", f"a{number}")
     undrained: list[Exchange] = queue.take()
     archive.store(undrained[:2])
     threads.delete("t")
     assert archive.store(undrained).erased == 3
     cache.merge_stored(undrained)
     for process in (made, memory()):
-        assert process.turn("t", "ana").recall().messages == []
+        assert Turn(process, "t", "ana").recall().messages == []
     with pytest.raises(ThreadNotFound):
         threads.delete("t")
     with pytest.raises(ThreadNotFound):
@@ -205,7 +206,7 @@ def test_a_deletion_takes_what_a_clock_ahead_made(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The cutoff is no older than the newest that is known."""
-    memory(clock=lambda: time.time() + 3_600).turn("t", None).keep("q", "a")
+    Turn(memory(clock=lambda: time.time() + 3_600), "t", None).keep("q", "a")
     threads.delete("t")
     assert archive.store(queue.take()).erased == 1
     stored = exchange(1, "t2", exchange_id=ExchangeIds().new(now=time.time() + 3_600))
@@ -216,7 +217,7 @@ def test_a_deletion_takes_what_a_clock_ahead_made(
 
 def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, queue: InMemoryQueue) -> None:
     """That L2 does not know it yet does not matter."""
-    memory().turn("t", None).keep("q", "a")
+    Turn(memory(), "t", None).keep("q", "a")
     threads.delete("t")
     assert len(queue.bodies) == 1
 
@@ -226,7 +227,7 @@ def test_l1_away_at_a_deletion(
 ) -> None:
     """The caller is told that it is not complete, nothing of it is told again, and asking again completes it."""
     made = memory()
-    made.turn("t", None).keep("q0", "a0")
+    Turn(made, "t", None).keep("q0", "a0")
     archive.store(queue.take())
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -235,7 +236,7 @@ def test_l1_away_at_a_deletion(
     assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "t")]
     cache.is_down = False
     threads.delete("t")
-    assert memory().turn("t", None).recall().messages == []
+    assert Turn(memory(), "t", None).recall().messages == []
 
 
 # --- a layer away ---
@@ -256,8 +257,8 @@ def test_l1_away(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
 def test_l2_away(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
     """A thread that L1 holds whole is told; others, and changes, need L2."""
     made = memory()
-    made.turn("t", "ana").recall()
-    made.turn("t", "ana").keep("q0", "a0")
+    Turn(made, "t", "ana").recall()
+    Turn(made, "t", "ana").keep("q0", "a0")
     archive.is_down = True
     page = threads.messages("t", 9, None, descending=False)
     assert (texts(page.items), page.degraded) == (told(0), ["postgres"])

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import StoreUnavailable
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
 from shared.memory.users import Users
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.api import Api

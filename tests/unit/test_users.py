@@ -9,8 +9,9 @@ import pytest
 
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds
+from shared.memory.memory import Memory
 from shared.memory.threads import Threads
-from shared.memory.turn import Memory
+from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import exchange, texts, told
@@ -59,7 +60,7 @@ def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, m
     assert users.merge("ana", {"a": "2"}) == {"a": "2"}
     assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("user", "ana")]
     cache.is_down = False
-    assert memory().turn(None, "ana").recall().preferences == {"a": "2"}
+    assert Turn(memory(), None, "ana").recall().preferences == {"a": "2"}
 
 
 def test_l1_goes_away_while_l2_answers(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
@@ -92,18 +93,18 @@ def test_a_user_is_forgotten(
     """Threads and preferences, drained or not; others keep theirs, and nothing comes back."""
     made = memory()
     for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
-        made.turn(thread, user).keep("q0", "a0")
+        Turn(made, thread, user).keep("q0", "a0")
     archive.store(queue.take())
-    made.turn("t4", "ana").keep("q0", "a0")
+    Turn(made, "t4", "ana").keep("q0", "a0")
     users.replace("ana", {"a": "1"})
     users.forget("ana")
     assert archive.store(queue.take()).erased == 1
     for thread in ("t1", "t2", "t4"):
-        assert memory().turn(thread, "ana").recall().messages == []
+        assert Turn(memory(), thread, "ana").recall().messages == []
         with pytest.raises(ThreadNotFound):
             Threads(memory()).get(thread)
     assert users.preferences("ana") == {}
-    assert texts(made.turn("t3", "bob").recall().messages) == told(0)
+    assert texts(Turn(made, "t3", "bob").recall().messages) == told(0)
     users.forget("ana")
     assert cache.contents("t1") == []
 
@@ -121,11 +122,11 @@ def test_a_forgotten_user_may_come_back(
 ) -> None:
     """What is told after is new."""
     made = memory()
-    made.turn("t", "ana").keep("q0", "a0")
+    Turn(made, "t", "ana").keep("q0", "a0")
     users.forget("ana")
-    made.turn("t", "ana").keep("q1", "a1")
+    Turn(made, "t", "ana").keep("q1", "a1")
     archive.store(queue.take())
-    assert texts(memory().turn("t", "ana").recall().messages) == told(1)
+    assert texts(Turn(memory(), "t", "ana").recall().messages) == told(1)
 
 
 def test_a_thread_written_to_while_its_user_is_forgotten(
@@ -136,7 +137,7 @@ def test_a_thread_written_to_while_its_user_is_forgotten(
 
     def meanwhile(user_id: str, *arguments: object) -> object:
         if "late" not in cache.lists:
-            memory().turn("late", "ana").keep("q0", "a0")
+            Turn(memory(), "late", "ana").keep("q0", "a0")
         return forget(user_id, *arguments)  # type: ignore[arg-type]
 
     archive.forget_user = meanwhile  # type: ignore[method-assign,assignment]
@@ -158,7 +159,7 @@ def test_l1_goes_away_while_a_user_is_forgotten(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """The rest is noted for the sweep, and the caller is told."""
-    memory().turn("t", "ana").keep("q0", "a0")
+    Turn(memory(), "t", "ana").keep("q0", "a0")
     forget = archive.forget_user
 
     def and_then(user_id: str, *arguments: object) -> object:

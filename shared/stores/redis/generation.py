@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE
 from shared.stores.redis.connection import Pipeline, queue_commands
 from shared.stores.redis.names import EPOCH, PROBE
 
@@ -22,10 +23,6 @@ _FIELDS: Final = ("doubt", "identity", "began", "settled", "evictions", "first",
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 _PROBE_SECONDS: Final = 60
-# How far ahead of Redis' clock the time of an exchange may be.
-_MAX_SKEW: Final = 10.0
-# Clocks of two machines that are further apart, in seconds, are not both right.
-_MAX_DIFFERENCE: Final = 120.0
 # How much later the next generation is, at least; in seconds.
 _STEP: Final = 0.001
 # A script that writes, as a merge is: Redis may refuse this and still answer reads.
@@ -99,7 +96,7 @@ def is_odd(clock: float) -> bool:
 
     Then nothing follows from the time that has passed on it.
     """
-    return abs(clock - time.time()) > _MAX_DIFFERENCE
+    return abs(clock - time.time()) > MAX_DIFFERENCE
 
 
 def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:
@@ -116,7 +113,7 @@ def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_
         fields["identity"] = identity
     if is_older:
         # By the later of two clocks: what may be deleted must not be taken for what came after.
-        fields["suspect"] = name_of(max(clock, time.time()) + _MAX_SKEW)
+        fields["suspect"] = name_of(max(clock, time.time()) + MAX_AHEAD)
     return fields
 
 

@@ -12,7 +12,8 @@ from shared.memory.accepted import AcceptedExchanges
 from shared.memory.backlog import Backlog
 from shared.memory.deletion import Deletion
 from shared.memory.idempotency import Idempotency
-from shared.memory.turn import Memory
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchanges
@@ -21,7 +22,7 @@ MakeMemory = Callable[..., Memory]
 
 
 def _keep(memory: Memory, number: int) -> str:
-    return memory.turn("t", None).keep(f"q{number}", f"a{number}").durability
+    return Turn(memory, "t", None).keep(f"q{number}", f"a{number}").durability
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_forgotten_with_their_thread(process: Memory, queue: InMemoryQueue) -> N
     """A deleted thread is not told again."""
     process.forget(Deletion({"t": process.new_id("t")}))
     queue.is_down = False
-    process.turn("other", None).keep("q", "a")
+    Turn(process, "other", None).keep("q", "a")
     assert [exchange.thread_id for exchange in queue.take()] == ["other"]
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE, MAX_SKEW
 from shared.errors import StoreUnavailable, TooLargeForQueue
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
 from shared.listed_messages import newest_order
@@ -23,18 +24,12 @@ from shared.stores.cache import Cache, CacheRead
 from shared.stores.queue import ExchangeQueue
 
 _MAX_FLOORS: Final = 10_000
-# A key further ahead than this comes from no clock's skew, and must not drag a thread into its time.
-_MAX_SKEW: Final = timedelta(days=1)
-# Clocks of two machines that are further apart, in seconds, are not both right.
-_MAX_DIFFERENCE: Final = 120.0
 _ASK_EVERY: Final = 60.0
 # Seconds that this machine's clock may gain on the time that has passed before it counts as set.
 _MAX_DRIFT: Final = 1.0
-# What a caller's clock may be ahead. An id from further ahead would take its thread, and a deletion, along.
-_MAX_AHEAD: Final = 10.0
 
 
-class ProcessState:
+class Memory:
     """The stores and what a process remembers of them; one per process of the function.
 
     Args:
@@ -83,7 +78,7 @@ class ProcessState:
 
     def _end_of_skew(self) -> UUID:
         """Return the first order key that only a wrong clock makes."""
-        return UUID(int=int((self.now() + _MAX_SKEW.total_seconds()) * 1000) + 1 << 80)
+        return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
         """Return how far the thread has got; None also where this process's clock was wrong when it observed that."""
@@ -107,7 +102,7 @@ class ProcessState:
         local = self._clock()
         self._started_at = local - time.monotonic()
         self._doubt = 0.0
-        if abs(shared - local) > _MAX_DIFFERENCE:
+        if abs(shared - local) > MAX_DIFFERENCE:
             third = self._offset_of_archive(local)
             # While PostgreSQL does not answer, nothing tells which of the two is right: this machine's has to do.
             self._doubt = max(0.0, shared - local) if third is None else 0.0
@@ -138,17 +133,17 @@ class ProcessState:
         if not is_time_ordered(exchange_id):
             return False
         self._ask_for_clock()
-        if milliseconds_of(exchange_id) / 1000 <= self._latest() + _MAX_AHEAD:
+        if milliseconds_of(exchange_id) / 1000 <= self._latest() + MAX_AHEAD:
             return False
         # This machine's clock may have been set since it was compared with the others.
         self._compare_clocks()
-        return milliseconds_of(exchange_id) / 1000 > self._latest() + _MAX_AHEAD
+        return milliseconds_of(exchange_id) / 1000 > self._latest() + MAX_AHEAD
 
     def _latest(self) -> float:
         """Return the latest time that it may be for a caller."""
         local, now = self._clock(), self.now()
         # Of two clocks that are a little apart, the caller may go by either.
-        return (now if abs(now - local) > _MAX_DIFFERENCE else max(now, local)) + self._doubt
+        return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._doubt
 
     def _ask_for_clock(self) -> None:
         # A clock that was set since, as while Lambda had frozen the process, is compared again.

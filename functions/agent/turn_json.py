@@ -1,0 +1,53 @@
+"""What a turn answers, as JSON objects: the routes and the direct invocation share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.listed_messages import shown_json
+from shared.memory.budget import Shown
+from shared.memory.recall import Recall
+from shared.memory.turn import AppendResult
+
+
+def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[str, Any]:
+    """Return what is shown as the API does: of the parts those that are asked for."""
+    parts = {
+        "context": shown.context,
+        "messages": shown_json(shown.messages),
+        "preferences": shown.preferences,
+        # Neither is remembered yet.
+        "memories": [],
+        "related": [],
+    }
+    return {
+        **{name: part for name, part in parts.items() if name in include},
+        "context_tokens": shown.tokens,
+        "omitted_exchanges": shown.omitted_exchanges,
+        "source": recall.source,
+        "degraded": recall.degraded,
+    }
+
+
+def append_result_json(appended: AppendResult) -> dict[str, Any]:
+    """Return where an exchange is; `degraded` only where a layer did not answer."""
+    answer: dict[str, Any] = {
+        "exchange_id": str(appended.exchange_id) if appended.exchange_id else None,
+        "durability": appended.durability,
+        "cached": appended.cached,
+    }
+    # Until the drain, another process may not show an exchange that Redis did not take.
+    return {**answer, "degraded": appended.degraded} if appended.degraded else answer
+
+
+def memory_json(recall: Recall, appended: AppendResult, shown: Shown) -> dict[str, Any]:
+    """Return which layers served and took a turn."""
+    return {
+        "source": recall.source,
+        "degraded": list(dict.fromkeys(recall.degraded + appended.degraded)),
+        "durability": appended.durability,
+        "cached": appended.cached,
+        "context_tokens": shown.tokens,
+        "omitted_exchanges": shown.omitted_exchanges,
+    }
