@@ -16,6 +16,7 @@ from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import MOMENT, exchange
 from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer
+from tests.support.waiting import until
 
 
 def _received(record: dict[str, object], receives: int | None = None) -> SqsRecord:
@@ -129,6 +130,29 @@ def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
         drain_side.change_visibility([message], 1)
     with pytest.raises(StoreUnavailable, match="queue"):
         drain_side.dead_letter(message, "r", "d")
+
+
+def test_a_queue_that_tells_no_count_takes_messages(real_queue: SqsQueue, queues: Queues, sqs: SqsServer) -> None:
+    """Neither a question that fails nor a health check keeps an exchange from the queue."""
+    sqs.refused.add("GetQueueAttributes")
+    for ask in (real_queue.depth, real_queue.ping):
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                ask()
+        real_queue.send(exchange())
+    sqs.refused.clear()
+    assert len(queues.exchanges()) == 2
+    until(lambda: _is_well(real_queue))
+    assert real_queue.depth() == 0
+
+
+def _is_well(queue: SqsQueue) -> bool:
+    try:
+        queue.ping()
+        queue.depth()
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def test_time_is_kept(real_queue: SqsQueue, queues: Queues) -> None:

@@ -72,16 +72,34 @@ def text_attributes(values: Mapping[str, str | None]) -> dict[str, MessageAttrib
 
 
 class SqsQueue:
-    """Sends exchanges; receiving is the event source mapping's work."""
+    """Sends exchanges; receiving is the event source mapping's work.
+
+    Attributes:
+        breaker: Of sending. What SQS does not answer of other questions keeps no message from the queue.
+    """
 
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._url = settings.queue_url
         self._client = client or sqs_client()
         # SQS is further away than Redis: a healthy one answers within tens of milliseconds.
-        self.breaker = CircuitBreaker("queue", self._probe, grace=0.1)
+        self.breaker = CircuitBreaker("queue", self._probe_sending, grace=0.1)
+        self._counts = CircuitBreaker("queue", self._probe, grace=0.1)
+        self._checks = CircuitBreaker("queue", self._probe_all, grace=0.1)
 
     def _probe(self) -> None:
         self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+    def _probe_sending(self) -> None:
+        """Ask to take a message: SQS refuses it for what it is, so nothing of it stays."""
+        try:
+            self._client.send_message(QueueUrl=self._url, MessageBody=_REFUSED_BODY, DelaySeconds=_REFUSED_DELAY)
+        except ClientError as error:
+            if not _is_message_error(error):
+                raise
+
+    def _probe_all(self) -> None:
+        self._probe()
+        self._probe_sending()
 
     def send(self, exchange: Exchange) -> None:
         """Put an exchange on the queue.
@@ -114,23 +132,15 @@ class SqsQueue:
 
     def depth(self) -> int:
         """Return how many messages wait, are in flight or delayed; SQS counts approximately."""
-        with self.breaker.guard((BotoCoreError, ClientError)):
+        with self._counts.guard((BotoCoreError, ClientError)):
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=_COUNTS)
         return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     def ping(self) -> None:
         """Return if the queue takes messages, which an answer to another question does not show."""
-        with self.breaker.guard((BotoCoreError, ClientError), probe=self._probe_all):
+        # A circuit that sending has opened says it, too.
+        with self.breaker.guard(()), self._checks.guard((BotoCoreError, ClientError)):
             self._probe_all()
-
-    def _probe_all(self) -> None:
-        """Ask what the queue holds, and to take a message: SQS refuses it for what it is, so nothing of it stays."""
-        self._probe()
-        try:
-            self._client.send_message(QueueUrl=self._url, MessageBody=_REFUSED_BODY, DelaySeconds=_REFUSED_DELAY)
-        except ClientError as error:
-            if not _is_message_error(error):
-                raise
 
 
 def _is_message_error(error: ClientError) -> bool:
