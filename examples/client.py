@@ -1,4 +1,4 @@
-"""The client alone: what an agent of one's own is told before a turn, and what is kept after it."""
+"""The client alone: read the memory's context before your own agent's turn, and store the exchange after it."""
 
 import os
 

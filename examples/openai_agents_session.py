@@ -1,4 +1,4 @@
-"""OpenAI Agents SDK: a session that goes on in any process. `OfflineModel` needs no key; leave it out for OpenAI's."""
+"""OpenAI Agents SDK: a session that any process can continue. `OfflineModel` needs no key; omit it to use OpenAI's."""
 
 import asyncio
 import os

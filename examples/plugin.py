@@ -1,4 +1,4 @@
-"""An agent and two tools of a deployment's own: `AGENT__PLUGINS=examples.plugin`, and then `"agent_name": "clerk"`."""
+"""A deployment's own agent and two tools: set `AGENT__PLUGINS=examples.plugin` and send `"agent_name": "clerk"`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ async def stock(context: ToolContext, article: str) -> str:
         article: The article's name.
     """
     del context
-    await asyncio.sleep(0)  # here an HTTP request would be awaited
+    await asyncio.sleep(0)  # a real tool would await an HTTP request here
     return f"There are 3 of {article}."
 
 
 def register() -> None:
-    """Add the agent and the tools; called once, when the function starts."""
+    """Add the agent and the tools. The function calls this once, when it starts."""
     add_tool(opening_hours)
     add_tool(stock)
     add_agent(AgentDefinition("clerk", instructions="You are a clerk.", tools=("opening_hours", "stock")))

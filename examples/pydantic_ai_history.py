@@ -1,4 +1,7 @@
-"""pydantic-ai: a run's messages, kept and given to the next. `TestModel` needs no key; name your model there."""
+"""pydantic-ai: store a run's new messages and load them for the next run.
+
+`TestModel` needs no key; use your own model.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Strands: a session that goes on in any process. `OfflineModel` needs no key; leave it out for Bedrock's."""
+"""Strands: a session that any process can continue. `OfflineModel` needs no key; omit it to use Bedrock's."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""What the system runs on: migrations, and the local stack."""
+"""The system's infrastructure: AWS templates, builds, migrations, and the local stack."""

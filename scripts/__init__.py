@@ -1,1 +1,1 @@
-"""Scripts that write documents: `make docs`."""
+"""Scripts that generate documents: `make docs`."""

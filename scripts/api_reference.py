@@ -1,4 +1,4 @@
-"""The API reference, `docs/api.md`, made from the API's own OpenAPI description: `make docs`."""
+"""Generates the API reference, `docs/api.md`, from the API's OpenAPI description: `make docs`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _BARE: Final = {"string": "text", "integer": "integer", "number": "number", "boo
 
 
 def describe() -> dict[str, Any]:
-    """Return the API's OpenAPI description, as it answers it."""
-    # The description asks no operation.
+    """Return the API's OpenAPI description, as the API returns it."""
+    # The description needs no operations.
     with TestClient(create_app(cast("Operations", object()))) as client:
         described: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
         return described
@@ -81,7 +81,7 @@ def _route(route: str, operation: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield f"Body: {_type(_content(body))}."
     for status, answer in operation["responses"].items():
-        if "X" in status:  # the same for every route, and said at the top
+        if "X" in status:  # equal for every route, and documented at the top
             continue
         yield ""
         if "content" in answer:
@@ -112,13 +112,13 @@ def _shape(name: str, schema: dict[str, Any]) -> Iterator[str]:
         yield f"| `{field}` | {_type(kind)} | {_absent(kind, field in required)} |"
 
 
-def _absent(schema: dict[str, Any], is_required: bool) -> str:  # noqa: FBT001 - the only caller reads it from the description
+def _absent(schema: dict[str, Any], is_required: bool) -> str:  # noqa: FBT001 - the only caller takes it from the description
     if is_required:
         return "it has to be there"
     return f"`{json.dumps(schema['default'], ensure_ascii=False)}`" if "default" in schema else "null"
 
 
-def _type(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one line a kind of schema
+def _type(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one return per kind of schema
     """Return a schema in words."""
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The command reference, `docs/commands.md`, made from the command line's own help: `make docs`."""
+"""Generates the command reference, `docs/commands.md`, from the command line's help: `make docs`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _part(words: tuple[str, ...], shared: set[str]) -> str:
 
 
 def _without(lines: list[str], options: set[str]) -> Iterator[str]:
-    """Leave out these options, each with the lines that go on with it."""
+    """Remove these options, each with its continuation lines."""
     is_left_out = False
     for line in lines:
         words = line.split()

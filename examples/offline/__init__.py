@@ -1,1 +1,1 @@
-"""Models of each framework's own kind that need no key: the examples and the tests run on them."""
+"""Offline models for each framework, which need no key. The examples and the tests use them."""

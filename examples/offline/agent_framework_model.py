@@ -1,4 +1,4 @@
-"""A chat client of Microsoft Agent Framework's kind that needs no key."""
+"""A chat client for Microsoft Agent Framework that needs no key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from offline.script import Script, ToolCall
 
 
 class OfflineChatClient(FunctionInvocationLayer, BaseChatClient):
-    """Says what it was given; see `Script`.
+    """Returns the outputs of its script; see `Script`.
 
     Attributes:
-        shown: What it was shown last.
-        instructions: The instructions it was given last.
+        shown: The messages of the last request.
+        instructions: The instructions of the last request.
     """
 
     def __init__(self, *says: str | ToolCall | Exception) -> None:

@@ -1,4 +1,4 @@
-"""A model of the OpenAI Agents SDK's kind that needs no key."""
+"""A model for the OpenAI Agents SDK that needs no key."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from offline.script import Script, ToolCall
 
 
 class OfflineModel(Model):
-    """Says what it was given; see `Script`.
+    """Returns the outputs of its script; see `Script`.
 
     Attributes:
-        shown: What it was shown last.
+        shown: The input of the last request.
     """
 
     def __init__(self, *says: str | ToolCall | Exception) -> None:
@@ -31,7 +31,7 @@ class OfflineModel(Model):
         return ModelResponse(output=[_output(said)], usage=Usage(), response_id=None)
 
     def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
-        """Refuse: nothing here streams."""
+        """Raise an error, because streaming is not supported."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""What the offline models say."""
+"""The outputs of the offline models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that a model makes instead of answering."""
+    """A tool call as a model's output."""
 
     name: str
     arguments: dict[str, object] = field(default_factory=dict)
@@ -16,17 +16,17 @@ class ToolCall:
 
 
 class Script:
-    """Says what it was given, one thing a turn; then how many messages it was shown.
+    """Returns one output per turn; after the last one, a text with the number of messages in the request.
 
     Args:
-        says: Texts, tool calls, and exceptions to be raised.
+        says: The outputs: texts, tool calls, or exceptions to raise.
     """
 
     def __init__(self, says: Sequence[str | ToolCall | Exception]) -> None:
         self._says = list(says)
 
     def next(self, shown: int) -> str | ToolCall:
-        """Return what is to be said to somebody who shows so many messages."""
+        """Return the next output for a request with this number of messages."""
         if not self._says:
             return f"I was shown {shown} messages."
         said = self._says.pop(0)

@@ -1,4 +1,4 @@
-"""A model of Strands' kind that needs no key."""
+"""A model for Strands that needs no key."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from offline.script import Script, ToolCall
 
 
 class OfflineModel(Model):
-    """Says what it was given; see `Script`.
+    """Returns the outputs of its script; see `Script`.
 
     Attributes:
-        shown: What it was shown last.
+        shown: The messages of the last request.
     """
 
     def __init__(self, *says: str | ToolCall | Exception) -> None:
@@ -25,14 +25,14 @@ class OfflineModel(Model):
         self.shown: Messages = []
 
     def update_config(self, **_: Any) -> None:
-        """Change nothing."""
+        """Ignore the configuration."""
 
     def get_config(self) -> dict[str, Any]:
-        """Return nothing."""
+        """Return an empty configuration."""
         return {}
 
     def structured_output(self, *_: Any, **__: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Refuse: only texts are said here."""
+        """Raise an error, because only texts are supported."""
         raise NotImplementedError
 
     async def stream(self, messages: Messages, *_: Any, **__: Any) -> AsyncIterable[StreamEvent]:

@@ -1,1 +1,1 @@
-"""The agent function: HTTP and direct invocation in, memory and an agent's answer out."""
+"""The agent function: serves the HTTP API and direct invocations."""

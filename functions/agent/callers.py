@@ -11,11 +11,11 @@ from shared.memory.ownership import Access
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks.
+    """The caller of a request.
 
     Attributes:
         user_id: None without authentication, and for a direct invocation.
-        may_act_for_others: Whether they may name another user.
+        may_act_for_others: Whether the caller may name another user.
         is_auth_enabled: Whether the deployment authenticates callers.
     """
 
@@ -25,20 +25,20 @@ class Caller:
 
     @property
     def owner(self) -> str | None:
-        """The required owner of a thread that this caller looks up; None for any."""
+        """The owner that a thread must have for this caller; None if any owner is allowed."""
         return None if self.may_act_for_others else self.user_id
 
     def access(self, named: str | None) -> Access:
-        """Return whose the thread of a turn may be, in which this user is named."""
+        """Return the access to a turn's thread, for a request that names this user."""
         if not self.is_auth_enabled:
             return "open"
         return "service" if self.may_act_for_others and named is None else "own"
 
     def resolve_user(self, named: str | None, place: str) -> str | None:
-        """Return the user that the request is about: the one it names, else the caller.
+        """Return the request's user: the one that it names, otherwise the caller.
 
         Raises:
-            ForbiddenUser: It names another, and the caller may not.
+            ForbiddenUser: It names another user, and the caller may not act for others.
         """
         if named is None:
             return self.user_id
@@ -48,5 +48,5 @@ class Caller:
 
 
 ANONYMOUS: Final = Caller(None, may_act_for_others=True, is_auth_enabled=False)
-# Who invokes the function directly: IAM has let them in.
+# The caller of a direct invocation, whom IAM has authorized.
 SERVICE: Final = Caller(None, may_act_for_others=True)

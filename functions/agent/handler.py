@@ -1,4 +1,4 @@
-"""The agent function's composition root: settings, clients, memory, application; Lambda events in, answers out."""
+"""The agent function's composition root: settings, clients, memory, application. Its handler answers Lambda events."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from shared.tracing.calls import trace_postgres, trace_redis, trace_sends
 from shared.tracing.switch import start_tracing
 
 if TYPE_CHECKING:
-    from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
+    from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
 
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 
@@ -66,7 +66,7 @@ logger = function_logger()
 
 
 def make_guard() -> Guard:
-    """Return who lets requests in, as `AUTH__*` say.
+    """Return the guard that `AUTH__*` describe.
 
     Raises:
         SettingsError: They are invalid, or turn authentication off where it is required.
@@ -74,7 +74,7 @@ def make_guard() -> Guard:
     settings = load(AuthSettings).tokens(_stage())
     if settings is None:
         return Guard()
-    from functions.agent.http.auth_tokens import TokenVerifier  # noqa: PLC0415 - cryptography, which only this needs
+    from functions.agent.http.auth_tokens import TokenVerifier  # noqa: PLC0415 - imports cryptography, which only this mode needs
 
     return Guard(TokenVerifier(settings), settings.operator_scope)
 
@@ -82,19 +82,19 @@ def make_guard() -> Guard:
 def _stage() -> str:
     stage = os.environ.get("STAGE")
     if not stage and (os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or os.environ.get("LAMBDA_TASK_ROOT")):
-        # A removed variable must not turn authentication off.
+        # Authentication stays on if the variable is missing.
         raise SettingsError(f"STAGE is not set, which a Lambda function needs: only {LOCAL_STAGE} may be open.")
     return stage or LOCAL_STAGE
 
 
 def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
-    """Read the settings and put the function together; nothing connects yet.
+    """Read the settings and create the function's objects; no connection is opened yet.
 
     Args:
-        tracer: Makes spans of the calls to the stores and the model; None where traces are off.
+        tracer: Creates spans of the calls to the stores and the model; None if tracing is off.
 
     Raises:
-        SettingsError: A setting cannot work.
+        SettingsError: A setting is invalid.
     """
     memory_settings = load(MemorySettings)
     redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
@@ -126,7 +126,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
 tracer = start_tracing("hybrid-memory-agent")
 guard = make_guard()
 operations, measures = compose(tracer)
-# One loop for the life of the process, which Mangum finds too: the model's connections belong to it.
+# One event loop for the life of the process, because the model's connections belong to it. Mangum uses it, too.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _settings = load(AgentSettings)
@@ -143,7 +143,7 @@ _http = Mangum(
 
 
 async def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
-    """Run a turn and return the answer alone."""
+    """Run a turn and return only the answer."""
     return (await operations.run(request, access=access)).answer
 
 
@@ -155,7 +155,7 @@ _actions: dict[str, tuple[type[_TurnRequest], Callable[[Any, Access], Awaitable[
 
 
 def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """Answer `{"action": …, …}`; a bad one with the problem object."""
+    """Answer `{"action": …, …}`; an invalid request with a problem object."""
     fields = {name: value for name, value in event.items() if name != "action"}
     action = event.get("action")
     if not isinstance(action, str) or action not in _actions:
@@ -165,7 +165,7 @@ def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
         request = request_type.model_validate(fields)
         access = guard.direct_caller.access(request.user_id)
         return loop.run_until_complete(_awaited(operation(request, access)))
-    except Exception as error:  # noqa: BLE001 - the outermost place, which knows every kind
+    except Exception as error:  # noqa: BLE001 - the outermost handler, which converts every exception to a problem
         return problem_of(error, action).to_json(request_id)
 
 
@@ -197,15 +197,15 @@ async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an event of HTTP (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
+    """Answer an HTTP event (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
     request_id = request_id_of(event, context.aws_request_id)
     with request_id_scope(request_id):
         try:
             if isinstance(event, dict) and "action" not in event and is_request(event):
-                return _http(event, cast(Any, context))  # the same object under another library's name for it
+                return _http(event, cast(Any, context))  # the same object, with another library's type
             return _invoke_directly_and_trace(event if isinstance(event, dict) else {}, request_id, context)
         except Exception as error:
-            # Lambda writes the traceback, under its own id for the invocation; this line has both ids.
+            # Lambda logs the traceback with its own id of the invocation; this line has that id and the request's.
             logger.error("the invocation failed", extra={"error": type(error).__name__})  # noqa: TRY400
             raise
         finally:

@@ -1,4 +1,4 @@
-"""Whether the layers take writes."""
+"""Checks whether each layer accepts writes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from shared.errors import StoreUnavailable
 
 
 class Layer(Protocol):
-    """A store, as its health is asked for."""
+    """A store whose health is checked."""
 
     def ping(self) -> None:
-        """Return if the store takes a write.
+        """Return if the store accepts a write.
 
         Raises:
-            StoreUnavailable: It does not answer, or does not take one.
+            StoreUnavailable: It does not respond, or refuses the write.
         """
         ...
 
 
 def read_health(layers: Mapping[str, Layer]) -> dict[str, str]:
-    """Ask each layer to take a write, and return `status` and each layer's `ok` or `unavailable`."""
+    """Test a write in each layer, and return `status` and each layer's `ok` or `unavailable`."""
     states: dict[str, str] = {}
     for name, layer in layers.items():
         try:

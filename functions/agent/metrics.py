@@ -13,10 +13,10 @@ from shared.stores.breaker import CircuitBreaker
 
 
 class AgentMetrics:
-    """Counts what turns did, and hands the counts over once an invocation.
+    """Counts the outcomes of turns, and writes the counts once per invocation.
 
     Args:
-        breakers: The circuit of each layer.
+        breakers: The circuit breaker of each layer.
     """
 
     def __init__(self, breakers: Mapping[str, CircuitBreaker]) -> None:
@@ -25,7 +25,7 @@ class AgentMetrics:
         self._has_counts = False
 
     def recalled(self, recall: Recall) -> None:
-        """Count where a context came from, and which layers did not answer."""
+        """Count the layer that served a context, and the layers that did not respond."""
         if recall.messages:
             self._count("CacheHit" if recall.source == "redis" else "CacheMiss")
         if recall.source == "postgres":
@@ -33,9 +33,10 @@ class AgentMetrics:
         self._degraded(recall.degraded)
 
     def kept(self, receipt: AppendResult) -> None:
-        """Count where an exchange went, and which layers did not answer."""
+        """Count the store that accepted an exchange, and the layers that did not respond."""
         self._count(f"Durability{receipt.durability.capitalize()}")
-        # Not every exchange that no store took is lost: the id of a deleted one, told again, is refused on purpose.
+        # An exchange that no store accepted is not always lost: a repeated exchange that was deleted is rejected on
+        # purpose.
         if receipt.durability == "none" and {"queue", "postgres"} <= set(receipt.degraded):
             self._count("Lost")
         self._degraded(receipt.degraded)
@@ -49,7 +50,7 @@ class AgentMetrics:
         self._metrics.add_metric(name, MetricUnit.Count, 1)
 
     def flush(self) -> None:
-        """Write the counts of this invocation, with every circuit's state; nothing when there are none."""
+        """Write the counts of this invocation and the state of every circuit breaker. Without counts, write nothing."""
         if not self._has_counts:
             return
         for layer, breaker in self._breakers.items():

@@ -1,4 +1,4 @@
-"""What a caller can ask of the agent function, without HTTP: the routes and the direct invocation share it."""
+"""The agent function's operations, independent of HTTP: the routes and the direct invocation share them."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ _logger = logging.getLogger(__name__)
 
 
 class TurnMetrics(Protocol):
-    """Counts what turns did."""
+    """Counts the outcomes of turns."""
 
     def recalled(self, recall: Recall) -> None:
-        """Count where a context came from."""
+        """Count the layer that served a context."""
         ...
 
     def kept(self, receipt: AppendResult) -> None:
-        """Count where an exchange went."""
+        """Count the store that accepted an exchange."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The answer to a turn.
+    """The result of a turn.
 
     Attributes:
-        is_replayed: Whether it is the first request's, told again.
-        seconds: How long `recall`, the `claim` of a key, the `agent` and `keep` took.
+        is_replayed: Whether it is the stored response of an earlier request with the same key.
+        seconds: The durations of the `recall`, the `claim` of a key, the `agent` and the `keep`.
     """
 
     answer: dict[str, Any]
@@ -65,7 +65,7 @@ class RunResult:
 
 
 class Operations:
-    """The use cases behind the API."""
+    """The operations behind the API."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Operations:
             raise RequestValidationError([fault])
 
     async def run(self, request: RunRequest, idempotency_key: str | None = None, access: Access = "open") -> RunResult:
-        """Run a turn: recall, enhance the instructions, run the agent, keep the exchange.
+        """Run a turn: load the memory, append it to the instructions, run the agent, store the exchange.
 
         Raises:
             UnknownAgentError: No such agent.
@@ -109,10 +109,10 @@ class Operations:
         timer, turn = Timer(), self._turn(request, access)
         if idempotency_key is None:
             return await self._run(request, turn, request.exchange_id, timer)
-        # Recalled first, so that the exchange's id, which the claim names, sorts after what the turn has seen.
+        # The memory is loaded first, so that the exchange's id in the claim sorts after all loaded exchanges.
         recall = turn.recall()
         timer.record("recall")
-        # What is absent is left out of what a repetition is compared by, so that keys outlive new fields.
+        # Absent fields are left out of the request's fingerprint, so that new fields do not invalidate stored keys.
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         named = self._memory.new_id(request.thread_id or "")
@@ -121,7 +121,7 @@ class Operations:
             return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
         is_taken_over = claim.exchange_id != named
         exchange_id = request.exchange_id or claim.exchange_id
-        # Under the id of what is replaced there is an answer in any case: it may be the one to be replaced.
+        # A replaced exchange has an answer under its id in any case, and that may be the one to replace.
         may_be_kept = is_taken_over and request.replaces is None
         try:
             with add_outcome(KEY_HELD if is_taken_over else ""), serving_key(claim.keyed):
@@ -129,7 +129,7 @@ class Operations:
                 timer.record("claim")
                 result = await self._run(request, turn, exchange_id, timer, kept)
         except Exception:
-            # What was taken over may have been kept; it stays under its id, until the lease ends.
+            # The request that was taken over may have stored its exchange: keep the id until the lease ends.
             if not is_taken_over:
                 claim.release()
             raise
@@ -137,13 +137,13 @@ class Operations:
         return result
 
     async def _replay(self, claim: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
-        """Return the first request's answer; an exchange that no store took then is kept now, under the same id.
+        """Return the first request's response; store its exchange now if no store accepted it then.
 
         Raises:
             IdempotencyConflict: The thread or the user was deleted since.
         """
         if not answer or turn.is_deleted(_order(claim, answer), _named(claim, answer)):
-            # Not run anew: a client that only repeats itself must not bring back what its user deleted.
+            # The turn is not run again: a client's retry must not restore what its user deleted.
             claim.complete({})
             raise IdempotencyConflict(422, "What this Idempotency-Key answered was deleted.")
         if "memory" not in answer:
@@ -164,13 +164,13 @@ class Operations:
         return answer
 
     def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
-        """Return an answer that PostgreSQL has from its exchange, with what is said of the memory made anew."""
+        """Return a response from the exchange in PostgreSQL, with a new memory report."""
         receipt = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
         memory = memory_json(turn.recall(), receipt, ShownMemory(turn.recall(), self._most_tokens(request)).shown)
         return {**answer, "memory": memory}
 
     def _stored_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
-        """Return the answer that a request which died had kept, however much was said since."""
+        """Return the answer that a request which ended early had stored, even if more exchanges followed."""
         if thread_id is None:
             return None
         if (shown := recall.answer_of(exchange_id)) is not None:
@@ -186,7 +186,7 @@ class Operations:
         timer: Timer,
         kept_response: str | None = None,
     ) -> RunResult:
-        """Answer; with `kept_response`, what a request that died had already kept as the answer."""
+        """Answer; `kept_response` is an answer that a request which ended early had already stored."""
         preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
@@ -199,7 +199,7 @@ class Operations:
             memory=memory,
             prompt=request.prompt,
             thread_id=request.thread_id,
-            # Known since the recall: not the caller where they are trusted and joined the thread's owner.
+            # The thread's owner, who differs from the caller if a trusted caller writes to another owner's thread.
             user_id=turn.user_id,
         )
         timer.record("agent")
@@ -219,7 +219,7 @@ class Operations:
         return RunResult(answer, seconds=timer.seconds)
 
     async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
-        """Keep the exchange, in the place of the one it replaces if it replaces one."""
+        """Store the exchange; if it replaces one, at the position of that one."""
         metadata, thread_id, replaced = encode_metadata(request.metadata), request.thread_id, request.replaces
         texts = ExchangeTexts(request.prompt, response, metadata, tuple(request.document_ids))
         try:
@@ -228,10 +228,10 @@ class Operations:
             thread = ThreadMemoryProvider(turn)
             return await thread.invoked(request.prompt, response, request.document_ids, exchange_id, metadata)
         except ExchangeNotFound:
-            # Deleted while the agent ran.
+            # The thread was deleted while the agent ran.
             return AppendResult(replaced, "none", cached=False)
         except StoreUnavailable as error:
-            # The caller gets the answer all the same, which cost time and money; a repetition with its key stores it.
+            # The caller gets the answer anyway, because it cost time and money. A retry with the same key stores it.
             named = replaced or exchange_id or self._memory.new_id(thread_id or "")
             _logger.error("no store took an exchange", extra={"exchange_id": str(named)})  # noqa: TRY400
             return AppendResult(named, "none", cached=False, degraded=[error.layer])
@@ -239,10 +239,10 @@ class Operations:
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, request: ReplaceRequest, owner: str | None
     ) -> dict[str, Any]:
-        """Replace what an exchange says.
+        """Replace an exchange's texts.
 
         Raises:
-            ExchangeNotFound: There is no such exchange, or the thread is another user's.
+            ExchangeNotFound: The exchange does not exist, or the thread is another user's.
         """
         texts = ExchangeTexts(request.user_message, request.assistant_message, encode_metadata(request.metadata))
         receipt = self.exchanges.replace(thread_id, exchange_id, texts, owner)
@@ -250,10 +250,10 @@ class Operations:
         return append_result_json(receipt)
 
     async def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
-        """Return what the memory holds for a turn.
+        """Return the memory's context for a turn.
 
         Raises:
-            LimitTooLarge: `limit` is more than the window has.
+            LimitTooLarge: `limit` exceeds the window.
             ThreadNotFound: The thread is another user's.
         """
         window = self._memory.settings.max_thread_messages
@@ -265,11 +265,11 @@ class Operations:
         return invoking_json(recall, show(recall.messages, recall.preferences, limits), request.include)
 
     def _most_tokens(self, request: RunRequest | InvokingRequest) -> int:
-        """Return the bound of the context: the smaller of the setting's and the request's."""
+        """Return the context's token limit: the smaller of the setting's and the request's."""
         return smaller(self._memory.settings.max_context_tokens, request.max_context_tokens)
 
     async def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
-        """Keep an exchange.
+        """Store an exchange.
 
         Raises:
             ThreadNotFound: The thread is another user's.
@@ -295,17 +295,17 @@ class Operations:
             self._measures.kept(receipt)
 
     def health(self) -> dict[str, str]:
-        """Ask every layer to take a write, and return `status` and each layer's `ok` or `unavailable`."""
+        """Test a write in every layer, and return `status` and each layer's `ok` or `unavailable`."""
         return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
 
 
 def _named(claim: KeyLease, answer: dict[str, Any]) -> UUID:
-    """Return the exchange that an answer belongs to."""
+    """Return the exchange of a response."""
     return UUID(answer["exchange_id"] or str(claim.exchange_id))
 
 
 def _order(claim: KeyLease, answer: dict[str, Any]) -> UUID:
-    """Return what says whether an answer is older than a deletion."""
+    """Return the order key that decides whether a response is older than a deletion."""
     named = _named(claim, answer)
-    # A name without a time has the place of its telling, before which the key was claimed.
+    # An id without a time is ordered by the time of the response; the key was claimed before that.
     return named if is_time_ordered(named) else claim.exchange_id

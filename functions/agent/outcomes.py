@@ -1,6 +1,6 @@
-"""The outcome of a failed request, and the effect of repeating it: one table for all operations.
+"""The outcome of a failed request and the effect of a retry, in one table for all operations.
 
-It holds where an operation fails before it has changed anything. Whatever comes further says so itself (`add_outcome`).
+The table holds for failures before an operation changed anything. Later failures set their own outcome (`add_outcome`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from shared.stores.idempotency import LEASE_SECONDS
 
 NOTHING_READ: Final = "nothing could be read, and nothing was changed. Repeat the request to read it"
 NOTHING_RUN: Final = "nothing was stored. Repeat the request to run the agent again"
-# The first request with the key may have stored its exchange, so that the key stays until the lease ends.
+# The first request with the key may have stored its exchange, so the key stays until the lease ends.
 KEY_HELD: Final = (
     f"nothing was stored by this request. Repeat it after {LEASE_SECONDS} seconds: until then its Idempotency-Key "
     "counts as running, which is a 409"
 )
 _UNKNOWN: Final = "the request could not be completed. Repeat it to complete it"
 _READS: Final = frozenset({"invoking"})
-# By the operation's name, which is the route's: of what a failure is, and what was to be done with it.
+# By operation, which is the route's name: the outcome of a failure, and the effect of a retry.
 _CHANGES: Final = {
     "replace_exchange": ("the exchange is", "replaced"),
     "delete_exchange": ("the exchange is", "deleted"),
@@ -31,7 +31,7 @@ _CHANGES: Final = {
     "delete_preferences": ("the preferences are", "deleted"),
     "delete_user": ("the user is", "deleted"),
 }
-# What fails before anything of it is on its way: a claim of the thread is no part of it.
+# Failures before anything was sent. A claim of the thread does not count.
 _STORES: Final = {
     "run": NOTHING_RUN,
     "invoked": "the exchange is not stored. Repeat the request to store it",
@@ -39,12 +39,12 @@ _STORES: Final = {
 
 
 def is_described(operation: str, method: str) -> bool:
-    """Return whether the table knows what a failure of the operation leaves."""
+    """Return whether the table has the operation."""
     return method in {HTTPMethod.GET, HTTPMethod.HEAD} or operation in _READS | _CHANGES.keys() | _STORES.keys()
 
 
 def outcome_of(error: HybridMemoryError, operation: str, method: str) -> str:
-    """Return what has happened, and what repeating the request does, as a clause after "so"."""
+    """Return the outcome and the effect of a retry, as a clause after "so"."""
     if error.outcome:
         return error.outcome
     if operation in _STORES:

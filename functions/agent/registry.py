@@ -1,6 +1,6 @@
 """The agents and tools that a request may name.
 
-A deployment adds its own by modules that `AGENT__PLUGINS` names: see `plugins.py`.
+A deployment adds its own through the modules of `AGENT__PLUGINS`: see `plugins.py`.
 """
 
 import inspect
@@ -24,8 +24,8 @@ class AgentDefinition:
     """An agent, independent of the library that runs it.
 
     Attributes:
-        instructions: Standing instructions, placed before those of the request; '' when the request's are all.
-        tools: Names of the tools the agent always has, besides those of the request.
+        instructions: Standing instructions, placed before the request's; '' if there are none.
+        tools: Names of the agent's own tools, in addition to the request's.
     """
 
     name: str
@@ -34,7 +34,7 @@ class AgentDefinition:
 
 
 _AGENTS: Final = (AgentDefinition("assistant"),)
-# What the providers of models take.
+# Model providers accept these names.
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOOLS: Final[tuple[Tool, ...]] = (current_time, search_conversations)
 
@@ -46,7 +46,7 @@ def add_agent(agent: AgentDefinition) -> None:
     """Add an agent that requests may name.
 
     Raises:
-        ValueError: There is another one of that name.
+        ValueError: An agent with this name exists.
     """
     if AGENTS.setdefault(agent.name, agent) != agent:
         message = f"there are two agents {agent.name}"
@@ -54,10 +54,10 @@ def add_agent(agent: AgentDefinition) -> None:
 
 
 def add_tool(tool: Tool) -> None:
-    """Add a function as a tool that requests and agents may name, by the function's name.
+    """Add a function as a tool that requests and agents may use by the function's name.
 
     Raises:
-        ValueError: It is no function that can be called as a tool, or there is another one of that name.
+        ValueError: The function cannot be called as a tool, or a tool with this name exists.
     """
     if fault := _tool_error(tool):
         raise ValueError(fault)
@@ -67,7 +67,7 @@ def add_tool(tool: Tool) -> None:
 
 
 def _tool_error(tool: object) -> str | None:
-    """Return why something cannot be called as a tool, or None."""
+    """Return why an object cannot be called as a tool, or None."""
     if not (inspect.isfunction(tool) or inspect.ismethod(tool)):
         return f"a tool has to be a function, and {tool!r} is none"
     if not _TOOL_NAME.fullmatch(tool.__name__):
@@ -81,10 +81,10 @@ def _tool_error(tool: object) -> str | None:
 
 
 def find_agent(name: str) -> AgentDefinition:
-    """Return the agent of that name.
+    """Return the agent with this name.
 
     Raises:
-        UnknownAgentError: There is none.
+        UnknownAgentError: It does not exist.
     """
     if name not in AGENTS:
         raise UnknownAgentError(name, AGENTS)
@@ -92,7 +92,7 @@ def find_agent(name: str) -> AgentDefinition:
 
 
 def find_tools(agent: AgentDefinition, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the agent's own tools and the requested ones, each once, in that order.
+    """Return the names of the agent's own tools, then the requested ones, each once.
 
     Raises:
         UnknownToolError: A name is not registered.

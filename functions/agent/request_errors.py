@@ -1,4 +1,4 @@
-"""What can go wrong between a request for an answer and the answer."""
+"""The errors of a request."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -7,11 +7,11 @@ from shared.errors import HybridMemoryError
 
 
 class _UnknownNameError(HybridMemoryError):
-    """A name that the registry does not hold.
+    """A name that the registry does not contain.
 
     Attributes:
-        name: What was asked for.
-        known: What there is, sorted.
+        name: The requested name.
+        known: The registered names, sorted.
     """
 
     kind = "name"
@@ -23,31 +23,31 @@ class _UnknownNameError(HybridMemoryError):
 
 
 class UnknownAgentError(_UnknownNameError):
-    """No agent of that name is registered."""
+    """The agent is not registered."""
 
     kind = "agent"
 
 
 class UnknownToolError(_UnknownNameError):
-    """No tool of that name is registered."""
+    """The tool is not registered."""
 
     kind = "tool"
 
 
 class AgentRunError(HybridMemoryError):
-    """The model failed or had nothing to say.
+    """The model failed or returned no text.
 
-    The message is fit for the caller: it holds no key, no prompt, and nothing of what the provider wrote. The
-    provider's own exception is the `__cause__`.
+    The message is safe for the caller: it contains no key, no prompt and no text of the provider. The provider's own
+    exception is the `__cause__`.
     """
 
 
 class ContextTooLongError(AgentRunError):
-    """The model refused what it was sent, because it is too long for it."""
+    """The model rejected a context that is too long."""
 
 
 class PromptTooLongError(HybridMemoryError):
-    """The prompt and the instructions are too long for the model, also without any memory.
+    """The prompt and the instructions are too long for the model even without the memory.
 
     Attributes:
         field: The longer of the two.
@@ -58,21 +58,21 @@ class PromptTooLongError(HybridMemoryError):
         self.field = field
 
 
-class LimitTooLarge(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """A request asks for more exchanges than the window has."""
+class LimitTooLarge(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """A request's limit exceeds the window."""
 
 
 class AgentTimeoutError(HybridMemoryError):
-    """The model gave no answer within `AGENT__TIMEOUT_SECONDS`."""
+    """The model did not answer within `AGENT__TIMEOUT_SECONDS`."""
 
 
-class Unauthenticated(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The request has no bearer token, or one that cannot be believed.
+class Unauthenticated(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """The request has no bearer token, or an invalid one.
 
-    The message is fit for the caller: it holds nothing of the token.
+    The message is safe for the caller: it contains nothing of the token.
 
     Attributes:
-        error: RFC 6750's word for it; None when there is no token at all.
+        error: RFC 6750's error code; None if there is no token.
     """
 
     def __init__(self, detail: str, error: Literal["invalid_request", "invalid_token"] | None = None) -> None:
@@ -80,11 +80,11 @@ class Unauthenticated(HybridMemoryError):  # noqa: N818 - reads as the answer it
         self.error = error
 
 
-class ForbiddenUser(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The request names a user that its token is not of.
+class ForbiddenUser(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """The request names a user other than the token's.
 
     Attributes:
-        place: Where: `body`, `query` or `path`.
+        place: The location of the user id: `body`, `query` or `path`.
     """
 
     def __init__(self, place: str) -> None:
@@ -92,11 +92,11 @@ class ForbiddenUser(HybridMemoryError):  # noqa: N818 - reads as the answer it b
         self.place = place
 
 
-class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The issuer's keys could not be fetched, so that the token cannot be checked.
+class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """The issuer's keys could not be fetched, so the token cannot be checked.
 
     Attributes:
-        retry_seconds: When they are asked for again.
+        retry_seconds: Seconds until the next fetch.
     """
 
     def __init__(self, retry_seconds: int) -> None:

@@ -1,4 +1,4 @@
-"""What the API takes, as pydantic models: the one place where requests are checked."""
+"""The API's requests as pydantic models. All requests are validated here."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def _check_name(value: str) -> str:
 
 
 def _decoded(segment: str) -> str:
-    # After the routing, so that an encoded slash belongs to the id; what is no UTF-8 becomes what no id may hold.
+    # Decoded after the routing, so that an encoded slash belongs to the id. Invalid UTF-8 becomes a character that ids
+    # must not contain.
     return unquote(segment, errors="surrogateescape")
 
 
@@ -70,7 +71,8 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-# In words: no pattern says it that every reader of a description knows, and what prints changes with Unicode.
+# Described in words, because no regular expression that all readers of a description support says it, and the set of
+# printable characters changes with Unicode.
 _PRINTABLE: Final = "1 to 255 printable characters."
 _LENGTHS: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID_LENGTH}
 Id = Annotated[
@@ -95,7 +97,7 @@ Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_P
 
 
 class _Request(BaseModel):
-    # A misspelt field would be memory silently not used, so it is an error.
+    # Unknown fields are errors: a misspelt field would silently disable the memory.
     model_config = ConfigDict(extra="forbid")
 
 
@@ -138,7 +140,7 @@ class RunRequest(_Request):
 
 
 class InvokingRequest(_Request):
-    """`POST /invoking`: what the memory holds for a turn."""
+    """`POST /invoking`: the memory's context for a turn."""
 
     thread_id: Id | None = None
     user_id: Id | None = None
@@ -149,7 +151,7 @@ class InvokingRequest(_Request):
 
 
 class InvokedRequest(_Request):
-    """`POST /invoked`: an exchange to keep."""
+    """`POST /invoked`: an exchange to store."""
 
     thread_id: Id | None = None
     user_id: Id | None = None
@@ -161,7 +163,7 @@ class InvokedRequest(_Request):
 
 
 class ReplaceRequest(_Request):
-    """`PUT /threads/{thread_id}/exchanges/{exchange_id}`: what the exchange says from now on."""
+    """`PUT /threads/{thread_id}/exchanges/{exchange_id}`: the exchange's new texts."""
 
     user_message: Text
     assistant_message: Text
@@ -175,7 +177,7 @@ class RenameRequest(_Request):
 
 
 class ThreadsQuery(_Request):
-    """`GET /threads`; without a token the user has to be named."""
+    """`GET /threads`; without a token the user id is required."""
 
     user_id: Id | None = None
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
@@ -191,7 +193,7 @@ class MessagesQuery(_Request):
 
 
 class LayersQuery(_Request):
-    """`GET /threads/{thread_id}/layers`; the limit is in messages, of each layer."""
+    """`GET /threads/{thread_id}/layers`; the limit is in messages per layer."""
 
     limit: int = Field(default=20, ge=1, le=MAX_PAGE)
 
@@ -201,4 +203,4 @@ class Preferences(RootModel[Annotated[dict[Name, Preference], Field(max_length=M
 
 
 class PreferenceChanges(RootModel[Annotated[dict[Name, Preference | None], Field(max_length=MAX_PREFERENCES)]]):
-    """`PATCH /users/{user_id}/preferences`: a flat object of strings; a null removes."""
+    """`PATCH /users/{user_id}/preferences`: a flat object of strings; null removes a preference."""

@@ -1,4 +1,4 @@
-"""How long the parts of a turn take."""
+"""Measures the parts of a turn."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 
 class Timer:
-    """Says how long each part of a turn took.
+    """Measures the duration of each part of a turn.
 
     Attributes:
-        seconds: By the part's name, in the order of the parts.
+        seconds: The durations by part, in the order of the parts.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Timer:
         self._started = time.perf_counter()
 
     def record(self, part: str) -> None:
-        """Note the end of a part, or of one more piece of it, and with that the beginning of the next."""
+        """Record the end of a part, or of a further section of it; the next part starts now."""
         now = time.perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self._started
         self._started = now

@@ -1,8 +1,7 @@
-"""The tools an agent may call: functions that answer with text and raise nothing.
+"""The built-in tools of agents: functions that return text and raise no exceptions.
 
-A tool that fails answers with a sentence, because the model can work around a sentence and the user still gets an
-answer. What a tool may touch stands in its `ToolContext`, which the model can neither see nor change: whose
-conversations are searched is never the model's choice.
+A failing tool returns a sentence, so that the model can continue and the user gets an answer. The `ToolContext` limits
+what a tool can access. The model can neither see nor change it, so it cannot choose whose conversations are searched.
 """
 
 import logging
@@ -20,17 +19,17 @@ _logger = logging.getLogger(__name__)
 
 _UTC_NAMES: Final = frozenset({"", "UTC", "Z", "GMT", "ETC/UTC"})
 MAX_HITS: Final = 20
-HIT_LENGTH: Final = 300  # characters of a found message; enough to judge it, and ten of them do not fill a context
+HIT_LENGTH: Final = 300  # characters of a found message: enough to judge it, and ten of them fit into a context
 
 
 class SearchConversations(Protocol):
-    """Searches the messages of one user's conversations."""
+    """Searches one user's messages."""
 
     def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return at most `limit` messages that match, best first, none of them from `exclude_thread`.
+        """Return at most `limit` matching messages, best first, none from `exclude_thread`.
 
         Raises:
-            StoreUnavailable: The store did not answer.
+            StoreUnavailable: The store did not respond.
         """
         ...
 
@@ -41,10 +40,10 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What the tools of one run work with.
+    """The context of a run's tools.
 
     Attributes:
-        clock: Returns the current moment, aware.
+        clock: Returns the current time, with its time zone.
     """
 
     search: SearchConversations
@@ -75,7 +74,7 @@ def _zone(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # KeyError: no such zone. ValueError: no zone's name at all ("../x"). OSError: a directory ("America").
+        # KeyError: no such zone. ValueError: not a zone's name ("../x"). OSError: a directory ("America").
         return None
 
 
@@ -99,7 +98,7 @@ def search_conversations(context: ToolContext, query: str, limit: int = 5) -> st
         _logger.warning("search_conversations: %s", error)
         return "Earlier conversations cannot be searched now: their store did not answer."
     except Exception:
-        # A fault of the search must not cost the user the answer; it is ours to find in the log.
+        # A failed search must not cost the user the answer; the error is in the log.
         _logger.exception("search_conversations failed")
         return "Earlier conversations cannot be searched now: the search failed."
     if not hits:

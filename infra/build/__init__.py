@@ -1,1 +1,1 @@
-"""What is made before a release: the functions' artifacts, the page, the table of tokens, and the audit of packages."""
+"""Builds for a release: the functions' artifacts, the page, the token table, and the audit of packages."""

@@ -1,8 +1,8 @@
-"""`make audit`: looks for known vulnerabilities in everything that the requirement files pin.
+"""`make audit`: searches for known vulnerabilities in all packages of the requirement files.
 
-pip-audit asks the package index for the vulnerabilities of each release. An index that does not offer them answers as
-if it did not know the packages, which pip-audit takes for a success unless told otherwise, so it is asked first for a
-release that is known to have one.
+pip-audit asks the package index for the vulnerabilities of each release. An index without this service responds as if
+it did not know the packages, which pip-audit counts as a success. The index is therefore asked first for a release with
+a known vulnerability.
 """
 
 import json
@@ -15,18 +15,18 @@ from typing import Any, Final
 _ROOT: Final = Path(__file__).resolve().parents[2]
 # CVE-2024-3651, a denial of service.
 _KNOWN: Final = "idna==3.6"
-# LocalStack with the libraries of its time, and checkov, which pins its own: for tests and checks only, and not
-# ours to renew.
+# LocalStack with old libraries, and checkov, which pins its own. They are used only for tests and checks, and this
+# project cannot upgrade their libraries.
 _NOT_AUDITED: Final = frozenset({"check.txt", "localstack.txt"})
 _REQUIREMENTS: Final = (_ROOT / "requirements", _ROOT / "clients" / "python" / "requirements")
 _PIP_AUDIT: Final = _ROOT / ".venv-build" / "bin" / "pip-audit"
 
 
 def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
-    """Audit the requirement files; returns the exit code: 0 also when the index has no vulnerabilities to tell.
+    """Audit the requirement files. Return the exit code, which is 0 if the index does not offer vulnerabilities.
 
     Args:
-        pip_audit: The program.
+        pip_audit: The path of pip-audit.
         requirements: The directories with the hashed requirement files; the project's and its client's by default.
     """
     if not _index_knows_vulnerabilities(pip_audit):
@@ -39,7 +39,7 @@ def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
     directories = requirements or _REQUIREMENTS
     found = (path for directory in directories for path in sorted(directory.glob("*.txt")))
     files = [path for path in found if path.name not in _NOT_AUDITED]
-    # Strict: what cannot be audited is a failure too.
+    # Strict: a package that cannot be audited is a failure, too.
     code = _run(pip_audit, "--strict", *(option for path in files for option in ("-r", str(path)))).returncode
     if code == 0:
         print(f"Audited {', '.join(path.name for path in files)}: no known vulnerability.")
@@ -54,7 +54,7 @@ def _index_knows_vulnerabilities(pip_audit: Path) -> bool:
     try:
         found = json.loads(answer.stdout)["dependencies"]
     except (ValueError, KeyError):
-        return False  # it could not be asked at all
+        return False  # the index could not be asked
     return any(dependency.get("vulns") for dependency in found)
 
 

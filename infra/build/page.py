@@ -1,7 +1,7 @@
-"""Builds the page in clients/page with Node.js, when its sources changed; without Node.js everything else still works.
+"""Builds the page in clients/page with Node.js if its sources changed. Without Node.js everything else still works.
 
-`python -m infra.build.page` never fails, because nothing but the page needs the page; with `--required` it does.
-Imports the standard library only: it also runs before anything is installed.
+`python -m infra.build.page` never fails, because only the page needs it; with `--required` it does. It imports only the
+standard library, because it also runs before any package is installed.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "clients" / "page"
 BUILT = ROOT / "functions" / "agent" / "http" / "static" / "built"
-# The hook is built into the page from its sources.
+# The page's build includes the sources of the React client.
 SOURCES = (PAGE / "src", ROOT / "clients" / "react" / "src")
 FILES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
 OLDEST_NODE = (20, 19)
@@ -28,14 +28,14 @@ BUILD_SECONDS = 90
 
 
 class PageError(Exception):
-    """The page cannot be built; the sentence says why."""
+    """The page cannot be built; the message gives the reason."""
 
 
 def build() -> bool:
-    """Build the page unless it is up to date; return whether there was anything to do.
+    """Build the page unless it is up to date; return whether a build was necessary.
 
     Raises:
-        PageError: There is no Node.js, or one of its tools failed.
+        PageError: Node.js is missing, or one of its tools failed.
     """
     with _alone():
         now, stamp = _fingerprint(), BUILT / "sources"
@@ -54,7 +54,7 @@ def build() -> bool:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep others out: two stacks may start at once."""
+    """Hold a lock, because two stacks may start at the same time."""
     folder = os.open(PAGE, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -106,7 +106,7 @@ def _run(command: list[str], seconds: float) -> None:
 
 
 def main() -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.build.page", description="Builds the page, when it changed.")
     parser.add_argument("--required", action="store_true", help="fail when the page cannot be built")
     arguments = parser.parse_args()

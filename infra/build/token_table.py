@@ -1,8 +1,8 @@
-"""Writes `shared/memory/token_table.json` from both vocabularies: `python -m infra.build.token_table`.
+"""Writes `shared/memory/token_table.json` from two vocabularies: `python -m infra.build.token_table`.
 
 It takes a few minutes.
 
-Every fact that `shared/memory/token_count.py` rests on is checked here, and what does not hold is left out.
+It checks every assumption of `shared/memory/token_count.py`, and leaves out entries that violate one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final
 import orjson
 
 with warnings.catch_warnings():
-    # The package reads its data by a function that Python deprecates.
+    # The package reads its data with a deprecated function of Python.
     warnings.simplefilter("ignore", DeprecationWarning)
     import bpe_openai
 
@@ -37,7 +37,7 @@ _MAX_SPACES, _MAX_LINE_ENDS = 79, 10
 
 
 def tokens(texts: Sequence[str]) -> list[int]:
-    """Return for each text the tokens of the encoding that needs more."""
+    """Return for each text the larger of the two encodings' token counts."""
     counts = [[len(each) for each in encoding.encode_ordinary_batch(list(texts))] for encoding in ENCODINGS]
     return [max(both) for both in zip(*counts, strict=True)]
 
@@ -74,22 +74,23 @@ def _common_tokens() -> set[str]:
 
 
 def _pairs(known: set[str]) -> list[str]:
-    """Return the pairs that are a token, but for those between which `o200k_base` may split."""
+    """Return the pairs of characters that are one token, except those that `o200k_base` may split."""
     letters = string.ascii_letters
     pairs = [a + b for a in letters for b in letters if a + b in known and not (a.islower() and b.isupper())]
-    # After a space every letter is one; they are written without it, because the list is separated by spaces.
+    # After a space every letter is one token. They are stored without the space, because the list is separated by
+    # spaces.
     assert all(" " + letter in known for letter in letters)  # noqa: S101
     return pairs
 
 
 def _characters(known: set[str]) -> list[str]:
-    """Return characters that have a token each, whatever stands before them."""
+    """Return the characters that are one token each, whatever precedes them."""
     found = sorted(each for each in known if len(each) == 1 and not each.isascii())
     before = [chr(code) for code in range(1, 128) if chr(code) != " "]
     worse: Counter[str] = Counter()
     for character in [*before, *found]:
         for other, count in zip(found, tokens([character + each for each in found]), strict=True):
-            worse[other] += count > 2  # noqa: PLR2004 - a token each
+            worse[other] += count > 2  # noqa: PLR2004 - one token each
     return [each for each in found if not worse[each]]
 
 

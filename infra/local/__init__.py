@@ -8,4 +8,4 @@ PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class LocalStackError(Exception):
-    """A step of the local stack failed; the message says which one and what to do."""
+    """A step of the local stack failed; the message names the step and a fix."""

@@ -1,4 +1,4 @@
-"""`python -m infra.local run --state-dir .local`: what `make run` runs."""
+"""`python -m infra.local run --state-dir .local`: the command behind `make run`."""
 
 import argparse
 import ctypes
@@ -13,7 +13,7 @@ from infra.local.launch import PR_SET_PDEATHSIG
 
 
 def main() -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.local", description="The embedded local stack.")
     commands = parser.add_subparsers(required=True, dest="command")
     run = commands.add_parser("run", help="start the stack, follow the functions' logs, stop on Ctrl-C")
@@ -23,12 +23,12 @@ def main() -> int:
     if arguments.with_parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     isolate()
-    # Until the supervisor listens there is nothing to stop.
+    # Until the supervisor handles signals there is nothing to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     print("Loading ...", flush=True)
 
-    from infra.local.supervisor import Supervisor  # noqa: PLC0415 - the libraries take a moment to load
+    from infra.local.supervisor import Supervisor  # noqa: PLC0415 - importing the libraries takes a moment
 
     code = Supervisor(arguments.state_dir).run()
     with suppress(OSError):

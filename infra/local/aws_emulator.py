@@ -1,20 +1,21 @@
-"""The process that is the AWS emulator: ministack, brought closer to AWS where the difference shows here.
+"""The AWS emulator's process: ministack, patched where it differs from AWS in ways that matter here.
 
-What is changed, each against the exactly pinned version:
-- a REST API's path reaches the function percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
-- a stage's address without a slash at its end leads to the one with it: the function, which does that on AWS, is not
-  told the difference here;
-- an SQS event source fills batches up to its BatchSize, not up to ten;
-- a queue is changed by one thread at a time: what was sent while a batch was deleted could be lost;
-- a delay that SQS refuses is refused: the message by which `/health` asks whether the queue takes any would stay there;
-- a burst of requests waits for one of a few workers instead of starting a process each;
-- a worker ends with the emulator, whatever it is doing;
-- what functions log is also appended to a file, which `make run` follows, and old log streams are dropped.
+The patches, all for the exactly pinned version:
+- the function gets a REST API's path percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
+- a stage's URL without a trailing slash redirects to the one with it. On AWS the function does that, but here it
+  cannot tell the two URLs apart;
+- an SQS event source fills batches up to its BatchSize, not only up to ten;
+- one thread at a time changes a queue: otherwise messages sent while a batch is deleted could be lost;
+- an invalid delay is refused, as by SQS: `/health` tests the queue with a message that SQS refuses;
+- a burst of requests waits for one of a few workers instead of starting one process each;
+- a worker ends with the emulator, even in the middle of a request;
+- the functions' logs are also appended to a file, which `make run` follows, and old log streams are dropped.
 
-Runs as a script of its own and imports nothing of the project, which its function workers must not see.
+It is a script of its own and imports nothing of the project, because its function workers must not find the project's
+modules.
 """
 
-# ruff: noqa: SLF001 - the places to change are private, which is why the version is pinned exactly
+# ruff: noqa: SLF001 - the patched attributes are private, which is why the version is pinned exactly
 
 import os
 import re
@@ -34,12 +35,12 @@ from ministack.services import cloudwatch_logs, lambda_svc, sqs  # type: ignore[
 T = TypeVar("T")
 EXECUTE_API = "/_aws/execute-api/"
 BARE_STAGE = re.compile(rf"{EXECUTE_API}[\w-]+/([\w-]+)")
-BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB a batch, quotes and escapes included
+BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB per batch, including quotes and escapes
 WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
 LOG_BYTES = 10_000_000
 STREAMS = 500
 MAX_DELAY = 900
-GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, what makes it unique
+GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, unique suffix
 WATCH_PARENT = """
 import os, threading, time
 def _watch_parent(parent=os.getppid()):
@@ -54,7 +55,7 @@ Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def with_encoded_paths(inner: Asgi) -> Asgi:
-    """Return an application that sees API paths as they were sent."""
+    """Return an application that gets API paths percent-encoded."""
 
     async def application(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith(EXECUTE_API) and scope.get("raw_path"):
@@ -66,7 +67,7 @@ def with_encoded_paths(inner: Asgi) -> Asgi:
 
 
 def with_finished_stages(inner: Asgi) -> Asgi:
-    """Return an application that leads from a stage's bare address to the one that a slash ends."""
+    """Return an application that redirects a stage's URL without a trailing slash to the one with it."""
 
     async def application(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and (stage := BARE_STAGE.fullmatch(scope["path"])):
@@ -80,7 +81,7 @@ def with_finished_stages(inner: Asgi) -> Asgi:
 
 
 def with_whole_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[str, int], list[Any]]:
-    """Return a receive that goes on taking ten messages until the batch is full or the queue empty."""
+    """Return a receive function that takes ten messages at a time until the batch is full or the queue is empty."""
 
     def receive_batch(queue_url: str, limit: int) -> list[Any]:
         batch: list[Any] = []
@@ -97,7 +98,7 @@ def with_whole_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[st
 
 
 def with_lock(change: Callable[..., T], lock: threading.RLock) -> Callable[..., T]:
-    """Return a function that no other one with the lock runs beside."""
+    """Return a function that holds a lock while it runs."""
 
     @wraps(change)
     def changed(*arguments: Any, **options: Any) -> T:
@@ -108,7 +109,7 @@ def with_lock(change: Callable[..., T], lock: threading.RLock) -> Callable[..., 
 
 
 def with_checked_delay(send: Callable[..., T]) -> Callable[..., T]:
-    """Return a SendMessage that refuses a delay of more than SQS' fifteen minutes."""
+    """Return a SendMessage that refuses delays of more than SQS' fifteen minutes."""
 
     @wraps(send)
     def checked(data: dict[str, Any], queue_url: str) -> T:
@@ -124,22 +125,22 @@ def with_checked_delay(send: Callable[..., T]) -> Callable[..., T]:
 
 
 def lock_queues() -> None:
-    """Have the API's thread respect the lock that the event source mappings' threads take.
+    """Make the API's thread use the lock of the event source mappings' threads.
 
-    Both replace a queue's list of messages by a shorter one; without a common lock, what the other one appended in
-    between is gone.
+    Both replace a queue's list of messages with a shorter one. Without a common lock, a message that the other thread
+    appended in between would be lost.
     """
     lock = sqs._queues_lock = threading.RLock()
     for name in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
         setattr(sqs, name, with_lock(getattr(sqs, name), lock))
     for name, action in sqs._HANDLERS.items():
-        # The one that waits, ReceiveMessage, changes the queue by the functions above only.
+        # ReceiveMessage, which waits, changes the queue only through the functions above.
         if not iscoroutinefunction(action):
             sqs._HANDLERS[name] = with_lock(action, lock)
 
 
 def with_few_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an execute that lets `WORKERS` invocations of a function run and the others wait their turn."""
+    """Return an execute function that runs at most `WORKERS` invocations of a function at once; others wait."""
     turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(WORKERS))
     lock = threading.Lock()
 
@@ -154,7 +155,7 @@ def with_few_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
-    """Return an emit that appends the lines to a file too, each after its function's name."""
+    """Return an emit function that also appends the lines to a file, each with its function's name."""
     lock = threading.Lock()
     output = path.open("ab", buffering=0)
 
@@ -168,7 +169,7 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
                 if output.tell() > LOG_BYTES:
                     output.truncate(0)
                 output.write(lines.encode(errors="replace"))
-            # One stream is made for every invocation, and nothing else ever removes them.
+            # Every invocation creates a stream, and nothing else removes them.
             streams = cloudwatch_logs._log_groups.get(f"/aws/lambda/{name}", {}).get("streams", {})
             while len(streams) > STREAMS:
                 del streams[next(iter(streams))]
@@ -177,7 +178,7 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
 
 
 def main() -> None:
-    """Adapt ministack and run it; returns when it is told to stop."""
+    """Patch ministack and run it; return when it is stopped."""
     app.app = with_finished_stages(with_encoded_paths(app.app))
     sqs._HANDLERS["SendMessage"] = with_checked_delay(sqs._HANDLERS["SendMessage"])
     lock_queues()
@@ -185,7 +186,7 @@ def main() -> None:
     lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)
     lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))
     lambda_runtime._PYTHON_WORKER_SCRIPT = WATCH_PARENT + lambda_runtime._PYTHON_WORKER_SCRIPT
-    # How long an answer waits for a first log line: a function that logs nothing would lose 50 ms a call.
+    # How long a response waits for the first log line: a function that logs nothing would lose 50 ms per call.
     lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.005, 0.002, 0.100)
     app.main()
 

@@ -1,4 +1,4 @@
-"""The functions' code as a zip, and the template as `sam package` would leave it: no local paths."""
+"""The functions' code as a zip, and the template as `sam package` would produce it, without local paths."""
 
 import io
 import json
@@ -22,14 +22,14 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Bundle:
-    """The functions' code, ready to be uploaded under `key`."""
+    """The functions' code, to be uploaded under `key`."""
 
     content: bytes
     key: str
 
 
 def make_bundle(project: Path = PROJECT_ROOT) -> Bundle:
-    """Zip the project's own code: the same files give the same bytes."""
+    """Zip the project's own code; equal files produce equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, tempfile.TemporaryDirectory() as scratch:
         for path in _code_files(project):
@@ -46,10 +46,10 @@ def make_bundle(project: Path = PROJECT_ROOT) -> Bundle:
 
 
 def packaged_template(bucket: str, bundle: Bundle, project: Path = PROJECT_ROOT) -> dict[str, Any]:
-    """Return `template.yaml` in long form, every `CodeUri: .` replaced by the bundle's address.
+    """Return `template.yaml` in long form, with the bundle's address instead of every `CodeUri: .`.
 
     Raises:
-        LocalStackError: the file is missing or no template.
+        LocalStackError: The file is missing or is not a template.
     """
     path = project / "template.yaml"
     try:
@@ -62,7 +62,7 @@ def packaged_template(bucket: str, bundle: Bundle, project: Path = PROJECT_ROOT)
     for section in sections:
         if section.get("CodeUri") in {".", "./"}:
             section["CodeUri"] = f"s3://{bucket}/{bundle.key}"
-    # Through JSON, so that nothing but plain types is left (YAML makes dates of what looks like one).
+    # A round trip through JSON leaves only plain types (YAML turns texts that look like dates into dates).
     return dict(json.loads(json.dumps(template, default=str)))
 
 
@@ -83,10 +83,10 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _compile(path: Path, name: str, scratch: Path) -> bytes | None:
-    """Compile a module; each worker would do it again otherwise, since it unpacks its own copy.
+    """Compile a module, because otherwise each worker would compile its own unpacked copy.
 
     Returns:
-        The bytecode, valid whatever the unpacked file's time is, or None for a module that cannot be compiled.
+        The bytecode, which is valid for any file time, or None for a module that cannot be compiled.
     """
     target = scratch / "module.pyc"
     try:
@@ -94,5 +94,5 @@ def _compile(path: Path, name: str, scratch: Path) -> bytes | None:
             str(path), str(target), name, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
         )
     except py_compile.PyCompileError:
-        return None  # the function reports the fault itself
+        return None  # the function reports the error itself
     return target.read_bytes()

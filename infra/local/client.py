@@ -1,4 +1,4 @@
-"""A stack in a process of its own, for end-to-end tests."""
+"""A stack in a separate process, for end-to-end tests."""
 
 import json
 import os
@@ -18,7 +18,7 @@ TAIL_LINES = 40
 
 
 class StackProcess:
-    """Runs `python -m infra.local run` in `state_dir`; `env` is added to the environment."""
+    """Runs `python -m infra.local run` in `state_dir`, with `env` added to the environment."""
 
     def __init__(self, state_dir: Path, env: dict[str, str] | None = None) -> None:
         self.state_dir = Path(state_dir).resolve()
@@ -28,7 +28,7 @@ class StackProcess:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `stack.json` says now; raises FileNotFoundError when no stack runs."""
+        """The current content of `stack.json`; raises FileNotFoundError if no stack runs."""
         return dict(json.loads((self.state_dir / "stack.json").read_text()))
 
     @property
@@ -39,15 +39,15 @@ class StackProcess:
         return self._process.pid
 
     def output(self, lines: int = TAIL_LINES) -> str:
-        """Return the last lines that the supervisor printed."""
+        """Return the supervisor's last lines of output."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
     def start(self) -> None:
-        """Start the stack and return when `stack.json` is there.
+        """Start the stack and return when `stack.json` exists.
 
         Raises:
-            LocalStackError: it ended or took too long; the message holds the tail of its output.
+            LocalStackError: It ended or took too long; the message contains the end of its output.
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
@@ -71,7 +71,8 @@ class StackProcess:
         """Stop the stack with SIGTERM and return its exit code.
 
         Raises:
-            LocalStackError: it did not end in time, or not with 0; the message holds the tail of its output.
+            LocalStackError: It did not end in time, or its exit code was not 0; the message contains the end of its
+                output.
         """
         code = self._end()
         if code != 0:
@@ -93,7 +94,7 @@ class StackProcess:
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()  # its servers die with it
+            process.kill()  # its servers end with it
             process.wait()
             return -1
 
@@ -107,4 +108,4 @@ class StackProcess:
         if kind is None:
             self.stop()
         else:
-            self._end()  # the test's own failure is the one to report
+            self._end()  # the test's own failure is more important

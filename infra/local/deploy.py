@@ -1,4 +1,4 @@
-"""Deploys the template to the emulator by CloudFormation, as it is deployed to AWS."""
+"""Deploys the template to the emulator through CloudFormation, as on AWS."""
 
 import json
 import time
@@ -25,7 +25,7 @@ BUCKET = "hybrid-memory-artifacts"
 TEMPLATE_KEY = "template.json"
 STAGE = "local"
 DEPLOY_SECONDS = 60
-# Which setting goes through which template parameter. A setting without one reaches the functions by inheritance.
+# The template parameter of each setting. The functions inherit settings without a parameter from the environment.
 PARAMETERS = {
     "REDIS__TIMEOUT_MS": "RedisTimeoutMs",
     "DATABASE__TIMEOUT_MS": "DatabaseTimeoutMs",
@@ -54,7 +54,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the deployed template can be reached by."""
+    """The addresses of a deployed template."""
 
     api_url: str
     queue_url: str
@@ -64,7 +64,7 @@ class Deployment:
 
 
 class Deployer:
-    """Deploys to one emulator, as often as that one is started anew."""
+    """Deploys to one emulator, again after each of its restarts."""
 
     def __init__(self, endpoint_url: str, settings: Mapping[str, str], api_id: str) -> None:
         self._endpoint_url = endpoint_url
@@ -73,10 +73,10 @@ class Deployer:
         self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
 
     def deploy(self, *, redis_port: int, database_url: str) -> Deployment:
-        """Upload the code, create the stack, wait until it is complete.
+        """Upload the code, create the stack, and wait until it is complete.
 
         Raises:
-            LocalStackError: a resource failed; the sentence gives its reason.
+            LocalStackError: A resource failed; the message gives its reason.
         """
         bundle = make_bundle()
         template = packaged_template(BUCKET, bundle)
@@ -89,13 +89,14 @@ class Deployer:
             self._s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(template).encode())
             self._cloudformation.create_stack(
                 StackName=STACK,
-                # CloudFormation takes 51,200 bytes in a request, and a megabyte from a bucket, as `sam deploy` does it.
+                # CloudFormation accepts 51,200 bytes in a request, and a megabyte from a bucket, which `sam deploy`
+                # uses too.
                 TemplateURL=f"{self._endpoint_url}/{BUCKET}/{TEMPLATE_KEY}",
                 Parameters=[
                     {"ParameterKey": name, "ParameterValue": value} for name, value in values.items() if name in known
                 ],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-                # The emulator's way to choose an API's id: it stays the same when the emulator is started again.
+                # With this tag the emulator uses a fixed API id, which stays the same after a restart.
                 Tags=[{"Key": "ms-custom-id", "Value": self._api_id}],
             )
             self._wait()
@@ -104,7 +105,7 @@ class Deployer:
             raise LocalStackError(f"template.yaml could not be deployed to the emulator: {error}") from error
 
     def queued(self, queue_url: str) -> int:
-        """Count the messages that wait in the queue or are being drained; raises what boto3 raises."""
+        """Count the messages that wait in the queue or are being drained; raises boto3's errors."""
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=queue_url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],

@@ -1,4 +1,4 @@
-"""What the functions and the emulator find in their environment: settings are handed on, the rest is left out."""
+"""Builds the environment of the functions and the emulator: the project's settings, without other variables."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from infra.local import LocalStackError
 
 REGION = "us-east-1"
 ACCESS_KEY = "test"
-# Every setting of the project, and what model providers and OpenTelemetry read themselves.
+# All settings of the project, and variables that model providers and OpenTelemetry read themselves.
 _OURS = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__")
 HANDED_ON = (*_OURS, "OPENAI_", "OLLAMA_", "OTEL_")
 KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"}
@@ -19,12 +19,12 @@ LOCAL = "127.0.0.1,localhost"
 
 
 def no_proxy() -> str:
-    """Return NO_PROXY with this machine added: a proxy for the rest of the world must not be asked for it."""
+    """Return NO_PROXY with this machine added, because a proxy cannot reach its servers."""
     return ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOCAL]))
 
 
 def isolate() -> None:
-    """Take this process's own AWS client away from the user's proxy and AWS configuration."""
+    """Ignore the user's proxy and AWS configuration in this process's AWS clients."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
@@ -49,10 +49,10 @@ def read_settings(project: Path, environment: Mapping[str, str]) -> dict[str, st
 
 
 def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: Path, log: Path) -> dict[str, str]:
-    """Return the emulator's whole environment, which its function workers inherit.
+    """Return the emulator's complete environment, which its function workers inherit.
 
-    Nothing else is inherited: the emulator reads many variables (STATE_DIR, PERSIST_STATE, AUTH, DEBUG, AWS_*, ...)
-    that have another meaning to the person who set them.
+    The emulator reads many variables (STATE_DIR, PERSIST_STATE, AUTH, DEBUG, AWS_*, ...) that may have another meaning
+    in the user's environment, so it inherits nothing else.
     """
     environment = {name: value for name, value in os.environ.items() if name in KEPT}
     environment.update(settings)
@@ -60,19 +60,19 @@ def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: P
         {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
-            # Also the host in every queue URL.
+            # The host in every queue URL, too.
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": REGION,
             "LAMBDA_EXECUTOR": "local",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            # The emulator would remove containers that look like its own; here it shall find no Docker at all.
+            # The emulator would remove containers that look like its own, so it must not find Docker.
             "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
             "TMPDIR": str(temporary),
             "FUNCTION_LOG": str(log),
             "NO_PROXY": no_proxy(),
             "no_proxy": no_proxy(),
-            # No personal AWS configuration, and no waiting for an instance's metadata.
+            # Ignore the user's AWS configuration, and do not wait for an EC2 instance's metadata.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",

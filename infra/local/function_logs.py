@@ -1,4 +1,4 @@
-"""Follows the functions' log file and shows its lines."""
+"""Follows the functions' log file and prints its lines."""
 
 import json
 import threading
@@ -9,7 +9,10 @@ PAUSE_SECONDS = 0.2
 
 
 def readable(line: str) -> str:
-    """Return a line of the file as people read it: that of a request short, since the page asks every few seconds."""
+    """Return a log line in readable form.
+
+    A request's line is shortened, because the page sends a request every few seconds.
+    """
     name, _, written = line.partition(" | ")
     if '"message":"request"' not in written:
         return line
@@ -22,7 +25,7 @@ def readable(line: str) -> str:
 
 
 class LogFollower:
-    """Hands every line that is appended to a file to `show`, as `readable` has it, from a thread of its own."""
+    """Calls `show` in a thread with every line appended to a file, in the form of `readable`."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         self._path = path
@@ -31,11 +34,11 @@ class LogFollower:
         self._thread = threading.Thread(target=self._follow, name="function-logs", daemon=True)
 
     def start(self) -> None:
-        """Begin at the file's beginning."""
+        """Start at the beginning of the file."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Show what is left and end."""
+        """Show the remaining lines and stop."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2)
@@ -46,7 +49,7 @@ class LogFollower:
         while True:
             last = self._stopped.wait(PAUSE_SECONDS)
             size = self._path.stat().st_size if self._path.exists() else 0
-            if size < position:  # cut because it had grown too long
+            if size < position:  # truncated because it had become too long
                 position, rest = 0, b""
             if size > position:
                 with self._path.open("rb") as file:

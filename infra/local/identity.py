@@ -1,4 +1,7 @@
-"""Who PostgreSQL runs as: it refuses root, so root needs another user that can still read root's directories."""
+"""The user that runs PostgreSQL.
+
+PostgreSQL refuses root, so root needs another user that can read root's directories.
+"""
 
 import os
 import pwd
@@ -15,10 +18,10 @@ PROBE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Identity:
-    """A user to run a server as.
+    """A user that runs a server.
 
-    `kind` is `same` (the present user), `namespace` (another user inside a user namespace, the present one
-    outside), `capable` (another user that keeps root's access to files) or `user` (another user, no more).
+    `kind` is `same` (the current user), `namespace` (another user inside a user namespace, the current one outside),
+    `capable` (another user that keeps root's access to files) or `user` (another user without more rights).
     """
 
     kind: str = "same"
@@ -27,11 +30,11 @@ class Identity:
 
     @property
     def owner(self) -> int:
-        """The uid, seen from outside, that must own the server's files."""
+        """The uid, as seen outside of a namespace, that must own the server's files."""
         return os.geteuid() if self.kind in {"same", "namespace"} else self.uid
 
     def command(self, program: list[str], *, parent: int = 0, must_write: Path | None = None) -> list[str]:
-        """Return the command line that runs `program` as this user, to die with process `parent`."""
+        """Return the command line that runs `program` as this user and ends it with process `parent`."""
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), "--parent", str(parent), "--as", self.kind]
         launcher += ["--uid", str(self.uid), "--gid", str(self.gid)]
         if must_write is not None:
@@ -51,7 +54,7 @@ def _candidates(directory: Path) -> list[Identity]:
     """List the identities to try, best first."""
     if os.geteuid() != 0 and _named(os.geteuid()):
         return [Identity()]
-    # initdb looks its user up by name, so the user must exist; which one it is does not matter otherwise.
+    # initdb looks its user up by name, so the user must exist; any existing user will do.
     others = [entry for entry in pwd.getpwall() if entry.pw_uid != 0]
     others.sort(key=lambda entry: entry.pw_name != "nobody")
     if not others:
@@ -64,27 +67,27 @@ def _candidates(directory: Path) -> list[Identity]:
         users = [other]
         outside = directory.parent.stat().st_uid
         if outside != 0 and _named(outside):
-            users.insert(0, pwd.getpwuid(outside))  # a clone that belongs to an ordinary user
+            users.insert(0, pwd.getpwuid(outside))  # a clone owned by an ordinary user
         kinds = ["capable", "user"] if sys.platform == "linux" else ["user"]
         found += [Identity(kind, user.pw_uid, user.pw_gid) for user in users for kind in kinds]
     return found
 
 
 def _give(directory: Path, identity: Identity) -> None:
-    """Hand the directory and what it holds to the identity's owner, where it is not already theirs."""
+    """Make the identity's user the owner of the directory and all files in it."""
     for path in [directory, *directory.rglob("*")]:
         if path.lstat().st_uid != identity.owner:
             os.chown(path, identity.owner, -1, follow_symlinks=False)
 
 
 def unprivileged_identity(directory: Path, program: Path) -> Identity:
-    """Find a user that may run `program` and write `directory`, and make the directory theirs.
+    """Find a user that may run `program` and write to `directory`, and make it the directory's owner.
 
     Returns:
-        The first identity that was seen to work.
+        The first identity that works.
 
     Raises:
-        LocalStackError: none works on this machine.
+        LocalStackError: None works on this machine.
     """
     for identity in _candidates(directory):
         try:

@@ -1,7 +1,7 @@
-"""Launcher: become who a server must be, tie its life to the supervisor's, and exec it (same pid).
+"""Launcher: changes the user, ends the process with its parent, and execs a server (same pid).
 
-Runs as a script of its own (`python -I -S launch.py ...`) and imports the standard library only: between fork and
-exec of a threaded parent nothing but async-signal-safe calls is safe, in a fresh interpreter everything is.
+It is a script of its own (`python -I -S launch.py ...`) and imports only the standard library. Between fork and exec, a
+threaded parent may only make async-signal-safe calls; a new interpreter may do anything.
 """
 
 import argparse
@@ -36,11 +36,11 @@ def _check(result: int) -> None:
 
 
 def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
-    """Be `uid` inside a new user namespace and stay the present user outside, so that files keep their owner."""
+    """Become `uid` in a new user namespace. Outside it stays the current user, so the files keep their owner."""
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     _check(libc.unshare(CLONE_NEWUSER))
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
-        # One write call each: the kernel takes a map only whole.
+        # One write call each, because the kernel accepts a map only in one write.
         handle = os.open(f"/proc/self/{name}", os.O_WRONLY)
         try:
             os.write(handle, text.encode())
@@ -49,7 +49,7 @@ def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
 
 
 def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None:
-    """Become `uid` for good; with `keep_access` file permissions go on being overridden, as they are for root."""
+    """Become `uid` permanently. With `keep_access`, the process can still read and write all files, like root."""
     if keep_access:
         _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
     os.setgroups([])
@@ -60,19 +60,19 @@ def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None
     bit = 1 << CAP_DAC_OVERRIDE
     data = (_CapData * 2)(_CapData(bit, bit, bit), _CapData(0, 0, 0))
     _check(libc.capset(ctypes.byref(_CapHeader(LINUX_CAPABILITY_VERSION_3, 0)), data))
-    # Ambient capabilities are the ones that survive the exec of an ordinary program by an ordinary user.
+    # Only ambient capabilities survive the exec of an ordinary program by an ordinary user.
     _check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0))
 
 
 def die_with_parent(libc: ctypes.CDLL, parent: int) -> None:
-    """Ask the kernel for SIGKILL when the parent dies. A change of user clears this, so it comes last."""
+    """Ask the kernel for SIGKILL when the parent ends. Call it last, because a change of user clears it."""
     _check(libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
     if os.getppid() != parent:
-        os._exit(EXIT_CANNOT_BECOME)  # it died before we asked
+        os._exit(EXIT_CANNOT_BECOME)  # the parent ended before the call
 
 
 def main() -> None:
-    """Parse the arguments, change identity, exec the program; exits 76 or 77 when that is not possible."""
+    """Parse the arguments, change the user and exec the program; exits with 76 or 77 if that is impossible."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, default=0)
     parser.add_argument("--as", dest="kind", choices=["same", "namespace", "capable", "user"], default="same")
@@ -94,7 +94,7 @@ def main() -> None:
         os._exit(EXIT_CANNOT_BECOME)
     if arguments.must_write and not os.access(arguments.must_write, os.W_OK | os.X_OK, effective_ids=True):
         os._exit(EXIT_CANNOT_WRITE)
-    os.execv(arguments.program[0], arguments.program)  # noqa: S606 - the point of a launcher
+    os.execv(arguments.program[0], arguments.program)  # noqa: S606 - exec is the purpose of a launcher
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Child processes: started in sessions of their own, tied to this process's life, ended for certain."""
+"""Child processes: started in their own sessions, and reliably ended with this process."""
 
 import ctypes
 import os
@@ -23,8 +23,8 @@ OUR_SCRIPTS = ("aws_emulator.py", "_worker.py")
 PR_SET_CHILD_SUBREAPER = 36
 PORTS = range(15_000, 32_000)
 
-# The kernel sends the parent-death signal when the *thread* that forked ends, so every child is forked by
-# one thread that lives as long as the process.
+# The kernel sends the parent-death signal when the *thread* that forked ends. One thread that lives as long as the
+# process therefore forks all children.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
 
 
@@ -36,7 +36,7 @@ def spawn(
     environment: dict[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a new session, its output appended to `log`, to be killed when this process dies."""
+    """Start a program in a new session, with its output appended to `log`; it is killed when this process ends."""
     command = (identity or Identity()).command(program, parent=os.getpid())
     log.parent.mkdir(parents=True, exist_ok=True)
     too_long = log.exists() and log.stat().st_size > LOG_LIMIT
@@ -57,7 +57,7 @@ def spawn(
 
 
 def is_free(port: int) -> bool:
-    """Tell whether 127.0.0.1:port can be listened on."""
+    """Return whether a server can listen on 127.0.0.1:port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -68,13 +68,13 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*preferred: int | None) -> int:
-    """Return the first preferred port that is free, else some free one.
+    """Return the first free preferred port, otherwise another free one.
 
     Raises:
-        LocalStackError: no free port was found.
+        LocalStackError: No free port was found.
     """
-    # Below the range from which the system gives ports to clients: a client that keeps trying to reach a server
-    # that is down could otherwise be given the server's own port, and hold it.
+    # Below the range of client ports: a client that keeps connecting to a stopped server could otherwise get the
+    # server's own port as its client port and block it.
     others = random.sample(PORTS, 200)
     for port in [*preferred, *others]:
         if port and is_free(port):
@@ -83,7 +83,7 @@ def free_port(*preferred: int | None) -> int:
 
 
 def listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Tell whether this very process listens on the port (not another one that took it first)."""
+    """Return whether this process, and no other, listens on the port."""
     try:
         connections = psutil.Process(process.pid).net_connections("tcp")
     except psutil.Error:
@@ -97,7 +97,7 @@ def wait_until(
     """Wait until `answers()` is true.
 
     Raises:
-        LocalStackError: the process ended first, or the time is over.
+        LocalStackError: The process ended first, or the time is over.
     """
     deadline = time.monotonic() + seconds
     while not answers():
@@ -109,7 +109,7 @@ def wait_until(
 
 
 def reap(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a child to end; return whether it did."""
+    """Wait until a child ends; return whether it did."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -118,7 +118,7 @@ def reap(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def kill_all(processes: Iterable[psutil.Process], seconds: float = 5) -> None:
-    """SIGKILL the processes, stopped ones too, and wait until they are gone."""
+    """SIGKILL the processes, including stopped ones, and wait until they are gone."""
     victims = list(processes)
     for victim in victims:
         with suppress(psutil.Error):
@@ -130,7 +130,7 @@ def kill_all(processes: Iterable[psutil.Process], seconds: float = 5) -> None:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Tell whether a process still runs; a dead one may stay listed until its parent has asked for its end."""
+    """Return whether a process still runs. A dead one stays listed until its parent reaps it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -138,27 +138,27 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies, so that none is left to a busy or idle init."""
+    """Become the parent of every orphaned descendant, because an idle or busy init may not reap it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap_adopted(pids: Iterable[int]) -> None:
-    """Ask for the end of adopted processes that are dead; others are left alone."""
+    """Reap dead adopted processes; live ones are not touched."""
     for pid in pids:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
 
 
 def dead_children() -> list[int]:
-    """List the children, adopted ones included, whose end is not collected yet."""
+    """List the dead children, adopted ones included, that are not reaped yet."""
     with suppress(psutil.Error):
         return [child.pid for child in psutil.Process().children() if not _lives(child)]
     return []
 
 
 def leftovers(directory: Path) -> list[psutil.Process]:
-    """List the stack's own processes that work somewhere below `directory`."""
+    """List the stack's own processes whose working directory is in `directory`."""
     found = []
     for process in psutil.process_iter(["name", "cmdline"]):
         ours = process.info["name"] in OUR_PROGRAMS or any(

@@ -1,4 +1,4 @@
-"""The embedded stack as a whole: its servers, their order, what is deployed on them."""
+"""The embedded stack: its servers, their start order, and the deployment."""
 
 import os
 import time
@@ -31,7 +31,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _silent(_: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 class Stack:
@@ -45,7 +45,7 @@ class Stack:
         self._say = echo
         self._memory = self.state.remembered()
         self._api_id = str(self._memory["api_id"])
-        # The usual port first, so that it is taken back as soon as it is free; the last one while it is not.
+        # The usual port is tried first, so that it is used again as soon as it is free; then the last used port.
         preferred = {name: (port, self._memory.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def servers(self) -> dict[str, ChildServer]:
-        """The servers by the names they have in `stack.json`, in the order of their start."""
+        """The servers by their names in `stack.json`, in the order of their start."""
         return {"postgres": self.postgres, "valkey": self.valkey, "emulator": self.emulator}
 
     def pids(self) -> set[int]:
@@ -64,10 +64,10 @@ class Stack:
         return {server.pid for server in self.servers.values() if server.was_started()}
 
     def start(self) -> None:
-        """Start, migrate, deploy, warm, and publish `stack.json` when everything answers.
+        """Start, migrate, deploy and warm the stack; publish `stack.json` when everything responds.
 
         Raises:
-            LocalStackError: a step failed; the sentence says which one. `stop` clears what had started.
+            LocalStackError: A step failed; the message names it. `stop` cleans up.
         """
         self.state.acquire()
         self._say(f"Starting the local stack in {self.state.path}")
@@ -84,10 +84,10 @@ class Stack:
         self.publish()
 
     def start_server(self, name: str) -> None:
-        """Start a server, and say so if its port is not its usual one, or is that again.
+        """Start a server, and print a line if it has left, or returned to, its usual port.
 
         Raises:
-            LocalStackError: it does not start.
+            LocalStackError: It does not start.
         """
         server, usual, last = self.servers[name], USUAL_PORTS[name], self._memory.get(name)
         server.start()
@@ -97,10 +97,10 @@ class Stack:
             self._say(f"  Port {usual} is free again: {server.name} uses it instead of {last}.")
 
     def revive(self, name: str) -> None:
-        """Start a server that died again, the emulator with the template deployed anew.
+        """Restart a server that died; the emulator's restart includes a new deployment.
 
         Raises:
-            LocalStackError: it does not start.
+            LocalStackError: It does not start.
         """
         self.servers[name].start()
         if name == "emulator":
@@ -110,7 +110,7 @@ class Stack:
         self.publish()
 
     def publish(self) -> None:
-        """Write `stack.json` as things are now."""
+        """Write `stack.json` with the current state."""
         deployment = self._deployed()
         self.state.publish(
             {
@@ -128,10 +128,10 @@ class Stack:
         )
 
     def stop(self) -> None:
-        """Let the exchange queue drain, then stop every server; safe to call whatever had started."""
+        """Let the exchange queue drain, then stop every server; may be called at any time."""
         if not self.state.held:
             return
-        with ExitStack() as steps:  # backwards, each whatever becomes of the others
+        with ExitStack() as steps:  # in reverse order; a failure of one does not affect the others
             steps.callback(self.state.release)
             steps.callback(lambda: kill_all(leftovers(self.state.path)))
             for server in self.servers.values():
@@ -147,7 +147,7 @@ class Stack:
         self._say(f"  {name}: ready ({time.monotonic() - started:.1f} s)")
 
     def _clear_crashed(self) -> None:
-        """Clear what a supervisor that was killed left: the kernel ends its servers, which takes a moment."""
+        """Clean up after a killed supervisor: wait until the kernel has ended its servers."""
         self.state.withdraw()
         deadline = time.monotonic() + DYING_SECONDS
         while (remains := leftovers(self.state.path)) and time.monotonic() < deadline:
@@ -157,7 +157,7 @@ class Stack:
     def _migrate(self) -> None:
         log = self.state.path / "migrations.log"
         try:
-            from infra.migrations import upgrade  # noqa: PLC0415 - Alembic takes long to import
+            from infra.migrations import upgrade  # noqa: PLC0415 - importing Alembic takes long
 
             upgrade(self.postgres.url)
         except Exception as error:
@@ -185,7 +185,7 @@ class Stack:
         )
 
     def _drain(self, deployment: Deployment) -> None:
-        """Wait until every accepted exchange is in PostgreSQL: the emulator's queue is in memory only."""
+        """Wait until every accepted exchange is in PostgreSQL, because the emulator's queue is only in memory."""
         left: int | None = None
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._deployer is not None and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The state directory: one stack at a time, the ports it had, and `stack.json` while it runs."""
+"""The state directory: a lock for one stack, the ports of earlier runs, and `stack.json` while it runs."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from infra.local import LocalStackError
 
 
 class StateDirectory:
-    """Where a stack keeps what outlives it; held by one supervisor at a time."""
+    """The directory with a stack's persistent state. One supervisor at a time holds it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -26,10 +26,10 @@ class StateDirectory:
         return self._lock is not None
 
     def acquire(self) -> None:
-        """Take the directory, making it first if need be.
+        """Acquire the directory; create it if necessary.
 
         Raises:
-            LocalStackError: another stack runs here, or the directory cannot be written.
+            LocalStackError: Another stack runs here, or the directory cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,13 @@ class StateDirectory:
         self._lock = lock
 
     def release(self) -> None:
-        """Let another supervisor take the directory."""
+        """Release the directory for another supervisor."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def remembered(self) -> dict[str, Any]:
-        """Return what `remember` kept, with the API's id, which is made once."""
+        """Return the values that `remember` stored, with the API's id, which is generated once."""
         try:
             memory = dict(json.loads(self._memory_file.read_text()))
         except (OSError, ValueError, TypeError):
@@ -65,11 +65,14 @@ class StateDirectory:
         return memory
 
     def remember(self, memory: Mapping[str, Any]) -> None:
-        """Keep the ports and the API's id for the next start; while usual ports are taken, bookmarks stay valid."""
+        """Store the ports and the API's id for the next start.
+
+        Bookmarks then stay valid even while usual ports are taken.
+        """
         self._write(self._memory_file, memory)
 
     def publish(self, info: Mapping[str, Any]) -> None:
-        """Write `stack.json`; a reader sees the old one or the new one, never a part."""
+        """Write `stack.json` atomically."""
         self._write(self.stack_file, info)
 
     def withdraw(self) -> None:
@@ -78,7 +81,7 @@ class StateDirectory:
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         scratch = path.with_suffix(".tmp")
-        # Made readable for the owner only before the password is in it.
+        # Only the owner may read the file, and this is set before the password is written.
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=2)

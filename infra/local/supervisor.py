@@ -1,4 +1,4 @@
-"""`make run`: starts the stack, starts again what dies, stops everything when asked to."""
+"""`make run`: starts the stack, restarts servers that die, and stops everything on a signal."""
 
 import os
 import signal
@@ -24,11 +24,11 @@ REVIVAL_PAUSE_SECONDS = 0.5
 
 
 class _StopRequested(BaseException):
-    """A signal asked for the stop while the start was under way."""
+    """A signal requested the stop during the start."""
 
 
 class Supervisor:
-    """Runs one stack in the foreground until a signal ends it."""
+    """Runs one stack in the foreground until a signal stops it."""
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
@@ -37,10 +37,10 @@ class Supervisor:
         self._printing = threading.Lock()
 
     def run(self) -> int:
-        """Start, watch, stop.
+        """Start the stack, watch it, stop it.
 
         Returns:
-            The exit code: 0 after a requested stop, 1 when something failed.
+            The exit code: 0 after a requested stop, 1 after a failure.
         """
         self._listen()
         adopt_orphans()
@@ -52,17 +52,17 @@ class Supervisor:
             return 0
         except LocalStackError as error:
             self.echo(str(error), error=True)
-        except Exception as error:  # noqa: BLE001 - one sentence for people, the trace in a file
+        except Exception as error:  # noqa: BLE001 - one sentence for the user, the traceback in a file
             self.echo(self._unexpected(error), error=True)
         return 1
 
     def echo(self, text: str, *, error: bool = False) -> None:
-        """Print a line; a reader that went away is no reason to fail."""
+        """Print a line; a closed pipe is not a failure."""
         with self._printing, suppress(OSError):
             print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
     def _show(self, line: str) -> None:
-        """Print a line of the functions' logs; metrics, which are for CloudWatch, stay in the file."""
+        """Print a line of the functions' logs. Metrics, which are for CloudWatch, stay in the file."""
         if METRICS not in line:
             self.echo(line)
 
@@ -92,7 +92,7 @@ class Supervisor:
                 reap_adopted(set(dead_children()) - stack.pids())
                 tidied = time.monotonic()
             for name, server in stack.servers.items():
-                # A frozen server is left alone: it may be thawed, a killed one has nothing to lose.
+                # A frozen server is not restarted, because it may continue. A killed one is.
                 if server.is_running() or self._asked.is_set():
                     continue
                 started = time.monotonic()
@@ -111,12 +111,12 @@ class Supervisor:
                     self.echo(f"{server.name} is back ({time.monotonic() - started:.1f} s).")
 
     def _read_settings(self) -> dict[str, str]:
-        """Return the settings to hand to the functions.
+        """Return the settings for the functions.
 
         Raises:
-            LocalStackError: one has a value that cannot work; the sentence names the variable.
+            LocalStackError: A value is invalid; the message names the variable.
         """
-        # The project's own modules take a while to import and need not be imported to say `--help`.
+        # Imported here, because the project's own modules take a while to import and `--help` does not need them.
         from functions.agent.agents.model_name import validate_model  # noqa: PLC0415
         from functions.agent.agents.plugins import load_plugins  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
@@ -135,7 +135,7 @@ class Supervisor:
 
     def _listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Under nohup a hang-up is ignored, and stays so.
+            # nohup ignores SIGHUP, and so must the supervisor then.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 
@@ -144,7 +144,7 @@ class Supervisor:
         if self._phase == "starting":
             self._phase = "stopping"
             raise _StopRequested
-        self._asked.set()  # once asked, more signals change nothing: the stop is bounded and loses no exchange
+        self._asked.set()  # further signals are ignored: the stop takes a limited time and loses no exchange
 
     def _unexpected(self, error: Exception) -> str:
         log = self._state_dir / "supervisor.log"

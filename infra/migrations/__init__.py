@@ -1,4 +1,4 @@
-"""The schema's migrations, run by Alembic."""
+"""The schema's migrations, with Alembic."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ LOCK_WAIT_SECONDS: Final = 300
 """How long a migration tries to get its locks, and waits for another runner."""
 
 _RETRY_PAUSE_SECONDS: Final = 2
-# A pause, and the second that a migration then waits for its lock.
+# A pause, and the second for which a migration then waits for its lock.
 _NEXT_TRY_SECONDS: Final = _RETRY_PAUSE_SECONDS + 1
 
 
 class MigrationTimeoutError(Exception):
-    """A migration did not get its locks, or did not end, in the time it had."""
+    """A migration did not get its locks, or did not finish, in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """How a database's schema compares with the code's.
+    """The database's schema compared with the code's.
 
     Attributes:
-        current: The revision the database is at; None for one without any.
-        head: The newest revision there is here.
-        pending: What `upgrade` would run, in order, each with what it does.
-        is_known: Whether the database's revision is one that is known here; if not, newer code made it.
+        current: The database's revision; None if it has none.
+        head: The newest revision of this code.
+        pending: The revisions that `upgrade` would run, in order, each with its description.
+        is_known: Whether this code knows the database's revision; if not, newer code created it.
     """
 
     current: str | None
@@ -45,7 +45,7 @@ class SchemaStatus:
 
 
 def config(database_url: str) -> Config:
-    """Return the Alembic configuration for one database."""
+    """Return the Alembic configuration for a database."""
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.attributes["database_url"] = sqlalchemy_url(database_url)
@@ -54,23 +54,24 @@ def config(database_url: str) -> Config:
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """Return the URL with the driver that is installed, psycopg 3, named in it."""
+    """Return the URL with psycopg 3 as its driver."""
     scheme, rest = database_url.split("://", 1)
     return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else database_url
 
 
 def upgrade(database_url: str, seconds: float | None = None) -> None:
-    """Bring the database to the newest schema; two at once run one after the other.
+    """Upgrade the database to the newest schema; concurrent calls run one after the other.
 
-    Each migration is a transaction of its own: after a failure, those before it stay, and a repetition goes on there.
+    Each migration is a transaction of its own. After a failure the earlier migrations stay, and the next call continues
+    there.
 
     Args:
-        database_url: Where PostgreSQL is.
-        seconds: How long it may take in all. Without it only waiting for locks ends, after `LOCK_WAIT_SECONDS`.
+        database_url: The URL of PostgreSQL.
+        seconds: The time limit. Without it, only waiting for locks is limited, to `LOCK_WAIT_SECONDS`.
 
     Raises:
-        MigrationTimeoutError: Another runner or a long transaction is in the way, or `seconds` have passed.
-        sqlalchemy.exc.SQLAlchemyError: The database does not answer or refuses.
+        MigrationTimeoutError: Another runner or a long transaction holds a lock, or `seconds` have passed.
+        sqlalchemy.exc.SQLAlchemyError: The database does not respond or refuses.
     """
     started = time.monotonic()
     made = config(database_url)
@@ -96,10 +97,10 @@ def upgrade(database_url: str, seconds: float | None = None) -> None:
 
 
 def status(database_url: str, timeout_seconds: int = 10) -> SchemaStatus:
-    """Compare the database with the code; nothing is changed.
+    """Compare the database with the code, without changes.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: The database does not answer or refuses.
+        sqlalchemy.exc.SQLAlchemyError: The database does not respond or refuses.
     """
     scripts = ScriptDirectory.from_config(config(database_url))
     engine = create_engine(

@@ -1,4 +1,4 @@
-"""The user that the functions sign in as on AWS, and what it may do: only PostgreSQL can say so."""
+"""The database user of the functions on AWS, and its privileges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 FUNCTION_USER: Final = "memory"
 
-# Every statement may be repeated. The functions read and write rows; they own nothing and change no table.
+# Every statement may be repeated. The functions read and write rows; they own and alter no table.
 _GRANTS: Final = (
     "grant connect on database {database} to {user}",
     "grant usage on schema public to {user}",
@@ -19,26 +19,26 @@ _GRANTS: Final = (
 
 
 class NoSuchUserError(Exception):
-    """The functions' user is not in the database, and is not this project's to make."""
+    """The functions' user does not exist, and this project must not create it."""
 
 
 def make_user(connection: Connection) -> None:
-    """Make the user `memory`, who signs in by IAM, unless it is there.
+    """Create the user `memory`, which signs in by IAM, unless it exists.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: The database refuses; one that is not RDS has no role `rds_iam`.
+        sqlalchemy.exc.SQLAlchemyError: The database refuses, e.g. because it is not RDS and has no role `rds_iam`.
     """
     if not _is_there(connection, FUNCTION_USER):
         connection.execute(text(f"create role {FUNCTION_USER} login"))
-    # The role by which RDS knows who signs in with a token.
+    # Members of this role sign in with an IAM token on RDS.
     connection.execute(text(f"grant rds_iam to {FUNCTION_USER}"))
 
 
 def admit(connection: Connection, user: str) -> None:
-    """Let a user in, and to the rows of every table there is now; nothing is changed for the tables' owner.
+    """Grant a user access to the rows of all current tables; the tables' owner needs no grant.
 
     Raises:
-        NoSuchUserError: There is no such user.
+        NoSuchUserError: The user does not exist.
         sqlalchemy.exc.SQLAlchemyError: The database refuses.
     """
     if connection.scalar(text("select current_user")) == user:
@@ -55,5 +55,5 @@ def _is_there(connection: Connection, user: str) -> bool:
 
 
 def _quoted(name: str) -> str:
-    # A colon would begin a parameter of SQLAlchemy's.
+    # SQLAlchemy would read a colon as the start of a parameter.
     return '"' + name.replace('"', '""').replace(":", "\\:") + '"'

@@ -1,4 +1,4 @@
-"""Alembic's entry: connects and runs the migrations, one runner at a time, each in a transaction of its own."""
+"""Alembic's entry point: connects and runs the migrations, one runner at a time, each in its own transaction."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from infra.migrations.schema import Base
 _LOCK: Final = 7_215_001
 _LOCK_PAUSE_SECONDS: Final = 0.2
 
-# What a migration relies on, whatever the role or the database sets for its sessions. Everyone's statements on a table
-# queue behind a migration that waits for that table's lock, so it waits for a second, and is then tried again. A build
-# whose runner has died ends instead of running on.
+# The sessions' settings for migrations, which override those of the role and the database. All statements on a table
+# wait behind a migration that waits for that table's lock, so a migration waits for a second and then retries. An index
+# build ends if its runner dies.
 _SESSION: Final = {
     "application_name": "hybrid-memory migrate",
     "lock_timeout": "1s",
@@ -27,7 +27,7 @@ _SESSION: Final = {
 
 
 def run() -> None:
-    """Run the pending migrations, each with its own commit, while no other runner does."""
+    """Run the pending migrations, each with its own commit, while holding the runners' lock."""
     attributes = context.config.attributes
     deadline: float | None = attributes.get("deadline")
     engine = create_engine(attributes["database_url"], poolclass=pool.NullPool)
@@ -52,10 +52,10 @@ def _prepare(connection: Connection, deadline: float | None) -> None:
 
 
 def _wait_for_other_runners(connection: Connection, deadline: float) -> None:
-    """Take the session's lock, which ends with the connection.
+    """Acquire the runners' lock, which belongs to the session.
 
-    It is tried again and again, because a statement that waits for it has a snapshot, and `create index concurrently`
-    waits for every snapshot: two runners would wait for each other.
+    The lock is polled. A statement that waits for it would hold a snapshot, and `create index concurrently` waits for
+    all snapshots, so two runners would deadlock.
     """
     while True:
         taken = connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK})

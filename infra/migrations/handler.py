@@ -1,6 +1,6 @@
-"""The migration function: brings PostgreSQL to this release's schema before the release's code takes traffic.
+"""The migration function: upgrades PostgreSQL's schema before the release's code gets traffic.
 
-CloudFormation invokes it as a custom resource that the other functions wait for. It signs in as the database's owner,
+CloudFormation invokes it as a custom resource on which the other functions depend. It signs in as the database's owner,
 by IAM or as its settings say. A direct invocation with any other event migrates the database, too.
 """
 
@@ -23,14 +23,14 @@ from infra.migrations.access import FUNCTION_USER, admit, make_user
 from shared.settings import DatabaseSettings, load
 from shared.stores.postgres.connection import signed_in
 
-# A database that slept needs some 15 s to wake, and a new role's permissions some seconds to be known everywhere.
+# A paused database needs some 15 s to resume, and a new role's permissions take some seconds to take effect everywhere.
 _PATIENCE_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 40
 _PAUSE_SECONDS: Final = 3
-# For giving the reason of a failure: CloudFormation waits for an answer until its own time is up.
+# Reserved for sending the reason of a failure: CloudFormation would otherwise wait until its own timeout.
 _ANSWER_SECONDS: Final = 30
 _MAX_REASON: Final = 1000
-# Whom the functions sign in as ('' for the owner), and whether to make that user: not in the customer's own database.
+# The functions' user ('' for the owner), and whether to create it; not in a customer's own database.
 _USER: Final = "MIGRATION__FUNCTION_USER"
 _MAKES_USER: Final = "MIGRATION__MAKES_USER"
 
@@ -39,23 +39,23 @@ logger.setLevel(logging.INFO)
 
 
 class WrongReleaseError(Exception):
-    """The template asks for another schema than this code has."""
+    """The template requires another schema than this code has."""
 
 
 def migrate(wanted: str | None, deadline: float) -> str:
-    """Migrate the database, let the functions' user in, and return the schema's revision.
+    """Migrate the database, grant the functions' user access, and return the schema's revision.
 
-    A database that is ahead, because a release is being rolled back, stays as it is: nothing is undone.
+    During the rollback of a release the database may be ahead of the code. It then stays as it is.
 
     Args:
-        wanted: The revision that the template asks for, None for the newest.
-        deadline: When it has to end, by the monotonic clock.
+        wanted: The revision that the template requires; None for the newest.
+        deadline: The end of the available time, by the monotonic clock.
 
     Raises:
-        NoSuchUserError: The functions' user is to be there, and is not.
-        MigrationTimeoutError: It did not end in time, or did not get its locks.
-        WrongReleaseError: `wanted` is not the newest revision that this code knows.
-        sqlalchemy.exc.SQLAlchemyError: The database does not answer or refuses.
+        NoSuchUserError: The functions' user is required and does not exist.
+        MigrationTimeoutError: The migration did not finish in time, or did not get its locks.
+        WrongReleaseError: `wanted` is not the newest revision of this code.
+        sqlalchemy.exc.SQLAlchemyError: The database does not respond or refuses.
     """
     scripts = ScriptDirectory.from_config(config("postgresql://"))
     newest = str(scripts.get_current_head())
@@ -76,7 +76,7 @@ def migrate(wanted: str | None, deadline: float) -> str:
 
 
 def _current() -> str | None:
-    """Return the database's revision, None for an empty one; waits for the database."""
+    """Return the database's revision, or None for an empty one; wait until the database responds."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -94,7 +94,7 @@ def _engine() -> Engine:
 
 
 def _url() -> str:
-    """Return the database's URL, signed in; a token is good for every connection of the next 15 minutes."""
+    """Return the database's URL with credentials; a token is valid for new connections for 15 minutes."""
     settings = load(DatabaseSettings)
     url = make_url(sqlalchemy_url(settings.url))
     credentials = signed_in(settings)
@@ -106,7 +106,7 @@ def _url() -> str:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Migrate, and tell CloudFormation if it was CloudFormation that asked. Deleting the stack undoes nothing."""
+    """Migrate, and report to CloudFormation if the event came from it. A stack's deletion changes nothing here."""
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
     if "ResponseURL" not in event:
         return {"revision": migrate(None, deadline)}
@@ -130,7 +130,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _tell(url: str, answer: dict[str, Any]) -> None:
     body = json.dumps(answer).encode()
-    # The address is CloudFormation's own, signed; it wants no content type.
+    # CloudFormation's presigned URL must be called without a content type.
     request = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")  # noqa: S310
     with urllib.request.urlopen(request, timeout=30):  # noqa: S310
         pass

@@ -1,7 +1,7 @@
-"""Changes of large tables that let everyone else read and write meanwhile.
+"""Changes of large tables during which other clients can read and write.
 
-Each runs outside of a transaction: what the migration did before it is committed. So a migration that calls one of
-these does nothing else, or only what can be repeated.
+Each runs outside of a transaction, after a commit of the migration's earlier statements. A migration that calls one of
+these may contain other statements only if they can be repeated.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _IS_INVALID = sa.text("select not indisvalid from pg_index where indexrelid = to
 
 
 def create_index_online(name: str, table: str, columns: Sequence[str | sa.TextClause], **options: Any) -> None:
-    """Build an index while the table is in use; an invalid one, which a failed build leaves, is built anew.
+    """Build an index while the table is in use. An invalid index, left by a failed build, is replaced.
 
     Args:
         name: The index.
         table: Its table.
-        columns: Its columns, or expressions.
-        **options: What `alembic.op.create_index` takes, such as `unique` or `postgresql_where`.
+        columns: Its columns or expressions.
+        **options: Options of `alembic.op.create_index`, such as `unique` or `postgresql_where`.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: The build failed; a repetition begins anew.
+        sqlalchemy.exc.SQLAlchemyError: The build failed; a repetition starts again.
     """
     with _outside_of_transactions() as connection:
         if connection.scalar(_IS_INVALID, {"name": name}):
@@ -38,7 +38,7 @@ def drop_index_online(name: str) -> None:
     """Drop an index while its table is in use.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: PostgreSQL does not answer or refuses.
+        sqlalchemy.exc.SQLAlchemyError: PostgreSQL does not respond or refuses.
     """
     with _outside_of_transactions():
         op.drop_index(name, postgresql_concurrently=True, if_exists=True)
@@ -46,7 +46,7 @@ def drop_index_online(name: str) -> None:
 
 @contextmanager
 def _outside_of_transactions() -> Iterator[sa.Connection]:
-    """Enter an autocommit block without `lock_timeout`: a concurrent build waits without holding up others."""
+    """Enter an autocommit block without `lock_timeout`. A concurrent build blocks no other statements."""
     with op.get_context().autocommit_block():
         connection = op.get_bind()
         before = connection.scalar(sa.text("select current_setting('lock_timeout')"))

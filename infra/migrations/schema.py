@@ -1,4 +1,4 @@
-"""The PostgreSQL schema as SQLAlchemy models: what migrations are made from. The functions need none of it."""
+"""The PostgreSQL schema as SQLAlchemy models, for writing migrations. The functions do not import it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# The order key of `shared.ids.order_key`, generated so that a row can never disagree with its id and time: the id for
-# version 7, else the milliseconds of `created_at` in its first 48 bits. Every part is immutable, as PostgreSQL demands.
+# The order key of `shared.ids.order_key` as a generated column, so that it always matches the row's id and time: the id
+# if it is a UUIDv7, otherwise the milliseconds of `created_at` in its first 48 bits. Every function in it is immutable,
+# as PostgreSQL requires.
 ORDER_KEY: Final = """\
 case when substr(exchange_id::text, 15, 1) = '7' then exchange_id
 else (lpad(to_hex(floor(extract(epoch from created_at at time zone 'UTC') * 1000)::bigint), 12, '0')
@@ -35,11 +36,11 @@ else (lpad(to_hex(floor(extract(epoch from created_at at time zone 'UTC') * 1000
 
 
 class Base(DeclarativeBase):
-    """Declares the metadata that Alembic compares."""
+    """Contains the metadata that Alembic compares."""
 
 
 class Conversation(Base):
-    """A thread. Its user and title are those of the exchange that was accepted at `created_at`, its first."""
+    """A thread. Its user and title are those of its first exchange, which was accepted at `created_at`."""
 
     __tablename__ = "conversations"
 
@@ -50,9 +51,10 @@ class Conversation(Base):
     title_is_fixed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    # Rises with each row: says whether one is from before its user's deletion. Null in rows of earlier releases.
+    # Increases with each row, and shows whether a row is older than its user's deletion. Null in rows of earlier
+    # releases.
     serial: Mapped[int | None] = mapped_column(BigInteger, server_default=text("nextval('row_serial')"))
-    # Kept by the trigger `count_messages`; null in rows of earlier releases until the sweep has counted.
+    # Maintained by the trigger `count_messages`; null in rows of earlier releases until the sweep has counted them.
     message_count: Mapped[int | None] = mapped_column(BigInteger, server_default=text("0"))
 
     __table_args__ = (
@@ -75,7 +77,7 @@ class Message(Base):
     revision: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     order_key: Mapped[UUID] = mapped_column(Uuid, Computed(ORDER_KEY, persisted=True))
-    # json, not jsonb, which would not keep the bytes; the attribute's name is another because SQLAlchemy has taken it.
+    # json, because jsonb would not preserve the bytes. SQLAlchemy reserves the name `metadata` for an attribute.
     kept_beside: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
 
     __table_args__ = (
@@ -110,7 +112,7 @@ class UserPreference(Base):
 
 
 class ThreadTombstone(Base):
-    """A deleted thread: exchanges up to `cutoff` (an order key) never come back."""
+    """A deleted thread: exchanges up to `cutoff` (an order key) are never stored again."""
 
     __tablename__ = "thread_tombstones"
 
@@ -122,7 +124,7 @@ class ThreadTombstone(Base):
 
 
 class ExchangeTombstone(Base):
-    """A deleted exchange: it never comes back to its thread."""
+    """A deleted exchange, which is never stored again."""
 
     __tablename__ = "exchange_tombstones"
 
@@ -137,7 +139,7 @@ class ExchangeTombstone(Base):
 
 
 class UserTombstone(Base):
-    """A deleted user: exchanges of theirs up to `cutoff` (an order key) never come back."""
+    """A deleted user: the user's exchanges up to `cutoff` (an order key) are never stored again."""
 
     __tablename__ = "user_tombstones"
 
@@ -149,23 +151,23 @@ class UserTombstone(Base):
 
 
 class ThreadOwner(Base):
-    """The owner of a thread, from before its first exchange is stored; anonymous if `user_id` is null."""
+    """The owner of a thread, recorded before its first exchange is stored; anonymous if `user_id` is null."""
 
     __tablename__ = "thread_owners"
 
     thread_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     user_id: Mapped[str | None] = mapped_column(String(255))
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    # As a conversation's.
+    # Like the one of a conversation.
     serial: Mapped[int | None] = mapped_column(BigInteger, server_default=text("nextval('row_serial')"))
 
     __table_args__ = (Index("ix_thread_owners_user_id", "user_id"),)
 
 
 class UserErasure(Base):
-    """A deleted user whose threads are not all out of the way: rows up to `serial` are hidden from every reader.
+    """A deleted user whose threads still have rows: rows up to `serial` are hidden from every reader.
 
-    The views `live_conversations` and `live_thread_owners` show the others.
+    The views `live_conversations` and `live_thread_owners` exclude hidden rows.
     """
 
     __tablename__ = "user_erasures"
@@ -177,7 +179,7 @@ class UserErasure(Base):
 
 
 class Erasure(Base):
-    """A deleted thread whose rows are not all deleted yet, up to which order key they are, and what it was."""
+    """A deleted thread whose rows are not all deleted yet, with the last deleted order key and the former owner."""
 
     __tablename__ = "erasures"
 
@@ -194,7 +196,10 @@ class Erasure(Base):
 
 
 class LockTransition(Base):
-    """Until when processes of the release before may run, which know one lock for all deletions; at most one row."""
+    """The time until which processes of the previous release may run; at most one row.
+
+    They use one lock for all deletions.
+    """
 
     __tablename__ = "lock_transition"
 
@@ -202,7 +207,7 @@ class LockTransition(Base):
 
 
 class IdempotencyKey(Base):
-    """A key of a caller's, hashed: who has it, and once it is answered, the answer."""
+    """A caller's idempotency key, as a hash, with its claimant and, after the response, the response."""
 
     __tablename__ = "idempotency_keys"
 
@@ -221,7 +226,7 @@ class IdempotencyKey(Base):
 
 
 class CacheRepair(Base):
-    """A thread's list or a user's hash that Redis did not hear a change of: `kind` is `thread` or `user`."""
+    """A change of a thread's list or a user's hash that Redis missed: `kind` is `thread` or `user`."""
 
     __tablename__ = "cache_repairs"
 
@@ -244,7 +249,7 @@ class CacheEpoch(Base):
 
 
 class DrainHealth(Base):
-    """One row: since when PostgreSQL and the sweep have been up without a gap."""
+    """One row: the time since which PostgreSQL and the sweep have been running without a gap."""
 
     __tablename__ = "drain_health"
 

@@ -274,7 +274,7 @@ export interface components {
     schemas: {
         /**
          * FieldError
-         * @description A faulty field, and where it stands: `body`, `query`, `path` or `header`.
+         * @description An invalid field and its location: `body`, `query`, `path` or `header`.
          */
         FieldError: {
             /** Field */
@@ -289,7 +289,7 @@ export interface components {
         };
         /**
          * HealthAnswer
-         * @description Every layer's state.
+         * @description The state of every layer.
          */
         HealthAnswer: {
             /**
@@ -315,7 +315,7 @@ export interface components {
         };
         /**
          * InvokedAnswer
-         * @description `POST /invoked`; `degraded` is there when a layer did not answer.
+         * @description `POST /invoked`; `degraded` is present if a layer did not respond.
          */
         InvokedAnswer: {
             /** Exchange Id */
@@ -335,7 +335,7 @@ export interface components {
         };
         /**
          * InvokedRequest
-         * @description `POST /invoked`: an exchange to keep.
+         * @description `POST /invoked`: an exchange to store.
          */
         InvokedRequest: {
             /** Thread Id */
@@ -360,7 +360,7 @@ export interface components {
         };
         /**
          * InvokingAnswer
-         * @description `POST /invoking`; of the first five, those that `include` names.
+         * @description `POST /invoking`; of the first five fields, those that `include` names.
          */
         InvokingAnswer: {
             /**
@@ -408,7 +408,7 @@ export interface components {
         };
         /**
          * InvokingRequest
-         * @description `POST /invoking`: what the memory holds for a turn.
+         * @description `POST /invoking`: the memory's context for a turn.
          */
         InvokingRequest: {
             /** Thread Id */
@@ -452,7 +452,7 @@ export interface components {
         };
         /**
          * ListLayerAnswer
-         * @description Redis' list of a thread: the newest of it, oldest first.
+         * @description The newest entries of a thread's list in Redis, oldest first.
          */
         ListLayerAnswer: {
             /**
@@ -469,7 +469,7 @@ export interface components {
         };
         /**
          * ListedAnswer
-         * @description A message in Redis' list; `preview` is its beginning.
+         * @description A message in Redis' list; `preview` is the beginning of its text.
          */
         ListedAnswer: {
             /** Role */
@@ -485,7 +485,7 @@ export interface components {
         };
         /**
          * MemoryReport
-         * @description Which layers served and took a turn.
+         * @description The layers that served and stored a turn.
          */
         MemoryReport: {
             /**
@@ -509,7 +509,7 @@ export interface components {
         };
         /**
          * MessageAnswer
-         * @description A message; the user's has the exchange's `metadata`, where there is one, both its `revision` if not 0.
+         * @description A message. `metadata`, if any, is on the user's message; `revision` is present if it is not 0.
          */
         MessageAnswer: {
             /** Role */
@@ -547,7 +547,7 @@ export interface components {
         };
         /**
          * PreferenceChanges
-         * @description `PATCH /users/{user_id}/preferences`: a flat object of strings; a null removes.
+         * @description `PATCH /users/{user_id}/preferences`: a flat object of strings; null removes a preference.
          */
         PreferenceChanges: {
             [key: string]: string | null;
@@ -561,7 +561,7 @@ export interface components {
         };
         /**
          * ProblemAnswer
-         * @description RFC 9457.
+         * @description A problem (RFC 9457).
          */
         ProblemAnswer: {
             /** Type */
@@ -590,7 +590,7 @@ export interface components {
         };
         /**
          * ReplaceRequest
-         * @description `PUT /threads/{thread_id}/exchanges/{exchange_id}`: what the exchange says from now on.
+         * @description `PUT /threads/{thread_id}/exchanges/{exchange_id}`: the exchange's new texts.
          */
         ReplaceRequest: {
             /** User Message */
@@ -604,7 +604,7 @@ export interface components {
         };
         /**
          * RowsLayerAnswer
-         * @description PostgreSQL's rows of a thread: the newest of them, oldest first.
+         * @description The newest rows of a thread in PostgreSQL, oldest first.
          */
         RowsLayerAnswer: {
             /**
@@ -677,7 +677,7 @@ export interface components {
         };
         /**
          * StatusAnswer
-         * @description `GET /status`; null is unknown.
+         * @description `GET /status`; null means unknown.
          */
         StatusAnswer: {
             queue: components["schemas"]["WaitingAnswer"] | null;
@@ -706,7 +706,7 @@ export interface components {
         };
         /**
          * ThreadAnswer
-         * @description A thread with its documents; `omitted_documents` is there when the answer cannot hold all of them.
+         * @description A thread with its documents; `omitted_documents` is present if the response cannot hold all of them.
          */
         ThreadAnswer: {
             /** Thread Id */
@@ -759,7 +759,7 @@ export interface components {
         };
         /**
          * WaitingAnswer
-         * @description What waits in one place.
+         * @description The number of messages in a queue or the outbox.
          */
         WaitingAnswer: {
             /** Visible */

@@ -1,4 +1,4 @@
-"""Tells a model's refusal of too long a context from its other errors: each provider has words of its own."""
+"""Recognises a model's error for a context that is too long. Each provider has its own error code or message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from pydantic_ai.exceptions import ModelHTTPError
 
 _TOO_LONG: Final = re.compile(
-    # OpenAI, Azure, vLLM, LM Studio, Mistral, DeepSeek: the code, or the sentence without it.
+    # OpenAI, Azure, vLLM, LM Studio, Mistral, DeepSeek: the code, or the message without a code.
     r"context_length_exceeded|(?:maximum|max) context length|context[ _](?:length|window|size|limit)"
     r"|longer than the maximum model length|string_above_max_length|string too long"
     r"|reduce the length of the (?:messages|prompt|input)"
@@ -27,14 +27,14 @@ _OF_THE_REQUEST: Final = frozenset(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        # llama.cpp and Ollama say it so.
+        # llama.cpp and Ollama use this error type.
         HTTPStatus.INTERNAL_SERVER_ERROR,
     }
 )
 
 
 def is_context_too_long(error: Exception) -> bool:
-    """Return whether the model refused what it was sent for its length."""
+    """Return whether the model rejected the request because its context is too long."""
     for each in _causes(error):
         if isinstance(each, ModelHTTPError):
             if each.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

@@ -1,4 +1,4 @@
-"""Lets a tool that runs in a thread search: on the event loop's own thread, to which the stores' clients belong."""
+"""Runs the search of a tool in a worker thread on the event loop's thread, which owns the stores' clients."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ from shared.models import SearchHit
 
 
 class LoopSearch:
-    """A `SearchConversations` for another thread; made on the event loop's.
+    """A `SearchConversations` for worker threads. Create it on the event loop's thread.
 
     Attributes:
-        is_over: Whether the run has ended. The thread of a tool cannot be stopped, but it searches no more.
+        is_over: Whether the run has ended. A tool's thread cannot be stopped, but its searches then fail.
     """
 
     def __init__(self, search: SearchConversations) -> None:
@@ -31,7 +31,8 @@ class LoopSearch:
                 raise StoreUnavailable("postgres", "the run has ended")
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
 
-        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - the one that raises nothing in a thread
-            # The loop cannot wait for itself: a plain function has returned a coroutine, which searches.
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - `get_running_loop` would raise an error in a worker thread
+            # The loop's own thread cannot wait for the loop. This happens if a plain function returned a coroutine that
+            # searches.
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
         return asyncio.run_coroutine_threadsafe(search(), self._loop).result()

@@ -8,26 +8,27 @@ from pydantic_ai.settings import ModelSettings
 
 from functions.agent.agents.model_name import OFFLINE, ModelName
 
-# One retry: a caller waits, and API Gateway gives up after 29 seconds.
+# One retry: the caller waits, and API Gateway ends the request after 29 seconds.
 MAX_RETRIES: Final = 1
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"
 
-# ruff: noqa: PLC0415 - a provider's SDK takes up to half a second of CPU to import, so only the configured one is
+# ruff: noqa: PLC0415 - importing a provider's SDK takes up to half a second of CPU, so only the configured one is
+# ruff: noqa: PLC0415 - importing a provider's SDK takes up to half a second of CPU; only the configured one is needed
 
 
 def build_model(model: ModelName, timeout_seconds: float) -> Model:
     """Return a model that can be reused for every run on one event loop.
 
-    Endpoints and credentials are read as each provider's SDK reads them: `OPENAI_API_KEY`, `OPENAI_BASE_URL`,
-    `OLLAMA_BASE_URL`, and boto3's `AWS_*`.
+    The provider's SDK reads the endpoint and credentials: `OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OLLAMA_BASE_URL`, and
+    boto3's `AWS_*`.
 
     Args:
-        model: What `AGENT__MODEL` names.
-        timeout_seconds: The time after which no caller waits for the answer.
+        model: The parsed `AGENT__MODEL`.
+        timeout_seconds: The caller's timeout.
 
     Raises:
-        Exception: Whatever the SDK raises when it is missing, or its environment is incomplete.
+        Exception: The SDK's own error if it is missing or its environment is incomplete.
     """
     if model.provider == OFFLINE:
         from functions.agent.agents.offline import build_offline
@@ -41,7 +42,7 @@ def build_model(model: ModelName, timeout_seconds: float) -> Model:
 
 
 def _build_openai(name: str) -> Model:
-    # Chat Completions, not Responses: it is what OpenAI-compatible endpoints speak.
+    # Chat Completions, not Responses, because OpenAI-compatible endpoints support it.
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -62,8 +63,8 @@ def _build_bedrock(name: str, timeout_seconds: float) -> Model:
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider
 
-    # botocore blocks a thread until it gives up, by default after five tries of 60 s each: bounded here, so that an
-    # abandoned call does not outlive the next ones.
+    # botocore blocks a thread until it gives up, by default after five attempts of 60 s each. With this limit an
+    # abandoned call ends before the next one.
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=timeout_seconds,

@@ -1,4 +1,4 @@
-"""Reads `AGENT__MODEL`, so that a wrong one stops the start and not the first run."""
+"""Parses `AGENT__MODEL`. An invalid value stops the start instead of the first run."""
 
 import os
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ class ModelName:
 
 
 def parse_model(model: str) -> ModelName:
-    """Return what `AGENT__MODEL` names.
+    """Return the parsed `AGENT__MODEL`.
 
     Raises:
-        SettingsError: It names nothing that can run; the sentence names the variable.
+        SettingsError: It names no supported model; the message names the variable.
     """
     if model == OFFLINE:
         return ModelName(OFFLINE, "")
-    # Split once: Bedrock's own ids have colons too (`anthropic.claude-3-haiku-20240307-v1:0`, ARNs).
+    # Split once, because Bedrock's ids contain colons too (`anthropic.claude-3-haiku-20240307-v1:0`, ARNs).
     provider, _, name = model.partition(":")
     if provider in PROVIDERS and name.isprintable() and name and " " not in name:
         return ModelName(provider, name)
-    # The value is not repeated: a pasted key would end up in the log.
+    # The value is not repeated, because a key pasted by mistake would end up in the log.
     known = ", ".join(f"{known}:<model>" for known in PROVIDERS)
     raise SettingsError(f"AGENT__MODEL has a value that cannot work: it must be {OFFLINE} or one of {known}.")
 
@@ -49,7 +49,7 @@ def validate_model(model: str) -> None:
     """Check `AGENT__MODEL` and what its provider reads of the environment, without loading anything that could run it.
 
     Raises:
-        SettingsError: It names nothing that can run; the sentence names the variable.
+        SettingsError: It names no supported model, or the key is missing; the message names the variable.
     """
     parsed = parse_model(model)
     if parsed.provider == "openai" and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):

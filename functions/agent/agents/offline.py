@@ -1,6 +1,6 @@
-"""The `offline` model: answers with the memory it was given, the same answer to the same input, without a network.
+"""The `offline` model: answers with the memory in its instructions, deterministically and without a network.
 
-Importing this module imports the agent library. The text itself is made in `offline_answer.py`.
+Importing this module imports the agent library. `offline_answer.py` composes the text.
 """
 
 import re
@@ -44,7 +44,7 @@ async def _respond(messages: list[ModelMessage], info: AgentInfo) -> ModelRespon
 def _calls(prompt: str, available: list[str]) -> list[ToolCallPart]:
     arguments = {name: _WHEN[name](prompt) for name in available if name in _WHEN}
     return [
-        # A fixed id, because the library's own would be random.
+        # A fixed id, because the library would generate a random one.
         ToolCallPart(tool_name=name, args=args, tool_call_id=name)
         for name, args in arguments.items()
         if args is not None
@@ -61,7 +61,7 @@ def _when_time(prompt: str) -> dict[str, str] | None:
 def _when_search(prompt: str) -> dict[str, str] | None:
     if not _MENTIONS_SEARCH.search(prompt):
         return None
-    # "Search my older conversations for pizza": the words of the request itself occur in no conversation.
+    # "Search my older conversations for pizza": the words of the request itself are not search terms.
     subject = _SEARCH_SUBJECT.search(prompt)
     return {"query": subject.group(1) if subject else prompt}
 

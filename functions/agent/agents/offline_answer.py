@@ -1,7 +1,7 @@
-"""What the `offline` model says: the prompt, what tools answered, and the memory found in the instructions.
+"""Composes the `offline` model's answer: the prompt, the tools' results, and the memory found in the instructions.
 
-The answer becomes memory itself, so what it quotes is bounded: a user's message nearly in full, an assistant's (which
-quotes in its turn) by the beginning of its first line only. Without that, answers would double from turn to turn.
+The answer becomes memory itself, so its quotes are limited: a user's message almost in full, an assistant's message
+only by the start of its first line. Otherwise answers would double in length from turn to turn.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-MAX_PROMPT: Final = 10_000  # characters, as the others down to MAX_TOOL_RESULT
+MAX_PROMPT: Final = 10_000  # in characters, like all limits down to MAX_TOOL_RESULT
 MAX_USER_QUOTE: Final = 2_000
 MAX_ASSISTANT_QUOTE: Final = 120
 MAX_PREFERENCE_QUOTE: Final = 500
@@ -27,8 +27,8 @@ class VisibleMemory:
     """The memory found in instructions.
 
     Attributes:
-        messages: `role: content` each, oldest first; a content may have several lines.
-        preferences: `key: value` each.
+        messages: Each as `role: content`, oldest first; a content may have several lines.
+        preferences: Each as `key: value`.
     """
 
     messages: tuple[str, ...]
@@ -38,7 +38,8 @@ class VisibleMemory:
 def find_memory(instructions: str) -> VisibleMemory:
     """Return the memory that was appended to the instructions."""
     lines = instructions.split("\n")
-    # Preferences come last, so their heading is the last of its kind, and the conversation's the first of its.
+    # Preferences are at the end, so their heading is the last one of its kind. The conversation's is the first of its
+    # kind.
     cut = max((i for i, line in enumerate(lines) if line == _PREFERENCES), default=len(lines))
     start = next((i for i, line in enumerate(lines[:cut]) if line == _CONVERSATION), cut)
     messages: list[list[str]] = []
@@ -54,12 +55,12 @@ def find_memory(instructions: str) -> VisibleMemory:
 
 
 def compose(prompt: str, instructions: str, tool_results: Sequence[tuple[str, str]]) -> str:
-    """Return the answer; the same input gives the same answer.
+    """Return the answer. Equal arguments produce equal answers.
 
     Args:
-        prompt: What the user says.
-        instructions: The enhanced instructions.
-        tool_results: The name of each tool that was called, and what it answered.
+        prompt: The user's message.
+        instructions: The instructions with the memory.
+        tool_results: The name and result of each tool call.
     """
     memory = find_memory(instructions)
     lines = [f"You said: {_shorten(prompt, MAX_PROMPT)}"]

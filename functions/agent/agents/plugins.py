@@ -1,6 +1,6 @@
 """Loads a deployment's own agents and tools: modules that `AGENT__PLUGINS` names.
 
-Such a module has a function `register()`, which calls `registry.add_agent` and `registry.add_tool`.
+Each module has a function `register()`, which calls `registry.add_agent` and `registry.add_tool`.
 """
 
 import inspect
@@ -15,14 +15,15 @@ def load_plugins(modules: Sequence[str]) -> None:
     """Import the modules and let each register its agents and tools.
 
     Raises:
-        SettingsError: A module cannot be imported or has no `register`, what it registers cannot work, or an agent
-            names a tool that there is not.
+        SettingsError: A module cannot be imported or has no `register`, an agent or tool is invalid, or an agent names
+            a tool that does not exist.
     """
     for name in modules:
         try:
             register = import_module(name).register
         except (Exception, SystemExit) as error:
-            # A plugin may raise anything. The start needs the plugin, so it stops and names it.
+            # A plugin may raise any exception. The function cannot run without the plugin, so the start fails and names
+            # it.
             sentence = f"AGENT__PLUGINS names {name!r}, which cannot be used: {type(error).__name__}: {error}."
             raise SettingsError(sentence) from error
         if inspect.iscoroutinefunction(register):

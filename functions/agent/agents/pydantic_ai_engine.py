@@ -1,4 +1,4 @@
-"""Runs agents with the agent library. Importing this module imports the library, so only the first run does."""
+"""Runs agents with the agent library. Importing this module imports the library, so it is imported at the first run."""
 
 import re
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from functions.agent.tools import ToolContext
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer
 
-# A model that keeps calling tools is stopped well before it costs money for nothing.
+# Limits the cost of a model that keeps calling tools.
 MAX_REQUESTS: Final = 8
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class Engine:
-    """Holds what can be reused from run to run: the model with its connections, agents, and tool schemas.
+    """Holds what all runs reuse: the model with its connections, the agents, and the tool schemas.
 
     Args:
-        model: What to run.
-        timeout_seconds: The time after which no caller waits for the answer.
-        tracer: Makes spans of the model's requests; None where traces are off.
+        model: The model to run.
+        timeout_seconds: The caller's timeout.
+        tracer: Creates spans of the model's requests; None if tracing is off.
 
     Raises:
         AgentRunError: The model cannot be built: its SDK is missing, or a key or region is not set.
@@ -44,18 +44,18 @@ class Engine:
         except Exception as error:
             raise AgentRunError(_sentence(model, error)) from error
         if tracer is not None:
-            from functions.agent.agents.traced_model import TracedModel  # noqa: PLC0415 - only where traces are on
+            from functions.agent.agents.traced_model import TracedModel  # noqa: PLC0415 - imported only if tracing is on
 
             self._model = TracedModel(self._model, model, tracer)
 
     async def answer(
         self, definition: AgentDefinition, tools: Sequence[str], *, instructions: str, prompt: str, context: ToolContext
     ) -> str:
-        """Return the model's answer, in characters that JSON and PostgreSQL can hold.
+        """Return the model's answer, without characters that JSON or PostgreSQL cannot store.
 
         Raises:
-            ContextTooLongError: The model says that it was sent too much.
-            AgentRunError: The model failed or had nothing to say.
+            ContextTooLongError: The model rejected the context as too long.
+            AgentRunError: The model failed or returned no text.
         """
         try:
             result = await self._agent(definition).run(
@@ -67,7 +67,7 @@ class Engine:
                 infer_name=False,
             )
         except Exception as error:
-            # Not only the library's own errors: an SDK's (no credentials, say) come through it as they are.
+            # The library passes an SDK's own errors (e.g. missing credentials) through unchanged.
             kind = ContextTooLongError if is_context_too_long(error) else AgentRunError
             raise kind(_sentence(self._name, error)) from error
         answer = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", result.output)
@@ -92,7 +92,7 @@ class Engine:
 
 
 def _sentence(model: ModelName, error: Exception) -> str:
-    """Say what failed without the provider's own text, which may repeat a key or the prompt."""
+    """Describe the failure without the provider's text, which may contain a key or the prompt."""
     if isinstance(error, UserError):
         return f"The model {model} is not set up: {error.message}"
     if isinstance(error, ModelHTTPError):

@@ -1,4 +1,4 @@
-"""Runs an agent: a registered name, tools, instructions that carry the memory, and a prompt become an answer."""
+"""Runs an agent by its registered name, with tools, instructions that include the memory, and a prompt."""
 
 import asyncio
 import functools
@@ -32,25 +32,25 @@ __all__ = ["AgentRunError", "AgentRunner", "AgentTimeoutError", "UnknownAgentErr
 
 
 class MemorySource(Protocol):
-    """A turn's memory, of which less can be shown."""
+    """A turn's memory, which can be shortened."""
 
     def at_most(self, tokens: int | None) -> Shown:
-        """Return as much as has so many tokens; None for all that may be shown."""
+        """Return the memory within this number of tokens; None for the default limit."""
         ...
 
 
 class AgentRunner:
-    """Runs agents on the configured model, which is loaded by the first run and reused by the later ones.
+    """Runs agents on the configured model. The first run loads the model, and later runs reuse it.
 
-    One runner belongs to one event loop: the model's connections do.
+    A runner belongs to one event loop, because the model's connections do.
 
     Args:
-        settings: The model, and how long it may take.
-        search: Searches a user's older conversations, for the tool of that purpose.
-        tracer: Makes spans of the model's requests; None where traces are off.
+        settings: The model and its timeout.
+        search: Searches a user's older conversations, for the search tool.
+        tracer: Creates spans of the model's requests; None if tracing is off.
 
     Raises:
-        SettingsError: `AGENT__MODEL` names nothing that can run, or `AGENT__PLUGINS` what cannot be loaded.
+        SettingsError: `AGENT__MODEL` names no supported model, or a module of `AGENT__PLUGINS` cannot be loaded.
     """
 
     def __init__(self, settings: AgentSettings, search: SearchConversations, tracer: "Tracer | None" = None) -> None:
@@ -60,11 +60,11 @@ class AgentRunner:
         self._search = search
         self._tracer = tracer
         self._engine: Engine | None = None
-        # How many tokens of prompt, instructions and memory are sent, once the model has refused more.
+        # The token limit for prompt, instructions and memory, after the model rejected a larger context.
         self._accepted: int | None = None
 
     def check(self, agent_name: str, tools: Sequence[str]) -> None:
-        """Check the names of a request, before anything is spent on it.
+        """Check the names in a request before the run.
 
         Raises:
             UnknownAgentError: No such agent.
@@ -88,18 +88,19 @@ class AgentRunner:
         Args:
             agent_name: A registered agent.
             tools: Registered tools, for this run.
-            instructions: What the agent is told. The memory is appended to it: it is no message history.
-            prompt: What the user says.
-            memory: The turn's memory; shown less of it is, the less the model takes.
-            thread_id: The current conversation, which a search leaves out.
-            user_id: Whose older conversations may be searched; None when unknown.
+            instructions: The agent's instructions. The memory is appended to them; it is not passed as a message
+                history.
+            prompt: The user's message.
+            memory: The turn's memory. It is shortened if the model rejects the context as too long.
+            thread_id: The current conversation, which a search excludes.
+            user_id: The user whose older conversations may be searched; None if unknown.
 
         Raises:
             UnknownAgentError: No such agent.
             UnknownToolError: No such tool.
-            AgentRunError: The model failed or had nothing to say.
-            PromptTooLongError: The model takes not even the prompt and the instructions.
-            AgentTimeoutError: No answer within `AGENT__TIMEOUT_SECONDS`, loading included.
+            AgentRunError: The model failed or returned no text.
+            PromptTooLongError: The prompt and the instructions alone are too long for the model.
+            AgentTimeoutError: No answer within `AGENT__TIMEOUT_SECONDS`, including the time to load the model.
         """
         definition = find_agent(agent_name)
         names = find_tools(definition, tools)
@@ -116,7 +117,7 @@ class AgentRunner:
     async def _answer(
         self, ask: Callable[..., Awaitable[str]], instructions: str, prompt: str, memory: MemorySource | None
     ) -> str:
-        """Return the answer; while the model finds the context too long, ask again with half of the memory."""
+        """Return the answer. As long as the model rejects the context as too long, retry with half of the memory."""
         if memory is None:
             return await ask(instructions=instructions)
         beside = count_tokens(instructions) + count_tokens(prompt)
@@ -133,16 +134,17 @@ class AgentRunner:
                 shown = memory.at_most(most if halvings_left > 1 else 0)
             else:
                 if is_refused:
-                    # Not what was shown, which is much less where one long exchange did not fit.
+                    # Half of the limit, not of the memory's length: the memory may be much shorter because one long
+                    # exchange did not fit.
                     self._accepted = beside + most
                 elif self._accepted is not None:
                     self._accepted = max(self._accepted, beside + shown.tokens)
                 return answer
-        raise AssertionError  # the last try returns or raises
+        raise AssertionError  # the last attempt returns or raises
 
     def _loaded(self) -> "Engine":
         if self._engine is None:
-            from functions.agent.agents.pydantic_ai_engine import Engine  # noqa: PLC0415 - costs a second of CPU, which only /run needs
+            from functions.agent.agents.pydantic_ai_engine import Engine  # noqa: PLC0415 - takes a second of CPU, which only /run needs
 
             self._engine = Engine(self._model, self._timeout_seconds, self._tracer)
         return self._engine

@@ -1,4 +1,4 @@
-"""Calls registered tools for the agent library, on the loop or in a thread; whatever they do, the model gets text."""
+"""Calls registered tools for the agent library, on the event loop or in a thread. The model always gets a text."""
 
 import asyncio
 import functools
@@ -20,25 +20,25 @@ _logger = logging.getLogger(__name__)
 
 
 def adapt(name: str) -> Tool[ToolContext]:
-    """Return a registered tool as the library's."""
+    """Return a registered tool as the library's tool."""
     function = TOOLS[name]
 
     @functools.wraps(function)
     async def call(context: RunContext[ToolContext], /, **arguments: Any) -> str:
         return await _call(name, function, context.deps, arguments)
 
-    # The tool's own signature, except that what the library passes first is its own context.
+    # The tool's own signature, except that the first parameter is the library's context.
     first = next(iter(inspect.signature(function).parameters))
     call.__annotations__ = {**function.__annotations__, first: RunContext[ToolContext]}
     return Tool(call, takes_ctx=True, name=name)
 
 
 async def _call(name: str, function: Function, context: ToolContext, arguments: Mapping[str, Any]) -> str:
-    """Return what a tool answers; of one that fails, a sentence, with which the model can go on."""
+    """Return a tool's result, or one sentence if the tool fails, so that the model can continue."""
     search = LoopSearch(context.search)
 
     def in_thread() -> tuple[object, BaseException | None]:
-        # As a value: not everything that a function can raise can be raised through a future.
+        # Errors are returned as values, because a future cannot carry every exception, e.g. StopIteration.
         try:
             return function(replace(context, search=search), **arguments), None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - logged below
@@ -63,11 +63,11 @@ async def _call(name: str, function: Function, context: ToolContext, arguments: 
 
 def _text(result: object) -> str:
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
-    # No request to a model can hold a lone surrogate.
+    # A request to a model cannot contain a lone surrogate.
     return text.encode("utf-8", "replace").decode()
 
 
 def _failed(name: str, error: BaseException) -> str:
-    # Not its text, which may hold what the user must not read.
+    # The exception's text is omitted, because it may contain data that the user must not read.
     _logger.error("the tool %s failed", name, exc_info=error)
     return f"The tool {name} failed: {type(error).__name__}."

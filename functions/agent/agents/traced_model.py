@@ -1,4 +1,4 @@
-"""A model whose requests make spans, by OpenTelemetry's semantic conventions for generative AI."""
+"""A model whose requests create spans, by OpenTelemetry's semantic conventions for generative AI."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from functions.agent.agents.model_name import ModelName
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer
 
-# As the conventions name them.
+# Attribute names of the conventions.
 _PROVIDERS = {"bedrock": "aws.bedrock"}
 
 
 class TracedModel(WrapperModel):
-    """Says which model was asked, how long it took and how many tokens it counted, and nothing of what was said.
+    """Records the model's name, the duration and the number of tokens of each request, but no texts.
 
-    The library's own instrumentation records exceptions, whose texts may quote a prompt.
+    The library's own instrumentation would record exceptions, whose texts may quote a prompt.
     """
 
     def __init__(self, wrapped: Model, name: ModelName, tracer: Tracer) -> None:
@@ -40,7 +40,7 @@ class TracedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Ask the model."""
+        """Send a request to the model."""
         with self._tracer.call(self._span_name, self._span_attributes) as span:
             response = await super().request(messages, model_settings, model_request_parameters)
             span.set_attribute("gen_ai.usage.input_tokens", response.usage.input_tokens)

@@ -1,1 +1,1 @@
-"""The HTTP half: events become requests, requests are checked and routed, errors become problems; the page."""
+"""The HTTP half: parses events, validates and routes requests, turns errors into problems, and serves the page."""

@@ -1,4 +1,4 @@
-"""The HTTP API: routes that hand over to the operations, and one place that turns errors into problems."""
+"""The HTTP API: routes that call the operations, and one error handler that creates problems."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def _json(content: object, status: int = 200, headers: dict[str, str] | None = N
 
 
 def problem_response(problem: Problem) -> Response:
-    """Return a problem as an HTTP answer."""
+    """Return a problem as an HTTP response."""
     body = orjson.dumps(problem.to_json(current_request_id() or ""))
     return Response(body, problem.status, dict(problem.headers), media_type=CONTENT_TYPE)
 
 
 def server_timing(seconds: dict[str, float]) -> str:
-    """Return where a turn's time went as browsers' tools read it, in milliseconds."""
+    """Return the durations of a turn's parts as a `Server-Timing` header, in milliseconds."""
     return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
 
 
 def _allowed(app: FastAPI, request: Request) -> str:
-    """Return the methods that a path has: each is a route of its own, and the router names the first one's alone."""
+    """Return the methods of a path. Each method is a separate route, and the router would name only the first."""
     found = {
         method
         for route in app.routes
@@ -73,11 +73,11 @@ def _allowed(app: FastAPI, request: Request) -> str:
 
 
 def _acting(request: _Turn, caller: Caller) -> _Turn:
-    """Return the request with the user that it is about."""
+    """Return the request with its user resolved."""
     return request.model_copy(update={"user_id": caller.resolve_user(request.user_id, "body")})
 
 
-# A coroutine, because a plain function would be run in a thread.
+# A coroutine, because FastAPI would run a plain function in a thread.
 async def _acting_user(user_id: UserPath, caller: CallerOf) -> str:
     caller.resolve_user(user_id, "path")
     return user_id
@@ -89,25 +89,26 @@ _ActingUser = Annotated[str, Depends(_acting_user)]
 def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
     operations: Operations, guard: Guard | None = None
 ) -> FastAPI:
-    """Return the application; without a guard it is open.
+    """Return the application; without a guard, no token is required.
 
-    A route says nothing of what its answer looks like: the description does, which is asked for seldom.
+    The routes do not declare their responses. The OpenAPI description adds them on demand, because it is rarely
+    requested.
 
-    Every route is `async` and calls the stores synchronously: a process serves one request at a time, and a pool of
-    threads would cost more than the calls.
+    Every route is `async` and calls the stores synchronously: a process serves one request at a time, and a thread pool
+    would cost more than the calls.
     """
     guard = guard or Guard()
     app = FastAPI(
         title="Hybrid agent memory",
         version="0.1.0",
         description="Memory for AI agents: Redis for speed, PostgreSQL for permanence, nothing lost in between.",
-        # Relative, so that they hold behind any stage prefix.
+        # Relative, so that they work behind any stage prefix.
         servers=[{"url": "."}],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # Its own spans hold paths and queries, which name threads and users; see `traces.py`.
+        # FastAPI's own spans would contain paths and queries, which name threads and users; see `traces.py`.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.route_class = JsonRoute
@@ -154,7 +155,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         page = operations.threads.list_for(user_id, query.limit, query.cursor)
         return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
-    # Before the thread's own route, like the one below: an id may hold slashes, and these endings are the longer match.
+    # Registered before the thread's own route, like the one below: an id may contain slashes, so the route with the
+    # longer suffix must match first.
     add_inspection_routes(app, operations, guard.operator_scope)
 
     @app.get("/threads/{thread_id:path}/messages")

@@ -1,4 +1,4 @@
-"""Who asks, and for whom they may: every request passes here before anything reads it."""
+"""Authentication: every request passes through this module before its body is read."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from functions.agent.callers import ANONYMOUS, SERVICE, Caller
 from functions.agent.request_errors import Unauthenticated
 from shared.settings import OPERATOR_SCOPE
 
-# Everything else needs a token: what is not named here, also what is added later, is not open.
+# All other paths need a token, including routes that are added later.
 OPEN_PATHS: Final = frozenset({"/", "/health", "/openapi.json", "/docs"})
 OPEN_BELOW: Final = ("/docs/", "/assets/")
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
 class Guard:
-    """Lets requests in.
+    """Authenticates requests.
 
     Args:
-        verify: Returns who a token is of, or raises `Unauthenticated`; None without authentication.
-        operator_scope: The scope that may act for any user, for answers that name it.
+        verify: Returns the caller of a token, or raises `Unauthenticated`; None without authentication.
+        operator_scope: The scope that may act for any user; error messages name it.
     """
 
     def __init__(self, verify: Callable[[str], Caller] | None = None, operator_scope: str = OPERATOR_SCOPE) -> None:
@@ -35,24 +35,24 @@ class Guard:
 
     @property
     def requires_tokens(self) -> bool:
-        """Whether a request needs one."""
+        """Whether a request needs a token."""
         return self._verify is not None
 
     @property
     def direct_caller(self) -> Caller:
-        """Who invokes the function directly; no token is asked for, because IAM has let them in."""
+        """The caller of a direct invocation. It needs no token, because IAM has authorized it."""
         return ANONYMOUS if self._verify is None else SERVICE
 
     def caller_of(self, request: Request) -> Caller | None:
         """Return the caller; None on an open route.
 
         Raises:
-            Unauthenticated: There is no token, or it cannot be believed.
-            SigningKeysUnavailable: The keys for checking it cannot be fetched.
+            Unauthenticated: The token is missing or invalid.
+            SigningKeysUnavailable: The keys for checking the token cannot be fetched.
         """
         if self._verify is None:
             return ANONYMOUS
-        # A browser asks in advance what it may send, and cannot send a token with that.
+        # A browser's preflight request cannot contain a token.
         if is_open(request.scope["path"]) or request.method == "OPTIONS":
             return None
         return self._verify(_token(request.headers.getlist("authorization")))
@@ -73,15 +73,15 @@ def _token(headers: list[str]) -> str:
 
 
 class ProblemsMiddleware:
-    """Middleware that notes the caller in the request's state, and answers what goes wrong.
+    """Middleware that stores the caller in the request's state and turns exceptions into problems.
 
-    Plain ASGI: Starlette's `BaseHTTPMiddleware` runs the application as a task of its own and takes the answer through
-    a stream, which costs as much as all other middleware together.
+    Plain ASGI: Starlette's `BaseHTTPMiddleware` runs the application in a separate task and streams the response, which
+    costs as much as all other middleware together.
 
     Args:
-        app: Answers.
-        guard: Says who asks.
-        on_error: Returns the answer to what the application raised.
+        app: The application.
+        guard: Returns the caller.
+        on_error: Converts an exception of the application into a response.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class ProblemsMiddleware:
         self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":  # the start and the stop of a server
+        """Handle one request."""
+        if scope["type"] != "http":  # startup and shutdown of a server
             await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -105,7 +105,7 @@ class ProblemsMiddleware:
             await send(message)
 
         try:
-            # Before anything of the request is read, and whatever its path: who is not let in learns nothing.
+            # Before the request is read or routed, so that an unauthenticated caller learns nothing.
             if (caller := self._guard.caller_of(request)) is not None:
                 request.state.caller = caller
             await self._app(scope, receive, send_on)
@@ -116,11 +116,11 @@ class ProblemsMiddleware:
             await answer(scope, receive, send)
 
 
-# A coroutine, because a plain function would be run in a thread.
+# A coroutine, because FastAPI would run a plain function in a thread.
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
-# A route's dependency on its caller; on an open route it fails.
+# The dependency of a route that needs its caller; it fails on a route without authentication.
 CallerOf = Annotated[Caller, Depends(_caller)]

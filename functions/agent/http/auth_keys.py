@@ -1,4 +1,4 @@
-"""The issuer's keys: fetched when they are first needed, kept through an outage, fetched again when they change."""
+"""The issuer's signing keys: fetched at first use and after a change, and kept during the issuer's outages."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from functions.agent.request_errors import SigningKeysUnavailable
 
 _logger = logging.getLogger(__name__)
 _TIMEOUT_SECONDS: Final = 2
-# A key that its issuer has withdrawn is believed for so long at most, while the issuer can be asked.
+# How long a withdrawn key is still accepted while the issuer responds.
 _FRESH_SECONDS: Final = 300
-# And for so long while it cannot: an outage must not make keys eternal.
+# How long keys are accepted while the issuer does not respond. An outage must not make keys valid forever.
 _MAX_SECONDS: Final = 86_400
-# An unknown key may be new, so fetch at once; but at most this often, because a caller can invent key ids.
+# An unknown key may be new, so the keys are fetched at once, but at most this often: a caller can invent key ids.
 _BETWEEN_SEARCHES: Final = 10
 _BETWEEN_FAILURES: Final = 5
 
 
 class SigningKeys:
-    """The keys of one JWK set, at hand while their issuer cannot be asked.
+    """The keys of one JWK set, usable while their issuer does not respond.
 
-    The library's own client fetches and reads them. What it does not do is keep them once they are due to be fetched
-    again and cannot be, nor spare an issuer that does not answer.
+    The library's client fetches and parses them. It does not keep expired keys if the issuer does not respond, and does
+    not limit the requests to such an issuer; this class does both.
 
     Args:
-        url: Of the JWK set.
-        clock: Unix seconds: a process may be frozen, or restored from a snapshot, for longer than keys are good.
+        url: The URL of the JWK set.
+        clock: Unix seconds. A monotonic clock would not do: a process may be frozen, or restored from a snapshot, for
+            longer than keys are valid.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
@@ -44,10 +45,10 @@ class SigningKeys:
         self._fetched_at = self._tried_at = self._searched_at = -float("inf")
 
     def find(self, kid: str, algorithm: str) -> PyJWK | None:
-        """Return the key of that id and algorithm; None if the issuer has none.
+        """Return the key with this id and algorithm; None if the issuer has none.
 
         Raises:
-            SigningKeysUnavailable: The issuer could not be asked, and nothing else can say whether it has such a key.
+            SigningKeysUnavailable: The key is unknown here, and the issuer did not respond.
         """
         now = self._clock()
         if now - self._fetched_at > _FRESH_SECONDS:
@@ -60,18 +61,18 @@ class SigningKeys:
             self._searched_at = now
             self._fetch(now)
         if self._tried_at > self._fetched_at:
-            # Not the caller's fault: the key may be one that was published since.
+            # Not the caller's error: the issuer may have published this key since the last fetch.
             raise SigningKeysUnavailable(_BETWEEN_FAILURES)
         return self._keys.get((kid, algorithm))
 
     def _fetch(self, now: float) -> None:
-        """Fetch the keys, unless that has just failed; the ones at hand stay until others have come."""
+        """Fetch the keys, unless a fetch has just failed. The current keys stay until a fetch succeeds."""
         if self._tried_at > self._fetched_at and now - self._tried_at < _BETWEEN_FAILURES:
             return
         self._tried_at = now
         try:
             found = self._client.get_signing_keys()
-        # What the library translates, and what it lets through: no JSON (ValueError), a connection that broke off.
+        # The library translates some errors and passes others through: malformed JSON (ValueError), a lost connection.
         except (PyJWTError, ValueError, OSError) as error:
             _logger.warning("signing keys were not fetched", extra={"error": type(error).__name__})
             with single_metric("SigningKeysNotFetched", MetricUnit.Count, 1, namespace="HybridMemory") as metric:

@@ -1,4 +1,4 @@
-"""Checks bearer tokens. Importing this module imports the cryptography, which only `AUTH__MODE=jwt` needs."""
+"""Validates bearer tokens. Importing this module imports cryptography, which only `AUTH__MODE=jwt` needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.settings import TokenSettings
 
 ALGORITHMS: Final = ("RS256", "ES256")
 _LEEWAY_SECONDS: Final = 10
-# API Gateway takes 10,240 bytes of headers in all.
+# API Gateway accepts 10,240 bytes of headers in total.
 _MAX_CHARACTERS: Final = 10_240
 _REASONS: Final[dict[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "The token has expired.",
@@ -26,10 +26,10 @@ _REASONS: Final[dict[type[Exception], str]] = {
 
 
 class TokenVerifier:
-    """Tells from a token who asks.
+    """Authenticates callers by their tokens.
 
     Args:
-        keys: The issuer's; fetched from where the settings say unless given.
+        keys: The issuer's keys; by default they are fetched from the configured URL.
     """
 
     def __init__(self, settings: TokenSettings, keys: SigningKeys | None = None) -> None:
@@ -37,11 +37,11 @@ class TokenVerifier:
         self._keys = keys or SigningKeys(settings.jwks_url)
 
     def __call__(self, token: str) -> Caller:
-        """Return who the token is of.
+        """Return the token's caller.
 
         Raises:
-            Unauthenticated: It cannot be believed.
-            SigningKeysUnavailable: The keys for checking it cannot be fetched.
+            Unauthenticated: The token is invalid.
+            SigningKeysUnavailable: The keys for checking the token cannot be fetched.
         """
         if len(token) > _MAX_CHARACTERS:
             raise _invalid("The token is too long.")
@@ -50,7 +50,7 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             raise _invalid(_reason(error)) from error
         except (ValueError, TypeError, OverflowError) as error:
-            # Claims of the wrong type, for example a time that is no number.
+            # A claim has the wrong type, for example a time that is not a number.
             raise _invalid("The token is malformed.") from error
         name = self._settings.user_claim
         user_id = _find(claims, name)
@@ -61,7 +61,7 @@ class TokenVerifier:
         return Caller(user_id, may_act_for_others=self._settings.operator_scope in self._scopes(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:
-        # Only to choose the key. Nothing else in it is believed: no key or address that a token brings along.
+        # Used only to choose the key. Nothing else in it is trusted, in particular no key or URL inside the token.
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
@@ -87,20 +87,21 @@ class TokenVerifier:
 
     @property
     def _required(self) -> list[str]:
-        # A claim within a claim cannot be asked for here; without it there is no user id.
+        # The library cannot require a nested claim; without it there is no user id.
         user = [] if "." in self._settings.user_claim else [self._settings.user_claim]
         return ["exp", "iss", self._settings.audience_claim, *user]
 
     def _check_client(self, claims: dict[str, Any]) -> None:
-        """Return if the token was issued to one of the configured clients, as an access token."""
+        """Check that the token is an access token and was issued to one of the configured clients."""
         if claims[self._settings.audience_claim] not in self._settings.audiences:
             raise jwt.InvalidAudienceError
-        # Cognito's word for what a token is for; an ID token tells an app who its user is, and opens no API.
+        # Cognito's claim for the token's purpose. An ID token identifies a user to an app and does not authorize API
+        # calls.
         if claims.get("token_use", "access") != "access":
             raise _invalid("The token is not an access token.")
 
     def _scopes(self, claims: dict[str, Any]) -> set[str]:
-        """Return the token's scopes: words with blanks between (RFC 8693), or a list of them."""
+        """Return the token's scopes: a list, or a text with words separated by spaces (RFC 8693)."""
         found: set[str] = set()
         for name in self._settings.scope_claims:
             given = _find(claims, name)
@@ -110,9 +111,10 @@ class TokenVerifier:
 
 
 def _find(claims: object, name: str) -> object:
-    """Return a claim by its name, after those of the objects around it with dots between: `realm_access.roles`.
+    """Return a claim by its path, with dots between nested objects: `realm_access.roles`.
 
-    A whole name comes first: a namespaced claim (`https://app.example/roles`) has dots of its own.
+    A claim with the whole path as its name takes precedence: a namespaced claim (`https://app.example/roles`) contains
+    dots.
     """
     if not isinstance(claims, dict):
         return None

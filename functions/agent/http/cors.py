@@ -1,4 +1,4 @@
-"""What a browser has to be told before a page from elsewhere may call the API (CORS)."""
+"""CORS headers, which let a page from another origin call the API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SENT: Final = ("Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
 _READ: Final = (
     "Allow",
-    # The time of an answer is what a page sets its clock by, whose ids order a thread.
+    # A page corrects its clock by the response's time; its ids order a thread.
     "Date",
     "Idempotent-Replayed",
     "Retry-After",
@@ -28,19 +28,19 @@ _READ: Final = (
     "WWW-Authenticate",
     "X-Request-Id",
     "x-amzn-RequestId",
-    # A REST API renames what the function says in WWW-Authenticate.
+    # A REST API renames the function's WWW-Authenticate header.
     "x-amzn-Remapped-WWW-Authenticate",
 )
-_PREFLIGHT_SECONDS: Final = 7200  # what browsers remember at most
+_PREFLIGHT_SECONDS: Final = 7200  # the maximum that browsers accept
 _LOOPBACK: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
 class _Cors(CORSMiddleware):
-    """CORS for any header that a page adds, such as a trace's: the API ignores what it does not know."""
+    """CORS for any request header, such as a trace's; the API ignores headers that it does not know."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Allow the headers that are asked for, as far as they are names of headers."""
+        """Allow the requested headers that have valid names."""
         answer = super().preflight_response(request_headers)
         asked = ",".join(request_headers.getlist("access-control-request-headers"))
         names = [name for one in asked.split(",") if _TOKEN.fullmatch(name := one.strip())]
@@ -51,7 +51,7 @@ class _Cors(CORSMiddleware):
 
     @staticmethod
     def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
-        """Let the page read the answer, and its times too."""
+        """Let the page read the response and its timings."""
         CORSMiddleware.allow_explicit_origin(headers, origin)
         headers["Timing-Allow-Origin"] = origin
 
@@ -66,14 +66,14 @@ def _as_problem(refusal: Response) -> Response:
 
 
 def with_cors(app: ASGI, origins: Sequence[str], *, is_local: bool = False) -> ASGI:
-    """Return the application as pages of these origins may call it; without origins, as it is.
+    """Return the application with CORS for these origins; without origins, unchanged.
 
-    Credentials are a header that the page sets, never a cookie, so none are allowed.
+    Tokens are sent in a header that the page sets, never in a cookie, so CORS credentials are not allowed.
 
     Args:
-        app: What answers.
-        origins: As browsers send them, or `*`.
-        is_local: Pages of the machine itself may call it too, whatever their port.
+        app: The application.
+        origins: Origins as browsers send them, or `*`.
+        is_local: Whether pages of this machine may call it too, on any port.
     """
     if not origins and not is_local:
         return app
@@ -83,7 +83,7 @@ def with_cors(app: ASGI, origins: Sequence[str], *, is_local: bool = False) -> A
         allow_origin_regex=_LOOPBACK if is_local else None,
         allow_methods=_METHODS,
         allow_headers=["*"],
-        # A page of the internet that is allowed may call an API in a private network.
+        # An allowed public page may call an API in a private network.
         allow_private_network=True,
         expose_headers=_READ,
         max_age=_PREFLIGHT_SECONDS,

@@ -1,6 +1,6 @@
-"""Requests in the events of a REST API, an HTTP API, a function URL and a load balancer, as Mangum hands them on.
+"""Converts events of a REST API, an HTTP API, a function URL and a load balancer into ASGI requests, for Mangum.
 
-Mangum itself fails on what a caller may send, such as a Host header of an IPv6 address, and decodes paths once more.
+Mangum itself fails on some valid requests, such as a Host header with an IPv6 address, and decodes paths twice.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from urllib.parse import quote, unquote, urlencode
 from mangum.handlers import ALB, APIGateway, HTTPGateway
 from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, LambdaHandler, Scope
 
-_NO_TEXT: Final = b"\xff"  # never part of UTF-8
+_NO_TEXT: Final = b"\xff"  # a byte that never occurs in UTF-8
 
 
 def is_request(event: Mapping[str, Any]) -> bool:
-    """Return whether an event is one of HTTP, rather than a direct invocation."""
+    """Return whether an event is an HTTP request instead of a direct invocation."""
     return isinstance(event.get("requestContext"), dict) and isinstance(_method(event), str)
 
 
 class _Event:
-    """The request of an event; how the answer looks is left to Mangum's class for the source."""
+    """An event's request. Mangum's class for the event source converts the response."""
 
     def __init__(self, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> None:
         self.event, self.context, self.config = event, context, config
 
     @property
     def body(self) -> bytes:
-        """The body; one that cannot be bytes becomes one that is no text."""
+        """The body; a text that cannot be encoded becomes bytes that are not UTF-8."""
         body = self.event.get("body") or ""
         if not isinstance(body, str):
             return _NO_TEXT
@@ -42,7 +42,7 @@ class _Event:
 
     @property
     def scope(self) -> Scope:
-        """The request as ASGI describes it, but with a path that is still percent-encoded."""
+        """The request's ASGI scope, with the path still percent-encoded."""
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
@@ -75,16 +75,16 @@ class _RestEvent(_Event, APIGateway):
         return True
 
 
-# The first whose `infer` is true reads the event.
+# Mangum uses the first class whose `infer` is true.
 SOURCES: Final[list[type[LambdaHandler]]] = [_BalancerEvent, _HttpEvent, _RestEvent]
 
 
 def sent_path(event: Mapping[str, Any], base_path: str = "") -> str:
-    """Return the path percent-encoded, so that `a%2Fb` stays one segment, without a stage and a domain's base path.
+    """Return the percent-encoded path without the stage and the domain's base path, so that `a%2Fb` stays one segment.
 
     Args:
-        event: Of any of the sources.
-        base_path: What the path may begin with where the event does not tell it, such as `/memory`.
+        event: An event of any of the sources.
+        base_path: The prefix of the path, such as `/memory`, for events that do not contain it.
     """
     path = _below_stage(event)
     return (path.removeprefix(base_path) or "/") if base_path and f"{path}/".startswith(f"{base_path}/") else path
@@ -96,11 +96,11 @@ def _below_stage(event: Mapping[str, Any]) -> str:
     if not _is_of_http_api(event):
         path = str(event.get("path") or "/")
         if event.get("resource") == "/" and context.get("path") == path:
-            return "/"  # A domain's base path alone.
+            return "/"  # only the domain's base path
         return _below_template(path, str(event.get("resource") or ""), event)
     path = str(event.get("rawPath") or event.get("path") or "/")
     if domain and ".lambda-url." not in domain:
-        # An HTTP API decodes; a function URL does not.
+        # An HTTP API decodes paths; a function URL does not.
         path = quote(path, errors="surrogatepass")
     if domain and ".execute-api." not in domain:
         template = event.get("routeKey") or event.get("resource") or ""
@@ -114,18 +114,18 @@ def _is_of_http_api(event: Mapping[str, Any]) -> bool:
 
 
 def _below_template(path: str, template: str, event: Mapping[str, Any]) -> str:
-    """Return the end of a path that its route's template stands for, e.g. `/threads` of `/memory/threads`."""
+    """Return the part of a path that matches its route's template, e.g. `/threads` of `/memory/threads`."""
     values = event.get("pathParameters") or {}
     if not values or not template:
         return path
     below = re.sub(r"\{(\w+)\+?\}", lambda found: str(values.get(found[1], found[0])).strip("/"), template)
     ends = [path[found.start() :] for found in re.finditer("/", path)]
-    # Sources differ in whether they decode the parameters.
+    # Event sources differ in whether they decode the parameters.
     return next((end for end in ends if below.rstrip("/") in {end.rstrip("/"), unquote(end).rstrip("/")}), path)
 
 
 def _whole_path(event: Mapping[str, Any]) -> str:
-    """Return the path of the address, with its stage and base path."""
+    """Return the URL's path, with its stage and base path."""
     context = event["requestContext"]
     of_http = context.get("http")
     found = context.get("path") or (of_http.get("path") if isinstance(of_http, dict) else "") or event.get("path")
@@ -148,7 +148,7 @@ def _headers(event: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _bytes(text: str) -> bytes:
-    # A lone surrogate becomes what no check takes for text, rather than another character.
+    # A lone surrogate becomes an invalid byte, so that validation rejects it, instead of another character.
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -162,6 +162,6 @@ def _query(event: Mapping[str, Any]) -> str:
         for value in (given if isinstance(given, list) else [given])
     ]
     if "elb" in event["requestContext"]:
-        # A load balancer decodes nothing.
+        # A load balancer does not decode queries.
         return "&".join(f"{name}={value}" for name, value in pairs)
     return urlencode(pairs, errors="surrogatepass")

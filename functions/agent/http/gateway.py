@@ -14,27 +14,27 @@ from starlette.exceptions import HTTPException
 from functions.agent.http.api import problem_response
 from functions.agent.http.problems import problem_of
 
-# Two messages of 200,000 characters, each escaped to its longest.
+# Two messages of 200,000 characters in the longest JSON escapes.
 _MAX_BODY_BYTES: Final = 5_000_000
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
 def gateway(app: ASGI) -> ASGI:
-    """Return the application behind what its event sources leave to check; it takes bodies of any declared type."""
+    """Return the application with these checks; it accepts bodies of any declared content type."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         try:
             sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
-            # JSON in, whatever the client calls it: `curl -d` says it is a form.
+            # The body is JSON whatever the declared type: `curl -d` declares a form.
             headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
-            # In place, so that the request's log line finds the route that the application notes there.
+            # The scope is changed in place, so that the request log finds the route that the application stores in it.
             scope["headers"] = [*headers, [b"content-type", b"application/json"]]
             _check_query(scope["query_string"])
             if (body := message.get("body")) and scope["method"] in _WITH_BODY:
                 _check_body(body, sent)
-        except Exception as error:  # noqa: BLE001 - what the routes do not see is answered as a problem, too
+        except Exception as error:  # noqa: BLE001 - errors outside of the routes become problems, too
             await problem_response(problem_of(error))(scope, receive, send)
             return
         messages = iter([message])
@@ -51,7 +51,7 @@ def _check_query(query: bytes) -> None:
     try:
         unquote_to_bytes(query).decode()
     except UnicodeDecodeError as error:
-        # Decoded with a replacement, it would name another user.
+        # Decoding with replacement characters would name another user.
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The query is not UTF-8.") from error
     seen: set[str] = set()
     for name, _ in parse_qsl(query.decode(), keep_blank_values=True) if b"&" in query else ():

@@ -1,4 +1,4 @@
-"""The routes of the memory inspector: which layer holds what. They read, and change nothing."""
+"""The routes of the memory inspector, which show the state of each layer. Read-only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.memory.inspection import BacklogStatus, ThreadLayers
 from shared.models import Message, format_time
 from shared.stores.inspectors import QueueCounts
 
-# Enough to recognise a message; the texts themselves are at `/threads/{thread_id}/messages`.
+# Enough to recognise a message; the full texts are at `/threads/{thread_id}/messages`.
 _PREVIEW_CHARACTERS: Final = 160
 
 
@@ -40,7 +40,7 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
 
 
 def layers_json(layers: ThreadLayers) -> dict[str, Any]:
-    """Return a thread's layers as the API shows them."""
+    """Return the API's JSON of a thread's layers."""
     listed = layers.listed or []
     return {
         "redis": {
@@ -61,7 +61,7 @@ def layers_json(layers: ThreadLayers) -> dict[str, Any]:
 
 
 def status_json(found: BacklogStatus) -> dict[str, Any]:
-    """Return what is on its way as the API shows it."""
+    """Return the API's JSON of the queues' and the outbox' depths."""
 
     def waiting_json(waiting: QueueCounts | None) -> dict[str, Any] | None:
         if waiting is None:
@@ -94,5 +94,5 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _json(content: object) -> Response:
-    # No cache may keep it, because it describes this moment.
+    # Caches must not store it, because it is a snapshot of this moment.
     return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})

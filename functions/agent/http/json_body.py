@@ -1,4 +1,4 @@
-"""JSON in UTF-8 as the API takes it: each name once, no `NaN`, no deeper than can be read."""
+"""Strict JSON in UTF-8: no duplicate names, no `NaN`, limited depth."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 
 class JsonRoute(APIRoute):
-    """A route whose body FastAPI reads by `read_json`, once."""
+    """A route whose body is parsed by `read_json`, once."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the route's handler behind a request that reads its body strictly."""
+        """Return the route's handler for a request whose body is parsed strictly."""
         answer = super().get_route_handler()
 
         async def answer_strictly(request: Request) -> Response:
@@ -32,10 +32,10 @@ class _Request(Request):
 
 
 def read_json(body: bytes) -> Any:
-    """Return what a body says.
+    """Return the parsed body.
 
     Raises:
-        HTTPException: 400; it is not JSON, or has what one reader takes otherwise than another.
+        HTTPException: 400; it is not JSON, or JSON parsers would read it differently.
     """
     try:
         text = body.removeprefix(codecs.BOM_UTF8).decode()

@@ -1,4 +1,4 @@
-"""What the API says of itself: the OpenAPI document, and a page to read it, which loads nothing from elsewhere."""
+"""The API's OpenAPI description, and a page to read it, without external resources."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def add_description_routes(app: FastAPI, *, requires_tokens: bool) -> None:
 
 
 def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
-    """Return the API's description: problems under the content type they really have, and where a token is needed."""
+    """Return the API's description, with the content type of problems and the routes that need a token."""
     routes = _routes_with_answers(app)
     described = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=routes, servers=app.servers
@@ -82,9 +82,9 @@ def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
 
 
 def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
-    """Return the application's routes with the models of their answers, which serve for nothing else.
+    """Return the application's routes with the models of their responses, which only the description uses.
 
-    Made when they are asked for: pydantic takes longer to build them than a cold start has to wait.
+    The models are built on demand, because building them takes longer than a cold start should.
     """
     from functions.agent.http.responses import ANSWERS, ProblemAnswer  # noqa: PLC0415 - see above
 
@@ -104,7 +104,7 @@ def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
 
 
 def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:
-    """Return the statuses of the problems that a route may answer."""
+    """Return the statuses of the problems that a route may return."""
     found = {"413", "500"}
     if not is_open(path):
         found |= {"503"}
@@ -113,7 +113,7 @@ def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[
     if "requestBody" in operation or "parameters" in operation:
         found |= {"422"}
     if "{thread_id}" in path or (is_secured and "requestBody" in operation and "{" not in path):
-        # To who may not have it, a thread is not there: also when a turn names it.
+        # A caller without access gets 404 for a thread, also in a turn that names it.
         found |= {"404"}
     if path == "/run":
         found |= {"404", "409", "502", "504"}

@@ -1,4 +1,4 @@
-"""The page at `/`: the files that Vite built, or a page that says how they are built."""
+"""The page at `/`: the files that Vite built, or a page that explains how to build them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
-# Text only: API Gateway hands binary bodies through when it is told of their types, and there is no need to.
+# Text files only, because API Gateway passes binary bodies through only for configured types.
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 _HEADERS: Final = {
-    # Everything from here, nothing inline: a message that holds markup stays a text even if the page should slip.
+    # Only files from this origin and no inline scripts: a message with markup stays text even if the page has a bug.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self';"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,7 +29,7 @@ def add_page_routes(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
         if (last := _unfinished(request)) is not None:
-            # The page's own addresses are relative, so that they hold behind any prefix.
+            # The page's own URLs are relative, so that they work behind any prefix.
             return Response(status_code=307, headers={"Location": f"{last}/"})
         return Response(_index(), media_type="text/html", headers={**_HEADERS, "Cache-Control": "no-cache"})
 
@@ -38,16 +38,16 @@ def add_page_routes(app: FastAPI) -> None:
         content = _assets().get(name)
         if content is None:
             raise HTTPException(404)
-        # A changed file has another name.
+        # A changed file has a new name.
         kept = {"Cache-Control": "public, max-age=31536000, immutable"}
         kind = _TYPES[name[name.rindex(".") :]]
         return Response(content, media_type=kind, headers={**_HEADERS, **kept})
 
 
 def _unfinished(request: Request) -> str | None:
-    """Return the last segment of the address as it was sent if no slash ends it, e.g. `prod` for `/prod`."""
+    """Return the last segment of the URL's path if it does not end with a slash, e.g. `prod` for `/prod`."""
     path = (request.scope.get("raw_path") or b"/").decode("latin-1")
-    # What is not encoded yet would not fit a header.
+    # Characters that are not percent-encoded cannot be part of a header.
     return None if path.endswith("/") else quote(path.rpartition("/")[2], safe="%", encoding="latin-1")
 
 
@@ -59,7 +59,7 @@ def _index() -> bytes:
 
 @cache
 def _assets() -> dict[str, bytes]:
-    """Return the built files by name, so that no name can lead elsewhere."""
+    """Return the built files by name; no other file can be requested."""
     folder = _FOLDER / "built" / "assets"
     if not folder.is_dir():
         return {}

@@ -1,4 +1,4 @@
-"""Errors as problems (RFC 9457): one place decides what a caller may read of what went wrong."""
+"""Converts errors into problems (RFC 9457), without details that a caller must not read."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ CONTENT_TYPE: Final = "application/problem+json"
 REALM: Final = "hybrid-memory"
 _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queue"}
 _RETRY_SECONDS: Final = "1"
-# A body may have more faulty fields than an answer can name.
+# A body may have more invalid fields than a response can list.
 _MAX_ERRORS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a caller is told.
+    """The problem in a response.
 
     Attributes:
-        errors: For each faulty field its `field`, where it stands (`in`), and what is wrong (`detail`).
+        errors: For each invalid field its `field`, its location (`in`) and the error (`detail`).
     """
 
     status: int
@@ -79,7 +79,7 @@ def field_problem(status: int, name: str, detail: str, where: str = "body") -> P
 def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is the point
     error: Exception, operation: str = "", method: str = "POST"
 ) -> Problem:
-    """Return the problem an error is to its caller. Unexpected errors are logged and reported as 500.
+    """Return the problem for an exception. Unexpected errors are logged and reported as 500.
 
     `operation` is the route's name, or the action of a direct invocation.
     """
@@ -105,7 +105,7 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
         case TooManyPreferences():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
         case InvalidRecord():
-            # Not its detail, which may quote what PostgreSQL was given.
+            # Without its detail, which may quote the values sent to PostgreSQL.
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"This can never be stored: {error.reason}.")
         case IdempotencyConflict():
             waits = error.status == HTTPStatus.CONFLICT
@@ -130,7 +130,7 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
 
 
 def _challenge(error: Unauthenticated) -> str:
-    """Return the `WWW-Authenticate` header: why, but only to who had a token (RFC 6750, section 3.1)."""
+    """Return the `WWW-Authenticate` header, with the reason only if the request had a token (RFC 6750, section 3.1)."""
     if error.error is None:
         return f'Bearer realm="{REALM}"'
     return f'Bearer realm="{REALM}", error="{error.error}", error_description="{error}"'
@@ -150,8 +150,8 @@ def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[str, str]:
-    """Return where a fault stands and the field's name, e.g. `body` and `tools.0`."""
+    """Return the location and the name of an invalid field, e.g. `body` and `tools.0`."""
     parts = [str(part) for part in location]
     where = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
-    # A key of the caller's may be long or hold what no JSON can; its beginning says which one it is.
+    # A key in the body may be long or contain invalid characters; its beginning identifies it.
     return where, ".".join(parts).encode("utf-8", "replace").decode()[:100]

@@ -1,4 +1,4 @@
-"""Which request an answer belongs to: its id in the answer, and one line in the log."""
+"""The request id in each response, and one log line for each request."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 def request_id_of(event: object, function_request_id: str) -> str:
-    """Return the id under which API Gateway, or else Lambda, knows the request.
+    """Return the request's id from API Gateway, or otherwise from Lambda.
 
-    Never one that a client sent: neither `X-Request-Id` nor `X-Amzn-Trace-Id`, which a load balancer passes on.
+    Ids that a client sent are ignored: `X-Request-Id`, and `X-Amzn-Trace-Id`, which a load balancer passes through.
     """
     context = event.get("requestContext") if isinstance(event, Mapping) else None
     named = context.get("requestId") if isinstance(context, Mapping) else None
@@ -28,24 +28,24 @@ def request_id_of(event: object, function_request_id: str) -> str:
 
 
 def log_request(method: str, route: str | None, status: int, started: float) -> None:
-    """Write the request's line: without ids of threads or users, and without texts.
+    """Write the request's log line, without ids of threads or users, and without texts.
 
     Args:
         method: The HTTP method, or `invoke` for a direct invocation.
-        route: The route's template, or the action of a direct invocation; None for one that does not exist.
-        status: As in the answer.
-        started: When it began, by `time.perf_counter`.
+        route: The route's template, or the action of a direct invocation; None if it does not exist.
+        status: The response's status.
+        started: The start time by `time.perf_counter`.
     """
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     _logger.info("request", extra={"method": method, "route": route, "status": status, "milliseconds": milliseconds})
 
 
 def with_request_log(app: ASGI, routes: Sequence[BaseRoute]) -> ASGI:
-    """Return the application with its request's id in each answer's headers, and one line in the log for each.
+    """Return the application with a request id in each response and one log line for each request.
 
     Args:
-        app: Leaves in the scope which route it found.
-        routes: Where to look for the route of what was refused before.
+        app: The application, which stores the matched route in the scope.
+        routes: The routes to match for requests that were refused before the routing.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""What the API answers, as pydantic models: for its description only, the answers themselves are made as JSON."""
+"""The API's responses as pydantic models, for its description only. The responses themselves are built as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 
 class MemoryReport(BaseModel):
-    """Which layers served and took a turn."""
+    """The layers that served and stored a turn."""
 
     source: Literal["redis", "postgres", "none"]
     degraded: list[str]
@@ -28,7 +28,7 @@ class RunAnswer(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A message; the user's has the exchange's `metadata`, where there is one, both its `revision` if not 0."""
+    """A message. `metadata`, if any, is on the user's message; `revision` is present if it is not 0."""
 
     role: str
     content: str
@@ -39,7 +39,7 @@ class MessageAnswer(BaseModel):
 
 
 class InvokingAnswer(BaseModel):
-    """`POST /invoking`; of the first five, those that `include` names."""
+    """`POST /invoking`; of the first five fields, those that `include` names."""
 
     context: str = ""
     messages: list[MessageAnswer] = []
@@ -53,7 +53,7 @@ class InvokingAnswer(BaseModel):
 
 
 class InvokedAnswer(BaseModel):
-    """`POST /invoked`; `degraded` is there when a layer did not answer."""
+    """`POST /invoked`; `degraded` is present if a layer did not respond."""
 
     exchange_id: str | None
     durability: Literal["queue", "postgres", "redis", "none"]
@@ -73,7 +73,7 @@ class ThreadItem(BaseModel):
 
 
 class ThreadAnswer(ThreadItem):
-    """A thread with its documents; `omitted_documents` is there when the answer cannot hold all of them."""
+    """A thread with its documents; `omitted_documents` is present if the response cannot hold all of them."""
 
     document_ids: list[str]
     omitted_documents: int = 0
@@ -95,7 +95,7 @@ class MessagesAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """Every layer's state."""
+    """The state of every layer."""
 
     status: Literal["ok", "degraded"]
     redis: Literal["ok", "unavailable"]
@@ -104,7 +104,7 @@ class HealthAnswer(BaseModel):
 
 
 class FieldError(BaseModel):
-    """A faulty field, and where it stands: `body`, `query`, `path` or `header`."""
+    """An invalid field and its location: `body`, `query`, `path` or `header`."""
 
     field: str
     place: Literal["body", "query", "path", "header"] = Field(alias="in")
@@ -112,7 +112,7 @@ class FieldError(BaseModel):
 
 
 class ProblemAnswer(BaseModel):
-    """RFC 9457."""
+    """A problem (RFC 9457)."""
 
     type: str
     title: str
@@ -123,7 +123,7 @@ class ProblemAnswer(BaseModel):
 
 
 class ListedAnswer(BaseModel):
-    """A message in Redis' list; `preview` is its beginning."""
+    """A message in Redis' list; `preview` is the beginning of its text."""
 
     role: str
     preview: str
@@ -142,7 +142,7 @@ class StoredAnswer(BaseModel):
 
 
 class ListLayerAnswer(BaseModel):
-    """Redis' list of a thread: the newest of it, oldest first."""
+    """The newest entries of a thread's list in Redis, oldest first."""
 
     state: Literal["ok", "unavailable"]
     message_count: int
@@ -151,7 +151,7 @@ class ListLayerAnswer(BaseModel):
 
 
 class RowsLayerAnswer(BaseModel):
-    """PostgreSQL's rows of a thread: the newest of them, oldest first."""
+    """The newest rows of a thread in PostgreSQL, oldest first."""
 
     state: Literal["ok", "unavailable"]
     message_count: int
@@ -170,7 +170,7 @@ class LayersAnswer(BaseModel):
 
 
 class WaitingAnswer(BaseModel):
-    """What waits in one place."""
+    """The number of messages in a queue or the outbox."""
 
     visible: int
     in_flight: int
@@ -179,7 +179,7 @@ class WaitingAnswer(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """`GET /status`; null is unknown."""
+    """`GET /status`; null means unknown."""
 
     queue: WaitingAnswer | None
     dlq: WaitingAnswer | None
@@ -189,7 +189,7 @@ class StatusAnswer(BaseModel):
     as_of: str
 
 
-# By the name of the route.
+# By route name.
 ANSWERS: Final[dict[str, Any]] = {
     "run": RunAnswer,
     "invoking": InvokingAnswer,

@@ -1,4 +1,4 @@
-"""A thread as the API shows it."""
+"""A thread as the API's JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.models import Thread, format_time
 
 
 def thread_json(thread: Thread) -> dict[str, Any]:
-    """Return a thread as the API shows it."""
+    """Return a thread as the API's JSON."""
     shown: dict[str, Any] = {
         "thread_id": thread.thread_id,
         "user_id": thread.user_id,

@@ -1,6 +1,6 @@
-"""The span of a request, of HTTP or of a direct invocation, by OpenTelemetry's semantic conventions.
+"""The span of an HTTP request or a direct invocation, by OpenTelemetry's semantic conventions.
 
-Without what they call `url.path`, `url.query` and `client.address`: these name threads and users.
+The conventions' `url.path`, `url.query` and `client.address` are omitted, because they identify threads and users.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _ID: Final = f"http.response.header.{HEADER.lower()}"
 
 
 def with_trace(app: ASGI, routes: Sequence[BaseRoute], tracer: Tracer) -> ASGI:
-    """Return the application with a span for each request, which continues the caller's trace.
+    """Return the application with a span for each request, as a child of the caller's trace.
 
     Args:
-        app: Leaves in the scope which route it found.
-        routes: Where to look for the route of what was refused before.
-        tracer: Makes the spans.
+        app: The application, which stores the matched route in the scope.
+        routes: The routes to match for requests that were refused before the routing.
+        tracer: Creates the spans.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,14 +60,14 @@ def with_trace(app: ASGI, routes: Sequence[BaseRoute], tracer: Tracer) -> ASGI:
 
 @contextmanager
 def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[Callable[[int], None]]:
-    """Make a span of a direct invocation; what it yields takes the status of the answer.
+    """Create a span of a direct invocation; it yields a function that sets the response's status.
 
-    It continues the trace in `custom` of the client context: an invocation has no headers, its payload is the request.
+    The parent trace is in `custom` of the client context, because an invocation has no headers.
 
     Args:
-        tracer: Makes the span.
-        action: None for one that does not exist.
-        context: Lambda's.
+        tracer: Creates the span.
+        action: The action; None if it does not exist.
+        context: Lambda's context.
     """
     custom = getattr(getattr(context, "client_context", None), "custom", None)
     sent = custom if isinstance(custom, dict) else {}
@@ -77,7 +77,10 @@ def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[C
 
 
 def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
-    """Return the headers of a trace; one that is given twice is none, since no valid one has a comma."""
+    """Return the trace headers.
+
+    A repeated header is joined with a comma, which no valid trace header contains, so it is ignored.
+    """
     found: dict[str, str] = {}
     for name, value in headers:
         if (key := bytes(name).lower().decode("latin-1")) in _CONTEXT_HEADERS:

@@ -1,4 +1,4 @@
-"""Makes what is deployed to AWS: one directory a function, the same bytes whenever nothing changed.
+"""Builds the artifacts for AWS: one directory per function, byte for byte equal if no input changed.
 
-Only the standard library is imported here: `sam build` calls it on whatever Python the machine has.
+It imports only the standard library, because `sam build` runs it with any installed Python.
 """

@@ -1,4 +1,4 @@
-"""`python -m infra.build.artifact agent --to DIRECTORY`: what the Makefile's targets for `sam build` call."""
+"""`python -m infra.build.artifact agent --to DIRECTORY`: called by the Makefile's targets for `sam build`."""
 
 import argparse
 import subprocess
@@ -11,7 +11,7 @@ from infra.build.artifact.size import MEGABYTE, size
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build what the command line names; returns the exit code."""
+    """Build the artifact named on the command line; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m infra.build.artifact",
         description="Build a function's artifact, or the stamp that changes with each release.",
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"The {options.what} artifact for {options.architecture} has {size(directory) / MEGABYTE:.1f} MB.")
     for warning in held.warnings:
-        # Not on the standard error, of which `sam build` shows nothing when a build succeeds.
+        # Printed to standard output, because `sam build` hides the standard error of a successful build.
         print(f"Warning: the {options.what} artifact. {warning}")
     return 0
 

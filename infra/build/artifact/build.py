@@ -1,4 +1,4 @@
-"""Builds one function's artifact: pinned wheels, the function's own modules, bytecode; nothing else, and no times."""
+"""Builds one function's artifact from pinned wheels, the function's own modules and bytecode, with fixed file times."""
 
 import os
 import re
@@ -18,10 +18,10 @@ FUNCTIONS: Final = ("agent", "migrate", "sync")
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """The wheels' platform for each architecture of the template. Lambda's own system has glibc 2.34."""
 
-# The first time that a zip can hold.
+# The earliest time that a zip can store.
 EPOCH: Final = 315532800
 _OWN: Final = ("functions", "infra", "shared")
-# The migrations lie beside the functions; Alembic reads their source.
+# The migrations are copied as source, because Alembic reads it.
 _MIGRATION: Final = ("__init__.py", "migrations")
 
 
@@ -29,7 +29,7 @@ def runtime_version(template: Path = ROOT / "template.yaml") -> str:
     """Return the Python version that the template names, such as `3.13`.
 
     Raises:
-        ValueError: It names none, or more than one.
+        ValueError: The template names no version, or more than one.
     """
     versions = set(re.findall(r"^\s+Runtime: python(3\.\d+)$", template.read_text(), re.MULTILINE))
     if len(versions) != 1:
@@ -42,17 +42,17 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredi
 
     Args:
         function: One of `FUNCTIONS`.
-        directory: Where to.
-        architecture: One of `PLATFORMS`, as the template writes it.
-        uv: The uv to install with.
+        directory: The target.
+        architecture: One of `PLATFORMS`, as in the template.
+        uv: The path of uv, which installs the packages.
 
     Returns:
-        What the machine added to it: bytecode, the page.
+        The optional ingredients in the artifact: bytecode, the page.
 
     Raises:
-        MissingIngredientError: What a switch requires is not there.
+        MissingIngredientError: A required ingredient is missing.
         subprocess.CalledProcessError: A package cannot be installed, or a module not compiled.
-        ValueError: The artifact is too large, or a switch has a value that it cannot have.
+        ValueError: The artifact is too large, or a switch has an invalid value.
     """
     version = runtime_version()
     held = gather(version, with_page=function == "agent")
@@ -87,10 +87,10 @@ def _install(function: str, directory: Path, version: str, platform: str, uv: st
 
 
 def _copy_own(function: str, directory: Path) -> None:
-    """Copy the modules of the function and what they share, without what editors and interpreters leave there."""
+    """Copy the modules of the function and the shared ones, without files of editors and interpreters."""
     left = ("__pycache__", "*.pyc", ".*", "*~")
     ignore = shutil.ignore_patterns(*left)
-    # What is shared, but for the in-memory twins.
+    # The shared modules, without the in-memory twins.
     shutil.copytree(ROOT / "shared", directory / "shared", ignore=shutil.ignore_patterns(*left, "testing"))
     if function == "migrate":
         (directory / "infra").mkdir()
@@ -106,7 +106,10 @@ def _copy_own(function: str, directory: Path) -> None:
 
 
 def _normalise(directory: Path) -> None:
-    """Give everything the same time and mode: a zip holds both, and the time and umask of a build are no content."""
+    """Set the same time and mode on all files.
+
+    A zip stores both, and the time and umask of a build must not change it.
+    """
     for path in (directory, *directory.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (EPOCH, EPOCH))

@@ -1,7 +1,7 @@
-"""Compiles an artifact, so that a cold start does not.
+"""Compiles an artifact's modules, to shorten the cold start.
 
-Bytecode is marked as not to be checked against a source, so it holds no time. Libraries keep no source beside it: an
-artifact would be nearly twice as large, and only tracebacks show source. The project's own modules keep theirs.
+The bytecode is marked as unchecked, so it contains no time. Libraries are stored without their source, which would
+nearly double the artifact and is only shown in tracebacks. The project's own modules keep their source.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Final
 READ_THEIR_SOURCE: Final = frozenset({"anyio"})
 """Packages whose modules parse their own source at run time, and do less without it."""
 
-# Where Lambda unpacks an artifact: tracebacks name the files as they are there.
+# The directory into which Lambda unpacks an artifact; tracebacks name the files there.
 _TASK_ROOT: Final = "/var/task"
 
 
@@ -22,7 +22,7 @@ def compile_modules(directory: Path, python: Path, with_source: Collection[str])
 
     Args:
         directory: The artifact.
-        python: An interpreter of the runtime's version; another's bytecode is not used there.
+        python: An interpreter of the runtime's version; the runtime ignores other versions' bytecode.
         with_source: Top-level packages and modules, without suffix, that keep their source.
 
     Raises:
@@ -39,7 +39,8 @@ def compile_modules(directory: Path, python: Path, with_source: Collection[str])
 
 
 def _compile(python: Path, directory: Path, entries: list[Path], options: list[str]) -> None:
-    # One process, in order, with one hash seed: what a module compiles to may depend on what was compiled before.
+    # One process, in a fixed order, with one hash seed: a module's bytecode may depend on the modules compiled before
+    # it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = [str(python), "-S", "-s", "-B", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
     command += [*options, "-s", str(directory), "-p", _TASK_ROOT, *map(str, entries)]

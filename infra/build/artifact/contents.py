@@ -1,8 +1,8 @@
-"""What of the installed packages goes into an artifact, and what stays out.
+"""Selects the files of installed packages that go into an artifact.
 
-A function needs modules, data and licences. What is dropped here is either no part of a running function (tests, types,
-documents) or a large part of a package that no function can reach; the tests run the built artifacts with every kind of
-model, so that a part that is needed after all is missed there first.
+A function needs modules, data and licences. Removed are files that no running function needs (tests, types, documents),
+and large parts of packages that no function can reach. The tests run the built artifacts with every kind of model, so
+they would detect a part that is needed after all.
 """
 
 import shutil
@@ -13,8 +13,8 @@ from typing import Final
 _DIRECTORIES: Final = frozenset({"__pycache__", ".agents", "test", "tests"})
 _FILES: Final = ("*.pyi", "*.md", "*.pyx", "*.pxd", "*.h", "py.typed", "test_*.py", "*_test.py", "conftest.py")
 
-# Of an installed package's own record, functions read the version and the entry points; the licences go with the code.
-# The rest tells an installer what it did, which is no longer so here, or when and from where, which differs.
+# Of a package's installation record, functions read the version and the entry points, and the licences must accompany
+# the code. The other files describe the installation: they are wrong here or contain paths and times.
 _RECORDS: Final = (
     "RECORD",
     "INSTALLER",
@@ -27,12 +27,12 @@ _RECORDS: Final = (
 )
 
 _UNREACHED: Final = (
-    # Console scripts, and the lock of the installation.
+    # Console scripts, and the installation's lock.
     "bin",
     ".lock",
-    # The second of two pages; `/docs` is the first.
+    # The second of two documentation pages; `/docs` is the first.
     "fastapi_offline/static/redoc.standalone.js",
-    # Another way to make an API, with a page of its own, and tools that nothing here uses.
+    # Another kind of API with its own page, and tools that nothing here uses.
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/auth_alpha",
     "aws_lambda_powertools/utilities/circuit_breaker",
@@ -42,10 +42,10 @@ _UNREACHED: Final = (
     "aws_lambda_powertools/utilities/idempotency",
     "aws_lambda_powertools/utilities/kafka",
     "aws_lambda_powertools/utilities/parser",
-    # It makes bindings; what was made with it needs `_cffi_backend` only.
+    # It generates bindings; the generated code needs only `_cffi_backend`.
     "cffi",
     "pycparser",
-    # Interfaces of Google's, which one package of OpenTelemetry requires and none imports.
+    # Google's interfaces, which one package of OpenTelemetry requires but does not import.
     "google/api",
     "google/cloud",
     "google/gapic",
@@ -53,7 +53,7 @@ _UNREACHED: Final = (
     "google/longrunning",
     "google/rpc",
     "google/type",
-    # OpenTelemetry beyond traces: logs, metrics, configuration by file, and names of attributes for them.
+    # Parts of OpenTelemetry other than traces: logs, metrics, file configuration, and their attribute names.
     "opentelemetry/exporter/otlp/proto/http/_log_exporter",
     "opentelemetry/exporter/otlp/proto/http/metric_exporter",
     "opentelemetry/sdk/_configuration",
@@ -61,12 +61,12 @@ _UNREACHED: Final = (
     "opentelemetry/sdk/metrics",
     "opentelemetry/semconv/_incubating/attributes/[!_o]*",
     "opentelemetry/semconv/_incubating/metrics/[!_o]*",
-    # What checks and tests a program.
+    # Tools for checking and testing a program.
     "pydantic/mypy.py",
     "pydantic/v1/mypy.py",
     "pydantic_ai/models/test.py",
     "starlette/testclient.py",
-    # Commands of Redis' modules, where none but core commands are used, and failover by the client.
+    # Commands of Redis modules (only core commands are used), and failover by the client.
     "redis/asyncio/multidb",
     "redis/commands/bf",
     "redis/commands/json",
@@ -74,7 +74,7 @@ _UNREACHED: Final = (
     "redis/commands/timeseries",
     "redis/commands/vectorset",
     "redis/multidb",
-    # Voice, other front ends, engines for long runs, and providers that `AGENT__MODEL` does not name.
+    # Voice, other front ends, engines for long runs, and providers that `AGENT__MODEL` does not support.
     "pydantic_ai/_cli",
     "pydantic_ai/common_tools",
     "pydantic_ai/durable_exec/dbos",
@@ -90,7 +90,8 @@ _UNREACHED: Final = (
     "pydantic_ai/models/xai.py",
     "pydantic_ai/realtime",
     "pydantic_ai/ui",
-    # All but Chat Completions, which is how models are asked: assistants, voice, training, an account's administration.
+    # All of the SDK but Chat Completions, which is the only part in use: assistants, voice, training, account
+    # administration.
     "openai/lib/beta",
     "openai/lib/browser.py",
     "openai/lib/computer.py",
@@ -123,7 +124,7 @@ _UNREACHED: Final = (
 
 
 def prune(directory: Path) -> None:
-    """Remove from installed packages what no function needs."""
+    """Remove files that no function needs from installed packages."""
     for pattern in _UNREACHED:
         _remove(directory.glob(pattern))
     for record in directory.glob("*.dist-info"):
@@ -144,6 +145,6 @@ def _remove(paths: Iterator[Path]) -> None:
 
 
 def _without_description(metadata: Path) -> None:
-    """Leave the fields, and drop the README that follows them."""
+    """Keep the metadata's fields and remove the README after them."""
     fields, _, _ = metadata.read_text().partition("\n\n")
     metadata.write_text(f"{fields}\n")

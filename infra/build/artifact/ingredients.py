@@ -1,7 +1,7 @@
-"""What the machine adds to an artifact: bytecode by a Python of the runtime's version, the page by Node.js.
+"""Optional ingredients of an artifact: bytecode needs the runtime's Python, and the page needs Node.js.
 
-Neither is there on every machine, and an artifact works without. So each has a switch, an artifact says in
-`artifact.json` what it holds, and a build says on the standard output, which `sam build` shows, what is missing.
+A machine may lack either, and an artifact works without both. A switch controls each one. `artifact.json` lists the
+ingredients of an artifact, and a build prints missing ones to standard output, which `sam build` shows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Switch = Literal["auto", "required", "off"]
 BYTECODE: Final = "BYTECODE"
 PAGE: Final = "PAGE"
 
-# Everything that shapes the bytes of a release. The page's sources have a fingerprint of their own.
+# All inputs of a release's bytes except the page's sources, which have their own fingerprint.
 _SOURCES: Final = (
     "Makefile",
     "clients/page",
@@ -43,18 +43,18 @@ _NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", 
 
 
 class MissingIngredientError(ValueError):
-    """The machine lacks what a switch requires."""
+    """The machine lacks a required ingredient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What goes into an artifact beside its sources and its packages.
+    """The optional ingredients of one artifact.
 
     Attributes:
-        python: What compiles the modules; None for no bytecode.
+        python: The interpreter that compiles the modules; None for no bytecode.
         python_version: Its version, such as `3.13.2`.
-        page: Whether the page is built from the sources as they are now.
-        warnings: What is missing, what that costs, and what to do.
+        page: Whether the page is built from the current sources.
+        warnings: For each missing ingredient, the effect and the fix.
     """
 
     python: Path | None
@@ -63,7 +63,7 @@ class Ingredients:
     warnings: tuple[str, ...]
 
     def record(self, function: str, architecture: str, runtime: str) -> str:
-        """Return what `artifact.json` says, as JSON."""
+        """Return the content of `artifact.json`."""
         held: dict[str, object] = {"function": function, "architecture": architecture, "runtime": f"python{runtime}"}
         held["bytecode"] = self.python_version
         if function == "agent":
@@ -72,16 +72,16 @@ class Ingredients:
 
 
 def gather(runtime: str, *, with_page: bool = True, environment: Mapping[str, str] = os.environ) -> Ingredients:
-    """Find, or build, what the switches `BYTECODE` and `PAGE` ask for.
+    """Find or build the ingredients that the switches `BYTECODE` and `PAGE` request.
 
     Args:
         runtime: The functions' Python version, such as `3.13`.
-        with_page: Whether this artifact has a place for the page.
-        environment: What has the switches.
+        with_page: Whether this artifact includes the page.
+        environment: The environment variables, with the switches.
 
     Raises:
-        MissingIngredientError: It is required and is not there.
-        ValueError: A switch has another value, or `RUNTIME_PYTHON` names something else.
+        MissingIngredientError: A required ingredient is missing.
+        ValueError: A switch has an invalid value, or `RUNTIME_PYTHON` names another version.
     """
     warnings: list[str] = []
     python = _python(runtime, _switch(BYTECODE, environment), environment, warnings)
@@ -97,7 +97,7 @@ def _switch(name: str, environment: Mapping[str, str]) -> Switch:
     value = environment.get(name) or "auto"
     for known in get_args(Switch):
         if value == known:
-            return known  # type: ignore[no-any-return]  # one of Switch's own
+            return known  # type: ignore[no-any-return]  # checked to be a Switch
     raise ValueError(f"{name} is {value!r}; it can be auto, required or off.")
 
 
@@ -131,11 +131,11 @@ def _page(switch: Switch, warnings: list[str]) -> bool:
 
 
 def release(runtime: str, architecture: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a digest a line for every file that shapes a release's bytes, and what the machine adds to them.
+    """Return one line with a digest for each input file of a release, and for its optional ingredients.
 
     Raises:
-        MissingIngredientError: What is required is not there.
-        ValueError: A switch has a value that it cannot have.
+        MissingIngredientError: A required ingredient is missing.
+        ValueError: A switch has an invalid value.
     """
     held = gather(runtime, environment=environment).record("agent", architecture, runtime)
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(ROOT)}\n" for path in _files()]

@@ -1,4 +1,4 @@
-"""Finds a Python of the functions' runtime version. Nothing is installed."""
+"""Finds an interpreter of the functions' Python version. Nothing is installed."""
 
 import os
 import shutil
@@ -15,12 +15,12 @@ _PROBE: Final = "import sys; print('{}.{}'.format(*sys.version_info))"
 
 
 def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Return an interpreter that runs and is of `version` (such as `3.13`), or None.
+    """Return an interpreter of `version` (such as `3.13`) that runs, or None.
 
-    Looked at in this order: what `RUNTIME_PYTHON` names, the running one, `python3.13` on the path, pyenv's versions.
+    The candidates in order: `RUNTIME_PYTHON`, the running interpreter, `python3.13` on the path, pyenv's versions.
 
     Raises:
-        ValueError: `RUNTIME_PYTHON` names something else.
+        ValueError: `RUNTIME_PYTHON` names another version.
     """
     if named := environment.get(OVERRIDE):
         if not _is(version, Path(named)):
@@ -34,14 +34,14 @@ def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
     if found := shutil.which(f"python{version}", path=environment.get("PATH")):
         yield Path(found)
     root = Path(environment.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    # The newest patch release first; as numbers, because 3.13.10 is newer than 3.13.9.
+    # The newest patch release first, compared as numbers, because 3.13.10 is newer than 3.13.9.
     installed = [path for path in root.glob(f"versions/{version}.*") if path.name.rpartition(".")[2].isdigit()]
     for path in sorted(installed, key=lambda path: int(path.name.rpartition(".")[2]), reverse=True):
         yield path / "bin" / f"python{version}"
 
 
 def _is(version: str, python: Path) -> bool:
-    """Run it to see: what pyenv puts on the path is there for versions, too, that it then does not start."""
+    """Run the interpreter to check it: pyenv's shims are on the path even for versions that they cannot start."""
     try:
         probe = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=60)
     except OSError:

@@ -1,7 +1,7 @@
-"""Takes out of shared libraries what only a debugger or a linker reads: several megabytes of symbols.
+"""Strips shared libraries of symbols and debug sections, several megabytes that only debuggers and linkers read.
 
-The loader goes by a library's segments. What lies behind the last of them (symbol tables, debug sections, the table of
-sections) is cut off. Where it lies before the end, it stays.
+The loader reads only a library's segments. The part after the last segment (symbol tables, debug sections, the section
+table) is removed. Sections between the segments stay.
 """
 
 import struct
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 _MAGIC: Final = b"\x7fELF\x02\x01"  # 64 bits, little endian: both architectures
-# Where the header says at which byte the table of segments begins, of how many bytes an entry is, how many there are;
-# and, to be emptied, the same of the table of sections.
+# The positions in the header of the segment table's offset, entry size and count; and of the section table's, which are
+# set to zero.
 _SEGMENTS_AT: Final = 32
 _SEGMENTS: Final = 54
 _SECTIONS_AT: Final = 40
@@ -18,7 +18,7 @@ _SECTIONS: Final = 58
 
 
 def cut_symbols(directory: Path) -> None:
-    """Cut off, in every shared library in `directory`, what the loader does not load."""
+    """Remove from every shared library in `directory` the part that the loader does not load."""
     for path in sorted(directory.rglob("*")):
         if ".so" in path.suffixes and path.is_file():
             library = path.read_bytes()
@@ -35,6 +35,6 @@ def _loaded(library: bytes) -> bytes:
         end = max(end, offset + length)
     kept = bytearray(library[:end])
     struct.pack_into("<Q", kept, _SECTIONS_AT, 0)
-    # The size of an entry stays.
+    # The size of an entry is not changed.
     struct.pack_into("<2H", kept, _SECTIONS + 2, 0, 0)
     return bytes(kept)

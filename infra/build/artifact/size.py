@@ -1,4 +1,4 @@
-"""How large an artifact is, and how large it may be."""
+"""The size of an artifact and its limit."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,12 +12,12 @@ _SHOWN: Final = 15
 
 
 def size(directory: Path) -> int:
-    """Return the bytes of all files in a directory, which is what Lambda counts."""
+    """Return the bytes of all files in a directory, as Lambda counts them."""
     return sum(packages(directory).values())
 
 
 def packages(directory: Path) -> Counter[str]:
-    """Return the bytes of each entry of `directory`; its largest packages are `most_common()`."""
+    """Return the bytes of each entry of `directory`; `most_common()` lists the largest."""
     found: Counter[str] = Counter()
     for path in directory.rglob("*"):
         if path.is_file():
@@ -29,7 +29,7 @@ def check(function: str, directory: Path) -> None:
     """Check an artifact's size.
 
     Raises:
-        ValueError: It is over the limit; the text lists its largest packages.
+        ValueError: It exceeds the limit; the message lists its largest packages.
     """
     found = packages(directory)
     if (total := sum(found.values())) > LIMITS[function]:

@@ -1,1 +1,1 @@
-"""The one-shot service of docker-compose.yml that deploys the template to LocalStack."""
+"""The service of docker-compose.yml that deploys the template to LocalStack once."""

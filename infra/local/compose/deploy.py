@@ -1,7 +1,7 @@
 """`python -m infra.local.compose.deploy`: migrates the database, builds the functions, deploys to LocalStack.
 
-Runs in the `deploy` service of docker-compose.yml, which says by AWS_ENDPOINT_URL, REDIS__* and DATABASE__URL where
-everything is, as seen from inside the compose network: the functions' containers see it from there too.
+Runs in the `deploy` service of docker-compose.yml. AWS_ENDPOINT_URL, REDIS__* and DATABASE__URL contain the addresses
+inside the compose network, which the functions' containers use too.
 """
 
 import io
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 FUNCTIONS = ("AgentFunction", "SyncFunction")
-# Of the template's parameters, those that the embedded stack fills in itself and compose takes from the environment.
+# The template parameters that the embedded stack sets itself and compose takes from the environment.
 ADDRESSES = {"REDIS__HOST": "RedisHost", "REDIS__PORT": "RedisPort", "DATABASE__URL": "DatabaseUrl"}
 CAPABILITIES: Any = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 WAIT: Any = {"Delay": 1, "MaxAttempts": 300}
 
 
 def main() -> int:
-    """Deploy what the environment describes; returns the exit code."""
+    """Deploy with the environment's settings; return the exit code."""
     print("Migrating the database ...", flush=True)
     upgrade(os.environ["DATABASE__URL"])
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,17 +50,17 @@ def main() -> int:
         print(f"template.yaml could not be deployed: {error}", file=sys.stderr)
         return 1
     api_id = outputs["ApiUrl"].split("//")[1].split(".")[0]
-    # Inside the compose network LocalStack has another name than outside.
+    # Inside the compose network LocalStack has another host name than outside.
     outside = os.environ.get("PUBLIC_ENDPOINT_URL") or os.environ["AWS_ENDPOINT_URL"]
     print(f"The API:  {outside}/_aws/execute-api/{api_id}/local")
     return 0
 
 
 def build(function: str, directory: Path) -> bytes:
-    """Return a function's artifact as a zip, with the wheels of the runtime, for this machine's architecture."""
+    """Return a function's artifact as a zip, with wheels for the runtime and this machine's architecture."""
     print(f"Building {function} ...", flush=True)
     architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-    # By name: the project is mounted from the host, whose own virtual environment does not run here.
+    # By name, because the mounted project's virtual environment does not run in this container.
     tools = ["UV=uv", f"HOST_PYTHON={sys.executable}"]
     command = ["make", "--no-print-directory", f"build-{function}", *tools, f"ARCH={architecture}"]
     subprocess.run([*command, f"ARTIFACTS_DIR={directory}"], cwd=PROJECT_ROOT, check=True)
@@ -68,7 +68,7 @@ def build(function: str, directory: Path) -> bytes:
 
 
 def zipped(directory: Path) -> bytes:
-    """Return a directory's files as a zip; the same files give the same bytes."""
+    """Return a directory's files as a zip; equal files produce equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
@@ -80,15 +80,15 @@ def zipped(directory: Path) -> bytes:
 
 
 def deploy(stack: str, artifacts: Mapping[str, bytes], environment: Mapping[str, str]) -> dict[str, str]:
-    """Create the stack, or update it, and return its outputs.
+    """Create or update the stack, and return its outputs.
 
     Args:
-        stack: Its name.
+        stack: The stack's name.
         artifacts: Each function's zip.
-        environment: Addresses and settings, by the names of the functions' own environment variables.
+        environment: Addresses and settings, named like the functions' environment variables.
 
     Raises:
-        botocore.exceptions.BotoCoreError: The endpoint does not answer, or a resource failed.
+        botocore.exceptions.BotoCoreError: The endpoint does not respond, or a resource failed.
         botocore.exceptions.ClientError: CloudFormation refuses the template.
     """
     template = yaml_parse((PROJECT_ROOT / "template.yaml").read_text())
@@ -105,7 +105,7 @@ def deploy(stack: str, artifacts: Mapping[str, bytes], environment: Mapping[str,
     s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(template, default=str).encode())
     request: Any = {
         "StackName": stack,
-        # It is more than a request may hold.
+        # The template exceeds the size limit of a request.
         "TemplateURL": f"{s3.meta.endpoint_url}/{BUCKET}/{key}",
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value}

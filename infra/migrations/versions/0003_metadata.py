@@ -1,4 +1,4 @@
-"""What a caller keeps beside an exchange's texts."""
+"""The metadata of an exchange."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; it is null for what is there, so no row is written."""
+    """Add the column; existing rows get null and are not rewritten."""
     op.add_column("messages", sa.Column("metadata", sa.JSON()))
 
 
 def downgrade() -> None:
-    """Remove the column and what is in it."""
+    """Drop the column."""
     op.drop_column("messages", "metadata")

@@ -1,4 +1,4 @@
-"""Whose a thread is, from before its first exchange is stored."""
+"""The owners of threads, recorded before the first exchange is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "thread_owners",
         sa.Column("thread_id", sa.String(255), primary_key=True),
@@ -23,5 +23,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the table and what is in it."""
+    """Drop the table."""
     op.drop_table("thread_owners")

@@ -1,4 +1,4 @@
-"""Exchanges that are replaced or deleted, and the threads of idempotency keys."""
+"""Replaced and deleted exchanges, and the threads of idempotency keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns, which rewrite no row, and the table."""
+    """Add the columns, without rewriting rows, and create the table."""
     op.add_column("messages", sa.Column("revision", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.create_table(
         "exchange_tombstones",
@@ -25,7 +25,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them and what is in them."""
+    """Drop the columns and the table."""
     op.drop_column("idempotency_keys", "thread_id")
     op.drop_table("exchange_tombstones")
     op.drop_column("messages", "revision")

@@ -1,4 +1,4 @@
-"""An index that finds the idempotency keys of a thread."""
+"""An index for the idempotency keys of a thread."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NAME = "ix_idempotency_keys_thread_id"
 
 
 def upgrade() -> None:
-    """Build it beside traffic."""
+    """Build the index while the table is in use."""
     create_index_online(_NAME, "idempotency_keys", ["thread_id"])
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the index."""
     drop_index_online(_NAME)

@@ -1,4 +1,4 @@
-"""An index that finds the exchanges that were deleted lately."""
+"""An index for recently deleted exchanges."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NAME = "ix_exchange_tombstones_deleted_at"
 
 
 def upgrade() -> None:
-    """Build it beside traffic."""
+    """Build the index while the table is in use."""
     create_index_online(_NAME, "exchange_tombstones", ["deleted_at"])
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the index."""
     drop_index_online(_NAME)

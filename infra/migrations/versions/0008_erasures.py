@@ -1,4 +1,4 @@
-"""Deletions that show at once and are carried out in steps, and a count of messages."""
+"""Deletions that take effect at once and remove rows in steps, and message counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-# A row is live that is from after its user's deletion, or whose user was not deleted.
+# A row is live if its user was not deleted, or if it is newer than the deletion.
 _VIEWS: Final = (
     """\
 create view live_conversations as
@@ -46,7 +46,7 @@ end $$"""
 
 
 def upgrade() -> None:
-    """Add them; what is there keeps nulls, which rewrites no row."""
+    """Add the columns and tables; existing rows keep nulls and are not rewritten."""
     op.create_table(
         "user_erasures",
         sa.Column("user_id", sa.String(255), primary_key=True),
@@ -70,10 +70,10 @@ def upgrade() -> None:
         "lock_transition",
         sa.Column("ends_at", sa.DateTime(timezone=True), primary_key=True),
     )
-    # Processes of the release before this one take other locks; where there are rows there may be such processes.
+    # Processes of the previous release use other locks; if there are rows, such processes may run.
     op.execute("insert into lock_transition select now() + interval '1 day' where exists (select from conversations)")
     op.execute("create sequence row_serial")
-    # Those processes add rows too, and may do so before the rights of their user are granted anew.
+    # Those processes insert rows too, possibly before their user's privileges are granted again.
     op.execute("grant usage on sequence row_serial to public")
     for table in ("conversations", "thread_owners"):
         op.add_column(table, sa.Column("serial", sa.BigInteger()))
@@ -91,7 +91,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them. What was deleted and has rows still goes at once, else it would be seen again."""
+    """Drop them. Rows of deleted threads are deleted at once, because they would otherwise become visible again."""
     op.execute("delete from conversations where id not in (select id from live_conversations)")
     op.execute("delete from thread_owners where thread_id not in (select thread_id from live_thread_owners)")
     op.execute("delete from conversations c using erasures e where e.conversation_id = c.id")

@@ -1,4 +1,4 @@
-"""Indexes for what deletions and purges look for, so that neither takes longer beside more of other rows."""
+"""Indexes for deletions and purges, whose duration then does not depend on other rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INDEXES: Final = (
 
 
 def upgrade() -> None:
-    """Build them while the tables are in use."""
+    """Build the indexes while the tables are in use."""
     for name, table, column in _INDEXES:
         create_index_online(name, table, [column])
     create_index_online(
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the indexes."""
     drop_index_online("ix_conversations_uncounted")
     for name, _, _ in _INDEXES:
         drop_index_online(name)
