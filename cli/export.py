@@ -114,6 +114,12 @@ def _writer(output: Path | None) -> Iterator[Any]:
         yield _writing(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
+    if output.exists() and not output.is_file():
+        # A device or a pipe, such as /dev/null, is written to and not replaced.
+        with output.open("wb") as device:
+            yield _writing(device)
+        return
+    output = output.resolve()  # a link stays a link
     part = output.with_name(f"{output.name}.part")
     try:
         with part.open("wb") as file:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, users, verify
-from cli.command import command
+from cli.command import FOUND_SOMETHING, command
 from cli.deployment import Deployment
-from cli.output import echo
+from cli.output import echo, warn
 from cli.version import own_version
 
-app = typer.Typer(
+
+class _CommandLine(typer.Typer):
+    """Says in a sentence that its output cannot be written, as on a full disk."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for name in ("stdout", "stderr"):
+            # A shell can close either.
+            if getattr(sys, name) is None:
+                setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the process ends
+        try:
+            return super().__call__(*args, **kwargs)
+        except OSError as error:
+            sentence = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
+            warn(json.dumps({"error": sentence}) if "--json" in sys.argv else f"Error: {sentence}")
+            # The interpreter would try to write what is left in the buffer, and report that it cannot.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(FOUND_SOMETHING)
+
+
+app = _CommandLine(
     name="hybrid-memory",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -12,7 +12,8 @@ from typing import Any, Final
 from unicodedata import category
 
 import typer
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,8 @@ from cli.deployment import Deployment, Endpoint
 
 UNKNOWN: Final = "unknown"
 _MIN_COLUMNS: Final = 20
+# What a column of a table on a terminal has to have, unless it needs less.
+_MIN_COLUMN: Final = 8
 # A terminal shows seconds only: two timestamps with fractions would fill most of 80 columns.
 _MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 # Characters that Python calls unprintable although they belong to text: joiners (emoji, Persian, Hindi), word breaks in
@@ -57,9 +60,11 @@ def console() -> Console:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table."""
+    """Print a table; on a terminal that is too narrow for one, each row as lines of names and values."""
     if is_terminal():
-        console().print(rich_table(columns, rows))
+        terminal = console()
+        is_narrow = _least_width(columns, rows) > terminal.width
+        terminal.print(rich_records(columns, rows) if is_narrow else rich_table(columns, rows))
     else:
         typer.echo(plain_table(columns, rows))
 
@@ -76,6 +81,30 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
         # Text, because rich would read brackets in a thread id as markup.
         table.add_row(*map(Text, row))
     return table
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Return how wide a terminal must be for a table whose columns can be read: moments whole, ids in parts."""
+    widths = []
+    for place, column in enumerate(columns):
+        cells = [_MOMENT.sub(r"\1Z", _cell(row[place])) for row in rows]
+        widest = max((cell_len(cell) for cell in (column, *cells)), default=0)
+        is_whole = any(_MOMENT.fullmatch(cell) for cell in cells)
+        widths.append(widest if is_whole else min(widest, _MIN_COLUMN))
+    return sum(widths) + 2 * (len(columns) - 1)
+
+
+def rich_records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Group:
+    """Return a table's rows for a narrow terminal, one below the other."""
+    records: list[Table | Text] = []
+    for row in rows:
+        record = Table(box=None, show_header=False, pad_edge=False)
+        record.add_column(style="bold", no_wrap=True)
+        record.add_column(overflow="fold")
+        for column, cell in zip(columns, row, strict=True):
+            record.add_row(column, Text(_MOMENT.sub(r"\1Z", _cell(cell))))
+        records += [record, Text()]
+    return Group(*records)
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

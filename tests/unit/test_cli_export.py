@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,26 @@ def test_the_description_in_a_file(run: Run) -> None:
     assert answer.pop("sources")["api_url"]["url"] == API_URL
     assert answer == {"title": "Memory", "version": "1", "paths": 1, "output": "api.json"}
     assert json.loads(Path("api.json").read_text())["paths"] == {"/run": {}}
+
+
+def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> None:
+    """Else `--output /dev/null` would leave a file there, where root asks for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        result = run("threads", "export", "t", "--api-url", API_URL, "--output", str(pipe))
+        assert (result.exit_code, os.read(reader, 100_000).count(b"\n")) == (0, 2)
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_a_link(run: Run, tmp_path: Path) -> None:
+    """What it leads to is replaced."""
+    link, target = tmp_path / "link", tmp_path / "target"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert run("threads", "export", "t", "--api-url", API_URL, "--output", str(link)).exit_code == 0
+    assert (link.is_symlink(), target.read_text().count("\n")) == (True, 2)

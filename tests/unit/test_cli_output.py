@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +17,13 @@ from typer.testing import CliRunner
 from cli import connect
 from cli.dead_letters import describe, is_named
 from cli.main import app
-from cli.output import duration, moment, plain_table, printable, progress, rich_table
+from cli.output import duration, moment, plain_table, print_table, printable, progress, rich_table
 from shared.errors import StoreUnavailable
 from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange
 from tests.support.played_api import API_URL, play_api, problem
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_that_a_terminal_obeys() -> None:
@@ -67,6 +71,33 @@ def test_moments_are_whole_in_80_columns() -> None:
         console.print(rich_table(["thread", "title", "messages", "created", "updated"], [row]))
     assert all(f"{moment[:19]}Z" in captured.get() for moment in moments)
     assert all(len(line) <= 80 for line in captured.get().splitlines())
+
+
+@pytest.mark.parametrize("width", [25, 40, 60])
+def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table would have no room for the ids; so each row becomes lines of names and values."""
+    narrow = Console(width=width, no_color=True)
+    monkeypatch.setattr("cli.output.is_terminal", lambda: True)
+    monkeypatch.setattr("cli.output.Console", lambda: narrow)
+    row = ["01a20403-af8b", "A [title]", 12, "2026-11-22T16:08:00.139Z", "2026-11-23T16:08:00.139Z"]
+    with narrow.capture() as captured:
+        print_table(["thread", "title", "messages", "created", "updated"], [row, row])
+    shown = captured.get().replace("\n", "").replace(" ", "")
+    for value in ("01a20403-af8b", "A[title]", "12", "2026-11-22T16:08:00Z", "2026-11-23T16:08:00Z"):
+        assert shown.count(value) == 2
+    assert all(len(line) <= width for line in captured.get().splitlines())
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), (">&- 2>&-", 0), ("| true", 0)])
+@pytest.mark.parametrize("words", ["--version", "--help"])
+def test_an_output_that_takes_nothing(words: str, redirection: str, code: int) -> None:
+    """A full disk is said in a sentence; what a shell has closed wants no output."""
+    line = f"\"$0\" -c 'from cli.main import app; app()' {words} {redirection}"
+    result = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    told = "Error: The output cannot be written: No space left on device.\n" if code else ""
+    assert (result.returncode, result.stderr) == (code, told)
 
 
 def test_the_version() -> None:
