@@ -1,4 +1,4 @@
-"""What every tier of tests can ask for: in-memory stores, and real servers with a fresh database and an empty cache."""
+"""Fixtures of all tests: in-memory stores, and real servers with a new database and an empty cache."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ from tests.support.sqs_server import SqsServer
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
-# What takes minutes begins first, so that no process does it while the others have nothing left to do.
+# Tests that take minutes start first, so that no process runs one while the others are idle.
 _LONGEST = {"model", "mutations"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test with its folder, so that `-m "unit or fuzz"` selects it, and let the longest begin."""
+    """Mark each test with its folder, so that `-m "unit or fuzz"` selects it, and move the longest to the front."""
     for item in items:
         if (folder := _folder(item)) is not None:
             item.add_marker(folder)
@@ -66,13 +66,13 @@ def _folder(item: pytest.Item) -> str | None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    """Let pytest-xdist divide the tests as they may be."""
+    """Let pytest-xdist distribute the tests by this project's rules."""
     return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_loader() -> Iterator[None]:
-    """Let all AWS clients share what botocore reads of its files: each session reads them anew, ten times as long."""
+    """Share botocore's file loader between all sessions, because each would otherwise read the files again."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("botocore.session.create_loader", functools.cache(create_loader))
         yield
@@ -83,25 +83,25 @@ def _one_loader() -> Iterator[None]:
 
 @pytest.fixture
 def cache() -> InMemoryCache:
-    """L1's twin, empty."""
+    """L1's in-memory twin, empty."""
     return InMemoryCache()
 
 
 @pytest.fixture
 def archive() -> InMemoryArchive:
-    """L2's twin, empty."""
+    """L2's in-memory twin, empty."""
     return InMemoryArchive()
 
 
 @pytest.fixture
 def queue() -> InMemoryQueue:
-    """The queue's twin, empty."""
+    """The queue's in-memory twin, empty."""
     return InMemoryQueue()
 
 
 @pytest.fixture
 def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Callable[..., Memory]:
-    """Make the memory of one more process on the in-memory stores."""
+    """Create another process' memory on the in-memory stores."""
 
     def make(settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> Memory:
         return Memory(cache, archive, queue, settings or MemorySettings(), clock)
@@ -111,7 +111,7 @@ def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue)
 
 @pytest.fixture
 def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory], Inspection]:
-    """Make what looks into a memory on the in-memory stores; the dead-letter queue is empty."""
+    """Create an inspector of a memory on the in-memory stores; the dead-letter queue is empty."""
     return lambda memory: Inspection(
         memory, InMemoryCacheInspector(cache), InMemoryQueueInspector(queue), InMemoryQueueInspector(InMemoryQueue())
     )
@@ -124,7 +124,7 @@ def operations(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> Operations:
-    """The use cases on the in-memory stores and the offline model."""
+    """The operations on the in-memory stores and the offline model."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(queue, archive))
     made = memory()
@@ -133,7 +133,7 @@ def operations(
 
 @pytest.fixture(scope="session")
 def open_app() -> tuple[FastAPI, Current]:
-    """The application without a guard, and its operations; ask for `api` instead."""
+    """The application without authentication, and its operations; tests use `api`."""
     current = Current()
     return create_app(cast("Operations", current)), current
 
@@ -146,32 +146,32 @@ def api(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> Api:
-    """The API on the in-memory stores, open to everybody."""
+    """The API on the in-memory stores, without authentication."""
     app, current = open_app
     current.target = operations
     return Api(app, cache, archive, queue)
 
 
-# --- who may ---
+# - authentication ---
 
 
 @pytest.fixture(scope="session")
 def running_issuer() -> Iterator[Issuer]:
-    """An issuer of tokens and its JWK set; ask for `issuer` instead."""
+    """An issuer of tokens with its JWK set; tests use `issuer`."""
     with Issuer() as running:
         yield running
 
 
 @pytest.fixture
 def issuer(running_issuer: Issuer) -> Issuer:
-    """An issuer of tokens, whose JWK set answers."""
+    """An issuer of tokens whose JWK set is available."""
     running_issuer.status, running_issuer.body, running_issuer.delay = 200, None, 0.0
     return running_issuer
 
 
 @pytest.fixture(scope="session")
 def guarded_app() -> tuple[FastAPI, Current, Current]:
-    """The application with a guard, its operations, and its verifier of tokens; ask for `guarded_api` instead."""
+    """The application with authentication, its operations and its token verifier; tests use `guarded_api`."""
     current, verifier = Current(), Current()
     return create_app(cast("Operations", current), Guard(cast("TokenVerifier", verifier))), current, verifier
 
@@ -185,7 +185,7 @@ def guarded_api(
     queue: InMemoryQueue,
     issuer: Issuer,
 ) -> Api:
-    """The API on the in-memory stores, which asks for the issuer's tokens."""
+    """The API on the in-memory stores, with the issuer's tokens required."""
     app, current, verifier = guarded_app
     current.target, verifier.target = operations, TokenVerifier(issuer.settings())
     return Api(app, cache, archive, queue)
@@ -196,11 +196,11 @@ def guarded_api(
 
 @pytest.fixture(scope="session")
 def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """PostgreSQL with a migrated template database; ask for `postgres` instead."""
+    """PostgreSQL with a migrated template database; tests use `postgres`."""
     directory = in_memory(tmp_path_factory.mktemp("postgres"))
     with directory as found, PostgresServer(found / "data") as server:
         with admin(server) as connection:
-            # Killed processes lose nothing by this; only a killed machine would.
+            # Killed processes lose no data by this; only a power failure would.
             connection.execute("alter system set fsync = off")
             connection.execute("alter system set synchronous_commit = off")
             connection.execute("select pg_reload_conf()")
@@ -211,14 +211,14 @@ def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postg
 
 @pytest.fixture(scope="session")
 def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """Valkey; ask for `valkey` instead."""
+    """Valkey; tests use `valkey`."""
     with ValkeyServer(tmp_path_factory.mktemp("valkey") / "data") as server:
         yield server
 
 
 @pytest.fixture
 def postgres(running_postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """PostgreSQL, which the test may kill or freeze."""
+    """PostgreSQL; a test may kill or freeze it."""
     yield running_postgres
     running_postgres.thaw()
     running_postgres.start()
@@ -226,7 +226,7 @@ def postgres(running_postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def valkey(running_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
-    """An empty Valkey, which the test may kill or freeze."""
+    """An empty Valkey; a test may kill or freeze it."""
     running_valkey.start()
     with redis.Redis(port=running_valkey.port, host="127.0.0.1") as client:
         client.flushall()
@@ -237,7 +237,7 @@ def valkey(running_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
-    """Make a database from a template, by default an empty one, and return its URL."""
+    """Create a database from a template, by default an empty one, and return its URL."""
     made: list[str] = []
 
     def make(template: str = "template1") -> str:
@@ -261,20 +261,20 @@ def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def database_url(new_database: Callable[..., str]) -> str:
-    """Return the URL of a fresh, migrated database."""
+    """Return the URL of a new, migrated database."""
     return new_database(_TEMPLATE)
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[psycopg.Connection]:
-    """A connection of the test's own to that database."""
+    """A separate connection to that database."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def redis_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
-    """A client of the test's own."""
+    """A separate Redis client."""
     with redis.Redis(host="127.0.0.1", port=valkey.port, decode_responses=True) as client:
         yield client
 
@@ -284,13 +284,13 @@ def redis_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
-    """Make L1 as one more process has it; keyword arguments are settings."""
+    """Create another process' L1; keyword arguments are settings."""
     made: list[RedisConnection] = []
 
     def make(port: int | None = None, **settings: int) -> RedisCache:
         made.append(RedisConnection(RedisSettings(host="127.0.0.1", port=port or valkey.port)))
         cache = RedisCache(made[-1], MemorySettings(**settings))
-        # What a process confirms names the generation of its last read.
+        # A process' writes name the generation of its last read.
         with suppress(StoreUnavailable):
             cache.read(None, "-")
         return cache
@@ -302,7 +302,7 @@ def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
 
 @pytest.fixture
 def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
-    """Make L2 as one more process has it."""
+    """Create another process' L2."""
     made: list[PostgresConnection] = []
 
     def make(url: str | None = None, timeout_ms: int = 2_000) -> PostgresArchive:
@@ -316,14 +316,14 @@ def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
 
 @pytest.fixture(scope="session")
 def running_sqs() -> Iterator[SqsServer]:
-    """SQS as moto has it, behind a socket; ask for `sqs` instead."""
+    """Moto's SQS on a socket; tests use `sqs`."""
     with SqsServer() as server:
         yield server
 
 
 @pytest.fixture
 def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
-    """SQS, which the test may stop or freeze, as the one that the functions' own client finds."""
+    """SQS as the functions' client finds it; a test may stop or freeze it."""
     for name, value in running_sqs.environment().items():
         monkeypatch.setenv(name, value)
     running_sqs.requests.clear()
@@ -335,7 +335,7 @@ def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sqs
 
 @pytest.fixture
 def queues(sqs: SqsServer) -> Queues:
-    """A fresh exchange queue and its dead-letter queue."""
+    """A new exchange queue and its dead-letter queue."""
     client, number = sqs.client(), next(_numbers)
     urls = [client.create_queue(QueueName=f"{kind}-{number}")["QueueUrl"] for kind in ("exchanges", "dead")]
     sqs.requests.clear()
@@ -344,7 +344,7 @@ def queues(sqs: SqsServer) -> Queues:
 
 @pytest.fixture
 def real_queue(queues: Queues) -> SqsQueue:
-    """The exchange queue as one process has it."""
+    """A process' exchange queue."""
     return SqsQueue(queues.settings())
 
 
@@ -352,7 +352,7 @@ def real_queue(queues: Queues) -> SqsQueue:
 def process(
     real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive], queue: InMemoryQueue
 ) -> Callable[..., Memory]:
-    """Make the memory of one more process on real PostgreSQL and Valkey; the queue is in memory unless given."""
+    """Create another process' memory on real PostgreSQL and Valkey; the queue is in memory by default."""
 
     def make(exchange_queue: ExchangeQueue | None = None, **settings: int) -> Memory:
         return Memory(

@@ -1,4 +1,4 @@
-"""What was built, an interpreter that can run it, and a stack whose servers the built functions use."""
+"""The built artifacts, an interpreter that can run them, and a stack whose servers they use."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def built_template() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def artifacts(built_template: dict[str, Any]) -> dict[str, Path]:
-    """Return each function's artifact, which is for this machine."""
+    """Return each function's artifact for this machine's architecture."""
     machine = platform.machine().replace("aarch64", "arm64")
     built_for = built_template["Parameters"]["Architecture"]["Default"]
     assert built_for == machine, f"the artifacts are for {built_for}: `make test-artifacts` builds them for {machine}"
     resources = built_template["Resources"]
     found = {name: (BUILD / resources[logical]["Properties"]["CodeUri"]) for name, logical in FUNCTIONS.items()}
-    # Of a nested stack, into whose directory it is built.
+    # The artifact of a nested stack is built into that stack's directory.
     return {**found, "migrate": BUILD / "MigrationStack" / "MigrateFunction"}
 
 
 @pytest.fixture(scope="session")
 def runtime_python() -> Path:
-    """Return an interpreter of the runtime's version; without one nothing can be said of the artifacts."""
+    """Return an interpreter of the runtime's version; the tests need one."""
     version = runtime_version()
     if python := find_python(version):
         return python
@@ -62,7 +62,7 @@ def runtime_python() -> Path:
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Return a running stack, with queues of the tests' own: its own are drained by its own function."""
+    """Return a running stack with extra queues for the tests, because the stack's own function drains its own queue."""
     with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULTS) as stack:
         running = from_stack(stack.info)
         aws = connect(running.endpoint_url, running.region)
@@ -81,7 +81,7 @@ def aws(deployment: Deployment) -> Iterator[Aws]:
 
 @pytest.fixture(scope="session")
 def layers(deployment: Deployment) -> Layers:
-    """Return both stores, to look into directly."""
+    """Return readers of both stores."""
     return Layers(deployment.redis_url, deployment.database_url)
 
 
@@ -93,7 +93,7 @@ def queues(aws: Aws, deployment: Deployment) -> Queues:
 
 @pytest.fixture(scope="session")
 def function_environment(deployment: Deployment) -> dict[str, str]:
-    """Return what the template gives the functions, with the stack's addresses."""
+    """Return the functions' environment from the template, with the stack's addresses."""
     return function_settings(deployment) | {
         "AWS_ENDPOINT_URL": deployment.endpoint_url,
         "AWS_REGION": deployment.region,
@@ -106,7 +106,7 @@ def function_environment(deployment: Deployment) -> dict[str, str]:
 
 
 def function_settings(deployment: Deployment, host: str = "127.0.0.1") -> dict[str, str]:
-    """Return the project's settings, as seen by a function to which this machine is `host`."""
+    """Return the project's settings for a function that reaches this machine as `host`."""
     redis_host, _, redis_port = deployment.redis_url.removeprefix("redis://").removesuffix("/0").partition(":")
     seen = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULTS}
     seen |= {"DATABASE__URL": deployment.database_url}
@@ -122,7 +122,7 @@ def run(
     function_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., Invocable]]:
-    """Start a built function; keyword arguments are environment variables of its own."""
+    """Start a built function; keyword arguments are additional environment variables."""
     directory = tmp_path_factory.mktemp("functions")
     with ExitStack() as running:
 

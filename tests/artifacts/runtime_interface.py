@@ -1,6 +1,6 @@
-"""A function as Lambda runs it: its artifact under AWS's runtime interface client, behind AWS's emulator.
+"""Runs a function like Lambda: its artifact under AWS's runtime interface client and emulator.
 
-What it can import is the artifact, the runtime's own libraries and Python's, as on AWS.
+It can import only the artifact, the runtime's own libraries and the standard library, as on AWS.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _INVOKE_SECONDS: Final = 60
 
 
 class Invocable:
-    """Answers events until it is left.
+    """Answers events until the context ends.
 
     Args:
         python: An interpreter of the runtime's version.
         artifact: The function's artifact.
-        build_environment: Where the SAM CLI is, which ships the emulator, and the runtime's libraries.
-        handler: As the template names it.
+        build_environment: The environment of the SAM CLI, which ships the emulator, and the runtime's libraries.
+        handler: The handler's name in the template.
         environment: The function's environment variables.
-        log: What the function prints goes here.
+        log: Receives the function's output.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Invocable:
             *(str(emulator), "--log-level", "error"),
             *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
             *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
-            # No site-packages: neither the interpreter's nor the user's.
+            # No site-packages, neither the interpreter's nor the user's.
             *(str(python), "-S", "-s", "-B", "-m", "awslambdaric", handler),
         ]
         self._artifact = artifact
@@ -76,7 +76,7 @@ class Invocable:
         self._process: subprocess.Popen[bytes] | None = None
 
     def invoke(self, event: Any) -> Any:
-        """Return what the function returns for an event, which must not be an error."""
+        """Return the function's result for an event; an error fails the test."""
         url = f"http://127.0.0.1:{self._address[1]}/2015-03-31/functions/function/invocations"
         with httpx.Client(trust_env=False, timeout=_INVOKE_SECONDS) as client:
             response = client.post(url, content=json.dumps(event))
@@ -111,6 +111,6 @@ class Invocable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process is not None
-        # The group: the emulator's end does not end the runtime that it started.
+        # The whole process group, because the emulator does not end the runtime that it started.
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

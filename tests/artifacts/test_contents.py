@@ -1,4 +1,4 @@
-"""What is in an artifact, what is not, how large it is, and that it is the same bytes when nothing changed."""
+"""An artifact's contents and size, and that equal inputs produce equal bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _build(function: str, directory: Path, architecture: str, umask: int = 0o022
 
 
 def _files(directory: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Return every file's content, time and mode, by its path."""
+    """Return the content, time and mode of every file, by path."""
     return {
         path.relative_to(directory).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode)
         for path in directory.rglob("*")
@@ -45,7 +45,7 @@ def _files(directory: Path) -> dict[str, tuple[bytes, int, int]]:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_changed_so_nothing_differs(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
-    """A second build, elsewhere, later, by somebody with another umask, time zone and hash seed, is the same."""
+    """A second build in another directory, later, with another umask, time zone and hash seed, has equal bytes."""
     built = artifacts[function]
     architecture = "arm64" if _machine(built) == _MACHINES["arm64"] else "x86_64"
     _build(function, tmp_path / "again", architecture, umask=0o077, TZ="Asia/Kathmandu", PYTHONHASHSEED="7")
@@ -58,7 +58,7 @@ def test_nothing_changed_so_nothing_differs(artifacts: dict[str, Path], function
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
-    """Every library in it is for that architecture, and it is not too large either."""
+    """Every library in it is built for that architecture, and its size is within the limit."""
     other = next(name for name in PLATFORMS if _MACHINES[name] != _machine(artifacts[function]))
     _build(function, tmp_path, other)
 
@@ -70,7 +70,7 @@ def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], func
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_is_not_in_it(artifacts: dict[str, Path], function: str) -> None:
-    """No tests, no documents, no types, nothing of the build, nothing that the runtime brings."""
+    """It has no tests, documents, types, build files, or packages of the runtime."""
     paths = sorted(path.relative_to(artifacts[function]).as_posix() for path in artifacts[function].rglob("*"))
 
     assert [path for path in paths if _UNWANTED.search(path)] == []
@@ -84,7 +84,7 @@ def test_what_is_not_in_it(artifacts: dict[str, Path], function: str) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_everything_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
-    """Each module is there once as bytecode of the runtime's version, which is never checked against a source."""
+    """Each module is present once, as unchecked bytecode of the runtime's version."""
     magic = subprocess.run(
         [runtime_python, "-c", "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"],
         check=True,
@@ -103,12 +103,12 @@ def test_everything_is_compiled(artifacts: dict[str, Path], runtime_python: Path
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_it_is_not_too_large(artifacts: dict[str, Path], function: str) -> None:
-    """No artifact is over its limit; a failure lists the largest packages."""
+    """A failure lists the largest packages."""
     check(function, artifacts[function])
 
 
 def test_a_too_large_artifact_is_refused(tmp_path: Path) -> None:
-    """The error says by how much, and where it comes from."""
+    """The error names the excess and the largest packages."""
     for name, megabytes in (("small", 1), ("large", 35)):
         (tmp_path / name).mkdir()
         with (tmp_path / name / "data").open("wb") as file:
@@ -122,7 +122,7 @@ def test_a_too_large_artifact_is_refused(tmp_path: Path) -> None:
 
 
 def _machine(artifact: Path) -> int:
-    """Return for what an artifact was built, as its first library says."""
+    """Return the machine type of an artifact's first library."""
     return _machine_of(next(iter(sorted(artifact.rglob("*.so")))))
 
 

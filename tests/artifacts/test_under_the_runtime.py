@@ -1,4 +1,4 @@
-"""The built artifacts, run as Lambda runs them, against real servers: the sample events do what they are samples of."""
+"""The built artifacts, run as on Lambda against real servers, with the sample events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _event(name: str) -> dict[str, Any]:
 
 
 def _batch(*bodies: str) -> dict[str, Any]:
-    """Return the captured SQS event, made to carry other messages."""
+    """Return the captured SQS event with other messages."""
     record = _event("sync-batch.json")["Records"][0]
     return {"Records": [record | {"messageId": f"m-{number}", "body": body} for number, body in enumerate(bodies)]}
 
@@ -43,7 +43,7 @@ def _take(aws: Aws, queue_url: str) -> list[str]:
 def test_a_turn_goes_from_the_api_to_postgresql(
     agent: Invocable, sync: Invocable, aws: Aws, deployment: Deployment, layers: Layers
 ) -> None:
-    """An API event is answered, its exchange is in Redis and on the queue, and the batch of it becomes rows."""
+    """An API event is answered, its exchange is in Redis and in the queue, and the queue's batch becomes rows."""
     answer = agent.invoke(_event("api-run.json"))
     body = json.loads(answer["body"])
     queued = _take(aws, deployment.queue_url)
@@ -64,7 +64,7 @@ def test_a_turn_goes_from_the_api_to_postgresql(
 
 
 def test_the_direct_events(agent: Invocable, aws: Aws, deployment: Deployment) -> None:
-    """Each direct sample event is answered with its route's object, and what it keeps is on the queue."""
+    """Each direct sample event returns its route's object, and a stored exchange is in the queue."""
     kept = agent.invoke(_event("agent-invoked.json"))
     recalled = agent.invoke(_event("agent-invoking.json"))
     answer = agent.invoke(_event("agent-run.json"))
@@ -77,7 +77,7 @@ def test_the_direct_events(agent: Invocable, aws: Aws, deployment: Deployment) -
 
 
 def test_the_description_and_its_page(agent: Invocable) -> None:
-    """What the page loads is in the artifact."""
+    """The artifact contains all files that the page loads."""
     event = _event("api-run.json") | {"httpMethod": "GET", "body": None}
     page = agent.invoke(event | {"path": "/docs", "pathParameters": {"proxy": "docs"}})
     found = [
@@ -98,7 +98,7 @@ def test_a_tool_is_called(agent: Invocable) -> None:
 
 
 def test_an_openai_model_is_asked(run: Callable[..., Invocable]) -> None:
-    """The OpenAI client in the artifact is whole enough to ask a model."""
+    """The artifact contains all parts of the OpenAI client that a request to a model needs."""
     with fake_openai() as (base_url, asked):
         agent = run("agent", AGENT__MODEL="openai:some-model", OPENAI_BASE_URL=base_url, OPENAI_API_KEY="none")
         answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_openai"})
@@ -108,7 +108,7 @@ def test_an_openai_model_is_asked(run: Callable[..., Invocable]) -> None:
 
 
 def test_a_bedrock_model_is_asked(run: Callable[..., Invocable]) -> None:
-    """Bedrock is asked with the runtime's own boto3; the emulator answers for it."""
+    """The runtime's own boto3 calls Bedrock, which the emulator answers."""
     agent = run("agent", AGENT__MODEL="bedrock:anthropic.claude-3-haiku-20240307-v1:0")
     answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_bedrock"})
 
@@ -117,7 +117,7 @@ def test_a_bedrock_model_is_asked(run: Callable[..., Invocable]) -> None:
 
 
 def test_traces_are_exported(run: Callable[..., Invocable], aws: Aws, deployment: Deployment, layers: Layers) -> None:
-    """What OpenTelemetry needs is in both artifacts: from the request to the batch that links to it."""
+    """Both artifacts contain the OpenTelemetry modules for traces from the request to the batch that links to it."""
     with Collector() as collector:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"}
         assert run("agent", **traced).invoke(_event("api-run.json"))["statusCode"] == 200
@@ -132,7 +132,7 @@ def test_traces_are_exported(run: Callable[..., Invocable], aws: Aws, deployment
 
 
 def _take_traced(aws: Aws, queue_url: str) -> list[tuple[str, str]]:
-    """Return the queue's traced messages with their `traceparent`; those of other tests have none."""
+    """Return the queue's traced messages with their `traceparent`; other tests' messages have none."""
     found = []
     while received := aws.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"]).get("Messages"):
         for message in received:
@@ -143,7 +143,7 @@ def _take_traced(aws: Aws, queue_url: str) -> list[tuple[str, str]]:
 
 
 def test_a_token_is_checked(run: Callable[..., Invocable]) -> None:
-    """The cryptography in the artifact is whole enough for both algorithms."""
+    """The artifact contains all parts of cryptography that both algorithms need."""
     with Issuer() as issuer:
         agent = run("agent", **issuer.environment())
         event = _event("api-run.json") | {"httpMethod": "GET", "body": None, "path": "/threads/none"}
@@ -170,7 +170,7 @@ def test_a_batch_is_stored(sync: Invocable, layers: Layers) -> None:
 
 
 def test_poison_goes_to_the_dead_letter_queue(sync: Invocable, layers: Layers, queues: Queues) -> None:
-    """What can never be stored is a dead letter with its reason; the rest of its batch is stored."""
+    """An invalid message becomes a dead letter with its reason; the rest of its batch is stored."""
     *bad, good = POISON
     assert sync.invoke(_event("sync-poison.json")) == {"batchItemFailures": []}
 

@@ -1,4 +1,4 @@
-"""What the functions' code asks AWS for, read from the code."""
+"""Finds the AWS actions that the functions' code calls."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from botocore import xform_name
 
 ROOT: Final = Path(__file__).parents[2]
 _OURS: Final = ("functions", "infra", "shared")
-# SQS checks a batch as the action of its entries.
+# SQS authorizes a batch as the action of its entries.
 _BATCHES: Final = {
     "SendMessageBatch": "SendMessage",
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "DeleteMessageBatch": "DeleteMessage",
 }
-# Not called but signed: a token says that its role may do this.
+# Presigned requests: a token for one of these requires the role's permission.
 _SIGNED: Final = {"database_token": "rds-db:connect", "cache_token": "elasticache:Connect"}
 _OPERATORS: Final = {ROOT / "shared" / "stores" / "sqs" / name for name in ("admin.py", "age.py", "emulator.py")}
 """What the command line asks of a queue, and the agent function counts messages with; a test records that."""
 
-# Clients of other services, and what they are asked: pydantic-ai runs agents by Converse, not streaming.
+# Clients of other services and their actions: pydantic-ai calls Converse without streaming.
 _HANDED_ON: Final = {"bedrock-runtime": "bedrock:InvokeModel", "secretsmanager": "secretsmanager:GetSecretValue"}
 
 
 def modules(entry: str) -> list[Path]:
-    """Return the project's modules that a module imports, at once or in the end, itself among them."""
+    """Return the project's modules that a module imports directly or indirectly, including itself."""
     found: dict[str, Path] = {}
     waiting = [entry]
     while waiting:

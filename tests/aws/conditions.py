@@ -1,4 +1,4 @@
-"""The template under given parameters: its conditions evaluated, and each `Fn::If` with them."""
+"""The template with its conditions and `Fn::If` evaluated for given parameters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ NOTHING: Final = {"Ref": "AWS::NoValue"}
 
 
 class Evaluated:
-    """What CloudFormation sees of template.yaml.
+    """template.yaml as CloudFormation evaluates it.
 
     Args:
         account: The account's id.
-        parameters: What is given; the rest has its default.
+        parameters: Values of parameters; the others have their defaults.
     """
 
     def __init__(self, account: str, **parameters: str) -> None:
@@ -25,7 +25,7 @@ class Evaluated:
         self._values |= {"AWS::AccountId": account} | parameters
 
     def holds(self, condition: Any) -> bool:
-        """Evaluate a condition, by its name or as it is written."""
+        """Evaluate a condition, given by name or as an expression."""
         if isinstance(condition, str):
             return self.holds(self.template["Conditions"][condition])
         ((function, given),) = condition.items()
@@ -41,7 +41,7 @@ class Evaluated:
         return str(self._values[value["Ref"]] if isinstance(value, dict) else value)
 
     def chosen(self, value: Any) -> Any:
-        """Return a value with the branch of each `Fn::If` that is taken, and without what is no value."""
+        """Return a value with each `Fn::If` replaced by the chosen branch, without `AWS::NoValue`."""
         if isinstance(value, dict):
             if set(value) == {"Fn::If"}:
                 condition, yes, no = value["Fn::If"]

@@ -1,4 +1,4 @@
-"""The template and its nested stacks as `sam package` leaves them: each local path is uploaded, and an address then."""
+"""Uploads the template and its nested stacks like `sam package`, and replaces local paths by their URLs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CODE: Final = "code.zip"
 
 
 class Package:
-    """What is in the bucket.
+    """The bucket's contents.
 
     Args:
-        s3: The emulator's.
-        endpoint_url: Where it is.
-        changes: Texts of the templates and what takes their place: what the emulator cannot be.
+        s3: The emulator's client.
+        endpoint_url: The emulator's URL.
+        changes: Replacements in the templates for features that the emulator lacks.
     """
 
     def __init__(self, s3: S3Client, endpoint_url: str, changes: dict[str, str]) -> None:
@@ -35,7 +35,7 @@ class Package:
         s3.put_object(Bucket=BUCKET, Key=_CODE, Body=_code())
 
     def upload(self, path: Path = ROOT / "template.yaml") -> str:
-        """Upload a template, and what it names, and return its URL."""
+        """Upload a template and its local files, and return its URL."""
         text = path.read_text()
         for given, taken in self._changes.items():
             text = text.replace(given, taken)
@@ -61,7 +61,7 @@ class Package:
 
 
 def _without_metric_math(section: dict[str, Any]) -> None:
-    """Let an alarm of a share be one of its numerator: the emulator has no metric math."""
+    """Replace an alarm on a share by one on its numerator, because the emulator has no metric math."""
     metrics = section.get("Metrics")
     if isinstance(metrics, list) and any("Expression" in one for one in metrics):
         section.pop("Metrics")
@@ -70,7 +70,7 @@ def _without_metric_math(section: dict[str, Any]) -> None:
 
 
 def _code() -> bytes:
-    """Return the functions' code and the migrations' as one zip."""
+    """Return the code of the functions and migrations as one zip."""
     buffer = io.BytesIO(make_bundle().content)
     with zipfile.ZipFile(buffer, "a") as archive:
         folder = ROOT / "infra"

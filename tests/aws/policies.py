@@ -1,4 +1,4 @@
-"""What the roles of the transformed templates may do."""
+"""The permissions of the roles in the transformed templates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NOTHING: Final = {"Ref": "AWS::NoValue"}
 
 
 class _Managed:
-    """The managed policies that SAM would attach, so that a test sees them if it does."""
+    """The managed policies that SAM could attach, so that a test detects them."""
 
     def load(self) -> dict[str, str]:
         return {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in _MANAGED}
 
 
 def transformed() -> dict[str, Any]:
-    """Return template.yaml as CloudFormation gets it from SAM, for a stage on AWS with everything on."""
+    """Return template.yaml as SAM transforms it, for a stage on AWS with all conditions true."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     values = {"Stage": "prod", "BedrockModelId": "a.model", "AWS::Region": "eu-west-1", "AWS::Partition": "aws"}
@@ -48,13 +48,13 @@ def _with_everything_on(value: Any) -> Any:
 
 
 def role_of(template: dict[str, Any], function: str) -> dict[str, Any]:
-    """Return the role of a function, by what the function refers to."""
+    """Return the role that a function refers to."""
     name = template["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"]
     return dict(template["Resources"][name[0] if isinstance(name, list) else name.split(".")[0]])
 
 
 def statements(role: dict[str, Any], effect: str = "Allow") -> list[dict[str, Any]]:
-    """Return the statements of a role's policies, actions and resources as lists."""
+    """Return the statements of a role's policies, with actions and resources as lists."""
     found = [
         statement
         for policy in role["Properties"].get("Policies", [])
@@ -69,7 +69,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def allowed(role: dict[str, Any]) -> dict[str, set[str]]:
-    """Return each action with the resources it is allowed on, as the templates write them."""
+    """Return each action with its resources as written in the templates."""
     found: dict[str, set[str]] = {}
     for statement in statements(role):
         for action in statement["Action"]:

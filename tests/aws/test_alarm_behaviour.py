@@ -1,4 +1,4 @@
-"""Alarms that the code's own metrics make go off: what a function really prints, read as CloudWatch reads it."""
+"""Evaluates alarms with metrics that a function really prints, as CloudWatch would."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ALARM: Final[dict[str, Any]] = yaml_parse((Path(__file__).parents[2] / "infra" 
 
 @pytest.fixture
 def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    """Return an issuer, whose tokens a function of this name checks."""
+    """Return an issuer of tokens that a function with this name accepts."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", _SERVICE)
     with Issuer() as running:
         yield running
 
 
 def _sum(printed: str) -> float:
-    """Return the alarm's metric, summed: of its namespace and name, with its dimension, as embedded in log lines."""
+    """Return the sum of the alarm's metric in embedded metrics, matched by namespace, name and dimension."""
     total = 0.0
     for line in printed.splitlines():
         if not line.startswith('{"_aws"'):
@@ -58,7 +58,10 @@ def _goes_off(printed: str) -> bool:
 def test_an_issuer_that_is_down(
     issuer: Issuer, capsys: pytest.CaptureFixture[str], status: int, body: bytes | None
 ) -> None:
-    """From the first request on, also while the keys at hand still work; and not while it answers."""
+    """The alarm fires from the first failed fetch on, even while the cached keys work.
+
+    It does not fire while the issuer responds.
+    """
     now = 1_000_000.0
     keys = SigningKeys(f"{issuer.url}/jwks.json", clock=lambda: now)
     assert keys.find("one", "RS256") is not None
@@ -78,7 +81,7 @@ def test_an_issuer_that_is_down(
 
 
 def test_a_caller_cannot_make_it_go_off(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ids of keys that there are not are looked for, and say nothing of the issuer."""
+    """Unknown key ids cause a lookup but do not count as an outage of the issuer."""
     now = 1_000_000.0
     keys = SigningKeys(f"{issuer.url}/jwks.json", clock=lambda: now)
     for number in range(5):

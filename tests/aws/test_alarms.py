@@ -1,4 +1,4 @@
-"""Every alarm reads a metric that the code writes, of a share where a count would say nothing, with a set threshold."""
+"""Every alarm has a metric that the code writes, uses a share where a count would mislead, and has a threshold."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _written() -> set[str]:
 
 @pytest.mark.parametrize("name", _ALARMS)
 def test_its_metric_is_written(name: str) -> None:
-    """Under the name that the code uses."""
+    """The code writes the metric under the same name."""
     own = {one["MetricName"] for one in _metrics(_ALARMS[name]) if one["Namespace"] == "HybridMemory"}
     assert own <= _written()
 
@@ -47,20 +47,20 @@ def test_its_metric_is_written(name: str) -> None:
     + [f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")],
 )
 def test_it_is_of_a_share(name: str) -> None:
-    """One failure among a million requests is none to wake anybody for."""
+    """One failure among a million requests must not wake anyone."""
     expressions = [one["Expression"] for one in _ALARMS[name]["Metrics"] if "Expression" in one]
     assert ["/" in expression for expression in expressions] == [True]
 
 
 def test_the_sweep_s_own_sign_of_life() -> None:
-    """Draining is no sweeping."""
+    """A heartbeat of the drain does not count as one of the sweep."""
     (metric,) = _metrics(_ALARMS["SweepStopped"])
     assert (metric["Namespace"], metric["MetricName"]) == ("HybridMemory", "Sweeps")
 
 
 @pytest.mark.parametrize("name", ["ProxyBorrow", "ProxySignIn", "ReplicaLag", "CacheReplicaLag", "IssuerDown", "Lost"])
 def test_it_is_there(name: str) -> None:
-    """What would else be noticed by callers first."""
+    """Without these alarms, callers would notice the failure first."""
     assert name in _ALARMS
 
 
@@ -79,7 +79,7 @@ _THRESHOLDS: Final = [
 
 @pytest.mark.parametrize("name", [*_THRESHOLDS, "MonthlyBudget"])
 def test_a_threshold_is_a_parameter(name: str) -> None:
-    """Handed on to a stack of alarms, where an alarm has it as its threshold."""
+    """The parameter is passed to the alarms' stack, where it is an alarm's threshold."""
     template = Evaluated("111122223333").template
     assert name in template["Parameters"]
     found = [
@@ -95,13 +95,13 @@ def test_a_threshold_is_a_parameter(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ExchangeQueue", "ExchangeDeadLetterQueue"])
 def test_a_queue_outlives_its_stack(name: str) -> None:
-    """It may hold the only copy of an exchange."""
+    """The queue may hold the only copy of an exchange."""
     queue = Evaluated("111122223333").template["Resources"][name]
     assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_the_drain_s_place_is_kept_where_the_account_allows_it() -> None:
-    """By default nothing is reserved: a new account may not."""
+    """By default no concurrency is reserved, because a new account has too little."""
     drain = Evaluated("111122223333").template["Resources"]["SyncFunction"]["Properties"][
         "ReservedConcurrentExecutions"
     ]

@@ -1,4 +1,4 @@
-"""What changes the API's definition makes a deployment of it; else callers would go on with the old one."""
+"""A change of the API's definition creates a new deployment; otherwise callers would use the old definition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OTHER: Final = {"Stage": "dev", "ApiKeyRequired": "true", "CorsOrigins": "https
 
 
 def _parameters(value: Any) -> set[str]:
-    """Return the parameters that a value depends on, by conditions too."""
+    """Return the parameters that a value depends on, including those in conditions."""
     if isinstance(value, list):
         return {name for one in value for name in _parameters(one)}
     if not isinstance(value, dict):
@@ -41,7 +41,7 @@ _DEPENDS_ON: Final = sorted(_parameters(_TEMPLATE["Resources"]["Api"]["Propertie
 
 
 def test_what_the_definition_depends_on_is_found() -> None:
-    """By its conditions."""
+    """Parameters in its conditions are found."""
     assert {"Stage", "ApiKeyRequired"} <= set(_DEPENDS_ON)
     assert _parameters({"Fn::If": ["NeedsApiKey", 1, 2]}) == {"Stage", "ApiKeyRequired"}
     assert _parameters({"Fn::Sub": "${CorsOrigins}"}) == {"CorsOrigins"}
@@ -49,18 +49,18 @@ def test_what_the_definition_depends_on_is_found() -> None:
 
 @pytest.mark.parametrize("name", sorted({*_DEPENDS_ON, "CorsOrigins"}))
 def test_another_value_is_another_deployment(name: str) -> None:
-    """SAM hashes the definition before its conditions have values, so the values have to stand in it."""
+    """SAM hashes the definition before conditions have values, so the values must be in the definition."""
     before = deployment(transform(Stage="prod"))
     assert deployment(transform(**({"Stage": "prod"} | {name: _OTHER[name]}))) != before
 
 
 def test_what_is_not_in_the_definition_deploys_nothing() -> None:
-    """The same definition is the same deployment."""
+    """An equal definition is the same deployment."""
     assert deployment(transform(Stage="prod", MaxThreadMessages="7")) == deployment(transform(Stage="prod"))
 
 
 def test_every_call_is_allowed_as_before() -> None:
-    """The policy in which the values stand refuses nothing: keys and tokens are asked for elsewhere."""
+    """The policy that contains the values denies nothing; keys and tokens are checked elsewhere."""
     policy = transform(Stage="prod")["Resources"]["Api"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
     (statement,) = policy["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Allow", "*", "execute-api:Invoke")

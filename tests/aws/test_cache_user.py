@@ -1,4 +1,4 @@
-"""The functions' user in ElastiCache: it may send every command that the code sends, and none that is dangerous."""
+"""The functions' ElastiCache user may send every command that the code sends, and no dangerous one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import exchange
 
 _ROOT: Final = Path(__file__).parents[2]
-# The command line has its own, which an operator sends as somebody else.
+# The command line has its own commands, which an operator sends as another user.
 _STORE: Final = _ROOT / "shared" / "stores" / "redis"
 _NAMES: Final = {"delete": "del"}
-# What the client sends for itself at each connection and probe.
+# Commands that the client sends at each connection and probe.
 _CLIENT: Final = {"ping", "hello", "auth", "select", "script|load", "evalsha"}
 
 
@@ -31,7 +31,7 @@ def _access() -> str:
 
 
 def _sent() -> set[str]:
-    """Return the commands in the code: of its pipelines, and of its scripts."""
+    """Return the commands in the code's pipelines and scripts."""
     found = set(_CLIENT)
     for path in _STORE.glob("*.py"):
         text = path.read_text()
@@ -44,14 +44,14 @@ def _sent() -> set[str]:
 
 @pytest.fixture
 def user(redis_client: redis.Redis) -> Any:
-    """Make the template's user on a real server, with a password where ElastiCache takes a token."""
+    """Create the template's user on a real server, with a password instead of ElastiCache's token."""
     redis_client.execute_command("ACL", "SETUSER", "functions", "reset", ">token", *_access().split())  # type: ignore[no-untyped-call]
     yield "functions"
     redis_client.acl_deluser("functions")
 
 
 def _may(client: redis.Redis, user: str, command: str) -> bool:
-    """Ask the server whether a user may, with as many arguments as the command takes at least."""
+    """Ask the server whether a user may run a command with its minimum number of arguments."""
     name, *rest = command.split("|")
     (described,) = client.execute_command("COMMAND", "INFO", command).values()  # type: ignore[no-untyped-call]
     arguments = [*rest, *["1"] * (abs(int(described["arity"])) - 1 - len(rest))]
@@ -59,7 +59,7 @@ def _may(client: redis.Redis, user: str, command: str) -> bool:
 
 
 def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str) -> None:
-    """Those of its scripts too, which the server checks one by one."""
+    """Includes the commands of the scripts, which the server checks one by one."""
     sent = _sent()
     assert {"eval", "lrange", "hgetall", "rpush", "time", "zadd", "lset"} <= sent
     assert [command for command in sorted(sent) if not _may(redis_client, user, command)] == []
@@ -70,15 +70,15 @@ def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str)
     ["flushall", "flushdb", "keys", "config|get", "shutdown", "acl|list", "debug", "monitor", "replicaof", "blpop"],
 )
 def test_none_that_it_does_not_need(redis_client: redis.Redis, user: str, command: str) -> None:
-    """Nothing that empties the server, looks at everything, or changes who may."""
+    """No command that empties the server, lists all keys, or changes permissions."""
     assert not _may(redis_client, user, command)
 
 
 def test_a_turn_as_this_user(
     valkey: ValkeyServer, redis_client: redis.Redis, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exchange is kept and read again, and the server has refused nothing."""
-    # The log is the server's: other tests of this process may have left entries.
+    """An exchange is stored and read, and the server refused no command."""
+    # The log belongs to the server, so it may have entries of other tests in this process.
     redis_client.execute_command("ACL", "LOG", "RESET")  # type: ignore[no-untyped-call]
     monkeypatch.setattr(redis_connection, "cache_token", lambda *_: "token")
     settings = RedisSettings(

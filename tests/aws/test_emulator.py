@@ -1,9 +1,9 @@
-"""The whole system as it is deployed to AWS, nested stacks and all, on the emulator, as far as that goes.
+"""Deploys the whole system with its nested stacks to the emulator, as far as the emulator supports it.
 
-The emulator makes the network, the cluster, the cache, the roles, the alarms; it has no RDS Proxy, no NAT gateway, no
-flow logs, and behind the cluster's name there is no PostgreSQL. So the stage is `dev` without a way out, and the name
-leads to the embedded PostgreSQL, which the migration function, invoked by the emulator's CloudFormation, really
-migrates. It has no TLS, and takes whoever comes for signed in: that a token is good is what only AWS can say.
+The emulator creates the network, the cluster, the cache, the roles and the alarms. It has no RDS Proxy, NAT gateway or
+flow logs, and its cluster has no PostgreSQL. The stage is therefore `dev` without a NAT gateway, and the cluster's host
+name resolves to the embedded PostgreSQL. The emulator's CloudFormation invokes the migration function, which migrates
+that database. The emulator has no TLS and accepts any credentials: only AWS can verify a token.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ NESTED = {
 
 @dataclass(frozen=True)
 class Emulator:
-    """Where the stacks are deployed to."""
+    """The emulator with the deployed stacks."""
 
     endpoint_url: str
     database_url: str
@@ -76,11 +76,11 @@ class Emulator:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """Run the emulator and a PostgreSQL that has the roles that RDS has, and nothing else."""
+    """Run the emulator, and a PostgreSQL with only the roles that RDS has."""
     state = tmp_path_factory.mktemp("aws")
     with PostgresServer(state / "postgres") as postgres:
         _make_it_aurora(postgres)
-        # psycopg's own way to send a name elsewhere.
+        # A psycopg setting that resolves a host name to another address.
         settings = {"PGHOSTADDR": "127.0.0.1"}
         with EmulatorServer(state / "emulator", settings) as server:
             made = Emulator(server.url, f"postgresql://memory_owner@127.0.0.1:{postgres.port}/memory", "")
@@ -99,14 +99,14 @@ def _make_it_aurora(postgres: PostgresServer) -> None:
         rules = Path(str(row[0]))
         rules.write_text("host memory memory_owner,memory 127.0.0.1/32 trust\n" + rules.read_text())
         operator.execute("select pg_reload_conf()")
-        # One that is there already, with its owner and the functions' user, who have passwords.
+        # A cluster that exists already, with its owner and the functions' user, who have passwords.
         for name in ("yours", "app"):
             operator.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(name), f"{name}-secret"))
         operator.execute("create database yours owner yours")
 
 
 def _create(emulator: Emulator, name: str, parameters: dict[str, str]) -> dict[str, Any]:
-    """Create the stack and return it; on failure, with the reasons of all the stacks in it."""
+    """Create and return the stack; a failure lists the reasons of all its stacks."""
     cloudformation: CloudFormationClient = emulator.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
@@ -142,12 +142,12 @@ def stack(emulator: Emulator) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def outputs(stack: dict[str, Any]) -> dict[str, str]:
-    """Return what the stack says of itself."""
+    """Return the stack's outputs."""
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def test_every_stack_is_complete(emulator: Emulator, stack: dict[str, Any]) -> None:
-    """The root and all the nested ones."""
+    """The root and all nested stacks are complete."""
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     cloudformation = emulator.client("cloudformation")
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
@@ -157,7 +157,7 @@ def test_every_stack_is_complete(emulator: Emulator, stack: dict[str, Any]) -> N
 
 
 def test_the_contracts_outputs(outputs: dict[str, str]) -> None:
-    """Are there on AWS as anywhere else, and with them what only AWS has."""
+    """All outputs of the contract exist, as in other environments, and those that only AWS has."""
     contract = {"ApiUrl", "ExchangeQueueUrl", "ExchangeDeadLetterQueueUrl", "AgentFunctionName", "SyncFunctionName"}
     assert contract | {"AgentAliasArn", "AlarmTopicArn", "DashboardName", "DatabaseHost", "RedisAddress"} <= set(
         outputs
@@ -165,7 +165,7 @@ def test_the_contracts_outputs(outputs: dict[str, str]) -> None:
 
 
 def test_the_database_is_migrated_before_the_functions_are_there(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """By the migration function, which CloudFormation invoked; the functions carry what it answered."""
+    """CloudFormation invoked the migration function, and the functions' environment has its result."""
     with psycopg.connect(emulator.database_url) as connection:
         row = connection.execute("select version_num from alembic_version").fetchone()
         assert connection.execute("select pg_has_role('memory', 'rds_iam', 'member')").fetchone() == (True,)
@@ -180,7 +180,7 @@ def _environment(emulator: Emulator, function: str) -> dict[str, str]:
 
 
 def test_the_stamp_is_published(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """The version behind the alias has it as its description and among its variables, each layer's name and number."""
+    """The alias' version has the stamp as its description and in its environment, with each layer's name and number."""
     live = emulator.client("lambda").get_function_configuration(
         FunctionName=outputs["AgentFunctionName"], Qualifier="live"
     )
@@ -190,7 +190,7 @@ def test_the_stamp_is_published(emulator: Emulator, outputs: dict[str, str]) -> 
 
 
 def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """Both stores are signed in to by IAM, with TLS."""
+    """The functions sign in to both stores by IAM, with TLS."""
     for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"]):
         environment = _environment(emulator, name)
         assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")
@@ -199,7 +199,7 @@ def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, s
 
 
 def test_the_functions_sign_in(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """The function behind the alias reaches PostgreSQL as `memory`, and says of Valkey that it is not there."""
+    """The alias' function connects to PostgreSQL as `memory`, and reports that Valkey does not respond."""
     functions = emulator.client("lambda")
     health = _ask_health(functions, outputs)
     assert health == {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"}
@@ -228,7 +228,7 @@ def _health() -> bytes:
 
 
 def test_the_api_calls_the_alias(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """Every method of it, and only the ones that the function knows."""
+    """The API has exactly the methods that the function handles."""
     gateway = emulator.client("apigateway")
     api = outputs["ApiUrl"].split("//")[1].split(".")[0]
     called = set()
@@ -240,7 +240,7 @@ def test_the_api_calls_the_alias(emulator: Emulator, outputs: dict[str, str]) ->
 
 
 def test_alarms_have_somebody_to_tell(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """Each of them, and the mailbox that was named."""
+    """Every alarm notifies the topic, and the topic has the configured mailbox."""
     cloudwatch = emulator.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(MaxRecords=100)["MetricAlarms"]
     assert len(alarms) > 20
@@ -255,7 +255,7 @@ def _secret(emulator: Emulator, user: str) -> str:
 
 
 def test_stores_of_your_own(emulator: Emulator) -> None:
-    """A deployment migrates them and lets the functions in; passwords are in Secrets Manager only."""
+    """The deployment migrates them and grants the functions access; passwords are only in Secrets Manager."""
     url = f"127.0.0.1:{emulator.port}/yours"
     made = _create(
         emulator,
@@ -288,6 +288,6 @@ def test_stores_of_your_own(emulator: Emulator) -> None:
 
 
 def test_a_stage_without_tokens_is_refused(emulator: Emulator) -> None:
-    """Before anything is made, with a sentence that names what is missing."""
+    """The deployment fails before it creates any resource, and the message names the missing parameter."""
     with pytest.raises(ClientError, match="Set AuthJwksUrl, AuthIssuer and AuthAudience"):
         _create(emulator, "open", {"Stage": "prod"})

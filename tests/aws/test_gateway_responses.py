@@ -1,4 +1,4 @@
-"""What API Gateway answers by itself, and which pages may read it."""
+"""API Gateway's own responses, and the origins that may read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.aws.conditions import Evaluated
 
 _ALLOW: Final = "gatewayresponse.header.Access-Control-Allow-Origin"
 _EXPOSE: Final = "gatewayresponse.header.Access-Control-Expose-Headers"
-# What a caller meets: no route, no key, the throttle, a body over 10 MB, a function that fails or takes too long.
+# Possible causes: no route, no key, throttling, a body over 10 MB, a function that fails or takes too long.
 _MET: Final = {
     "ACCESS_DENIED",
     "DEFAULT_4XX",
@@ -36,7 +36,7 @@ def _responses(**parameters: str) -> dict[str, Any]:
     "parameters", [{"Stage": "local"}, {"Stage": "prod", "CorsOrigins": "https://a.example,https://b.example"}]
 )
 def test_pages_may_read_every_one(parameters: dict[str, str]) -> None:
-    """A page that may call the API learns of a throttle what to do, not that the network failed."""
+    """An allowed page sees the throttling response instead of a network error."""
     responses = _responses(**parameters)
     assert set(responses) >= _MET
     for name, response in responses.items():
@@ -47,13 +47,13 @@ def test_pages_may_read_every_one(parameters: dict[str, str]) -> None:
 
 
 def test_no_page_may_read_any_without_origins() -> None:
-    """As with the function's own answers."""
+    """The same holds for the function's own responses."""
     for name, response in _responses(Stage="prod", CorsOrigins="").items():
         assert not {_ALLOW, _EXPOSE} & set(response["responseParameters"]), name
 
 
 def test_they_hold_nothing_of_a_user() -> None:
-    """Every page may read them, so they say what the gateway says, and the request's id."""
+    """Every page may read them, so they contain only the gateway's message and the request's id."""
     for name, response in _responses(Stage="local").items():
         (template,) = response["responseTemplates"].values()
         told = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}

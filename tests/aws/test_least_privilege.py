@@ -1,4 +1,4 @@
-"""Each function may do what it does, on what it does it to, and nothing else."""
+"""Each function's role has exactly the permissions that the function needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.aws.calls import actions, modules
 from tests.aws.policies import allowed, nested, role_of, statements, transformed
 
-# What Lambda does with a function's role for it, so that no code of ours calls it.
+# Actions that Lambda performs with a function's role, so that no code of this project calls them.
 _LOGS: Final = {"logs:CreateLogStream", "logs:PutLogEvents"}
 _NETWORK: Final = {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces"}
 _POLLING: Final = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -25,7 +25,7 @@ _BEDROCK: Final = {
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 
-# function: what its code may do and to what, and what Lambda does for it
+# By function: the actions of its code with their resources, and the actions of Lambda.
 _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     "AgentFunction": (
         {
@@ -58,10 +58,10 @@ _ENTRIES: Final = {
     "SyncFunction": "functions.sync.handler",
     "MigrateFunction": "infra.migrations.handler",
 }
-# Reached by the code that two functions share, and not by this one.
+# In code that two functions share, but not used by this one.
 _NOT_ITS_OWN: Final = {
     "AgentFunction": set[str](),
-    # The queue's sender and its count are in one class with what makes the client.
+    # The queue's sender and its depth are in one class with the client's factory.
     "SyncFunction": {"sqs:GetQueueAttributes"},
     "MigrateFunction": set[str](),
 }
@@ -76,7 +76,7 @@ def roles_of_the_templates() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], function: str) -> None:
-    """Action by action, resource by resource."""
+    """Compared by action and resource."""
     code, service = _TABLE[function]
     found = allowed(roles[function])
     assert set(found) == set(code) | service
@@ -85,7 +85,7 @@ def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], functi
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_the_code_needs_this_and_no_less(function: str) -> None:
-    """What the code asks AWS for is what the table allows it: nothing is missing, nothing is left over."""
+    """The code's actions and the table's are equal."""
     code, service = _TABLE[function]
     needed = actions(_ENTRIES[function])
     assert needed - _NOT_ITS_OWN[function] == set(code)
@@ -94,7 +94,10 @@ def test_the_code_needs_this_and_no_less(function: str) -> None:
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_no_policy_is_wide(roles: dict[str, dict[str, Any]], function: str) -> None:
-    """No managed policy, no wildcard in an action, and `*` as a resource for the network alone, denied to the code."""
+    """There is no managed policy and no wildcard action.
+
+    `*` as a resource is only for the network, and denied to the code.
+    """
     role = roles[function]
     assert "ManagedPolicyArns" not in role["Properties"]
     for statement in statements(role):
@@ -107,20 +110,20 @@ def test_no_policy_is_wide(roles: dict[str, dict[str, Any]], function: str) -> N
 
 
 def test_other_models_are_asked_through_the_profile_only(roles: dict[str, dict[str, Any]]) -> None:
-    """The statement that names every model holds for requests of one inference profile."""
+    """The statement for all models applies only to requests through one inference profile."""
     (wide,) = [one for one in statements(roles["AgentFunction"]) if one.get("Sid") == "AskTheModelThroughItsProfile"]
     (profile,) = wide["Condition"]["ArnEquals"].values()
     assert profile["Fn::Sub"].endswith("inference-profile/${BedrockModelId}")
 
 
 def test_the_code_that_is_looked_at_is_the_code() -> None:
-    """The search follows imports: it sees the modules that speak to AWS."""
+    """The search follows imports, so it includes the modules that call AWS."""
     names = {f"{path.parent.name}/{path.name}" for path in modules("functions.agent.handler")}
     assert {"sqs/queue.py", "sqs/inspector.py", "stores/aws_tokens.py", "agents/model_clients.py"} <= names
 
 
 def test_queues_take_nothing_without_tls() -> None:
-    """From anybody, whatever it is."""
+    """The policy applies to every caller and every message."""
     policy = transformed()["Resources"]["ExchangeQueuesPolicy"]["Properties"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")

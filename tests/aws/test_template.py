@@ -1,4 +1,4 @@
-"""What the template makes of its parameters, without a deployment."""
+"""The template's resources for given parameters, without a deployment."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tests.aws.policies import statements
 _AWS: Final = "111122223333"
 _EMULATORS: Final = ("000000000000", "123456789012", "AWS::AccountId")
 _SUBNETS: Final = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
-# Taken along by SecretsRevision: what is secret may not stand in a stamp.
+# SecretsRevision stands for these, because a stamp must not contain secrets.
 _SECRET: Final = {"RedisPassword", "DatabaseUrl", "OtelHeaders"}
-# The function's and not a version's.
+# Belongs to the function, not to a version.
 _NOT_OF_A_VERSION: Final = {"AgentConcurrency"}
 
 
 @pytest.mark.parametrize("given", ["", "none", "jwt"])
 def test_a_local_stage_on_aws_asks_for_tokens(given: str) -> None:
-    """The default stage, deployed to an account by mistake, does not answer just anybody."""
+    """A default stage, deployed to AWS by mistake, requires tokens."""
     assert Evaluated(_AWS, AuthMode=given).environment()["AUTH__MODE"] == "jwt"
 
 
 @pytest.mark.parametrize("account", _EMULATORS)
 def test_a_local_stage_on_an_emulator_does_as_it_is_told(account: str) -> None:
-    """None there, unless the parameter says jwt."""
+    """Without a parameter no tokens are required; with `jwt` they are."""
     assert Evaluated(account).environment()["AUTH__MODE"] == {"Ref": "AuthMode"}
     assert Evaluated(account, Stage="prod").environment()["AUTH__MODE"] == "jwt"
 
@@ -44,7 +44,7 @@ def test_a_local_stage_on_an_emulator_does_as_it_is_told(account: str) -> None:
     ],
 )
 def test_functions_are_in_a_network_with_what_that_needs(parameters: dict[str, str], *, inside: bool) -> None:
-    """A network made here or your own; the permission for its interfaces then, and only then."""
+    """The functions are in a created or an existing network, and only then have the permission for its interfaces."""
     evaluated = Evaluated(_AWS, **parameters)
     network = evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"])
     assert (network != {"Ref": "AWS::NoValue"}) == inside
@@ -55,7 +55,7 @@ def test_functions_are_in_a_network_with_what_that_needs(parameters: dict[str, s
 
 
 def test_your_network_is_the_functions_own() -> None:
-    """Both lists, split at the commas."""
+    """Both lists are split at the commas."""
     evaluated = Evaluated(_AWS, Stage="prod", DataStores="existing", **_SUBNETS)
     assert evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"]) == {
         name: {"Fn::Split": [",", {"Ref": name}]} for name in ("SubnetIds", "SecurityGroupIds")
@@ -63,7 +63,7 @@ def test_your_network_is_the_functions_own() -> None:
 
 
 def _names(value: Any, template: dict[str, Any]) -> set[str]:
-    """Return the parameters that a value is made of, in the end, and the outputs of other stacks."""
+    """Return the parameters that a value depends on directly or indirectly, and the outputs of other stacks."""
     if isinstance(value, list):
         return {name for one in value for name in _names(one, template)}
     if not isinstance(value, dict):
@@ -85,7 +85,7 @@ def _names(value: Any, template: dict[str, Any]) -> set[str]:
 
 
 def test_every_setting_of_the_agent_function_is_in_the_stamp() -> None:
-    """A version keeps what it was published with: what changes the function has to make another one."""
+    """A published version keeps its settings, so a change of a setting must create a new version."""
     template = Evaluated(_AWS).template
     globals_, resources = template["Globals"]["Function"], template["Resources"]
     agent = resources["AgentFunction"]["Properties"]
@@ -102,17 +102,17 @@ def test_every_setting_of_the_agent_function_is_in_the_stamp() -> None:
 
 
 def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
-    """Lambda publishes no version of an unchanged function, and CloudFormation none of an unchanged description."""
+    """Lambda publishes no version of an unchanged function, nor CloudFormation one with an unchanged description."""
     template = Evaluated(_AWS).template
     release = template["Resources"]["ReleaseStack"]["Properties"]["Parameters"]["Stamp"]
     assert Evaluated(_AWS, Stage="prod").environment()["RELEASE"] == release
     assert _names(release, template) == {"StampStack.Outputs.Stamp"}
-    # The stamp does not wait for the function, which waits for it.
+    # The function depends on the stamp, so the stamp must not depend on the function.
     assert "AgentFunction" not in str(template["Resources"]["StampStack"])
 
 
 def test_whatever_is_in_a_stamp_replaces_its_layer() -> None:
-    """Each parameter of the stack stands in a property that a layer cannot change in place."""
+    """Each parameter of the stack is in a property that cannot be changed without replacing the layer."""
     stack = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / "stamp.yaml").read_text())
     layers = [resource["Properties"] for resource in stack["Resources"].values()]
     given = {layer[name]["Ref"] for layer in layers for name in ("Description", "LicenseInfo") if name in layer}
@@ -129,7 +129,10 @@ def test_whatever_is_in_a_stamp_replaces_its_layer() -> None:
     [("hybrid-memory-prod", True), ("m", True), ("Hybrid", False), ("a--b", False), ("a-", False), ("1a", False)],
 )
 def test_a_stack_s_name_has_to_fit_elasticache(name: str, *, fits: bool) -> None:
-    """Its user's id is made of it; the first stack that is made says so."""
+    """The user's id in ElastiCache contains the stack's name.
+
+    The first nested stack reports a name that is too long.
+    """
     for stack in ("network", "cache"):
         parameter = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / f"{stack}.yaml").read_text())[
             "Parameters"

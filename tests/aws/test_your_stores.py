@@ -1,4 +1,4 @@
-"""With stores of your own: how the functions and the migration sign in, and what their roles may then do."""
+"""Existing stores: how the functions and the migration sign in, and the permissions of their roles."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _stack(name: str) -> dict[str, Any]:
     ids=["passwords", "iam", "secrets"],
 )
 def test_the_functions_sign_in(given: dict[str, str], auth: str, password: Any, actions: set[str]) -> None:
-    """By passwords, by IAM or by secrets; each role may do what that needs and no more."""
+    """By password, IAM or secret; each role has exactly the permissions for that."""
     evaluated = Evaluated(_AWS, **_YOURS, **given)
     environment = evaluated.environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == (auth, auth)
@@ -47,12 +47,12 @@ def test_the_functions_sign_in(given: dict[str, str], auth: str, password: Any, 
     for role in ("AgentRole", "SyncRole"):
         allowed = statements(evaluated.chosen(evaluated.template["Resources"][role]))
         assert {action for one in allowed for action in one["Action"]} & _SIGN_IN == actions
-        # Nothing of the stacks that are not made.
+        # No references to stacks that are not created.
         assert "Stack" not in str([one for one in allowed if set(one["Action"]) & _SIGN_IN])
 
 
 def test_what_is_made_here_is_signed_in_to_by_iam_whatever_is_given() -> None:
-    """The parameters for stores of your own are not read then."""
+    """The parameters for existing stores are ignored then."""
     environment = Evaluated(_AWS, Stage="prod", **_SECRETS).environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")
     assert (environment["DATABASE__SECRET_ARN"], environment["REDIS__SECRET_ARN"]) == ("", "")
@@ -60,14 +60,14 @@ def test_what_is_made_here_is_signed_in_to_by_iam_whatever_is_given() -> None:
 
 @pytest.mark.parametrize("url", ["", "postgresql://owner@host/memory"])
 def test_a_migration_of_yours(url: str) -> None:
-    """With its URL a deployment migrates, and the functions wait for it; without, somebody does it by hand."""
+    """With a migration URL, the deployment migrates and the functions depend on it; otherwise an operator migrates."""
     evaluated = Evaluated(_AWS, **_YOURS, MigrationDatabaseUrl=url)
     assert evaluated.holds(evaluated.template["Resources"]["MigrationStack"]["Condition"]) == bool(url)
     assert ("MigrationStack" in str(evaluated.environment()["SCHEMA_REVISION"])) == bool(url)
 
 
 def test_the_migration_gets_yours_and_makes_no_user() -> None:
-    """A user who is let at the tables has to be there."""
+    """The user that gets access to the tables must exist."""
     evaluated = Evaluated(_AWS, **_YOURS, MigrationDatabaseUrl="postgresql://o@h/d", MigrationIamUser="db-A/o")
     given = evaluated.chosen(evaluated.template["Resources"]["MigrationStack"]["Properties"]["Parameters"])
     assert given["DatabaseUrl"] == {"Ref": "MigrationDatabaseUrl"}
@@ -80,7 +80,7 @@ def test_the_migration_gets_yours_and_makes_no_user() -> None:
 
 @pytest.mark.parametrize("name", ["DatabaseUrl", "MigrationDatabaseUrl", "RedisPassword"])
 def test_a_secret_is_not_shown(name: str) -> None:
-    """In the console, nor handed on to a stack that would show it."""
+    """The console does not show it, and it is not passed to a nested stack that would show it."""
     assert Evaluated(_AWS).template["Parameters"][name]["NoEcho"] is True
     assert _stack("migration")["Parameters"]["DatabaseUrl"]["NoEcho"] is True
 
@@ -95,7 +95,7 @@ def test_a_secret_is_not_shown(name: str) -> None:
     ],
 )
 def test_the_database_is_protected_from_deletion(given: dict[str, str], protected: str) -> None:
-    """By the stage, or as the parameter says; deleted, it leaves a snapshot."""
+    """Protected depending on the stage, or as the parameter says; a deletion leaves a snapshot."""
     evaluated = Evaluated(_AWS, **given)
     handed = evaluated.chosen(evaluated.template["Resources"]["DatabaseStack"]["Properties"]["Parameters"])
     assert handed["DeletionProtection"] == protected
@@ -105,7 +105,7 @@ def test_the_database_is_protected_from_deletion(given: dict[str, str], protecte
 
 
 def test_agents_and_tools_of_your_own() -> None:
-    """Their modules' names reach the function, and a layer has them."""
+    """The function gets the modules' names, and a layer contains them."""
     evaluated = Evaluated(_AWS, Stage="prod", AgentPlugins="my.module", AgentLayerArn="arn:layer")
     assert evaluated.environment()["AGENT__PLUGINS"] == {"Ref": "AgentPlugins"}
     agent = transform(Stage="prod", AgentPlugins="my.module")["Resources"]["AgentFunction"]["Properties"]
@@ -114,7 +114,7 @@ def test_agents_and_tools_of_your_own() -> None:
 
 
 def test_the_drain_cannot_wake_itself() -> None:
-    """It sends nothing to its own trigger, so Lambda's guard against recursion has nothing to stop."""
+    """It sends nothing to its own trigger, so Lambda's recursion detection does not apply."""
     evaluated = Evaluated(_AWS, Stage="prod")
     allowed = statements(evaluated.chosen(evaluated.template["Resources"]["SyncRole"]))
     sends = [one["Resource"] for one in allowed if "sqs:SendMessage" in one["Action"]]

@@ -1,4 +1,4 @@
-"""The template as SAM transforms it on AWS, with the values of its parameters."""
+"""The template as SAM transforms it on AWS, with values for its parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def transform(**parameters: str) -> dict[str, Any]:
-    """Return what CloudFormation gets; parameters that are not given have their defaults."""
+    """Return the transformed template; other parameters have their defaults."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # as `sam package` leaves it
     given = {name: str(one["Default"]) for name, one in template["Parameters"].items()} | parameters
@@ -23,6 +23,6 @@ def transform(**parameters: str) -> dict[str, Any]:
 
 
 def deployment(template: dict[str, Any]) -> str:
-    """Return the logical id of the API's deployment; another one is another deployment."""
+    """Return the logical id of the API's deployment, which changes with the deployment."""
     (found,) = (name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment")
     return str(found)

@@ -1,1 +1,1 @@
-"""Measures the memory's hot paths side by side with the bare servers they run on."""
+"""Benchmarks of the memory's hot paths, compared with the bare servers."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: what `make bench` runs. Real servers in a temporary directory, gone at the end."""
+"""`python -m tests.bench`: the command behind `make bench`. It runs real servers in a temporary directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.bench.measure import Result, measure, table
 
 
 def main() -> int:
-    """Measure and print; returns the exit code."""
+    """Measure and print the results; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
@@ -30,7 +30,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="hybrid-memory-bench-") as directory,
         Path(os.devnull).open("w") as nowhere,
-        # Where the handler prints its metrics, which it does here as in a sandbox.
+        # Receives the handler's metrics, as on Lambda.
         redirect_stdout(nowhere),
     ):
         results = _run(Path(directory))

@@ -29,7 +29,7 @@ BATCH: Final = 1_000
 THREADS: Final = 100
 THREAD, USER = "bench-0", "bench-user"
 PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
-# About what people write and models answer, give or take.
+# Typical lengths of a user's message and a model's answer.
 QUESTION: Final = "How do I keep a list sorted while I insert into it? " * 2
 ANSWER: Final = "Use bisect.insort: it finds the place in O(log n) and moves the rest. " * 4
 
@@ -44,7 +44,7 @@ def exchange(thread_id: str) -> Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the servers of this run are."""
+    """The addresses of this run's servers."""
 
     redis_port: int
     database_url: str
@@ -52,7 +52,7 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What an invocation tells the handler of itself."""
+    """The Lambda context of an invocation."""
 
     aws_request_id: str = "bench"
     function_name: str = "bench"
@@ -61,7 +61,7 @@ class _Context:
 
 
 class Bench:
-    """Fills the servers and makes the cases."""
+    """Fills the servers and creates the cases."""
 
     def __init__(self, servers: Servers, without_ending: BareRedis, connection: psycopg.Connection) -> None:
         self._bare = without_ending
@@ -72,7 +72,7 @@ class Bench:
         self._archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=servers.database_url)))
 
     def fill(self) -> None:
-        """Store a hundred threads of a hundred exchanges, and cache the first with its user's preferences."""
+        """Store a hundred threads of a hundred exchanges; cache the first one and its user's preferences."""
         for _ in range(THREADS * 100 // BATCH):
             self._archive.store(self._batch())
         self._connection.execute("analyze")
@@ -85,7 +85,7 @@ class Bench:
         return [exchange(f"bench-{number}") for number in threads]
 
     def cases(self) -> list[Case]:
-        """Return all cases. The last two change nothing, the one before them only adds rows."""
+        """Return all cases. The last two are read-only; the one before them only adds rows."""
         return [self._append(), self._read(), self._hydrate(), self._store(), *self._invoking()]
 
     def _append(self) -> Case:
@@ -178,7 +178,7 @@ class Bench:
                 name=f"`invoking` through the handler, {kind}",
                 floor_name="raw socket: LRANGE, HGETALL; json.dumps",
                 floor=floor,
-                # Reading seals a list, which changes the length of an entry.
+                # The first read seals the list, which changes the length of an entry.
                 floor_input=lambda: self._bare.learn(request),
                 work=lambda _: handle(event, _Context()),
                 repetitions=600,
@@ -188,6 +188,6 @@ class Bench:
 
 
 def _handler() -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    # By name and late: the module reads the environment when it is imported, and this run has just set it.
+    # Imported here, because the module reads the environment that this run has just set.
     made: Callable[[dict[str, Any], Any], dict[str, Any]] = importlib.import_module("functions.agent.handler").handler
     return made

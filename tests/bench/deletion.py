@@ -1,4 +1,4 @@
-"""`python -m tests.bench.deletion`: what `make bench-deletion` runs. Deletions beside many rows of others."""
+"""`python -m tests.bench.deletion`: `make bench-deletion`. Measures deletions beside many rows of other users."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ids = ExchangeIds()
 
 
 class Bench:
-    """Fills a database and deletes from it, while another connection drains other users' exchanges."""
+    """Fills a database and deletes from it while another connection drains other users' exchanges."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -45,13 +45,13 @@ class Bench:
         return PostgresArchive(self._made[-1])
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self._connection.close()
         for connection in self._made:
             connection.close()
 
     def fill(self, exchanges: int, user_id: str) -> None:
-        """Add exchanges of a user, 100 a thread, and as many idempotency keys of this hour."""
+        """Add exchanges of a user, 100 per thread, and as many idempotency keys from this hour."""
         self._connection.execute(
             "insert into conversations (thread_id, user_id, title)"
             " select %(user)s || '-' || n, %(user)s, 'title' from generate_series(1, %(threads)s) n",
@@ -78,7 +78,7 @@ class Bench:
         return [Exchange(each, thread_id, user_id, "question", "answer " * 30, timestamp_of(each)) for each in made]
 
     def thread(self) -> list[float]:
-        """Return how many seconds each of some deletions of a thread of 20 exchanges took."""
+        """Return the seconds of each deletion of a thread with 20 exchanges."""
         seconds = []
         for number in range(_TIMES):
             self._archive.store(self.batch(f"small-{number}", "eve", _EXCHANGES))
@@ -86,7 +86,7 @@ class Bench:
         return seconds
 
     def user(self, user_id: str) -> tuple[float, list[float]]:
-        """Return how long the deletion of a user took, and each step that followed."""
+        """Return the seconds of a user's deletion and of each step after it."""
         answered = _timed(lambda: self._archive.forget_user(user_id, _ids.new(), []))
         steps = []
         while True:
@@ -104,7 +104,7 @@ class Bench:
 
     @contextmanager
     def drain(self) -> Iterator[list[float]]:
-        """Store batches of ten exchanges of others meanwhile; what is yielded gets the seconds of each."""
+        """Store batches of ten exchanges of other users meanwhile; yield a list that receives the seconds of each."""
         seconds: list[float] = []
         stop = threading.Event()
         archive = self._connected()
@@ -137,7 +137,7 @@ def _line(what: str, seconds: list[float]) -> str:
 
 
 def main() -> int:
-    """Measure and print; returns the exit code."""
+    """Measure and print the results; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.deletion", description=__doc__)
     parser.add_argument("--others", type=int, nargs="*", default=_OTHERS, help="exchanges and keys of others")
     parser.add_argument("--exchanges", type=int, default=_LARGE, help="exchanges of the user who is deleted")

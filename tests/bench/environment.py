@@ -1,4 +1,4 @@
-"""Where a benchmark runs: the cores, and the environment that the agent function reads."""
+"""The cores of a benchmark, and the environment of the agent function."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SETTINGS = ("REDIS__", "MEMORY__", "AGENT__", "AUTH__", "DATABASE__", "SYNC__",
 
 
 def separate_cores(*servers: int) -> None:
-    """Give this process a core and the servers the others: waking a sleeping core costs more than a small answer.
+    """Assign one core to this process and the others to the servers.
 
-    Left to the scheduler, the floor is four times higher or lower from run to run. Does nothing where there is one
-    core, or no way to say so.
+    Waking a sleeping core costs more than a small reply. Without pinning, the floor varies by a factor of four between
+    runs. Does nothing with one core or without support for pinning.
     """
     if sys.platform != "linux":
         return
@@ -26,13 +26,13 @@ def separate_cores(*servers: int) -> None:
 
 
 def pin_to_one_core() -> None:
-    """Keep this process, and every server that it starts from now on, on the last core."""
+    """Pin this process and all servers that it starts to the last core."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def configure(redis_port: int, database_url: str) -> None:
-    """Set what the agent function reads; the client of the queue needs a URL, and no test reaches that one."""
+    """Set the agent function's environment. The queue's client needs a URL, which no benchmark calls."""
     isolate()
     for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
         del os.environ[name]

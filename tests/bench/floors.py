@@ -1,4 +1,4 @@
-"""What the bare servers need: bytes on a socket, and SQL on a plain connection."""
+"""The minimum cost of the bare servers: bytes on a socket, and SQL on a plain connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psycopg
 
 from shared.models import Exchange
 
-# What an append comes down to: two entries at the end, the window kept, the life prolonged.
+# The minimum work of an append: push two entries, trim the window, set the expiry.
 APPEND_SCRIPT: Final = """\
 redis.call('RPUSH', KEYS[1], ARGV[1], ARGV[2])
 redis.call('LTRIM', KEYS[1], -100, -1)
@@ -23,13 +23,13 @@ _COPY: Final = "copy messages (conversation_id, exchange_id, position, role, con
 
 
 def command(*words: str | bytes) -> bytes:
-    """Return a command as it goes over the wire."""
+    """Return a command in the wire format."""
     encoded = [word if isinstance(word, bytes) else word.encode() for word in words]
     return b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
 
 
 class BareRedis:
-    """A socket and a buffer: sends bytes, takes as many as the answer has, and reads nothing out of them."""
+    """A socket and a buffer: sends bytes and receives a reply of known length without parsing it."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -37,7 +37,7 @@ class BareRedis:
         self._buffer = memoryview(bytearray(1 << 20))
 
     def learn(self, request: bytes) -> int:
-        """Send a request and return how many bytes its answer has."""
+        """Send a request and return the length of its reply."""
         mark = b"$4\r\nMARK\r\n"
         self._socket.sendall(request + command("ECHO", "MARK"))
         answer = bytearray()
@@ -46,7 +46,7 @@ class BareRedis:
         return len(answer) - len(mark)
 
     def ask(self, request: bytes, answer_bytes: int) -> None:
-        """Send a request and take its answer."""
+        """Send a request and receive its reply."""
         self._socket.sendall(request)
         while answer_bytes > 0:
             answer_bytes -= self._socket.recv_into(self._buffer)
@@ -61,14 +61,14 @@ class BareRedis:
 
 
 def window_parameters(thread_id: str, exchanges: int) -> dict[str, object]:
-    """Return what `window.sql` asks for a thread's newest exchanges."""
+    """Return the parameters of `window.sql` for a thread's newest exchanges."""
     return {"thread_id": thread_id, "rows": 2 * exchanges + 1, "deleted": 1_000, "users": []}
 
 
 def copy_messages(
     connection: psycopg.Connection, exchanges: Sequence[Exchange], conversations: dict[str, UUID]
 ) -> None:
-    """Copy the rows of exchanges of known conversations, in one transaction."""
+    """Copy the rows of exchanges of existing conversations in one transaction."""
     with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for exchange in exchanges:
             for position, message in enumerate(exchange.messages):

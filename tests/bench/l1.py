@@ -1,7 +1,7 @@
 """`python -m tests.bench.l1`: L1 alone, with client and server on one core.
 
-Ratios to a raw socket and to redis-py. With `--growth`, how reading and appending keep up with more threads, longer
-threads and more undrained exchanges.
+Prints ratios to a raw socket and to redis-py. With `--growth`, it measures reading and appending with more threads,
+longer threads and more undrained exchanges.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def exchange(thread_id: str, exchange_id: UUID | None = None) -> Exchange:
 
 
 class Bench:
-    """Fills a server and makes the cases."""
+    """Fills a server and creates the cases."""
 
     def __init__(self, port: int, without_ending: BareRedis) -> None:
         self._bare = without_ending
@@ -54,12 +54,12 @@ class Bench:
         self.cache = RedisCache(RedisConnection(settings), MemorySettings(max_thread_messages=WINDOW))
 
     def fill(self, thread_id: str) -> None:
-        """Make a drained list of a full window, and the user's preferences."""
+        """Fill a list with a full window of drained exchanges, and set the user's preferences."""
         refill(self.cache, thread_id, Window([exchange(thread_id) for _ in range(WINDOW)], is_all=False))
         self.cache.set_preferences(USER, PREFERENCES)
 
     def read_cases(self) -> list[Case]:
-        """Return the cases of reading a window and the preferences."""
+        """Return the cases of reading a window and preferences."""
         self.fill("read")
         key, preferences = "thread:read:messages", f"user:{USER}:preferences"
         request = command("LRANGE", key, "-100", "-1") + command("HGETALL", preferences)
@@ -84,7 +84,7 @@ class Bench:
         return [Case("read 100 messages and 10 preferences", name, floor, work, 2_000) for name, floor in floors]
 
     def append_cases(self) -> list[Case]:
-        """Return the cases of appending to a full window, under a time-ordered id and under any other."""
+        """Return the cases of appending to a full window, with a time-ordered id and with another id."""
         return [self._append("time-ordered", lambda: None), self._append("random", uuid.uuid4)]
 
     def _append(self, name: str, make: Callable[[], UUID | None]) -> Case:
@@ -102,7 +102,7 @@ class Bench:
         )
 
     def server_part(self) -> list[str]:
-        """Return how long the server takes for the script of an append, and for all of its commands."""
+        """Return the server's time for the script of an append, and for all of its commands."""
         lines = []
         made: dict[str, Callable[[], UUID | None]] = {"time-ordered": lambda: None, "random": uuid.uuid4}
         for name, make in made.items():
@@ -118,7 +118,7 @@ class Bench:
 
 
 def main() -> int:
-    """Measure and print; returns the exit code."""
+    """Measure and print the results; return the exit code."""
     argparse.ArgumentParser(prog="python -m tests.bench.l1", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as directory, ValkeyServer(Path(directory)) as server:
         core = {min(os.sched_getaffinity(0))}

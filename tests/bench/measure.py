@@ -1,4 +1,4 @@
-"""Times a piece of work and its floor in turns, so that whatever else the machine does hits both alike."""
+"""Times a piece of work and its floor alternately, so that other load affects both equally."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A piece of work beside the least that has to happen for it.
+    """A piece of work and its floor.
 
     Attributes:
-        floor: The bare server's part of it, called with what `floor_input` made.
-        work: The project's code, called with what `work_input` made. Making the input is not timed.
+        floor: The bare server's part of the work, called with the result of `floor_input`.
+        work: The project's code, called with the result of `work_input`. Creating the input is not timed.
         repetitions: How often each is timed.
     """
 
@@ -39,8 +39,8 @@ class Result:
     """Medians of a case.
 
     Attributes:
-        low: The least ratio of a round.
-        high: The greatest ratio of a round.
+        low: The lowest ratio of a round.
+        high: The highest ratio of a round.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        """How many floors the work costs."""
+        """The work's time divided by the floor's."""
         return self.work_us / self.floor_us
 
     def to_json(self) -> dict[str, str | float]:
-        """Return the figures, rounded to what they are worth."""
+        """Return the figures, rounded to their precision."""
         return {
             "name": self.name,
             "floor": self.floor_name,
@@ -69,7 +69,7 @@ class Result:
 
 
 def measure(case: Case) -> Result:
-    """Time a case in rounds, in each of them floor and work alternately."""
+    """Time a case in rounds; each round alternates floor and work."""
     a_round = max(1, case.repetitions // ROUNDS)
     _alternate(case, max(1, a_round // 2))
     floors: list[float] = []
@@ -106,7 +106,7 @@ def _microseconds(call: Callable[[Any], object], given: object) -> float:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the results as a Markdown table, which is also what the README shows."""
+    """Return the results as a Markdown table, as in the README."""
     head = ("work", "floor", "floor, µs", "work, µs", "ratio", "by round")
     rows = [
         (

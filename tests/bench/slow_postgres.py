@@ -1,7 +1,7 @@
-"""`make bench-slow-postgres`: drains batches of 1,000 into a PostgreSQL that runs a part of the time only.
+"""`make bench-slow-postgres`: drains batches of 1,000 into a PostgreSQL that is suspended most of the time.
 
-A backlog meets a database that is too small for it: each batch takes longer than a statement may. What counts is that
-records are stored all the time, in proportion to what the database can do.
+A backlog meets a database that is too small: each batch takes longer than the statement timeout. Records must be stored
+continuously, in proportion to the database's capacity.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _INVOCATION_SECONDS: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What was measured at a part of the time.
+    """The result at one share of the time.
 
     Attributes:
         part: PostgreSQL ran 1/part of the time.
-        per_second: Exchanges stored a second.
-        postponed: Exchanges that stayed on the queue at the end of an invocation, and came again.
+        per_second: Exchanges stored per second.
+        postponed: Exchanges that were still queued at the end of an invocation, and were delivered again.
     """
 
     part: int
@@ -83,7 +83,7 @@ def slowed(pid: int, part: int) -> Iterator[None]:
 
 
 def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batch: int) -> Rate:
-    """Drain without a pause for so long, as several invocations at once."""
+    """Drain continuously for a number of seconds, with several concurrent invocations."""
     stored, postponed = [0] * _DRAINS, [0] * _DRAINS
     began = time.monotonic()
 
@@ -111,7 +111,7 @@ def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batc
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure each part and print it beside the share that the whole would give."""
+    """Measure each share and print it beside the proportional share of the full rate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=15.0)

@@ -1,1 +1,1 @@
-"""A driver that breaks the embedded stack at random while callers use it, and then counts what became of everything."""
+"""Injects random faults into the embedded stack while callers use it, then checks every exchange."""

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: what `make chaos` runs. A stack of its own in a temporary directory, gone at the end."""
+"""`python -m tests.chaos`: the command behind `make chaos`. It runs its own stack in a temporary directory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXCHANGES = 20_000
 
 
 def main() -> int:
-    """Run and print; returns 1 if a guarantee was broken."""
+    """Run and print the report; return 1 if a guarantee was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"how long things are broken ({SECONDS:.0f})")
     parser.add_argument("--exchanges", type=int, help=f"how many, at least ({EXCHANGES} in {SECONDS:.0f} s)")
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--hasten", action="store_true", help="sweep at once when the callers are done, for short runs")
     arguments = parser.parse_args()
     isolate()
-    # An end by SIGTERM is an orderly one, too: nothing stays behind.
+    # SIGTERM also shuts everything down in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     exchanges = arguments.exchanges or round(EXCHANGES * arguments.seconds / SECONDS)

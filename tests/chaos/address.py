@@ -1,4 +1,4 @@
-"""The address of Valkey that the functions know: it can lead to another server, as a name does after a failover."""
+"""A TCP proxy in front of Valkey or PostgreSQL. Its target can change, like a host name after a failover."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHUNK: Final = 1 << 16
 
 
 class Address:
-    """Listens on a port of its own and passes every connection on to `target`."""
+    """Listens on its own port and forwards every connection to `target`."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -22,14 +22,14 @@ class Address:
         threading.Thread(target=self._accept, name="address", daemon=True).start()
 
     def lead_to(self, target: int, *, cuts: bool) -> None:
-        """Lead new connections to another server; those that are open stay where they are unless `cuts`."""
+        """Forward new connections to another server. With `cuts`, also close the open ones."""
         self._target = target
         if cuts:
             self._cut()
 
     def close(self) -> None:
-        """Take no more connections, and end those that are open."""
-        # A thread that waits in `accept` does not notice a mere close.
+        """Stop accepting connections, and close the open ones."""
+        # A thread that waits in `accept` does not notice a closed socket.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -62,7 +62,7 @@ class Address:
             left.start()
 
     def forget(self, *ends: socket.socket) -> None:
-        """Close both ends of a connection that is over."""
+        """Close both ends of a finished connection."""
         with self._lock:
             self._open -= set(ends)
         for end in ends:
@@ -70,7 +70,7 @@ class Address:
 
 
 class _Pair:
-    """One connection: two threads, one for each direction; the second to end closes both sockets."""
+    """One forwarded connection. It has one thread per direction; the second one to finish closes both sockets."""
 
     def __init__(self, address: Address, client: socket.socket, server: socket.socket) -> None:
         self._address = address
@@ -79,7 +79,7 @@ class _Pair:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to pass on."""
+        """Start forwarding."""
         client, server = self._ends
         for one, other in ((client, server), (server, client)):
             threading.Thread(target=self._pass, args=(one, other), name="address-pair", daemon=True).start()

@@ -1,4 +1,4 @@
-"""The callers: each does one turn after another, as fast as planned or as fast as it is answered."""
+"""The callers: each takes one turn after another, at a planned rate or as fast as possible."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MAX_CONNECTIONS: Final = 40
 
 
 class Callers:
-    """`number` callers that keep a log of everything they are answered.
+    """`number` callers, which log all responses.
 
     Args:
-        rate: Turns a second, all callers together; a caller that is behind does not wait.
+        rate: Turns per second of all callers; a caller that is late does not wait.
     """
 
     def __init__(self, api_url: str, plan: Plan, journal: Journal, *, number: int, rate: float) -> None:
         limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
-        # The environment's proxies are for the rest of the world.
+        # The servers are local, so the environment's proxies do not apply.
         self._http = httpx.Client(base_url=api_url, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False)
         self._plan = plan
         self._journal = journal
@@ -42,22 +42,22 @@ class Callers:
         ]
 
     def warm_up(self) -> None:
-        """Have every worker answer once, so that the first figures are not of cold starts. Nothing is kept."""
+        """Invoke every worker once, so that the first figures do not include cold starts. Nothing is stored."""
 
         def ask(_: int) -> None:
-            # On a busy machine so many cold starts at once take longer than an answer may.
+            # On a busy machine, so many concurrent cold starts take longer than the normal timeout.
             with suppress(httpx.HTTPError):
                 self._http.post("/run", json={"prompt": "hello"})
 
         list(self._twins.map(ask, range(2 * self._number)))
 
     def start(self) -> None:
-        """Let them begin."""
+        """Start all callers."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Let each finish the turn it is in."""
+        """Stop each caller after its current turn."""
         self._stopped.set()
         for thread in self._threads:
             if thread.ident is not None:
@@ -69,7 +69,7 @@ class Callers:
         self._http.close()
 
     def repeat_keys(self) -> None:
-        """Send every request that has an idempotency key once more."""
+        """Repeat every request that has an idempotency key."""
         turns = [turn for turn in self._journal.turns if turn.move.naming == "key"]
 
         def repeat(turn: Turn) -> None:
@@ -82,7 +82,7 @@ class Callers:
         list(self._twins.map(repeat, turns))
 
     def look(self, thread_ids: list[str]) -> None:
-        """Ask for each thread when everything is quiet; an answer that says it may lack something, once more."""
+        """Read each thread after all faults. A degraded response is requested once more."""
 
         def ask(place: int) -> None:
             for _ in range(_RETRIES):
@@ -95,11 +95,11 @@ class Callers:
         list(self._twins.map(ask, range(len(thread_ids))))
 
     def recall(self, thread_id: str, user_id: str | None, caller: int = 0) -> Request:
-        """Ask what the memory holds of a thread."""
+        """Request a thread's context."""
         return self._ask(caller, "invoking", thread_id, user_id, {})
 
     def delete(self, thread_id: str, user_id: str | None) -> Request:
-        """Ask once for a thread's deletion, or a user's."""
+        """Request the deletion of a thread or a user, once."""
         request = Request(0, "delete", thread_id, sent=time.monotonic())
         try:
             request.status = self._http.delete(f"/users/{user_id}" if user_id else f"/threads/{thread_id}").status_code
@@ -117,13 +117,13 @@ class Callers:
             self.take_turn(Turn(caller, move))
 
     def take_turn(self, turn: Turn) -> None:
-        """Take a turn and log it, whoever has it."""
+        """Take a turn and log it."""
         move = turn.move
         if move.recalls:
             turn.recall = self.recall(move.thread_id, move.user_id, turn.caller)
         self._journal.turns.append(turn)
         began = time.time()
-        # The second of two callers who send the same is the next one.
+        # If two callers send the same request, the second one is the next caller.
         others = [
             self._twins.submit(self._send, (turn.caller + place) % self._number, move, began)
             for place in range(1, move.copies)
@@ -131,7 +131,7 @@ class Callers:
         turn.requests.append(self._send(turn.caller, move, began))
         turn.requests.extend(other.result() for other in others)
         for _ in range(_RETRIES):
-            # Only what has a name can be sent again without being another exchange.
+            # Only a request with a key or an id can be repeated without creating another exchange.
             if turn.known_at is not None or move.naming in {"service", "run"} or self._stopped.is_set():
                 return
             self._stopped.wait(_RETRY_PAUSE_SECONDS)
@@ -169,7 +169,7 @@ class Callers:
             request.error = type(error).__name__
         request.ended = time.monotonic()
         if request.route == "invoking" and request.is_answered:
-            # The texts are not needed, and those of twenty thousand answers would not fit.
+            # The texts are not needed, and twenty thousand of them would take too much memory.
             request.shown = list(dict.fromkeys(each["exchange_id"] for each in request.answer["messages"]))
             request.answer = {"degraded": request.answer["degraded"], "source": request.answer["source"]}
         return request

@@ -1,4 +1,4 @@
-"""Clocks that are days off: of the functions' processes, and, with libfaketime installed, of Valkey's replica."""
+"""Clocks that are days off: for the functions' processes, and for Valkey's replica if libfaketime is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 _DAY: Final = 86_400
 _LIBRARY: Final = "usr/lib/*/faketime/libfaketime.so.1"
-# What Python imports before anything else where it is found on the path.
+# Python imports this module at its start if it is on the path.
 _CUSTOMIZE: Final = """\
 import time
 
@@ -27,15 +27,15 @@ time.time = _set
 
 
 def library() -> str | None:
-    """Return the library that tells a program another time; None where it is not installed."""
+    """Return the libfaketime library; None if it is not installed."""
     return next((str(found) for found in Path("/").glob(_LIBRARY)), None)
 
 
 class Clock:
-    """The clock of a function's processes, which can be set while they run.
+    """The clock of a function's processes, which can be changed while they run.
 
     Args:
-        directory: Where they find it.
+        directory: Holds the file with the offset, which the processes read.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -46,19 +46,19 @@ class Clock:
         (directory / "sitecustomize.py").write_text(_CUSTOMIZE.format(file=str(self._file)))
 
     def set_days(self, days: int) -> None:
-        """Set it so many days ahead of the machine's, or behind."""
+        """Set the clock ahead of the machine's by this number of days; behind if negative."""
         following = self._directory / "next"
         following.write_text(str(days * _DAY))
         following.replace(self._file)
 
     def environment(self) -> dict[str, str]:
-        """Return what has a Python process go by this clock."""
+        """Return the environment that makes a Python process use this clock."""
         return {"PYTHONPATH": str(self._directory)}
 
 
 @contextmanager
 def inherited(days: int) -> Iterator[None]:
-    """Have the programs that are started in the block go by a clock so many days ahead, where this machine can."""
+    """Let programs that are started in the block use a clock that is ahead by this number of days, if possible."""
     found = library()
     if not days or found is None:
         yield

@@ -1,4 +1,4 @@
-"""Deletes a thread or a user now and then, while exchanges are said there."""
+"""Occasionally deletes a thread or a user while exchanges are written to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chaos.plan import Deletion, Move, Plan
 _DONE: Final = 204
 _RETRY_PAUSE_SECONDS: Final = 1.0
 _MAX_TRIES: Final = 60
-# No caller has one of these numbers.
+# Callers have other numbers.
 _FIRST_CALLER: Final = 1_000
 
 
@@ -28,11 +28,11 @@ class Deletions:
         self._thread = threading.Thread(target=self._run, name="deletions", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the deletion that is under way: it is asked for until it is done."""
+        """Finish the current deletion, which is repeated until it succeeds."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()

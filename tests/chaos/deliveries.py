@@ -1,4 +1,4 @@
-"""Delivers what was accepted late, out of order, and more than once, as a standard queue may."""
+"""Delivers messages late, out of order, and more than once, as a standard queue may."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _STEP_BACK_SECONDS: Final = 5.0
 
 
 class Deliveries:
-    """Takes messages off the queue without deleting them, so that they come back later, and sends copies of them."""
+    """Receives messages without deleting them, so that they are delivered again later, and sends copies."""
 
     def __init__(self, info: dict[str, Any], plan: Plan, journal: Journal) -> None:
         self._sqs = sqs_of(info, read_seconds=10)
         self._url = info["queue_url"]
         self._draw = plan.random("deliveries")
         self._journal = journal
-        # Wire records that were on the queue: the newest, and by chance some of the oldest.
+        # Wire records from the queue: the newest ones, and a random sample of old ones.
         self._bodies: list[str] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is held back or delayed comes by itself."""
+        """Stop; hidden and delayed messages become visible by themselves."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -60,7 +60,7 @@ class Deliveries:
         )
         messages = answer.get("Messages", [])
         if any(int(message["Attributes"]["ApproximateReceiveCount"]) > _MAX_RECEIVES for message in messages):
-            # Ten receives are what a message has. They are for the drain, which is let through for a while.
+            # A message has ten receives. This leaves some for the drain, which is not disturbed for a while.
             for message in messages:
                 self._sqs.change_message_visibility(
                     QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0

@@ -1,4 +1,4 @@
-"""Breaks things, one fault after another, each as the plan says; what is killed comes back while the next one runs."""
+"""Injects one fault after another as planned; killed processes restart while the next fault runs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.chaos.postgres import Postgres
 from tests.chaos.targets import Server, Targets
 from tests.chaos.valkey import Refusal, Valkey
 
-# A worker that was killed is replaced within this, cold start included.
+# A killed worker is replaced within this time, including its cold start.
 _COLD_START_SECONDS: Final = 3.0
-# What hangs was noticed by a timeout and a circuit breaker, which take a moment to see that it is over.
+# The time that timeouts and circuit breakers need to notice the end of a freeze.
 _AFTERMATH_SECONDS: Final = 1.0
-# An outage of the queue that is in memory may not outlast what its clients wait.
+# An outage of the in-memory queue must be shorter than its clients' timeout.
 _MAX_EMULATOR_SECONDS: Final = 5.0
 
 
@@ -79,11 +79,11 @@ class Injector:
         }
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the fault under way and break nothing more; returns when all that was killed is back."""
+        """Finish the current fault and inject no more; return when all killed processes have restarted."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -100,7 +100,7 @@ class Injector:
                 *(BotoCoreError, ClientError, redis.RedisError, psycopg.Error),
                 *(LocalStackError, OSError, subprocess.SubprocessError),
             ) as error:
-                # The stack was in the middle of coming back from the fault before.
+                # The stack was still recovering from the previous fault.
                 window = self._journal.faults[-1]
                 window.detail = f"failed: {type(error).__name__}"
                 self._close(window, _AFTERMATH_SECONDS)
@@ -114,7 +114,7 @@ class Injector:
         window.ended = time.monotonic() + seconds
 
     def _watch(self, window: Window, pids: dict[Server, int]) -> None:
-        """Note, from a thread of its own, when the servers are back."""
+        """Record in a thread when the servers have recovered."""
 
         def watch() -> None:
             late = [name for name, pid in pids.items() if not self._targets.wait_restarted(name, pid)]
@@ -159,7 +159,7 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _bring_back_older(self, fault: Fault) -> None:
-        """Kill Valkey and start it on what it held a moment ago, or when this fault was last injected."""
+        """Kill Valkey and restart it with an older snapshot: from a moment ago, or from this fault's last injection."""
         window = self._open(fault)
         self._valkey.take_snapshot(resend=bool(fault.picks % 2))
         self._stopped.wait(fault.seconds)
@@ -169,7 +169,7 @@ class Injector:
         self._watch(window, {"valkey": pid})
 
     def _fail_over(self, fault: Fault, days: int = 0) -> None:
-        """Replace Valkey by a replica, which may lag, behind the same address; and after a while go back."""
+        """Promote a replica, which may lag, behind the same address, and fail back after a while."""
         window = self._open(fault)
         lags, cuts = bool(fault.picks % 2), bool(fault.picks % 3)
         window.detail = f"{'lagging, ' if lags else ''}{'connections cut' if cuts else 'connections live'}"
@@ -186,7 +186,7 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _fail_over_postgres(self, fault: Fault) -> None:
-        """Promote a standby in PostgreSQL's place, behind the same address; and after a while go back."""
+        """Promote a standby of PostgreSQL behind the same address, and fail back after a while."""
         window = self._open(fault)
         try:
             self._postgres.start_standby()
@@ -199,12 +199,12 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _set_clocks(self, fault: Fault) -> None:
-        """Set the clocks of the agent function's processes, or the sync function's, days ahead or behind."""
+        """Set the clocks of the agent function's or the sync function's processes ahead or behind by days."""
         window = self._open(fault)
         name = _draw(fault).choice(sorted(self._clocks))
         days = _days(fault)
         window.detail = f"{name} {days:+d} days"
-        # With one store away, nobody can say which of the other two clocks is right.
+        # With one store down, no process can decide which of the other two clocks is right.
         self._targets.wait_up()
         try:
             self._clocks[name].set_days(days)
@@ -214,7 +214,7 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _kill_backend(self, fault: Fault) -> None:
-        """Kill one of PostgreSQL's processes: it then throws every session out and recovers from its log."""
+        """Kill one of PostgreSQL's processes: PostgreSQL then ends all sessions and recovers from its log."""
         window = self._open(fault)
         backends = self._targets.backends()
         if backends:
@@ -260,4 +260,4 @@ def _days(fault: Fault) -> int:
 
 
 def _draw(fault: Fault) -> random.Random:
-    return random.Random(fault.picks)  # noqa: S311 - to be repeatable, not to be secret
+    return random.Random(fault.picks)  # noqa: S311 - reproducible, not for security

@@ -1,4 +1,4 @@
-"""What was sent and what was answered: the only thing that the checks at the end believe."""
+"""The log of all requests and responses, which is the only basis of the final checks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SERVER_FAULT: Final = 500
 
 @dataclass(slots=True)
 class Request:
-    """One request and what came back.
+    """One request and its response.
 
     Attributes:
-        sent: Monotonic seconds, as is `ended`.
-        status: None when there was no answer.
-        error: The name of what happened instead of an answer.
-        answer: The JSON, {} without one.
-        shown: The exchanges that `/invoking` answered with, oldest first.
+        sent: Monotonic seconds, like `ended`.
+        status: None if there was no response.
+        error: The name of the exception if there was no response.
+        answer: The response's JSON; {} if there was none.
+        shown: The exchanges in the response of `/invoking`, oldest first.
     """
 
     caller: int
@@ -39,12 +39,12 @@ class Request:
 
     @property
     def is_answered(self) -> bool:
-        """Whether it did what it was for."""
+        """Whether the request succeeded."""
         return self.status in {200, 202}
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it may have been done or not: no answer, or one that says that something broke."""
+        """Whether its effect is unknown: no response, or a server error."""
         return self.status is None or self.status >= _SERVER_FAULT
 
     @property
@@ -54,43 +54,43 @@ class Request:
 
     @property
     def is_of_other_body(self) -> bool:
-        """Whether its key came with another body before, or with what was deleted."""
+        """Whether its key was used with another body or its answer was deleted."""
         return self.status == _UNPROCESSABLE
 
     @property
     def exchange_id(self) -> str:
-        """The exchange's id in the answer."""
+        """The exchange's id in the response."""
         return str(self.answer["exchange_id"])
 
     @property
     def durability(self) -> str:
-        """The store that holds the exchange, by the answer."""
+        """The store that holds the exchange according to the response."""
         return str(self.answer.get("memory", self.answer)["durability"])
 
     @property
     def is_cached(self) -> bool:
-        """Whether L1 has it, by the answer."""
+        """Whether L1 has it according to the response."""
         return bool(self.answer.get("memory", self.answer)["cached"])
 
     @property
     def degraded(self) -> list[str]:
-        """The layers that did not answer, by the answer; `/invoked` does not say."""
+        """The layers that did not respond; `/invoked` does not report them."""
         return list(self.answer.get("memory", self.answer).get("degraded", []))
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The request's duration."""
         return self.ended - self.sent
 
 
 @dataclass(slots=True)
 class Turn:
-    """A caller's move and every request made for it.
+    """A caller's move with all its requests.
 
     Attributes:
         recall: The `/invoking` before it.
-        requests: Those that carry the exchange, in the order they were sent.
-        late: The same, sent once more when everything was quiet again.
+        requests: The requests that carry the exchange, in the order they were sent.
+        late: The same requests, repeated after all faults.
     """
 
     caller: int
@@ -101,34 +101,34 @@ class Turn:
 
     @property
     def answered(self) -> list[Request]:
-        """The requests that were told where the exchange is."""
+        """The requests whose response names the store of the exchange."""
         return [request for request in [*self.requests, *self.late] if request.is_answered]
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nobody was told, so that the exchange may be there or not."""
+        """Whether no response named the store, so that the exchange may exist or not."""
         return not self.answered and any(request.is_unknown for request in self.requests)
 
     @property
     def sent(self) -> float:
-        """When it was sent first."""
+        """The time of the first request."""
         return min(request.sent for request in self.requests)
 
     @property
     def known_at(self) -> float | None:
-        """When its caller first knew that it was kept."""
+        """The time at which its caller first knew that it was stored."""
         return min((request.ended for request in self.requests if request.is_answered), default=None)
 
 
 @dataclass(slots=True)
 class Deleted:
-    """The deletion of a thread, alone or with its user, with everything that was sent until it was done.
+    """The deletion of a thread or a user, with all exchanges that were sent until it succeeded.
 
     Attributes:
-        user_id: The user, where all threads of the user were deleted.
-        began: When it was asked for first, in monotonic seconds.
-        ended: When it was answered as done; never, as long as it was not.
-        tries: How often it was asked for.
+        user_id: The user, if all threads of the user were deleted.
+        began: The time of the first request, in monotonic seconds.
+        ended: The time of the successful response; infinity until then.
+        tries: The number of requests.
     """
 
     thread_id: str
@@ -140,7 +140,7 @@ class Deleted:
 
 @dataclass(slots=True)
 class Window:
-    """A fault and how long it was felt, in monotonic seconds."""
+    """A fault and the time in which it had an effect, in monotonic seconds."""
 
     kind: str
     began: float
@@ -150,7 +150,7 @@ class Window:
 
 @dataclass(slots=True)
 class Journal:
-    """Everything of a run. Appending to a list is atomic, so callers need no lock."""
+    """The log of a run. Appending to a list is atomic, so callers need no lock."""
 
     turns: list[Turn] = field(default_factory=list)
     faults: list[Window] = field(default_factory=list)
@@ -162,16 +162,16 @@ class Journal:
 
     @property
     def accepted(self) -> int:
-        """How many exchanges were answered."""
+        """The number of accepted exchanges."""
         return sum(1 for turn in self.turns if turn.known_at is not None)
 
     def requests(self) -> Iterable[Request]:
-        """Yield every request that was sent while things broke."""
+        """Yield every request that was sent during the faults."""
         for turn in self.turns:
             if turn.recall is not None:
                 yield turn.recall
             yield from turn.requests
 
     def is_during_fault(self, request: Request) -> bool:
-        """Return whether a fault was felt at any time while the request was under way."""
+        """Return whether a fault had an effect at any time during the request."""
         return any(fault.began <= request.ended and request.sent <= fault.ended for fault in self.faults)

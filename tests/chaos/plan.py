@@ -1,4 +1,4 @@
-"""What callers do and what is broken when: drawn from a seed, so that a run can be repeated."""
+"""The random plan of callers' moves and faults, reproducible by its seed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FaultKind = Literal[
     "emulator frozen",
 ]
 
-# Who makes an exchange's id, or that it is the agent which answers: how many of a hundred.
+# Percentages: who creates an exchange's id, and whether the agent answers.
 _NAMINGS: Final[dict[Naming, int]] = {"service": 70, "uuid4": 12, "uuid7": 12, "key": 4, "run": 2}
 _RECALLS: Final = 0.25
 _REPEATS: Final = 0.4
@@ -71,13 +71,13 @@ _HANGS: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "post
 _OLDER: Final[tuple[FaultKind, ...]] = ("valkey comes back older", "valkey fails over")
 _BY_CHANCE: Final = 10
 _GAP: Final = (1.0, 7.0)
-# Until what Redis holds is trusted again on a queue that is never empty: see `MAX_DRAIN_AGE`.
+# How long Redis needs to be trusted again while the queue is never empty: see `MAX_DRAIN_AGE`.
 _CALM_SECONDS: Final = 180.0
 _FROZEN: Final = (0.5, 8.0)
-# Between two deletions, in seconds; of the threads, one of this many is deleted now and then.
+# The seconds between two deletions; one in this many threads is deleted repeatedly.
 _DELETION_GAP: Final = (1.0, 6.0)
 _ONE_DELETED_OF: Final = 5
-# Of the deletions, one of this many is that of a user with all threads.
+# One in this many deletions is of a user with all threads.
 _ONE_USER_OF: Final = 4
 _USERS: Final = 20
 _DELETED_USER: Final = 7
@@ -89,10 +89,10 @@ class Move:
     """One turn of a caller.
 
     Attributes:
-        marker: Names the exchange in its text, once in the whole run.
-        recalls: Whether `/invoking` is asked first.
-        copies: How often the same request is sent at the same time.
-        randomness: Bits for the id, where the caller makes it.
+        marker: A text in the exchange that is unique in the run.
+        recalls: Whether `/invoking` is called first.
+        copies: How many equal requests are sent concurrently.
+        randomness: Random bits of the id, if the caller creates it.
     """
 
     marker: str
@@ -107,11 +107,11 @@ class Move:
 
     @property
     def key(self) -> str:
-        """The `Idempotency-Key` of the requests that have one."""
+        """The `Idempotency-Key`, if the requests have one."""
         return f"key-{self.marker}"
 
     def exchange_id(self, now: float) -> UUID | None:
-        """Return the caller's name for the exchange, made at `now` in Unix seconds; None if the service names it."""
+        """Return the caller's id for the exchange, created at `now` in Unix seconds; None if the service creates it."""
         if self.naming == "uuid4":
             return UUID(int=self.randomness, version=4)
         if self.naming == "uuid7":
@@ -122,13 +122,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A thread to delete, or a user, and what is said there before, meanwhile and after.
+    """A thread or user to delete, and the exchanges before, during and after the deletion.
 
     Attributes:
-        gap: Seconds of peace before it.
-        user_id: The user, where it is not a thread.
-        thread_ids: The thread, or all threads of the user's.
-        delays: How long after the deletion's beginning each exchange of `meanwhile` is said, in seconds.
+        gap: Seconds of calm before it.
+        user_id: The user, if all threads of a user are deleted.
+        thread_ids: The thread, or all threads of the user.
+        delays: Seconds from the start of the deletion until each exchange of `meanwhile` is sent.
     """
 
     gap: float
@@ -142,13 +142,13 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something to break.
+    """A fault to inject.
 
     Attributes:
-        gap: Seconds of peace before it.
-        seconds: How long what is frozen stays so.
-        share: How many of the workers, as a fraction, where it is those.
-        picks: Draws which ones.
+        gap: Seconds of calm before it.
+        seconds: The duration of a freeze.
+        share: The fraction of the workers that is affected.
+        picks: Draws the affected workers.
     """
 
     gap: float
@@ -160,22 +160,22 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run's whole course, as far as the machine's speed does not decide it.
+    """The plan of a run; only the machine's speed adds variation.
 
     Attributes:
-        seed: Everything is drawn from it.
-        threads: How many conversations there are.
+        seed: The seed of all random draws.
+        threads: The number of conversations.
     """
 
     seed: int
     threads: int
 
     def random(self, *purpose: object) -> random.Random:
-        """Return a generator of its own for a purpose, the same in every run with this seed."""
-        return random.Random(f"{self.seed}:{purpose}")  # noqa: S311 - to be repeatable, not to be secret
+        """Return a random generator for one purpose, equal in every run with this seed."""
+        return random.Random(f"{self.seed}:{purpose}")  # noqa: S311 - reproducible, not for security
 
     def moves(self, caller: int) -> Iterator[Move]:
-        """Yield a caller's turns, without end."""
+        """Yield a caller's turns endlessly."""
         draw = self.random("caller", caller)
         number = 0
         while True:
@@ -188,13 +188,13 @@ class Plan:
             yield _move(draw, marker, thread, naming, recalls=recalls, copies=2 if is_repeated else 1)
 
     def deletions(self) -> Iterator[Deletion]:
-        """Yield what to delete, without end."""
+        """Yield deletions endlessly."""
         draw = self.random("deletions")
         number = 0
         while True:
             number += 1
             thread = _ONE_DELETED_OF * draw.randrange(max(1, self.threads // _ONE_DELETED_OF))
-            # Of threads with a user, too: every fifth one has none.
+            # Threads with a user; every fifth thread has none.
             thread = min(thread + number % 2, self.threads - 1)
             owned = range(_DELETED_USER, self.threads, _USERS)
             is_user = number % _ONE_USER_OF == 0 and len(owned) > 0
@@ -213,7 +213,7 @@ class Plan:
             )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield what to break, without end: storms with calms between them."""
+        """Yield faults endlessly: storms with calms between them."""
         draw = self.random("faults")
         for storm in itertools.count():
             for place, kind in enumerate(_storm(draw)):
@@ -227,11 +227,10 @@ class Plan:
 
 
 def _storm(draw: random.Random) -> list[FaultKind]:
-    """Return faults in their order.
+    """Return a storm's faults in order.
 
-    Those after which Redis is asked about all that it holds come last of the first three: until then nobody doubts it,
-    and what it fails to show is not excused. Each kind comes once before chance decides, so that a short run does not
-    leave one out by bad luck.
+    Faults that make Redis stale are the last of the first three: until then missing exchanges in Redis are not excused.
+    Each kind occurs once before any is drawn at random, so that a short run contains all kinds.
     """
     first = [draw.choice(_REFUSALS), draw.choice(_HANGS), draw.choice(_OLDER)]
     rest = [kind for kind in draw.sample(FAULT_KINDS, len(FAULT_KINDS)) if kind not in first]

@@ -1,4 +1,4 @@
-"""What can happen to a PostgreSQL that goes on answering: a standby takes its place behind the same address."""
+"""Failovers of PostgreSQL: a standby takes over behind the same address."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _WAIT_SECONDS: Final = 30.0
 
 
 class Postgres:
-    """The stack's PostgreSQL and, during a failover, the standby that is promoted in its place.
+    """The stack's PostgreSQL and, during a failover, the promoted standby.
 
     Args:
-        info: What the stack says of itself.
-        data_dir: Where its PostgreSQL has its data.
-        address: Through which the functions reach it.
+        info: The content of `stack.json`.
+        data_dir: The data directory of the stack's PostgreSQL.
+        address: The proxy that the functions connect to.
         targets: The stack's processes.
     """
 
@@ -41,11 +41,11 @@ class Postgres:
         self._standby = PostgresServer(data_dir.with_name("postgres-standby"))
 
     def close(self) -> None:
-        """Stop the standby, should it still run."""
+        """Stop the standby if it runs."""
         self._standby.kill()
 
     def start_standby(self) -> None:
-        """Start a standby that follows the stack's PostgreSQL."""
+        """Start a standby that replicates the stack's PostgreSQL."""
         shutil.rmtree(self._standby.data_dir, ignore_errors=True)
         _wait(lambda: _answers(self._admin_url))
         command = [str(BINARIES / "pg_basebackup"), "-D", str(self._standby.data_dir), "-R", "-X", "stream"]
@@ -61,7 +61,7 @@ class Postgres:
         self._standby.start()
 
     def fail_over(self) -> None:
-        """Take the functions off the old server, promote the standby once it has all, and lead them to it."""
+        """Disconnect the functions, promote the standby once it has all data, and redirect the functions."""
         self._address.lead_to(1, cuts=True)
         with psycopg.connect(self._admin_url, autocommit=True) as old, self._admin_of_standby() as standby:
             old.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
@@ -72,14 +72,14 @@ class Postgres:
         self._address.lead_to(self._standby.port, cuts=True)
 
     def fail_back(self) -> None:
-        """Give the stack's PostgreSQL the data of the one that took its place, and lead the functions back to it."""
+        """Copy the promoted server's data to the stack's PostgreSQL, and redirect the functions to it."""
         self._address.lead_to(1, cuts=True)
         self._standby.stop()
         following = self._data_dir.with_name("postgres-next")
         shutil.copytree(self._standby.data_dir, following)
         pid = self._targets.pid("postgres")
         self._targets.kill(self._targets.tree("postgres"))
-        # At once: its supervisor starts it again on what lies there.
+        # Immediately, because its supervisor restarts it with these files.
         self._data_dir.rename(self._data_dir.with_name("postgres-old"))
         following.rename(self._data_dir)
         self._targets.wait_restarted("postgres", pid)
@@ -87,7 +87,7 @@ class Postgres:
         shutil.rmtree(self._data_dir.with_name("postgres-old"), ignore_errors=True)
 
     def give_up_standby(self) -> None:
-        """After a failover that went wrong before it was one, go back to the old server as it is."""
+        """After a failed failover, go back to the unchanged primary."""
         self._address.lead_to(self._port, cuts=True)
         self._standby.kill()
 

@@ -1,4 +1,4 @@
-"""Waiting until nothing is on its way any more."""
+"""Waits until every exchange has been drained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COUNTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BacklogStatus:
-    """What is not where it belongs yet."""
+    """The numbers of undrained exchanges, by place."""
 
     queued: int
     outbox: int
@@ -34,15 +34,15 @@ class BacklogStatus:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether everything is where it belongs."""
+        """Whether everything is drained."""
         return not (self.queued or self.outbox or self.invalidations)
 
 
 def look(info: dict[str, Any]) -> BacklogStatus:
-    """Count what is on its way.
+    """Count the undrained exchanges.
 
     Raises:
-        ConnectionError: A store does not answer.
+        ConnectionError: A store does not respond.
     """
     try:
         sqs = sqs_of(info)
@@ -66,9 +66,9 @@ def _sweep(info: dict[str, Any]) -> None:
 
 
 def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, BacklogStatus | None]:
-    """Wait until nothing is on its way; return the seconds it took and what was seen last, None if nothing was.
+    """Wait until everything is drained; return the seconds and the last counts, which are None if all were zero.
 
-    With `hastens` the sweep is started now and then instead of waiting for its minute.
+    With `hastens` the sweep is invoked repeatedly instead of once a minute.
     """
     began = swept = time.monotonic()
     calm, seen = 0, None

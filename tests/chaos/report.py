@@ -18,12 +18,12 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run was.
+    """The summary of a run.
 
     Attributes:
-        wanted: How many exchanges were to be accepted; a slow machine may not get there.
-        seconds: How long things were broken.
-        quiet_seconds: How long it took after that until nothing was on its way.
+        wanted: The number of exchanges to accept; a slow machine may accept fewer.
+        seconds: The duration of the faults.
+        quiet_seconds: The time after that until everything was drained.
         sweeps: How often the schedule ran the sweep.
     """
 
@@ -78,12 +78,12 @@ class Run:
         }
 
     def _durability(self, answered: Sequence[Request]) -> str:
-        """Return the best of what an exchange's requests were told."""
+        """Return the best durability in the responses to an exchange's requests."""
         told = {request.durability for request in answered}
         return next(name for name in DURABILITIES if name in told)
 
     def table(self) -> str:
-        """Return the figures for people."""
+        """Return the figures as a table."""
         figures = self.to_json()
         accepted, unknown, checked = figures["accepted"], figures["unknown"], figures["checked"]
         rows: list[tuple[str, str]] = [

@@ -1,4 +1,4 @@
-"""One run from the start of the stack to the verdict."""
+"""One run, from the start of the stack to the verdict."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.chaos.targets import Server, Targets, lead_functions, sqs_of
 from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Judge, Verdict
 
-# What the person who runs it has set must not change what is measured.
+# The user's environment must not change the results.
 _SETTINGS: Final = {
     "MEMORY__THREAD_TTL_HOURS": "24",
     "MEMORY__USER_TTL_DAYS": "30",
@@ -44,12 +44,12 @@ _SWEEP_SECONDS: Final = 75
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of everything.
+    """The size of a run.
 
     Attributes:
-        seconds: How long things are broken, at least.
-        exchanges: How many have to be accepted, at least; after twice the time it is over all the same.
-        hastens: Whether to start the sweep when the callers are done instead of waiting for its minute.
+        seconds: The minimum duration of the faults.
+        exchanges: The minimum number of accepted exchanges; the run ends after twice `seconds` in any case.
+        hastens: Whether to invoke the sweep after the callers instead of waiting up to a minute.
     """
 
     seconds: float
@@ -60,12 +60,12 @@ class Size:
 
 
 def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> Run:
-    """Start a stack in `state_dir`, break it for a while, wait for quiet, judge, stop."""
+    """Start a stack in `state_dir`, inject faults, wait for the drain, check, stop."""
     plan, journal = Plan(seed, size.threads), Journal()
     with ExitStack() as resources:
         stack = resources.enter_context(StackProcess(state_dir, env=_SETTINGS))
         say(f"The stack is up; seed {seed}.")
-        # It stays until the end, so that what comes after the faults goes the same way.
+        # The proxies stay until the end, so that the connections after the faults take the same path.
         addresses: dict[Server, Address] = {
             server: resources.enter_context(closing(Address(urlsplit(stack.info[url]).port or 0)))
             for server, url in _URLS.items()
@@ -115,7 +115,7 @@ def _break(
             part.start()
         _wait(journal, size, say)
     finally:
-        # Thread by thread; one that was never started has nothing to stop.
+        # Stop each thread by itself; one that did not start has nothing to stop.
         for part in (injector, deliveries, deletions, callers):
             part.stop()
         callers.close()

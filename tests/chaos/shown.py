@@ -1,4 +1,4 @@
-"""What deletions leave, and what `/invoking` showed: guarantees 3, 4 and 8, from outside."""
+"""Checks deletions and the responses of `/invoking` from outside (guarantees 3, 4 and 8)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _LACKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """Which turns a deletion of their thread may have reached, and which it certainly has."""
+    """The turns that a deletion of their thread may have affected, and those that it must have affected."""
 
     by_thread: Mapping[str, list[Deleted]]
 
     @classmethod
     def of(cls, journal: Journal) -> Deletions:
-        """Return those of a run."""
+        """Return the deletions of a run."""
         by_thread: defaultdict[str, list[Deleted]] = defaultdict(list)
         for deletion in journal.deletions:
             by_thread[deletion.thread_id].append(deletion)
         return cls(by_thread)
 
     def may_reach(self, turn: Turn) -> bool:
-        """Return whether a deletion was not over yet when the turn was first sent."""
+        """Return whether a deletion may have affected a turn: it had not succeeded when the turn was first sent."""
         return any(each.ended >= turn.sent for each in self.by_thread.get(turn.move.thread_id, []))
 
     def reached_at(self, turn: Turn) -> float | None:
-        """Return when the first deletion was done that began after all the turn's requests were answered."""
+        """Return the end of the first deletion that started after all responses of the turn."""
         if any(request.is_unknown for request in turn.requests):
-            # It may have been carried out at any time after its caller had given up.
+            # It may have been carried out at any time after its caller gave up.
             return None
         last = max(request.ended for request in turn.requests)
         done = [each.ended for each in self.by_thread.get(turn.move.thread_id, []) if each.began > last]
@@ -42,10 +42,10 @@ class Deletions:
 
 
 class Recalls:
-    """Compares what was shown with what is there at the end.
+    """Compares the responses of `/invoking` with the final contents.
 
     Args:
-        places: Where each exchange stands in its thread in PostgreSQL.
+        places: Each exchange's position in its thread in PostgreSQL.
     """
 
     def __init__(self, journal: Journal, deletions: Deletions, places: Mapping[str, tuple[str, int]]) -> None:
@@ -57,7 +57,7 @@ class Recalls:
             self._turns[turn.move.thread_id].append(turn)
 
     def too_little(self) -> Iterable[str]:
-        """Yield each answer that lacks an exchange which was known to be kept, and does not say so."""
+        """Yield each response that lacks a stored exchange without reporting a degraded layer."""
         for recall in self._recalls():
             if recall.is_answered and not recall.degraded:
                 lacks = list(self._lacking(recall))
@@ -68,7 +68,7 @@ class Recalls:
                 yield f"{_describe(recall)} at the end: {recall.status} {recall.error} {recall.degraded}"
 
     def too_much(self) -> Iterable[str]:
-        """Yield each answer that shows what was deleted before it was asked for."""
+        """Yield each response with an exchange that was deleted before the request."""
         gone: dict[str, tuple[Turn, float]] = {}
         for turn in self._journal.turns:
             reached = self._deletions.reached_at(turn)
@@ -93,7 +93,7 @@ class Recalls:
             if known is None or known.ended > recall.sent or known.exchange_id in shown:
                 continue
             place = self._places.get(known.exchange_id)
-            # What is not there at the end was deleted, or is counted as lost.
+            # An exchange that is missing at the end was deleted, or is counted as lost.
             if place is not None and place[1] > oldest:
                 age = f"known for {recall.sent - known.ended:.2f} s"
                 yield f"{turn.move.marker} ({known.durability}, cached {known.is_cached}, {age})"

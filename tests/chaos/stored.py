@@ -1,4 +1,4 @@
-"""What both layers hold at the end, read past the product's own code."""
+"""The final contents of both layers, read without the product's code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MESSAGES: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One message, wherever it lies."""
+    """One message in either layer."""
 
     exchange_id: str
     role: str
@@ -32,10 +32,10 @@ class Thread:
     """A thread in both layers.
 
     Attributes:
-        stored: All of it in PostgreSQL, in its order.
-        positions: `position` of each of those.
-        cached: The list in Redis, None if there is none.
-        is_marked_whole: Whether the list says that it begins with the thread's first message.
+        stored: All messages in PostgreSQL, in order.
+        positions: The `position` of each of them.
+        cached: The list in Redis; None if there is none.
+        is_marked_whole: Whether the list is sealed with the thread's first message.
     """
 
     thread_id: str
@@ -45,7 +45,7 @@ class Thread:
     is_marked_whole: bool
 
     def difference(self) -> str:
-        """Say how the list differs from the window in PostgreSQL; '' if it does not, or there is no list."""
+        """Describe how the list differs from the window in PostgreSQL; '' if it does not, or there is no list."""
         expected = self.stored[-2 * WINDOW :]
         if self.cached is None or self.cached == expected:
             return ""
@@ -56,7 +56,7 @@ class Thread:
 
 
 def threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
-    """Yield the named threads and all others that Redis or PostgreSQL know of."""
+    """Yield the named threads and all others in Redis or PostgreSQL."""
     with (
         redis.Redis.from_url(info["redis_url"], socket_timeout=30) as client,
         psycopg.connect(info["database_url"], connect_timeout=10) as connection,
@@ -67,7 +67,7 @@ def threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
             rows = connection.execute(_MESSAGES, (thread_id,)).fetchall()
             entries: Any = client.lrange(f"thread:{thread_id}:messages", 0, -1)
             listed = [json.loads(entry) for entry in entries]
-            # A list without an exchange may hold a placeholder.
+            # A list without an exchange may contain a placeholder.
             cached = [entry for entry in listed if entry["role"] != "system"]
             yield Thread(
                 thread_id,
@@ -79,7 +79,7 @@ def threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
 
 
 def dead_letters(info: dict[str, Any], sqs: Any) -> int:
-    """Count what lies on the dead-letter queue."""
+    """Count the messages in the dead-letter queue."""
     name = "ApproximateNumberOfMessages"
     return int(sqs.get_queue_attributes(QueueUrl=info["dlq_url"], AttributeNames=[name])["Attributes"][name])
 

@@ -1,4 +1,4 @@
-"""The processes and the queue that are broken: found anew each time, because what is killed comes back as another."""
+"""The processes and the queue for fault injection. They are looked up each time, because restarts change them."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _BREAKER_SECONDS: Final = 3.0
 
 
 def functions_of(info: dict[str, Any]) -> LambdaClient:
-    """Return a client of the stack's functions that asks no proxy and no configuration."""
+    """Return a Lambda client of the stack that ignores the user's proxy and configuration."""
     session = boto3.Session("test", "test", region_name=info["region"])
     config = Config(proxies={}, read_timeout=30, retries={"total_max_attempts": 1})
     return session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
 
 
 def lead_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[str, dict[str, str]]) -> None:
-    """Have both functions reach Valkey and PostgreSQL through other ports, and go by other clocks.
+    """Make both functions connect to Valkey and PostgreSQL on other ports and use other clocks.
 
     Args:
-        info: What the stack says of itself.
-        ports: Of each server.
-        clocks: What the processes of `agent_function` and `sync_function` are given for theirs.
+        info: The content of `stack.json`.
+        ports: The port of each server.
+        clocks: The environment of each function's clock, for `agent_function` and `sync_function`.
     """
     functions = functions_of(info)
     for function in ("agent_function", "sync_function"):
@@ -60,7 +60,7 @@ def lead_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[
 
 
 def sqs_of(info: dict[str, Any], *, read_seconds: float = 30) -> SQSClient:
-    """Return a client of the stack's queues that asks no proxy and no configuration."""
+    """Return an SQS client of the stack that ignores the user's proxy and configuration."""
     session = boto3.Session("test", "test", region_name=info["region"])
     config = Config(proxies={}, connect_timeout=5, read_timeout=read_seconds, retries={"total_max_attempts": 1})
     return session.client("sqs", endpoint_url=info["endpoint_url"], config=config)
@@ -76,24 +76,24 @@ class Targets:
         self._sqs = sqs_of(self._info)
 
     def close(self) -> None:
-        """Let everything that is frozen go on, let the queue take everything, close the connections."""
+        """Thaw all frozen processes, remove the queue's limit, and close the connections."""
         self.thaw(self._frozen)
         self.limit_queue(refuses=False)
         self._sqs.close()
 
     def pid(self, server: Server) -> int:
-        """Return a server's process id, as the supervisor has published it."""
+        """Return a server's process id from `stack.json`."""
         return int(self._stack.info["pids"][server])
 
     def tree(self, server: Server) -> list[psutil.Process]:
-        """Return a server's processes, the first one first, so that it cannot replace the others."""
+        """Return a server's processes, the parent first, so that it cannot replace the others."""
         with suppress(psutil.NoSuchProcess):
             first = psutil.Process(self.pid(server))
             return [first, *([] if server == "emulator" else first.children(recursive=True))]
         return []
 
     def backends(self) -> list[psutil.Process]:
-        """Return PostgreSQL's processes below the first."""
+        """Return PostgreSQL's child processes."""
         return self.tree("postgres")[1:]
 
     def workers(self) -> list[psutil.Process]:
@@ -107,41 +107,44 @@ class Targets:
         return sorted(found, key=lambda worker: worker.pid)
 
     def kill(self, processes: Iterable[psutil.Process]) -> int:
-        """SIGKILL; return how many were there."""
+        """SIGKILL the processes; return how many there were."""
         return self._signal(processes, signal.SIGKILL)
 
     def freeze(self, processes: Iterable[psutil.Process]) -> int:
-        """SIGSTOP; return how many were there."""
+        """SIGSTOP the processes; return how many there were."""
         processes = list(processes)
         self._frozen += processes
         return self._signal(processes, signal.SIGSTOP)
 
     def thaw(self, processes: Iterable[psutil.Process]) -> None:
-        """SIGCONT."""
+        """SIGCONT the processes."""
         processes = list(processes)
         self._signal(processes, signal.SIGCONT)
         self._frozen = [process for process in self._frozen if process not in processes]
 
     def stop_postgres(self) -> None:
-        """End PostgreSQL as an operator does: sessions are closed, a checkpoint is written."""
+        """Shut PostgreSQL down cleanly: sessions are closed, a checkpoint is written."""
         self._signal(self.tree("postgres")[:1], signal.SIGINT)
 
     def stop_valkey(self) -> None:
-        """End Valkey as an operator does: what it holds is there again after the start."""
+        """Shut Valkey down cleanly: its data is loaded at the next start."""
         with redis.Redis.from_url(self._info["redis_url"], socket_timeout=5) as client, suppress(redis.RedisError):
             client.shutdown(save=True)
 
     def limit_queue(self, *, refuses: bool) -> None:
-        """Let the queue refuse every exchange (as too large), or take them again."""
+        """Set the queue's maximum message size so that it refuses every exchange, or reset it."""
         size = _MIN_MESSAGE_BYTES if refuses else _MAX_MESSAGE_BYTES
         self._sqs.set_queue_attributes(QueueUrl=self._info["queue_url"], Attributes={"MaximumMessageSize": str(size)})
 
     def shorten_visibility(self) -> None:
-        """Let the queue hand out again soon what a killed worker had taken: a little after its function's timeout."""
+        """Shorten the visibility timeout to little more than the function's timeout.
+
+        A killed worker's messages then return soon.
+        """
         self._sqs.set_queue_attributes(QueueUrl=self._info["queue_url"], Attributes={"VisibilityTimeout": "20"})
 
     def wait_restarted(self, server: Server, old_pid: int) -> bool:
-        """Wait until the supervisor has put another process in the place of `old_pid`, and that one listens."""
+        """Wait until the supervisor has replaced the process `old_pid` and the new process listens."""
         deadline = time.monotonic() + _RESTART_SECONDS
         while time.monotonic() < deadline:
             with suppress(OSError):
@@ -151,14 +154,14 @@ class Targets:
         return False
 
     def wait_up(self) -> None:
-        """Wait until PostgreSQL and Valkey take connections, and a moment more for those who had given them up."""
+        """Wait until PostgreSQL and Valkey accept connections, and until circuit breakers have closed."""
         deadline = time.monotonic() + _RESTART_SECONDS
         while time.monotonic() < deadline and not (self.listens("postgres") and self.listens("valkey")):
             time.sleep(0.05)
         time.sleep(_BREAKER_SECONDS)
 
     def listens(self, server: Server) -> bool:
-        """Return whether a server takes connections."""
+        """Return whether a server accepts connections."""
         parts = urlsplit(self._info[_URLS[server]])
         with suppress(OSError), socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1):
             return True
@@ -167,7 +170,7 @@ class Targets:
     def _signal(self, processes: Iterable[psutil.Process], number: signal.Signals) -> int:
         reached = 0
         for process in processes:
-            # psutil has checked that the id is still the same process's.
+            # psutil checks that the id still belongs to the same process.
             with suppress(psutil.NoSuchProcess, ProcessLookupError):
                 if process.is_running():
                     os.kill(process.pid, number)

@@ -1,4 +1,4 @@
-"""The guarantees under faults, briefly; `make chaos` does the same for longer."""
+"""A short chaos run; `make chaos` runs longer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from tests.chaos.run import Size, run
 
-# The third fault is a replica that lags behind and is promoted.
+# The third fault promotes a lagging replica.
 SEED = 6
 SIZE = Size(seconds=25, exchanges=400, hastens=True)
 
 
 def test_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What eight callers were answered while servers and workers died, froze and came back is what is there."""
+    """The stored exchanges match the responses of eight callers while servers and workers were killed or frozen."""
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     result = run(tmp_path / "stack", SEED, SIZE, print)

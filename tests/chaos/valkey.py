@@ -1,4 +1,4 @@
-"""What can happen to a Valkey that goes on answering: it refuses writes, comes back older, is replaced by another."""
+"""Faults of a Valkey that keeps responding: it refuses writes, restarts with older data, or fails over."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _ANSWER_SECONDS: Final = 15.0
 
 
 class Valkey:
-    """The stack's Valkey and, during a failover, the one that replaces it.
+    """The stack's Valkey and, during a failover, its replacement.
 
     Args:
-        url: Where the stack's Valkey is.
-        data_dir: Its directory, from which it reads its dump when it starts.
-        address: Through which the functions reach it.
+        url: The URL of the stack's Valkey.
+        data_dir: Its directory, with the dump that it loads at its start.
+        address: The proxy that the functions connect to.
     """
 
     def __init__(self, url: str, data_dir: Path, address: Address) -> None:
@@ -39,12 +39,12 @@ class Valkey:
         self._standby = ValkeyServer(data_dir.with_name("valkey-standby"))
 
     def close(self) -> None:
-        """Stop the standby, should it still run."""
+        """Stop the standby if it runs."""
         self._standby.kill()
 
     @contextmanager
     def refusing(self, refusal: Refusal) -> Iterator[None]:
-        """Have it refuse every write and answer every read for a while."""
+        """Make it refuse every write and answer every read for a while."""
         begin, end = {
             "full": (self._fill_memory, self._free_memory),
             "without replicas": (self._ask_for_replicas, self._ask_for_none),
@@ -58,20 +58,20 @@ class Valkey:
                 end(client)
 
     def take_snapshot(self, *, resend: bool) -> None:
-        """Keep what it holds now, for `put_snapshot`; unless `resend`, one that was taken before stays."""
+        """Store its data for `put_snapshot`. Unless `resend`, an earlier snapshot is kept."""
         if self._snapshot.exists() and not resend:
             return
         with _client(self._port) as client:
             client.save()
-        # Not where it would be read after any crash.
+        # Outside of the directory that a restart loads.
         shutil.move(self._data_dir / DUMP, self._snapshot)
 
     def put_snapshot(self) -> None:
-        """Have its next start read what it held then."""
+        """Make its next start load the snapshot."""
         shutil.copy(self._snapshot, self._data_dir / DUMP)
 
     def start_standby(self, *, lags: bool, days: int = 0) -> None:
-        """Start a replica that has all, its clock some `days` ahead; one that `lags` hears of nothing from here on."""
+        """Start a full replica with a clock that is `days` ahead. With `lags` it gets no further writes."""
         with _client(self._port), inherited(days):
             self._standby.start()
         with _client(self._standby.port) as standby:
@@ -80,10 +80,10 @@ class Valkey:
                 standby.replicaof("no", "one")
 
     def fail_over(self, *, cuts: bool) -> None:
-        """Promote the standby and let the address lead to it; the old server becomes its replica.
+        """Promote the standby and redirect the address to it; the old server becomes its replica.
 
         Args:
-            cuts: Whether open connections end, or lead to the old server as before.
+            cuts: Whether to close open connections instead of leaving them with the old server.
         """
         with _client(self._standby.port) as standby, _client(self._port) as old:
             standby.replicaof("no", "one")
@@ -91,7 +91,7 @@ class Valkey:
         self._address.lead_to(self._standby.port, cuts=cuts)
 
     def fail_back(self) -> None:
-        """Let the two servers change their parts in agreement, so that nothing is lost, and stop the standby."""
+        """Switch the roles of the two servers back without losing data, and stop the standby."""
         with _client(self._port) as old, _client(self._standby.port) as standby:
             _wait(lambda: _replication(old)["master_link_status"] == "up")
             standby.execute_command("FAILOVER")  # type: ignore[no-untyped-call]
@@ -100,7 +100,7 @@ class Valkey:
         self._standby.kill()
 
     def give_up_standby(self) -> None:
-        """After a failover that went wrong, go back to the old server as it is."""
+        """After a failed failover, go back to the unchanged server."""
         self._address.lead_to(self._port, cuts=True)
         with suppress(redis.RedisError), _client(self._port) as client:
             client.replicaof("no", "one")
@@ -119,7 +119,7 @@ class Valkey:
         client.config_set("min-replicas-to-write", "0")
 
     def _fail_to_save(self, client: redis.Redis) -> None:
-        # No file can take the place of a directory, whoever runs this.
+        # No file can replace a directory, for any user.
         (self._data_dir / DUMP).mkdir()
         client.config_set("save", "3600 1")
         client.bgsave()
@@ -141,7 +141,7 @@ def _replication(client: redis.Redis) -> dict[str, Any]:
 
 @contextmanager
 def _client(port: int) -> Iterator[redis.Redis]:
-    """Connect once it answers: it may be on its way back from the fault before."""
+    """Connect once it responds; it may still be recovering from the previous fault."""
     with redis.Redis(host="127.0.0.1", port=port, socket_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
         _wait(lambda: _answers(client))
         yield client

@@ -1,4 +1,4 @@
-"""Whether what was answered is what is there: guarantees 1, 2 and 6, exchange by exchange."""
+"""Checks each exchange's response against the stores (guarantees 1, 2 and 6)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from tests.chaos.journal import Journal, Request, Turn
 from tests.chaos.shown import Deletions, Recalls
 from tests.chaos.stored import Side, Thread
 
-# Faults after which Redis may hold less than it was given.
+# Faults after which Redis may have lost data.
 _EMPTYING = {
     *("valkey killed", "both stores killed", "postgres frozen, valkey killed"),
     *("valkey comes back older", "valkey fails over", "valkey fails over to another day"),
 }
-# An outbox is empty after this: two sweeps, and the time that the stores are away at most.
+# The time in which an outbox is emptied: two sweeps and the longest outage of the stores.
 _SWEPT_SECONDS = 180.0
-# How long before a request a fault of PostgreSQL may have ended and still have kept it from remembering a key.
+# How long before a request a fault of PostgreSQL may have ended and still have prevented storing the key.
 _BREAKER_SECONDS = 3.0
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What is not as it was answered; each a list of sentences.
+    """All deviations, as lists of sentences.
 
     Attributes:
-        outbox_lost: Answered with `redis`, waiting in an outbox that was then killed: nothing else held them.
-        keys_lost: Keys answered while PostgreSQL was away, known to a Valkey that was then killed, and to nothing else.
-        shown_too_little: Answers that lack what was known to be kept, and do not say so.
-        back: What was deleted and is there, or was shown.
-        unknown_stored: Turns without an answer whose exchange is there.
-        unknown_absent: Turns without an answer whose exchange is not there.
+        outbox_lost: Exchanges with durability `redis` whose outbox was killed; no other store had them.
+        keys_lost: Keys answered during an outage of PostgreSQL that only a killed Valkey had.
+        shown_too_little: Responses that lack stored exchanges without reporting a degraded layer.
+        back: Deleted exchanges that are stored or were returned.
+        unknown_stored: Turns without a response whose exchange is stored.
+        unknown_absent: Turns without a response whose exchange is not stored.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Verdict:
 
     @property
     def violations(self) -> dict[str, list[str]]:
-        """What must not be, by kind."""
+        """The violations of guarantees, by kind."""
         return {
             "lost": self.lost,
             "duplicated": self.duplicated,
@@ -72,12 +72,12 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every guarantee held."""
+        """Whether every guarantee was kept."""
         return not any(self.violations.values())
 
 
 class Judge:
-    """Compares the journal with what the layers hold."""
+    """Compares the log with the contents of the layers."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -88,7 +88,7 @@ class Judge:
         self._by_marker: defaultdict[str, set[str]] = defaultdict(set)
 
     def judge(self, threads: Iterable[Thread]) -> Verdict:
-        """Return what was found."""
+        """Return the verdict."""
         for thread in threads:
             self._read(thread)
         for turn in self._journal.turns:
@@ -164,14 +164,14 @@ class Judge:
             self._verdict.altered.append(f"{_name(turn)} as {request.exchange_id} has other texts")
 
     def _was_emptied_after(self, request: Request) -> bool:
-        """Return whether Redis lost something before the sweep must have emptied its outbox."""
+        """Return whether Redis lost data before the sweep must have emptied its outbox."""
         return any(
             fault.kind in _EMPTYING and fault.ended >= request.sent and fault.began <= request.ended + _SWEPT_SECONDS
             for fault in self._journal.faults
         )
 
     def _is_key_lost(self, turn: Turn) -> bool:
-        """Return whether all that knew of a key, and had its exchange, was a Valkey that was killed since."""
+        """Return whether a key and its exchange were known only to a Valkey that was killed since."""
         answers = sorted(turn.answered, key=lambda request: request.sent)
         if turn.move.naming != "key" or len(answers) < len(("first", "second")):
             return False
@@ -187,7 +187,7 @@ class Judge:
         return was_alone and any(first.sent <= fault.ended and fault.began <= last.sent for fault in emptied)
 
     def _check_answers(self, turn: Turn) -> None:
-        """One name, one exchange; one key, one answer."""
+        """Each id has one exchange, and each key has one answer."""
         answers = turn.answered
         if turn.move.naming == "key":
             told = {(one.exchange_id, str(one.answer["response"])) for one in answers}
@@ -202,7 +202,7 @@ class Judge:
             self._verdict.answers.append(f"{_name(turn)}: {sorted({one for one, _ in told})} {durabilities}")
 
     def _check_order(self) -> None:
-        """A caller's own exchanges: the one it knew to be kept sorts before the one that it sent after that."""
+        """In each caller's exchanges, one that was stored before another was sent must sort before it."""
         lines: defaultdict[tuple[int, str], list[Turn]] = defaultdict(list)
         for turn in self._journal.turns:
             if turn.requests:
@@ -229,7 +229,7 @@ class Judge:
 
 
 def _is_placed_after(first: Turn, second: Turn) -> bool:
-    """Return whether the service chose the second one's place, knowing of the first or of the time."""
+    """Return whether the service chose the second exchange's position after it had seen the first one, or the time."""
     if second.move.naming == "uuid7":
         return False
     if second.recall is not None and second.recall.is_answered:

@@ -1,4 +1,4 @@
-"""Waits for servers while chaos changes them."""
+"""Waits for servers during fault injection."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _PAUSE_SECONDS: Final = 0.02
 
 
 def wait(is_so: Callable[[], bool], seconds: float, who: str) -> None:
-    """Wait until something is so.
+    """Wait until a condition holds.
 
     Args:
-        is_so: Asks the server.
-        seconds: How long to wait, at most.
-        who: Which server it is.
+        is_so: Checks the condition.
+        seconds: The timeout.
+        who: The server's name, for the error.
 
     Raises:
-        TimeoutError: It never was.
+        TimeoutError: The condition did not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -1,4 +1,4 @@
-"""Builds the Python client's wheel and tests it on the embedded stack: alone, and beside each framework.
+"""Builds the Python client's wheel and tests it on the embedded stack, alone and with each framework.
 
 Usage: python -m tests.clients [a framework's name …]
 """
@@ -22,7 +22,7 @@ _UV: Final = Path(sys.executable).parent / "uv"
 
 
 def main(names: list[str]) -> int:
-    """Return how many of the environments have failing tests."""
+    """Return the number of environments with failing tests."""
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-clients-") as scratch:
         wheel = _build(Path(scratch))
         for name in ("core", *FRAMEWORKS):
@@ -47,21 +47,21 @@ def _build(folder: Path) -> Path:
 
 
 def _install(wheel: Path, name: str) -> None:
-    """Install the wheel over what is there, and check that its requirements are met."""
+    """Install the wheel, and check that its requirements are met."""
     options = ["--quiet", "--offline", "--no-deps", "--reinstall", "--python", str(_python(name))]
     subprocess.run([str(_UV), "pip", "install", *options, str(wheel)], check=True)
     subprocess.run([str(_UV), "pip", "check", "--quiet", "--python", str(_python(name))], check=True)
 
 
 def _alone(environment: dict[str, str]) -> list[str]:
-    """Use the client where nothing but httpx is, and return what fails."""
+    """Test the client in an environment with httpx only, and return the failures."""
     example = PROJECT_ROOT / "examples" / "client.py"
     ran = subprocess.run([_python("core"), example], env=environment, check=False, stdout=subprocess.PIPE, text=True)
     return [] if ran.returncode == 0 and _CONTEXT in ran.stdout else ["core"]
 
 
 def _passes(name: str, environment: dict[str, str]) -> bool:
-    """Check types and run the tests that need this framework."""
+    """Check types and run the tests of this framework."""
     module = name.replace("-", "_")
     print(f"--- {name}", flush=True)  # noqa: T201 - for the person who typed the command
     tests = ["-m", "pytest", "-q", f"tests/test_{module}.py", "tests/test_examples.py"]
@@ -75,7 +75,7 @@ def _passes(name: str, environment: dict[str, str]) -> bool:
         *(f"clients/python/{file}" for file in files),
         *examples,
     ]
-    # Both, whatever the first says.
+    # Run both, even if the first fails.
     codes = [
         subprocess.run([_python(name), *tests], cwd=PACKAGE, env=environment, check=False).returncode,
         subprocess.run(

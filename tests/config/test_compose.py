@@ -1,4 +1,4 @@
-"""docker-compose.yml: pinned images, health checks, one network for the functions, nothing for the outside."""
+"""docker-compose.yml: pinned images, health checks, one network for the functions, ports on this machine only."""
 
 import re
 from pathlib import Path
@@ -16,12 +16,12 @@ _SERVERS = ("redis", "postgres", "localstack")
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """Return the file as it is parsed."""
+    """Return the parsed file."""
     return dict(yaml.safe_load((_ROOT / "docker-compose.yml").read_text()))
 
 
 def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
-    """Each image names a full version, the deploy image's base too."""
+    """Each image has a full version, including the deploy image's base."""
     images = {name: compose["services"][name]["image"] for name in _SERVERS}
     base = re.search(r"^FROM (\S+)$", (_ROOT / "infra/local/compose/Dockerfile").read_text(), re.MULTILINE)
 
@@ -34,7 +34,7 @@ def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
 
 
 def test_servers_are_waited_for(compose: dict[str, Any]) -> None:
-    """Every server has a health check, and the deployment starts when all are healthy, once."""
+    """Every server has a health check, and the deployment starts once, when all are healthy."""
     deploy = compose["services"]["deploy"]
 
     assert all("test" in compose["services"][name]["healthcheck"] for name in _SERVERS)
@@ -43,7 +43,7 @@ def test_servers_are_waited_for(compose: dict[str, Any]) -> None:
 
 
 def test_ports_are_for_this_machine_only(compose: dict[str, Any]) -> None:
-    """Every published port is bound to 127.0.0.1, Redis Insight's among them."""
+    """Every published port is bound to 127.0.0.1, including Redis Insight's."""
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
 
     assert "127.0.0.1:8001:8001" in ports
@@ -51,7 +51,7 @@ def test_ports_are_for_this_machine_only(compose: dict[str, Any]) -> None:
 
 
 def test_functions_reach_the_servers_by_name(compose: dict[str, Any]) -> None:
-    """Function containers join the compose network, on which the addresses that are deployed are known."""
+    """Function containers join the compose network, in which the deployed addresses are valid."""
     environment = compose["services"]["deploy"]["environment"]
 
     assert (
@@ -64,14 +64,14 @@ def test_functions_reach_the_servers_by_name(compose: dict[str, Any]) -> None:
 
 
 def test_functions_run_in_containers_of_their_own(compose: dict[str, Any]) -> None:
-    """LocalStack has the engine's socket, by which it starts them."""
+    """LocalStack has the Docker socket, through which it starts them."""
     (volume,) = compose["services"]["localstack"]["volumes"]
 
     assert volume == "${DOCKER_SOCK:-/var/run/docker.sock}:/var/run/docker.sock"
 
 
 def test_what_was_downloaded_is_kept(compose: dict[str, Any]) -> None:
-    """The builds' cache is in a volume, wherever the image's user has its home."""
+    """The build cache is in a volume, independent of the image user's home."""
     deploy = compose["services"]["deploy"]
     name, _, path = next(volume for volume in deploy["volumes"] if "cache" in volume).partition(":")
 
@@ -80,7 +80,7 @@ def test_what_was_downloaded_is_kept(compose: dict[str, Any]) -> None:
 
 
 def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
-    """What the template has a parameter for can be set for compose as for `make run`."""
+    """Every setting with a template parameter can be set for compose as for `make run`."""
     template = (_ROOT / "template.yaml").read_text()
     wanted = {name for name, parameter in (ADDRESSES | PARAMETERS).items() if f"\n  {parameter}:\n" in template}
 
@@ -88,7 +88,7 @@ def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
 
 
 def test_what_is_deployed_is_what_the_makefile_builds() -> None:
-    """The service builds each function by its own make target."""
+    """The service builds each function with its make target."""
     makefile = (_ROOT / "Makefile").read_text()
 
     assert all(f"\nbuild-{name}:" in makefile for name in FUNCTIONS)

@@ -1,4 +1,4 @@
-""".env.example: every setting there is, with the default it has."""
+""".env.example lists every setting with its default."""
 
 import inspect
 from pathlib import Path
@@ -24,7 +24,7 @@ def _default(value: object) -> str:
 
 
 def test_the_example_holds_every_setting_with_its_default() -> None:
-    """No setting is missing, none is there that does not exist, and each has the value it has without a file."""
+    """It has all existing settings, no others, and their default values."""
     expected = {}
     without_default = set()
     for kind in _KINDS:

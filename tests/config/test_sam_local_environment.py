@@ -1,4 +1,4 @@
-"""tests/events/env.json: variables of the template, names of the compose network."""
+"""tests/events/env.json has the template's variables and the compose network's host names."""
 
 import json
 from pathlib import Path
@@ -16,37 +16,37 @@ _ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    """Return the template as it is parsed."""
+    """Return the parsed template."""
     return dict(yaml_parse((_ROOT / "template.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")
 def variables() -> dict[str, str]:
-    """Return what the file gives every function."""
+    """Return the variables that the file sets for every function."""
     return dict(json.loads((_ROOT / "tests" / "events" / "env.json").read_text())["Parameters"])
 
 
 @pytest.fixture(scope="module")
 def given(template: dict[str, Any]) -> dict[str, Any]:
-    """Return what the template gives the functions, as it stands there."""
+    """Return the template's environment of the functions, as written."""
     agent = template["Resources"]["AgentFunction"]["Properties"]["Environment"]["Variables"]
     return {**template["Globals"]["Function"]["Environment"]["Variables"], **agent}
 
 
 def test_every_variable_is_one_that_sam_hands_on(given: dict[str, Any], variables: dict[str, str]) -> None:
-    """Others would be left out without a word."""
+    """SAM silently ignores other variables."""
     assert variables.keys() <= given.keys()
 
 
 def test_no_condition_is_left_to_sam(given: dict[str, Any], variables: dict[str, str]) -> None:
-    """`sam local` does not evaluate the template's conditions: what depends on one has its value here."""
+    """`sam local` does not evaluate conditions, so the file sets every variable that depends on one."""
     conditional = {name for name, value in given.items() if isinstance(value, dict) and "Fn::If" in value}
 
     assert conditional - {"POWERTOOLS_SERVICE_NAME"} <= variables.keys()
 
 
 def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) -> None:
-    """With the port that the service listens on, and PostgreSQL's user, password and database."""
+    """With the service's port, and PostgreSQL's user, password and database."""
     services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
     hosts = {urlsplit(value).hostname for value in variables.values() if "://" in value} | {variables["REDIS__HOST"]}
     postgres = services["postgres"]["environment"]
@@ -58,7 +58,7 @@ def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) 
 
 
 def test_the_queues_are_the_local_stack_s(template: dict[str, Any], variables: dict[str, str]) -> None:
-    """The template names them so when the stage is local."""
+    """The template uses these names in the stage local."""
     named = {"SYNC__QUEUE_URL": "ExchangeQueue", "SYNC__DLQ_URL": "ExchangeDeadLetterQueue"}
     for variable, queue in named.items():
         _, _, local = template["Resources"][queue]["Properties"]["QueueName"]["Fn::If"]

@@ -1,4 +1,4 @@
-"""samconfig.toml: an environment a stage, and nothing that the template does not know."""
+"""samconfig.toml has one environment per stage, and only parameters of the template."""
 
 import re
 import tomllib
@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-# As SAM reads one override: quoted, or without a blank; it cuts an unquoted one at its first blank without a word.
+# An override as SAM parses it: quoted, or without spaces. SAM silently cuts an unquoted value at its first space.
 _OVERRIDE = re.compile(r"""([A-Za-z0-9]+)=(?:"([^"\\]+)"|([^\s"'\\]+))""")
 _STAGES = {"localstack": "local", "dev": "dev", "prod": "prod"}
 
 
 @pytest.fixture(scope="module")
 def samconfig() -> dict[str, Any]:
-    """Return the file as it is parsed."""
+    """Return the parsed file."""
     return tomllib.loads((_ROOT / "samconfig.toml").read_text())
 
 
 def _read(override: str) -> tuple[str, str]:
-    """Return an override's name and value as SAM reads them.
+    """Return an override's name and value as SAM parses them.
 
     Raises:
-        AssertionError: SAM would read something else than what stands there.
+        AssertionError: SAM would parse another value.
     """
     match = _OVERRIDE.fullmatch(override)
     assert match is not None, f"SAM does not read {override!r} as a whole; quote its value"
@@ -31,7 +31,7 @@ def _read(override: str) -> tuple[str, str]:
 
 
 def test_a_blank_has_to_be_quoted() -> None:
-    """What SAM would cut is refused here; what it would not, is read as it reads it."""
+    """A value that SAM would cut fails here; other values are parsed as by SAM."""
     with pytest.raises(AssertionError, match="quote its value"):
         _read("SweepSchedule=rate(6 hours)")
     assert _read('SweepSchedule="rate(6 hours)"') == ("SweepSchedule", "rate(6 hours)")
@@ -40,7 +40,7 @@ def test_a_blank_has_to_be_quoted() -> None:
 
 @pytest.mark.parametrize("name", _STAGES)
 def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str) -> None:
-    """Every override is a parameter of the template, the stage among them, and no secret."""
+    """Every override is a parameter of the template and not a secret, and the stage is among them."""
     parameters = samconfig[name]["deploy"]["parameters"]
     overrides = dict(_read(override) for override in parameters["parameter_overrides"])
     template = (_ROOT / "template.yaml").read_text()
@@ -52,7 +52,7 @@ def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str
 
 
 def test_production_is_asked_about(samconfig: dict[str, Any]) -> None:
-    """A change of production is shown and confirmed before it is made."""
+    """A change of production is shown and must be confirmed."""
     assert samconfig["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
     assert (
         samconfig["prod"]["deploy"]["parameters"]["stack_name"]
@@ -62,7 +62,7 @@ def test_production_is_asked_about(samconfig: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", _STAGES)
 def test_the_commands_work_as_they_are_typed(samconfig: dict[str, Any], name: str) -> None:
-    """`sam build` and `sam deploy --config-env …` need no more options: SAM reads no other environment's section."""
+    """`sam build` and `sam deploy --config-env …` need no options, because SAM reads no other environment's section."""
     assert re.fullmatch(r"[a-z]{2}-[a-z]+-\d", samconfig[name]["deploy"]["parameters"]["region"])
     assert samconfig[name]["build"]["parameters"] == samconfig["default"]["build"]["parameters"]
     assert "CAPABILITY_IAM" in samconfig[name]["deploy"]["parameters"]["capabilities"]

@@ -1,1 +1,1 @@
-"""`make cost`: what a million turns cost, from units that are measured here and prices that are assumed."""
+"""`make cost`: the cost of a million turns, from measured units and assumed prices."""

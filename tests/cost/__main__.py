@@ -1,4 +1,4 @@
-"""`python -m tests.cost`: measures, and writes the measured part of docs/cost.md anew."""
+"""`python -m tests.cost`: measures, and rewrites the measured part of docs/cost.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BEGIN, _END = "<!-- measured -->", "<!-- end of what is measured -->"
 
 
 def main() -> int:
-    """Measure and write; returns the exit code."""
+    """Measure and write the page; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.cost", description=__doc__)
     parser.add_argument("--turns", type=int, default=1000)
     options = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> int:
 
 def written(units: Units, assumed: dict[str, Any]) -> str:
     """Return the measured part of the page."""
-    # The load of the machine raises the times, but not the bytes.
+    # The machine's load changes the times, but not the bytes.
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.0f}"
     facts = [
         ("bodies of the requests, a turn", f"{units.request_bytes:,.0f} bytes"),

@@ -1,4 +1,4 @@
-"""Measures what a turn uses, in the embedded stack: bytes, requests, seconds, memory."""
+"""Measures the resources of a turn in the embedded stack: bytes, requests, seconds, memory."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _REPORTED: Final = re.compile(r"\tDuration: ([\d.]+) ms")
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What one turn uses (two requests: /invoking and /invoked), unless a name says otherwise.
+    """The resources of one turn (two requests: /invoking and /invoked), unless a name says otherwise.
 
     Attributes:
-        request_bytes: Bodies sent.
-        response_bytes: Bodies answered.
-        agent_ms: Of the agent function, both invocations, warm (median), without the model.
-        drain_ms: Of the sync function, its share of a (median) batch.
-        batch: Exchanges a batch, on average.
-        import_ms: What a cold start loads.
-        agent_megabytes: The agent function's process.
-        redis_bytes_per_thread: Everything Redis keeps for a thread and its user.
-        redis_bytes_per_window: The same for a thread whose window is full.
-        postgres_bytes: Tables and indexes.
-        postgres_ms: Of one core, PostgreSQL's processes.
-        log_bytes: What both functions print, metrics included.
+        request_bytes: Bytes of the request bodies.
+        response_bytes: Bytes of the response bodies.
+        agent_ms: Median time of both warm invocations of the agent function, without the model.
+        drain_ms: The turn's share of a median batch of the sync function.
+        batch: Average number of exchanges per batch.
+        import_ms: The import time of a cold start.
+        agent_megabytes: Memory of the agent function's process.
+        redis_bytes_per_thread: Bytes in Redis of a thread and its user.
+        redis_bytes_per_window: The same for a thread with a full window.
+        postgres_bytes: Bytes of tables and indexes.
+        postgres_ms: CPU time of PostgreSQL's processes.
+        log_bytes: Bytes that both functions print, including metrics.
     """
 
     turns: int
@@ -63,7 +63,7 @@ class Units:
 
 
 def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
-    """Run a stack and turns on it, a thread after the other, as fast as one caller can."""
+    """Run a stack and turns on it, in one thread after another, as fast as one caller can."""
     with StackProcess(state, env={"AUTH__MODE": "none", "AGENT__MODEL": "offline"}) as stack:
         info = stack.info
         cache, before = redis.Redis.from_url(info["redis_url"]), _table_bytes(info)
@@ -130,7 +130,7 @@ def _memory(cache: redis.Redis) -> int:
 
 
 def _window_bytes(info: dict[str, Any], cache: redis.Redis, turn: dict[str, Any], turns: int) -> float:
-    """Return what a thread with a full window takes, from a few of them, drained."""
+    """Return the bytes of a thread with a full drained window, as an average."""
     before = _memory(cache)
     with httpx.Client(base_url=info["api_url"], trust_env=False, timeout=30) as api:
         for thread in range(_FULL_THREADS):
@@ -141,7 +141,7 @@ def _window_bytes(info: dict[str, Any], cache: redis.Redis, turn: dict[str, Any]
 
 
 def _postgres_seconds(info: dict[str, Any]) -> float:
-    """Return the processor time of PostgreSQL's processes, those that have ended included."""
+    """Return the CPU time of PostgreSQL's processes, including ended ones."""
     server = psutil.Process(info["pids"]["postgres"])
     own = server.cpu_times()
     seconds = own.user + own.system + own.children_user + own.children_system
@@ -152,7 +152,7 @@ def _postgres_seconds(info: dict[str, Any]) -> float:
 
 
 def _milliseconds(info: dict[str, Any], function: str) -> list[float]:
-    """Return how long a function's latest invocations took, as the emulator reports them in its logs."""
+    """Return the durations of a function's latest invocations from the emulator's logs."""
     config = Config(proxies={}, retries={"total_max_attempts": 1})
     client = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=info["region"]).client(
         "logs", endpoint_url=info["endpoint_url"], config=config
@@ -169,7 +169,7 @@ def _batches(state: Path) -> int:
 
 
 def _import_ms(info: dict[str, Any]) -> float:
-    """Return how long a fresh process takes to load the agent function, the median of three."""
+    """Return the median of three times that a new process takes to import the agent function."""
     program = (
         "import time; began = time.perf_counter(); import functions.agent.handler; print(time.perf_counter() - began)"
     )
@@ -190,11 +190,11 @@ def _import_ms(info: dict[str, Any]) -> float:
 
 
 def _largest_worker(info: dict[str, Any]) -> float:
-    """Return the memory of the largest process that serves a function: the agent function's."""
+    """Return the memory of the largest function process, which is the agent function's."""
     children = psutil.Process(info["pids"]["emulator"]).children(recursive=True)
     return max((child.memory_info().rss for child in children), default=0) / _MEGABYTE
 
 
 def to_json(units: Units) -> str:
-    """Return the units as one line."""
+    """Return the units as one line of JSON."""
     return json.dumps({name: round(getattr(units, name), 1) for name in Units.__slots__})

@@ -1,4 +1,4 @@
-"""Turns measured units and assumed prices into the table of docs/cost.md."""
+"""Computes the table of docs/cost.md from measured units and assumed prices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MILLION: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the bill, in dollars: for the turns, or for a month."""
+    """One line of the bill, in dollars, per million turns or per month."""
 
     name: str
     how: str
@@ -66,7 +66,7 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
 
 
 def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
-    """Return the costs of an idle month."""
+    """Return the costs of a month without turns."""
     price, hours = assumed["prices"], assumed["turn"]["hours_per_month"]
     polls = assumed["functions"]["polls_per_minute"] * 60 * hours
     snapshot = price["snapshot_gigabyte_second"] * assumed["functions"]["gigabytes"] * 3600 * hours
@@ -94,7 +94,7 @@ def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
 
 
 def _alarms(*, production: bool) -> int:
-    """Count the templates' alarms; dev has no alarms for a replica or for the sweep."""
+    """Count the templates' alarms; dev has none for a replica or for the sweep."""
     found = [
         resource
         for name in ("alarms", "store-alarms")
@@ -112,5 +112,5 @@ def table(lines: list[Line], total: str) -> str:
 
 
 def _dollars(value: float) -> str:
-    # Two digits: more would be the precision of nothing that stands here.
+    # Two digits, because the inputs are not more precise.
     return f"{value:.2f}" if 0 < value < 1 else f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""How large a deployment has to be: Valkey's node and PostgreSQL's capacity, by turns a second and time to live."""
+"""Computes the required Valkey node and PostgreSQL capacity from turns per second and time to live."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ its turns a second times the seconds of a turn, including the model."""
 
 
 def threads_alive(turns_a_second: float, ttl_hours: float, turn: dict[str, Any]) -> float:
-    """Return how many threads Redis holds: those whose last turn is younger than the time to live."""
+    """Return the number of threads in Redis: those whose last turn is younger than the time to live."""
     return float(turns_a_second / turn["turns_per_thread"] * ttl_hours * 3600)
 
 
 def node_for(needed_bytes: float, sizes: dict[str, Any]) -> str | None:
-    """Return the smallest node whose usable memory is enough; None where the largest one is not."""
+    """Return the smallest node with enough usable memory; None if the largest is too small."""
     for name, gibibytes in sizes["nodes"].items():
         if needed_bytes <= gibibytes * _GIBIBYTE * sizes["usable_share"]:
             return str(name)
@@ -45,14 +45,14 @@ def node_for(needed_bytes: float, sizes: dict[str, Any]) -> str | None:
 
 
 def capacity_for(turns_a_second: float, units: Units, sizes: dict[str, Any]) -> float:
-    """Return how many ACU the turns keep busy up to the wanted share, in halves."""
+    """Return the ACUs that the turns use up to the target utilisation, in steps of one half."""
     cores = turns_a_second * units.postgres_ms / 1000
     halves: int = math.ceil(2 * cores / sizes["cores_per_acu"] / sizes["busy_share"])
     return max(0.5, halves / 2)
 
 
 def sizing(units: Units, assumed: dict[str, Any]) -> str:
-    """Return the table as Markdown, and what it rests on."""
+    """Return the table as Markdown, with its assumptions."""
     sizes, turn = assumed["sizes"], assumed["turn"]
     head = ["turns a second", "`ApiRateLimit`", *(f"TTL {hours} h" for hours in _TTL_HOURS), "ACU"]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]

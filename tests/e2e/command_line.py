@@ -1,4 +1,4 @@
-"""The installed command, run against the deployment under test."""
+"""Runs the installed command against the deployment under test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 class CommandLine:
-    """Runs `hybrid-memory` in a directory without a stack, so that only its options say where the deployment is."""
+    """Runs `hybrid-memory` in a directory without a stack, so that only its options name the deployment."""
 
     def __init__(self, deployment: Deployment, directory: Path) -> None:
         self._directory = directory
@@ -33,7 +33,7 @@ class CommandLine:
         ]
 
     def command(self, *words: str) -> list[str]:
-        """Return the command, with the options that name the deployment."""
+        """Return the command with the options that name the deployment."""
         return [str(SCRIPT), *self._options, *words]
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -43,7 +43,7 @@ class CommandLine:
         return {**own, **region, **more}
 
     def run(self, *words: str, code: int | None = 0, command: Sequence[str] | None = None, **environment: str) -> Done:
-        """Run a command that has to end with a code; None is any."""
+        """Run a command and check its exit code; None accepts any."""
         done = subprocess.run(
             command or self.command(*words),
             cwd=self._directory,
@@ -60,7 +60,7 @@ class CommandLine:
         return done
 
     def json(self, *words: str, code: int | None = 0) -> Any:
-        """Run a command with `--json` and return its answer."""
+        """Run a command with `--json` and return its output."""
         return json.loads(self.run(*words, "--json", code=code).stdout)
 
     def lines(self, *words: str, code: int = 0) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: one deployed system a session, its API, its stores, its queues."""
+"""Fixtures of the end-to-end tests: one deployed system per session, its API, stores and queues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 
 _HERE = Path(__file__).parent
-# Whatever the person who runs the tests has set: what the tests expect are the defaults.
+# The tests expect default settings, so the user's own are removed.
 DEFAULTS = {
     "MEMORY__THREAD_TTL_HOURS": "24",
     "MEMORY__USER_TTL_DAYS": "30",
@@ -34,7 +34,7 @@ _NOT_SELECTED = pytest.StashKey[Counter[str]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs the embedded stack where the tests run against another deployment."""
+    """Skip tests that need the embedded stack if the tests run against another deployment."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return
     ours = (item for item in items if item.path.is_relative_to(_HERE))
@@ -46,27 +46,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_embedded(item: pytest.Item) -> str | None:
-    """Return why a test runs against the embedded stack only: it is marked so, or asks for the servers' processes."""
+    """Return why a test needs the embedded stack: it is marked so, or uses the servers' processes."""
     if (marker := item.get_closest_marker("embedded")) is not None:
         return str(marker.args[0])
     return "which kill or freeze servers" if "servers" in getattr(item, "fixturenames", ()) else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out, and why."""
+    """Print the skipped tests and the reasons."""
     for reason, count in sorted(config.stash.get(_NOT_SELECTED, Counter()).items()):
         terminalreporter.write_line(f"Not against a deployment that runs elsewhere: {count} tests, {reason}")
 
 
 @pytest.fixture(scope="session")
 def endpoint_url() -> str:
-    """Return the endpoint of a system that runs already, '' when there is none."""
+    """Return the endpoint of a running system; '' if there is none."""
     return os.environ.get("AWS_ENDPOINT_URL", "")
 
 
 @pytest.fixture(scope="session")
 def stack(endpoint_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess | None]:
-    """Run the embedded stack, unless the tests are to run against another system."""
+    """Run the embedded stack, unless the tests run against another system."""
     if endpoint_url:
         yield None
         return
@@ -76,13 +76,13 @@ def stack(endpoint_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def deployment(endpoint_url: str, stack: StackProcess | None) -> Deployment:
-    """Return where the system under test is."""
+    """Return the addresses of the system under test."""
     if stack is not None:
         return from_stack(stack.info)
     try:
         return from_endpoint(endpoint_url, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
     except (BotoCoreError, ClientError) as error:
-        # One sentence instead of as many errors as there are tests.
+        # One message instead of one error per test.
         pytest.exit(
             f"There is no stack {STACK} at {endpoint_url}; `docker compose up` makes one. ({error})", returncode=1
         )
@@ -106,7 +106,7 @@ def api(deployment: Deployment) -> Iterator[MemoryApi]:
 
 @pytest.fixture(scope="session")
 def layers(deployment: Deployment) -> Layers:
-    """Return both stores, to look into directly."""
+    """Return readers of both stores."""
     return Layers(deployment.redis_url, deployment.database_url)
 
 
@@ -118,30 +118,30 @@ def queues(aws: Aws, deployment: Deployment) -> Queues:
 
 @pytest.fixture
 def drained(queues: Queues) -> None:
-    """Wait for what earlier tests left on the queue: if Redis was emptied lately, a turn would say that it waits."""
+    """Wait until earlier tests' messages are drained. After a loss in Redis, a turn would report them as degraded."""
     queues.wait_empty()
 
 
 @pytest.fixture(scope="session")
 def functions(aws: Aws, deployment: Deployment) -> Functions:
-    """Return both functions, to invoke directly."""
+    """Return both functions for direct invocations."""
     return Functions(aws, deployment)
 
 
 @pytest.fixture
 def servers(stack: StackProcess | None) -> Servers:
-    """Return the servers' processes, which only the embedded stack has within reach."""
+    """Return the servers' processes, which only the embedded stack gives access to."""
     assert stack is not None, "no test that asks for the servers is selected without the embedded stack"
     return Servers(stack)
 
 
 @pytest.fixture
 def thread_id() -> str:
-    """Return the id of a thread that nobody has used."""
+    """Return a new thread id."""
     return f"conv_{uuid4().hex}"
 
 
 @pytest.fixture
 def user_id() -> str:
-    """Return the id of a user that nobody has been."""
+    """Return a new user id."""
     return f"user_{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""Where the deployed system is: the embedded stack of this test run, or a deployment that AWS_ENDPOINT_URL names."""
+"""The deployed system: this test run's embedded stack, or a deployment at AWS_ENDPOINT_URL."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 STACK: Final = "hybrid-memory"
-# A client of this machine's own servers needs no proxy and no patience.
+# Local servers need no proxy and respond quickly.
 _CONFIG: Final = Config(proxies={}, connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2})
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What tests reach the system by; the names are those of `stack.json`."""
+    """The system's addresses, named like those in `stack.json`."""
 
     api_url: str
     endpoint_url: str
@@ -40,14 +40,14 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Aws:
-    """The AWS clients that tests use, all from localstack-client."""
+    """The tests' AWS clients, all from localstack-client."""
 
     cloudformation: CloudFormationClient
     functions: LambdaClient
     sqs: SQSClient
 
     def close(self) -> None:
-        """Close their connections."""
+        """Close the connections."""
         for client in (self.cloudformation, self.functions, self.sqs):
             client.close()
 
@@ -55,7 +55,7 @@ class Aws:
 def connect(endpoint_url: str, region: str) -> Aws:
     """Return clients of the endpoint."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", endpoint_url)  # the one place where localstack-client looks for a port
+        patch.setenv("AWS_ENDPOINT_URL", endpoint_url)  # the only place where localstack-client reads a port
         session = Session(region_name=region)
     return Aws(
         cloudformation=session.client("cloudformation", config=_CONFIG),
@@ -65,14 +65,14 @@ def connect(endpoint_url: str, region: str) -> Aws:
 
 
 def from_stack(info: Mapping[str, Any]) -> Deployment:
-    """Return the deployment that a `stack.json` describes."""
+    """Return the deployment in a `stack.json`."""
     return Deployment(**{field.name: info[field.name] for field in fields(Deployment)})
 
 
 def from_endpoint(endpoint_url: str, region: str) -> Deployment:
     """Return the deployment of the stack `hybrid-memory` at an AWS endpoint.
 
-    Redis and PostgreSQL are where REDIS__* and DATABASE__URL say, seen from here, or at their usual local ports.
+    Redis and PostgreSQL are at REDIS__* and DATABASE__URL, as seen from here, or at their default local ports.
     """
     aws = connect(endpoint_url, region)
     stack = aws.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
@@ -92,7 +92,7 @@ def from_endpoint(endpoint_url: str, region: str) -> Deployment:
 
 
 def _path_style(endpoint_url: str, api_url: str) -> str:
-    """Return an API's URL in the form that needs no name server: the emulator and LocalStack both know it."""
+    """Return an API's URL in path style, which needs no DNS; the emulator and LocalStack both support it."""
     parts = urlsplit(api_url)
     api_id = (parts.hostname or "").split(".")[0]
     return f"{endpoint_url.rstrip('/')}/_aws/execute-api/{api_id}{parts.path.rstrip('/')}"

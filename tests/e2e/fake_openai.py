@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that keeps what it is asked: the only witness of the instructions an agent is given."""
+"""An OpenAI-compatible endpoint that records its requests, so that tests can check an agent's instructions."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name for it
-        """Say nothing: what matters is kept."""
+        """Log nothing."""
 
 
 @contextmanager
 def fake_openai(answer: str = ANSWER, most_characters: int | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve; yield the base URL and the list that requests are appended to.
+    """Serve; yield the base URL and the list of requests.
 
-    With `most_characters`, what is longer is refused as OpenAI refuses it.
+    With `most_characters`, longer requests are refused like by OpenAI.
     """
     endpoint = _Endpoint(answer, most_characters)
     thread = threading.Thread(target=endpoint.serve_forever, args=(0.05,))

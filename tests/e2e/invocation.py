@@ -9,7 +9,7 @@ from tests.e2e.deployment import Aws, Deployment
 
 
 class Functions:
-    """Invokes the functions and insists that they do not fail."""
+    """Invokes the functions and checks that they do not fail."""
 
     def __init__(self, aws: Aws, deployment: Deployment) -> None:
         self._aws = aws

@@ -1,4 +1,4 @@
-"""The HTTP API as tests speak it: a method a route, which insists on success and returns the JSON."""
+"""A test client of the HTTP API: one method per route, which checks for success and returns the JSON."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class MemoryApi:
     """A client of the deployed API."""
 
     def __init__(self, api_url: str) -> None:
-        # The environment's proxies are for the rest of the world.
+        # The servers are local, so the environment's proxies do not apply.
         self.http = httpx.Client(base_url=api_url, timeout=60, trust_env=False)
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request and return the answer, whatever its status."""
+        """Send a request and return the response with any status."""
         return self.http.request(method, path, **options)
 
     def call(self, method: str, path: str, **options: Any) -> Json:
-        """Send a request that has to succeed and return its JSON, {} for an empty answer."""
+        """Send a request, check for success, and return its JSON; {} for an empty response."""
         answer = self.send(method, path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:1000]}"
         return dict(answer.json()) if answer.content else {}

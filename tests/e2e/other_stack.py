@@ -1,4 +1,4 @@
-"""A second stack beside the session's, with settings of its own."""
+"""A second stack with its own settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.stores import Layers
 
 @dataclass(frozen=True)
 class OtherStack:
-    """A running stack and what tests reach it by."""
+    """A running stack with its clients."""
 
     process: StackProcess
     api: MemoryApi

@@ -1,4 +1,4 @@
-"""The exchange queue and its dead letters, seen by boto3."""
+"""Reads and writes the exchange queue and the dead-letter queue with boto3."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ class DeadLetter:
 
 
 class Queues:
-    """Puts messages on the queue, looks for dead letters, pauses the drain."""
+    """Sends messages, finds dead letters, and pauses the drain."""
 
     def __init__(self, aws: Aws, deployment: Deployment) -> None:
         self._aws = aws
         self._deployment = deployment
 
     def put(self, *bodies: str) -> None:
-        """Put messages on the exchange queue."""
+        """Send messages to the exchange queue."""
         entries: Any = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
         answer = self._aws.sqs.send_message_batch(QueueUrl=self._deployment.queue_url, Entries=entries)
         assert "Failed" not in answer or not answer["Failed"]
 
     def depth(self) -> int:
-        """Return how many messages wait on the exchange queue or are being drained."""
+        """Return how many messages of the exchange queue wait or are being drained."""
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self._aws.sqs.get_queue_attributes(QueueUrl=self._deployment.queue_url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def wait_empty(self) -> None:
-        """Wait until everything that was put on the exchange queue is drained."""
+        """Wait until the exchange queue is empty."""
         eventually(lambda: self.depth() == 0, 90)
 
     def wait_dead(self, is_wanted: Callable[[str], bool], count: int) -> list[DeadLetter]:
-        """Wait for so many dead letters whose body is wanted, and take them off the queue."""
+        """Wait for a number of dead letters with a matching body, and delete them from the queue."""
         found: list[DeadLetter] = []
 
         def look() -> bool:
@@ -66,7 +66,7 @@ class Queues:
 
     @contextmanager
     def paused_drain(self) -> Iterator[None]:
-        """Leave on the queue whatever comes, until the end of the block."""
+        """Pause the drain until the end of the block."""
         functions, name = self._aws.functions, self._deployment.sync_function
         mapping = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"][0]["UUID"]
         self.wait_empty()

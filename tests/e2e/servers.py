@@ -1,4 +1,4 @@
-"""Killing and freezing the servers of the embedded stack under its functions."""
+"""Kills and freezes the embedded stack's servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Servers:
         self._stack = stack
 
     def pid(self, name: str) -> int:
-        """Return a server's process id, as `stack.json` has it now."""
+        """Return a server's current process id from `stack.json`."""
         return int(self._stack.info["pids"][name])
 
     def kill(self, name: str) -> None:
@@ -33,12 +33,12 @@ class Servers:
                 process.kill()
 
     def wait_restarted(self, name: str, old_pid: int, seconds: float = 30) -> None:
-        """Wait until the supervisor has put another process in the place of `old_pid`, and that one listens."""
+        """Wait until the supervisor has replaced the process `old_pid` and the new process listens."""
         eventually(lambda: self.pid(name) != old_pid and self._listens(name), seconds)
 
     @contextmanager
     def killed(self, *names: str) -> Iterator[None]:
-        """Kill servers and keep them dead: their supervisor, which would start them again, is frozen meanwhile."""
+        """Kill servers and freeze their supervisor, so that it does not restart them."""
         supervisor = psutil.Process(self._stack.pid)
         pids = {name: self.pid(name) for name in names}
         supervisor.send_signal(signal.SIGSTOP)
@@ -53,7 +53,7 @@ class Servers:
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
-        """Stop servers where they are: they keep their connections, take new ones, and answer nothing."""
+        """Freeze servers: they keep and accept connections but do not respond."""
         stopped = [process for name in names for process in self._tree(name)]
         try:
             self._signal(stopped, signal.SIGSTOP)
@@ -62,7 +62,7 @@ class Servers:
             self._signal(stopped, signal.SIGCONT)
 
     def _tree(self, name: str) -> list[psutil.Process]:
-        """Return the server's processes, the first one first, so that it cannot replace the others."""
+        """Return the server's processes, the parent first, so that it cannot replace the others."""
         first = psutil.Process(self.pid(name))
         return [first, *first.children(recursive=True)]
 

@@ -1,4 +1,4 @@
-"""Looking into both layers directly, past the product's own code."""
+"""Reads both layers without the product's code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MESSAGES = """
 
 
 class Layers:
-    """Redis and PostgreSQL as an operator sees them. A connection a question, so that restarts do not matter."""
+    """Reads Redis and PostgreSQL. Each call opens a connection, so restarts do not matter."""
 
     def __init__(self, redis_url: str, database_url: str) -> None:
         self._redis_url = redis_url
@@ -29,19 +29,19 @@ class Layers:
         return redis.Redis.from_url(self._redis_url, decode_responses=True, socket_timeout=5)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return what a statement selects."""
+        """Return a query's rows."""
         with psycopg.connect(self._database_url, connect_timeout=5, autocommit=True) as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
     def cached(self, thread_id: str) -> list[dict[str, Any]]:
-        """Return the entries of a thread's list."""
+        """Return a thread's cached entries."""
         with self.redis() as client:
             listed = [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
-            # A list without an exchange may hold a placeholder.
+            # A list without an exchange may contain a placeholder.
             return [entry for entry in listed if entry["role"] != "system"]
 
     def cached_contents(self, thread_id: str) -> list[str]:
-        """Return the texts of a thread's list."""
+        """Return a thread's cached texts."""
         return [entry["content"] for entry in self.cached(thread_id)]
 
     def ttl(self, key: str) -> int:
@@ -50,12 +50,12 @@ class Layers:
             return int(client.ttl(key))
 
     def forget_cached(self, *keys: str) -> None:
-        """Remove keys from Redis, as their expiry would."""
+        """Delete keys from Redis, like their expiry."""
         with self.redis() as client:
             client.delete(*keys)
 
     def conversations(self, thread_id: str) -> list[tuple[Any, ...]]:
-        """Return user and title of a thread's conversation: one row or none."""
+        """Return the user and title of a thread's conversation: one row or none."""
         return self.rows("select user_id, title from conversations where thread_id = %s", thread_id)
 
     def stored(self, thread_id: str) -> list[tuple[Any, ...]]:
@@ -67,5 +67,5 @@ class Layers:
         return [row[1] for row in self.stored(thread_id)]
 
     def wait_stored(self, thread_id: str, messages: int) -> list[tuple[Any, ...]]:
-        """Wait until the drain has stored so many messages of a thread, and return them."""
+        """Wait until the drain has stored a number of messages of a thread, and return them."""
         return eventually(lambda: found if len(found := self.stored(thread_id)) >= messages else None, 60)

@@ -1,4 +1,4 @@
-"""Bad input: a problem that names the field, and nothing stored."""
+"""Invalid input: a problem that names the field, and nothing stored."""
 
 import base64
 import json
@@ -22,11 +22,11 @@ _KEPT = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": _THREA
 
 @dataclass(frozen=True)
 class Bad:
-    """A request that has to be refused.
+    """A request that must be refused.
 
     Attributes:
-        name: The faulty field, None where the fault is the body as a whole.
-        body: Bytes as they are, anything else as JSON.
+        name: The invalid field; None if the whole body is invalid.
+        body: Bytes are sent unchanged, other values as JSON.
     """
 
     name: str | None
@@ -50,7 +50,7 @@ def _put(name: str | None, status: int, body: Any) -> Bad:
 
 
 def _escaped(fields: dict[str, Any], text: str) -> bytes:
-    """Return JSON that names a character only by its escape, as no well-behaved encoder writes it."""
+    """Return JSON with a character in escaped form only."""
     return json.dumps(fields).replace("ESCAPED", text).encode()
 
 
@@ -136,7 +136,7 @@ def _send(api: MemoryApi, bad: Bad) -> httpx.Response:
 
 @pytest.mark.parametrize("bad", _BAD.values(), ids=_BAD.keys())
 def test_bad_input_is_a_problem_that_names_the_field(api: MemoryApi, bad: Bad) -> None:
-    """The answer is a problem (RFC 9457) with the fault's place, and no trace of what is behind."""
+    """The response is a problem (RFC 9457) with the error's location and no internal details."""
     answer = _send(api, bad)
 
     assert answer.status_code == bad.status, answer.text
@@ -152,7 +152,7 @@ def test_bad_input_is_a_problem_that_names_the_field(api: MemoryApi, bad: Bad) -
 
 
 def test_bad_input_leaves_nothing_behind(api: MemoryApi, layers: Layers, queues: Queues) -> None:
-    """After every bad request neither layer holds anything of them."""
+    """After every invalid request neither layer contains any of its data."""
     for bad in _BAD.values():
         assert _send(api, bad).is_client_error
     queues.wait_empty()
@@ -166,7 +166,7 @@ def test_bad_input_leaves_nothing_behind(api: MemoryApi, layers: Layers, queues:
 
 
 def test_a_cursor_serves_the_list_it_was_made_for_only(api: MemoryApi, thread_id: str) -> None:
-    """A cursor of another thread, or of the other order, is refused."""
+    """A cursor of another thread or another order is refused."""
     for number in range(2):
         api.invoked(str(number), str(number), thread_id=thread_id)
         api.invoked(str(number), str(number), thread_id=f"{thread_id}_2")
@@ -184,7 +184,7 @@ def test_a_cursor_serves_the_list_it_was_made_for_only(api: MemoryApi, thread_id
 
 
 def test_a_body_of_many_megabytes_is_refused(api: MemoryApi, thread_id: str) -> None:
-    """A body that no request can need is refused for its size before it is read as JSON."""
+    """A body that is too large is refused before it is parsed."""
     answer = api.send("POST", "/run", content=b'{"prompt": "' + b"x" * 5_500_000)
 
     assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE

@@ -1,4 +1,4 @@
-"""The command line over the deployed API: what people do with threads, users and preferences."""
+"""The command line on the deployed API: threads, users and preferences."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ IDS = ["a/b/messages", "...", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"
 
 @pytest.mark.parametrize("kind", IDS)
 def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
-    """Listed, shown, exported, previewed, deleted; a preview changes nothing, and what is gone is exit code 2."""
+    """It is listed, shown, exported and deleted; a preview changes nothing, and a missing thread has exit code 2."""
     thread_id = f"{uuid4().hex}{kind}"
     metadata = {"tool": "\x1b[1m", "größe": [1]}
     said = {"document_ids": ["a.pdf"], "metadata": metadata}
@@ -73,7 +73,7 @@ def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, us
 
 
 def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """If one is not there, none is deleted."""
+    """If one does not exist, none is deleted."""
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     cli.run("threads", "delete", thread_id, "nothing-of-this-name", "--yes", code=2)
@@ -81,7 +81,7 @@ def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, la
 
 
 def test_a_list_by_pages(cli: CommandLine, deployment: Deployment, user_id: str) -> None:
-    """`--limit` is the most; `--all` is all, page after page."""
+    """`--limit` is the maximum; `--all` reads all pages."""
     _store(deployment, [e for number in range(230) for e in exchanges(1, f"{user_id}-{number}", user_id)])
     some = cli.json("threads", "list", "--user", user_id, "--limit", "3")
     assert (len(some["items"]), some["is_more"]) == (3, True)
@@ -101,7 +101,7 @@ def _store(deployment: Deployment, made: list[Any]) -> None:
 def test_an_export_of_thousands_while_more_is_said(
     cli: CommandLine, deployment: Deployment, api: MemoryApi, layers: Layers, thread_id: str, tmp_path: Path
 ) -> None:
-    """Each message is in it exactly once, in order; those that are added meanwhile at most once."""
+    """Each message is exported exactly once, in order; messages added meanwhile at most once."""
     made = exchanges(2_000, thread_id)
     _store(deployment, made)
     added: list[str] = []
@@ -135,7 +135,7 @@ def test_an_export_of_thousands_while_more_is_said(
 def test_an_export_that_is_interrupted(
     cli: CommandLine, deployment: Deployment, thread_id: str, tmp_path: Path
 ) -> None:
-    """Ctrl-C ends it with a word and leaves no half of a file."""
+    """Ctrl-C ends it with a message and leaves no partial file."""
     _store(deployment, exchanges(2_000, thread_id))
     command = cli.command("threads", "export", thread_id, "--output", str(tmp_path / "file"))
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=cli.environment(), encoding="utf-8") as process:
@@ -147,7 +147,7 @@ def test_an_export_that_is_interrupted(
 
 
 def test_a_reader_that_has_enough(cli: CommandLine, deployment: Deployment, thread_id: str) -> None:
-    """Its end is the export's, without a complaint, and not to be taken for success."""
+    """A closed pipe ends the export without an error message, and not with exit code 0."""
     _store(deployment, exchanges(1_000, thread_id))
     command = cli.command("threads", "export", thread_id)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -159,13 +159,13 @@ def test_a_reader_that_has_enough(cli: CommandLine, deployment: Deployment, thre
 
 
 def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, queues: Queues, user_id: str) -> None:
-    """Preferences and every thread; a file that cannot be written is a usage error."""
+    """Preferences and every thread are exported; a file that cannot be written is a usage error."""
     api.put_preferences(user_id, {"tone": "brief"})
     threads = [f"{user_id}/{number}" for number in range(3)]
     for thread_id in threads:
         api.invoked("q", "a", thread_id=thread_id, user_id=user_id)
         layers.wait_stored(thread_id, 2)
-    queues.wait_empty()  # stored is not yet deleted from the queue
+    queues.wait_empty()  # stored, but not yet deleted from the queue
     lines = cli.lines("users", "export", user_id)
     assert lines[0] == {"kind": "preferences", "user_id": user_id, "preferences": {"tone": "brief"}}
     assert {line["thread_id"] for line in lines if line["kind"] == "thread"} == set(threads)
@@ -174,7 +174,7 @@ def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, qu
 
 
 def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -> None:
-    """What is not whole does not look as if it were; what was there stays."""
+    """There is no partial file, and an existing file is unchanged."""
     kept = tmp_path / "kept"
     kept.write_text("before")
     cli.run("threads", "export", uuid4().hex, "--output", str(kept), code=2)
@@ -185,7 +185,10 @@ def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -
 def test_forget_reports_each_store(
     cli: CommandLine, api: MemoryApi, layers: Layers, queues: Queues, user_id: str, thread_id: str
 ) -> None:
-    """A preview counts; `--yes` empties API, PostgreSQL and Redis, and says so; others' are left alone."""
+    """A preview counts.
+
+    `--yes` deletes from the API, PostgreSQL and Redis, and reports it. Other users' data is unchanged.
+    """
     other = uuid4().hex
     for whose, where in ((user_id, thread_id), (other, other)):
         api.invoked("q", "a", thread_id=where, user_id=whose, document_ids=["d"])
@@ -207,18 +210,18 @@ def test_forget_reports_each_store(
     assert layers.cached(thread_id) == []
     assert len(layers.stored(other)) == 2
     plain = cli.run("users", "forget", other).stdout
-    assert re.search("PostgreSQL +documents +1 +-", plain)  # a column is as wide as what stands in it
+    assert re.search("PostgreSQL +documents +1 +-", plain)  # columns are as wide as their contents
     assert "Nothing was changed." in plain
 
 
 def test_dead_letters_of_who_is_forgotten_are_told(
     cli: CommandLine, aws: Aws, deployment: Deployment, stack: StackProcess | None, user_id: str
 ) -> None:
-    """A text that lies in the dead-letter queue is left, which is exit code 1; looking for it changes nothing."""
+    """A dead letter's text is left, which is exit code 1; the search does not change the queue."""
     (letter,) = exchanges(1, uuid4().hex, user_id)
     cli.run("dlq", "purge", "--yes")
     aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=letter.to_wire())
-    # Only the embedded emulator lets one look into a queue without receiving from it.
+    # Only the embedded emulator can show messages without receiving them.
     is_seen = stack is not None
     try:
         done = cli.run("users", "forget", user_id, "--yes", code=1 if is_seen else 0)
@@ -234,7 +237,7 @@ def test_dead_letters_of_who_is_forgotten_are_told(
 
 
 def test_preferences(cli: CommandLine, user_id: str) -> None:
-    """Set some, get one, remove one after a preview."""
+    """Set some, read one, and remove one after a preview."""
     assert cli.json("prefs", "set", user_id, "tone=brief", "formula=a=b", "empty=")["preferences"] == {
         "tone": "brief",
         "formula": "a=b",
@@ -272,14 +275,14 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
     ],
 )
 def test_wrong_usage(cli: CommandLine, words: list[str], told: str) -> None:
-    """Exit code 2 and a sentence."""
+    """Exit code 2 and a message."""
     done = cli.run(*words, code=2)
     assert told in done.stderr
     assert done.stdout == ""
 
 
 def test_nobody_says_where_the_api_is(cli: CommandLine) -> None:
-    """The sentence says every way to name it."""
+    """The message lists every way to name the API."""
     done = cli.run(command=[str(SCRIPT), "threads", "list", "--user", "u"], code=2)
     assert "--api-url or HYBRID_MEMORY_API_URL" in done.stderr
 
@@ -296,19 +299,19 @@ def test_nobody_says_where_the_api_is(cli: CommandLine) -> None:
     ],
 )
 def test_an_api_that_is_away(cli: CommandLine, words: list[str]) -> None:
-    """Exit code 3 and one sentence that names it, and nothing on the standard output."""
+    """Exit code 3, one message with its address, and no standard output."""
     done = cli.run("--api-url", "http://127.0.0.1:1/local", *words, code=3)
     assert (done.stdout, done.stderr) == ("", "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n")
 
 
 def test_what_is_not_the_api(cli: CommandLine, deployment: Deployment) -> None:
-    """Another stage, or another server, is a usage error that says so."""
+    """Another stage or another server is a usage error that says so."""
     away = f"{deployment.api_url}/elsewhere"
     assert "404" in cli.run("--api-url", away, "threads", "show", "x", code=2).stderr
 
 
 def test_the_description(cli: CommandLine, api: MemoryApi, tmp_path: Path) -> None:
-    """`openapi` is what the API says of itself."""
+    """`openapi` prints the API's own description."""
     assert cli.json("openapi") == api.call("GET", "/openapi.json")
     assert cli.json("openapi", "--output", "openapi.json")["output"] == "openapi.json"
     assert json.loads((tmp_path / "openapi.json").read_text())["openapi"].startswith("3.")
@@ -319,7 +322,7 @@ def test_the_description(cli: CommandLine, api: MemoryApi, tmp_path: Path) -> No
 def test_a_broken_terminal(
     cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, words: list[str], columns: str
 ) -> None:
-    """On a terminal of whatever width, a command shows something and ends as it does elsewhere."""
+    """On a terminal of any width, a command prints something and has its usual exit code."""
     api.invoked("A title that is longer than most", "a", thread_id=user_id, user_id=user_id)
     layers.wait_stored(user_id, 2)
     words = [word.format(user=user_id) for word in words]
@@ -344,7 +347,7 @@ def _read_all(terminal: int, seen: list[bytes]) -> None:
         try:
             if not (some := os.read(terminal, 65536)):
                 return
-        except OSError:  # the other side is closed
+        except OSError:  # the other end is closed
             return
         seen.append(some)
 

@@ -1,4 +1,4 @@
-"""`doctor` and `migrate` on the deployed system, as it should be and with a server gone."""
+"""`doctor` and `migrate` on the deployed system, with all servers and without one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
 
 
 def test_a_deployment_that_is_well(cli: CommandLine) -> None:
-    """Every check is fine, once the first sweep has run; what other tests left dead is no fault of the deployment's."""
+    """Every check passes after the first sweep. Other tests' dead letters do not count."""
     cli.run("dlq", "purge", "--yes")
     answer = eventually(lambda: cli.json("doctor"), 90)
     assert set(answer["states"]) == {"ok"}
@@ -39,13 +39,13 @@ def test_a_deployment_that_is_well(cli: CommandLine) -> None:
 
 
 def test_the_schema_is_the_newest(cli: CommandLine) -> None:
-    """Nothing is pending, and `up` does nothing."""
+    """Nothing is pending, and `up` changes nothing."""
     assert cli.json("migrate", "status")["pending"] == []
     assert cli.json("migrate", "up")["applied"] == []
 
 
 def test_redis_is_gone(cli: CommandLine, servers: Servers, api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """The port, and the API that cannot reach it either; an export has PostgreSQL's, and says so."""
+    """The port and the API's health fail; an export has PostgreSQL's messages and reports the missing layer."""
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with servers.killed("valkey"):

@@ -1,4 +1,4 @@
-"""The command line against a deployment that asks for tokens."""
+"""The command line on a deployment that requires tokens."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    """Return who makes the tokens."""
+    """Return an issuer of tokens."""
     with Issuer() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
-    """Run a stack that believes this issuer's tokens only."""
+    """Run a stack that accepts only this issuer's tokens."""
     with StackProcess(tmp_path_factory.mktemp("guarded") / "state", env=DEFAULTS | issuer.environment()) as running:
         yield running
 
@@ -38,7 +38,7 @@ def cli(guarded: StackProcess, tmp_path: Path) -> CommandLine:
 
 
 def test_without_a_token(cli: CommandLine) -> None:
-    """Refused, with what to do about it; `doctor` says the same."""
+    """The command is refused with advice; `doctor` reports the same."""
     done = cli.run("prefs", "get", "ana", code=2)
     assert "401" in done.stderr
     assert "HYBRID_MEMORY_TOKEN" in done.stderr
@@ -48,7 +48,7 @@ def test_without_a_token(cli: CommandLine) -> None:
 
 
 def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
-    """It acts for the token's user, for nobody else, and is never shown; the environment and the option do the same."""
+    """It acts only for the token's user and never prints the token, from the environment or the option."""
     token = issuer.token("ana")
     done = cli.run("prefs", "set", "ana", "tone=brief", HYBRID_MEMORY_TOKEN=token)
     assert token not in done.stdout + done.stderr
@@ -61,7 +61,7 @@ def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
 
 
 def test_with_an_operators_token(cli: CommandLine, issuer: Issuer) -> None:
-    """It may act for anybody."""
+    """It may act for any user."""
     token = issuer.token("root", scope=OPERATOR)
     cli.run("prefs", "set", "carl", "tone=long", HYBRID_MEMORY_TOKEN=token)
     done = cli.run("users", "forget", "carl", "--yes", "--json", HYBRID_MEMORY_TOKEN=token)
@@ -69,7 +69,7 @@ def test_with_an_operators_token(cli: CommandLine, issuer: Issuer) -> None:
 
 
 def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
-    """The address and the tokens are enough; the other user does not see the thread, which is gone at the end."""
+    """Only the URL and the tokens are needed. The other user does not see the thread, which is deleted at the end."""
     token, other = issuer.token("ana"), issuer.token("bob")
     command = [str(SCRIPT), f"--api-url={cli.api_url}", "smoke"]
     done = cli.run(
@@ -86,7 +86,7 @@ def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
     ("mine", "other", "check"), [("", "", "write"), ("ana", "ana", "isolation"), ("ana", "operator", "isolation")]
 )
 def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
-    """No token, the same user's twice, an operator's as the other."""
+    """No token, the same user's token twice, an operator's token as the other."""
     given = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
     if other:
         scope = OPERATOR if other == "operator" else ""
@@ -97,6 +97,6 @@ def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str,
 
 
 def test_smoke_of_nothing(cli: CommandLine) -> None:
-    """Where no API is, the exit code says so."""
+    """Without an API, the exit code is 3."""
     done = cli.run("smoke", code=3, command=[str(SCRIPT), "--api-url=http://127.0.0.1:1", "smoke"])
     assert "UNREACHABLE" in done.stdout

@@ -1,4 +1,4 @@
-"""The compose deployment, against whatever AWS endpoint there is: the same template, deployed by the same code."""
+"""The compose deployment on any AWS endpoint: the same template, deployed by the same code."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.e2e.stores import Layers
 
 @pytest.fixture
 def stack_name(aws: Aws) -> Iterator[str]:
-    """Return the name of a stack, which is deleted after the test."""
+    """Return the name of a stack that is deleted after the test."""
     name = f"compose-{uuid4().hex[:8]}"
     yield name
     aws.cloudformation.delete_stack(StackName=name)
@@ -25,7 +25,7 @@ def stack_name(aws: Aws) -> Iterator[str]:
 
 @pytest.fixture
 def artifacts(stack: StackProcess | None, tmp_path: Path) -> dict[str, bytes]:
-    """Return the functions as they are deployed: built, or for the emulator the code without its dependencies."""
+    """Return the functions as deployed: built artifacts, or for the emulator the code without its dependencies."""
     if stack is not None:
         return dict.fromkeys(FUNCTIONS, make_bundle().content)
     return {name: build(name, tmp_path / name) for name in FUNCTIONS}
@@ -40,13 +40,13 @@ def test_the_template_is_deployed_and_deployed_again(
     thread_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stack is created, an unchanged one is left as it is, and the functions reach their stores."""
+    """The stack is created, an unchanged stack is not updated, and the functions reach their stores."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", deployment.endpoint_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCESS_KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    # The addresses as the functions see them, which is not always as they are seen from here.
+    # The functions' addresses may differ from the addresses on this machine.
     running = aws.functions.get_function_configuration(FunctionName=deployment.agent_function)
     environment = {name: running["Environment"]["Variables"][name] for name in ADDRESSES}
     environment |= {"MEMORY__MAX_THREAD_MESSAGES": "1", "AGENT__MODEL": ""}
@@ -65,7 +65,7 @@ def test_the_template_is_deployed_and_deployed_again(
 
 
 def test_the_same_files_give_the_same_artifact(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An artifact that did not change has the same key, so that the function is not updated."""
+    """An unchanged artifact has the same key, so the function is not updated."""
     zips = []
     for name in ("one", "two"):
         directory = tmp_path_factory.mktemp(name)

@@ -1,4 +1,4 @@
-"""Deletion: gone from both layers, and nothing that was on its way comes back."""
+"""Deletion from both layers, including queued exchanges."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.e2e.stores import Layers
 def test_a_deleted_thread_is_gone_from_both_layers(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """After DELETE neither layer nor any route knows the thread."""
+    """After DELETE, neither layer and no route has the thread."""
     api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
     layers.wait_stored(thread_id, 2)
 
@@ -30,7 +30,7 @@ def test_a_deleted_thread_is_gone_from_both_layers(
 
 
 def test_what_was_on_its_way_does_not_come_back(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """An exchange that waits in the queue while its thread is deleted is dropped when it is drained."""
+    """A queued exchange of a deleted thread is dropped by the drain."""
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with queues.paused_drain():
@@ -46,7 +46,7 @@ def test_what_was_on_its_way_does_not_come_back(api: MemoryApi, layers: Layers, 
 def test_a_thread_that_only_waits_in_the_queue_can_be_deleted(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """A thread that PostgreSQL never saw is deleted before it gets there."""
+    """A thread whose only exchange is queued is deleted before the drain."""
     with queues.paused_drain():
         api.invoked("on its way", "1", thread_id=thread_id)
         api.delete_thread(thread_id)
@@ -59,7 +59,7 @@ def test_a_thread_that_only_waits_in_the_queue_can_be_deleted(
 def test_a_later_thread_of_the_same_id_is_a_new_one(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """What is said right after a deletion begins a thread that knows nothing of the old one."""
+    """An exchange right after a deletion begins a new thread without the old one's history."""
     with queues.paused_drain():
         api.run("My secret is 1234", thread_id=thread_id)
         api.delete_thread(thread_id)
@@ -77,7 +77,7 @@ def test_a_later_thread_of_the_same_id_is_a_new_one(
 def test_a_redelivered_message_does_not_bring_a_thread_back(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """A queue that delivers an exchange again, long after its thread was deleted, changes nothing."""
+    """A late redelivery after the deletion changes nothing."""
     kept = api.invoked("Hello", "Hi", thread_id=thread_id)
     stored = layers.wait_stored(thread_id, 2)
     api.delete_thread(thread_id)
@@ -94,7 +94,7 @@ def test_a_redelivered_message_does_not_bring_a_thread_back(
 def test_a_deleted_user_is_gone_with_everything(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, user_id: str
 ) -> None:
-    """Every thread and preference of the user goes, also what was on its way; another user's stays."""
+    """Every thread and preference of the user is deleted, including queued exchanges; another user's data stays."""
     drained, waiting, other = f"{thread_id}_1", f"{thread_id}_2", f"{thread_id}_3"
     api.put_preferences(user_id, {"tone": "brief"})
     api.invoked("drained", "1", thread_id=drained, user_id=user_id)
@@ -119,7 +119,7 @@ def test_a_deleted_user_is_gone_with_everything(
 def test_a_deleted_user_can_come_back_as_a_new_one(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """After the deletion the same user id starts with nothing, and is remembered again."""
+    """After the deletion the same user id starts without data and can be used again."""
     api.run("Old words", thread_id=thread_id, user_id=user_id)
     api.send("DELETE", f"/users/{user_id}").raise_for_status()
 
@@ -134,6 +134,6 @@ def test_a_deleted_user_can_come_back_as_a_new_one(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_deleting_a_user_nobody_knows_succeeds(api: MemoryApi, user_id: str, times: int) -> None:
-    """There is nothing left of the user, which is what was asked for, however often."""
+    """The deletion of an unknown user succeeds, repeatedly."""
     for _ in range(times):
         assert api.send("DELETE", f"/users/{user_id}").status_code == httpx.codes.NO_CONTENT

@@ -1,4 +1,4 @@
-"""What the API says of itself: its health, its description, and where people read it."""
+"""The API's health, its OpenAPI description, and the pages."""
 
 import re
 from typing import Any
@@ -26,12 +26,15 @@ _ROUTES = {
 
 
 def test_health_names_every_layer(api: MemoryApi) -> None:
-    """All layers answer, and each is named."""
+    """All layers respond, and each is listed."""
     assert api.call("GET", "/health") == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 
 def test_health_leaves_nothing_on_the_queue(api: MemoryApi, aws: Aws, deployment: Deployment) -> None:
-    """Neither visible nor delayed: it would become a dead letter, and until then no thread could be surely new."""
+    """Neither a visible nor a delayed message, which would become a dead letter.
+
+    Until then the queue would not count as empty.
+    """
     api.call("GET", "/health")
     names: Any = ["ApproximateNumberOfMessagesDelayed"]
     counted = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=names)["Attributes"]
@@ -39,7 +42,7 @@ def test_health_leaves_nothing_on_the_queue(api: MemoryApi, aws: Aws, deployment
 
 
 def test_the_description_holds_every_route(api: MemoryApi) -> None:
-    """The OpenAPI document describes the routes for programs, no more and no less."""
+    """The OpenAPI document describes exactly the API's routes."""
     document = api.call("GET", "/openapi.json")
 
     assert document["openapi"].startswith("3.")
@@ -47,7 +50,7 @@ def test_the_description_holds_every_route(api: MemoryApi) -> None:
 
 
 def test_the_description_can_be_read_by_people(api: MemoryApi) -> None:
-    """The page and all that it loads come from the API itself."""
+    """The page and all its files come from the API itself."""
     page = api.send("GET", "/docs")
 
     assert page.status_code == 200
@@ -60,7 +63,7 @@ def test_the_description_can_be_read_by_people(api: MemoryApi) -> None:
 
 
 def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
-    """The address that people copy leads to the page; what it loads comes from the API itself."""
+    """The URL without the slash redirects to the page; its files come from the API itself."""
     without_ending = str(api.http.base_url).rstrip("/")
     page = httpx.get(without_ending, follow_redirects=True, trust_env=False)
 
@@ -74,7 +77,7 @@ def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
 
 
 def test_the_status_of_the_queues(api: MemoryApi) -> None:
-    """Every place where an exchange may wait is counted."""
+    """The queues and the outbox are counted."""
     status = api.call("GET", "/status")
 
     assert status["degraded"] == []
@@ -83,7 +86,7 @@ def test_the_status_of_the_queues(api: MemoryApi) -> None:
 
 
 def test_the_layers_of_a_thread(api: MemoryApi, thread_id: str) -> None:
-    """At once in Redis, a little later in both."""
+    """The exchange is in Redis at once, and soon in both layers."""
     api.invoked("Hello", "Hi", thread_id=thread_id)
     path = f"/threads/{thread_id}/layers"
 

@@ -1,4 +1,4 @@
-"""The tests run every command in the README and in `docs/`, page by page, as a reader would."""
+"""Runs every command of the README and of `docs/`, page by page, as a reader would."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 60
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
-    """Run a stack of its own: pages use plain names such as `demo` and `ada`."""
+    """Run a separate stack, because pages use plain names such as `demo` and `ada`."""
     with StackProcess(tmp_path_factory.mktemp("docs") / "state", env=DEFAULTS) as running:
         yield running
 
@@ -51,7 +51,7 @@ def api(stack: StackProcess) -> Iterator[MemoryApi]:
 
 @pytest.fixture
 def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
-    """Return the queues; nobody has said anything, and the sample batch of what cannot be stored has just come."""
+    """Return the queues. They are empty, except for the sample batch of invalid records, which has just arrived."""
     deployment = from_stack(stack.info)
     aws = connect(deployment.endpoint_url, deployment.region)
     made = Queues(aws, deployment)
@@ -68,7 +68,7 @@ def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
 @pytest.mark.embedded("which start and stop stacks of their own")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_can_be_followed(stack: StackProcess, queues: Queues, directory: Path, page: Path) -> None:
-    """Each command succeeds, in one shell, and prints what the page says."""
+    """Each command succeeds in one shell and prints the documented output."""
     commands = [command for block in blocks(page) if _is_run(block) for command in block.commands]
     out = directory / "out"
     out.mkdir()
@@ -85,7 +85,7 @@ def test_a_page_can_be_followed(stack: StackProcess, queues: Queues, directory: 
             code, printed = _wait(out / f"{number}.code"), (out / f"{number}.out").read_text()
             assert code == "0", f"{place}: {code}\n{printed[-2000:]}"
             assert command.expects(printed), f"{place}:\n{printed}\nis not\n{command.shown}"
-            # Nobody types faster than the drain is.
+            # A person types more slowly than the drain runs.
             queues.wait_empty()
 
 

@@ -1,4 +1,4 @@
-"""The Lambda functions invoked directly: sample events, both kinds of API event, and what is no event at all."""
+"""Direct invocations of the Lambda functions with sample events, both kinds of API events, and invalid events."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ def _event(name: str) -> dict[str, Any]:
 
 
 def _rest_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
-    """Return the captured event, made to another request."""
+    """Return the captured event for another request."""
     event = _event("api-run.json")
     path_parameters = {"proxy": path.removeprefix("/")}
     changed = {"httpMethod": method, "path": path, "pathParameters": path_parameters}
@@ -34,7 +34,7 @@ def _http_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
     return {
         "version": "2.0",
         "routeKey": "$default",
-        # An HTTP API hands over the path decoded.
+        # An HTTP API decodes the path.
         "rawPath": unquote(path),
         "rawQueryString": "",
         "headers": {"content-type": "application/json", "host": "api.example.com"},
@@ -61,7 +61,7 @@ def _http_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
 
 
 def test_the_files_hold_what_was_meant_to_be_captured() -> None:
-    """The sample events carry the contents that `tests/events/capture.py` sends."""
+    """The sample events have the contents that `tests/events/capture.py` sends."""
     for name, bodies in (("sync-batch.json", BATCH), ("sync-poison.json", POISON)):
         assert [record["body"] for record in _event(name)["Records"]] == bodies
     for name, event in DIRECT.items():
@@ -70,7 +70,7 @@ def test_the_files_hold_what_was_meant_to_be_captured() -> None:
 
 
 def test_the_direct_events_do_what_the_routes_do(functions: Functions) -> None:
-    """Each direct sample event answers with the object of its HTTP route."""
+    """Each direct sample event returns the object of its HTTP route."""
     kept = functions.agent(_event("agent-invoked.json"))
     recalled = functions.agent(_event("agent-invoking.json"))
     answer = functions.agent(_event("agent-run.json"))
@@ -93,8 +93,8 @@ def test_the_api_event_is_answered_as_api_gateway_wants_it(functions: Functions)
 
 @pytest.mark.parametrize("make", [_rest_event, _http_event])
 def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make: Any) -> None:
-    """REST API and HTTP API events reach the same routes: POST, GET, an encoded id, a problem, a deletion."""
-    # An HTTP API cannot tell a slash of an id from one of the path.
+    """Events of REST and HTTP APIs reach the same routes: POST, GET, an encoded id, a problem, a deletion."""
+    # An HTTP API cannot distinguish a slash in an id from one in the path.
     odd = f"{thread_id}/é" if make is _rest_event else f"{thread_id}%2F é"
     encoded = quote(odd, safe="")
     kept = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": odd}
@@ -112,7 +112,7 @@ def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make
 
 
 def test_a_stage_in_the_path_of_an_http_api_is_no_part_of_the_route(functions: Functions) -> None:
-    """An HTTP API with a named stage puts it into the path; the route is what follows."""
+    """An HTTP API with a named stage prefixes the path with it; the route is the rest."""
     event = _http_event("GET", "/prod/health")
     event["requestContext"] |= {"stage": "prod", "domainName": "api-id.execute-api.us-east-1.amazonaws.com"}
 
@@ -120,7 +120,7 @@ def test_a_stage_in_the_path_of_an_http_api_is_no_part_of_the_route(functions: F
 
 
 def test_a_body_that_is_no_text_is_refused(functions: Functions) -> None:
-    """A body that API Gateway hands over as bytes, and that is no UTF-8, is no JSON."""
+    """A binary body that is not UTF-8 is not JSON."""
     event = _rest_event("POST", "/run") | {"isBase64Encoded": True}
     event["body"] = base64.b64encode(b'{"prompt": "\xff\xfe"}').decode()
 
@@ -131,7 +131,7 @@ def test_a_body_that_is_no_text_is_refused(functions: Functions) -> None:
 
 
 def test_the_batch_event_is_drained(functions: Functions, layers: Layers) -> None:
-    """The good sample batch is stored, no record fails, and once more changes nothing."""
+    """The valid sample batch is stored without a failed record, and repeating it changes nothing."""
     event = _event("sync-batch.json")
 
     for _ in range(2):
@@ -146,7 +146,7 @@ def test_the_batch_event_is_drained(functions: Functions, layers: Layers) -> Non
 
 
 def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, queues: Queues) -> None:
-    """The bad records become dead letters, the good one is stored, and nothing stays on the queue."""
+    """Invalid records become dead letters, the valid one is stored, and the queue is empty."""
     event = _event("sync-poison.json")
 
     assert functions.sync(event) == {"batchItemFailures": []}
@@ -178,7 +178,7 @@ def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, q
 def test_a_bad_direct_event_is_answered_with_the_problem(
     functions: Functions, event: Any, field: str, status: int
 ) -> None:
-    """The problem object itself is the answer, with its status, and the invocation does not fail."""
+    """The result is the problem object with its status, and the invocation does not fail."""
     problem = functions.agent(event)
 
     assert problem["status"] == status
@@ -187,7 +187,7 @@ def test_a_bad_direct_event_is_answered_with_the_problem(
 
 
 def test_a_direct_invocation_and_http_share_the_memory(functions: Functions, api: MemoryApi, thread_id: str) -> None:
-    """What was kept by an invocation is given to the turn that comes over HTTP."""
+    """An exchange stored by an invocation is in the context of a turn over HTTP."""
     functions.agent({"action": "run", "prompt": "My name is Ada.", "thread_id": thread_id})
 
     assert "- user: My name is Ada." in api.run("Who am I?", thread_id=thread_id)["response"]

@@ -1,4 +1,4 @@
-"""The deployment that `make test-clients` has started, and clients of it."""
+"""The deployment that `make test-clients` has started, and clients for it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def async_client(url: str) -> AsyncMemoryClient:
 
 @pytest.fixture
 def thread_id() -> str:
-    """The id of a thread that nobody has used."""
+    """A new thread id."""
     return f"conv_{uuid4().hex}"
 
 
 @pytest.fixture
 def user_id() -> str:
-    """The id of a user that nobody has been."""
+    """A new user id."""
     return f"user_{uuid4().hex}"
 
 
 def _behind_an_outage(request: httpx.Request) -> httpx.Response:
-    """Answer as the API does when exchanges wait, PostgreSQL has one old exchange, and no store takes any."""
+    """Respond like an API with queued exchanges, one old exchange in PostgreSQL, and no store that accepts writes."""
     if request.url.path.endswith("/invoked"):
         body = {"exchange_id": json.loads(request.content)["exchange_id"], "durability": "none", "cached": False}
         return httpx.Response(202, json=body)
@@ -65,6 +65,6 @@ def outage() -> MemoryClient:
 
 @pytest.fixture
 def async_outage() -> AsyncMemoryClient:
-    """The same for async."""
+    """The same as an asynchronous client."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(_behind_an_outage))
     return AsyncMemoryClient("http://outage", http_client=http)

@@ -1,4 +1,4 @@
-"""Microsoft Agent Framework's agents on providers in the memory, beside its own history in the process."""
+"""Microsoft Agent Framework's agents with the client's providers, compared with its own in-process history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def weather(city: str) -> str:
 
 
 def _plain(messages: list[Message]) -> list[Any]:
-    """Return messages without the ids that the framework makes up, and its notes of where they came from."""
+    """Return messages without generated ids and source notes."""
     shown = []
     for each in (message.to_dict() for message in messages):
         contents = [{key: value for key, value in content.items() if key != "id"} for content in each["contents"]]
@@ -34,7 +34,7 @@ def _plain(messages: list[Message]) -> list[Any]:
 
 
 def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """The model is shown what it is shown with the framework's own history, tool calls and results included."""
+    """The model gets the same messages as with the framework's own history, including tool calls and results."""
 
     async def check() -> None:
         async with async_client as client:
@@ -46,7 +46,7 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
                 for prompt in ("How is the weather?", "Thank you."):
                     agent = Agent(model, tools=[weather], context_providers=[provider])
                     if isinstance(provider, HybridHistoryProvider):
-                        # Nothing of the process stays between the runs.
+                        # No state is kept in the process between the runs.
                         session = agent.create_session(session_id=thread_id)
                         provider = HybridHistoryProvider(client)
                         agent = Agent(model, tools=[weather], context_providers=[provider])
@@ -60,7 +60,7 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
 
 
 def test_what_other_readers_see(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
-    """One exchange a run; and what others write is shown to the agent."""
+    """Each run is one exchange, and the agent gets the exchanges of other programs."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -81,7 +81,10 @@ def test_what_other_readers_see(async_client: AsyncMemoryClient, client: MemoryC
 
 
 def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, user_id: str) -> None:
-    """Preferences alone beside a history provider; with `history` the conversation as text, and the run is kept."""
+    """Only preferences beside a history provider.
+
+    With `history`, also the conversation as text, and the run is stored.
+    """
 
     async def check() -> None:
         async with async_client as memory:
@@ -99,7 +102,7 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
             other = Agent(model, context_providers=[HybridContextProvider(memory, user_id=user_id)])
             await other.run("Hello", session=other.create_session(session_id=thread_id))
             assert model.instructions == "User preferences:\ntone: brief"
-            # Tool calls are kept as well, for whoever reads more than text.
+            # Tool calls are stored too, for readers that use them.
             kept = await HybridHistoryProvider(memory).get_messages(thread_id)
             assert [content.type for message in kept for content in message.contents] == [
                 "text",
@@ -117,7 +120,7 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
 def test_a_replayed_conversation_is_kept_once(
     async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
 ) -> None:
-    """Though the caller passes it from its beginning at each run, and says the same more than once."""
+    """A caller may pass the whole conversation at each run and repeat messages; each is stored once."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -130,7 +133,7 @@ def test_a_replayed_conversation_is_kept_once(
                 kept = await HybridHistoryProvider(memory).get_messages(thread_id)
                 assert len(kept) == 2 * number
             assert [message.text for message in kept] == [message.text for message in told]
-            # The end of it alone, and the same once more without any of it.
+            # Only the end of the conversation, then the same message again without any of it.
             told = [*told[-2:], Message("user", ["Bye"])]
             await agent.run(told, session=agent.create_session(session_id=thread_id))
             for _ in range(2):
@@ -144,7 +147,7 @@ def test_a_replayed_conversation_is_kept_once(
 
 @pytest.mark.parametrize("status", [200, 503])
 def test_what_cannot_be_compared_is_kept_whole(status: int) -> None:
-    """An outage costs a repetition, not a run; and what is no replay is not looked up."""
+    """If the check fails, messages are stored twice and the run succeeds. Without a replay there is no check."""
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -168,7 +171,7 @@ def test_what_cannot_be_compared_is_kept_whole(status: int) -> None:
 
 
 def test_what_cannot_be_kept(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """It is refused, and nothing of it is kept."""
+    """The message is refused, and nothing of the run is stored."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -201,7 +204,7 @@ def test_what_cannot_be_kept(async_client: AsyncMemoryClient, thread_id: str) ->
 
 @tool(approval_mode="never_require")
 def broken(city: str) -> str:
-    """Raise."""
+    """Raise an error."""
     raise ValueError(f"no weather in {city}")
 
 
@@ -209,7 +212,7 @@ def broken(city: str) -> str:
 def test_a_tool_that_raises(
     async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
 ) -> None:
-    """The answer is there, and kept; that the tool failed is kept, why is not, as the framework wants it."""
+    """The answer is returned and stored. The tool's failure is stored without its reason, as in the framework."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -227,7 +230,7 @@ def test_a_tool_that_raises(
 
 
 def test_an_outage_is_no_empty_history(async_outage: AsyncMemoryClient) -> None:
-    """Reading and writing raise."""
+    """Reading and writing raise an error."""
 
     async def check() -> None:
         model = OfflineChatClient("Hello.", "Hello.")

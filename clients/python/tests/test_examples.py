@@ -1,4 +1,4 @@
-"""The examples of whatever framework is installed here, run as a person would."""
+"""Runs the examples of the installed framework, as a user would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE = [(name, text) for (name, needs), text in OUTPUT.items() if importlib.util
 
 @pytest.mark.parametrize(("name", "expected"), HERE, ids=[name for name, _ in HERE])
 def test_an_example_runs(name: str, expected: str) -> None:
-    """And says what its framework's memory holds."""
+    """It prints its memory's contents."""
     ran = subprocess.run(
         [sys.executable, EXAMPLES / name],
         env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1"},
@@ -36,5 +36,5 @@ def test_an_example_runs(name: str, expected: str) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """Somewhere; the client alone in an environment of its own, the plug-in by the service's tests."""
+    """Each example is covered: the client's in an environment of its own, the plug-in's by the service's tests."""
     assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", "plugin.py", *(name for name, _ in OUTPUT)}

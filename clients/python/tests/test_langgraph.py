@@ -1,4 +1,4 @@
-"""LangGraph's graphs on the user's preferences as their store, and on a thread as their message history."""
+"""LangGraph graphs with preferences as their store and a thread as their message history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VALUES: list[dict[str, Any]] = [
 
 
 def test_every_value_comes_back(client: MemoryClient, user_id: str) -> None:
-    """As it does from the framework's own store."""
+    """Values are returned as by the framework's own store."""
     store, own = PreferencesStore(client), InMemoryStore()
     place = ("preferences", user_id)
     for each in (store, own):
@@ -50,7 +50,7 @@ def test_every_value_comes_back(client: MemoryClient, user_id: str) -> None:
 
 
 def test_a_preference_is_what_everybody_sees(client: MemoryClient, user_id: str) -> None:
-    """Both ways."""
+    """A preference from the store is visible to other clients, and vice versa."""
     store, place = PreferencesStore(client), ("preferences", user_id)
     store.put(place, "tone", {"value": "brief"})
     assert client.read_preferences(user_id) == {"tone": "brief"}
@@ -62,7 +62,7 @@ def test_a_preference_is_what_everybody_sees(client: MemoryClient, user_id: str)
 
 
 def test_filters(client: MemoryClient, user_id: str) -> None:
-    """Those that the framework describes."""
+    """All filters that the framework documents."""
     store, place = PreferencesStore(client), ("preferences", user_id)
     for number in range(4):
         store.put(place, f"k{number}", {"score": number})
@@ -78,7 +78,7 @@ def test_filters(client: MemoryClient, user_id: str) -> None:
 
 
 def test_a_batch_and_without_waiting(client: MemoryClient, user_id: str) -> None:
-    """Reads come before writes, and the last write of a key stays, as in the framework's own store."""
+    """Reads precede writes, and the last write of a key wins, as in the framework's own store."""
     place = ("preferences", user_id)
     ops: list[Op] = [
         PutOp(place, "a", {"value": "1"}),
@@ -96,7 +96,7 @@ def test_a_batch_and_without_waiting(client: MemoryClient, user_id: str) -> None
 
 
 def test_in_a_graph(client: MemoryClient, user_id: str) -> None:
-    """A node is given the store and uses it."""
+    """A node gets the store and uses it."""
 
     def answer(state: MessagesState, *, store: BaseStore) -> dict[str, list[BaseMessage]]:
         tone = store.get(("preferences", user_id), "tone")
@@ -112,7 +112,7 @@ def test_in_a_graph(client: MemoryClient, user_id: str) -> None:
 
 @pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": object()}, {"a": (1, 2)}, {"a": {1: 2}}])
 def test_a_value_that_would_not_come_back_is_refused(client: MemoryClient, user_id: str, value: dict[str, Any]) -> None:
-    """And nothing of its batch is put."""
+    """Nothing of its batch is stored."""
     store, place = PreferencesStore(client), ("preferences", user_id)
     with pytest.raises(CannotBeKept):
         store.batch([PutOp(place, "good", {"value": "x"}), PutOp(place, "bad", value)])
@@ -120,7 +120,7 @@ def test_a_value_that_would_not_come_back_is_refused(client: MemoryClient, user_
 
 
 def test_what_it_cannot_do_is_said(client: MemoryClient, user_id: str) -> None:
-    """Rather than answered by nothing."""
+    """Unsupported requests raise an error instead of returning nothing."""
     store = PreferencesStore(client)
     with pytest.raises(CannotBeKept, match="preferences"):
         store.put(("memories", user_id), "a", {"value": "x"})
@@ -133,7 +133,7 @@ def test_what_it_cannot_do_is_said(client: MemoryClient, user_id: str) -> None:
 
 
 def test_a_thread_as_history(client: MemoryClient, thread_id: str) -> None:
-    """Every message, tool calls included, for the next process; and the texts for other readers."""
+    """A new process reads every message, including tool calls; other readers get the texts."""
     messages: list[BaseMessage] = [
         SystemMessage("Be kind."),
         HumanMessage([{"type": "text", "text": "How is"}, {"type": "text", "text": " the weather?"}], id="h1"),
@@ -155,7 +155,7 @@ def test_a_thread_as_history(client: MemoryClient, thread_id: str) -> None:
 
 
 def test_an_outage_is_no_empty_history(outage: MemoryClient) -> None:
-    """Reading and writing raise, and a message that would come back changed is refused."""
+    """Reading and writing raise an error, and a message that JSON would change is refused."""
     history = ThreadMessageHistory(outage, "t")
     with pytest.raises(HistoryDegraded):
         assert history.messages

@@ -1,4 +1,4 @@
-"""The OpenAI Agents SDK's runner on a session in the memory, beside its own session in SQLite."""
+"""The OpenAI Agents SDK's runner with a session in the memory, compared with its own SQLite session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def weather(city: str) -> str:
 
 
 def user(text: str) -> Any:
-    """Return a user's item."""
+    """Return a user item."""
     return {"role": "user", "content": text}
 
 
@@ -33,19 +33,19 @@ OUTPUT: Any = {"type": "function_call_output", "call_id": "c1", "output": "Sun ð
 
 
 def output(value: object) -> Any:
-    """Return the same with another value."""
+    """Return the item with another value."""
     return {**OUTPUT, "output": value}
 
 
 async def _same(session: Session, other: Session) -> list[Any]:
-    """Check that two sessions hold the same, the ids that a model makes up apart, and return it."""
+    """Check that two sessions have equal items, except for generated ids, and return the items."""
     shown = [[{**item, "id": ""} for item in await each.get_items()] for each in (session, other)]
     assert shown[0] == shown[1]
     return shown[0]
 
 
 def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """Every item is there, as the SDK's own session has it, and the model is shown all of them."""
+    """Every item is stored as in the SDK's own session, and the model gets all of them."""
 
     async def check() -> None:
         async with async_client as client:
@@ -78,7 +78,7 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
 
 
 def test_a_run_that_fails_loses_nothing(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """What was said and called before is there for the next process."""
+    """A new process reads the messages and tool calls from before the failure."""
 
     async def check() -> None:
         async with async_client as client:
@@ -97,7 +97,7 @@ def test_a_run_that_fails_loses_nothing(async_client: AsyncMemoryClient, thread_
 
 
 def test_every_way_to_read_and_take_back(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """Limits and pops, in any order, are those of the SDK's own session."""
+    """Limits and pops in any order have the same results as the SDK's own session."""
 
     async def check() -> None:
         async with async_client as client:
@@ -123,7 +123,7 @@ def test_every_way_to_read_and_take_back(async_client: AsyncMemoryClient, thread
 
 
 def test_several_take_back_at_once(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """Each gets an item of its own, and none is lost."""
+    """Each caller gets a different item, and none is lost."""
 
     async def check() -> None:
         async with async_client as client:
@@ -139,7 +139,7 @@ def test_several_take_back_at_once(async_client: AsyncMemoryClient, thread_id: s
 
 
 def test_a_turn_is_one_exchange(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
-    """With its tool steps beside the texts, for every reader."""
+    """Its tool steps are in the metadata, for every reader."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -157,7 +157,7 @@ def test_a_turn_is_one_exchange(async_client: AsyncMemoryClient, client: MemoryC
 
 
 def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """It is a session to the SDK, and heeds its settings."""
+    """The SDK accepts it as a session, and it respects the SDK's settings."""
 
     async def check() -> None:
         async with async_client as client:
@@ -170,7 +170,7 @@ def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClien
 
 
 def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
-    """Also one that is not there; and it can be used again."""
+    """Deleting a thread that does not exist works too, and the thread can be used again."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -189,7 +189,7 @@ def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: Me
 def test_what_others_have_written_comes_as_messages(
     async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str
 ) -> None:
-    """The service's own agent, say; and it can be taken back like any item."""
+    """An example is the service's own agent. These items can be retracted like any other."""
     client.run("My name is Ada.", thread_id=thread_id)
 
     async def check() -> None:
@@ -206,7 +206,10 @@ def test_what_others_have_written_comes_as_messages(
 
 
 def test_large_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """Many go into several exchanges; a long message is kept once; what is no JSON is refused, and nothing kept."""
+    """Many items need several exchanges, and a long message is stored once.
+
+    An item that is not JSON is refused with its batch.
+    """
 
     async def check() -> None:
         async with async_client as memory:
@@ -226,7 +229,7 @@ def test_large_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
 
 
 def test_an_outage_is_no_empty_history(async_outage: AsyncMemoryClient) -> None:
-    """Reading and writing raise; who goes on all the same is told."""
+    """Reading and writing raise an error. With `allow_degraded` the session names the missing layers."""
 
     async def check() -> None:
         session = HybridMemorySession("t", async_outage)

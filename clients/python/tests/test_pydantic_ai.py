@@ -34,7 +34,7 @@ def weather(city: str) -> str:
 
 
 def test_runs_with_tools(client: MemoryClient, thread_id: str, user_id: str) -> None:
-    """The next process is given every message of the runs before, as pydantic-ai has them."""
+    """The next process gets every message of the earlier runs unchanged."""
     messages: list[ModelMessage] = []
     for prompt in ("How is the weather?", "Thank you."):
         history = MessageHistory(client, thread_id, user_id=user_id)
@@ -64,7 +64,7 @@ def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> Non
 
 
 def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
-    """Thinking, files, large ones too, and metadata come back; what is no JSON is refused, and nothing is kept."""
+    """Thinking, files (also large ones) and metadata are read back; an invalid value is refused with its batch."""
     history = MessageHistory(client, thread_id)
     paper = BinaryContent(b"\x00\x01\xff" * 1000, media_type="application/pdf")
     messages: list[ModelMessage] = [
@@ -103,7 +103,7 @@ def _agent_whose_tool_returns(returned: Any) -> Agent:
     ],
 )
 def test_what_a_tool_returns_is_kept_as_json(client: MemoryClient, thread_id: str, returned: Any, shown: Any) -> None:
-    """By pydantic-ai's own conversions; and a run goes on from there."""
+    """pydantic-ai converts the result to JSON, and a later run continues from it."""
     clock = _agent_whose_tool_returns(returned)
     history = MessageHistory(client, thread_id)
     history.save(clock.run_sync("What time is it?").new_messages())
@@ -116,7 +116,7 @@ def test_what_a_tool_returns_is_kept_as_json(client: MemoryClient, thread_id: st
 
 @pytest.mark.parametrize("returned", [float("nan"), [1, float("inf")], {"a": (float("-inf"),)}])
 def test_what_is_no_number_is_refused(client: MemoryClient, thread_id: str, returned: Any) -> None:
-    """Rather than kept as None."""
+    """NaN and infinity would otherwise be stored as None."""
     result = _agent_whose_tool_returns(returned).run_sync("How much is it?")
     with pytest.raises(CannotBeKept, match="NaN"):
         MessageHistory(client, thread_id).save(result.new_messages())
@@ -124,7 +124,7 @@ def test_what_is_no_number_is_refused(client: MemoryClient, thread_id: str, retu
 
 
 def test_what_others_have_written(client: MemoryClient, thread_id: str) -> None:
-    """It comes as text messages, and a run goes on from there."""
+    """Exchanges of other programs are returned as text messages, and a run continues from them."""
     client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
     loaded = MessageHistory(client, thread_id).load()
     assert [
@@ -137,7 +137,7 @@ def test_what_others_have_written(client: MemoryClient, thread_id: str) -> None:
 
 
 def test_an_outage_is_no_empty_history(outage: MemoryClient) -> None:
-    """Reading and writing raise."""
+    """Reading and writing raise an error."""
     with pytest.raises(HistoryDegraded):
         MessageHistory(outage, "t").load()
     with pytest.raises(NotKept):

@@ -1,4 +1,4 @@
-"""Strands' agents on sessions in the memory, beside its own sessions in files."""
+"""Strands' agents with sessions in the memory, compared with its own file sessions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def weather(city: str) -> str:
 
 
 def _plain(messages: Any) -> list[Any]:
-    """Return messages without the ids that Strands makes up for them."""
+    """Return messages without the ids that Strands generates."""
     return [{"role": each["role"], "content": each["content"]} for each in messages]
 
 
 def test_runs_with_tools_go_on_in_another_process(client: MemoryClient, thread_id: str, tmp_path: Path) -> None:
-    """The model is shown what it is shown with Strands' own sessions in files; the agent's state is there again."""
+    """The model gets the same messages as with Strands' own file sessions, and the agent's state is restored."""
     shown = []
     makes: list[Callable[[], RepositorySessionManager]] = [
         lambda: RepositorySessionManager(thread_id, HybridSessionRepository(client)),
@@ -73,7 +73,7 @@ def _message(number: int, *content: Any, role: str = "user") -> SessionMessage:
 
 
 def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str) -> None:
-    """What is not there is None, what is there twice is an error, the newest state counts."""
+    """A missing session is None, a duplicate is an error, and the newest state is returned."""
     assert repository.read_session(thread_id) is None
     assert repository.read_agent(thread_id, "a") is None
     session = Session(thread_id, SessionType.AGENT)
@@ -97,7 +97,7 @@ def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str
 
 
 def test_a_session_is_one_request_however_long_it_is(url: str, thread_id: str) -> None:
-    """It is the first that its thread holds, and the agents' states come after it."""
+    """The session is in the thread's first exchange; the agents' states follow."""
     asked: list[httpx.Request] = []
     with httpx.Client(event_hooks={"request": [asked.append]}) as http, MemoryClient(url, http_client=http) as client:
         repository = HybridSessionRepository(client)
@@ -112,13 +112,13 @@ def test_a_session_is_one_request_however_long_it_is(url: str, thread_id: str) -
         assert found is not None
         assert found.state == {"n": 119}
         assert len(asked) == 2
-        # Another program's exchanges are none of Strands'.
+        # Exchanges of other programs do not belong to the session.
         client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
         assert repository.list_messages(thread_id, "a") == []
 
 
 def test_messages(repository: HybridSessionRepository, client: MemoryClient, thread_id: str) -> None:
-    """In the order of their numbers, page by page, each agent's apart, bytes included."""
+    """Messages are returned in the order of their numbers, in pages, per agent, including bytes."""
     picture = {"image": {"format": "png", "source": {"bytes": b"\x00\x01\xff"}}}
     made = [_message(0, {"text": "What is it?"}, picture), _message(1, {"text": "Noise."}, role="assistant")]
     for each in made:
@@ -130,7 +130,7 @@ def test_messages(repository: HybridSessionRepository, client: MemoryClient, thr
     assert repository.read_message(thread_id, "a", 1) == made[1]
     assert repository.read_message(thread_id, "a", 7) is None
     assert repository.list_messages(thread_id, "nobody") == []
-    # A guardrail's redaction: the newer form counts here, the older one stays for other readers.
+    # A guardrail's redaction: this agent reads the newer version, other readers still see the older text.
     made[0].redact_message = {"role": "user", "content": [{"text": "[redacted]"}]}
     repository.update_message(thread_id, "a", made[0])
     assert next(each.to_message()["content"] for each in repository.list_messages(thread_id, "a")) == [
@@ -142,7 +142,7 @@ def test_messages(repository: HybridSessionRepository, client: MemoryClient, thr
 
 
 def test_what_cannot_be_kept(repository: HybridSessionRepository, outage: MemoryClient, thread_id: str) -> None:
-    """It is refused; a large picture is kept; and an outage is no session that is not there."""
+    """An invalid message is refused, a large picture is stored, and an outage is not reported as a missing session."""
     with pytest.raises(CannotBeKept):
         repository.create_message(thread_id, "a", _message(0, {"text": "NUL \x00"}))
     assert repository.list_messages(thread_id, "a") == []

@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 - a script, run by its path
-"""Write the API's own description to `openapi.json`, from which the client's types are made.
+"""Writes the API's OpenAPI description to `openapi.json`, from which the client's types are generated.
 
-With `--check` nothing is written: the exit code says whether the file still is what the API says.
+With `--check` it writes nothing, and the exit code tells whether the file is up to date.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ FILE = Path(__file__).resolve().parents[1] / "openapi.json"
 
 
 async def described() -> bytes:
-    """Return the description as the API answers it, indented, so that a change shows as one."""
-    # The description asks no operation.
+    """Return the description, indented, so that diffs are readable."""
+    # The description needs no operations.
     app = create_app(cast("Operations", object()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
         answer = await client.get("/openapi.json")

@@ -1,1 +1,1 @@
-"""The goals for speed, measured side by side in one run, with client and servers on one core."""
+"""The speed goals, measured side by side in one run, with client and servers on one core."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.goals`: the second half of `make bench`. Real servers in a temporary directory."""
+"""`python -m tests.bench.goals`: the second half of `make bench`. It runs real servers in a temporary directory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measure(sizes: Sizes, parts: Sequence[str]) -> list[Figure]:
     with (
         tempfile.TemporaryDirectory(prefix="hybrid-memory-bench-") as name,
         Path(os.devnull).open("w") as nowhere,
-        # Where the handler prints its metrics, which it does here as in an execution environment.
+        # Receives the handler's metrics, as on Lambda.
         redirect_stdout(nowhere),
         PostgresServer(Path(name) / "postgres") as postgres,
         ValkeyServer(Path(name) / "valkey") as valkey,
@@ -51,7 +51,7 @@ def measure(sizes: Sizes, parts: Sequence[str]) -> list[Figure]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print the table; returns the exit code."""
+    """Measure and print the table; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.goals", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
     parser.add_argument("--rows", type=int, default=Sizes().rows, help="messages in the table that is read from")

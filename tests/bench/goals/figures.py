@@ -1,4 +1,4 @@
-"""A measured figure, what it is compared with, and its goal."""
+"""A measured figure with its reference and goal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _WARM_UP = 5
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure has to be.
+    """The goal of a figure.
 
     Attributes:
-        unit: `us` for microseconds, `x` for how many times the reference, `share` for a part of the reference.
-        is_least: Whether a higher figure is the better one.
+        unit: `us` for microseconds, `x` for a multiple of the reference, `share` for a fraction of the reference.
+        is_least: Whether a higher figure is better.
     """
 
     limit: float
@@ -26,7 +26,7 @@ class Goal:
     is_least: bool = False
 
     def is_met(self, value: float) -> bool:
-        """Return whether a value keeps the goal."""
+        """Return whether a value meets the goal."""
         return value >= self.limit if self.is_least else value <= self.limit
 
     def __str__(self) -> str:
@@ -39,11 +39,11 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        cost: What was measured, with its unit.
-        reference: What it is compared with, and how long that takes.
-        ratio: Cost by reference; None without a reference.
-        value: What the goal is about, in the goal's unit.
-        goal: None for a line that is there for comparison only.
+        cost: The name and time of the measured case.
+        reference: The name and time of the reference.
+        ratio: Cost divided by reference; None without a reference.
+        value: The value to compare with the goal, in the goal's unit.
+        goal: None for a line without a goal.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether the goal is kept; a line without one has nothing to keep."""
+        """Whether the goal is met; true without a goal."""
         return self.goal is None or self.goal.is_met(self.value)
 
     def to_json(self) -> dict[str, object]:
-        """Return the line for programs."""
+        """Return the line as JSON."""
         return {
             "name": self.name,
             "cost": self.cost,
@@ -85,7 +85,7 @@ def _nothing() -> None:
 
 
 def alternate(times: int, *calls: Callable[[], object], between: Callable[[], object] = _nothing) -> list[float]:
-    """Return the median microseconds of each call; they take turns, so that the machine's noise hits all alike.
+    """Return the median microseconds of each call. The calls alternate, so that noise affects all equally.
 
     `between` runs before each round and is not timed.
     """
@@ -102,7 +102,7 @@ def alternate(times: int, *calls: Callable[[], object], between: Callable[[], ob
 
 
 def compared(name: str, cost: float, reference_name: str, reference: float, goal: Goal | None) -> Figure:
-    """Return a line from two times in microseconds; the goal may be about the time, the ratio, or its inverse."""
+    """Return a line from two times in microseconds; the goal may apply to the time, the ratio, or its inverse."""
     ratio = cost / reference
     value = ratio if goal is None or goal.unit == "x" else cost if goal.unit == "us" else reference / cost
     return Figure(name, microseconds(cost), f"{reference_name}: {microseconds(reference)}", ratio, value, goal)

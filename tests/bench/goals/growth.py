@@ -1,4 +1,4 @@
-"""Whether an append and a read stay as fast while Redis holds more threads, and a thread more exchanges."""
+"""Measures an append and a read as the number of threads, and of a thread's exchanges, grows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.goals.figures import Figure, Goal, alternate, microseconds
 from tests.bench.goals.scene import USER, Scene
 
 _LENGTH: Final = 200
-# The largest beside the smallest.
+# Relative to the smallest size.
 _FLAT: Final = Goal(1.25, "x")
 _OTHERS: Final = """\
 for number = ARGV[1], ARGV[2] do redis.call('RPUSH', 'thread:other-' .. number .. ':messages', ARGV[3], ARGV[3]) end"""

@@ -1,4 +1,4 @@
-"""What importing a function costs in a new process, beside importing all that its packages are."""
+"""The import time of each function in a new process, compared with importing its packages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def imports(scene: Scene) -> Iterator[Figure]:
     codes = ["pass", _NAMED, *(f"import functions.{name}.handler" for name in _FUNCTIONS)]
     taken: list[list[float]] = [[] for _ in codes]
     for code in codes:
-        _cpu_seconds(code)  # Writes the bytecode.
+        _cpu_seconds(code)  # writes the bytecode
     for _ in range(scene.sizes.imports):
         for code, found in zip(codes, taken, strict=True):
             found.append(_cpu_seconds(code))
@@ -41,7 +41,7 @@ def imports(scene: Scene) -> Iterator[Figure]:
 
 
 def _cpu_seconds(code: str) -> float:
-    """Return the CPU time of a new interpreter that runs some code."""
+    """Return the CPU time of a new interpreter that runs a program."""
     environment = {**os.environ, "SYNC__DLQ_URL": os.environ["SYNC__QUEUE_URL"]}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL) as child:
         _, status, usage = os.wait4(child.pid, 0)

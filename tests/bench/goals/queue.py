@@ -1,4 +1,4 @@
-"""What the client does to send an exchange to SQS: the CPU time of its thread, with a server that answers at once."""
+"""The client's cost of sending an exchange to SQS: the thread's CPU time with a server that responds at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def queue(scene: Scene) -> Iterator[Figure]:
 
 @contextmanager
 def _sqs() -> Iterator[int]:
-    """Answer each request of one connection; returns the port."""
+    """Respond to each request of one connection; return the port."""
     accepted: list[socket.socket] = []
 
     def serve() -> None:
@@ -56,14 +56,14 @@ def _sqs() -> Iterator[int]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
-        # Its client keeps the connection.
+        # The client keeps its connection open.
         accepted[0].shutdown(socket.SHUT_RDWR)
         thread.join()
         accepted[0].close()
 
 
 def _has_request(connection: socket.socket) -> bool:
-    """Take one request; False if the client has closed the connection."""
+    """Read one request; return False if the client has closed the connection."""
     received = b""
     while b"\r\n\r\n" not in received:
         part = connection.recv(1 << 16)

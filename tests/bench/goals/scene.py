@@ -1,4 +1,4 @@
-"""The servers of a run, filled with exchanges of a given length, and the agent function beside them."""
+"""The servers of a run, filled with exchanges of a given length, and the agent function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import refill
 
-# Exchanges, so a list of 100 messages.
+# Exchanges, for a list of 100 messages.
 WINDOW: Final = 50
 USER: Final = "bench-user"
 PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
@@ -33,16 +33,16 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured.
+    """The size of a measurement.
 
     Attributes:
-        repetitions: Of each call.
-        rows: Messages in PostgreSQL's table that is read from.
+        repetitions: Repetitions of each call.
+        rows: Messages in PostgreSQL's table for the reads.
         batches: Batches of the drain.
-        imports: How often each import is timed.
-        threads: Threads in Redis beside the one that is measured.
+        imports: Repetitions of each import.
+        threads: Additional threads in Redis.
         exchanges: Exchanges of a thread.
-        undrained: Exchanges of a thread that PostgreSQL does not have.
+        undrained: Undrained exchanges of a thread.
     """
 
     repetitions: int = 1_000
@@ -55,20 +55,20 @@ class Sizes:
 
 
 class AnsweringQueue:
-    """An SQS client in this process whose queue answers at once."""
+    """An SQS client whose queue responds at once, in this process."""
 
     def send_message(self, **_: object) -> dict[str, str]:
-        """Take a message."""
+        """Accept a message."""
         return {"MessageId": "1"}
 
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
-        """Say that nothing waits."""
+        """Report an empty queue."""
         return {"Attributes": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What an invocation tells the handler of itself."""
+    """The Lambda context of an invocation."""
 
     aws_request_id: str = "bench"
     function_name: str = "bench"
@@ -83,8 +83,8 @@ class Scene:
         cache: L1.
         archive: L2.
         connection: A plain connection to L2.
-        redis_port: Where L1 listens.
-        sizes: How much is measured.
+        redis_port: L1's port.
+        sizes: The size of the measurement.
     """
 
     def __init__(self, redis_port: int, database_url: str, sizes: Sizes) -> None:
@@ -99,33 +99,33 @@ class Scene:
         self._handle: Callable[[Event, Any], Event] | None = None
 
     def exchange(self, thread_id: str, length: int) -> Exchange:
-        """Return a new exchange whose two messages have so many characters each."""
+        """Return a new exchange with two messages of this length."""
         named = self._ids.new()
         text = (_WORDS * (length // len(_WORDS) + 1))[:length]
         return Exchange(named, thread_id, USER, text, text, timestamp_of(named))
 
     def fill(self, thread_id: str, length: int) -> None:
-        """Give a thread a full window that is drained, and the user preferences."""
+        """Fill a thread's window with drained exchanges, and set the user's preferences."""
         self.archive.store([self.exchange(thread_id, length) for _ in range(WINDOW)])
         self.archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: True)
         refill(self.cache, thread_id, self.archive.window(thread_id, WINDOW))
         self.cache.set_preferences(USER, PREFERENCES)
 
     def refill(self, thread_id: str, exchanges: list[Exchange], *, is_all: bool = False) -> None:
-        """Give a thread's list these exchanges."""
+        """Replace a thread's list by these exchanges."""
         refill(self.cache, thread_id, Window(exchanges, is_all=is_all))
 
     def invoke(self, event: Event) -> Event:
-        """Have the agent function answer an event; its queue answers at once."""
+        """Invoke the agent function with an event; its queue responds at once."""
         if self._handle is None:
             with patch("shared.stores.sqs.queue.sqs_client", AnsweringQueue):
-                # By name and late: the module reads the environment when it is imported, and this run has just set it.
+                # Imported here, because the module reads the environment that this run has just set.
                 self._handle = importlib.import_module("functions.agent.handler").handler
         return self._handle(event, _Context())
 
 
 def rest_event(path: str, body: dict[str, Any]) -> Event:
-    """Return a POST as a REST API hands it over."""
+    """Return a REST API's event of a POST request."""
     headers = {"Accept": "*/*", "Content-Type": "application/json", "Host": "api.example.com", "User-Agent": "bench"}
     return {
         "resource": "/{proxy+}",

@@ -1,4 +1,4 @@
-"""Draining a batch beside a bare COPY, and reading a thread that Redis does not have beside the query alone."""
+"""Draining a batch compared with a bare COPY, and reading an uncached thread compared with the query alone."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _hydrate(scene: Scene, length: int) -> Figure:
     floors, works = [], []
     for number in range(scene.sizes.repetitions):
         thread_id = f"{user}-{number * 7919 % threads + 1}"
-        # So that neither is the first to read the thread.
+        # So that neither is the first to read the thread from disk.
         scene.archive.window(thread_id, WINDOW)
         read = scene.cache.read(thread_id, None)
         asked = window_parameters(thread_id, WINDOW)

@@ -15,7 +15,7 @@ from tests.bench.goals.scene import LENGTHS, USER, Event, Scene, rest_event
 _PARSED: Final = "redis-py, one JSON parse"
 _EVALSHA: Final = "redis-py, one EVALSHA"
 _ENTRIES: Final = 100
-# Of an entry's JSON, what is not the text.
+# The part of an entry's JSON without the text.
 _HEAD: Final = 180
 _SCRIPTS: Final = frozenset({"cmdstat_eval", "cmdstat_evalsha", "cmdstat_fcall"})
 
@@ -46,7 +46,7 @@ def _reads(scene: Scene, client: redis.Redis, without_ending: BareRedis, length:
     answer_bytes = 0
 
     def learn() -> None:
-        # Reading seals a list, which changes the length of an entry.
+        # The first read seals the list, which changes the length of an entry.
         nonlocal answer_bytes
         answer_bytes = without_ending.learn(request)
 

@@ -1,4 +1,4 @@
-"""Both clients behind one face, on a transport that answers what a test says."""
+"""Runs a test with either client, on a transport with prepared responses."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def refusal(status: int, retry_after: str | None = None, **fields: object) -> ht
 
 
 class Caller:
-    """A client, sync or async, whose requests are answered one after the other from a list.
+    """A synchronous or asynchronous client whose requests get prepared responses in order.
 
     Attributes:
-        requests: What it sent.
+        requests: The sent requests.
     """
 
     def __init__(self, kind: type[MemoryClient | AsyncMemoryClient], *answers: Answer, **options: Any) -> None:
@@ -48,14 +48,14 @@ class Caller:
             self._client = AsyncMemoryClient(URL, http_client=httpx.AsyncClient(transport=transport), **options)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        # As it is now: a renewed token changes it.
+        # A copy, because a renewed token changes the request.
         self.requests.append(
             httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
         )
         answer = next(self._answers)
         if isinstance(answer, Exception):
             raise answer
-        # A fresh one each time: a response belongs to one kind of client and is read once.
+        # A new response each time, because a response can be read once, by one kind of client.
         return httpx.Response(answer.status_code, content=answer.content, headers=answer.headers)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -72,7 +72,7 @@ class Caller:
         return call
 
     def bodies(self) -> list[Any]:
-        """Return the JSON that was sent."""
+        """Return the JSON of the sent requests."""
         return [json.loads(request.content) for request in self.requests]
 
 

@@ -1,4 +1,4 @@
-"""A memory of one thread, as far as the adapters of frameworks use it."""
+"""A fake service with one thread, for the frameworks' adapters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ URL = "http://memory"
 
 
 class Memory:
-    """Keeps exchanges as the service does: the first of one id stays, a replacement keeps its place.
+    """Stores exchanges like the service: the first one with an id stays, and a replacement keeps its position.
 
     Attributes:
         exchanges: The bodies by id.
-        requests: What came.
-        degraded: What every page says.
-        can_replace: Whether there is a route for it.
+        requests: The received requests.
+        degraded: The degraded layers of every page.
+        can_replace: Whether the route for replacing exists.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Memory:
         self._lock = threading.Lock()
 
     def sync(self) -> MemoryClient:
-        """Return a client."""
+        """Return a synchronous client."""
         http = httpx.Client(transport=httpx.MockTransport(self))
         return MemoryClient(URL, http_client=http, retry=RetryPolicy(attempts=1))
 
@@ -44,7 +44,7 @@ class Memory:
         return AsyncMemoryClient(URL, http_client=http, retry=RetryPolicy(attempts=1))
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer."""
+        """Handle a request."""
         with self._lock:
             self.requests.append(request)
             if request.method == "POST":

@@ -1,4 +1,4 @@
-"""What the memory cannot hold is refused before anything is sent, by one kind of error that names the field."""
+"""Invalid values are refused before a request is sent, with one error type that names the field."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BAD: list[Any] = [
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("value", BAD, ids=lambda value: type(value).__name__)
 def test_metadata_that_cannot_be_kept(kind: type[MemoryClient | AsyncMemoryClient], value: object) -> None:
-    """Wherever it lies."""
+    """Invalid values are refused at any depth."""
     for metadata in ({"k": value}, {"k": [1, {"l": value}]}):
         for call in ("invoked", "run"):
             caller = Caller(kind)
@@ -83,7 +83,7 @@ CALLS: dict[str, Callable[[Caller, str], Any]] = {
 def test_a_text_that_cannot_be_kept_names_its_field(
     kind: type[MemoryClient | AsyncMemoryClient], field: str, text: str
 ) -> None:
-    """In every request."""
+    """Every request validates its texts."""
     caller = Caller(kind)
     with pytest.raises(CannotBeKept, match=field):
         CALLS[field](caller, text)
@@ -92,7 +92,7 @@ def test_a_text_that_cannot_be_kept_names_its_field(
 
 @pytest.mark.parametrize("key", ["key\n", "ключ"])
 def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
-    """Rather than sent as something else."""
+    """An invalid key is refused instead of being changed."""
     with pytest.raises(CannotBeKept, match="idempotency_key"):
         Caller(MemoryClient).run("q", idempotency_key=key)
 
@@ -109,14 +109,14 @@ GOOD: list[Any] = [None, True, 0, 2**64 - 1, -(2**63), 1e300, "🎉", "", [], {"
 
 @pytest.mark.parametrize("value", [*GOOD, *BAD, nested(MOST_DEPTH + 1)], ids=lambda value: type(value).__name__)
 def test_the_rules_are_the_services(value: object) -> None:
-    """What it would refuse, and nothing else."""
+    """The client refuses exactly the values that the service refuses."""
     if value is circle:
         return
     wrapped = value if isinstance(value, dict) else {"k": value}
     theirs = metadata_error(wrapped)
     ours = json_error(wrapped)
     if any(isinstance(key, str) is False for key in wrapped):
-        # No JSON that arrives there has such keys.
+        # JSON that arrives at the service cannot have such keys.
         assert ours is not None
         return
     assert (ours is None) == (theirs is None), (ours, theirs)

@@ -1,4 +1,4 @@
-"""What the clients send again, what they never send twice, and what they raise."""
+"""The clients' retries and exceptions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def message(number: int) -> dict[str, Any]:
 
 @pytest.fixture(params=[MemoryClient, AsyncMemoryClient])
 def make(request: pytest.FixtureRequest) -> Make:
-    """Make a client of either kind that is answered as listed."""
+    """Create a client of either kind with prepared responses."""
 
     def made(*answers: Answer, **options: Any) -> Caller:
         return Caller(request.param, *answers, **options)
@@ -64,14 +64,14 @@ def make(request: pytest.FixtureRequest) -> Make:
     return made
 
 
-# --- repetition ---
+# - retries ---
 
 
 @pytest.mark.parametrize(
     "fault", [refusal(503), refusal(502), refusal(504), refusal(429), httpx.ConnectError("x"), httpx.ReadTimeout("x")]
 )
 def test_a_run_is_repeated_under_one_key(make: Make, fault: Answer) -> None:
-    """However often it is sent, it names itself by the same key, which the next run does not have."""
+    """All attempts have the same key, and the next run has another one."""
     caller = make(fault, fault, ok(RUN), ok(RUN))
     assert caller.run("hello", thread_id="t").response == "hi"
     caller.run("hello", thread_id="t")
@@ -82,14 +82,14 @@ def test_a_run_is_repeated_under_one_key(make: Make, fault: Answer) -> None:
 
 
 def test_a_run_takes_the_callers_key(make: Make) -> None:
-    """And says whether the answer is an earlier one's."""
+    """The result tells whether the response is a replay."""
     caller = make(ok(RUN, headers={"Idempotent-Replayed": "true"}))
     assert caller.run("hello", idempotency_key="k").is_replayed
     assert caller.requests[0].headers["Idempotency-Key"] == "k"
 
 
 def test_an_exchange_is_repeated_under_one_id(make: Make) -> None:
-    """A lost answer and a repetition are one exchange; its id rises with time."""
+    """A retry after a lost response does not create a second exchange; ids increase with time."""
     caller = make(httpx.ReadError("gone"), ok(KEPT, 202), ok(KEPT, 202))
     assert caller.invoked("q", "a", thread_id="t").durability == "queue"
     caller.invoked("q", "a", thread_id="t")
@@ -100,39 +100,39 @@ def test_an_exchange_is_repeated_under_one_id(make: Make) -> None:
 
 
 def test_an_exchange_takes_the_callers_id(make: Make) -> None:
-    """As a UUID or as text."""
+    """As a UUID or as a text."""
     caller = make(ok(KEPT, 202))
     caller.invoked("q", "a", thread_id="t", exchange_id=UUID(int=5))
     assert caller.bodies()[0]["exchange_id"] == str(UUID(int=5))
 
 
 def test_a_run_that_is_running_elsewhere_is_waited_for(make: Make) -> None:
-    """However many attempts a call has: a 409 takes none."""
+    """A 409 does not count as an attempt."""
     still = [refusal(409, "0")] * 9
     assert make(*still, ok(RUN), retry=RetryPolicy(attempts=1)).run("hello", idempotency_key="k").response == "hi"
 
 
 def test_waiting_for_a_run_ends(make: Make) -> None:
-    """At `most_seconds`."""
+    """The wait ends after `most_seconds`."""
     with pytest.raises(Conflict) as caught:
         make(refusal(409, "7"), retry=RetryPolicy(most_seconds=5)).run("hello")
     assert caught.value.retry_after == 7
 
 
 def test_an_answer_that_cannot_be_decoded_is_unexpected(make: Make) -> None:
-    """Every error of the transport is one of this package's."""
+    """Every error of the transport becomes an exception of this package."""
     with pytest.raises(UnexpectedAnswer, match="zlib"):
         make(httpx.DecodingError("zlib")).health()
 
 
 def test_other_conflicts_are_raised(make: Make) -> None:
-    """Only a run says by 409 that it is still running."""
+    """Only a run's 409 means that the same call is still running."""
     with pytest.raises(Conflict):
         make(refusal(409, "0"), ok(THREAD)).rename_thread("t", "x")
 
 
 def test_the_last_failure_is_raised(make: Make) -> None:
-    """After as many tries as the policy allows."""
+    """After the policy's number of attempts."""
     caller = make(*[refusal(503, "0")] * 9, retry=RetryPolicy(attempts=3))
     with pytest.raises(Unavailable):
         caller.read_thread("t")
@@ -140,7 +140,7 @@ def test_the_last_failure_is_raised(make: Make) -> None:
 
 
 def test_a_lost_connection_is_raised_with_its_cause(make: Make) -> None:
-    """As a kind of its own, of the same tree."""
+    """It has its own exception type in the package's hierarchy."""
     with pytest.raises(ConnectionFailed) as caught:
         make(*[httpx.ConnectError("refused")] * 4).health()
     assert isinstance(caught.value, MemoryClientError)
@@ -149,7 +149,7 @@ def test_a_lost_connection_is_raised_with_its_cause(make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["delete_thread", "delete_preferences", "delete_user"])
 def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None:
-    """The repetition finds nothing to delete any more, and that is what was wanted."""
+    """The retry finds nothing to delete, so the deletion has succeeded."""
     assert getattr(make(refusal(503, "0"), refusal(404)), name)("t") is None
 
 
@@ -157,20 +157,20 @@ def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None
     "fault", [httpx.ConnectError("refused"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x"), refusal(429, "0")]
 )
 def test_a_deletion_that_was_never_there_is_not_done(make: Make, fault: Answer) -> None:
-    """Without a connection nothing can have been deleted, unless another try had one."""
+    """Without a connection no attempt can have deleted anything, unless an earlier one had a connection."""
     with pytest.raises(NotFound):
         make(fault, refusal(404)).delete_thread("t")
     assert make(httpx.ReadTimeout("x"), fault, refusal(404)).delete_thread("t") is None
 
 
 def test_deleting_what_is_not_there_is_not_found(make: Make) -> None:
-    """When no earlier try can have done it."""
+    """No earlier attempt can have deleted it."""
     with pytest.raises(NotFound):
         make(refusal(404)).delete_thread("t")
 
 
 def test_only_calls_of_the_policys_methods_are_repeated(make: Make) -> None:
-    """Whoever wants to decide about a change whose answer was lost says so."""
+    """A caller can decide about a change after a lost response."""
     reads = RetryPolicy(first_delay=0, methods=frozenset({"GET"}))
     assert make(refusal(503, "0"), ok({}), retry=reads).read_preferences("u") == {}
     with pytest.raises(Unavailable):
@@ -180,7 +180,7 @@ def test_only_calls_of_the_policys_methods_are_repeated(make: Make) -> None:
 
 
 def test_waits_grow_and_are_bounded() -> None:
-    """Half of each is random; the service's own wish goes before."""
+    """Half of each delay is random; the service's `Retry-After` takes precedence."""
     now = [0.0]
     policy = RetryPolicy(attempts=9, first_delay=1, most_delay=4, most_seconds=20)
     retries = Retries(policy, clock=lambda: now[0])
@@ -195,7 +195,7 @@ def test_waits_grow_and_are_bounded() -> None:
 
 
 def test_a_policy_is_checked() -> None:
-    """Before it is used."""
+    """Invalid values are refused at construction."""
     with pytest.raises(ValueError, match="at least one attempt"):
         RetryPolicy(attempts=0)
 
@@ -205,7 +205,7 @@ def test_a_policy_is_checked() -> None:
     [(None, None), ("3", 3.0), ("-3", 0.0), ("soon", None), ("nan", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
-    """What is neither is as if it were not there."""
+    """Other values are ignored."""
     assert retry_after(header) == seconds
 
 
@@ -230,7 +230,7 @@ def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | 
     ],
 )
 def test_a_problem_is_a_typed_error(make: Make, status: int, kind: type[ApiError]) -> None:
-    """It holds all that the answer says."""
+    """It contains all fields of the response."""
     faults = [{"field": "usr_id", "in": "body", "detail": "Extra inputs are not permitted"}]
     with pytest.raises(kind) as caught:
         make(refusal(status, "3", errors=faults), retry=RetryPolicy(attempts=1)).read_preferences("u")
@@ -242,7 +242,7 @@ def test_a_problem_is_a_typed_error(make: Make, status: int, kind: type[ApiError
 
 
 def test_a_gateways_own_error_is_typed_too(make: Make) -> None:
-    """API Gateway says `message`; a proxy a page of HTML."""
+    """API Gateway responds with `message`, a proxy with an HTML page."""
     with pytest.raises(NotAllowed, match="Forbidden"):
         make(httpx.Response(403, json={"message": "Forbidden"})).health()
     with pytest.raises(Unavailable, match="Bad Gateway"):
@@ -251,13 +251,13 @@ def test_a_gateways_own_error_is_typed_too(make: Make) -> None:
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"status": "ok"}'])
 def test_an_answer_of_something_else_is_an_error(make: Make, body: str) -> None:
-    """A wrong URL is not an empty memory."""
+    """A wrong URL is not reported as an empty memory."""
     with pytest.raises(UnexpectedAnswer, match="GET /health"):
         make(httpx.Response(200, text=body)).health()
 
 
 def test_a_text_for_a_list_is_an_error(make: Make) -> None:
-    """Else each letter would be a document."""
+    """Otherwise each letter would be a document."""
     with pytest.raises(TypeError, match="not one text"):
         make().run("hello", document_ids="d1")
 
@@ -266,7 +266,7 @@ def test_a_text_for_a_list_is_an_error(make: Make) -> None:
     "url", ["localhost:8000", "ftp://x", "http://", "https://x/?a=1", "https://x/?", "https://x/#"]
 )
 def test_a_url_is_checked(url: str) -> None:
-    """Before anything is sent."""
+    """Invalid URLs are refused at construction."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
 
@@ -275,7 +275,7 @@ def test_a_url_is_checked(url: str) -> None:
 
 
 def test_a_refused_token_is_renewed_once(make: Make) -> None:
-    """And the new one is used from then on."""
+    """Later requests use the new token."""
     tokens = iter(["one", "two", "three"])
     caller = make(refusal(401), ok({}), ok({}), auth=lambda: next(tokens))
     caller.read_preferences("u")
@@ -285,7 +285,7 @@ def test_a_refused_token_is_renewed_once(make: Make) -> None:
 
 
 def test_a_token_refused_twice_is_raised(make: Make) -> None:
-    """There is no third try."""
+    """There is no third attempt."""
     caller = make(refusal(401), refusal(401), auth=lambda: "old")
     with pytest.raises(NotAuthenticated):
         caller.health()
@@ -293,14 +293,14 @@ def test_a_token_refused_twice_is_raised(make: Make) -> None:
 
 
 def test_a_fixed_token_is_sent_once(make: Make) -> None:
-    """There is no other to send."""
+    """A fixed token cannot be renewed."""
     caller = make(refusal(401), auth="fixed")
     with pytest.raises(NotAuthenticated):
         caller.health()
 
 
 def test_a_token_may_be_a_text_or_httpx_own(make: Make) -> None:
-    """A fixed token, or any scheme that httpx knows."""
+    """A fixed token, or any `httpx.Auth`."""
     caller = make(ok({}), auth="fixed")
     caller.read_preferences("u")
     assert caller.requests[0].headers["Authorization"] == "Bearer fixed"
@@ -310,7 +310,7 @@ def test_a_token_may_be_a_text_or_httpx_own(make: Make) -> None:
 
 
 def test_a_token_may_be_awaited_where_one_can_wait() -> None:
-    """Where one cannot, that is said."""
+    """A synchronous client refuses an awaitable token with an explanation."""
 
     async def token() -> str:
         return "awaited"
@@ -326,7 +326,7 @@ def test_a_token_may_be_awaited_where_one_can_wait() -> None:
 
 
 def test_pages_are_followed_to_the_end(make: Make) -> None:
-    """Each with the cursor of the one before."""
+    """Each page is requested with the previous page's cursor."""
     first = {"items": [message(1), message(2)], "next_cursor": "c1", "degraded": []}
     last = {"items": [message(3)], "next_cursor": None, "degraded": []}
     caller = make(ok(first), ok(last))
@@ -339,7 +339,7 @@ def test_pages_are_followed_to_the_end(make: Make) -> None:
 
 
 def test_threads_are_followed_to_the_end(make: Make) -> None:
-    """An empty page may be followed by another."""
+    """An empty page may have a successor."""
     caller = make(ok({"items": [], "next_cursor": "c"}), ok({"items": [THREAD], "next_cursor": None}))
     (thread,) = caller.iter_threads("u")
     assert thread.thread_id == "t"
@@ -348,7 +348,7 @@ def test_threads_are_followed_to_the_end(make: Make) -> None:
 
 
 def test_a_page_that_may_lack_messages_is_not_taken_for_whole(make: Make) -> None:
-    """Unless the caller says that it may be."""
+    """A degraded page raises an error unless the caller allows it."""
     degraded = {"items": [message(1)], "next_cursor": None, "degraded": ["redis"]}
     with pytest.raises(HistoryDegraded) as caught:
         make(ok(degraded)).iter_messages("t")
@@ -358,7 +358,7 @@ def test_a_page_that_may_lack_messages_is_not_taken_for_whole(make: Make) -> Non
 
 
 def test_pages_say_what_they_may_lack(make: Make) -> None:
-    """Each for itself, also an empty one."""
+    """Each page reports its own degraded layers, even an empty one."""
     first = {"items": [message(1)], "next_cursor": "c", "degraded": ["redis"]}
     last: dict[str, Any] = {"items": [], "next_cursor": None, "degraded": []}
     caller = make(ok(first), ok(last))
@@ -368,7 +368,7 @@ def test_pages_say_what_they_may_lack(make: Make) -> None:
 
 
 def test_threads_and_messages_have_the_apis_own_form(make: Make) -> None:
-    """With what a newer service says; it is no part of what is compared or shown."""
+    """`raw` has the fields of a newer service, and is not part of comparisons or the representation."""
     newer = {**THREAD, "new": 1}
     thread = make(ok(newer)).read_thread("t")
     assert thread.raw == newer
@@ -379,5 +379,5 @@ def test_threads_and_messages_have_the_apis_own_form(make: Make) -> None:
 
 
 def test_fields_of_newer_versions_are_ignored(make: Make) -> None:
-    """A client goes on working with a service that says more."""
+    """The client ignores fields that it does not know."""
     assert make(ok({**KEPT, "new": 1}, 202)).invoked("q", "a").cached

@@ -1,4 +1,4 @@
-"""Both clients have a method for every operation of the API's own description, and read every field of its answers."""
+"""Both clients have a method for every operation of the OpenAPI description, and read every response field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.clients.python.callers import Caller, ok
 from tests.support.api import Api
 
 CLIENTS = [MemoryClient, AsyncMemoryClient]
-# Where a header is an argument of another name.
+# Headers that are arguments with another name.
 HEADERS = {"Idempotency-Key": "idempotency_key"}
 ANSWERS = {
     "MessageAnswer": models.Message,
@@ -51,7 +51,7 @@ def _operations(described: dict[str, Any]) -> dict[str, tuple[str, str, dict[str
 
 
 def _inputs(described: dict[str, Any], operation: dict[str, Any]) -> tuple[set[str], set[str], bool]:
-    """Return the names an operation takes, those it cannot do without, and whether its body is any object."""
+    """Return the names of an operation's arguments, the required ones, and whether its body is any object."""
     names, required, is_open = set(), set(), False
     for each in operation.get("parameters", []):
         name = HEADERS.get(each["name"], each["name"])
@@ -68,7 +68,7 @@ def _inputs(described: dict[str, Any], operation: dict[str, Any]) -> tuple[set[s
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_operation_is_a_method_with_its_fields(client: type, described: dict[str, Any]) -> None:
-    """A route or a field that the API gains and a client lacks fails here."""
+    """The test fails if the API gains a route or a field that a client lacks."""
     operations = _operations(described)
     assert len(operations) >= 14
     for name, (_, _, operation) in operations.items():
@@ -78,7 +78,7 @@ def test_every_operation_is_a_method_with_its_fields(client: type, described: di
         parameters = dict(inspect.signature(method).parameters)
         del parameters["self"]
         if is_open:
-            # The body itself is the one argument more.
+            # The body itself is one additional argument.
             assert len(parameters) == len(taken) + 1, name
             continue
         assert set(parameters) == taken, name
@@ -86,7 +86,7 @@ def test_every_operation_is_a_method_with_its_fields(client: type, described: di
 
 
 def test_requests_have_the_described_method_and_path(described: dict[str, Any]) -> None:
-    """Each method sends what its operation is described as."""
+    """Each method sends the described method and path."""
     stand_ins = {
         "limit": 3,
         "max_context_tokens": 9,
@@ -114,7 +114,7 @@ def test_requests_have_the_described_method_and_path(described: dict[str, Any]) 
 
 
 def test_every_field_of_an_answer_is_read(described: dict[str, Any]) -> None:
-    """A field that an answer gains and the client does not read fails here."""
+    """The test fails if a response gains a field that the client does not read."""
     schemas = described["components"]["schemas"]
     for name, kind in ANSWERS.items():
         assert set(schemas[name]["properties"]) == {field.name for field in fields(kind)} - {"is_replayed", "raw"}, name
@@ -126,7 +126,7 @@ def test_every_field_of_an_answer_is_read(described: dict[str, Any]) -> None:
 
 
 def test_the_clients_differ_in_nothing_but_waiting() -> None:
-    """The synchronous client is what the script makes of the asynchronous one."""
+    """The synchronous client equals the generated one."""
     sync = {name for name in vars(MemoryClient) if not name.startswith("_")}
     other = {name for name in vars(AsyncMemoryClient) if not name.startswith("_")}
     assert sync - {"close"} == other - {"aclose"}
@@ -134,7 +134,7 @@ def test_the_clients_differ_in_nothing_but_waiting() -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_description_is_known_by_its_info(client: type) -> None:
-    """Any other JSON is another service's."""
+    """JSON without `info` is another service's."""
     described = {"openapi": "3.1.0", "info": {"title": "Memory"}}
     assert Caller(client, ok(described)).openapi() == described
     others: list[object] = [{}, [], {"info": "Memory"}]

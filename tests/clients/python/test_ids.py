@@ -1,4 +1,4 @@
-"""Ids that the client makes: of version 7, rising, by the service's clock."""
+"""The client's ids are UUIDv7s, increase, and follow the service's clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _date(seconds: float) -> str:
 
 
 def test_ids_rise_also_when_the_clock_is_set_back() -> None:
-    """By the millisecond that follows if need be."""
+    """If necessary, the next id has the following millisecond."""
     now = [NOW]
     ids = ExchangeIds(lambda: now[0])
     made = [ids.new() for _ in range(1000)]
@@ -39,7 +39,7 @@ def test_ids_rise_also_when_the_clock_is_set_back() -> None:
 
 @pytest.mark.parametrize(("clock", "corrected"), [(-3600, True), (-0.4, False), (0, False), (0.9, False), (3600, True)])
 def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, corrected: bool) -> None:
-    """A header of whole seconds corrects nothing within its second."""
+    """A header in whole seconds corrects nothing within its second."""
     ids = ExchangeIds(lambda: NOW + 0.5 + clock)
     ids.new()
     ids.heed(_date(NOW), NOW + 0.5 + clock)
@@ -50,14 +50,14 @@ def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, co
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Wed, 99 Oct 2015 07:28:00 GMT"])
 def test_a_date_that_is_none_corrects_nothing(date: str | None) -> None:
-    """The clock stays as it is."""
+    """The clock is not changed."""
     ids = ExchangeIds(lambda: NOW)
     ids.heed(date, NOW)
     assert milliseconds_of(ids.new()) == NOW * 1000
 
 
 def test_ids_follow_what_was_seen_but_not_into_the_future() -> None:
-    """An exchange of another process, whose clock is a little ahead, comes before what is added now."""
+    """The next id sorts after an exchange of another process whose clock is slightly ahead."""
     ids = ExchangeIds(lambda: NOW)
     seen = compose(int((NOW + 5) * 1000), 0)
     ids.see([None, uuid4(), seen, compose(int((NOW + 3600) * 1000), 0)])
@@ -66,7 +66,7 @@ def test_ids_follow_what_was_seen_but_not_into_the_future() -> None:
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 def test_an_id_from_the_future_is_made_anew(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
-    """Once, after the refusal has told the time; not one that the caller has chosen."""
+    """The call is repeated once, after the response corrected the clock, but not with a caller's id."""
     fault = [{"field": "exchange_id", "in": "body", "detail": "is from the future"}]
     refused = refusal(422, errors=fault)
     refused.headers["Date"] = _date(NOW)
@@ -79,16 +79,16 @@ def test_an_id_from_the_future_is_made_anew(kind: type[MemoryClient | AsyncMemor
 
 
 def test_clients_of_one_deployment_share_their_ids() -> None:
-    """So that what one adds after the other sorts after it."""
+    """An exchange added through either client sorts after the previous one."""
     clients = [MemoryClient("http://127.0.0.1/x", http_client=httpx.Client()) for _ in range(2)]
     made = [clients[number % 2].new_id() for number in range(100)]
     assert made == sorted(made)
     assert ids_for("http://127.0.0.1/x") is ids_for("http://127.0.0.1/x")
 
 
-@given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis wants naive ones
+@given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis requires naive ones
 def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: int, moment: datetime) -> None:
-    """Always the same one, of version 7, whatever the version of the other."""
+    """It is always the same UUIDv7, for any version of the other id."""
     created_at = moment.replace(tzinfo=UTC)
     made = id_after(exchange_id, created_at, number)
     assert made == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)
@@ -99,6 +99,6 @@ def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: 
 
 
 def test_ids_rise_from_one_client_to_the_next() -> None:
-    """Also when the first has ended: clients of one deployment in one process share what they know of time."""
+    """Clients of one deployment share the clock in a process, even after one is closed."""
     made = [ids_for("http://one.example").new() for _ in range(100)]
     assert made == sorted(made)

@@ -1,4 +1,4 @@
-"""Items of any kind and number come back from exchanges, whatever was taken back in between."""
+"""Items are read back from exchanges for any kind, number and retractions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ taken_back = st.just(None)
 
 
 def _kept(pairs_: list[tuple[Any, Texts]]) -> list[Draft]:
-    """Return the exchanges of one call, parts of large items first: in the order of their ids the parts come after."""
+    """Return the exchanges of one call; parts have later ids than the exchange that refers to them."""
     made = records(pairs_)
     found: list[Draft] = []
     for draft in drafts(KIND, made):
@@ -63,7 +63,7 @@ def _read(messages: list[Message]) -> list[Any]:
 
 @given(st.lists(st.one_of(added, taken_back), max_size=6))
 def test_what_was_added_and_not_taken_back_is_read(doings: list[list[tuple[Any, Texts]] | None]) -> None:
-    """In its order, as it was, though an exchange may carry little, and a large item lies in parts."""
+    """Items are read in order and unchanged, even if exchanges are small and a large item is split."""
     kept: list[tuple[UUID, Draft]] = []
     expected: list[Any] = []
     limits = patch.multiple("hybrid_memory_client._items", _MOST_BYTES=2_000, _MOST_ITEM_BYTES=1_200)
@@ -83,7 +83,7 @@ def test_what_was_added_and_not_taken_back_is_read(doings: list[list[tuple[Any, 
 
 
 def test_what_an_older_version_has_written_is_read() -> None:
-    """Items without names, and retractions that count; newer ones beside them."""
+    """Items without ids and counting retractions, together with newer ones."""
     old = [
         Draft(Texts("q", LONG), {KIND: {"items": [{"n": 1}, {"n": 2, "said": {"$exchange": "assistant"}}]}}),
         Draft(Texts(), {KIND: {"items": [{"n": 3}, {"n": 4}]}}),
@@ -97,7 +97,7 @@ def test_what_an_older_version_has_written_is_read() -> None:
 
 
 def test_a_long_text_is_kept_once() -> None:
-    """The item refers to the exchange's text, also where it is only a piece of it."""
+    """The item refers to the exchange's text, even to a part of it."""
     first, second = "x" * 90_000, "y" * 90_000
     made = records([({"content": text}, Texts(assistant=text)) for text in (first, second)])
     draft = whole(KIND, made)
@@ -115,7 +115,7 @@ def test_a_long_text_is_kept_once() -> None:
 @pytest.mark.parametrize("size", [60_000, 99_000, 250_000, 2_000_000])
 @pytest.mark.parametrize("is_said", [False, True])
 def test_a_large_item_is_kept_in_parts(size: int, *, is_said: bool) -> None:
-    """Whatever its size; other readers see the beginning of a text that is too long for them."""
+    """An item may have any size; other readers see the beginning of a long text."""
     text = "".join(f"{number:x}" for number in range(size // 4))[:size].ljust(size, "ü")
     item = {"data": text, "again": [text[1:]]}
     kept = _kept([({"n": 1}, Texts(user="q")), (item, Texts(assistant=text if is_said else "")), ({"n": 2}, Texts())])
@@ -127,13 +127,13 @@ def test_a_large_item_is_kept_in_parts(size: int, *, is_said: bool) -> None:
 
 
 def test_what_is_larger_than_everything_is_refused() -> None:
-    """Before anything is sent."""
+    """It is refused before a request is sent."""
     with patch("hybrid_memory_client._items._MOST_PARTS", 1), pytest.raises(CannotBeKept, match="larger"):
         records([({"text": "".join(map(str, range(200_000)))}, Texts())])
 
 
 def test_an_item_without_all_its_parts_is_no_item() -> None:
-    """The history is refused, or goes on without it."""
+    """The history is refused, or continues without the item."""
     head, *parts = _kept([({"data": "".join(map(str, range(90_000)))}, Texts(user="q"))])
     messages = _newest_first(_named([head, *parts[1:]]))
     for may_lack in (False, True):
@@ -147,7 +147,7 @@ def test_an_item_without_all_its_parts_is_no_item() -> None:
 
 
 def test_what_is_too_much_for_one_exchange_is_several() -> None:
-    """In order."""
+    """The items keep their order."""
     many = [({"n": number, "text": f"{number}" * 30_000}, Texts()) for number in range(10)]
     made = drafts(KIND, records(many))
     assert 3 <= len(made) <= 5
@@ -155,7 +155,7 @@ def test_what_is_too_much_for_one_exchange_is_several() -> None:
 
 
 def test_an_item_in_two_exchanges_is_read_once() -> None:
-    """A replacement whose answer was lost, and the exchange that was then made instead."""
+    """A replacement whose response was lost, and the exchange that was stored instead."""
     first, second = records([({"n": 1}, Texts(user="q")), ({"n": 2}, Texts())])
     made = [whole(KIND, [first, second]), whole(KIND, [second])]
     assert _read(_newest_first(_named([draft for draft in made if draft]))) == [{"n": 1}, {"n": 2}]
@@ -165,14 +165,14 @@ def test_an_item_in_two_exchanges_is_read_once() -> None:
     "item", [*BAD, (1,), {"a": (1,)}, {"$exchange": 1}, [{"$parts": 1}]], ids=lambda item: type(item).__name__
 )
 def test_what_would_not_come_back_is_refused(item: object) -> None:
-    """Rather than kept as something else, or found out by the service."""
+    """The client refuses such items before the service would."""
     for wrapped in ({"item": item}, [item]):
         with pytest.raises(CannotBeKept):
             records([(wrapped, Texts())])
 
 
 def test_what_is_refused_may_be_replaced_or_left_out() -> None:
-    """As the application says."""
+    """The application decides."""
     given: list[Any] = ["a", circle, "\x00", object(), "b"]
 
     def instead(value: Any, error: CannotBeKept) -> Any:
@@ -192,7 +192,7 @@ def test_what_is_refused_may_be_replaced_or_left_out() -> None:
 
 
 def test_steps_are_for_showing() -> None:
-    """Their beginnings, and not more of them than is of use."""
+    """Steps are cut, because they are for display only."""
     steps = tuple(Step("tool_call", f"c{number}", "weather", "ü" * 1_000) for number in range(100))
     (draft,) = drafts(KIND, records([({}, Texts(user="q", steps=steps))]))
     assert draft.metadata["steps"][0] == {"type": "tool_call", "id": "c0", "name": "weather", "text": "ü" * 200}
@@ -201,7 +201,7 @@ def test_steps_are_for_showing() -> None:
 
 
 def test_an_exchange_of_another_writer_has_no_items() -> None:
-    """Its texts are there, also when a page begins in its middle."""
+    """Its texts are returned, even if a page starts in its middle."""
     reader = Reader(KIND)
     mine = Message("user", "q", UUID(int=2), None, {"other": {"items": [1]}})
     assert reader.feed(Message("assistant", "a", UUID(int=2), None)) == []
@@ -212,7 +212,10 @@ def test_an_exchange_of_another_writer_has_no_items() -> None:
 
 
 def test_whole_is_what_one_layer_did_not_answer() -> None:
-    """Each of the two has all that is drained; what is known to wait, or to be missed by both, may be missing."""
+    """With one layer down, drained exchanges are complete.
+
+    With both down, or with queued exchanges, some may be missing.
+    """
     require_whole([], allow_degraded=False)
     require_whole(["postgres"], allow_degraded=False)
     require_whole(["redis"], allow_degraded=False)

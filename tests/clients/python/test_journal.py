@@ -1,4 +1,4 @@
-"""What a journal says when it could not add everything."""
+"""A journal whose items could not all be stored."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Add = Callable[[list[tuple[Any, Texts]]], None]
 
 
 class Service:
-    """Takes so many exchanges, and then answers something else.
+    """Accepts a number of exchanges, then responds differently.
 
     Attributes:
-        kept: The items that it took.
+        kept: The accepted items.
     """
 
     def __init__(self, takes: int, then: httpx.Response) -> None:
@@ -42,7 +42,7 @@ class Service:
         self._then = then
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer."""
+        """Handle a request."""
         if self._takes == 0:
             return httpx.Response(self._then.status_code, content=self._then.content)
         self._takes -= 1
@@ -71,7 +71,7 @@ FAULTS = [httpx.Response(503, json={}), _answer(202, "01a20403-af8b-76fb-9bf9-0b
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_stored_of_a_call_that_failed_is_said(fault: httpx.Response, *, is_async: bool) -> None:
-    """So that the rest can be added, and nothing is there twice."""
+    """The caller can store the rest without duplicates."""
     service = Service(1, fault)
     with pytest.raises(NotKept, match="of 5 items are stored") as caught:
         _adding(service, is_async=is_async)(ITEMS)
@@ -83,7 +83,7 @@ def test_what_is_stored_of_a_call_that_failed_is_said(fault: httpx.Response, *, 
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_call_of_which_nothing_is_stored_fails_as_it_is(*, is_async: bool) -> None:
-    """It may be repeated whole."""
+    """The caller can repeat the whole call."""
     with pytest.raises(Unavailable):
         _adding(Service(0, FAULTS[0]), is_async=is_async)(ITEMS)
     with pytest.raises(NotKept) as caught:
@@ -106,7 +106,7 @@ def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
 
 @pytest.mark.parametrize("can_replace", [True, False])
 def test_a_turn_is_one_exchange_where_it_can_be_replaced(*, can_replace: bool) -> None:
-    """Elsewhere its steps are exchanges that say that they are steps; what is read is the same."""
+    """Otherwise its steps are exchanges of kind `step`; the items read are equal."""
     memory = Memory()
     memory.can_replace = can_replace
     client = memory.sync()
@@ -121,7 +121,7 @@ def test_a_turn_is_one_exchange_where_it_can_be_replaced(*, can_replace: bool) -
 
 
 def test_what_another_writes_in_between_keeps_its_place() -> None:
-    """A turn is added to only while it is the newest exchange of its thread."""
+    """A turn is extended only while it is the newest exchange of its thread."""
     memory = Memory()
     one, other = _journal(memory), _journal(memory)
     one.append([PROMPT])
@@ -132,7 +132,7 @@ def test_what_another_writes_in_between_keeps_its_place() -> None:
 
 @pytest.mark.parametrize("callers", [2, 8])
 def test_several_take_back_at_once(callers: int) -> None:
-    """In clients of their own, as in processes of their own: each gets another item, and none is lost."""
+    """Separate clients, like separate processes, each get a different item."""
     memory = Memory()
     _journal(memory).append([({"n": number}, Texts(user="x")) for number in range(callers - 1)])
     journals = [_journal(memory) for _ in range(callers)]
@@ -144,7 +144,7 @@ def test_several_take_back_at_once(callers: int) -> None:
 
 
 def test_what_is_added_meanwhile_is_not_taken_back() -> None:
-    """The item that was read is, by its name."""
+    """The retraction names the item that was read."""
     memory = Memory()
     journal, other = _journal(memory), _journal(memory)
     journal.append([PROMPT])
@@ -162,7 +162,7 @@ def test_what_is_added_meanwhile_is_not_taken_back() -> None:
 
 
 def test_reading_one_item_asks_for_one_exchange() -> None:
-    """Not for a page of 200 messages."""
+    """Not a page of 200 messages."""
     memory = Memory()
     for number in range(50):
         _journal(memory).append([({"n": number}, Texts(user="x"))])
@@ -172,7 +172,7 @@ def test_reading_one_item_asks_for_one_exchange() -> None:
 
 
 def test_without_redis_a_history_is_read() -> None:
-    """Unless what is missing is known to matter: what this process has stored itself, what waits in the queue."""
+    """It is refused only if exchanges of this process or queued exchanges may be missing."""
     memory = Memory()
     client = memory.sync()
     _journal(memory, client).append([PROMPT])

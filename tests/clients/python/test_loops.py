@@ -1,4 +1,4 @@
-"""One asynchronous client on one event loop after the other, over real connections."""
+"""One asynchronous client on successive event loops, over real connections."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(HEALTH)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
-    """Counts the connections."""
+    """Counts its connections."""
 
     daemon_threads = True
     connections = 0
 
     def get_request(self) -> tuple[object, object]:  # type: ignore[override] # the kinds are the socket module's
-        """Take a connection."""
+        """Count a connection."""
         self.connections += 1
         return super().get_request()
 
@@ -57,7 +57,7 @@ def _client(server: _Server) -> AsyncMemoryClient:
 
 
 def test_a_client_outlives_its_loops(server: _Server) -> None:
-    """Each loop has connections of its own, used again within it, and closed with it."""
+    """Each loop has its own connections, which it reuses and closes."""
     client = _client(server)
 
     async def twice() -> None:
@@ -71,7 +71,7 @@ def test_a_client_outlives_its_loops(server: _Server) -> None:
 
 
 def test_loops_in_several_threads(server: _Server) -> None:
-    """At the same time."""
+    """The loops run at the same time."""
     client, barrier, failed = _client(server), threading.Barrier(4), []
 
     async def check() -> None:
@@ -82,7 +82,7 @@ def test_loops_in_several_threads(server: _Server) -> None:
         barrier.wait()
         try:
             asyncio.run(check())
-        except Exception as error:  # noqa: BLE001 - it is the test's to raise
+        except Exception as error:  # noqa: BLE001 - the test raises it
             failed.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(4)]
@@ -95,7 +95,7 @@ def test_loops_in_several_threads(server: _Server) -> None:
 
 
 def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
-    """Also in the same loop, and when a request was cancelled."""
+    """In the same loop, and after a cancelled request."""
     client = _client(server)
 
     async def check() -> None:

@@ -1,4 +1,4 @@
-"""The package as it is shipped."""
+"""The package's contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGE = ROOT / "clients" / "python"
 
 @pytest.mark.parametrize("name", ["client", "journal", "sender"])
 def test_the_synchronous_module_is_what_the_script_makes(name: str) -> None:
-    """An edit of one of the two files alone fails here."""
+    """The test fails if only one of the two files was edited."""
     spec = importlib.util.spec_from_file_location("unasync", PACKAGE / "unasync.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""A base URL where something else answers, or nothing."""
+"""A base URL of another server, or of none."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OTHERS = {
 def test_what_is_not_this_api_is_said_to_be_none(
     kind: type[MemoryClient | AsyncMemoryClient], call: Callable[[Caller], Any], answer: httpx.Response
 ) -> None:
-    """Once, and not as a thread that is not there."""
+    """Other servers' responses raise `NotThisApi` without a retry, and not a missing thread."""
     caller = Caller(kind, answer)
     with pytest.raises(NotThisApi, match="base URL") as caught:
         call(caller)
@@ -66,7 +66,7 @@ def test_what_is_not_this_api_is_said_to_be_none(
 
 
 def test_what_answers_instead_is_described() -> None:
-    """For a sentence of the caller's own; the media type is known of a gateway's page too."""
+    """The error has the data for a caller's own message, including a gateway page's media type."""
     with pytest.raises(NotThisApi) as caught:
         Caller(MemoryClient, httpx.Response(404, json={"message": "No such app"})).health()
     assert (caught.value.detail, caught.value.content_type) == ("No such app", "application/json")
@@ -81,13 +81,13 @@ def test_what_answers_instead_is_described() -> None:
 
 @pytest.mark.parametrize("location", ["https://sso.example/login"])
 def test_a_redirection_names_its_target(location: str) -> None:
-    """It is not followed: a token would go there, and a POST become a GET."""
+    """It is not followed: the token would be sent there, and a POST would become a GET."""
     with pytest.raises(NotThisApi, match=location):
         Caller(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
 
 
 def test_what_a_gateway_says_before_this_api_is_typed_as_ever() -> None:
-    """Whatever its form."""
+    """The form of the gateway's response does not matter."""
     once = RetryPolicy(attempts=1)
     with pytest.raises(TooManyRequests):
         Caller(MemoryClient, httpx.Response(429, text="slow down"), retry=once).health()
@@ -101,27 +101,27 @@ def test_what_a_gateway_says_before_this_api_is_typed_as_ever() -> None:
     "url", ["http://127.0.0.1:9/x", "https://127.0.0.1:9", "http://no-such-host.invalid"], ids=["port", "tls", "name"]
 )
 def test_no_answer_is_one_kind_of_error(url: str) -> None:
-    """Without a server, without a name."""
+    """No server, or no such host name."""
     with MemoryClient(url, retry=RetryPolicy(attempts=1)) as client, pytest.raises(ConnectionFailed, match=url[:12]):
         client.health()
 
 
 @pytest.mark.parametrize("url", ["http://a b", "http://[::1", "http://x:port", "https:///stage", ""])
 def test_a_url_that_is_none_is_refused_at_the_start(url: str) -> None:
-    """Rather than at the first call."""
+    """At construction instead of at the first call."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
 
 
 @pytest.mark.parametrize("route", ["threads", "users/"])
 def test_a_route_is_no_base(route: str) -> None:
-    """Below it, `threads/t` would be a thread's id, and one that is not there."""
+    """Below it, `threads/t` would be the id of a thread that does not exist."""
     with pytest.raises(ValueError, match="without the route"):
         MemoryClient(f"http://api.example.com/prod/{route}")
 
 
 def test_an_error_of_another_api_is_no_history() -> None:
-    """The journal of a framework would take a thread that is not there for an empty one."""
+    """A journal would otherwise read a missing thread as an empty history."""
     assert not issubclass(NotThisApi, NotFound)
     assert issubclass(NotThisApi, MemoryClientError)
     assert json.loads(OTHERS["another framework"].content)["detail"] == "Not Found"

@@ -1,4 +1,4 @@
-"""What schemathesis cannot know of this API: ids that are hard on a path, and refusals that no schema can foretell."""
+"""Hooks for schemathesis: ids that are difficult in paths, and refusals that a schema cannot describe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveDat
 
 from tests.e2e.openapi.odd_ids import ODD_IDS
 
-# A description says what a cursor or a key looks like, not which ones there are, and does not know who asks.
+# A description defines a cursor's format, but not which cursors exist or who the caller is.
 _UNFORESEEABLE: Final = (
     "must hold printable characters only",
     "must not be . or ..",
@@ -24,10 +24,10 @@ _UNFORESEEABLE: Final = (
     "There is no tool",
     "came with another body before",
     "replaces: ",
-    # JSON Schema takes 1.0 for an integer.
+    # JSON Schema accepts 1.0 as an integer.
     "max_context_tokens: Input should be a valid integer",
     "limit: Input should be a valid integer",
-    "user_id: Field required",  # where no token says who asks
+    "user_id: Field required",  # without a token the user is required
 )
 
 
@@ -37,7 +37,7 @@ _METHODS: Final = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 @schemathesis.hook
 def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None:
-    """Add ids that paths, keys and patterns have a meaning for."""
+    """Add ids with a special meaning in paths, keys and patterns."""
     operation = context.operation
     if operation is None or len(operation.path_parameters) == 0:
         return
@@ -50,7 +50,7 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
     if others and sent:
         sent = {"body": {"user_message": "q", "assistant_message": "a"}, "media_type": "application/json"}
     for name in (name for name in names if name not in others):
-        # What is given here is sent as it is.
+        # Values in this list are sent unchanged.
         examples += [
             operation.Case(path_parameters={**others, name: quote(value, safe="")}, **sent) for value in ODD_IDS
         ]
@@ -58,7 +58,7 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
 
 @schemathesis.hook
 def map_query(context: HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:  # noqa: ARG001 - the hook's signature
-    """Leave out every other invented cursor: none of them is one, and the rest of the request would never be read."""
+    """Drop half of the invented cursors: they are all invalid, so the rest of the request would never be validated."""
     if query and isinstance(query.get("cursor"), str) and len(query["cursor"]) % 2 == 0:
         return {name: value for name, value in query.items() if name != "cursor"}
     return query
@@ -71,18 +71,18 @@ def filter_failure(
     case: Case[Any],
     response: Response,
 ) -> bool:
-    """Leave out what is no fault."""
+    """Ignore failures that are correct behaviour."""
     if isinstance(failure, RejectedPositiveData):
         return not any(text in response.text for text in _UNFORESEEABLE)
     if isinstance(failure, UnsupportedMethodResponse | AllowHeaderMismatch):
-        # API Gateway itself answers methods that no resource has. And an id may end like a route: what cannot be done
-        # to the messages of thread `a` can be done to thread `a/messages`.
+        # API Gateway itself responds to methods without a resource. Also, an id may end like a route: a request about
+        # the messages of thread `a` may be about the thread `a/messages`.
         is_routed = case.method in _METHODS or isinstance(failure, AllowHeaderMismatch)
         return is_routed and not case.path.startswith("/threads/{thread_id}/")
     return True
 
 
 @schemathesis.hook
-def filter_path_parameters(context: HookContext, path_parameters: dict[str, Any]) -> bool:  # noqa: ARG001 - likewise
-    """Leave out what no client sends: a dot segment changes the path before it goes out (RFC 3986, section 5.2.4)."""
+def filter_path_parameters(context: HookContext, path_parameters: dict[str, Any]) -> bool:  # noqa: ARG001 - the hook's signature
+    """Drop dot segments, which a client resolves before it sends the path (RFC 3986, section 5.2.4)."""
     return not any(value in (".", "..") for value in (path_parameters or {}).values())

@@ -1,4 +1,4 @@
-"""Ids that paths, keys and patterns have a meaning for."""
+"""Ids with a special meaning in paths, keys and patterns."""
 
 from typing import Final
 
