@@ -12,8 +12,10 @@ from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import StoreUnavailable
 from shared.memory.memory import Memory
 from shared.memory.turn import Turn
+from shared.settings import MemorySettings, RedisSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
+from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import exchange, exchanges, texts, told
 from tests.support.servers import admin
 
@@ -59,6 +61,35 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
         receipt = turn.keep(f"q{number}", f"a{number}")
         assert (receipt.cached, receipt.degraded) == (True, [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
+
+
+@pytest.mark.parametrize("command", ["time", "hmget", "lrange", "smembers", "get", "hset", "info", "eval", "evalsha"])
+def test_a_command_that_this_user_may_not_give(
+    process: MakeProcess, redis_client: redis.Redis, valkey: ValkeyServer, command: str
+) -> None:
+    """The turn goes on without Redis, in this process and in a new one."""
+    memory = process()
+    Turn(memory, "t", "ana").keep("q0", "a0")
+    redis_client.acl_setuser("default", enabled=True, commands=[f"-{command}"])
+    try:
+        for each in (memory, memory, process()):
+            for _ in range(2):
+                recalled = Turn(each, "t", "ana").recall()
+                assert texts(recalled.messages) == told(0) or recalled.degraded
+                assert Turn(each, "u", "ana").keep("q1", "a1").durability == "queue"
+    finally:
+        with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
+            client.acl_setuser("default", enabled=True, categories=["+@all"])
+    assert texts(Turn(process(), "t", "ana").recall().messages) == told(0)
+
+
+def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
+    """As a cluster does with another database than the first: it is away."""
+    connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, db=99))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="redis"):
+            RedisCache(connection, MemorySettings()).ping()
+    connection.close()
 
 
 def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArchive], postgres: PostgresServer) -> None:

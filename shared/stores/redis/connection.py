@@ -23,7 +23,8 @@ from shared.stores.redis.names import PROBE
 from shared.stores.redis.scripts import SHA_OF
 
 _logger = logging.getLogger(__name__)
-_OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError)
+# A refusal is the reply to its command; one that is raised refuses the connection itself.
+_OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError)
 # What a server says that is not, or is no longer, the one to talk to; or one that has forgotten this session.
 _WRONG_SERVER: Final = (
     redis.exceptions.ReadOnlyError,

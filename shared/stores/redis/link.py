@@ -108,6 +108,7 @@ class CacheLink:
         if isinstance(probed, Exception):
             self._failed_at = time.monotonic()
             return False
+        self._require([now])
         clock = clock_of(now)
         last = read_epoch(None if isinstance(reply, Exception) else reply).generation
         # One from the future was named before Redis' clock was set back, so it tells nothing of when it began.
