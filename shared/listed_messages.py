@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Self, overload
+from typing import Any, Self, overload
 from uuid import UUID
 
 from shared.metadata import encode_metadata
 from shared.models import Message
 
-# Fields of an assistant's entry; one with more may have metadata or a revision.
-_PLAIN: Final = 5
 Fields = dict[str, Any]
 
 
@@ -117,11 +115,10 @@ def _shown(fields: Fields) -> Fields:
         "exchange_id": fields.get("exchange_id"),
         "created_at": fields.get("created_at"),
     }
-    if len(fields) > _PLAIN:
-        if isinstance(metadata := fields.get("metadata"), dict):
-            shown["metadata"] = metadata
-        if revision := _revision(fields):
-            shown["revision"] = revision
+    if "metadata" in fields and isinstance(fields["metadata"], dict):
+        shown["metadata"] = fields["metadata"]
+    if "revision" in fields and (revision := _revision(fields)):
+        shown["revision"] = revision
     return shown
 
 

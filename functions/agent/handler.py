@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -142,12 +142,12 @@ _http = Mangum(
 )
 
 
-async def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
+def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
     """Run a turn and return only the answer."""
-    return (await operations.run(request, access=access)).answer
+    return loop.run_until_complete(operations.run(request, access=access)).answer
 
 
-_actions: dict[str, tuple[type[_TurnRequest], Callable[[Any, Access], Awaitable[dict[str, Any]]]]] = {
+_actions: dict[str, tuple[type[_TurnRequest], Callable[[Any, Access], dict[str, Any]]]] = {
     "run": (RunRequest, run_once),
     "invoking": (InvokingRequest, operations.invoking),
     "invoked": (InvokedRequest, operations.invoked),
@@ -164,7 +164,7 @@ def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     try:
         request = request_type.model_validate(fields)
         access = guard.direct_caller.access(request.user_id)
-        return loop.run_until_complete(_awaited(operation(request, access)))
+        return operation(request, access)
     except Exception as error:  # noqa: BLE001 - the outermost handler, which converts every exception to a problem
         return problem_of(error, action).to_json(request_id)
 
@@ -189,10 +189,6 @@ def _invoke_directly_and_trace(event: dict[str, Any], request_id: str, context: 
 def _known_action(event: dict[str, Any]) -> str | None:
     action = event.get("action")
     return action if isinstance(action, str) and action in _actions else None
-
-
-async def _awaited(answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
-    return await answer
 
 
 @logger.inject_lambda_context(clear_state=True)

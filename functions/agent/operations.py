@@ -249,7 +249,7 @@ class Operations:
         self._measure(None, receipt)
         return append_result_json(receipt)
 
-    async def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
+    def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
         """Return the memory's context for a turn.
 
         Raises:
@@ -268,7 +268,7 @@ class Operations:
         """Return the context's token limit: the smaller of the setting's and the request's."""
         return smaller(self._memory.settings.max_context_tokens, request.max_context_tokens)
 
-    async def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
+    def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
         """Store an exchange.
 
         Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.listed_messages import Fields, ListedMessages, fields_of
-from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.context import conversation, join_parts, lines_of, preferences_text
 from shared.memory.recall import Recall
 from shared.memory.sizes import MAX_BYTES, fit_to_event, size_in_event
 from shared.memory.token_count import count_tokens
@@ -86,9 +86,10 @@ def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Li
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
     if limits.has_bytes:
         newest = _fitting(newest, known)
-    chosen, tokens = _newest(newest, tokens, limits.tokens)
+    lines, tokens = _newest(list(map(lines_of, newest)), tokens, limits.tokens)
+    chosen = newest[len(newest) - len(lines) :]
     shown = messages[len(messages) - sum(map(len, chosen)) :]
-    context = join_parts(conversation_text(shown), preferences_text(known))
+    context = join_parts(conversation("".join(lines)), preferences_text(known))
     return Shown(shown, known, context, tokens, len(exchanges) - len(chosen))
 
 
@@ -117,20 +118,17 @@ def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[
     return shown, total
 
 
-def _newest(exchanges: Sequence[list[Fields]], tokens: int, most: int) -> tuple[list[list[Fields]], int]:
-    """Return the newest exchanges that fit, oldest first, and the tokens of the whole context."""
-    chosen: list[list[Fields]] = []
+def _newest(exchanges: Sequence[str], tokens: int, most: int) -> tuple[Sequence[str], int]:
+    """Return the lines of the newest exchanges that fit, oldest first, and the tokens of the whole context."""
     # A blank line parts the conversation from the preferences. Line ends are counted with what they end.
-    beside, end = count_tokens("Previous conversation:\n"), "\n\n" if tokens else "\n"
-    for exchange in reversed(exchanges):
-        lines = [f"{each['role']}: {each['content']}\n" for each in exchange if each["content"]]
-        if lines:
-            cost = beside + sum(map(count_tokens, lines[:-1])) + count_tokens(lines[-1][:-1] + end)
+    beside, end = count_tokens("Previous conversation:\n"), "\n" if tokens else ""
+    for place in range(len(exchanges) - 1, -1, -1):
+        if lines := exchanges[place]:
+            cost = beside + count_tokens(lines + end)
             if most and tokens + cost > most:
-                break
-            tokens, beside, end = tokens + cost, 0, "\n"
-        chosen.append(exchange)
-    return chosen[::-1], tokens
+                return exchanges[place + 1 :], tokens
+            tokens, beside, end = tokens + cost, 0, ""
+    return exchanges, tokens
 
 
 def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) -> Sequence[list[Fields]]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from shared.listed_messages import fields_of
+from shared.listed_messages import Fields, fields_of
 from shared.models import Message
 
 
 def conversation_text(messages: Sequence[Message]) -> str:
     """Return `Previous conversation:` and a line a message that says something, or '' for none."""
-    lines = [f"{each['role']}: {each['content']}" for each in fields_of(messages) if each["content"]]
-    return "\n".join(["Previous conversation:", *lines]) if lines else ""
+    return conversation(lines_of(fields_of(messages)))
+
+
+def lines_of(messages: Iterable[Fields]) -> str:
+    """Return a line a message that says something, each with its end."""
+    return "".join([f"{each['role']}: {each['content']}\n" for each in messages if each["content"]])
+
+
+def conversation(lines: str) -> str:
+    """Return `Previous conversation:` and lines with their ends, or '' for none."""
+    return f"Previous conversation:\n{lines[:-1]}" if lines else ""
 
 
 def preferences_text(preferences: Mapping[str, str]) -> str:

@@ -28,11 +28,11 @@ _CONTRACTION: Final = re.compile("(?:[sdmt]|ll|ve|re)", re.IGNORECASE)
 _DIGITS_OF_A_TOKEN: Final = 3
 _LINE_ENDS_OF_A_TOKEN: Final = 10
 _LONGEST_WORD: Final = 40
-# What is counted again and again is remembered: the words of a language, and the messages of windows in use, as many
+# What is counted again and again is remembered: the words of a language, and the exchanges of windows in use, as many
 # as take some megabytes.
 _WORDS_REMEMBERED: Final = 20_000
-_TEXTS_REMEMBERED: Final = 2_000
-_MAX_REMEMBERED: Final = 4_000
+_TEXTS_REMEMBERED: Final = 1_000
+_MAX_REMEMBERED: Final = 8_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,8 @@ def _allowed(app: FastAPI, request: Request) -> str:
 
 def _acting(request: _Turn, caller: Caller) -> _Turn:
     """Return the request with its user resolved."""
-    return request.model_copy(update={"user_id": caller.resolve_user(request.user_id, "body")})
+    user_id = caller.resolve_user(request.user_id, "body")
+    return request if user_id == request.user_id else request.model_copy(update={"user_id": user_id})
 
 
 # A coroutine, because FastAPI would run a plain function in a thread.
@@ -139,12 +140,12 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.post("/invoking")
     async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
         """Say what the memory holds for a turn."""
-        return _json(await operations.invoking(_acting(request, caller), caller.access(request.user_id)))
+        return _json(operations.invoking(_acting(request, caller), caller.access(request.user_id)))
 
     @app.post("/invoked", status_code=202)
     async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
         """Keep an exchange."""
-        return _json(await operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
+        return _json(operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
 
     @app.get("/threads")
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from email.message import Message
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +17,8 @@ from functions.agent.http.problems import problem_of
 
 # Two messages of 200,000 characters in the longest JSON escapes.
 _MAX_BODY_BYTES: Final = 5_000_000
+# A client sends the same type again and again.
+_TYPES_REMEMBERED: Final = 100
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
@@ -66,7 +69,13 @@ def _check_body(body: bytes, headers: Headers) -> None:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {_MAX_BODY_BYTES} bytes.")
     if (headers.get("content-encoding") or "identity").strip().lower() != "identity":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: send the body as it is.")
-    declared = Message()
-    declared["content-type"] = headers.get("content-type") or "application/json"
-    if str(declared.get_param("charset") or "").strip().lower() not in _CHARSETS:
+    if _charset(headers.get("content-type") or "application/json") not in _CHARSETS:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: send the body in UTF-8.")
+
+
+@functools.lru_cache(_TYPES_REMEMBERED)
+def _charset(content_type: str) -> str:
+    """Return the charset that a Content-Type declares, '' for none."""
+    declared = Message()
+    declared["content-type"] = content_type
+    return str(declared.get_param("charset") or "").strip().lower()
