@@ -13,6 +13,7 @@ _CASES = (
     "`invoking`, direct",
     "`invoking`, REST event",
     "append, in the store",
+    "append under a random id, in the store",
     "append, REST event",
     "SQS send, client side",
     "cold import of the agent function",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import redis
+from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.credentials import CredentialProvider
@@ -38,7 +39,7 @@ _WRONG_SERVER: Final = (
 _RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 Pipeline = redis.client.Pipeline
-Command = tuple[str | int, ...]
+Command = tuple[str | bytes | int | float, ...]
 
 
 class _Tokens(CredentialProvider):
@@ -93,6 +94,11 @@ class RedisConnection:
         self._credentials = _credentials(settings)
         # A socket that died while the process was frozen is made anew once; a store that is away is not waited for.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
+        # Those of the pool's connections that no thread uses. The pool itself counts each loan for its metrics, which
+        # takes a tenth of a call.
+        self._idle: list[AbstractConnection] = []
+        # As plain keys: every command's name is written in capitals here.
+        self._callbacks: dict[str, Callable[..., Any]] = dict(self._client.response_callbacks)
         self.breaker = CircuitBreaker("redis", self._probe)
 
     def _connect(self, retry: Retry) -> redis.Redis:
@@ -146,7 +152,8 @@ class RedisConnection:
         """
         with self.breaker.guard(_OUTAGES):
             replies = self._execute(fill)
-            if any(isinstance(reply, _WRONG_SERVER) for reply in replies):
+            refusals = [reply for reply in replies if isinstance(reply, redis.RedisError)]
+            if any(isinstance(refusal, _WRONG_SERVER) for refusal in refusals):
                 self.disconnect()
                 replies = self._execute(fill)
             return replies
@@ -157,22 +164,32 @@ class RedisConnection:
         fill(pipe)
         commands = pipe.command_stack
         if self._keeps_scripts:
-            commands = [(_by_name(given) if given[0] == "EVAL" else given, options) for given, options in commands]
-        pool = self._client.connection_pool
-        connection = pool.get_connection()
+            # By a loaded script's name instead of its text.
+            commands = [
+                (("EVALSHA", sha, *given[2:]), options)
+                if given[0] == "EVAL" and (sha := SHA_OF.get(given[1])) is not None
+                else (given, options)
+                for given, options in commands
+            ]
         try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._client.connection_pool.get_connection()
+        try:
+            _renew_if_stale(connection)
             replies: list[Any] = connection.retry.call_with_retry(
                 lambda: self._exchange(connection, commands),
                 lambda _: connection.disconnect(),  # type: ignore[no-untyped-call]
             )
         finally:
-            pool.release(connection)
+            self._idle.append(connection)
         return replies
 
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
-        packed = connection.pack_commands([arguments for arguments, _ in commands])  # type: ignore[no-untyped-call]
+        # redis-py's own packer looks at each argument twice.
+        given = [arguments if " " not in arguments[0] else _words(arguments) for arguments, _ in commands]
+        packed = [b"".join(map(pack_command, given))]
         connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
-        callbacks: Mapping[Any, Callable[..., Any]] = self._client.response_callbacks
         replies: list[Any] = []
         for arguments, options in commands:
             try:
@@ -180,9 +197,9 @@ class RedisConnection:
             except redis.ResponseError as error:
                 reply = error
             else:
-                options.pop("keys", None)
-                callback = callbacks.get(arguments[0])
-                reply = reply if callback is None else callback(reply, **options)
+                if (callback := self._callbacks.get(arguments[0])) is not None:
+                    options.pop("keys", None)
+                    reply = callback(reply, **options)
             replies.append(reply)
         return replies
 
@@ -193,6 +210,18 @@ class RedisConnection:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
+
+
+def _renew_if_stale(connection: AbstractConnection) -> None:
+    """Connect anew where the server has closed a connection, e.g. while the process was frozen."""
+    connection.connect()  # type: ignore[no-untyped-call]
+    try:
+        is_stale = connection.can_read()
+    except _OUTAGES:
+        is_stale = True
+    if is_stale:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        connection.connect()  # type: ignore[no-untyped-call]
 
 
 def _reply(connection: redis.Connection) -> Any:
@@ -208,16 +237,14 @@ def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
     return found[1].decode() if found else ""
 
 
-def _by_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return an EVAL with a loaded script's name instead of its text."""
-    sha = SHA_OF.get(arguments[1])
-    return arguments if sha is None else ("EVALSHA", sha, *arguments[2:])
+def _words(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a command's arguments with a name of several words as several, as in `ACL WHOAMI`."""
+    return (*arguments[0].split(" "), *arguments[1:])
 
 
 def queue_commands(pipe: Pipeline, *commands: Command) -> object:
-    """Queue commands, one reply each."""
-    for command in commands:
-        pipe.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py gives it no types
+    """Queue commands, one reply each; without what redis-py's methods do around each."""
+    pipe.command_stack += [(command, {}) for command in commands]
     return pipe
 
 
@@ -233,8 +260,7 @@ def require(replies: list[Any]) -> list[Any]:
     Raises:
         StoreUnavailable: One of them is a refusal, e.g. out of memory, read only, or a key of another type.
     """
-    for reply in replies:
-        if isinstance(reply, redis.RedisError):
-            _logger.error("redis refused a command", extra={"error": str(reply)[:200]})
-            raise StoreUnavailable("redis", type(reply).__name__, state="refused this") from reply
+    for refusal in [reply for reply in replies if isinstance(reply, redis.RedisError)]:
+        _logger.error("redis refused a command", extra={"error": str(refusal)[:200]})
+        raise StoreUnavailable("redis", type(refusal).__name__, state="refused this") from refusal
     return replies

@@ -20,7 +20,7 @@ end
 
 -- An entry of another writer's making takes an ending only if it stays JSON by that.
 local function ended(entry, name, value)
-  if name and string.find(entry, '^{.*[^%s{,]}$') then
+  if name and string.byte(entry) == 123 and string.find(string.sub(entry, -2), '^[^%s{,]}$') then
     return string.sub(entry, 1, -2) .. ',"' .. name .. '":"' .. value .. '"}'
   end
   return entry

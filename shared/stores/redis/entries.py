@@ -46,12 +46,18 @@ PLACEHOLDER: Final = (
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
-    """Return the user's and the assistant's entry. The first fields stand in the order the script expects."""
-    head: dict[str, object] = {
-        "exchange_id": str(exchange.exchange_id),
-        "order": str(exchange.order),
-        "created_at": format_time(exchange.created_at),
-    }
+    """Return the user's and the assistant's entry."""
+    return script_arguments(exchange)[3:]
+
+
+def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
+    """Return the five arguments an exchange is to `merge.lua`; the last two are its entries.
+
+    The first fields of an entry stand in the order the script expects.
+    """
+    order, created_at = str(exchange.order), format_time(exchange.created_at)
+    named = order if exchange.order is exchange.exchange_id else str(exchange.exchange_id)
+    head: dict[str, object] = {"exchange_id": named, "order": order, "created_at": created_at}
     if exchange.revision:
         head["revision"] = exchange.revision
     user: dict[str, object] = {**head, "role": "user", "content": exchange.user_message}
@@ -59,12 +65,8 @@ def encode(exchange: Exchange) -> tuple[bytes, bytes]:
         user["user_id"] = exchange.user_id
     if exchange.metadata is not None:
         user["metadata"] = orjson.Fragment(exchange.metadata)
-    return orjson.dumps(user), orjson.dumps({**head, "role": "assistant", "content": exchange.assistant_message})
-
-
-def script_arguments(exchange: Exchange) -> list[str | bytes]:
-    """Return the five arguments an exchange is to `merge.lua`."""
-    return [str(exchange.order), str(exchange.exchange_id), format_time(exchange.created_at), *encode(exchange)]
+    assistant = {**head, "role": "assistant", "content": exchange.assistant_message}
+    return order, named, created_at, orjson.dumps(user), orjson.dumps(assistant)
 
 
 def pending_field(exchange_id: UUID, revision: int) -> str:

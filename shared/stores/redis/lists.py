@@ -12,7 +12,7 @@ from uuid import UUID
 from shared.ids import id_error
 from shared.models import Exchange
 from shared.settings import MemorySettings
-from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import encode, pending_field, script_arguments
 from shared.stores.redis.names import (
     OUTBOX,
@@ -168,39 +168,46 @@ class ThreadLists:
         ]
         for exchange in exchanges:
             arguments.extend(script_arguments(exchange))
-        pipe.eval(MERGE, 1, messages_key(thread_id), *arguments)
+        queue_commands(pipe, ("EVAL", MERGE, 1, messages_key(thread_id), *arguments))
 
     def queue_append(self, pipe: Pipeline, append: Append) -> None:
         """Queue the merge of a new exchange and all that belongs to it; `Append.outcome` reads the replies."""
         exchange = append.exchange
-        thread_id, user_id = exchange.thread_id, exchange.user_id
+        thread_id, user_id, named = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
+        field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)
+        before: list[Command] = []
         if append.in_outbox:
             # First, so that after a partial pipeline no list shows an exchange that no store has.
-            pipe.rpush(OUTBOX, exchange.to_wire(has_request_id=True))
-        field = pending_field(exchange.exchange_id, exchange.revision)
+            before.append(("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True)))
         if not append.is_drained:
             # Before the list: what gets through in part, or finds no list, is shown from here.
-            pipe.hset(pending_key(thread_id), field, exchange.to_wire())
-            pipe.expire(pending_key(thread_id), self._undrained_seconds)
+            before += (("HSET", pending, field, exchange.to_wire()), ("EXPIRE", pending, self._undrained_seconds))
+        queue_commands(pipe, *before)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         # A reader of the release before asks PostgreSQL under this lease, until something is written.
-        pipe.delete(claim_key(thread_id))
+        after: list[Command] = [("DEL", claim_key(thread_id))]
         if user_id is not None:
-            self.queue_user(pipe, user_id, thread_id, exchange.created_at)
-            pipe.expire(preferences_key(user_id), self._memory.user_ttl_seconds)
-            pipe.expire(preferences_seal_key(user_id), self._memory.user_ttl_seconds)
+            user_ttl = self._memory.user_ttl_seconds
+            after += (
+                *self._of_user(user_id, thread_id, exchange.created_at),
+                ("EXPIRE", preferences_key(user_id), user_ttl),
+                ("EXPIRE", preferences_seal_key(user_id), user_ttl),
+            )
         # After all that is written: a deletion or a drain that comes in between finds it, or is found here.
-        pipe.get(tombstone_key(thread_id))
-        pipe.sismember(deleted_key(thread_id), str(exchange.exchange_id))
+        after += (("GET", tombstone_key(thread_id)), ("SISMEMBER", deleted_key(thread_id), named))
         if user_id is not None:
-            pipe.get(user_tombstone_key(user_id))
+            after.append(("GET", user_tombstone_key(user_id)))
         if not append.is_drained:
-            pipe.sismember(drained_key(thread_id), field)
+            after.append(("SISMEMBER", drained_key(thread_id), field))
+        queue_commands(pipe, *after)
 
     def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
         """Queue the note that Redis has a list which holds something of the user's, of this moment or earlier."""
-        pipe.zadd(user_threads_key(user_id), {thread_id: moment.timestamp()}, gt=True)
-        pipe.expire(user_threads_key(user_id), self._undrained_seconds)
+        queue_commands(pipe, *self._of_user(user_id, thread_id, moment))
+
+    def _of_user(self, user_id: str, thread_id: str, moment: datetime) -> tuple[Command, Command]:
+        key = user_threads_key(user_id)
+        return ("ZADD", key, "GT", moment.timestamp(), thread_id), ("EXPIRE", key, self._undrained_seconds)
 
     def queue_undo_append(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
         """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""

@@ -6,8 +6,10 @@ import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from unittest.mock import patch
+from uuid import uuid4
 
 import psycopg
 
@@ -27,6 +29,9 @@ USER: Final = "bench-user"
 PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
 LENGTHS: Final = (200, 800)
 _WORDS: Final = "How do I keep a list sorted while I insert into it? Use bisect.insort. "
+
+# An id that is made after one of the future is a millisecond later.
+_STEP: Final = timedelta(milliseconds=2)
 
 Event = dict[str, Any]
 
@@ -52,6 +57,10 @@ class Sizes:
     threads: tuple[int, ...] = (10, 10_000, 1_000_000)
     exchanges: tuple[int, ...] = (10, 1_000, 100_000)
     undrained: tuple[int, ...] = (10, 10_000)
+
+
+def _text(length: int) -> str:
+    return (_WORDS * (length // len(_WORDS) + 1))[:length]
 
 
 class AnsweringQueue:
@@ -96,13 +105,24 @@ class Scene:
         self.redis_port = redis_port
         self.sizes = sizes
         self._ids = ExchangeIds()
+        self._latest = datetime.now(UTC)
         self._handle: Callable[[Event, Any], Event] | None = None
 
     def exchange(self, thread_id: str, length: int) -> Exchange:
         """Return a new exchange with two messages of this length."""
         named = self._ids.new()
-        text = (_WORDS * (length // len(_WORDS) + 1))[:length]
+        text = _text(length)
         return Exchange(named, thread_id, USER, text, text, timestamp_of(named))
+
+    def later(self, thread_id: str, length: int, *, is_random: bool = False) -> Exchange:
+        """Return an exchange that is newer than all before, also of those that the agent function makes in between.
+
+        Its id is a version 7, or with `is_random` a version 4, as a caller may choose one.
+        """
+        self._latest = max(self._latest + _STEP, datetime.now(UTC) + _STEP)
+        named = uuid4() if is_random else self._ids.new(now=self._latest.timestamp())
+        text = _text(length)
+        return Exchange(named, thread_id, USER, text, text, self._latest)
 
     def fill(self, thread_id: str, length: int) -> None:
         """Fill a thread's window with drained exchanges, and set the user's preferences."""

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 import redis
 
+from shared.models import Exchange
 from tests.bench.floors import APPEND_SCRIPT, BareRedis, command
 from tests.bench.goals.figures import Figure, Goal, alternate, compared, microseconds
 from tests.bench.goals.scene import LENGTHS, USER, Event, Scene, rest_event
@@ -95,26 +96,40 @@ def _appends(scene: Scene, client: redis.Redis, length: int) -> Iterator[Figure]
     if orjson.loads(taken["body"])["durability"] != "queue":
         raise RuntimeError("the queue of this run has to answer at once")
 
-    def drain() -> None:
-        client.delete(f"thread:{thread_id}:pending")
+    ordered: list[Exchange] = []
+    random: list[Exchange] = []
 
-    floor, store, by_rest = alternate(
+    def prepare() -> None:
+        client.delete(f"thread:{thread_id}:pending")
+        # Each in a millisecond of its own, so that its order key is newer than the tail's, as one that people send is.
+        ordered.append(scene.later(thread_id, length))
+        random.append(scene.later(thread_id, length, is_random=True))
+
+    floor, store, by_random_id, by_rest = alternate(
         scene.sizes.repetitions,
         lambda: client.evalsha(script, 1, key, entry, entry),
-        lambda: scene.cache.append(scene.exchange(thread_id, length), is_drained=False),
+        lambda: scene.cache.append(ordered.pop(), is_drained=False),
+        lambda: scene.cache.append(random.pop(), is_drained=False),
         lambda: scene.invoke(rest),
-        between=drain,
+        between=prepare,
     )
-    name = name_of("append, in the store", length)
-    yield compared(name, store, _EVALSHA, floor, Goal(2, "x"))
-    spent = _in_scripts(client)
-    for _ in range(scene.sizes.repetitions):
-        scene.cache.append(scene.exchange(thread_id, length), is_drained=False)
-    server = (_in_scripts(client) - spent) / scene.sizes.repetitions
-    yield Figure(f"{name}: its scripts in the server", microseconds(server), "", None, server, Goal(40, "us"))
+    for case, cost, is_random in (("append", store, False), ("append under a random id", by_random_id, True)):
+        name = name_of(f"{case}, in the store", length)
+        yield compared(name, cost, _EVALSHA, floor, Goal(2, "x"))
+        server = _server_microseconds(scene, client, thread_id, length, is_random=is_random)
+        yield Figure(f"{name}: its scripts in the server", microseconds(server), "", None, server, Goal(40, "us"))
     name = name_of("append, REST event, queue answers at once", length)
     yield compared(name, by_rest, _EVALSHA, floor, Goal(600, "us"))
     client.delete(key)
+
+
+def _server_microseconds(scene: Scene, client: redis.Redis, thread_id: str, length: int, *, is_random: bool) -> float:
+    """Return what the server spends in the script of one append."""
+    exchanges = [scene.later(thread_id, length, is_random=is_random) for _ in range(scene.sizes.repetitions)]
+    spent = _in_scripts(client)
+    for exchange in exchanges:
+        scene.cache.append(exchange, is_drained=False)
+    return (_in_scripts(client) - spent) / len(exchanges)
 
 
 def _in_scripts(client: redis.Redis) -> float:
