@@ -1,4 +1,4 @@
-"""Replacing and deleting one exchange through the gateway: in both layers, and with what was on its way."""
+"""Replaces and deletes single exchanges through the gateway, in both layers and in the queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _again(row: tuple[Any, ...], thread_id: str) -> str:
 
 
 def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """In its place; a redelivery of the old text changes nothing, in Redis, PostgreSQL or after a lost list."""
+    """It keeps its position. A redelivery of the old text changes nothing, even after a loss of the list."""
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
     answer = api.call("PUT", _path(thread_id, named[1]), json=NEW)
@@ -46,7 +46,7 @@ def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues,
 
 
 def test_replaced_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """The drain finds the new text, and leaves it."""
+    """The drain finds the new text and keeps it."""
     with queues.paused_drain():
         named = _say(api, thread_id)
         api.call("PUT", _path(thread_id, named[1]), json=NEW)
@@ -58,7 +58,7 @@ def test_replaced_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Que
 
 
 def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """For good: neither the queue nor a second try brings it back."""
+    """Neither a redelivery nor a second request restores it."""
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
     assert api.send("DELETE", _path(thread_id, named[1])).status_code == httpx.codes.NO_CONTENT
@@ -75,7 +75,7 @@ def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues
 
 
 def test_deleted_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """The drain drops it; the thread it was alone in stays, empty."""
+    """The drain drops it; the thread stays, without exchanges."""
     with queues.paused_drain():
         named = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]
         assert api.send("DELETE", _path(thread_id, named)).status_code == httpx.codes.NO_CONTENT
@@ -87,7 +87,7 @@ def test_deleted_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queu
 
 
 def test_regenerate_and_edit(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """A turn that replaces another is given what was said before that one; a repetition is told the same."""
+    """The turn gets the history before the replaced exchange; a retry returns the same response."""
     first = api.run("My name is Ada", thread_id=thread_id)
     second = api.run("What is my nmae?", thread_id=thread_id)
     body = {"thread_id": thread_id, "replaces": second["exchange_id"]}

@@ -1,4 +1,4 @@
-"""The same exchange twice is one exchange, whoever repeats it: the caller, the queue, or both at once."""
+"""A repeated exchange is stored once, whether the caller or the queue repeats it, or both."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ _KINDS = [pytest.param(uuid4, id="uuid4"), pytest.param(ExchangeIds().new, id="u
 
 @pytest.fixture(params=_KINDS)
 def exchange_id(request: pytest.FixtureRequest) -> str:
-    """Return an id that a caller made."""
+    """Return an exchange id from a caller."""
     made: UUID = request.param()
     return str(made)
 
@@ -24,7 +24,7 @@ def exchange_id(request: pytest.FixtureRequest) -> str:
 def test_the_same_exchange_twice_is_one(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str
 ) -> None:
-    """The second call answers as the first did, and nothing is doubled in either layer."""
+    """The second call has the same response, and neither layer has duplicates."""
     first = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
     second = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
 
@@ -41,7 +41,7 @@ def test_the_same_exchange_twice_is_one(
 def test_the_same_exchange_at_once_is_one(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str
 ) -> None:
-    """Eight calls at the same time, in several sandboxes, leave one exchange."""
+    """Eight concurrent calls, in several processes, store one exchange."""
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(lambda _: api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id), range(8))
@@ -55,7 +55,7 @@ def test_the_same_exchange_at_once_is_one(
 
 
 def test_the_first_text_stays(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str) -> None:
-    """Other text under the same id does not change what is stored, and both layers agree."""
+    """A different text with the same id does not change the stored text, and both layers agree."""
     api.invoked("first", "1", thread_id=thread_id, exchange_id=exchange_id)
     api.invoked("second", "2", thread_id=thread_id, exchange_id=exchange_id)
     queues.wait_empty()
@@ -65,7 +65,7 @@ def test_the_first_text_stays(api: MemoryApi, layers: Layers, queues: Queues, th
 
 
 def test_a_message_delivered_twice_is_stored_once(layers: Layers, queues: Queues, thread_id: str) -> None:
-    """A standard queue may deliver a message again: in the same batch or in a later one."""
+    """A standard queue may deliver a message twice: in one batch or in two."""
     body = json.dumps(
         {
             "version": 1,
@@ -87,7 +87,7 @@ def test_a_message_delivered_twice_is_stored_once(layers: Layers, queues: Queues
 
 
 def test_many_exchanges_at_once_are_all_kept(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Twenty writers to one thread lose nothing, and both layers end in the same order."""
+    """Twenty concurrent writers to one thread lose nothing, and both layers have the same order."""
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda n: api.invoked(f"question {n}", f"answer {n}", thread_id=thread_id), range(20)))
     layers.wait_stored(thread_id, 40)
@@ -102,7 +102,7 @@ def test_many_exchanges_at_once_are_all_kept(api: MemoryApi, layers: Layers, thr
 def test_a_run_repeated_under_its_key_is_one_turn(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """The same Idempotency-Key and body give the first answer again, and one exchange."""
+    """The same Idempotency-Key and body return the first response and store one exchange."""
     headers = {"Idempotency-Key": str(uuid4())}
 
     first = api.run("Hello", headers=headers, thread_id=thread_id)

@@ -1,4 +1,4 @@
-"""Ids of every kind: whatever a caller names a thread or a user, it is one key, one row, one path segment."""
+"""Any valid id of a thread or user is one key, one row and one path segment."""
 
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ _KINDS = [
     pytest.param("Zoë-名前-🧠", id="unicode"),
     pytest.param("שלום", id="right-to-left"),
 ]
-# The longest id, in the longest UTF-8, fits its row, its key and its URL.
+# The longest id in the longest UTF-8 fits into its row, its key and its URL.
 _LONGEST = "🧠" * (255 - 33)
 
 
@@ -35,7 +35,7 @@ def _unique(kind: str) -> str:
 
 @pytest.mark.parametrize("kind", [*_KINDS, pytest.param(_LONGEST, id="255 emoji")])
 def test_a_thread_may_have_any_printable_id(api: MemoryApi, layers: Layers, queues: Queues, kind: str) -> None:
-    """The thread is written, remembered, read, renamed, listed and deleted under its id."""
+    """A thread with this id is written, loaded, read, renamed, listed and deleted."""
     thread_id = _unique(kind)
     user_id = uuid4().hex
     api.run("Hello", thread_id=thread_id, user_id=user_id)
@@ -58,7 +58,7 @@ def test_a_thread_may_have_any_printable_id(api: MemoryApi, layers: Layers, queu
 
 @pytest.mark.parametrize("kind", [*_KINDS, pytest.param(_LONGEST, id="255 emoji")])
 def test_a_user_may_have_any_printable_id(api: MemoryApi, layers: Layers, thread_id: str, kind: str) -> None:
-    """Preferences are written, given to the agent, and deleted with the user, under the id."""
+    """A user with this id has preferences, which the agent gets, and which are deleted with the user."""
     user_id = _unique(kind)
 
     assert api.put_preferences(user_id, {"tone": "brief"}) == {"tone": "brief"}
@@ -75,7 +75,7 @@ def test_a_user_may_have_any_printable_id(api: MemoryApi, layers: Layers, thread
 
 
 def test_ids_that_look_alike_are_different(api: MemoryApi) -> None:
-    """No two ids are one: neither by encoding, nor by case, nor by surrounding space, nor by Unicode form."""
+    """Encoding, case, surrounding spaces and Unicode normalisation distinguish ids."""
     base = uuid4().hex
     ids = [base + end for end in ("a/b", "a%2Fb", "a%252Fb", "A/B", "é", "e\N{COMBINING ACUTE ACCENT}", " ", "")]
     for number, thread_id in enumerate(ids):
@@ -86,7 +86,7 @@ def test_ids_that_look_alike_are_different(api: MemoryApi) -> None:
 
 
 def test_preferences_may_have_any_text(api: MemoryApi, layers: Layers, user_id: str) -> None:
-    """Names and values of preferences go through both layers unchanged."""
+    """Names and values of preferences are unchanged in both layers."""
     preferences = {"naïve key 🗝": "שלום\nworld", "a:b/c%20": "", "quote'\"": "\\ {} %s"}
 
     assert api.put_preferences(user_id, preferences) == preferences

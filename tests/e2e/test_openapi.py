@@ -1,4 +1,4 @@
-"""The API is what its description says: every answer to data that fits it, and to data that does not."""
+"""Checks the API against its description, with valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SETTINGS = Path(__file__).parent / "openapi"
 
 
 def test_every_answer_is_described(deployment: Deployment, api: MemoryApi, layers: Layers, tmp_path: Path) -> None:
-    """No 5xx; no status, content type or body but the described ones; what fits is taken, what does not is refused."""
-    for name in ODD_IDS:  # so that some of them name something
+    """No 5xx; only described statuses, content types and bodies; valid requests succeed, invalid ones are refused."""
+    for name in ODD_IDS:  # so that some requests name existing data
         api.invoked("Hello", "Hi", thread_id=name)
     layers.wait_stored(ODD_IDS[-1], 2)
     url = deployment.api_url

@@ -1,4 +1,4 @@
-"""Messages that can never be stored: to the dead-letter queue with their reason, the rest of the batch stored."""
+"""Invalid messages go to the dead-letter queue with their reason, and the rest of the batch is stored."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def _message(thread_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_bad_messages_are_dead_letters_and_good_ones_are_stored(layers: Layers, queues: Queues, thread_id: str) -> None:
-    """In one batch: what is not JSON, of an unknown version, incomplete or unfit is set aside, the rest stored."""
+    """In one batch, malformed, unknown, incomplete and unfit records become dead letters; the others are stored."""
     marker = f"poison-{uuid4().hex}"
     unnamed = _message(marker)
     del unnamed["user_message"]

@@ -1,4 +1,4 @@
-"""PostgreSQL gone: turns go on from Redis, exchanges wait in the queue, and are drained when it is back."""
+"""An outage of PostgreSQL: Redis serves turns, the queue keeps the exchanges, and the drain stores them afterwards."""
 
 import time
 from uuid import uuid4
@@ -11,14 +11,14 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
-# The driver gives a connection attempt at least two seconds, and a turn may need two answers.
+# The driver waits at least two seconds for a connection, and a turn may need two responses.
 _TIMEOUT = 2.0
 
 
 @pytest.fixture
 def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
-    """Return a thread and a user that both layers know and Redis serves."""
-    # A worker that saw the test before break PostgreSQL may still be finding out that it is back.
+    """Return a thread and a user that are in both layers, with Redis serving them."""
+    # A process may not have noticed yet that PostgreSQL is back from the previous test's outage.
     eventually(lambda: api.send("PUT", f"/users/{user_id}/preferences", json={"tone": "brief"}).is_success)
     api.run("before the outage", thread_id=thread_id, user_id=user_id)
     layers.wait_stored(thread_id, 2)
@@ -40,7 +40,10 @@ def _healthy_recall(api: MemoryApi, thread_id: str) -> Json:
 def test_turns_go_on_from_redis(
     api: MemoryApi, layers: Layers, queues: Queues, servers: Servers, known: tuple[str, str], how: str
 ) -> None:
-    """A warm thread does not notice; its exchanges wait in the queue and are stored after, in order, each once."""
+    """A cached thread is served normally.
+
+    Its exchanges wait in the queue and are stored afterwards, in order, each once.
+    """
     thread_id, _ = known
     with getattr(servers, how)("postgres"):
         answers = [_turn(api, f"during the outage {number}", known) for number in range(3)]
@@ -66,7 +69,7 @@ def test_turns_go_on_from_redis(
 def test_a_new_thread_says_that_its_history_could_not_be_asked_for(
     api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str
 ) -> None:
-    """An outage does not look like an empty history: the answer names the layer, and is given nevertheless."""
+    """An outage is not reported as an empty history: the response names the layer and has an answer."""
     with servers.killed("postgres"):
         answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
         again = api.run("Again", thread_id=thread_id, user_id=user_id)
@@ -89,7 +92,7 @@ def test_a_new_thread_says_that_its_history_could_not_be_asked_for(
 
 
 def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers: Servers) -> None:
-    """A PostgreSQL that hangs delays a request that needs it; the circuit breaker spares those that follow."""
+    """A hanging PostgreSQL delays one request; the circuit breaker protects the next ones."""
     times = []
     with servers.frozen("postgres"):
         for _ in range(8):
@@ -113,7 +116,7 @@ def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers
 def test_what_needs_postgres_is_refused_while_it_is_away(
     api: MemoryApi, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """Listing, renaming, deleting and changing preferences answer 503; reading a warm thread still works."""
+    """Listing, renaming, deleting and changing preferences return 503; reading a cached thread works."""
     thread_id, user_id = known
     requests: tuple[tuple[str, str, Json], ...] = (
         ("GET", "/threads", {"params": {"user_id": user_id}}),

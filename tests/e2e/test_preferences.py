@@ -1,4 +1,4 @@
-"""Preferences: over HTTP, in the Redis hash, in the table, and in the agent's instructions."""
+"""Preferences over HTTP, in the Redis hash, in the table, and in the agent's instructions."""
 
 import httpx
 
@@ -20,7 +20,7 @@ def test_preferences_lie_in_the_hash_and_in_the_table(api: MemoryApi, layers: La
 
 
 def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: str) -> None:
-    """PUT leaves what it names, PATCH changes what it names, a null removes; both layers follow."""
+    """PUT replaces all, PATCH changes the named ones, null removes one, in both layers."""
     api.put_preferences(user_id, {"a": "1", "b": "2"})
     assert api.put_preferences(user_id, {"b": "3", "c": "4"}) == {"b": "3", "c": "4"}
 
@@ -35,7 +35,7 @@ def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: 
 def test_deleted_preferences_are_gone_from_both_layers(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """DELETE empties both layers, and a turn is given none."""
+    """DELETE removes them from both layers, and a turn gets none."""
     api.put_preferences(user_id, {"tone": "brief"})
 
     assert api.send("DELETE", f"/users/{user_id}/preferences").status_code == httpx.codes.NO_CONTENT
@@ -47,7 +47,7 @@ def test_deleted_preferences_are_gone_from_both_layers(
 
 
 def test_a_hash_that_expired_is_filled_again(api: MemoryApi, layers: Layers, user_id: str) -> None:
-    """When the hash is gone the preferences come from PostgreSQL, and are in Redis after."""
+    """If the hash has expired, PostgreSQL serves the preferences and Redis is refilled."""
     api.put_preferences(user_id, {"tone": "brief"})
     layers.forget_cached(f"user:{user_id}:preferences")
 
@@ -60,7 +60,7 @@ def test_a_hash_that_expired_is_filled_again(api: MemoryApi, layers: Layers, use
 
 
 def test_preferences_reach_the_agent_in_every_thread(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """Preferences belong to the user: a change is seen by the next turn of any thread."""
+    """A change is in the next turn of every thread of the user."""
     api.put_preferences(user_id, {"tone": "brief"})
     assert "- tone: brief" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
 

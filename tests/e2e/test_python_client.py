@@ -1,4 +1,4 @@
-"""The Python client against the deployed system."""
+"""The Python client with the deployed system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.e2e.waiting import eventually
 
 @pytest.fixture
 def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryClient]:
-    """A client, in an environment whose proxy nobody listens behind."""
+    """A client, in an environment with an unreachable proxy."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with MemoryClient(deployment.api_url) as made:
@@ -31,7 +31,7 @@ def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, user_id: str) -> None:
-    """Each route, from the first turn to the deletion."""
+    """Every route, from the first turn to the deletion."""
     client.replace_preferences(user_id, {"tone": "brief", "language": "Python"})
     first = client.run("My name is Ada.", thread_id=thread_id, user_id=user_id, document_ids=["contract.pdf"])
     assert (first.memory.durability, first.is_replayed, first.thread_id) == ("queue", False, thread_id)
@@ -64,7 +64,7 @@ def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, us
 
 
 def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
-    """The repetition is told the first one's answer."""
+    """The second call returns the first one's answer."""
     first = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
     again = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
     assert again.is_replayed
@@ -72,7 +72,7 @@ def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
 
 
 def test_what_is_kept_beside_the_texts(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
-    """It is the same from Redis, from PostgreSQL, and in both."""
+    """Metadata is equal from Redis, from PostgreSQL, and from both."""
     beside: dict[str, object] = {
         "tool_calls": [{"name": "weather", "arguments": {"city": "Köln 🎉", "days": 3.0}}],
         "b": None,
@@ -89,7 +89,7 @@ def test_what_is_kept_beside_the_texts(client: MemoryClient, layers: Layers, thr
 
 
 def test_a_fault_names_its_field(client: MemoryClient) -> None:
-    """One that only the service can find; what JSON cannot hold is refused before anything is sent."""
+    """An error that only the service detects. The client refuses invalid JSON before it sends a request."""
     with pytest.raises(InvalidRequest) as caught:
         client.invoked("a", "b", thread_id="..")
     assert [each.field for each in caught.value.errors] == ["thread_id"]
@@ -100,7 +100,7 @@ def test_a_fault_names_its_field(client: MemoryClient) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "...", "a?b#c", "50%", "ü 🎉", "/", "a//b/messages"])
 def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> None:
-    """Whatever it holds."""
+    """Any valid id works."""
     named = f"{name}{thread_id}"
     client.invoked("q", "a", thread_id=named)
     assert client.read_messages(named, limit=1).items[0].content == "q"
@@ -108,7 +108,7 @@ def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> N
 
 
 def test_an_outage_is_no_empty_history(client: MemoryClient, servers: Servers, thread_id: str) -> None:
-    """Without Redis the pages say so, and who reads them all is stopped; what is kept meanwhile is kept."""
+    """Without Redis, pages report it and iterating raises an error; exchanges stored meanwhile are kept."""
     client.invoked("q1", "a1", thread_id=thread_id)
     eventually(lambda: client.read_layers(thread_id).undrained == 0)
     with servers.killed("valkey"):
@@ -124,7 +124,7 @@ def test_an_outage_is_no_empty_history(client: MemoryClient, servers: Servers, t
 
 
 def test_ten_at_once(deployment: Deployment, thread_id: str) -> None:
-    """The asynchronous client shares its connections, and ten runs of one key are one."""
+    """The asynchronous client shares its connections, and ten runs with one key are one run."""
 
     async def runs() -> set[object]:
         async with AsyncMemoryClient(deployment.api_url) as client:

@@ -1,4 +1,4 @@
-"""SQS gone: what PostgreSQL takes is durable there, else Redis keeps it, else the answer says that nobody does."""
+"""An outage of SQS: PostgreSQL stores exchanges directly, otherwise Redis, and the response names the store."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
 pytestmark = pytest.mark.embedded("which delete the queue and deploy everything anew")
-# What the function's schedule sends once a minute; sent by the test, which has no minute.
+# The event of the sync function's schedule, which the test sends itself.
 _SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_queue(aws: Aws, deployment: Deployment, api: MemoryApi, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Delete the queue; after the tests a new emulator, with everything deployed anew, has it again."""
+    """Delete the queue; after the tests the emulator restarts with a new deployment."""
     stack = request.getfixturevalue("stack")
     aws.sqs.delete_queue(QueueUrl=deployment.queue_url)
     yield
@@ -32,7 +32,7 @@ def no_queue(aws: Aws, deployment: Deployment, api: MemoryApi, request: pytest.F
 def test_postgres_holds_the_exchange_when_the_queue_does_not(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """The exchange is in PostgreSQL before the answer, and Redis has it for the next turn."""
+    """The exchange is in PostgreSQL before the response, and in Redis for the next turn."""
     answer = api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
 
     assert answer["memory"] == {
@@ -56,7 +56,7 @@ def test_postgres_holds_the_exchange_when_the_queue_does_not(
 
 
 def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Written directly, an exchange is as idempotent as through the queue."""
+    """An exchange stored directly is as idempotent as one through the queue."""
     exchange_id = "3f0a6a5e-8a4e-4a43-9a35-0d7c1d6a6f11"
     for _ in range(2):
         kept = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
@@ -68,7 +68,7 @@ def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, th
 def test_redis_keeps_the_exchange_when_postgres_is_away_too(
     api: MemoryApi, layers: Layers, servers: Servers, functions: Functions, thread_id: str
 ) -> None:
-    """Queue and PostgreSQL away: the exchange is remembered, waits in Redis, and the next sweep stores it."""
+    """With PostgreSQL down too, the exchange is cached and in the outbox, and the next sweep stores it."""
     with servers.killed("postgres"):
         kept = api.invoked("Hello", "Hi", thread_id=thread_id)
         recalled = api.invoking(thread_id=thread_id)
@@ -80,7 +80,7 @@ def test_redis_keeps_the_exchange_when_postgres_is_away_too(
 
 
 def test_the_answer_is_given_when_nothing_keeps_it(api: MemoryApi, servers: Servers, thread_id: str) -> None:
-    """Everything away: the agent still answers, and the answer admits that nobody holds the exchange."""
+    """With all stores down, the agent answers, and the response says that no store has the exchange."""
     with servers.killed("valkey", "postgres"):
         answer = api.run("Hello", thread_id=thread_id)
 
@@ -91,7 +91,7 @@ def test_the_answer_is_given_when_nothing_keeps_it(api: MemoryApi, servers: Serv
 
 
 def test_memory_works_again_when_its_stores_are_back(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """After the outages a turn without the queue is durable and remembered, without any restart of the functions."""
+    """After the outages an exchange is stored and cached without a restart of the functions."""
     eventually(lambda: api.invoked("Hello", "Hi", thread_id=thread_id)["durability"] == "postgres")
 
     assert layers.stored_contents(thread_id)[:2] == ["Hello", "Hi"]

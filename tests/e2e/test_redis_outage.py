@@ -1,4 +1,4 @@
-"""Redis gone: PostgreSQL serves the memory, the answer says so, and recovery needs no restart."""
+"""An outage of Redis: PostgreSQL serves the memory, the response says so, and recovery needs no restart."""
 
 import statistics
 import time
@@ -26,7 +26,7 @@ def _timed_turn(api: MemoryApi, prompt: str, thread_id: str, user_id: str) -> fl
 
 @pytest.fixture
 def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
-    """Return a thread and a user that both layers know."""
+    """Return a thread and a user that are in both layers."""
     api.put_preferences(user_id, {"tone": "brief"})
     _turn(api, "before the outage", thread_id, user_id)
     layers.wait_stored(thread_id, 2)
@@ -36,7 +36,7 @@ def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple
 def test_postgres_serves_the_memory_while_redis_is_down(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """With Redis killed a turn is given history and preferences all the same, and says that Redis was missing."""
+    """With Redis killed, a turn gets history and preferences and reports that Redis did not respond."""
     thread_id, user_id = known
     with servers.killed("valkey"):
         answer = _turn(api, "during the outage", thread_id, user_id)
@@ -61,7 +61,7 @@ def test_postgres_serves_the_memory_while_redis_is_down(
 def test_redis_comes_back_empty_and_is_filled_again(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """After the restart Redis serves again, and its list holds what was said before, during and after."""
+    """After the restart Redis serves again, with the exchanges from before, during and after the outage."""
     thread_id, user_id = known
     with servers.killed("valkey"):
         _turn(api, "during the outage", thread_id, user_id)
@@ -89,7 +89,7 @@ def _healthy_recall(api: MemoryApi, thread_id: str, user_id: str) -> Json:
 def test_a_frozen_redis_costs_one_request_its_timeout(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """A Redis that hangs delays one request by its timeout; the circuit breaker spares the others."""
+    """A hanging Redis delays one request by its timeout; the circuit breaker protects the others."""
     thread_id, user_id = known
     with servers.frozen("valkey"):
         first = _timed_turn(api, "while frozen", thread_id, user_id)
@@ -107,7 +107,7 @@ def test_a_frozen_redis_costs_one_request_its_timeout(
 def test_what_redis_missed_while_frozen_is_not_forgotten(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """Preferences that were changed while Redis hung are the ones that the next turns are given."""
+    """Preferences that changed while Redis hung are in the next turns."""
     thread_id, user_id = known
     with servers.frozen("valkey"):
         assert api.put_preferences(user_id, {"tone": "long"}) == {"tone": "long"}
@@ -122,7 +122,7 @@ def test_what_redis_missed_while_frozen_is_not_forgotten(
 def test_threads_are_read_and_written_while_redis_is_down(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """Listing, reading and renaming need PostgreSQL only; the page of messages says what was missing."""
+    """Listing, reading and renaming need only PostgreSQL; a page of messages reports the missing layer."""
     thread_id, user_id = known
     with servers.killed("valkey"):
         page = api.messages(thread_id)
@@ -138,7 +138,7 @@ def test_threads_are_read_and_written_while_redis_is_down(
 def test_a_deletion_that_redis_missed_is_no_success(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """While Redis hangs a deletion answers 503, and asked again later it completes in both layers."""
+    """While Redis hangs a deletion returns 503; a retry afterwards completes it in both layers."""
     thread_id, _ = known
     with servers.frozen("valkey"):
         refused = api.send("DELETE", f"/threads/{thread_id}")

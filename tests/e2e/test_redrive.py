@@ -1,4 +1,4 @@
-"""Dead letters: SQS's own way there, and the operator's way back with `hybrid-memory`."""
+"""Dead letters: moved there by SQS, and moved back with `hybrid-memory`."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def _body(thread_id: str, text: str) -> str:
 
 @pytest.fixture
 def operator(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the installed command line, told of the queues only, as a function from words to its JSON."""
+    """Return a function that runs the command line with only the queues' addresses and returns its JSON."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCESS_KEY)
     monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
@@ -60,7 +60,7 @@ def operator(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(autouse=True)
 def _no_other_dead_letters(aws: Aws, deployment: Deployment, queues: Queues) -> None:
-    """Begin with an empty dead-letter queue: a redrive moves all there is."""
+    """Start with an empty dead-letter queue, because a redrive moves all messages."""
     queues.wait_empty()
     eventually(
         lambda: (
@@ -81,7 +81,7 @@ def test_what_is_redriven_is_stored(
     stack: StackProcess | None,
     thread_id: str,
 ) -> None:
-    """Dead letters that are good by now are stored, in their order; a bad one comes back, with its reason and id."""
+    """Dead letters that are valid by now are stored in order; an invalid one returns with its reason and id."""
     bad = f"{thread_id} is not JSON"
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]
     for body in bodies:
@@ -99,7 +99,7 @@ def test_what_is_redriven_is_stored(
 
     assert (listed["depth"], len(listed["items"])) == (13, 13)
     assert moved["moved"] == 13
-    # The emulator has no move of its own, so there each message is copied; LocalStack and SQS have one.
+    # The emulator has no move of its own, so the command copies each message; LocalStack and SQS have one.
     assert moved["method"] == ("move_task" if stack is None else "copy")
     assert [row[1] for row in layers.wait_stored(thread_id, 24)[::2]] == [f"question {n}" for n in range(12)]
     letters = queues.wait_dead(lambda body: body == bad, 1)
@@ -110,14 +110,14 @@ def test_what_is_redriven_is_stored(
 
 
 def test_sqs_gives_up_after_too_many_receives(aws: Aws, deployment: Deployment, queues: Queues, thread_id: str) -> None:
-    """A message that nobody deletes goes to the dead-letter queue by the queue's redrive policy, unchanged."""
+    """After too many receives, the redrive policy moves a message to the dead-letter queue unchanged."""
     body = _body(f"{thread_id}_{uuid4().hex}", "never deleted")
     asked = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["RedrivePolicy"])
     policy = json.loads(asked["Attributes"]["RedrivePolicy"])
     assert int(policy["maxReceiveCount"]) == 1_000
-    # The same policy with fewer receives, so that the test ends.
+    # The same policy with fewer receives, to end the test.
     asked["Attributes"]["RedrivePolicy"] = json.dumps({**policy, "maxReceiveCount": _RECEIVES})
-    # In a queue beside it: a drain that was only just paused may still take a message from the exchange queue.
+    # In a separate queue, because a drain that was just paused may still receive from the exchange queue.
     url = aws.sqs.create_queue(QueueName=f"policy-{uuid4().hex}", Attributes=asked["Attributes"])["QueueUrl"]
     try:
         aws.sqs.send_message(QueueUrl=url, MessageBody=body)

@@ -1,4 +1,4 @@
-"""The id in an answer finds the log lines of the agent and of the drain, through the gateway and the queue."""
+"""A response's id finds the log lines of the agent function and the drain."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.embedded("which read the functions' log file")
 
 
 class _Log:
-    """What the functions wrote, from now on."""
+    """The functions' log lines from now on."""
 
     def __init__(self, stack: StackProcess) -> None:
         self._file = stack.state_dir / "functions.log"
 
     def find(self, named: str, function: str, message: str) -> dict[str, Any]:
-        """Wait for the line of a function that has an id, and return it."""
+        """Wait for a function's line with an id, and return it."""
         found: list[dict[str, Any]] = []
 
         def look() -> bool:
@@ -56,7 +56,7 @@ def _id_of(answer: httpx.Response) -> str:
 
 
 def test_from_the_answer_to_the_drain(api: MemoryApi, log: _Log, thread_id: str) -> None:
-    """Of a turn and of an exchange that was told; each in its own lines."""
+    """For a turn and for an exchange stored by a caller; each id is in its own lines."""
     run = api.send("POST", "/run", json={"prompt": "Hello", "thread_id": thread_id})
     told = api.send("POST", "/invoked", json={"thread_id": thread_id, "user_message": "q", "assistant_message": "a"})
     assert (run.status_code, told.status_code) == (200, 202)
@@ -72,14 +72,14 @@ def test_from_the_answer_to_the_drain(api: MemoryApi, log: _Log, thread_id: str)
     ("method", "path", "status"), [("GET", "/threads/none", 404), ("GET", "/none", 404), ("POST", "/invoking", 422)]
 )
 def test_a_problem_has_one_line(api: MemoryApi, log: _Log, method: str, path: str, status: int) -> None:
-    """With the id of its body and its header."""
+    """The line has the id of the problem's body and header."""
     answer = api.send(method, path, **({"json": {"thread_id": ""}} if method == "POST" else {}))
     assert (answer.status_code, answer.json()["request_id"]) == (status, _id_of(answer))
     assert log.find(_id_of(answer), "agent", "request")["status"] == status
 
 
 def test_preflights_and_pages_elsewhere(api: MemoryApi) -> None:
-    """They have one as well, and may read it."""
+    """They have an id too, and pages may read it."""
     asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
     assert _id_of(api.send("OPTIONS", "/run", headers=asked))
     answer = api.send("GET", "/health", headers={"Origin": "http://localhost:5173"})
@@ -88,7 +88,7 @@ def test_preflights_and_pages_elsewhere(api: MemoryApi) -> None:
 
 @pytest.mark.parametrize("theirs", ["chosen-by-the-client", "x" * 5_000, "\N{LATIN SMALL LETTER E WITH ACUTE}", "a\tb"])
 def test_a_client_does_not_choose_it(api: MemoryApi, log: _Log, thread_id: str, theirs: str) -> None:
-    """Whatever it sends."""
+    """Ids that a client sends are ignored."""
     headers = {name: theirs.encode() for name in ("X-Request-Id", "X-Amzn-Trace-Id")}
     body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
     answer = api.send("POST", "/invoked", json=body, headers=headers)
@@ -98,7 +98,7 @@ def test_a_client_does_not_choose_it(api: MemoryApi, log: _Log, thread_id: str, 
 
 
 def test_without_a_gateway(functions: Functions, aws: Aws, deployment: Deployment, log: _Log, thread_id: str) -> None:
-    """A direct invocation's is Lambda's own, which its caller reads from the answer's metadata or from a problem."""
+    """A direct invocation has Lambda's own id, which the response's metadata and a problem contain."""
     problem = functions.agent({"action": "invoked", "thread_id": thread_id})
     assert log.find(problem["request_id"], "agent", "request")["route"] == "invoked"
     event = {"action": "invoked", "thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
@@ -107,7 +107,7 @@ def test_without_a_gateway(functions: Functions, aws: Aws, deployment: Deploymen
 
 
 def test_a_dead_letter_keeps_it(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
-    """The drain's line has it, and the dead letter's attributes."""
+    """The drain's log line has it, and the dead letter's attributes."""
     named, body = str(uuid4()), f"{uuid4()} is not JSON"
     attribute: Any = {"request_id": {"DataType": "String", "StringValue": named}}
     aws.sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=body, MessageAttributes=attribute)

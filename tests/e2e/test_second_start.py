@@ -1,4 +1,4 @@
-"""A stop and a start: the data is kept, and a new setting is used."""
+"""A stop and a restart keep the data and apply new settings."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from tests.e2e.other_stack import running
 
 @pytest.mark.embedded("which start and stop stacks of their own")
 def test_a_second_start_keeps_the_data(tmp_path: Path, thread_id: str, user_id: str) -> None:
-    """After a stop and a start both layers hold what they held, and the agent's instructions are exact.
+    """After a restart both layers have their data, and the agent's instructions are exact.
 
-    The second start has an OpenAI-compatible model, whose endpoint sees the instructions that the agent is given.
+    The second start uses an OpenAI-compatible model whose endpoint records the agent's instructions.
     """
     with running(tmp_path, DEFAULTS) as first:
         first.api.put_preferences(user_id, {"tone": "brief", "language": "fr"})

@@ -1,4 +1,4 @@
-"""`make run`: what it publishes, what it hands to the functions, what it starts again, what it keeps."""
+"""`make run`: published addresses, settings of the functions, restarts, and data that survives."""
 
 import json
 import stat
@@ -28,19 +28,19 @@ pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
 
 @pytest.fixture(scope="module")
 def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the second stack keeps its data."""
+    """Return the second stack's data directory."""
     return tmp_path_factory.mktemp("other") / "with spaces and ünïcode"
 
 
 @pytest.fixture(scope="module")
 def other(state_dir: Path) -> Iterator[OtherStack]:
-    """Run a second stack beside the session's, with other settings."""
+    """Run a second stack with other settings."""
     with running(state_dir, _SETTINGS) as stack:
         yield stack
 
 
 def test_stack_json_holds_every_address(stack: StackProcess, api: MemoryApi, layers: Layers) -> None:
-    """The file has the contract's names, its addresses answer, its processes live, and only the owner reads it."""
+    """The file has the contract's names, its addresses respond, its processes live, and only its owner can read it."""
     info = stack.info
 
     assert info.keys() >= {
@@ -66,7 +66,7 @@ def test_stack_json_holds_every_address(stack: StackProcess, api: MemoryApi, lay
 
 
 def test_what_it_prints_can_be_tried(stack: StackProcess, api: MemoryApi) -> None:
-    """The output names the API and three curl lines, and the data's place."""
+    """The output has the API's URL, three curl lines, and the data directory."""
     printed = stack.log.read_text()
 
     assert printed.count("curl -s -X") == 3
@@ -75,7 +75,7 @@ def test_what_it_prints_can_be_tried(stack: StackProcess, api: MemoryApi) -> Non
 
 
 def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id: str) -> None:
-    """A window of two exchanges, a list that lives an hour, preferences that live two days."""
+    """A window of two exchanges, a list that expires in an hour, preferences that expire in two days."""
     for number in range(4):
         other.api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
     other.api.put_preferences(user_id, {"tone": "brief"})
@@ -88,7 +88,7 @@ def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id
 
 
 def test_the_model_is_the_one_that_was_set(other: OtherStack, thread_id: str) -> None:
-    """Bedrock Converse, which the emulator answers, takes the place of the offline model, and is remembered."""
+    """The emulator's Bedrock Converse replaces the offline model, and its answer is remembered."""
     answer = other.api.run("Hello", thread_id=thread_id)["response"]
 
     assert answer
@@ -97,7 +97,7 @@ def test_the_model_is_the_one_that_was_set(other: OtherStack, thread_id: str) ->
 
 
 def test_two_stacks_do_not_mix(api: MemoryApi, other: OtherStack, thread_id: str) -> None:
-    """Side by side, each has its own stores."""
+    """Each of two concurrent stacks has its own stores."""
     api.invoked("mine", "1", thread_id=thread_id)
     other.api.invoked("theirs", "2", thread_id=thread_id)
 
@@ -106,7 +106,7 @@ def test_two_stacks_do_not_mix(api: MemoryApi, other: OtherStack, thread_id: str
 
 
 def test_a_state_directory_holds_one_stack(other: OtherStack, state_dir: Path) -> None:
-    """A second start in the same directory is refused with a sentence, and the first one goes on."""
+    """A second start in the same directory is refused with a message, and the first stack keeps running."""
     with pytest.raises(LocalStackError, match="A stack already runs in"):
         StackProcess(state_dir, env=_SETTINGS).start()
 
@@ -115,7 +115,7 @@ def test_a_state_directory_holds_one_stack(other: OtherStack, state_dir: Path) -
 
 @pytest.mark.parametrize("name", ["postgres", "valkey", "emulator"])
 def test_a_server_that_dies_is_started_again(other: OtherStack, thread_id: str, name: str) -> None:
-    """The supervisor brings it back, with `stack.json` up to date, and everything works as before."""
+    """The supervisor restarts it and updates `stack.json`, and everything works as before."""
     other.api.invoked("before", "1", thread_id=thread_id)
     other.layers.wait_stored(thread_id, 2)
     pid = other.servers.pid(name)
@@ -139,7 +139,7 @@ def test_a_server_that_dies_is_started_again(other: OtherStack, thread_id: str, 
     ],
 )
 def test_a_wrong_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
-    """The start ends with a sentence that names the variable, before anything is started."""
+    """The start ends with a message that names the variable, before any server starts."""
     state_dir = tmp_path / "state"
 
     with pytest.raises(LocalStackError, match=name):
@@ -150,7 +150,7 @@ def test_a_wrong_setting_stops_the_start(tmp_path: Path, name: str, value: str) 
 
 
 def test_nothing_listens_to_the_outside(stack: StackProcess) -> None:
-    """Every port of the stack is on 127.0.0.1."""
+    """Every port of the stack is bound to 127.0.0.1."""
     supervisor = psutil.Process(stack.pid)
     connections = [
         connection
@@ -164,7 +164,7 @@ def test_nothing_listens_to_the_outside(stack: StackProcess) -> None:
 
 
 def test_the_address_printed_is_the_address_published(stack: StackProcess) -> None:
-    """`stack.json` is plain JSON whose API answers to a plain client."""
+    """`stack.json` is plain JSON, and its API responds to a plain client."""
     info = json.loads((stack.state_dir / "stack.json").read_text())
 
     assert httpx.get(f"{info['api_url']}/health", trust_env=False).status_code == httpx.codes.OK

@@ -1,4 +1,4 @@
-"""What lies in Redis and PostgreSQL, read directly: the formats that other programs rely on."""
+"""The formats in Redis and PostgreSQL that other programs rely on."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ _WINDOW = 50
 
 
 def test_the_list_holds_json_objects_oldest_first(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Each entry of the Redis list is a JSON object with at least role and content."""
+    """Each entry of the list is a JSON object with at least role and content."""
     api.invoked("one", "1", thread_id=thread_id)
     api.invoked("two", "2", thread_id=thread_id)
 
@@ -25,7 +25,7 @@ def test_the_list_holds_json_objects_oldest_first(api: MemoryApi, layers: Layers
 
 
 def test_the_list_holds_the_window_and_the_table_everything(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """After 60 exchanges Redis has the newest 50 and PostgreSQL all of them, in order."""
+    """Of 60 exchanges Redis has the newest 50 and PostgreSQL all, in order."""
     everything = [text for number in range(60) for text in (f"question {number}", f"answer {number}")]
     for question, answer in zip(everything[::2], everything[1::2], strict=True):
         api.invoked(question, answer, thread_id=thread_id)
@@ -39,7 +39,7 @@ def test_the_list_holds_the_window_and_the_table_everything(api: MemoryApi, laye
 def test_the_tables_hold_the_conversation_and_its_messages(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """One conversation, two messages an exchange: position 0 the user's, 1 the assistant's."""
+    """One conversation, and two messages per exchange: position 0 is the user's, 1 the assistant's."""
     kept = api.invoked("Hello", "Hi", thread_id=thread_id, user_id=user_id)
 
     stored = layers.wait_stored(thread_id, 2)
@@ -57,7 +57,7 @@ def test_the_tables_hold_the_conversation_and_its_messages(
 
 
 def test_documents_are_attached_to_the_thread(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Documents of a turn and of an exchange are rows, once each, and the thread names them in order."""
+    """Each document is one row, and the thread lists them in order."""
     api.run("Read these", thread_id=thread_id, document_ids=["doc_b", "doc_a", "doc_b"])
     layers.wait_stored(thread_id, 2)
     api.invoked("And this", "Done", thread_id=thread_id, document_ids=["doc_c", "doc_a"])
@@ -74,7 +74,7 @@ def test_documents_are_attached_to_the_thread(api: MemoryApi, layers: Layers, th
 
 
 def test_a_list_that_expired_is_filled_again(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """When the list is gone the next turn is given the history by PostgreSQL, and the one after by Redis."""
+    """PostgreSQL serves the history after an expiry, and Redis serves the next turn."""
     api.invoked("Hello", "Hi", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     layers.forget_cached(f"thread:{thread_id}:messages")
@@ -90,7 +90,7 @@ def test_a_list_that_expired_is_filled_again(api: MemoryApi, layers: Layers, thr
 
 
 def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """An exchange kept right after the list expired does not make the older ones forgotten."""
+    """An exchange right after an expiry does not hide the older ones."""
     api.invoked("old question", "old answer", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     layers.forget_cached(f"thread:{thread_id}:messages")
@@ -103,7 +103,7 @@ def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, laye
 
 
 def test_entries_of_another_writer_are_read(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """A list filled by the seed's own code, role and content only, is a history like any other."""
+    """A list with the seed's own entries (only role and content) is a history like any other."""
     with layers.redis() as client:
         client.rpush(f"thread:{thread_id}:messages", '{"role": "user", "content": "from elsewhere"}')
 
@@ -113,7 +113,7 @@ def test_entries_of_another_writer_are_read(api: MemoryApi, layers: Layers, thre
 
 
 def test_exchange_ids_rise_with_time(api: MemoryApi, thread_id: str) -> None:
-    """Ids are version 7 and sort in the order of their exchanges."""
+    """Ids are UUIDv7s and sort in the order of their exchanges."""
     ids = [UUID(api.invoked(str(n), str(n), thread_id=thread_id)["exchange_id"]) for n in range(10)]
 
     assert ids == sorted(ids)

@@ -1,4 +1,4 @@
-"""Threads as people use them: listed, read, renamed, page by page."""
+"""Threads: listed, read and renamed, in pages."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _pages(api: MemoryApi, path: str, **query: Any) -> list[list[dict[str, Any]]
 
 
 def test_a_thread_is_titled_by_its_first_message(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """The first message, cut to 80 characters, stays the title, whatever is said later."""
+    """The first message, cut to 80 characters, stays the title."""
     prompt = "A first message that goes on and on, well beyond what anybody would want to read as a title of a thread"
     api.run(prompt, thread_id=thread_id, user_id=user_id)
     assert api.thread(thread_id)["title"] == prompt[:80]
@@ -39,7 +39,7 @@ def test_a_thread_is_titled_by_its_first_message(api: MemoryApi, layers: Layers,
 
 
 def test_a_renamed_thread_keeps_its_name(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """PATCH returns the thread under its new title, which later turns do not change."""
+    """PATCH returns the thread with its new title, which later turns do not change."""
     api.run("Hello", thread_id=thread_id, user_id=user_id)
 
     renamed = api.call("PATCH", f"/threads/{thread_id}", json={"title": "Plans for Lyon 🦁"})
@@ -52,7 +52,7 @@ def test_a_renamed_thread_keeps_its_name(api: MemoryApi, layers: Layers, thread_
 
 
 def test_threads_are_listed_newest_first(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """The thread that was written to last comes first; other users' threads do not come at all."""
+    """The thread with the newest exchange is first; other users' threads are not listed."""
     for suffix in "abc":
         api.run(f"Hello {suffix}", thread_id=f"{thread_id}_{suffix}", user_id=user_id)
         layers.wait_stored(f"{thread_id}_{suffix}", 2)
@@ -69,7 +69,7 @@ def test_threads_are_listed_newest_first(api: MemoryApi, layers: Layers, thread_
 
 
 def test_many_threads_come_in_pages(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """Pages of two hold all seven threads, each once, in the order of one long list."""
+    """Pages of two list all seven threads once, in the order of one long list."""
     for number in range(7):
         api.invoked("Hello", "Hi", thread_id=f"{thread_id}_{number}", user_id=user_id)
     for number in range(7):
@@ -84,7 +84,7 @@ def test_many_threads_come_in_pages(api: MemoryApi, layers: Layers, thread_id: s
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_many_messages_come_in_pages(api: MemoryApi, layers: Layers, thread_id: str, order: str) -> None:
-    """Pages hold every message of a thread longer than the window, each once, in either order."""
+    """Pages return every message of a thread longer than the window once, in either order."""
     expected = [text for number in range(55) for text in (f"question {number}", f"answer {number}")]
     for question, answer in zip(expected[::2], expected[1::2], strict=True):
         api.invoked(question, answer, thread_id=thread_id)
@@ -101,7 +101,7 @@ def test_many_messages_come_in_pages(api: MemoryApi, layers: Layers, thread_id: 
 
 
 def test_a_page_holds_50_messages_unless_told(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Without a limit a page is not the whole thread, and the order is the thread's own."""
+    """Without a limit a page has fifty messages, in thread order."""
     for number in range(30):
         api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
     layers.wait_stored(thread_id, 60)
@@ -114,7 +114,7 @@ def test_a_page_holds_50_messages_unless_told(api: MemoryApi, layers: Layers, th
 
 
 def test_pages_go_on_while_messages_are_added(api: MemoryApi, thread_id: str) -> None:
-    """A cursor is a place in the thread: what is added later comes on later pages, nothing twice, nothing lost."""
+    """Later messages are on later pages, without duplicates or losses."""
     for number in range(3):
         api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
     first = api.messages(thread_id, limit=4)
@@ -128,7 +128,7 @@ def test_pages_go_on_while_messages_are_added(api: MemoryApi, thread_id: str) ->
 
 
 def test_what_is_only_in_redis_is_read_too(api: MemoryApi, queues: Queues, thread_id: str, user_id: str) -> None:
-    """While exchanges wait in the queue the thread, its messages and its pages are there already."""
+    """While exchanges are queued, the thread, its messages and its pages are available."""
     with queues.paused_drain():
         for number in range(3):
             api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id, user_id=user_id)
@@ -142,7 +142,7 @@ def test_what_is_only_in_redis_is_read_too(api: MemoryApi, queues: Queues, threa
 
 
 def test_messages_of_both_layers_are_one_list(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """What is drained and what is not yet come as one list, in order, each message once."""
+    """Drained and undrained messages are one list, in order, without duplicates."""
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with queues.paused_drain():
@@ -158,7 +158,7 @@ def test_messages_of_both_layers_are_one_list(api: MemoryApi, layers: Layers, qu
 def test_a_thread_that_waits_in_the_queue_can_be_renamed(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """A rename before the drain is not undone by it."""
+    """The drain does not undo a rename."""
     with queues.paused_drain():
         api.invoked("Hello", "Hi", thread_id=thread_id)
         api.call("PATCH", f"/threads/{thread_id}", json={"title": "Renamed"})
@@ -180,7 +180,7 @@ def test_a_thread_that_waits_in_the_queue_can_be_renamed(
 def test_a_thread_that_does_not_exist_is_not_found(
     api: MemoryApi, thread_id: str, method: str, path: str, body: dict[str, str] | None
 ) -> None:
-    """Every route of a thread answers 404 with a problem when there is none."""
+    """Every route of a missing thread returns 404 with a problem."""
     answer = api.send(method, path.format(thread_id), json=body)
 
     assert answer.status_code == 404
@@ -188,5 +188,5 @@ def test_a_thread_that_does_not_exist_is_not_found(
 
 
 def test_a_user_without_threads_has_an_empty_list(api: MemoryApi, user_id: str) -> None:
-    """A user nobody knows has no threads, which is no error."""
+    """An unknown user has no threads, which is not an error."""
     assert api.threads(user_id) == {"items": [], "next_cursor": None}

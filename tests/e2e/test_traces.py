@@ -1,4 +1,4 @@
-"""Traces of the embedded stack's own processes, from API Gateway through the queue to the drain."""
+"""Traces of the embedded stack, from API Gateway through the queue to the drain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_from_the_gateway_to_the_drain(tmp_path: Path, thread_id: str) -> None:
-    """The caller's trace goes on to the message; the batch that stores it links there."""
+    """The message continues the caller's trace, and the batch that stores it links to it."""
     with (
         Collector() as collector,
         running(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "demo"}) as stack,

@@ -1,4 +1,4 @@
-"""A turn: what the agent is given, what the caller is told, and what is remembered."""
+"""Turns: the agent's context, the caller's response, and the stored exchange."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("drained")
 
 
 def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """What was said first is in the third answer, word for word."""
+    """The third answer contains the first message verbatim."""
     for prompt in ("My name is Ada Lovelace.", "I like engines."):
         api.run(prompt, thread_id=thread_id, user_id=user_id)
 
@@ -23,7 +23,7 @@ def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, threa
 
 
 def test_a_first_turn_says_where_its_exchange_is(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """There was nothing to remember, the queue has the exchange for good, and Redis has it too."""
+    """There is no memory yet; the exchange is in the queue and in Redis."""
     answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
 
     assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
@@ -40,14 +40,14 @@ def test_a_first_turn_says_where_its_exchange_is(api: MemoryApi, thread_id: str,
 
 
 def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> None:
-    """The second turn's memory comes from the list that the first one filled."""
+    """The first turn filled the list that serves the second."""
     api.run("Hello", thread_id=thread_id)
 
     assert api.run("Again", thread_id=thread_id)["memory"]["source"] == "redis"
 
 
 def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """Conversation, blank line, preferences: exactly as the seed writes them."""
+    """Conversation, blank line, preferences, exactly in the seed's format."""
     api.put_preferences(user_id, {"preferred_language": "Python", "expertise_level": "intermediate"})
     first = api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
     second = api.invoked(
@@ -80,7 +80,7 @@ def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, use
 
 
 def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """A context with one part is that part; with none it is empty."""
+    """A context with one part consists of that part; without any it is empty."""
     assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == ""
     api.put_preferences(user_id, {"tone": "brief"})
     assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == "User preferences:\ntone: brief"
@@ -89,7 +89,7 @@ def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_
 
 
 def test_without_a_thread_nothing_is_remembered(api: MemoryApi, user_id: str) -> None:
-    """No thread, no thread memory, and no error; the preferences are still given."""
+    """Without a thread there is no thread memory and no error; preferences are in the context."""
     api.put_preferences(user_id, {"tone": "brief"})
 
     for _ in range(2):
@@ -113,7 +113,7 @@ def test_without_a_thread_nothing_is_remembered(api: MemoryApi, user_id: str) ->
 
 
 def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """No user, no preferences, and no error; the thread is still remembered."""
+    """Without a user there are no preferences and no error; the thread is remembered."""
     api.run("Hello", thread_id=thread_id)
 
     answer = api.run("Again", thread_id=thread_id)
@@ -126,7 +126,7 @@ def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, 
 
 
 def test_two_threads_and_two_users_do_not_mix(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """Interleaved turns of two users see their own thread and preferences only."""
+    """Interleaved turns of two users have only their own thread and preferences."""
     other_thread, other_user = f"{thread_id}_2", f"{user_id}_2"
     api.put_preferences(user_id, {"colour": "red"})
     api.put_preferences(other_user, {"colour": "blue"})
@@ -156,7 +156,7 @@ def test_two_threads_and_two_users_do_not_mix(api: MemoryApi, thread_id: str, us
     ],
 )
 def test_any_text_comes_back_as_it_was(api: MemoryApi, layers: Layers, thread_id: str, text: str) -> None:
-    """Text of every script goes through API, queue, list and table unchanged."""
+    """Text of every script is unchanged by API, queue, list and table."""
     api.run(text, thread_id=thread_id)
 
     recalled = api.invoking(thread_id=thread_id)
@@ -167,7 +167,7 @@ def test_any_text_comes_back_as_it_was(api: MemoryApi, layers: Layers, thread_id
 
 
 def test_a_prompt_of_200000_characters_is_remembered_whole(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """The longest prompt is stored to its last character and given to the next turn."""
+    """The longest prompt is stored completely and is in the next turn's context."""
     prompt = "x" * 199_990 + " the end. "
     assert len(prompt) == 200_000
 
@@ -178,7 +178,7 @@ def test_a_prompt_of_200000_characters_is_remembered_whole(api: MemoryApi, layer
 
 
 def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, thread_id: str) -> None:
-    """Two messages of 200,000 emoji are over what SQS takes, so PostgreSQL holds them before the answer."""
+    """Two messages of 200,000 emoji exceed SQS' limit, so PostgreSQL stores them before the response."""
     question, answer = "🦄" * 200_000, "🐉" * 200_000
 
     kept = api.invoked(question, answer, thread_id=thread_id)
@@ -189,7 +189,7 @@ def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, 
 
 
 def test_tools_answer_when_they_are_asked_for(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """The time is told, and the user's own older conversations are found, another user's not."""
+    """The time is returned, and only the user's own older conversations are found."""
     for owner in (user_id, f"{user_id}_2"):
         api.run(f"{owner} likes pistachio", thread_id=f"old_{owner}", user_id=owner)
         layers.wait_stored(f"old_{owner}", 2)

@@ -1,4 +1,4 @@
-"""Who may, through the gateway and both functions: tokens of an issuer on this machine, two users, an operator."""
+"""Authorization through the gateway and both functions: tokens of a local issuer, two users, an operator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStack]:
-    """A stack that asks for its tokens."""
+    """A stack that requires the issuer's tokens."""
     with running(tmp_path_factory.mktemp("guarded"), issuer.environment()) as made:
         yield made
 
@@ -38,7 +38,7 @@ def _invoke(guarded: OtherStack, text: str, thread_id: str, headers: dict[str, s
 
 
 def test_nobody_gets_in(guarded: OtherStack, issuer: Issuer) -> None:
-    """401 on every route; what is open is open."""
+    """401 on every protected route; open routes need no token."""
     for headers in (
         {},
         bearer(issuer.token(exp=1)),
@@ -59,7 +59,7 @@ def test_nobody_gets_in(guarded: OtherStack, issuer: Issuer) -> None:
 
 
 def test_a_thread_is_its_owners(guarded: OtherStack, issuer: Issuer) -> None:
-    """Queued, drained, with Redis away, and after it came back empty."""
+    """While queued, when drained, with Redis down, and after it restarted empty."""
     thread_id = f"conv_{uuid4().hex}"
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     operator = bearer(issuer.token("ops", scp=[OPERATOR]))
@@ -84,7 +84,7 @@ def test_a_thread_is_its_owners(guarded: OtherStack, issuer: Issuer) -> None:
         recalled = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=ana)
         return "redis" not in recalled["degraded"]
 
-    # A deletion that Redis does not hear of is a 503, and the function asks once a second whether it is back.
+    # A deletion that Redis misses returns 503, and the function probes Redis once a second.
     eventually(is_back)
     is_anas()
     assert guarded.layers.stored_contents(thread_id) == ["secret", "secret"]
@@ -95,7 +95,7 @@ def test_a_thread_is_its_owners(guarded: OtherStack, issuer: Issuer) -> None:
 
 
 def test_direct_invocation_is_trusted(guarded: OtherStack, issuer: Issuer) -> None:
-    """It acts for the user it names, and on a thread that exists for its owner, if it names none."""
+    """It acts for the user that it names; without one, for the owner of the thread."""
     deployment = from_stack(guarded.process.info)
     aws = connect(deployment.endpoint_url, deployment.region)
     functions = Functions(aws, deployment)

@@ -1,4 +1,4 @@
-"""Waiting for what happens asynchronously: by looking, with a deadline, never by sleeping and hoping."""
+"""Waits for asynchronous effects by polling with a deadline."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NOT_YET = (AssertionError, OSError, httpx.HTTPError, psycopg.Error, redis.Redis
 
 
 def eventually(look: Callable[[], _T | None], seconds: float = 30) -> _T:
-    """Return what `look` returns as soon as that is true; an outage or a failed assertion in it means not yet.
+    """Return the first true result of `look`. An outage or a failed assertion in it counts as not yet.
 
     Raises:
-        AssertionError: The time is over; it says what was seen last.
+        AssertionError: The deadline has passed; the message has the last result.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -1,8 +1,8 @@
-"""Captures the sample events from the emulator: `python -m tests.events.capture` writes them beside this file.
+"""Captures the sample events from the emulator: `python -m tests.events.capture` writes them to this directory.
 
-A stack is started, the code of both functions is replaced by one that keeps the event it is given, and every event
-then comes the way it comes to the functions: through the REST API, the event source mapping, the Invoke API. What
-differs from run to run is replaced by fixed values, so that the files change only when the emulator's events do.
+It starts a stack and replaces the code of both functions by code that stores its event. Every event then arrives as in
+production: through the REST API, the event source mapping or the Invoke API. Values that vary between runs are replaced
+by fixed ones, so that the files change only with the emulator's events.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ _T = TypeVar("_T")
 
 
 def main() -> None:
-    """Start, capture, write, stop."""
+    """Start the stack, capture the events, write the files, stop."""
     with tempfile.TemporaryDirectory() as directory:
         kept = Path(directory) / "events.jsonl"
         with StackProcess(Path(directory) / "stack") as stack:
             events = Capture(stack.info, kept).all()
     for name, event in events.items():
         (HERE / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n")
-        print(f"tests/events/{name}")  # noqa: T201 - says what it wrote
+        print(f"tests/events/{name}")  # noqa: T201 - lists the written files
 
 
 class Capture:
-    """Captures from one running stack, whose functions it replaces."""
+    """Captures events of one running stack, whose functions it replaces."""
 
     def __init__(self, info: dict[str, Any], kept: Path) -> None:
         self._info = info
@@ -64,7 +64,7 @@ class Capture:
         self._sqs = session.client("sqs", endpoint_url=info["endpoint_url"], config=config)
 
     def all(self) -> dict[str, Any]:
-        """Return the events by the names of their files."""
+        """Return the events by file name."""
         mapping = self._lambda.list_event_source_mappings(FunctionName=self._info["sync_function"])
         mapping_id = mapping["EventSourceMappings"][0]["UUID"]
         for function, module in (("agent_function", "functions/agent"), ("sync_function", "functions/sync")):
@@ -100,7 +100,7 @@ class Capture:
         return normal_request(self._next(lambda kept: kept.get("httpMethod") == "POST"))
 
     def _batch(self, mapping_id: str, bodies: list[str]) -> dict[str, Any]:
-        # Paused while the messages arrive, so that they come as one batch.
+        # The event source is paused while the messages arrive, so that they become one batch.
         self._lambda.update_event_source_mapping(UUID=mapping_id, Enabled=False)
         _until(lambda: self._lambda.get_event_source_mapping(UUID=mapping_id)["State"] == "Disabled")
         for body in bodies:
@@ -111,7 +111,7 @@ class Capture:
 
 
 def normal_request(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an API Gateway event without what differs from run to run."""
+    """Return an API Gateway event without values that vary between runs."""
     context = event["requestContext"]
     identifiers = {context["apiId"]: "a1b2c3d4e5", context["resourceId"]: "abc123"}
     event["headers"] = STABLE_HEADERS
@@ -131,7 +131,7 @@ def normal_request(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def normal_batch(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an SQS event without what differs from run to run."""
+    """Return an SQS event without values that vary between runs."""
     for number, record in enumerate(event["Records"], 1):
         record["messageId"] = f"00000000-0000-4000-8000-{number:012}"
         record["receiptHandle"] = f"receipt-handle-{number}"

@@ -1,4 +1,4 @@
-"""What the sample events carry: the requests and queue messages of one small conversation, and of its accidents."""
+"""The contents of the sample events: requests and queue messages of a small conversation, and invalid ones."""
 
 import json
 from typing import Any, Final
@@ -22,7 +22,7 @@ DIRECT: Final[dict[str, dict[str, Any]]] = {
 
 
 def exchange(number: int, user_message: str, assistant_message: str, **changes: Any) -> dict[str, Any]:
-    """Return a queue message's content, with a version 7 id of 1 January 2026 and `number` in it."""
+    """Return a queue message's content with a UUIDv7 of 1 January 2026 that contains `number`."""
     return {
         "version": 1,
         "exchange_id": f"019b76da-a800-7000-8000-{number:012}",

@@ -1,4 +1,4 @@
-"""Pagination cursors: whatever comes is a page or a refusal, also from somebody who knows how a cursor is made."""
+"""Pagination cursors: any text is a page or a refusal, even a cursor that was built deliberately."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _THREADS = _threads()
 
 
 def _read(cursor: str) -> None:
-    """Ask for a page of each list with the cursor."""
+    """Request a page of each list with the cursor."""
     for page in (
         lambda: _THREADS.messages("t", 2, cursor, descending=False),
         lambda: _THREADS.messages("t", 2, cursor, descending=True),
@@ -48,18 +48,18 @@ def _read(cursor: str) -> None:
 @rubbish.fuzz
 @given(rubbish.any_text | rubbish.damaged_text(encode("messages:asc:t", _GOOD)))
 def test_any_text(cursor: str) -> None:
-    """Noise, and cursors of this list with a stretch of them changed."""
+    """Random text, and valid cursors with a changed part."""
     _read(cursor)
 
 
 @rubbish.fuzz
 @given(_places)
 def test_cursors_that_somebody_forged(place: list[Any]) -> None:
-    """The check in a cursor is against mistakes: one that is right around a wrong place is refused all the same."""
+    """The checksum in a cursor detects mistakes; an invalid position with a valid checksum is refused, too."""
     for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
         try:
             cursor = encode(listing, place)
-        except TypeError:  # what no JSON holds cannot be sent
+        except TypeError:  # characters that JSON cannot contain cannot be sent
             continue
         _read(cursor)
 
@@ -67,7 +67,7 @@ def test_cursors_that_somebody_forged(place: list[Any]) -> None:
 @rubbish.fuzz
 @given(st.binary(max_size=40))
 def test_checked_noise(content: bytes) -> None:
-    """A right check around what is no JSON."""
+    """A valid checksum around data that is not JSON."""
     raw = _check("messages:asc:t", content) + content
     _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
@@ -75,7 +75,7 @@ def test_checked_noise(content: bytes) -> None:
 @rubbish.fuzz
 @given(rubbish.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3))
 def test_what_was_encoded_is_decoded(listing: str, place: list[str | int]) -> None:
-    """Any listing and any place come back as they were; for another listing the cursor is none."""
+    """Any position is decoded unchanged; a cursor of another list is invalid."""
     if any("\ud800" <= character <= "\udfff" for character in listing):
         return
     cursor = encode(listing, place)

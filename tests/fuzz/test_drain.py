@@ -1,4 +1,4 @@
-"""The sync function on rubbish records: no batch fails because of one record, and none is dropped unread."""
+"""The sync function with random records: one record never fails a batch, and none is dropped unparsed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _RECORD = {"messageId": "good", "receiptHandle": "good", "body": _GOOD.to_wire()
 
 
 class _Queue:
-    """Notes dead letters; nothing else is asked of it while L2 answers."""
+    """Records dead letters; the drain uses nothing else while L2 responds."""
 
     def __init__(self, *, is_away: bool = False) -> None:
         self.dead: list[tuple[str, str, str]] = []
         self._is_away = is_away
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
-        """Note it."""
+        """Record a dead letter."""
         if self._is_away:
             raise StoreUnavailable("queue")
         assert reason
@@ -36,7 +36,7 @@ class _Queue:
         self.dead.append((message.body, reason, detail))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Do nothing of it."""
+        """Do nothing."""
         raise AssertionError((messages, seconds))
 
 
@@ -51,7 +51,7 @@ def _drained(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str
 @rubbish.fuzz
 @given(st.data(), st.integers(0, 5))
 def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
-    """Every record has the fate that it has alone: stored, or a dead letter with a reason; the good one is stored."""
+    """Every record has the same outcome as alone, stored or dead-lettered with a reason; the valid one is stored."""
     others = [data.draw(rubbish.records(number)) for number in range(many)]
     at = data.draw(st.integers(0, many))
 
@@ -65,7 +65,7 @@ def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
 @rubbish.fuzz
 @given(rubbish.values | rubbish.damaged_fields(_RECORD))
 def test_what_is_no_record(record: Any) -> None:
-    """It is read, or refused by name; its count is small enough to be an exponent."""
+    """It is parsed, or refused with its message id; its receive count fits an exponent."""
     try:
         message, reason = SqsRecord.from_record(record), ""
     except InvalidRecord as refused:
@@ -81,7 +81,7 @@ def test_what_is_no_record(record: Any) -> None:
     ("record", "name"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
 )
 def test_what_cannot_be_buried_stays(record: Any, name: str) -> None:
-    """With the dead-letter queue away the answer names it; one without a name fails the batch, and comes again."""
+    """If the dead-letter queue is down, the response names the record; a record without an id fails the batch."""
     outcome = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_away=True)).run([record, _RECORD])
 
     assert outcome.failed == [name]

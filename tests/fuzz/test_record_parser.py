@@ -1,4 +1,4 @@
-"""The parser of queue records: a body is an exchange, exactly, or refused with a reason, and never anything else."""
+"""The parser of queue records: a body is exactly an exchange, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import rubbish, strategies
 
 _REASONS = {"not_json", "unknown_version", "missing_field", "invalid_field"}
 _MAX_BYTES = 1 << 20
-# What takes a millisecond or a few; a hundred times as long would be a way to stop the drain.
+# Typical bodies take a few milliseconds; a hundred times as long could stall the drain.
 _SECONDS = 5.0
 
 
@@ -32,7 +32,7 @@ def _check(body: Any) -> None:
     parsed = _parsed(body)
     if isinstance(parsed, InvalidRecord):
         assert parsed.reason in _REASONS
-        # A detail goes to logs and attributes: never with all that somebody said.
+        # The detail is logged and stored in attributes, so it must never contain whole texts.
         assert 0 < len(parsed.detail) < 200
         return
     wire = parsed.to_wire()
@@ -40,14 +40,14 @@ def _check(body: Any) -> None:
     assert again == parsed
     assert again.to_wire() == wire
     assert 0 <= parsed.order.int < 1 << 128
-    # What was accepted can be kept in the list, too, and be read back from it.
+    # An accepted exchange can also be cached and read back.
     assert tuple(redis_entries.decode(entry) for entry in redis_entries.encode(parsed)) == parsed.messages
 
 
 @rubbish.fuzz
 @given(rubbish.bodies())
 def test_any_body(body: str) -> None:
-    """As text, and as bytes where it has any."""
+    """As text, and as bytes if it can be encoded."""
     _check(body)
     _check(body.encode(errors="surrogatepass"))
 
@@ -55,21 +55,21 @@ def test_any_body(body: str) -> None:
 @rubbish.fuzz
 @given(strategies.exchanges(), st.data())
 def test_damaged_bytes(made: Exchange, data: st.DataObject) -> None:
-    """Bytes of a good body, some of them others: also what is no UTF-8."""
+    """Valid bodies with changed bytes, including invalid UTF-8."""
     _check(data.draw(rubbish.damaged_bytes(made.to_wire().encode())))
 
 
 @rubbish.fuzz
 @given(st.binary(max_size=200))
 def test_noise(body: bytes) -> None:
-    """Any bytes."""
+    """Random bytes."""
     _check(body)
 
 
 @rubbish.fuzz
 @given(strategies.exchanges(), rubbish.any_text, rubbish.values)
 def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) -> None:
-    """A later version's field, whatever it holds that JSON can, is passed over."""
+    """A field of a later version is ignored, whatever its value."""
     record = json.loads(made.to_wire())
     if name in record:
         return
@@ -79,7 +79,7 @@ def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) ->
 
 @pytest.mark.parametrize("body", [None, 17, 1.5, True, [], {}, {"version": 1}, object(), memoryview(b"[]")])
 def test_what_is_no_body(body: Any) -> None:
-    """A record may hold anything where its body should be."""
+    """A record's body may be any value."""
     _check(body)
 
 
@@ -112,7 +112,7 @@ _HUGE = {
 
 @pytest.mark.parametrize("body", _HUGE.values(), ids=_HUGE.keys())
 def test_the_largest_messages_cost_no_more_than_their_size(body: str) -> None:
-    """A message of SQS's full size that was made to be slow is read, or refused, in bounded time."""
+    """A message of SQS's maximum size, built to be slow, is parsed or refused in bounded time."""
     begin = time.monotonic()
     _check(body)
     assert time.monotonic() - begin < _SECONDS

@@ -1,4 +1,4 @@
-"""Whatever stands in Redis, reading answers: with what can be read, and never with an error."""
+"""Random data in Redis: reading returns the readable part and never fails."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _noise = st.binary(max_size=20) | rubbish.values.map(lambda value: rubbish.as_js
 
 @st.composite
 def _entries(draw: st.DrawFn) -> bytes:
-    """Return an entry of a list: the project's own, damaged in its fields or its bytes, marked, or noise."""
+    """Return an entry of a list: the project's own, with damaged fields or bytes, sealed, or random."""
     good = draw(st.sampled_from(_OWN) | strategies.exchanges().map(lambda made: encode(made)[0]))
     mark = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
     return draw(
@@ -60,7 +60,7 @@ def _entries(draw: st.DrawFn) -> bytes:
 @rubbish.fuzz
 @given(st.lists(_entries(), max_size=4))
 def test_any_entry(entries: list[bytes]) -> None:
-    """An entry is a message that the API can show, or None."""
+    """An entry is a message that the API can return, or None."""
     for entry in entries:
         message = decode(entry)
         if message is not None:
@@ -72,12 +72,12 @@ def test_any_entry(entries: list[bytes]) -> None:
     assert is_whole(entries, 4, "1.5") in {True, False}
 
 
-# --- in a real server ---
+# - with a real server ---
 
 
 @pytest.fixture
 def cache(real_cache: Callable[..., RedisCache]) -> RedisCache:
-    """L1 as one process has it, which keeps what it learned from one example to the next, as a sandbox does."""
+    """A process' L1, which keeps its state between examples."""
     return real_cache(max_thread_messages=3)
 
 
@@ -114,7 +114,7 @@ _KINDS = ["list", "hash", "set", "sorted set", "string", "nothing"]
 @rubbish.fuzz
 @given(st.data())
 def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data: st.DataObject) -> None:
-    """Turns and people read on, whatever one or two of the project's keys hold."""
+    """Turns and reads work, whatever one or two of the project's keys contain."""
     archive = InMemoryArchive()
     archive.store([_KNOWN])
     memory = Memory(cache, archive, InMemoryQueue(), MemorySettings(max_thread_messages=3))
@@ -139,7 +139,7 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
 
     assert all(answer is not None for answer in answers)
     json.dumps([message.to_json() for message in recalled.messages]).encode()
-    # A key of another type takes no writes, which is told as an outage of Redis, and as no other.
+    # A key of another type accepts no writes, which is reported as an outage of Redis only.
     assert set(recalled.degraded) <= {"redis"}
 
 
@@ -151,7 +151,7 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
 def test_the_sweep_gets_past_anything(
     cache: RedisCache, valkey: ValkeyServer, waiting: list[bytes], begun: list[bytes]
 ) -> None:
-    """What waits in the outbox is stored or buried, whatever it is; strangers among the threads stop nothing."""
+    """Each exchange in the outbox is stored or dead-lettered; foreign entries among the threads stop nothing."""
     buried: list[str] = []
 
     def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
@@ -173,7 +173,7 @@ def test_the_sweep_gets_past_anything(
 
 
 def test_a_buried_body_is_one_that_sqs_takes(queues: Queues) -> None:
-    """What SQS refuses in a body is left out of it, so that it does not stay in the outbox for ever."""
+    """Characters that SQS refuses are removed from the body, so that it does not stay in the outbox forever."""
     SqsQueues(queues.settings()).dead_letter_body("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
 
     assert queues.dead()[0][0] == "a?b?c?d\n🧠"

@@ -1,4 +1,4 @@
-"""What tests of whole functions ask for: a function as Lambda imports it, on real servers."""
+"""Fixtures for whole functions: a function, imported as by Lambda, on real servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Import = Callable[[str], ModuleType]
 
 @pytest.fixture
 def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Import]:
-    """Import a function anew, as a cold start does, and close what it opened."""
+    """Import a function anew, like a cold start, and close its connections afterwards."""
     for name, value in {
         "REDIS__HOST": "127.0.0.1",
         "REDIS__PORT": str(valkey.port),
@@ -44,7 +44,7 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
         _close(module)
         sys.modules.pop(module.__name__, None)
     for name in ("shared", "functions", "opentelemetry"):
-        # A function's logger is the whole process's; the next test's is pytest's again.
+        # A function's logger is the root logger; the next test uses pytest's again.
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
 

@@ -1,4 +1,4 @@
-"""L2 and its in-memory twin keep the same contract: each test runs on both."""
+"""The contract of L2 and its in-memory twin; each test runs on both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
 
 @pytest.fixture(params=["real", "in memory"])
 def archive(request: pytest.FixtureRequest) -> Archive:
-    """One of the two."""
+    """L2 or its twin."""
     if request.param == "in memory":
         return InMemoryArchive()
     make: Callable[[], Archive] = request.getfixturevalue("real_archive")
@@ -30,7 +30,7 @@ def _done(_: Any) -> bool:
 
 
 def test_pages_of_messages(archive: Archive) -> None:
-    """From any place, in both directions."""
+    """From any position, in both directions."""
     made = exchanges(5)
     archive.store(made)
     assert texts(archive.messages("t", 3, None, descending=False)) == ["q0", "a0", "q1"]
@@ -42,7 +42,7 @@ def test_pages_of_messages(archive: Archive) -> None:
 
 
 def test_messages_know_their_place(archive: Archive) -> None:
-    """Id, time and order of their exchange."""
+    """Each message has its exchange's id, time and order key."""
     made = exchange(1, user_id="ana")
     archive.store([made])
     for message, position in zip(archive.messages("t", 9, None, descending=False), made.messages, strict=True):
@@ -55,7 +55,7 @@ def test_messages_know_their_place(archive: Archive) -> None:
 
 
 def test_threads_by_their_last_use(archive: Archive) -> None:
-    """Newest first, page by page, of one user."""
+    """Newest first, in pages, of one user."""
     for number in (3, 1, 2):
         archive.store([exchange(0, f"t{number}", "ana", created_at=MOMENT + timedelta(seconds=number))])
     archive.store([exchange(1, "t1", "ana", created_at=MOMENT + timedelta(seconds=9)), exchange(0, "other", "bob")])
@@ -66,7 +66,7 @@ def test_threads_by_their_last_use(archive: Archive) -> None:
 
 
 def test_a_thread(archive: Archive) -> None:
-    """With its documents; None where there is none."""
+    """With its documents; None if it does not exist."""
     archive.store([exchange(0, user_id="ana", document_ids=("d1",))])
     thread = archive.thread("t")
     assert thread is not None
@@ -75,7 +75,7 @@ def test_a_thread(archive: Archive) -> None:
 
 
 def test_a_deleted_thread(archive: Archive) -> None:
-    """It says whether there was one and up to where it is gone, and never forgets a later deletion."""
+    """The deletion returns whether the thread existed and its cutoff, and never replaces a later cutoff."""
     made = exchanges(3)
     archive.store(made[:2])
     assert archive.forget_thread("t", made[0].order) == (True, made[1].order)
@@ -86,7 +86,7 @@ def test_a_deleted_thread(archive: Archive) -> None:
 
 
 def test_a_window_names_the_owner(archive: Archive) -> None:
-    """Of a thread that is claimed, stored, both, deleted, or unknown: what `owner` says."""
+    """For a thread that is claimed, stored, both, deleted or unknown, the result equals `owner`."""
     archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
     archive.claim_ownership("both", "ana")
     archive.claim_ownership("claimed", "bob")
@@ -98,7 +98,7 @@ def test_a_window_names_the_owner(archive: Archive) -> None:
 
 
 def test_a_deleted_user(archive: Archive) -> None:
-    """Their threads, those that only L1 knows, and their preferences; nobody else's."""
+    """The user's threads, those that only L1 has, and the preferences are deleted; other users' data is not."""
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
     archive.store(made)
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=_done)
@@ -114,7 +114,7 @@ def test_a_deleted_user(archive: Archive) -> None:
 
 
 def test_preferences(archive: Archive) -> None:
-    """Set, changed, removed, replaced; published what is stored; a repair where L1 did not hear of it."""
+    """They are set, changed, removed and replaced; the stored ones are published; a missed publication is recorded."""
     seen: list[dict[str, str]] = []
 
     def note(found: dict[str, str]) -> bool:
@@ -141,7 +141,7 @@ def test_preferences(archive: Archive) -> None:
 
 
 def test_repairs(archive: Archive) -> None:
-    """Each once, and one that is noted again while it is done stays."""
+    """Each is returned once, and one that is recorded again during its repair stays."""
     archive.log_invalidations("thread", ["b", "a", "a"])
     archive.log_invalidations("user", ["a"])
     noted = archive.invalidations(9)
@@ -155,12 +155,12 @@ def test_repairs(archive: Archive) -> None:
 
 
 def test_epochs(archive: Archive) -> None:
-    """The first one is the first only once."""
+    """Only the first epoch is the first."""
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 
 def test_health_begins_with_a_beat(archive: Archive) -> None:
-    """Without one there is none."""
+    """Without a heartbeat there is no uptime."""
     assert archive.uptime_seconds() == 0
     archive.heartbeat()
     archive.heartbeat()
@@ -169,7 +169,7 @@ def test_health_begins_with_a_beat(archive: Archive) -> None:
 
 
 def test_search(archive: Archive) -> None:
-    """The user's own messages that hold the words, those with most of them first, not of the thread that asks."""
+    """The user's own messages with these words, most matches first, without the searching thread."""
     made = [
         exchange("I love pizza", "t1", "ana"),
         exchange("pizza and Pasta", "t2", "ana"),
@@ -193,7 +193,7 @@ def test_search(archive: Archive) -> None:
 
 
 def test_a_window_with_ids_of_both_kinds(archive: Archive) -> None:
-    """In thread order, whatever named them."""
+    """Messages are in thread order for any kind of id."""
     ids = ExchangeIds()
     now = MOMENT.timestamp()
     made = [

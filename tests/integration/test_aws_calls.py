@@ -1,4 +1,4 @@
-"""What the functions ask SQS for, recorded while they ask: what their roles have to allow."""
+"""Records the functions' requests to SQS, which their roles must permit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.queues import Queues
 
 @pytest.fixture
 def asked() -> list[str]:
-    """Return what was asked for so far."""
+    """Return the recorded requests."""
     return []
 
 
 @pytest.fixture
 def client(queues: Queues, asked: list[str]) -> Any:
-    """Return the functions' own client, overheard; the queues' server is where the environment says then."""
+    """Return the functions' own client with recording; its endpoint is the test's SQS."""
     made = sqs_client()
     assert made.meta.endpoint_url == queues.client.meta.endpoint_url
     made.meta.events.register("before-call.sqs", lambda model, **_: asked.append(model.name))
@@ -32,7 +32,7 @@ def client(queues: Queues, asked: list[str]) -> Any:
 
 
 def test_what_the_agent_function_asks(client: Any, queues: Queues, asked: list[str]) -> None:
-    """It sends, and counts what waits."""
+    """It sends messages and reads the depth."""
     queue = SqsQueue(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     queue.send(exchange(1))
     queue.ping()
@@ -43,7 +43,7 @@ def test_what_the_agent_function_asks(client: Any, queues: Queues, asked: list[s
 
 
 def test_what_the_sync_function_asks(client: Any, queues: Queues, asked: list[str]) -> None:
-    """It sends to the dead-letter queue, and hides what it received."""
+    """It sends to the dead-letter queue and changes visibility."""
     ours = SqsQueues(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     client.send_message(QueueUrl=queues.url, MessageBody="{}")
     (message,) = client.receive_message(QueueUrl=queues.url)["Messages"]

@@ -1,4 +1,4 @@
-"""The benchmark with the goals, at next to no size: it measures every case."""
+"""The goals' benchmark at minimal size: it measures every case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CASES = (
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
-    """The lines of a tiny run; a process of its own, because it is pinned to one core."""
+    """The lines of a minimal run, in a separate process, because it is pinned to one core."""
     command = [sys.executable, "-m", "tests.bench.goals", "--tiny", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
@@ -36,5 +36,5 @@ def names() -> list[str]:
 
 @pytest.mark.parametrize("case", _CASES)
 def test_it_measures_the_case(names: list[str], case: str) -> None:
-    """Every case of the table is there."""
+    """Every case of the table is measured."""
     assert [name for name in names if name.startswith(case)]

@@ -1,4 +1,4 @@
-"""`doctor` on deployments that are set up wrongly in one way or another."""
+"""`doctor` on deployments with errors in their setup."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _ROLE = "arn:aws:iam::000000000000:role/any"
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
-    """An AWS emulator with nothing in it."""
+    """An empty AWS emulator."""
     with EmulatorServer(tmp_path_factory.mktemp("aws") / "emulator", {}) as server:
         yield server
 
 
 class Setup:
-    """Queues and what drains them, made as a test wants them."""
+    """Creates queues and event sources."""
 
     def __init__(self, emulator: EmulatorServer) -> None:
         access = QueueAccess(emulator.url, "us-east-1")
@@ -43,12 +43,12 @@ class Setup:
         self.endpoint = emulator.url
 
     def queue(self, name: str, **attributes: str) -> str:
-        """Make a queue and return its URL."""
+        """Create a queue and return its URL."""
         made = self._sqs.create_queue(QueueName=f"{name}-{self._number}", Attributes=attributes)
         return str(made["QueueUrl"])
 
     def send(self, url: str, body: str) -> None:
-        """Put a message on a queue."""
+        """Send a message to a queue."""
         self._sqs.send_message(QueueUrl=url, MessageBody=body)
 
     def arn(self, url: str) -> str:
@@ -57,7 +57,7 @@ class Setup:
         return str(found["Attributes"]["QueueArn"])
 
     def drained_by(self, url: str, timeout: int, **mapping: Any) -> None:
-        """Let a function read from a queue."""
+        """Create a function that reads from a queue."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as files:
             files.writestr("index.py", "def handler(event, context):\n    return {}\n")
@@ -75,7 +75,7 @@ class Setup:
 
 @pytest.fixture
 def setup(emulator: EmulatorServer) -> Setup:
-    """Make queues."""
+    """Creates queues."""
     return Setup(emulator)
 
 
@@ -99,14 +99,14 @@ def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def test_nothing_is_named(tmp_path: Path) -> None:
-    """What nobody says the place of is skipped, and says how to name it; that is no deployment that is right."""
+    """Layers without an address are skipped with advice; without any address the exit code is 3."""
     found = _doctor(tmp_path, 3)
     assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]
     assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
 
 
 def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
-    """As the template has them."""
+    """Queues as in the template pass."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 1000})
     live = setup.queue("live", VisibilityTimeout="90", RedrivePolicy=policy)
@@ -115,7 +115,7 @@ def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
-    """No redrive policy, dead letters that live too short, no partial batches, too short a visibility timeout."""
+    """No redrive policy, too short a retention of dead letters, no partial batches, too short a visibility timeout."""
     dead, live = setup.queue("dead"), setup.queue("live", VisibilityTimeout="30")
     setup.drained_by(live, 15, BatchSize=10)
     setup.send(dead, "x")
@@ -131,7 +131,7 @@ def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
-    """No event source is a fault; a redrive after few receives a warning; a queue that is not there unreachable."""
+    """No event source is a fault, a redrive after few receives a warning, a missing queue is unreachable."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
     live = setup.queue("live", RedrivePolicy=policy)
@@ -143,7 +143,7 @@ def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_redis(valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path) -> None:
-    """Right as it comes; an eviction that may take the outbox, and an outbox that is not empty, are warnings."""
+    """A default Redis passes; an eviction policy that affects the outbox, and a non-empty outbox, are warnings."""
     assert _states(_doctor(tmp_path, 0, redis_url=valkey.url)) == {}
     redis_client.rpush(OUTBOX, "x")
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
@@ -163,7 +163,7 @@ def test_postgres(
     new_database: Callable[..., str],
     tmp_path: Path,
 ) -> None:
-    """A schema that is behind, a sweep that never ran or stopped."""
+    """An outdated schema, and a sweep that never ran or has stopped."""
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
     real_archive().heartbeat()
     assert _states(_doctor(tmp_path, 0, database_url=database_url)) == {}
@@ -182,7 +182,7 @@ def test_postgres(
 
 
 def test_what_is_away(tmp_path: Path) -> None:
-    """Ports where nobody listens are unreachable, and the rest is still checked."""
+    """Ports without a server are unreachable, and the other checks run."""
     found = _doctor(
         tmp_path,
         3,
@@ -198,8 +198,8 @@ def test_what_is_away(tmp_path: Path) -> None:
 def test_a_port_where_somebody_else_listens(
     valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that speaks another protocol is told as one that refuses."""
-    # The command waits for all of this time, twice: Valkey does not answer what it cannot read.
+    """A server with another protocol is reported as one that refuses."""
+    # The command waits for the whole timeout twice, because Valkey does not respond to unknown input.
     monkeypatch.setattr("cli.deployment._TIMEOUT_MS", 2_000)
     port = valkey.port
     urls = {"api_url": f"http://127.0.0.1:{port}", "database_url": f"postgresql://me@127.0.0.1:{port}/x"}
@@ -207,14 +207,14 @@ def test_a_port_where_somebody_else_listens(
 
 
 def test_a_stack_that_ended_without_a_word(tmp_path: Path) -> None:
-    """The file that it left says where it was: start it again."""
+    """Its remaining file has the stack's addresses; the advice is to start it again."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": "redis://127.0.0.1:1/0"}))
     assert "make run" in _doctor(tmp_path, 3)["port of redis"]["advice"]
 
 
 def test_a_stack_beside_another_deployment(valkey: ValkeyServer, tmp_path: Path) -> None:
-    """A local stack that is found has nothing to do with an API that is named elsewhere."""
+    """A local stack that was found by chance does not belong to an API that is named elsewhere."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": valkey.url, "api_url": "http://x"}))
     found = _doctor(tmp_path, 3, api_url="http://127.0.0.1:1/x")

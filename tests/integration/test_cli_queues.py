@@ -35,14 +35,14 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
-    """An AWS emulator with nothing in it."""
+    """An empty AWS emulator."""
     with EmulatorServer(tmp_path_factory.mktemp("aws") / "emulator", {}) as server:
         yield server
 
 
 @pytest.fixture
 def state(emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What a stack with a pair of fresh queues would publish; its file is `.local/stack.json` where the test runs."""
+    """A stack's file with a pair of new queues, as `.local/stack.json` in the test's directory."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -86,7 +86,7 @@ def _answer(*words: str) -> Any:
 
 
 def _everything(queue: QueueAdmin) -> list[QueuedMessage]:
-    """Return all messages, hidden ones too."""
+    """Return all messages, including hidden ones."""
     messages = queue.peek_without_receiving()
     assert messages is not None
     return messages
@@ -98,7 +98,7 @@ def _as_the_emulator_has_them(queue: QueueAdmin, endpoint: str) -> Any:
 
 
 def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any]) -> None:
-    """`dlq list` and `dlq show` leave every message as it was, its receive count included."""
+    """`dlq list` and `dlq show` leave every message unchanged, including its receive count."""
     dead, _ = queues
     bodies = _fill(dead, 12, reason="[red]")
     before = _as_the_emulator_has_them(dead, state["endpoint_url"])
@@ -120,14 +120,14 @@ def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: d
 
 
 def test_showing_what_is_not_there(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """An id that names no message is a usage error."""
+    """An unknown id is a usage error."""
     assert queues
     result = _run("dlq", "show", "nothing")
     assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters is nothing.\n")
 
 
 def test_redrive_without_a_move_of_its_own(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Where the endpoint has no move, each message is copied: the body only, to the exchange queue."""
+    """Without a move of its own, the endpoint gets a copy of each message's body in the exchange queue."""
     dead, live = queues
     bodies = _fill(dead, 12)
     answer = _answer("dlq", "redrive", "--yes")
@@ -141,7 +141,7 @@ def test_redrive_without_a_move_of_its_own(queues: tuple[QueueAdmin, QueueAdmin]
 def test_redrive_into_another_deployment(
     queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """A dead-letter queue that is named is not emptied into the exchange queue of a stack that merely runs here."""
+    """A dead-letter queue from an option is not moved into the exchange queue of a local stack."""
     dead, live = queues
     other = dead.client.create_queue(QueueName=f"other-{next(_numbers)}")["QueueUrl"]
     named = QueueAdmin(other, dead.access)
@@ -157,11 +157,11 @@ def test_redrive_into_another_deployment(
 
 
 class _Killed(BaseException):
-    """What `kill -9` is to a test in one process: from here on nothing happens any more."""
+    """Simulates `kill -9` within one process: nothing runs after it."""
 
 
 class _Mortal(QueueAdmin):
-    """A queue whose user is killed at its n-th call, before the call reaches the queue or after."""
+    """A queue whose user is killed at its n-th call, before or after the call has its effect."""
 
     def __init__(self, queue: QueueAdmin, life: Callable[[Callable[[], Any]], Any]) -> None:
         super().__init__(queue.url, queue.access, queue.client)
@@ -183,7 +183,7 @@ class _Mortal(QueueAdmin):
 @pytest.mark.parametrize("is_done_first", [False, True])
 @pytest.mark.parametrize("last", range(1, 11))
 def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is_done_first: bool) -> None:  # noqa: FBT001 - a case
-    """Killed before or after any of its calls, a redrive loses no message; one in both queues is one."""
+    """A redrive that is killed before or after any call loses no message; duplicates have one id."""
     dead, live = queues
     bodies = _fill(dead, 3)
     calls = count(1)
@@ -211,7 +211,7 @@ def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_redrive_that_is_killed(queues: tuple[QueueAdmin, QueueAdmin], how: signal.Signals) -> None:
-    """The installed command, killed or interrupted in the middle, loses nothing; run again, it finishes."""
+    """The installed command, killed or interrupted, loses nothing, and another run finishes the move."""
     dead, live = queues
     bodies = _fill(dead, 12)
     command = [str(SCRIPT), "dlq", "redrive", "--yes", "--rate", "10"]
@@ -227,13 +227,13 @@ def test_a_redrive_that_is_killed(queues: tuple[QueueAdmin, QueueAdmin], how: si
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "the others are still in the dead-letter queue" in errors
-        # What it held was released, so that the next run finds it at once; one may be in both queues.
+        # Its received messages were released, so that the next run finds them; one may be in both queues.
         assert _answer("dlq", "redrive", "--yes")["moved"] in {12 - len(sent), 13 - len(sent)}
         assert {message.body for message in _everything(live)} == set(bodies)
 
 
 def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """`dlq purge --yes` empties the dead-letter queue and leaves the other."""
+    """`dlq purge --yes` empties only the dead-letter queue."""
     dead, live = queues
     _fill(dead, 3)
     _fill(live, 2)
@@ -253,7 +253,7 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_status_of_the_queues_alone(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Where nobody names the stores, the queues are counted and the rest is unknown, which is fine."""
+    """If only the queues are known, they are counted, the rest is unknown, and the exit code is 0."""
     dead, live = queues
     _fill(dead, 2)
     _fill(live, 3)
@@ -291,7 +291,7 @@ def test_sync_lag(
     assert all(answer[name]["as_of"] for name in ("queue", "dlq", "outbox", "newest_accepted", "newest_stored"))
     plain = _run("queue", "status").output
     assert "sync lag: 20.0 s" in plain
-    assert database_url not in plain  # it holds a password
+    assert database_url not in plain  # it contains a password
     real_archive().store([accepted])
     assert _answer("queue", "status")["sync_lag_seconds"] == 0.0
 
@@ -311,7 +311,7 @@ def test_lag_while_something_waits(
     real_archive: Callable[..., PostgresArchive],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The lag is then how long the oldest waits: neither nothing when newer ones drained, nor how long it was quiet."""
+    """While exchanges wait, the lag is the age of the oldest, not the difference."""
     _, live = queues
     _publish(Path.cwd(), {**state, "redis_url": valkey.url, "database_url": database_url})
     cache = real_cache()
@@ -338,7 +338,7 @@ def test_lag_while_something_waits(
 def test_status_of_two_deployments(
     queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any], valkey: ValkeyServer, database_url: str
 ) -> None:
-    """A layer that is named is not measured against the others of a stack that merely runs here."""
+    """A layer from an option is not compared with the other layers of a local stack."""
     assert queues
     _publish(Path.cwd(), {**state, "database_url": database_url})
     result = _run("queue", "status", "--redis-url", valkey.url, "--json")
@@ -352,7 +352,7 @@ def test_status_of_two_deployments(
 def test_status_while_a_store_is_away(
     queues: tuple[QueueAdmin, QueueAdmin], valkey: ValkeyServer, database_url: str
 ) -> None:
-    """A layer that does not answer is named, in one sentence and with code 3; the others are shown."""
+    """A layer that does not respond is named in one message with code 3; the others are shown."""
     away = ["--redis-url", valkey.url, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory"]
     dead, live = queues
     queue = ["--queue-url", live.url, "--dlq-url", dead.url, "--endpoint-url", str(live.access.endpoint_url)]
@@ -372,7 +372,7 @@ def test_status_while_a_store_is_away(
 
 @pytest.mark.parametrize("words", [["dlq", "list"], ["dlq", "redrive"], ["dlq", "purge", "--yes"], ["queue", "status"]])
 def test_the_queue_is_away(state: dict[str, Any], words: list[str]) -> None:
-    """An endpoint that does not answer is code 3 and a sentence that names it, for every command."""
+    """An endpoint that does not respond is code 3 and a message with its address, for every command."""
     assert state
     result = _run("--endpoint-url", "http://127.0.0.1:1", *words)
     assert result.exit_code == 3
@@ -384,7 +384,7 @@ def test_the_queue_is_away(state: dict[str, Any], words: list[str]) -> None:
 
 
 def test_the_installed_command(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """`hybrid-memory` is installed, finds the stack from a directory below, and prints no ANSI into a pipe."""
+    """`hybrid-memory` is installed, finds the stack in a parent directory, and prints no ANSI codes into a pipe."""
     _fill(queues[0], 1)
     below = Path("some/where")
     below.mkdir(parents=True)
@@ -398,7 +398,7 @@ def test_the_installed_command(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_watching(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """`--watch --json` prints an object a line until it is interrupted, which is fine."""
+    """`--watch --json` prints one object per line until an interruption, which is exit code 0."""
     assert queues
     command = [str(SCRIPT), "queue", "status", "--watch", "--interval", "0.2", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -24,7 +24,7 @@ Verify = Callable[..., Result]
 
 @pytest.fixture
 def verify(valkey: ValkeyServer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
-    """Run `verify` on the test's own stores."""
+    """Run `verify` on the test's stores."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Result:
@@ -62,12 +62,12 @@ def _only_difference(result: Result) -> tuple[str, str, str]:
 
 
 def test_nothing_cached(verify: Verify) -> None:
-    """Where nothing is cached, nothing differs."""
+    """Without cached threads there is no difference."""
     assert _answer(verify("--json"), 0)["threads"] == 0
 
 
 def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer) -> None:
-    """A Redis that is named is not compared with the PostgreSQL of a stack that merely runs here."""
+    """A Redis from an option is not compared with a local stack's PostgreSQL."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATABASE__URL", raising=False)
     (tmp_path / ".local").mkdir()
@@ -78,7 +78,7 @@ def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey
 
 
 def test_the_same(verify: Verify, both: list[Exchange]) -> None:
-    """Both layers hold the same."""
+    """Both layers have equal exchanges."""
     answer = _answer(verify("--json"), 0)
     assert (answer["threads"], answer["exchanges"], answer["differences"]) == (3, len(both), [])
     result = verify()
@@ -88,7 +88,7 @@ def test_the_same(verify: Verify, both: list[Exchange]) -> None:
 
 
 def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
-    """An exchange that PostgreSQL lost is a difference, and no text is shown."""
+    """An exchange missing in PostgreSQL is a difference, and no text is shown."""
     lost = both[4]
     database.execute("delete from messages where exchange_id = %s", (lost.exchange_id,))
     assert _only_difference(verify("--json")) == (lost.thread_id, "not_stored", str(lost.exchange_id))
@@ -97,7 +97,7 @@ def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Conn
 
 
 def test_a_whole_thread_is_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
-    """A thread that PostgreSQL does not know differs in each exchange."""
+    """Each exchange of a thread that is missing in PostgreSQL is a difference."""
     database.execute("delete from conversations where thread_id = %s", (both[0].thread_id,))
     answer = _answer(verify("--json"), 1)
     assert [difference["kind"] for difference in answer["differences"]] == ["not_stored"] * 3
@@ -105,7 +105,7 @@ def test_a_whole_thread_is_not_stored(verify: Verify, both: list[Exchange], data
 
 
 def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[..., RedisCache]) -> None:
-    """An exchange that waits in the queue is pending, and a difference once the grace is over."""
+    """A queued exchange is pending, and a difference after the grace period."""
     waiting = exchange("waiting", both[0].thread_id, "u", created_at=datetime.now(UTC))
     real_cache().append(waiting, is_drained=True)
     answer = _answer(verify("--json"), 0)
@@ -118,14 +118,14 @@ def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[...,
 
 
 def test_missing(verify: Verify, both: list[Exchange], real_archive: Callable[..., PostgresArchive]) -> None:
-    """An exchange that Redis was never told of is a difference."""
+    """An exchange missing in Redis is a difference."""
     late = exchange("late", both[0].thread_id, "u", created_at=datetime.now(UTC) - timedelta(minutes=5))
     real_archive().store([late])
     assert _only_difference(verify("--json")) == (late.thread_id, "missing", str(late.exchange_id))
 
 
 def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
-    """One byte of difference is one."""
+    """One different byte is a difference."""
     changed = both[4]
     database.execute(
         "update messages set content = content || ' ' where exchange_id = %s and position = 1", (changed.exchange_id,)
@@ -134,7 +134,7 @@ def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connect
 
 
 def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
-    """The same entries in another order differ."""
+    """Equal entries in another order are a difference."""
     key = f"thread:{both[0].thread_id}:messages"
     entries: Any = redis_client.lrange(key, 0, -1)
     redis_client.delete(key)
@@ -143,7 +143,7 @@ def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) 
 
 
 def test_what_is_no_list_of_exchanges(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
-    """Entries, keys and threads that cannot be the project's are named, and do not stop the comparison."""
+    """Foreign entries, keys and threads are reported and do not stop the comparison."""
     redis_client.rpush(f"thread:{both[0].thread_id}:messages", '{"role": "user", "content": "x"}')
     redis_client.set("thread:text:messages", "x")
     redis_client.rpush("thread:\x00:messages", "x")
@@ -155,7 +155,7 @@ def test_what_is_no_list_of_exchanges(verify: Verify, both: list[Exchange], redi
 
 
 def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]) -> None:
-    """Every list is compared, however many there are."""
+    """All lists are compared, in any number."""
     moment = datetime.now(UTC) - timedelta(hours=1)
     made = [exchange(0, f"many-{number}", created_at=moment) for number in range(230)]
     real_archive().store(made[:-1])
@@ -171,7 +171,7 @@ def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: C
 def test_a_longer_list_than_the_window(
     verify: Verify, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """The newest exchanges are compared, whatever the window of the functions is."""
+    """The newest exchanges are compared, even if the functions' window is smaller."""
     start = datetime.now(UTC) - timedelta(hours=1)
     made = [exchange(number, created_at=start + timedelta(seconds=number)) for number in range(120)]
     real_archive().store(made)
@@ -184,14 +184,14 @@ def test_a_longer_list_than_the_window(
 
 
 def test_a_layer_is_away(verify: Verify) -> None:
-    """A layer that does not answer is one sentence and exit code 3."""
+    """A layer that does not respond is one message and exit code 3."""
     result = verify("--redis-url", "redis://127.0.0.1:1")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n"
 
 
 def test_a_database_without_tables(verify: Verify, both: list[Exchange], new_database: Callable[..., str]) -> None:
-    """What PostgreSQL refuses is told in its own words."""
+    """PostgreSQL's own error message is shown."""
     assert both
     result = verify("--database-url", new_database())
     assert result.exit_code == 3

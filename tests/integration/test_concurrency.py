@@ -1,4 +1,4 @@
-"""Drains, deletions and changes at once: nothing twice, nothing resurrected, no deadlock."""
+"""Concurrent drains, deletions and changes: no duplicates, no restored data, no deadlock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MakeArchive = Callable[..., PostgresArchive]
 
 
 def _at_once(actions: Sequence[Callable[[], object]]) -> list[object]:
-    """Run all at once and return what they returned; raises what one raised."""
+    """Run all concurrently and return their results; raise an exception of one."""
     gate = threading.Barrier(len(actions))
 
     def run(action: Callable[[], object]) -> object:
@@ -50,7 +50,7 @@ def test_the_same_batch_from_two_connections(real_archive: MakeArchive, database
 
 
 def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
-    """Whichever commits first, the earlier stays."""
+    """The earlier version stays, whichever commits first."""
     archives = [real_archive(), real_archive()]
     for number in range(10):
         named = ExchangeIds().new()
@@ -65,7 +65,7 @@ def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
 def test_drains_that_share_threads_do_not_wait_in_a_circle(
     real_archive: MakeArchive, database: psycopg.Connection
 ) -> None:
-    """Many batches over few threads, in any order within them, all get through."""
+    """Many batches with few threads in any order all succeed."""
     threads = [f"t{number}" for number in range(12)]
 
     def drain(seed: int) -> None:
@@ -82,7 +82,7 @@ def test_drains_that_share_threads_do_not_wait_in_a_circle(
 
 
 def test_deletions_among_drains(real_archive: MakeArchive, database: psycopg.Connection) -> None:
-    """Nothing that is older than a thread's last deletion is there in the end, and all that is newer is."""
+    """At the end, exchanges older than a thread's last deletion are gone, and newer ones are stored."""
     made = {f"t{number}": exchanges(40, f"t{number}", "ana") for number in range(4)}
     cutoffs: dict[str, int] = {}
 
@@ -111,13 +111,13 @@ def test_deletions_among_drains(real_archive: MakeArchive, database: psycopg.Con
 def test_a_drain_that_runs_while_its_thread_is_deleted(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """A deletion waits for the batch that is being stored, and then takes it too."""
+    """A deletion waits for the running batch and then deletes its exchanges."""
     archive, deleter = real_archive(), real_archive(timeout_ms=20_000)
     old = exchange(1)
     archive.store([old])
     done = threading.Event()
     with psycopg.connect(database_url) as drain:
-        # A drain in the middle of its transaction: it holds the lock that every drain holds.
+        # A drain in the middle of its transaction, with the lock that every drain acquires.
         drain.execute("select pg_advisory_xact_lock_shared(7215002)")
         late = _insert_by_hand(drain, old)
 
@@ -139,7 +139,7 @@ def test_a_drain_that_runs_while_its_thread_is_deleted(
 def test_a_deletion_beside_drains_of_other_threads(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """It does not wait for them, nor they for it; what adds to its own thread waits."""
+    """It neither waits for other threads' drains nor blocks them; drains of its own thread wait."""
     archive = real_archive()
     archive.store([exchange(1), exchange(2, "other", "ana")])
     with (
@@ -159,7 +159,7 @@ def test_a_deletion_beside_drains_of_other_threads(
 def test_a_day_beside_the_release_before(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """Its deletions know one lock only: what adds little takes that lock too, until no such process runs."""
+    """Old deletions use a single lock, which small writes acquire too until no old process runs."""
     archive = real_archive(timeout_ms=20_000)
     database.execute("insert into lock_transition values (now() + interval '1 day')")
     done = threading.Event()
@@ -191,7 +191,7 @@ def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
 
 @pytest.mark.parametrize("changes", [30])
 def test_concurrent_preferences_leave_none_behind(changes: int, real_archive: MakeArchive) -> None:
-    """What is published last is what PostgreSQL holds, whoever changed it when."""
+    """The last published preferences are PostgreSQL's, for concurrent changes in any order."""
     published: list[dict[str, str]] = []
 
     def publish(found: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Connections: kept from call to call, and made anew, unnoticed, when they died while a sandbox was frozen."""
+"""Connections are reused between calls, and replaced if they died while the process was frozen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _clients(client: redis.Redis) -> set[str]:
 
 
 def test_connections_are_kept(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
-    """However many turns, one to each server."""
+    """Any number of turns use one connection to each server."""
     memory = process()
     assert len(_clients(redis_client)) == 1
     seen = set()
@@ -51,7 +51,7 @@ def test_connections_are_kept(process: MakeProcess, redis_client: redis.Redis, d
 
 
 def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """The caller notices nothing: not in a read, not in a write."""
+    """The caller notices neither in a read nor in a write."""
     memory = process()
     for number in range(3):
         turn = Turn(memory, "t", None)
@@ -93,7 +93,7 @@ def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
 
 
 def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArchive], postgres: PostgresServer) -> None:
-    """In whatever method it shows."""
+    """In any method that detects it."""
     archive = real_archive()
     archive.ping()
     for number in range(3):
@@ -106,7 +106,7 @@ def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArch
 def test_a_session_that_dies_in_the_middle(
     real_archive: Callable[..., PostgresArchive], postgres: PostgresServer
 ) -> None:
-    """The work is done again on a new connection, once, as a whole."""
+    """The whole work is repeated once on a new connection."""
     archive = real_archive()
     seen: list[dict[str, str]] = []
 
@@ -122,7 +122,7 @@ def test_a_session_that_dies_in_the_middle(
 
 
 def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """Between two turns, cleanly: the next one is as if nothing had been."""
+    """After a clean restart between two turns, the next turn succeeds."""
     memory = process()
     memory.archive.store(exchanges(2))
     assert texts(Turn(memory, "t", None).recall().messages) == told(0, 1)
@@ -137,7 +137,7 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
 def test_nothing_connects_before_it_is_used(
     port: int, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A function starts without its stores; each then says that it did not answer."""
+    """A function starts without its stores; each then reports that it does not respond."""
     cache, archive = real_cache(port), real_archive(f"postgresql://memory@127.0.0.1:{port}/memory")
     with pytest.raises(StoreUnavailable, match=r"^redis did not answer"):
         cache.ping()
@@ -148,7 +148,7 @@ def test_nothing_connects_before_it_is_used(
 def test_a_database_that_lacks_the_tables(
     real_archive: Callable[..., PostgresArchive], new_database: Callable[..., str]
 ) -> None:
-    """That is no fault of the data: the drain waits, and the reason does not quote it."""
+    """This is not the record's error: the drain waits, and the reason quotes no data."""
     archive = real_archive(new_database())
     for ask in (lambda: archive.window("t", 1), lambda: archive.store(exchanges(1)), archive.ping):
         with pytest.raises(StoreUnavailable, match="42P01"):

@@ -1,4 +1,4 @@
-"""A deletion removes what was accepted before it, and nothing that another process accepts after it."""
+"""A deletion removes exchanges accepted before it, and none that another process accepts later."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _shown(memory: Memory) -> tuple[list[str], list[str]]:
 def test_an_exchange_accepted_between_the_two_layers(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """PostgreSQL has deleted, Redis has not: an exchange that comes in between stays in every place."""
+    """After PostgreSQL's deletion and before Redis', a new exchange stays everywhere."""
     deleter, other = process(), process()
     _keep(other, 0)
     forget = deleter.cache.forget_threads
@@ -58,7 +58,7 @@ def test_an_exchange_accepted_between_the_two_layers(
 
 
 def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """Also what one process holds of the thread goes by the cutoff."""
+    """The process' own memory of the thread respects the cutoff, too."""
     memory = process()
     _keep(memory, 0)
     Threads(memory).delete("t")
@@ -69,10 +69,10 @@ def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client
 
 
 def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process: MakeMemory) -> None:
-    """The next deletion of the user finds it, although PostgreSQL does not know it yet."""
+    """The next deletion of the user finds it, although PostgreSQL does not have it yet."""
     memory = process()
     _keep(memory, 0)
-    # A deletion tells milliseconds apart; the index keeps a thread of its own one.
+    # Deletions have millisecond precision; the index keeps a thread of the same millisecond.
     time.sleep(0.002)
     Users(memory).forget("ana")
     assert memory.cache.threads_of("ana") == []
@@ -85,7 +85,7 @@ def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process
 def test_an_append_that_redis_missed_and_a_later_deletion(
     real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is made up for later than the deletion's cutoff is shown."""
+    """A retried append that is newer than the deletion's cutoff is shown."""
     cache, early, late = real_cache(), exchange(0), exchange(1)
     cache.read("t", None)
     with monkeypatch.context() as patched:
@@ -102,7 +102,7 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
 
 
 def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are deleted at once, up to the bound of one call."""
+    """Any number of deletions, up to the limit of one call."""
     cache = real_cache()
     made = [exchange(number, f"t{number}", "ana") for number in range(20)]
     for each in made:
@@ -121,7 +121,7 @@ def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: p
 
 
 def test_a_read_for_people_writes_nothing(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """Of a thread that exists nowhere, and of one that does."""
+    """For a missing thread and an existing one."""
     memory = process()
     threads = Threads(memory)
     _keep(memory, 0)
@@ -140,7 +140,7 @@ def test_a_read_for_people_writes_nothing(process: MakeMemory, redis_client: red
 def test_a_drain_that_is_faster_than_the_append(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange is in PostgreSQL before Redis hears of it: it does not wait in its second place."""
+    """The exchange is in PostgreSQL before the append to Redis, which then does not mark it as undrained."""
     memory, drainer = process(), process()
     send = queue.send
 
@@ -159,7 +159,7 @@ def test_a_drain_that_is_faster_than_the_append(
 def test_the_outbox_took_it_and_the_list_refused(
     process: MakeMemory, queue: InMemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer names the store that holds the exchange."""
+    """The response names the store that has the exchange."""
     memory = process()
     Turn(memory, "t", "ana").recall()
     call = memory.cache._connection.call  # type: ignore[attr-defined]
@@ -197,7 +197,7 @@ def _refuse(client: redis.Redis, *, is_refusing: bool) -> None:
 def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """A full Redis takes what removes, and refuses the rest: the index must not be shorter than what is left to do."""
+    """A full Redis accepts deletions and refuses writes: the index must keep all threads that are not deleted yet."""
     first, second = process(), process()
     _keep(first, 0)
     first.archive.store(list(first.recent("t")))
@@ -217,7 +217,7 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
 def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """Nothing of the user's stays in a list or in its second place, whether or not the thread is read again."""
+    """No exchange of the user stays in a list or in its undrained hash, even if the thread is never read."""
     memory = process()
     _keep(memory, 0)
     cutoff = memory.new_id("t")
@@ -233,7 +233,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
 def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """An exchange that waits there for a drain that has long been, in a text that was replaced since."""
+    """An undrained exchange that was drained long ago, with a text that was replaced since."""
     memory = process()
     _keep(memory, 0)
     (kept,) = memory.recent("t")
@@ -251,7 +251,7 @@ def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
 def test_a_late_word_of_an_earlier_deletion_changes_no_later_one(
     real_cache: MakeCache, redis_client: redis.Redis, how: str
 ) -> None:
-    """PostgreSQL was asked before the second deletion, and Redis hears its answer after it."""
+    """PostgreSQL's response from before the second deletion reaches Redis after it."""
     cache = real_cache()
     first, second, third = exchanges(3)
     read = cache.read("t", None)
@@ -268,7 +268,7 @@ def test_a_late_word_of_an_earlier_deletion_changes_no_later_one(
 
 
 def test_an_earlier_deletion_of_a_user_changes_no_later_one(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Two deletions of a user reach Redis the other way round."""
+    """Two deletions of a user reach Redis in reverse order."""
     cache = real_cache()
     first, second = exchanges(2)
     cache.forget_user("ana", second.order)
@@ -280,7 +280,7 @@ def test_an_earlier_deletion_of_a_user_changes_no_later_one(real_cache: MakeCach
 def test_what_is_no_tombstone_gives_way_to_one(
     real_cache: MakeCache, redis_client: redis.Redis, foreign: bytes | None
 ) -> None:
-    """Another program wrote there, even another type."""
+    """Another program's value is replaced, even one of another type."""
     cache, (gone, *_) = real_cache(), exchanges(1)
     if foreign is None:
         redis_client.rpush("thread:t:tombstone", "x")

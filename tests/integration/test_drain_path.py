@@ -1,4 +1,4 @@
-"""The drain on real servers: from the queue to PostgreSQL and into the lists, whatever happens on the way."""
+"""The drain on real servers, from the queue to PostgreSQL and the cached lists, with failures on the way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MakeProcess = Callable[..., Memory]
 def drain(
     real_archive: Callable[..., PostgresArchive], real_cache: Callable[..., RedisCache], queues: Queues
 ) -> Callable[[], list[str]]:
-    """Do what the event source mapping does: receive, drain, delete what did not fail; return what failed."""
+    """Act as the event source mapping: receive, drain, delete the successful messages; return the failed ones."""
     drained = Drain(real_archive(), real_cache(), SqsQueues(queues.settings()))
 
     def once() -> list[str]:
@@ -43,7 +43,7 @@ def drain(
 def test_turns_reach_postgresql(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], database: psycopg.Connection
 ) -> None:
-    """The same texts in the same order in both layers."""
+    """Both layers have equal texts in the same order."""
     memory = process(real_queue)
     for number in range(12):
         Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
@@ -56,7 +56,7 @@ def test_turns_reach_postgresql(
 def test_poison_in_a_batch(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """It ends in the dead-letter queue; the rest is stored, and nothing is left."""
+    """It goes to the dead-letter queue; the rest is stored, and the queue is empty."""
     memory = process(real_queue)
     bodies = [
         "no json",
@@ -81,7 +81,7 @@ def test_postgres_away(
     queues: Queues,
     postgres: PostgresServer,
 ) -> None:
-    """Everything stays on the queue, hidden for a while, and is stored when PostgreSQL is back."""
+    """The messages stay in the queue, hidden for a while, and are stored when PostgreSQL is back."""
     memory = process(real_queue)
     for number in range(3):
         Turn(memory, "t", None).keep(f"q{number}", f"a{number}")
@@ -96,7 +96,7 @@ def test_postgres_away(
 def test_redis_away(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], valkey: ValkeyServer
 ) -> None:
-    """The batch is stored all the same, and the lists that missed it are noted for repair."""
+    """The batch is stored, and the outdated lists are recorded for the sweep."""
     memory = process(real_queue)
     Turn(memory, "t", None).keep("q0", "a0")
     valkey.kill()
@@ -107,7 +107,7 @@ def test_redis_away(
 def test_a_redelivery_after_a_deletion(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """Nothing of a deleted thread comes back; a later one with the same id is new and empty."""
+    """Nothing of a deleted thread is restored; a later thread with the same id is new and empty."""
     memory = process(real_queue)
     Turn(memory, "t", "ana").keep("q0", "a0")
     (record,) = queues.receive(0)
@@ -122,7 +122,7 @@ def test_a_redelivery_after_a_deletion(
 
 
 def test_a_thousand_in_a_batch(real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]) -> None:
-    """Whatever came out of order or twice."""
+    """In any order and with duplicates."""
     made = exchanges(120)
     for each in [*made[60:], *made[:60], *made[:5]]:
         real_queue.send(each)

@@ -1,4 +1,4 @@
-"""A record that ends the drain's process, killed as the kernel does it: real processes, real servers."""
+"""A record that kills the drain's process with SIGKILL, with real processes and servers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(json.dumps({"answer": answer}))
 
 
 def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
-    """Run an invocation in a process; return what failed, None if the process was killed."""
+    """Run an invocation in a process; return the failed messages, or None if the process was killed."""
     command = [sys.executable, "-c", _PROCESS]
     done = subprocess.run(command, input=json.dumps({"Records": records}), capture_output=True, text=True, check=False)
     if done.returncode < 0:
@@ -53,7 +53,7 @@ def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
 
 @pytest.mark.usefixtures("load")
 def test_its_neighbours_are_stored(queues: Queues, database: psycopg.Connection, redis_client: redis.Redis) -> None:
-    """After four receives; after six it is a dead letter with the reason, and nothing is left anywhere."""
+    """The other records are stored after four receives; after six it is a dead letter with the reason."""
     for name in (0, 1, "-ends", 2, 3):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange(name).to_wire())
     stored = "select count(*) from messages where position = 0"
@@ -72,8 +72,8 @@ def test_its_neighbours_are_stored(queues: Queues, database: psycopg.Connection,
 
 
 @pytest.fixture
-def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[RedisConnection]:  # noqa: ARG001 - empties it
-    """A function's connection."""
+def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[RedisConnection]:  # noqa: ARG001 - empties the server
+    """A function's Redis connection."""
     made = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield made
     made.close()
@@ -81,7 +81,7 @@ def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[Redi
 
 @pytest.fixture(params=["twin", "redis"])
 def attempts(request: pytest.FixtureRequest, real_redis: RedisConnection) -> Attempts:
-    """Attempts in both stores."""
+    """The attempt counters in both stores."""
     return InMemoryAttempts() if request.param == "twin" else RedisAttempts(real_redis)
 
 
@@ -89,7 +89,7 @@ _HOSTILE: Final = ["m-1", "", "\x00", "\ud800", "x" * 10_000, "\N{SNOWMAN}"]
 
 
 def test_attempts(attempts: Attempts) -> None:
-    """Both stores do the same, with any text as an id."""
+    """Both stores behave equally, with any text as an id."""
     assert attempts.note(_HOSTILE) == [None] * len(_HOSTILE)
     assert attempts.note(_HOSTILE) == [0] * len(_HOSTILE)
     for name in _HOSTILE:
@@ -103,13 +103,13 @@ def test_attempts(attempts: Attempts) -> None:
 
 
 def test_they_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """What no process comes back to is forgotten after a day."""
+    """Counters of abandoned records expire after a day."""
     RedisAttempts(real_redis).note(["m-1"])
     assert 0 < int(redis_client.ttl(ATTEMPTS)) <= 86_400
 
 
 def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """It says so, rather than that nothing is known."""
+    """It reports the refusal instead of an unknown record."""
     redis_client.config_set("maxmemory", 1)
     try:
         with pytest.raises(StoreUnavailable):
@@ -119,7 +119,7 @@ def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: 
 
 
 def test_a_key_of_another_type(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """Another program's key is no answer."""
+    """Another program's key is ignored."""
     redis_client.set(ATTEMPTS, "x")
     with pytest.raises(StoreUnavailable):
         RedisAttempts(real_redis).note(["m-1"])

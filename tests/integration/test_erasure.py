@@ -1,4 +1,4 @@
-"""Deletions of any size: they show at once, and their rows follow in steps, whatever happens in between."""
+"""Deletions of any size take effect at once, and their rows are deleted in steps, despite other events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEFT = ("conversations", "messages", "conversation_documents", "thread_owners",
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads, two conversations and six messages at a time, so that a few make a large deletion."""
+    """Two threads, two conversations and six messages per step, so that little data is a large deletion."""
     for name, value in (("_THREADS", 2), ("_CONVERSATIONS", 2), ("_ROWS", 6)):
         monkeypatch.setattr(postgres_erasure, name, value)
 
@@ -47,7 +47,7 @@ def archive(real_archive: Callable[..., PostgresArchive]) -> PostgresArchive:
 
 @pytest.fixture
 def footprint(database_url: str) -> Iterator[PostgresUserData]:
-    """What an operator asks."""
+    """The operator's counts."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     yield PostgresUserData(connection)
     connection.close()
@@ -82,7 +82,7 @@ def _fill(archive: PostgresArchive, threads: int, user_id: str = "ana", length: 
 
 
 def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[Any]:
-    """Return what any reader finds of a thread of a user's."""
+    """Return everything that any reader finds of a user's thread."""
     found = [
         archive.window(name, 50).exchanges,
         archive.messages(name, 50, None, descending=False),
@@ -100,7 +100,7 @@ def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[An
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """It is gone from every reader at once; steps of six messages take its rows, its documents and the answers."""
+    """No reader finds it; steps of six messages delete its rows, its documents and the stored responses."""
     made = exchanges(10)
     late = exchange(20, document_ids=tuple(str(number) for number in range(15)))
     archive.store([late, *made])
@@ -127,7 +127,7 @@ def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) 
 def test_a_large_user(
     archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresUserData, database_url: str
 ) -> None:
-    """Whatever is deleted later: no reader finds anything of the user from the answer on, and all of another's."""
+    """From the response on no reader finds data of the user; another user's data is complete."""
     names = _fill(archive, 7)
     _fill(archive, 2, "bob")
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=lambda _: True)
@@ -155,7 +155,7 @@ def test_a_large_user(
 
 @pytest.mark.usefixtures("small_steps")
 def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """In old threads, in new ones, by claims: what comes after the deletion is kept, and alone is shown."""
+    """In old threads, new ones, and by claims: only exchanges after the deletion are shown."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
@@ -179,7 +179,7 @@ def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.
 
 @pytest.mark.usefixtures("small_steps")
 def test_another_user_takes_the_name(archive: PostgresArchive) -> None:
-    """A thread whose rows are still there is nobody's: who claims it has a thread of their own."""
+    """A thread with remaining rows has no owner: the next claimant gets a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     for name in names:
@@ -198,7 +198,7 @@ def test_another_user_takes_the_name(archive: PostgresArchive) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
-    """The rows of a deleted thread and of the one that follows it do not touch."""
+    """The deleted thread's rows and the new thread's rows are separate."""
     ids = ExchangeIds()
     for number in range(3):
         archive.store([exchange(each, exchange_id=ids.new()) for each in range(10)])
@@ -215,7 +215,7 @@ def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_what_is_ahead_of_the_clock(archive: PostgresArchive) -> None:
-    """A redelivered exchange of a deleted user's thread stays away, though its id is newer than the deletion."""
+    """A redelivered exchange of a deleted user's thread stays deleted, although its id is newer than the deletion."""
     ahead = exchange(1, "ana-0", "ana", exchange_id=ExchangeIds().new(now=MOMENT.timestamp() + 10**8))
     archive.store([ahead])
     _fill(archive, 6)
@@ -225,7 +225,7 @@ def test_what_is_ahead_of_the_clock(archive: PostgresArchive) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """It hides what came in between, too."""
+    """It also hides the exchanges since the first deletion."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     archive.store([exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names])
@@ -240,7 +240,7 @@ def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None:
-    """It was not there any more, and its tombstone is left."""
+    """The thread was deleted already; its tombstone stays."""
     _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     hidden = archive.hidden_threads()
@@ -255,7 +255,7 @@ def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None
 
 
 class _DiedError(Exception):
-    """A process's end."""
+    """Simulates the end of a process."""
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -263,7 +263,7 @@ class _DiedError(Exception):
 def test_a_process_that_dies_at_any_statement(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, statements: int
 ) -> None:
-    """Nothing is shown after the first transaction, and the next process finishes what this one has begun."""
+    """After the first transaction nothing is shown, and the next process finishes the deletion."""
     names = _fill(archive, 5)
     left, execute = statements, psycopg.Connection.execute
 
@@ -285,7 +285,7 @@ def test_a_process_that_dies_at_any_statement(
                 pass
         except _DiedError:
             pass
-    # With the process goes its connection, and the transaction that was open on it.
+    # The process' connection ends with it, and the open transaction is rolled back.
     archive._connection.close()
     if not archive.user_cutoffs(["ana"]):
         assert len(archive.threads("ana", 9, None)) == 5
@@ -301,7 +301,7 @@ def test_a_process_that_dies_at_any_statement(
 
 @pytest.mark.usefixtures("small_steps")
 def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> None:
-    """With writers beside them: both end, nothing is left, and nothing that is new is gone."""
+    """With concurrent writers, both finish, no old row is left, and no new one is deleted."""
     memories = [process() for _ in range(3)]
     names = _fill(memories[0].archive, 12)  # type: ignore[arg-type]
     memories[0].archive.forget_user("ana", ExchangeIds().new(), [])
@@ -311,7 +311,7 @@ def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> N
     def run(action: Callable[[], object]) -> None:
         try:
             action()
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - the test checks it
             errors.append(error)
 
     def write() -> None:
@@ -334,7 +334,7 @@ def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> N
 
 @pytest.mark.usefixtures("small_steps")
 def test_redis_forgets_what_the_sweep_takes(process: Process) -> None:
-    """A list that Redis has of a thread which it did not name as the user's is gone with the thread."""
+    """The cached list of a thread that was not in the user's index is deleted with the thread."""
     memory = process()
     for name in _fill(memory.archive, 6):  # type: ignore[arg-type]
         Turn(memory, name, "ana").recall()
@@ -350,7 +350,7 @@ def test_redis_forgets_what_the_sweep_takes(process: Process) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_without_redis_the_rows_go_all_the_same(process: Process, database: psycopg.Connection) -> None:
-    """Redis hears of it later."""
+    """Redis' part is recorded for later."""
     memory = process()
     _fill(memory.archive, 6)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
@@ -365,7 +365,7 @@ def test_without_redis_the_rows_go_all_the_same(process: Process, database: psyc
 
 
 def test_a_part_that_is_slow_leaves_time_to_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has its share, and one that fails in a way nobody foresaw does not keep the others from being done."""
+    """Each part has its share of the time, and an unexpected failure of one does not stop the others."""
     memory = process()
     _fill(memory.archive, 3)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
@@ -381,7 +381,7 @@ def test_a_part_that_is_slow_leaves_time_to_the_others(process: Process, monkeyp
 def test_a_backlog_of_old_rows_clears(
     archive: PostgresArchive, database: psycopg.Connection, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However little time a sweep has, each takes some of every table; what is young stays."""
+    """Each short sweep deletes some rows of every table; young rows stay."""
     monkeypatch.setattr("shared.stores.postgres.purge._ROWS", 10)
     database.execute(
         "insert into idempotency_keys (key, body_hash, exchange_id, claimed_at)"
@@ -407,7 +407,7 @@ def test_a_backlog_of_old_rows_clears(
 
 
 def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """A count that is kept; the sweep counts what an older release stored, beside those who add to it."""
+    """The count is maintained; the sweep counts threads of an older release beside concurrent writers."""
     made = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
     archive.store(made)
     archive.store([*made, exchange(9, "t0", "ana")])
@@ -427,7 +427,7 @@ def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) 
 
 def _plan(connection: psycopg.Connection, statement: bytes, wanted: dict[str, Any]) -> list[str]:
     with connection.transaction(force_rollback=True):
-        # A small table is read as a whole whatever its indexes; this asks which of them would do.
+        # Small tables are read completely whatever the indexes; this checks which index would do.
         connection.execute("set local enable_seqscan = off")
         rows = connection.execute(b"explain " + statement, wanted).fetchall()
     return [line for (line,) in rows]
@@ -451,7 +451,7 @@ _STATEMENTS: dict[str, dict[str, Any]] = {
 def test_no_statement_of_a_deletion_reads_a_table(
     archive: PostgresArchive, database: psycopg.Connection, name: str
 ) -> None:
-    """Every table that grows is reached by an index, beside ever so many rows of others."""
+    """Every growing table is accessed by an index, beside any number of other rows."""
     for number in range(20):
         archive.store(exchanges(5, f"t{number}", f"u{number % 3}"))
     database.execute(
@@ -466,7 +466,7 @@ def test_no_statement_of_a_deletion_reads_a_table(
 
 
 def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """A key that was claimed long ago is forgotten, and may be claimed anew."""
+    """An old key is deleted and may be claimed again."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for key in ("old", "new"):
@@ -478,7 +478,7 @@ def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg
 
 
 def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
-    """From the answer on it is a new thread's."""
+    """After the response the turn belongs to a new thread."""
     memory = process()
     Turn(memory, "t", "ana").keep("q0", "a0")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
@@ -491,7 +491,7 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
 def test_what_an_older_release_stored_again(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its rows go, some tombstones at a time, round and round; L1 is told."""
+    """The rows are deleted some tombstones at a time, and L1 is updated."""
     monkeypatch.setattr(postgres_purge, "_ROWS", 2)
     made = [exchange(number, f"t{number}") for number in range(5)]
     archive.store(made)

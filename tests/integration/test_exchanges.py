@@ -1,4 +1,4 @@
-"""Replacing and deleting one exchange on real servers: whatever is on its way, whoever is away, at whatever moment."""
+"""Replaces and deletes single exchanges on real servers, with queued copies, outages and concurrent changes."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def _revised(made: Exchange, revision: int) -> Exchange:
     return made.revised(ExchangeTexts(f"q r{revision}", f"a r{revision}"), revision)
 
 
-# --- the join ---
+# - merging revisions ---
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, first: int) -> None:
-    """Across batches in any order, and within one; the exchange keeps its place and its time."""
+    """In any order of batches, and within one; the exchange keeps its position and time."""
     archive, made = real_archive(), exchange(1)
     revised = [made, _revised(made, 1), _revised(made, 2)]
     archive.store(revised[first:])
@@ -84,7 +84,7 @@ def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, firs
 
 
 def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
-    """Whoever comes last."""
+    """In any order."""
     cache, made = real_cache(), exchange(1)
     cache.read("t", None)
     cache.append(_revised(made, 2), is_drained=True)
@@ -95,7 +95,7 @@ def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
 
 
 def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Two processes took one number while PostgreSQL was away; it has kept the other's."""
+    """If two processes used one number while PostgreSQL was down, the stored text stays."""
     made = exchange(1)
     one, other = _revised(made, 1), made.revised(NEW, 1)
     for steps in ((True, False), (False, True)):
@@ -112,7 +112,7 @@ def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_clien
 
 
 def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The replacement is on the queue still, so Redis keeps it in its second place."""
+    """The replacement is still queued, so Redis keeps it as undrained."""
     cache, made = real_cache(), exchange(1)
     cache.append(made, is_drained=False)
     cache.append(_revised(made, 1), is_drained=False)
@@ -123,13 +123,13 @@ def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache
     assert not redis_client.exists(PENDING)
 
 
-# --- replacing ---
+# - replacing ---
 
 
 def test_what_is_on_its_way_does_not_bring_the_old_text_back(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Not the queue, a redriven dead letter, a refill, or another process' memory."""
+    """Neither the queue, a redriven dead letter, a refill nor another process restores it."""
     memory, other = process(), process()
     named = _say(memory)
     letters = list(queue.bodies)
@@ -146,7 +146,7 @@ def test_what_is_on_its_way_does_not_bring_the_old_text_back(
 
 
 def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
-    """Two revisions, and the same one of them in both layers."""
+    """Two revisions result, and both layers show the same one."""
     memories = [process() for _ in range(4)]
     named = _say(memories[0], 1)[0]
     _shown(memories[0])
@@ -166,7 +166,7 @@ def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: 
 
 
 def test_a_stale_window(real_cache: MakeCache) -> None:
-    """Read before the replacement and written after it."""
+    """A window that was read before the replacement and written after it."""
     cache, made = real_cache(), exchanges(2)
     asked = cache.read("t", None)
     cache.merge_stored([_revised(made[0], 1)])
@@ -178,7 +178,7 @@ def test_a_stale_window(real_cache: MakeCache) -> None:
 def test_without_redis(
     process: MakeProcess, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """It has its lists back, with the old text in one: nobody is shown that, and the sweep mends it."""
+    """Redis returns with the old text in a list: it is not shown, and the sweep updates the list."""
     memory, other = process(), process()
     named = _say(memory)
     _drain(memory, queue)
@@ -200,7 +200,7 @@ def test_without_redis(
 def test_the_sweep_mends_what_redis_missed(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, real_archive: MakeArchive
 ) -> None:
-    """A process that replaced and one that deleted, and died before they told Redis."""
+    """The processes that replaced or deleted died before they updated Redis."""
     memory = process()
     named = _say(memory)
     _drain(memory, queue)
@@ -212,7 +212,7 @@ def test_the_sweep_mends_what_redis_missed(
 
 
 def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres: PostgresServer) -> None:
-    """By way of the queue; the drain stores it, whatever comes first."""
+    """The change goes through the queue, and the drain stores it in any order."""
     memory = process()
     named = _say(memory)
     postgres.kill()
@@ -233,13 +233,13 @@ def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres
     assert _shown(process()) == [*told(0), "q new1", "a new1", *told(2)]
 
 
-# --- deleting ---
+# - deleting ---
 
 
 def test_nothing_brings_a_deleted_exchange_back(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Not the queue, a dead letter, a process' memory, or Redis that has lost everything since."""
+    """Neither the queue, a dead letter, a process' memory nor an emptied Redis restores it."""
     memory, other = process(), process()
     named = _say(memory)
     letters = list(queue.bodies)
@@ -263,7 +263,7 @@ def test_nothing_brings_a_deleted_exchange_back(
 
 
 def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """It finds the tombstone in its own round trip, and leaves nothing."""
+    """The append finds the tombstone in its own round trip and leaves nothing."""
     cache, made = real_cache(), exchanges(2)
     cache.read("t", None)
     cache.append(made[0], is_drained=False)
@@ -273,7 +273,7 @@ def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client
 
 
 def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Of what was stored, or read, before it: nobody is shown it, and it is removed."""
+    """Data that was stored or read before the deletion is not shown, and is removed."""
     cache, made = real_cache(), exchanges(3)
     asked = cache.read("t", None)
     for each in made:
@@ -292,7 +292,7 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
 
 
 def test_a_deletion_while_postgresql_was_asked(real_cache: MakeCache) -> None:
-    """What PostgreSQL answered before it is not merged after it, and nothing is taken for the thread's beginning."""
+    """PostgreSQL's earlier response is not merged, and no exchange becomes the thread's first."""
     cache, other, made = real_cache(max_thread_messages=2), real_cache(max_thread_messages=2), exchanges(3)
     asked = cache.read("t", None)
     other.forget_exchanges("t", [made[2].exchange_id])
@@ -303,7 +303,7 @@ def test_a_deletion_while_postgresql_was_asked(real_cache: MakeCache) -> None:
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
 def test_the_mark_of_a_whole_list(real_cache: MakeCache, gone: int) -> None:
-    """A thread's first entry passes its mark on; a window that lost one is looked up again."""
+    """The seal moves to the next first entry; a window without a seal is read from PostgreSQL."""
     made, kept = exchanges(3), [number for number in range(3) if number != gone]
     whole, window = real_cache(), real_cache(max_thread_messages=3)
     refill(whole, "t", Window(made, is_all=True))
@@ -320,7 +320,7 @@ def test_the_mark_of_a_whole_list(real_cache: MakeCache, gone: int) -> None:
 
 
 def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """A refill restores them: who comes late finds them again."""
+    """A refill restores the tombstones for late writers."""
     memory = process()
     named = _say(memory)
     _drain(memory, queue)
@@ -333,7 +333,7 @@ def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQue
 def test_an_older_release_beside_this_one(
     process: MakeProcess, queue: InMemoryQueue, database: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
-    """Its drain knows no tombstones of exchanges, and stores one again; the sweep removes it, from Redis too."""
+    """The older drain ignores tombstones of exchanges; the sweep removes the exchange from both layers."""
     memory = process()
     named = _say(memory)
     _drain(memory, queue)
@@ -351,7 +351,7 @@ def test_an_older_release_beside_this_one(
 
 
 def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection, database_url: str) -> None:
-    """It goes with the exchange, and with that thread's only: another may hold an exchange of the same id."""
+    """The stored response is deleted with that thread's exchange only, even if another thread has the same id."""
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
     keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     named = _say(memory, 1)[0]
@@ -369,7 +369,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
 def test_everything_at_once(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Replacements, deletions, drains, refills and lost lists side by side: the layers agree in the end."""
+    """After concurrent replacements, deletions, drains, refills and losses the layers agree."""
     memories = [process() for _ in range(4)]
     named, lock = _say(memories[0], 8), threading.Lock()
     chance = random.Random(7)  # noqa: S311 - no secret depends on it

@@ -1,4 +1,4 @@
-"""PostgreSQL behind one address that leads elsewhere: each process makes a new connection at once."""
+"""PostgreSQL behind an address whose target changes: each process reconnects at once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.support.proxy import CountingProxy
 from tests.support.servers import admin
 from tests.support.waiting import until
 
-# As the agent function and the sync function wait.
+# The timeouts of the agent function and the sync function.
 _LIMITS = {"agent": None, "sync": Limits(4.0, grace=2.0, is_late_an_outage=False)}
 _PLAIN = "sslmode=disable&gssencmode=disable"
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """A primary with the schema, and a standby that follows it."""
+    """A primary with the schema, and its standby."""
     with PostgresServer(tmp_path / "first") as primary:
         upgrade(primary.url)
         primary.stop()
@@ -59,10 +59,10 @@ def _answers(archive: PostgresArchive) -> bool:
 
 @pytest.mark.parametrize("how", ["sessions are ended", "it is stopped", "it is killed"])
 def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer], how: str) -> None:
-    """Nothing is read from or stored in the standby; from the moment the address leads to a primary, all works."""
+    """The standby is neither read nor written; as soon as the address leads to a primary, everything works."""
     primary, standby = pair
     with CountingProxy(primary.port) as proxy:
-        # `any`: as behind a pooler, which connects wherever the name leads. `primary`: what is used without a word.
+        # `any`: as behind a pooler, which connects to any server. `primary`: the default.
         made = {(who, to): _connect(primary, proxy, who, to) for who in _LIMITS for to in ("any", "primary")}
         archives = {name: PostgresArchive(connection) for name, connection in made.items()}
         for number, archive in enumerate(archives.values()):
@@ -75,7 +75,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
                     use()
         proxy.lead_to(primary.port)
         for number, archive in enumerate(archives.values()):
-            # Those of `any` have a live connection to the standby. A circuit is open for a second after its last probe.
+            # Connections of `any` reach the standby. A circuit breaker stays open for a second after its last probe.
             until(lambda archive=archive: _answers(archive))  # type: ignore[misc]
             assert archive.store([exchange(10 + number)]).stored == 1
             assert len(archive.window("t", 99).exchanges) == 5 + number
@@ -99,7 +99,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
 
 @pytest.mark.parametrize("who", _LIMITS)
 def test_a_live_connection_that_takes_no_writes_any_more(postgres: PostgresServer, database_url: str, who: str) -> None:
-    """As after a failover that keeps connections: the error names the server, not the statement."""
+    """As after a failover that keeps connections: the error concerns the server, not the statement."""
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)
     archive.store([exchange(0)])
@@ -122,7 +122,7 @@ def test_a_live_connection_that_takes_no_writes_any_more(postgres: PostgresServe
 def test_a_table_that_changes_under_a_live_connection(
     postgres: PostgresServer, database_url: str, database: psycopg.Connection, who: str
 ) -> None:
-    """No plan is kept in the session, so that none is of a result type of before."""
+    """No prepared plan is kept in the session, so none has an outdated result type."""
     with CountingProxy(postgres.port) as proxy:
         url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/") + f"?{_PLAIN}"
         connection = PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
@@ -140,7 +140,7 @@ def test_a_table_that_changes_under_a_live_connection(
 @pytest.mark.parametrize("who", _LIMITS)
 @pytest.mark.parametrize("is_retried", [True, False])
 def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retried: bool) -> None:
-    """The work is done again, once; where that is not possible, the error says that it may have been done."""
+    """The work is repeated once; if that is not possible, the error says that it may have been committed."""
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""A store that hangs (SIGSTOP) rather than refuses: it costs one request its timeout, then it is skipped."""
+"""A store that hangs (SIGSTOP) delays one request by its timeout, and then is skipped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MakeProcess = Callable[..., Memory]
 
 
 def _tell(memory: Memory, number: int) -> list[str]:
-    """Run a turn and return what was degraded in it."""
+    """Run a turn and return its degraded layers."""
     turn = Turn(memory, "t", None)
     recalled = turn.recall()
     receipt = turn.keep(f"q{number}", f"a{number}")
@@ -36,7 +36,7 @@ def _tell(memory: Memory, number: int) -> list[str]:
 
 
 def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note from now on how often the store itself is asked by a request."""
+    """Count the requests' calls to the store from now on."""
     attempts: list[str] = []
     trip = breaker._open_circuit
 
@@ -51,7 +51,7 @@ def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[
 def test_a_frozen_redis_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its 250 ms; those that follow do not ask it."""
+    """By 250 ms; later requests skip it."""
     memory = process()
     _tell(memory, 0)
     assert isinstance(memory.cache, RedisCache)
@@ -69,7 +69,7 @@ def test_a_frozen_redis_delays_one_request(
 def test_after_a_freeze_the_history_is_complete(
     process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
 ) -> None:
-    """The list survived and missed what was merged meanwhile; nobody is told a shortened history."""
+    """The list lacks exchanges that were merged meanwhile; no turn gets a shortened history."""
     memory, other = process(), process()
     for number in range(3):
         _tell(memory, number)
@@ -86,7 +86,7 @@ def test_after_a_freeze_the_history_is_complete(
 
 
 def test_what_was_missed_is_made_up_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
-    """The process that could not merge merges ahead of its next call, so that others see it too."""
+    """The process whose merge failed retries it before its next call, so that other processes see the exchange."""
     memory, other = process(), process()
     _tell(memory, 0)
     valkey.freeze()
@@ -100,7 +100,7 @@ def test_what_was_missed_is_made_up_before_the_drain(process: MakeProcess, valke
 def test_a_frozen_postgres_delays_one_request(
     process: MakeProcess, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its timeout; Redis serves on, and when PostgreSQL is back it is asked again without a restart."""
+    """By its timeout. Redis serves turns, and PostgreSQL is used again without a restart."""
     memory = process()
     _tell(memory, 0)
     archive = memory.archive
@@ -122,7 +122,7 @@ def test_a_frozen_postgres_delays_one_request(
 def test_a_frozen_sqs_delays_one_request(
     process: MakeProcess, sqs: SqsServer, queues: Queues, real_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then PostgreSQL takes what is kept, until SQS is back."""
+    """PostgreSQL stores exchanges directly until SQS is back."""
     memory = process(real_queue)
     _tell(memory, 0)
     attempts = _attempts(real_queue.breaker, monkeypatch)
@@ -143,7 +143,7 @@ def test_a_frozen_sqs_delays_one_request(
 def test_a_frozen_redis_is_probed_one_at_a_time(
     valkey: ValkeyServer, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """However many requests come, they open no more than a probe's connection at once."""
+    """Any number of requests opens at most one probe connection at a time."""
     with CountingProxy(valkey.port) as proxy:
         memory = Memory(real_cache(proxy.port), real_archive(), InMemoryQueue(), MemorySettings())
         _tell(memory, 0)
@@ -153,7 +153,7 @@ def test_a_frozen_redis_is_probed_one_at_a_time(
         for number in range(1, 60):
             _tell(memory, number)
         seconds = time.monotonic() - began
-        # One that found out, and the probes: each hangs for its timeout of 250 ms before the next may start.
+        # The first failure and the probes: each hangs for 250 ms before the next may start.
         assert proxy.connections <= 2 + seconds / 0.2
         valkey.thaw()
         until(lambda: Turn(memory, "t", None).recall().degraded == [])
@@ -162,7 +162,7 @@ def test_a_frozen_redis_is_probed_one_at_a_time(
 def test_a_reply_that_comes_too_late_is_nobodys_answer(
     valkey: ValkeyServer, postgres: PostgresServer, process: MakeProcess
 ) -> None:
-    """What was asked before a freeze and answered after it is not taken for the answer to the next question."""
+    """A reply to a request from before the freeze is not used for the next request."""
     memory = process()
     memory.archive.store([exchange("one", "one"), exchange("two", "two")])
     for thread in ("one", "two"):
@@ -180,7 +180,7 @@ def test_a_reply_that_comes_too_late_is_nobodys_answer(
 def test_a_redis_that_takes_no_writes_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers reads, so that only a probe that writes finds out whether it is back."""
+    """It answers reads, so only a probe that writes detects the recovery."""
     memory = process()
     _tell(memory, 0)
     assert isinstance(memory.cache, RedisCache)
@@ -199,7 +199,7 @@ def test_a_redis_that_takes_no_writes_delays_one_request(
 def test_a_queue_that_takes_no_messages_delays_one_request(
     process: MakeProcess, real_queue: SqsQueue, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tells its attributes, so that only a message finds out whether it is back: that which it did not take."""
+    """It answers attribute requests, so only sending the refused message detects the recovery."""
     memory = process(real_queue)
     attempts = _attempts(real_queue.breaker, monkeypatch)
     send = real_queue._client.send_message

@@ -1,4 +1,4 @@
-"""Redis that comes back with less, refuses writes, or is another server: what it holds is not trusted, or said so."""
+"""Redis returns with less data, refuses writes, or is another server: its data is not trusted."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
 
 
-# --- it comes back older ---
+# - older data ---
 
 
 @pytest.mark.parametrize("is_new_process", [True, False])
 def test_an_older_snapshot(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis, *, is_new_process: bool
 ) -> None:
-    """Redis loads a dump from before the newest exchanges and preferences: PostgreSQL is asked."""
+    """Redis loads a dump without the newest exchanges and preferences; PostgreSQL serves them."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     _keep(memory, 0)
@@ -86,7 +86,7 @@ def test_an_older_snapshot(
 
 
 def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> Memory:
-    """Return a process that has kept an exchange, which is drained and in the snapshot that Valkey has saved."""
+    """Return a process with a drained exchange that is in Valkey's snapshot."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -98,7 +98,7 @@ def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis)
 def test_an_older_snapshot_and_an_exchange_on_the_queue(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """What only the queue has is said to be missing."""
+    """Exchanges that only the queue has are reported as missing."""
     memory = _saved(process, queue, redis_client)
     _keep(memory, 1)
     valkey.kill()
@@ -112,7 +112,7 @@ def test_an_older_snapshot_and_an_exchange_on_the_queue(
 def test_a_deletion_that_the_snapshot_has_not(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """The list of a deleted thread comes back with the snapshot, and is not shown."""
+    """The deleted thread's list from the snapshot is not shown."""
     memory = _saved(process, queue, redis_client)
     Threads(memory).delete("t")
     valkey.kill()
@@ -124,7 +124,7 @@ def test_a_deletion_that_the_snapshot_has_not(
 def test_one_process_confirms_for_all(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """The first reader of a list compares it with PostgreSQL, the others trust its seal."""
+    """The first reader of a list compares it with PostgreSQL and seals it for the others."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -136,14 +136,14 @@ def test_one_process_confirms_for_all(
     assert found.is_whole
 
 
-# --- it refuses writes ---
+# - refused writes ---
 
 
 @pytest.fixture(params=["maxmemory", "min-replicas-to-write", "acl"])
 def refuse(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Iterator[Callable[[bool], None]]:
-    """Make Redis refuse writes and answer reads, or stop doing so."""
+    """Make Redis refuse writes while it answers reads, or accept them again."""
 
-    def switch(is_refusing: bool) -> None:  # noqa: FBT001 - one switch
+    def switch(is_refusing: bool) -> None:  # noqa: FBT001 - a switch
         if request.param == "acl":
             categories = ["-@write"] if is_refusing else ["+@all"]
             redis_client.acl_setuser("default", enabled=True, categories=categories)
@@ -157,7 +157,7 @@ def refuse(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Iterato
 def test_a_redis_that_refuses_writes(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lists are not trusted, by the process that was refused and by any other; and it is trusted afterwards."""
+    """No process trusts its lists until it accepts writes again."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -181,7 +181,7 @@ def test_a_redis_that_refuses_writes(
 def test_a_deletion_that_redis_refused(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not complete, so it fails; and the thread is not served all the same, nor when Redis takes writes again."""
+    """The deletion fails because it is incomplete; the thread is not served, even after Redis accepts writes again."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -200,7 +200,7 @@ def test_a_deletion_that_redis_refused(
 def test_a_user_whose_deletion_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also a thread that only Redis and the queue know is not shown, before the deletion is repeated."""
+    """A thread in Redis and the queue only is not shown either, before the deletion is repeated."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -217,7 +217,7 @@ def test_a_user_whose_deletion_redis_refused(
 def test_preferences_that_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The older ones in Redis are not shown."""
+    """Redis' older ones are not shown."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     Users(memory).replace("ana", {"tone": "dry"})
@@ -230,7 +230,7 @@ def test_preferences_that_redis_refused(
         assert Turn(reader, None, "ana").recall().preferences == {"tone": "warm"}
 
 
-# --- another server answers ---
+# - another server ---
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def second_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 def named(
     valkey: ValkeyServer, queue: InMemoryQueue, real_archive: Callable[..., PostgresArchive]
 ) -> Iterator[tuple[CountingProxy, Callable[[], Memory]]]:
-    """A name that leads to the first server, and a maker of processes that connect to it."""
+    """A host name of the first server, and a factory of processes that connect to it."""
     made: list[RedisConnection] = []
     with CountingProxy(valkey.port) as proxy:
 
@@ -266,7 +266,7 @@ def test_a_failover_behind_one_name(
     second_valkey: ValkeyServer,
     redis_client: redis.Redis,
 ) -> None:
-    """The replica that is promoted lags behind; the old connection leads to what is a replica now."""
+    """The promoted replica lags; the old connection leads to a server that is now a replica."""
     proxy, make = named
     memory = make()
     with redis.Redis(host="127.0.0.1", port=second_valkey.port) as replica:
@@ -298,7 +298,7 @@ def test_reads_on_a_connection_to_a_demoted_server(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process that only reads finds out by the write that goes with a read."""
+    """A process that only reads detects it by the write that accompanies a read."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     proxy, make = named
     reader, writer = make(), make()
@@ -322,13 +322,13 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-# --- where the server does not tell who it is ---
+# - a server without an identity ---
 
 
 def test_a_new_connection_to_an_unknown_server(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """It may lead to another server, so lists are compared once; a process's first connection says nothing."""
+    """A new connection may lead to another server, so lists are compared once; a first connection does not count."""
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         memory = process()
@@ -344,11 +344,11 @@ def test_a_new_connection_to_an_unknown_server(
         redis_client.acl_setuser("default", enabled=True, commands=["+info"])
 
 
-# --- idempotency keys ---
+# - idempotency keys ---
 
 
 def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
-    """Redis has settled since and PostgreSQL is away: nothing tells whether the key came before."""
+    """Redis has warmed up since and PostgreSQL is down: nothing can tell whether the key is new."""
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
@@ -375,7 +375,7 @@ def _claim(keys: Idempotency, key: str) -> Any:
 def test_a_seal_of_the_generation_before(
     real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that has not heard of the new generation does not trust what was sealed in the last one."""
+    """A process that does not know the new generation does not trust seals of the last one."""
     one, other, made = real_cache(), real_cache(), exchange(0)
     refill(one, "t", Window([made], is_all=True))
     assert one.read("t", None).is_whole
@@ -395,7 +395,7 @@ def test_a_seal_of_the_generation_before(
 def test_redis_clock_was_set_while_a_generation_lasts(
     redis_client: redis.Redis, real_cache: Callable[..., RedisCache], days: int
 ) -> None:
-    """A process that saw a write fail begins another generation, which is later than the one before."""
+    """A process whose write failed starts a new generation, which is later than the previous one."""
     cache = real_cache()
     refill(cache, "t", Window([exchange(0)], is_all=True))
     before = f"{time.time() + days * 86_400:.6f}"
@@ -411,7 +411,7 @@ def test_redis_clock_was_set_while_a_generation_lasts(
 
 
 def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
-    """Its generation is later than that of the server before, and what may be deleted is not taken for newer."""
+    """Its generation is later than the previous server's, and exchanges that may be deleted do not count as newer."""
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
     found = real_cache().read("t", None)
     assert found.generation is not None
@@ -420,16 +420,16 @@ def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: C
     assert time.time() < found.suspect_until < time.time() + 60
 
 
-# --- it loses something between the two round trips of a read ---
+# - a loss between the two round trips of a read ---
 
 
 @pytest.fixture(params=["emptied", "older"])
 def between(
     request: pytest.FixtureRequest, valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], None]:
-    """Have Redis come back emptied or older, just ahead of the next question for what waits for the drain.
+    """Make Redis return empty or with older data directly before the next request for undrained exchanges.
 
-    Emptied, the connection is the same; older, the epoch is, too.
+    Emptied, the connection stays the same; older, the epoch does, too.
     """
     ask = ReadCommands.ask_for_pending
 
@@ -448,7 +448,7 @@ def between(
 def test_a_loss_between_the_two_trips_of_a_read(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """Nothing waits for the drain any more, as Redis tells: the read does not say that there is nothing."""
+    """Redis has no undrained exchanges any more: the read must not report that there are none."""
     memory = process()
     Turn(memory, "other", "ana").recall()
     memory.cache.warm_up(at_once=True, is_first=True)
@@ -464,7 +464,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
 def test_a_loss_before_the_rest_of_a_whole_list(
     process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """The list of the first trip counts no more; the preferences are those that were read."""
+    """The list of the first round trip is not used; the preferences are."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     redis_client.save()

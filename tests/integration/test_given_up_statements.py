@@ -1,4 +1,4 @@
-"""What the drain has given up does not run on in PostgreSQL, where it would slow down what comes after it."""
+"""Statements that the drain has given up end in PostgreSQL, where they would slow down the next ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RUNNING = (
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[BatchStore]:
-    """The drain's store, which waits for less than a second."""
+    """The drain's store, with a timeout of less than a second."""
     limits = Limits(0.8, grace=0.4, is_late_an_outage=False)
     connection = PostgresConnection(DatabaseSettings(url=f"{database_url}?application_name=drain"), limits)
     yield BatchStore(PostgresArchive(connection))
@@ -34,7 +34,7 @@ def store(database_url: str) -> Iterator[BatchStore]:
 
 @pytest.fixture
 def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[[], list[tuple[object, ...]]]:
-    """Return the drain's statements that run, and its transactions that are open."""
+    """Return the drain's running statements and open transactions."""
 
     def ask() -> list[tuple[object, ...]]:
         with admin(postgres) as connection:
@@ -46,7 +46,7 @@ def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[
 def test_a_batch_that_waits_for_a_lock(
     store: BatchStore, database_url: str, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """Nothing of it is left when the caller goes on, while the lock is still held; later all is stored."""
+    """Its statements have ended when the caller continues, while the lock is still held; later everything is stored."""
     batch = [exchange(number, f"t{number}") for number in range(20)]
     with psycopg.connect(database_url) as other:
         other.execute("lock table messages in access exclusive mode")
@@ -59,7 +59,7 @@ def test_a_batch_that_waits_for_a_lock(
 def test_a_batch_that_takes_too_long(
     store: BatchStore, database: psycopg.Connection, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """Each part that was too slow has ended before the next begins, and before the invocation does."""
+    """Each part that was too slow ends before the next one starts, and before the invocation ends."""
     database.execute(
         "create function slow() returns trigger language plpgsql as $$ begin"
         " perform pg_sleep(0.02);"
@@ -78,7 +78,7 @@ def test_a_batch_that_takes_too_long(
 def test_a_server_that_hangs(
     store: BatchStore, postgres: PostgresServer, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """The caller goes on without it; what had been sent ends when the server goes on, before it could do much."""
+    """The caller continues; its statements end soon after the server continues."""
     batch = [exchange(number, f"t{number}") for number in range(20)]
     assert store.store(batch[:1], 0).merged().stored == 1
     postgres.freeze()

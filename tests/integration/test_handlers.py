@@ -1,4 +1,4 @@
-"""Both functions as Lambda calls them: imported with their environment, on real servers, with events of each kind."""
+"""Both functions as invoked by Lambda: imported with their environment, on real servers, with each kind of event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Import = Callable[[str], ModuleType]
 
 @dataclass
 class Context:
-    """What Lambda tells a function of an invocation."""
+    """The Lambda context of an invocation."""
 
     function_name: str = "f"
     memory_limit_in_mb: int = 512
@@ -30,7 +30,7 @@ class Context:
     aws_request_id: str = "request-1"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the remaining milliseconds of the invocation."""
         return 15_000
 
 
@@ -71,7 +71,7 @@ def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
     ("sent", "location"), [("/local", "local/"), ("/v1", "v1/"), ("/local/", None), ("/", None), ("", None)]
 )
 def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | None) -> None:
-    """Its addresses are relative, so one that no slash ends leads to the one with it."""
+    """The page's URLs are relative, so a URL without a trailing slash redirects to the one with it."""
     agent = load("functions.agent.handler")
     rest = _rest("GET", "/")
     rest["requestContext"]["path"] = sent
@@ -109,7 +109,7 @@ def test_a_turn_through_both_functions(load: Import, queues: Queues, database: p
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """By the id that its log has, under their own content type, as text."""
+    """The problem has the gateway's request id and the content type of problems, as text."""
     agent = load("functions.agent.handler")
     event = make("GET", "/threads/nothing")
     answer = agent.handler(event, Context())
@@ -131,7 +131,7 @@ def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> Non
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """It may call an API of the stage local without any setting."""
+    """It may call an API of the stage `local` by default."""
     event = make("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
     answer = load("functions.agent.handler").handler(event, Context())
@@ -140,7 +140,7 @@ def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Impor
 
 
 def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
-    """It may not call that."""
+    """It must not call an API of another stage."""
     event = _rest("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
     answer = guarded.handler(event, Context())
@@ -148,26 +148,26 @@ def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
 
 
 def test_a_stage_in_the_path(load: Import) -> None:
-    """It is no part of the route."""
+    """The stage is not part of the route."""
     event = _http("GET", "/prod/health")
     event["requestContext"]["stage"] = "prod"
     assert load("functions.agent.handler").handler(event, Context())["statusCode"] == 200
 
 
 def test_a_body_over_the_size(load: Import) -> None:
-    """413 before anything reads it."""
+    """413, before the body is parsed."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), Context())
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
 
 
 def test_a_body_that_is_not_there(load: Import) -> None:
-    """400, as for any that is not JSON."""
+    """400, as for any body that is not JSON."""
     assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
 
 
 def test_direct_invocation(load: Import) -> None:
-    """The same objects as over HTTP."""
+    """The results equal those over HTTP."""
     agent = load("functions.agent.handler")
     kept = agent.handler(
         {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, Context()
@@ -194,13 +194,13 @@ def test_direct_invocation(load: Import) -> None:
     ],
 )
 def test_a_bad_direct_invocation(event: Any, status: int, field: str, load: Import) -> None:
-    """The problem object, with its status and the field."""
+    """The result is the problem object, with its status and the field."""
     told = load("functions.agent.handler").handler(event, Context())
     assert (told["status"], told["errors"][0]["field"], told["request_id"]) == (status, field, "request-1")
 
 
 def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without authentication only the stage local starts; a wrong setting names its variable."""
+    """Without authentication only the stage `local` starts; the message about a wrong setting names its variable."""
     monkeypatch.setenv("STAGE", "prod")
     with pytest.raises(SettingsError, match="AUTH__MODE"):
         load("functions.agent.handler")
@@ -216,7 +216,7 @@ def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch)
 def test_a_function_without_a_stage(
     load: Import, monkeypatch: pytest.MonkeyPatch, stage: str | None, variable: str
 ) -> None:
-    """It does not start in Lambda, where it would be open; outside it is this machine's."""
+    """It does not start on Lambda, where it would need no tokens; elsewhere the stage is `local`."""
     monkeypatch.delenv("STAGE")
     if stage is not None:
         monkeypatch.setenv("STAGE", stage)
@@ -227,7 +227,7 @@ def test_a_function_without_a_stage(
 
 
 def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function starts, and answers, without any of its servers."""
+    """A function starts and responds without any of its servers."""
     monkeypatch.setenv("REDIS__PORT", "1")
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory@127.0.0.1:1/memory")
     answer = load("functions.agent.handler").handler(_rest("GET", "/health"), Context())
@@ -235,7 +235,7 @@ def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyP
 
 
 def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
-    """The good one is stored, the bad one is in the dead-letter queue, and none is a failure of the batch."""
+    """The valid one is stored, the invalid one is dead-lettered, and neither fails the batch."""
     sync = load("functions.sync.handler")
     for body in ("no json", exchange().to_wire()):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
@@ -244,13 +244,13 @@ def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
 
 
 def test_a_scheduled_event_sweeps(load: Import) -> None:
-    """It says what it did."""
+    """The result lists what it did."""
     swept = load("functions.sync.handler").handler({"source": "aws.events"}, Context())
     assert (swept["stored"], swept["skipped"]) == (0, [])
 
 
 def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
-    """They are JSON a line, and nothing of what was said."""
+    """Each line is JSON and contains no texts."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
     agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), Context())
     queues.client.send_message(QueueUrl=queues.url, MessageBody='{"user_message": "very secret"')
@@ -263,7 +263,7 @@ def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixtu
 
 @pytest.fixture
 def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The agent function of a stage that is not local: it asks for tokens without being told to."""
+    """The agent function of a stage other than `local`, which requires tokens by default."""
     for name, value in {**issuer.environment(), "AUTH__MODE": "", "STAGE": "prod"}.items():
         monkeypatch.setenv(name, value)
     return load("functions.agent.handler")
@@ -271,7 +271,7 @@ def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer) -> None:
-    """Of each kind of gateway; without one 401 with a challenge."""
+    """With each kind of gateway; without a token 401 with a challenge."""
     refused = guarded.handler(make("GET", "/threads"), Context())
     headers = {name.lower(): value for name, value in refused["headers"].items()}
     assert (refused["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
@@ -292,7 +292,7 @@ def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: Modul
     ],
 )
 def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
-    """Two of them, however a gateway hands them over, or one in another place."""
+    """Two tokens, in any form of a gateway, or one in another place."""
     good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
     text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
     answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), Context())
@@ -300,7 +300,7 @@ def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: di
 
 
 def test_a_direct_invocation_needs_no_token(guarded: ModuleType) -> None:
-    """It acts for the user that it names, and for a thread's owner if it names none."""
+    """It acts for the user that it names; without one, for the thread's owner."""
     event = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
     assert guarded.handler({**event, "user_id": "ana"}, Context())["durability"] == "queue"
     assert guarded.handler(event, Context())["durability"] == "queue"

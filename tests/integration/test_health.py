@@ -1,4 +1,4 @@
-"""Health is what a turn needs: each layer takes a write, not only answers; and a check disturbs no turn."""
+"""The health check tests a write to each layer, and affects no turn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALL: dict[str, str] = {"status": "ok", "redis": "ok", "postgres": "ok", "queue"
 
 @pytest.fixture
 def health(load: Callable[[str], ModuleType]) -> Health:
-    """Ask a process that has done nothing before."""
+    """Check the health in a new process."""
     agent = load("functions.agent.handler")
     event = {
         "httpMethod": "GET",
@@ -58,7 +58,7 @@ def health(load: Callable[[str], ModuleType]) -> Health:
 
 
 def test_a_deployment_that_is_well(health: Health, queues: Queues, database: psycopg.Connection) -> None:
-    """However often it is asked, nothing of the checks stays in PostgreSQL or on the queue."""
+    """Repeated checks leave nothing in PostgreSQL or in the queue."""
     assert [health() for _ in range(3)] == [_ALL] * 3
     assert queues.waiting() == (0, 0, 0)
     for table in ("conversations", "messages", "thread_owners", "cache_repairs"):
@@ -87,7 +87,7 @@ def test_a_postgres_that_answers_and_stores_nothing(health: Health, database: ps
 
 @pytest.fixture
 def locked(database_url: str) -> Iterator[Callable[[], None]]:
-    """Lock a table against writes, as some maintenance does, until the test ends."""
+    """Lock a table against writes until the test ends, like maintenance does."""
     with psycopg.connect(database_url) as connection:
 
         def lock() -> None:
@@ -99,7 +99,7 @@ def locked(database_url: str) -> Iterator[Callable[[], None]]:
 def test_a_table_that_is_locked_against_writes(
     locked: Callable[[], None], database_url: str, real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """The check says so, and does not make reads skip a PostgreSQL that answers them."""
+    """The check reports it, and reads still use PostgreSQL."""
     connection = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=600))
     archive = PostgresArchive(connection)
     archive.ping()
@@ -115,7 +115,7 @@ def test_a_table_that_is_locked_against_writes(
 def test_sessions_that_are_read_only_by_default(
     health: Health, postgres: PostgresServer, database: psycopg.Connection
 ) -> None:
-    """That stops no write, because each transaction says that it writes; so nothing is wrong."""
+    """Every transaction declares itself read-write, so writes work and the check passes."""
     name = database.info.dbname
     with admin(postgres) as connection:
         connection.execute(f'alter database "{name}" set default_transaction_read_only = on'.encode())
@@ -123,7 +123,7 @@ def test_sessions_that_are_read_only_by_default(
 
 
 def test_a_queue_that_is_counted_and_takes_nothing(health: Health, sqs: SqsServer) -> None:
-    """Also in a process that has sent nothing, and well again once it takes messages."""
+    """Even in a process that has sent nothing; the check passes once the queue accepts messages."""
     assert health() == _ALL
     sqs.refused.add("SendMessage")
     assert health() == {**_ALL, "status": "degraded", "queue": "unavailable"}
@@ -133,7 +133,7 @@ def test_a_queue_that_is_counted_and_takes_nothing(health: Health, sqs: SqsServe
 
 
 def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) -> None:
-    """It is told to who asks for the health."""
+    """The health check reports it."""
     sqs.refused.add("SendMessage")
     with pytest.raises(StoreUnavailable):
         real_queue.send(exchange())

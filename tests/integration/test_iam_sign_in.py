@@ -1,4 +1,4 @@
-"""Signing in by IAM: what a token is, that each connection has a new one, and that real servers take it."""
+"""Signing in by IAM: the token's format, a new token for each connection, and real servers that accept it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HOST = "db.cluster-1.eu-west-1.rds.amazonaws.com"
 
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the process what Lambda gives it."""
+    """Set the credentials that Lambda sets."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -45,20 +45,20 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock that signatures read."""
+    """Stop the clock that signatures use."""
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_database_token_is_botos_own() -> None:
-    """Byte for byte, at the same second."""
+    """Byte for byte, in the same second."""
     theirs = boto3.Session().client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
     assert aws_tokens.database_token(_HOST, 5432, "memory") == theirs
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_cache_token_is_a_presigned_request() -> None:
-    """Signed for the replication group and the user, for a quarter of an hour, by another part of botocore alike."""
+    """Signed for the replication group and the user, for 15 minutes, and equal to another botocore signer's result."""
     session = Session()
     credentials = session.get_credentials()
     assert credentials is not None
@@ -96,7 +96,7 @@ def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("credentials")
 def test_who_the_server_is_is_checked_where_it_can_be() -> None:
-    """Against everybody's certificate authorities, unless the URL names others; there is a file of them."""
+    """With the public certificate authorities by default; the file exists."""
     url = f"postgresql://memory@{_HOST}:5432/memory"
     given = signed_in(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
     assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text()
@@ -107,7 +107,7 @@ def test_who_the_server_is_is_checked_where_it_can_be() -> None:
 def test_each_connection_to_postgres_has_a_token_of_its_own(
     new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server takes it as the password; when it has changed, the next connection knows."""
+    """The server accepts it as the password; after a change, the next connection uses the new one."""
     tokens = iter(["first", "second"])
     asked: list[tuple[str, int, str]] = []
 
@@ -145,7 +145,7 @@ def _set_password(postgres: PostgresServer, password: str) -> None:
 def test_each_connection_to_redis_has_a_token_of_its_own(
     valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also the one that is made when ElastiCache has ended the last one, as it does after twelve hours."""
+    """Even after ElastiCache ends a connection, as it does after twelve hours."""
     tokens = iter(["first", "second"])
 
     def token(_cache_name: str, user: str) -> str:
@@ -156,7 +156,7 @@ def test_each_connection_to_redis_has_a_token_of_its_own(
         return current
 
     monkeypatch.setattr(redis_connection, "cache_token", token)
-    # The certificate is the one thing that the embedded server does not have.
+    # Only the certificate check is off, because the embedded server has no certificate.
     settings = RedisSettings(
         host="127.0.0.1", port=valkey.port, auth="iam", username="functions", cache_name="group", tls=True
     ).model_copy(update={"tls": False})
@@ -185,7 +185,7 @@ def test_what_iam_needs(
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Is asked for by its name at the start."""
+    """A missing setting is named at the start."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=sentence):

@@ -1,4 +1,4 @@
-"""Nobody gets at what is another's: every route, every kind of caller, whatever is up, on real servers."""
+"""No caller reaches another user's data: every route and kind of caller, with outages, on real servers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.support.routes import EXCHANGE, SAMPLES, Sample
 
 THREAD, SECRET = "anas-thread", "secret"
 MakeProcess = Callable[..., Memory]
-# What does not know who asks, or is not let know; each with the status of its answer.
+# Situations in which the owner is unknown, with the status of the response.
 STRANGERS: Final[dict[str, Callable[[Issuer], dict[str, str]]]] = {
     "no token": lambda _: {},
     "expired": lambda i: bearer(i.token("ana", exp=int(time.time()) - 60)),
@@ -53,7 +53,7 @@ STRANGERS: Final[dict[str, Callable[[Issuer], dict[str, str]]]] = {
     "another key": lambda i: bearer(i.token("ana", key=new_key())),
 }
 SITUATIONS: Final = ("hit", "miss", "queued", "redis down", "postgres down")
-# What cannot be done for anybody without the layer.
+# Routes that need the layer.
 NEEDS_POSTGRES: Final = {
     "GET /threads",
     "GET /threads/{thread_id:path}",
@@ -74,7 +74,7 @@ NEEDS_REDIS: Final = {
 
 @dataclass
 class World:
-    """A process of the agent function on real stores, its queue, and who has tokens for it."""
+    """A process of the agent function on real stores, its queue, and an issuer of tokens."""
 
     app: Api
     memory: Memory
@@ -90,7 +90,7 @@ class World:
         thread_id: str = THREAD,
         named: str | None = None,
     ) -> httpx.Response:
-        """Send a route's request about a thread and a user, who is named where one can be."""
+        """Send a route's request about a thread and a user; the user is named if possible."""
         return self.app.ask(
             sample.method,
             sample.path(thread_id, user_id),
@@ -100,23 +100,23 @@ class World:
         )
 
     def bearer(self, user_id: str, **claims: Any) -> dict[str, str]:
-        """Return a user's header."""
+        """Return a user's authorization header."""
         return bearer(self.issuer.token(user_id, **claims))
 
     def say(self, user_id: str, thread_id: str = THREAD, text: str = SECRET, exchange_id: str | None = None) -> int:
-        """Keep an exchange of a user's in a thread; return the answer's status."""
+        """Store an exchange of a user in a thread; return the status."""
         body = {"thread_id": thread_id, "user_message": f"{text} question", "assistant_message": f"{text} answer"}
         body |= {} if exchange_id is None else {"exchange_id": exchange_id}
         return self.app.ask("POST", "/invoked", body, headers=self.bearer(user_id)).status_code
 
     def drain(self) -> list[str]:
-        """Move what is queued into PostgreSQL; return whose was refused."""
+        """Drain the queue into PostgreSQL; return the owners of refused records."""
         return [str(each.user_id) for each in self.memory.archive.store(self.queue.take()).rejected_owner]
 
 
 @pytest.fixture
 def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Callable[[], World]:
-    """Make one more process."""
+    """Create another process."""
 
     def make() -> World:
         memory = process()
@@ -134,7 +134,7 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
 
 @pytest.fixture
 def world(make_world: Callable[[], World]) -> World:
-    """A process, and Ana, who has preferences and a thread that is in both layers."""
+    """A process, and Ana, who has preferences and a thread in both layers."""
     made = make_world()
     ana = made.bearer("ana")
     assert made.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
@@ -149,7 +149,7 @@ def world(make_world: Callable[[], World]) -> World:
 def bring_about(
     world: World, valkey: ValkeyServer, postgres: PostgresServer, redis_client: redis.Redis
 ) -> Callable[[str], str]:
-    """Bring about a situation; return the thread it is about."""
+    """Create a situation; return its thread."""
 
     def bring(situation: str) -> str:
         if situation == "miss":
@@ -167,14 +167,14 @@ def bring_about(
 
 
 def _told(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
-    """Return an answer without what differs from request to request."""
+    """Return a response without values that vary between requests."""
     body = answer.json() if answer.content else {}
     return answer.status_code, {name: value for name, value in body.items() if name != "request_id"}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_strangers(world: World, bring_about: Callable[[str], str], situation: str) -> None:
-    """401 on every route, and not a word of anybody's."""
+    """401 on every route, without any user's data."""
     thread_id = bring_about(situation)
     for name, headers in STRANGERS.items():
         made = headers(world.issuer)
@@ -187,7 +187,7 @@ def test_strangers(world: World, bring_about: Callable[[str], str], situation: s
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_another_user(world: World, bring_about: Callable[[str], str], situation: str) -> None:
-    """404 on a thread, as for one that does not exist; 403 where another user is named; and nothing changes."""
+    """404 on a thread, as for a missing one; 403 for naming another user; nothing changes."""
     thread_id = bring_about(situation)
     bob = world.bearer("bob")
     for sample in SAMPLES:
@@ -215,7 +215,7 @@ def test_another_user(world: World, bring_about: Callable[[str], str], situation
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
 def test_who_may(world: World, bring_about: Callable[[str], str], situation: str, who: str) -> None:
-    """The owner and operators, as far as the layers that are up allow."""
+    """The owner and operators, as far as the available layers allow."""
     thread_id = bring_about(situation)
     headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
     named = "ana" if who == "operator who names the owner" else None
@@ -228,12 +228,12 @@ def test_who_may(world: World, bring_about: Callable[[str], str], situation: str
         assert answer.status_code == expected, (sample.route, answer.text)
         if sample.route in {"POST /invoking", "GET /threads/{thread_id:path}/messages"}:
             assert SECRET in answer.text, sample.route
-    # Whoever spoke, it was for the owner.
+    # Any of them wrote for the owner.
     assert {exchange.user_id for exchange in world.queue.take()} <= {"ana"}
 
 
 def test_an_operator_acts_for_whom_they_name(world: World) -> None:
-    """With that user's rights, no more: what is kept under a name is in a thread of that name."""
+    """With that user's rights only: an exchange stored for a user is in a thread of that user."""
     operator = world.bearer("ops", scope=OPERATOR)
     for sample in SAMPLES:
         if sample.is_on_thread and sample.names_user == "body":
@@ -244,7 +244,7 @@ def test_an_operator_acts_for_whom_they_name(world: World) -> None:
 def test_an_operator_in_anothers_thread(
     world: World, bring_about: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn is its owner's: nothing that is known of the operator stands in it, and tools search for the owner."""
+    """The turn belongs to the thread's owner: it has no data of the operator, and tools search the owner's messages."""
     operator, private = world.bearer("ops", scope=OPERATOR), "operators-own"
     assert world.app.ask("PUT", "/users/ops/preferences", {"tone": private}, headers=operator).status_code == 200
     assert world.say("ops", "ops-own", private) == 202
@@ -276,7 +276,7 @@ def test_an_operator_in_anothers_thread(
 def test_a_thread_that_nobody_can_tell_of(
     world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
 ) -> None:
-    """With PostgreSQL down a thread that Redis does not know is refused, also to the process that has just made it."""
+    """With PostgreSQL down, a thread that Redis does not have is refused, even to its creator's process."""
     if down in {"redis", "both"}:
         valkey.kill()
     if down in {"postgres", "both"}:
@@ -291,7 +291,7 @@ def test_a_thread_that_nobody_can_tell_of(
 
 
 def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], database: psycopg.Connection) -> None:
-    """Exactly one becomes its owner, and nothing of the other's is shown to them or stored."""
+    """Exactly one becomes its owner; the other's exchange is neither shown nor stored."""
     worlds = {user: make_world() for user in ("ana", "bob", "eve")}
     for number in range(12):
         thread_id = f"raced-{number}"
@@ -314,7 +314,7 @@ def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], data
 
 
 def _at_once(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
-    """Do things at the same time; return what they return."""
+    """Run functions concurrently; return their results."""
     barrier = threading.Barrier(len(actions))
     results: dict[str, int] = {}
 
@@ -338,7 +338,7 @@ def test_the_first_exchange_is_still_queued(
     redis_client: redis.Redis,
     lost: str,
 ) -> None:
-    """It is the thread's all the same, to every process, whatever Redis has lost."""
+    """The exchange belongs to the thread for every process, even after losses in Redis."""
     assert world.say("ana", "new") == 202
     if lost == "redis":
         redis_client.flushall()
@@ -353,7 +353,7 @@ def test_the_first_exchange_is_still_queued(
 
 
 def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Callable[[], World]) -> None:
-    """Its user deleted the thread and another took the name: 404, and nothing of it gets in; the drain refuses it."""
+    """The user deleted the thread and another claimed it: 404, and the drain refuses the exchange."""
     turn = Turn(world.memory, THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4
     other = make_world()
@@ -370,7 +370,7 @@ def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Call
 
 
 def test_a_deleted_thread_is_anybodys(world: World) -> None:
-    """Its name is free, and what was in it does not come back to whoever takes it."""
+    """Its name is free, and its contents are not restored for the next owner."""
     assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
     assert world.say("bob", text="bobs") == 202
     assert world.say("ana") == 404
@@ -380,7 +380,7 @@ def test_a_deleted_thread_is_anybodys(world: World) -> None:
 
 
 def test_a_deleted_users_threads_are_anybodys(world: World) -> None:
-    """Those that are stored, and those that are queued; and only theirs go with a user."""
+    """Stored and queued threads; only the user's own threads are deleted."""
     assert world.say("ana", "new") == 202
     assert world.say("bob", "bobs", "bobs") == 202
     assert world.say("ana", "bobs") == 404
@@ -393,7 +393,7 @@ def test_a_deleted_users_threads_are_anybodys(world: World) -> None:
 
 
 def test_threads_from_before_there_were_owners(world: World, make_world: Callable[[], World]) -> None:
-    """They are of the user of their first exchange, drained or not; nobody's is nobody's."""
+    """They belong to the user of their first exchange, drained or not; anonymous threads stay anonymous."""
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
     for thread_id, user in (("queued", "ana"), ("nobodys", None)):
@@ -407,7 +407,7 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
 
 
 def test_what_a_stray_wrote_into_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
-    """An entry of another user's in a list, as a process may leave that dies too soon; the owner's turn removes it."""
+    """An entry of another user, left by a process that died, is removed by the owner's next turn."""
     stray = exchange(9, THREAD, "bob")
     world.memory.cache.append(stray, is_drained=False)
     ana = world.bearer("ana")
@@ -431,7 +431,7 @@ def test_what_a_stray_wrote_into_redis_is_not_shown(world: World, redis_client: 
 def test_a_deleted_answer_is_not_replayed(
     world: World, redis_client: redis.Redis, deleted: str, thread_id: str | None, exchange_id: str | None
 ) -> None:
-    """Whoever repeats the request is told so; a request under another key is answered as ever."""
+    """A repeated request is told so; a request with another key is answered."""
     ana, key = world.bearer("ana"), {"Idempotency-Key": "one"}
     body = {"prompt": f"I am {SECRET}", "thread_id": thread_id, "exchange_id": exchange_id}
     assert world.app.ask("POST", "/run", body, headers=ana | key).status_code == 200
@@ -458,7 +458,7 @@ def test_a_deleted_answer_is_not_replayed(
 def test_a_deleted_answer_leaves_postgresql(
     world: World, database_url: str, database: psycopg.Connection, deleted: str
 ) -> None:
-    """With the thread's messages, and no other thread's."""
+    """The stored response is deleted with the thread's messages, and no other thread's."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
@@ -475,7 +475,7 @@ def test_a_deleted_answer_leaves_postgresql(
 
 
 def test_an_idempotency_key_is_its_users(world: World) -> None:
-    """Another's answer is not replayed to who happens to send the same key and body."""
+    """Another user's response is not replayed for the same key and body."""
     key = {"Idempotency-Key": "same"}
     answers = [
         world.app.ask("POST", "/run", {"prompt": f"I am {SECRET}"}, headers={**world.bearer(user), **key})

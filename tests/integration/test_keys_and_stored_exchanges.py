@@ -1,4 +1,4 @@
-"""A key that only Redis knew: its exchange carries it, so that PostgreSQL knows it once that is stored."""
+"""A key that only Redis had: its exchange contains it, so PostgreSQL has it after the drain."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REQUEST = RunRequest(prompt="Hello", thread_id="t", user_id="ana")
 
 
 class World:
-    """Processes of the agent function on real stores; the queue is in the test's hands."""
+    """Processes of the agent function on real stores; the test controls the queue."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class World:
         self.cache, self.archive, self.queue, self.redis = real_cache, real_archive, queue, redis_client
 
     def process(self, url: str | None = None) -> Operations:
-        """Begin a process; with another `url`, PostgreSQL is away for it."""
+        """Create a process; with another `url`, its PostgreSQL is down."""
         cache, archive = self.cache(), self.archive(url)
         memory = Memory(cache, archive, self.queue, cache._memory)
         keys: list[KeyStore] = [RedisKeys(cache._connection), PostgresKeys(archive._connection)]
@@ -57,13 +57,13 @@ class World:
         return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))
 
     def warm_up(self) -> None:
-        """Have Redis be the first there is, which has lost nothing."""
+        """Make Redis a brand-new one that has lost nothing."""
         cache = self.cache()
         cache.read("other", None)
         cache.warm_up(at_once=True, is_first=True)
 
     def drain(self) -> None:
-        """Store what waits."""
+        """Drain the queue."""
         bodies, self.queue.bodies = self.queue.bodies, []
         Drain(self.archive(), self.cache(), cast("Any", self.queue)).run(
             [{"messageId": str(n), "receiptHandle": "r", "body": body} for n, body in enumerate(bodies)]
@@ -78,7 +78,7 @@ def world(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
-    """The stores, with nothing in them."""
+    """Empty stores."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.0)
     made = World(real_cache, real_archive, queue, redis_client)
     made.warm_up()
@@ -90,7 +90,7 @@ def _run(process: Operations, request: RunRequest = REQUEST, key: str = "k") -> 
 
 
 def test_redis_is_lost_before_the_drain(world: World) -> None:
-    """PostgreSQL is back and does not know the key yet: a 503. Once the exchange is stored, it does."""
+    """PostgreSQL is back without the key: 503. After the drain it has the key."""
     first = _run(world.process(AWAY)).answer
     assert first["memory"]["durability"] == "queue"
     world.redis.flushall()
@@ -101,7 +101,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
     assert len(world.queue.bodies) == 1
     world.drain()
     for _ in range(3):
-        # At once, each time: no claim of its own is in the way.
+        # Immediately each time, because no claim is in the way.
         again = _run(process)
         assert again.is_replayed
         assert {**again.answer, "memory": first["memory"]} == first
@@ -112,7 +112,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
 
 
 def test_redis_is_away(world: World) -> None:
-    """Then nobody can say what it knows: what waits on the queue decides."""
+    """Its keys are unknown, so queued exchanges decide."""
     _run(world.process(AWAY))
     process = world.process()
     cast("RedisKeys", process._idempotency._stores[0])._connection.close()
@@ -127,7 +127,7 @@ def test_redis_is_away(world: World) -> None:
 
 
 def test_another_body_leaves_no_claim(world: World) -> None:
-    """It is refused, by PostgreSQL alone, and the right one is answered at once."""
+    """PostgreSQL alone refuses it, and the right body is answered at once."""
     _run(world.process(AWAY))
     world.drain()
     world.redis.flushall()
@@ -140,11 +140,11 @@ def test_another_body_leaves_no_claim(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("what", "is_drained"),
-    # An exchange that no layer knows is not deleted.
+    # An exchange that no layer has does not count as deleted.
     [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
 )
 def test_what_was_deleted(world: World, what: str, *, is_drained: bool) -> None:
-    """A repetition is told so; nothing of it is in the answers that are kept."""
+    """A retry is told so; the stored responses contain nothing of the exchange."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()
     if is_drained:
@@ -168,7 +168,7 @@ def test_what_was_deleted(world: World, what: str, *, is_drained: bool) -> None:
 
 
 def test_redis_that_refuses_writes_still_knows(world: World) -> None:
-    """PostgreSQL was away, and does not."""
+    """PostgreSQL was down and does not have the key."""
     process = world.process(AWAY)
     first = _run(process).answer
     world.redis.config_set("maxmemory", 1)
@@ -181,7 +181,7 @@ def test_redis_that_refuses_writes_still_knows(world: World) -> None:
 
 
 def test_the_outbox_of_an_older_redis(world: World) -> None:
-    """The exchange waits there, and its key's answer came after the snapshot."""
+    """The exchange is in the outbox, and its key's response is newer than the snapshot."""
     world.queue.is_down = True
     first = _run(world.process(AWAY)).answer
     assert first["memory"]["durability"] == "redis"
@@ -195,7 +195,7 @@ def test_the_outbox_of_an_older_redis(world: World) -> None:
 
 
 def test_an_outbox_with_another_exchange(world: World) -> None:
-    """What the sweep cannot store yet concerns its own key only."""
+    """An undrained exchange affects only its own key."""
     world.queue.is_down = True
     first = _run(world.process(AWAY)).answer
     world.redis.delete(*world.redis.keys("idempotency:*"), "memory:epoch")
@@ -209,7 +209,7 @@ def test_an_outbox_with_another_exchange(world: World) -> None:
 
 
 def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis did not answer, PostgreSQL has the answer, and is away when the same key comes to a Redis that is back."""
+    """PostgreSQL has the response, but is down when the key is repeated to a Redis that missed it."""
     process, broken = world.process(), world.process()
     cache = cast("RedisCache", broken._memory.cache)
 
@@ -226,14 +226,14 @@ def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL has been up for long, so it knows what Redis evicts: new keys run though the queue is never empty."""
+    """PostgreSQL has been up for long and has all evicted keys: new keys run although the queue is never empty."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))
     long_ago = int(time.time()) - 200
     world.redis.hset("memory:epoch", mapping={"doubt": long_ago, "began": long_ago, "settled": long_ago})
     evictions = world.redis.info("stats")["evicted_keys"]
     for key in ("one", "two"):
-        # As if Redis had evicted one more: what it counts is not what was noted any more.
+        # Simulates another eviction: the counter differs from the recorded value.
         world.redis.hset("memory:epoch", "evictions", evictions - 1)
         assert not _run(world.process(), key=key).is_replayed
         world.cache().warm_up(at_once=False, evictions=evictions)
@@ -246,11 +246,11 @@ def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_process_that_ends_before_it_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL is away when the request comes again, after the lease: the exchange stays one."""
+    """PostgreSQL is down when the request is repeated after the lease: there is still one exchange."""
     with monkeypatch.context() as patched:
         patched.setattr("shared.memory.idempotency.KeyLease.complete", lambda *_: None)
         first = _run(world.process()).answer
-    # As if the lease had ended.
+    # Simulates the end of the lease.
     world.redis.delete(*world.redis.keys("idempotency:*[0-9a-f][0-9a-f]"))
     again = _run(world.process(AWAY)).answer
     assert again["exchange_id"] == first["exchange_id"]

@@ -1,4 +1,4 @@
-"""Idempotency keys in Redis, PostgreSQL and memory keep the same contract."""
+"""The contract of idempotency keys in Redis, PostgreSQL and memory."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ def in_memory() -> InMemoryKeys:
 
 @pytest.fixture(params=["in_redis", "in_postgres", "in_memory"])
 def keys(request: pytest.FixtureRequest) -> KeyStore:
-    """One of the three."""
+    """One of the three key stores."""
     found: KeyStore = request.getfixturevalue(request.param)
     return found
 
 
 def test_the_first_claims(keys: KeyStore) -> None:
-    """The second is told who has it and for which body."""
+    """The second caller gets the first one's exchange id and body hash."""
     first, second = keys.acquire("k", "body", A), keys.acquire("k", "other", B)
     assert (first.is_acquired, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
     assert (second.is_acquired, second.exchange_id, second.body_hash, second.answer) == (False, A, "body", None)
 
 
 def test_an_answer_is_told(keys: KeyStore) -> None:
-    """Also where no claim could be made before, and never taken over."""
+    """Even without an earlier claim; a completed key is never taken over."""
     keys.answer("k", "body", A, '{"a":1}')
     state = keys.acquire("k", "body", B)
     assert (state.is_acquired, state.exchange_id, state.answer) == (False, A, '{"a":1}')
@@ -74,7 +74,7 @@ def test_an_answer_is_told(keys: KeyStore) -> None:
 
 
 def test_a_late_answer_of_what_was_deleted(in_postgres: PostgresKeys) -> None:
-    """PostgreSQL keeps the empty answer that the deletion left."""
+    """PostgreSQL keeps the empty response that the deletion left."""
     layers: list[KeyStore] = [in_postgres, InMemoryKeys("postgres")]
     for keys in layers:
         keys.acquire("k", "body", A)
@@ -84,7 +84,7 @@ def test_a_late_answer_of_what_was_deleted(in_postgres: PostgresKeys) -> None:
 
 
 def test_a_released_key_is_free(keys: KeyStore) -> None:
-    """Releasing what nobody has is no error."""
+    """Releasing a free key is not an error."""
     claim = keys.acquire("k", "body", A).claim
     keys.release("k", claim)
     keys.release("other", claim)
@@ -92,7 +92,7 @@ def test_a_released_key_is_free(keys: KeyStore) -> None:
 
 
 def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """In Redis a claim lives as long as a lease and an answer for a day."""
+    """In Redis a claim expires with its lease and a response after a day."""
     in_redis.acquire("k", "body", A)
     assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
     in_redis.answer("k", "body", A, "{}")
@@ -100,7 +100,7 @@ def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
 
 
 def test_a_silent_holder_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """Its exchange id and its body are known for longer than its lease, until the claim is released."""
+    """Its exchange id and body outlive the lease, until the claim is released."""
     in_redis.acquire("k", "body", A)
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k:exchange") <= ANSWER_SECONDS
     redis_client.delete("idempotency:k")
@@ -126,7 +126,7 @@ def test_a_holder_past_its_lease_releases_nothing(
 
 
 def test_an_answer_is_not_released(keys: KeyStore) -> None:
-    """A late release finds it."""
+    """A late release does not remove it."""
     claim = keys.acquire("k", "body", A).claim
     keys.answer("k", "body", A, "{}")
     keys.release("k", claim)
@@ -134,7 +134,7 @@ def test_an_answer_is_not_released(keys: KeyStore) -> None:
 
 
 def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
-    """In PostgreSQL its claim is taken over under the same exchange id, by one only."""
+    """In PostgreSQL exactly one caller takes its claim over, with the same exchange id."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
     states = [in_postgres.acquire("k", "body", B) for _ in range(2)]
@@ -142,7 +142,7 @@ def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection
 
 
 def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """It may have lost keys that a client still repeats, unless it is the first Redis there is."""
+    """It may have lost keys that a client repeats, unless it is brand-new."""
     assert not in_redis.acquire("k", "body", A).is_sure
     epoch: dict[Any, Any] = {
         "began": int(time.time()),

@@ -1,4 +1,4 @@
-"""A whole list shows whose its thread is: what proves nothing, and what happens to a thread that changes hands."""
+"""A complete list shows its thread's owner; changes of the owner are detected."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _keep(memory: Memory, user_id: str, number: int) -> str:
 
 @pytest.fixture
 def memory(process: MakeProcess) -> Memory:
-    """A process, and a thread of Ana's that is whole in Redis."""
+    """A process, and a thread of Ana with a sealed list in Redis."""
     made = process()
     assert _keep(made, "ana", 0) == "queue"
     return made
 
 
 def test_the_owner_costs_postgresql_nothing(memory: Memory, process: MakeProcess) -> None:
-    """Not in the process that began the thread, nor in another; what Redis shows holds while PostgreSQL is away."""
+    """Neither in the creator's process nor in another; Redis' owner is valid while PostgreSQL is down."""
     for each in (memory, process()):
         each.archive.window = each.archive.owner = each.archive.claim_ownership = _away  # type: ignore[method-assign,assignment]
         turn = _turn(each, "ana")
@@ -53,7 +53,7 @@ def _away(*_: object) -> None:
 
 
 def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
-    """Nor does one that is empty, or that no longer exists."""
+    """Neither does an empty or a missing list."""
     head = cast("str", redis_client.lindex("thread:t:messages", 0))
     seal = head.rindex(',"first"')
     prepared: tuple[Callable[[], object], ...] = (
@@ -69,7 +69,8 @@ def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: r
             to.append(thread_id)
             return ask(thread_id, limit, users)  # type: ignore[operator]
 
-        memory.archive.window = note  # type: ignore[method-assign,assignment]
+        # Without authentication a thread may have several users: its list shows no owner, and PostgreSQL decides.
+        memory.archive.window = note
         with pytest.raises(ThreadNotFound):
             _turn(memory, "bob").recall()
         assert texts(_turn(memory, "ana").recall().messages) == told(0)
@@ -89,12 +90,12 @@ def test_a_thread_of_several_users_is_no_users(process: MakeProcess) -> None:
 
 
 def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, process: MakeProcess) -> None:
-    """The turn's exchange is the first of the new thread: once in the list, under the id it has on the queue."""
+    """The turn's exchange is the first of the new thread, once in the list, with the same id as in the queue."""
     turn = _turn(memory, "ana")
     turn.recall()
     other = process()
     Threads(other).delete("t", "ana")
-    # A reader has made the list anew since.
+    # A reader has refilled the list since.
     assert not _turn(other, "ana").recall().messages
     receipt = turn.keep("q1", "a1")
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
@@ -106,9 +107,9 @@ def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, proces
 def test_an_append_between_the_two_parts_of_a_deletion(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """PostgreSQL has given the thread to another; Redis hears of it after a late append of the former owner.
+    """PostgreSQL has given the thread to another user; Redis hears of it after a late append of the former owner.
 
-    That append shows its user no thread any more, and the next owner nothing.
+    After the append, its user sees no thread, and the next owner sees nothing of it.
     """
     other = process()
     turn = _turn(memory, "ana")
@@ -133,7 +134,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
 
 
 def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache]) -> None:
-    """An append after one that its turn does not know of leaves nothing; after one that it knows of it is as ever."""
+    """An append after a deletion that its turn does not know leaves nothing; after a known one it succeeds."""
     cache, made = real_cache(), [exchange(number) for number in range(4)]
     cache.forget_threads({"t": made[1].order})
     cache.read("t", None)
@@ -150,7 +151,7 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
 def test_what_an_older_redis_brings_back_makes_no_owner(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
 ) -> None:
-    """PostgreSQL has deleted the thread, or its owner: the next user may have it, whether the drain knew it or not."""
+    """PostgreSQL has deleted the thread or its owner: the next user may claim it, drained or not."""
     queue = cast("InMemoryQueue", memory.queue)
     memory.archive.store(queue.take())
     listed = redis_client.lrange("thread:t:messages", 0, -1)

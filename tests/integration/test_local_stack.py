@@ -1,4 +1,4 @@
-"""The local stack as `make run` runs it: what it publishes, how it supervises, how it ends."""
+"""The local stack as run by `make run`: published addresses, supervision, and shutdown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infra.local import PROJECT_ROOT
 from infra.local.bundle import make_bundle, packaged_template
 from infra.local.client import StackProcess
 
-# It takes about half a second; other programs may use the processor.
+# It takes about half a second; other programs may use the CPU.
 RESTART_SECONDS = 30
 
 
@@ -55,7 +55,7 @@ def _kill_and_wait(stack: StackProcess, name: str) -> float:
 
 
 def test_stack_json_names_everything(stack: StackProcess) -> None:
-    """The file is complete and its addresses answer."""
+    """The file is complete and its addresses respond."""
     info = stack.info
     assert set(info) >= {"api_url", "endpoint_url", "region", "queue_url", "dlq_url", "agent_function", "sync_function"}
     assert set(info["pids"]) >= {"postgres", "valkey", "emulator"}
@@ -64,7 +64,7 @@ def test_stack_json_names_everything(stack: StackProcess) -> None:
 
 
 def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) -> None:
-    """It says so in one sentence and leaves the first one alone."""
+    """The message is one sentence, and the first stack keeps running."""
     before = stack.info
     second = _run(stack.state_dir)
     assert second.returncode == 1
@@ -86,7 +86,7 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
     ],
 )
 def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named: str) -> None:
-    """The sentence names the variable, and nothing was started."""
+    """The message names the variable, and no server was started."""
     result = _run(tmp_path / "state", **{variable: value, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""})
     assert result.returncode == 1
     assert named in result.stderr
@@ -95,7 +95,7 @@ def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: s
 
 
 def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
-    """A killed PostgreSQL is started again."""
+    """A killed PostgreSQL is restarted."""
     with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:
         connection.execute("create table if not exists survivor ()")
     assert _kill_and_wait(stack, "postgres") < RESTART_SECONDS
@@ -104,7 +104,7 @@ def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
 
 
 def test_valkey_comes_back_empty(stack: StackProcess) -> None:
-    """A killed Valkey is started again, without old data."""
+    """A killed Valkey is restarted without old data."""
     with redis.Redis.from_url(stack.info["redis_url"]) as client:
         client.set("key", "value")
         assert _kill_and_wait(stack, "valkey") < RESTART_SECONDS
@@ -112,7 +112,7 @@ def test_valkey_comes_back_empty(stack: StackProcess) -> None:
 
 
 def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) -> None:
-    """A killed emulator is started again at the same address, its orphaned workers gone."""
+    """A killed emulator is restarted at the same address, and its orphaned workers are gone."""
     before = stack.info
     workers = psutil.Process(before["pids"]["emulator"]).children()
     assert workers
@@ -124,7 +124,7 @@ def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) ->
 
 
 def test_a_frozen_server_is_left_alone(stack: StackProcess) -> None:
-    """Frozen is not dead: the supervisor waits for the thaw."""
+    """The supervisor does not restart a frozen server."""
     before = stack.info["pids"]
     valkey = psutil.Process(before["valkey"])
     valkey.suspend()
@@ -134,7 +134,7 @@ def test_a_frozen_server_is_left_alone(stack: StackProcess) -> None:
 
 
 def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) -> None:
-    """After SIGTERM nothing runs and `stack.json` is gone; what PostgreSQL and Valkey held comes back."""
+    """After SIGTERM no process runs and `stack.json` is gone; a restart has PostgreSQL's and Valkey's data."""
     stack = StackProcess(tmp_path / "state")
     with stack:
         with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:
@@ -154,7 +154,7 @@ def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) ->
 
 
 def test_the_bundle_is_the_projects_code_and_nothing_else() -> None:
-    """The same files give the same bytes; the template points at them."""
+    """Equal files produce equal bytes; the template refers to them."""
     bundle = make_bundle()
     assert bundle == make_bundle()
     names = zipfile.ZipFile(BytesIO(bundle.content)).namelist()

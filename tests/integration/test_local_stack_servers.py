@@ -1,4 +1,4 @@
-"""The embedded servers one by one: what survives a stop, a kill, a freeze."""
+"""The embedded servers after a stop, a kill and a freeze."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _count(server: PostgresServer) -> int:
 
 
 def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> None:
-    """PostgreSQL recovers after SIGKILL, on the same port, whoever sent it."""
+    """PostgreSQL recovers after SIGKILL of any of its processes, on the same port."""
     with PostgresServer(tmp_path / "postgres") as server:
         url = server.url
         _write(server)
@@ -49,7 +49,7 @@ def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> No
 
 
 def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
-    """A frozen PostgreSQL takes no connection, answers when thawed, and stops even when frozen."""
+    """A frozen PostgreSQL accepts no connection, responds after the thaw, and stops even while frozen."""
     with PostgresServer(tmp_path / "postgres") as server:
         _write(server)
         server.freeze()
@@ -66,7 +66,7 @@ def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
 def test_root_runs_postgres_in_a_directory_only_root_may_enter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Each way of not being root reaches the data below a directory of mode 700."""
+    """Each kind of non-root identity reaches data in a directory with mode 700."""
     every = identity._candidates(tmp_path)
     monkeypatch.setattr(identity, "_candidates", lambda _: [one for one in every if one.kind == kind])
     tmp_path.chmod(0o700)
@@ -79,14 +79,14 @@ def test_root_runs_postgres_in_a_directory_only_root_may_enter(
 
 
 def test_no_identity_works_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any user to run as, the error says what to do."""
+    """Without any usable user, the error suggests a fix."""
     monkeypatch.setattr(identity, "_candidates", lambda _: list[Identity]())
     with pytest.raises(LocalStackError, match="run make as an ordinary user"):
         PostgresServer(tmp_path / "postgres").start()
 
 
 def test_valkey_keeps_its_data_through_a_stop_and_loses_it_in_a_kill(tmp_path: Path) -> None:
-    """Valkey's data comes back after a clean stop only, and once only."""
+    """Valkey's data survives a clean stop only, and is loaded once only."""
     with ValkeyServer(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
         server.stop()
@@ -106,7 +106,7 @@ def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_said_and_taken_back_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which port was taken, and which is used instead: the same at each start until the usual one is free."""
+    """The message names the taken port and its replacement, which stays the same until the usual port is free."""
     said: list[str] = []
     used: list[int] = []
 

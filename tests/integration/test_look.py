@@ -1,4 +1,4 @@
-"""What an inspector sees of a real Valkey and of SQS."""
+"""The inspector's view of a real Valkey and of SQS."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MakeCache = Callable[..., RedisCache]
 
 @pytest.fixture
 def look(valkey: ValkeyServer) -> Iterator[RedisInspector]:
-    """The inspector's look at Valkey."""
+    """The inspector of Valkey."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield RedisInspector(connection)
     connection.close()
 
 
 def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Its newest messages, its length, its life, and what is not drained; looking does not prolong the life."""
+    """Its newest messages, length, time to live and undrained exchanges; reading does not extend the time to live."""
     cache = real_cache()
     first, second, third = exchanges(3)
     cache.read("t", None)
@@ -49,7 +49,7 @@ def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis
 
 
 def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
-    """There is none, or the key is something else, or it lives for ever."""
+    """It is missing, has another type, or never expires."""
     assert look.thread("t", 4) == ListSnapshot()
     redis_client.set("thread:t:messages", "not a list")
     assert look.thread("t", 4) == ListSnapshot()
@@ -60,7 +60,7 @@ def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
 
 
 def test_what_was_deleted_is_not_shown(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A list that a deletion has overtaken shows only what came after it."""
+    """After a deletion the list shows only newer messages."""
     cache = real_cache()
     old, new = exchanges(2)
     cache.read("t", None)
@@ -73,7 +73,7 @@ def test_what_was_deleted_is_not_shown(look: RedisInspector, real_cache: MakeCac
 
 
 def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """How much waits there, and since when."""
+    """Its length and the age of its oldest exchange."""
     assert look.outbox() == QueueCounts(0)
     cache = real_cache()
     first, second = exchange(0), exchange(1)
@@ -94,7 +94,7 @@ def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
 
 
 def test_a_queue(queues: Queues) -> None:
-    """Counted without receiving; since when it waits, this SQS does not tell."""
+    """Counted without receiving; this SQS does not report the oldest message's age."""
     look = SqsInspector(queues.url, sqs_client(), None)
     assert look.waiting() == QueueCounts(0)
     queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")

@@ -1,4 +1,4 @@
-"""`merge.lua` on a real Valkey: equal to the plain model, as `read.lua` is, and a join in any order."""
+"""`merge.lua` and `read.lua` on a real Valkey: equal to the plain model, and independent of the order of merges."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[Health
 
 
 class List:
-    """A list in Valkey that only the scripts write to."""
+    """A list in Valkey that only the scripts change."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -59,13 +59,13 @@ class List:
         self._read = client.register_script(READ)
 
     def begin(self, entries: Sequence[bytes] = (ASKED,)) -> None:
-        """Make the list hold these."""
+        """Set the list's entries."""
         self._client.delete(KEY)
         if entries:
             self._client.rpush(KEY, *entries)
 
     def ask(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
-        """Read, and let a list that is not sealed carry a token."""
+        """Read the list; an unsealed list gets a token."""
         self._read(keys=[KEY], args=[most, generation, token, 900])
         return self.entries()[-most:]
 
@@ -89,7 +89,7 @@ class List:
         return reply
 
     def entries(self) -> list[bytes]:
-        """Return the list."""
+        """Return the list's entries."""
         return [entry for entry in self._client.lrange(KEY, 0, -1) if isinstance(entry, bytes)]
 
     def messages(self) -> list[Message | None]:
@@ -97,12 +97,12 @@ class List:
         return [decode(entry) for entry in without_placeholder(self.entries())]
 
     def ttl(self) -> int:
-        """Return the seconds it has to live, -1 for ever."""
+        """Return the list's time to live in seconds; -1 means forever."""
         seconds: int = self._client.ttl(KEY)
         return seconds
 
     def expire(self, seconds: int) -> None:
-        """Let it end."""
+        """Expire the list."""
         self._client.expire(KEY, seconds)
 
 
@@ -114,7 +114,7 @@ def real(valkey: ValkeyServer) -> Iterator[List]:
 
 
 def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
-    """Cut a list into batches, single ones (which may take the fast path) among them."""
+    """Split a list into batches, including single entries, which may take the fast path."""
     chance = random.Random(seed)  # noqa: S311 - no secret depends on it
     parts: list[list[Exchange]] = []
     for exchange in exchanges:
@@ -126,7 +126,7 @@ def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
 
 
 def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
-    """Return what belongs into the list: of each id the winner, of those the newest, in thread order."""
+    """Return the expected list: of each id the winner, of those the newest, in thread order."""
     winners: dict[UUID, Exchange] = {}
     for exchange in sorted(exchanges, key=lambda each: (-each.revision, each.created_at), reverse=True):
         winners[exchange.exchange_id] = exchange
@@ -159,7 +159,7 @@ def test_the_scripts_do_what_the_model_does(
     before: list[bytes],
     between: list[bytes],
 ) -> None:
-    """Byte by byte, with any batches, refills, deletions, windows and foreign entries."""
+    """Byte for byte, for any batches, refills, deletions, windows and foreign entries."""
     real.begin(before)
     model = list(before)
     for number, (batch, refill, cutoff, deleted, is_stored, generation) in enumerate(steps):
@@ -170,7 +170,7 @@ def test_the_scripts_do_what_the_model_does(
             model = ask(model, most, generation, TOKEN)
             assert real.ask(most, generation) == model[-most:]
         if len({each.exchange_id for each in batch}) == len(batch):
-            # PostgreSQL holds one exchange under an id.
+            # PostgreSQL has one exchange per id.
             real.merge(batch, most, is_stored=is_stored)
             model = merge(model, batch, most=most, is_stored=is_stored) or []
         merged = merge(model, batch, most=most, refill=refill, cutoff=cutoff, deleted=deleted)
@@ -184,7 +184,7 @@ def test_the_scripts_do_what_the_model_does(
 def test_the_order_of_merges_does_not_matter(
     real: List, made: list[Exchange], most: int, chance: random.Random
 ) -> None:
-    """Commutative and associative: any order, cut into any batches, leaves the same list."""
+    """Merging is commutative and associative: any order and any batches produce the same list."""
     results = []
     for attempt in range(3):
         real.begin()
@@ -198,7 +198,7 @@ def test_the_order_of_merges_does_not_matter(
 @relaxed
 @given(moving, st.randoms(use_true_random=False))
 def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
-    """Also where that moves the exchange to an earlier place in the thread."""
+    """Even if it moves the exchange to an earlier position in the thread."""
     results = []
     for attempt in range(3):
         real.begin()
@@ -212,7 +212,7 @@ def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], c
 @relaxed
 @given(batches, batches, windows)
 def test_again_changes_nothing(real: List, first: list[Exchange], second: list[Exchange], most: int) -> None:
-    """Idempotent: what was merged may be merged again, in one batch or one by one, also after others."""
+    """Merging is idempotent: repeated batches, also later and one by one, change nothing."""
     real.begin()
     real.merge(first, most)
     real.merge(second, most)
@@ -226,7 +226,7 @@ def test_again_changes_nothing(real: List, first: list[Exchange], second: list[E
 @relaxed
 @given(batches, windows)
 def test_what_is_left_is_the_newest(real: List, made: list[Exchange], most: int) -> None:
-    """Of each id the earliest, of those the newest that fit, whole exchanges in thread order."""
+    """Of each id the earliest, of those the newest that fit, as complete exchanges in thread order."""
     real.begin()
     for exchange in made:
         real.merge([exchange], most)
@@ -236,7 +236,7 @@ def test_what_is_left_is_the_newest(real: List, made: list[Exchange], most: int)
 @relaxed
 @given(batches, time_ordered(), windows)
 def test_what_was_deleted_stays_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
-    """Nothing up to the cutoff is left, however the deletion and the merges interleave."""
+    """Nothing up to the cutoff is left, in any order of deletion and merges."""
     for order in sorted(set(permutations(["merge", "cut", "merge", "cut"]))):
         real.begin()
         for step in order:
@@ -250,7 +250,7 @@ def test_what_was_deleted_stays_deleted(real: List, made: list[Exchange], cutoff
 def test_foreign_entries_are_not_touched(
     real: List, first: list[Exchange], second: list[Exchange], most: int, refill: tuple[str, str, str] | None
 ) -> None:
-    """What another program wrote is either in the list as it wrote it, or has left the window."""
+    """Foreign entries are unchanged in the list, or have left the window."""
     foreign = [b"no json", b'{"a":1} ', b"{}"]
     real.begin(foreign)
     real.merge(first, most, refill=refill)
@@ -264,7 +264,7 @@ def test_foreign_entries_are_not_touched(
 def test_a_refill_seals_what_carries_its_token(
     real: List, made: list[Exchange], most: int, later: list[Exchange]
 ) -> None:
-    """Only the first entry; the seal stays on the first, whatever comes."""
+    """Only the first entry is sealed, and the seal stays on the first entry."""
     real.begin()
     assert real.merge(made, most, refill=("ee", "first", "1.5")) == -1
     assert real.entries() == [ASKED]
@@ -282,7 +282,7 @@ def test_a_refill_seals_what_carries_its_token(
 @relaxed
 @given(batches, windows, time_ordered())
 def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int, cutoff: UUID) -> None:
-    """What a reader asked PostgreSQL for before it is not merged after it."""
+    """A response of PostgreSQL from before the deletion is not merged after it."""
     real.begin()
     real.merge(made, most)
     real.merge([], most, cutoff=cutoff)
@@ -292,7 +292,7 @@ def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int,
 
 
 def test_an_exchange_under_a_name_that_is_not_its_order_goes_to_the_end_at_once(real: List) -> None:
-    """And stays one exchange when it comes again."""
+    """The exchange has one id and stays one exchange when it is repeated."""
     real.begin()
     made = exchanges(3)
     named = made[2].with_id(uuid4(), made[2].created_at + timedelta(seconds=1))

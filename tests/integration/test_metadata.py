@@ -1,4 +1,4 @@
-"""Metadata on its way through real servers: queue, drain, list, rows, refill and repair, byte by byte."""
+"""Metadata through real servers: queue, drain, list, rows, refill and repair, byte by byte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.queues import Queues
 
 MakeProcess = Callable[..., Memory]
 LIST = "thread:t:messages"
-# Orders, numbers and escapes that PostgreSQL's jsonb would write in another way.
+# Key orders, numbers and escapes that PostgreSQL's jsonb would change.
 TEXT = '{"b":1.0,"a":[1e+22,5e-324,"\\u0001\\n\\"",null],"B":{"":18446744073709551615},"ü":"🎉\ufffe"}'
 
 
@@ -51,7 +51,7 @@ def test_through_queue_drain_and_refill(
     redis_client: redis.Redis,
     database: psycopg.Connection,
 ) -> None:
-    """The same bytes in the list as it was told, in the rows, and in the list that the rows refilled."""
+    """The bytes are equal in the appended list, in the rows, and in the refilled list."""
     memory = process(real_queue)
     for metadata in (TEXT, None):
         Turn(memory, "t", "ana").keep("q", "a", metadata=metadata)
@@ -71,7 +71,7 @@ def test_through_queue_drain_and_refill(
 def test_a_repair_and_a_page(
     process: MakeProcess, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A list that missed an exchange gets its metadata with it; pages show it from either layer."""
+    """A repaired list has the metadata; pages show it from either layer."""
     memory, archive = process(), real_archive()
     Turn(memory, "t", None).keep("q0", "a0", metadata=TEXT)
     missed = exchange(1)
@@ -89,7 +89,7 @@ def test_the_earliest_of_two_wins_whole(
     redis_client: redis.Redis,
     database: psycopg.Connection,
 ) -> None:
-    """The metadata goes with the texts, in both layers, also when the first had none."""
+    """The metadata belongs to the texts, in both layers, even if the first exchange had none."""
     archive, cache = real_archive(), real_cache()
     late, other = exchange(), exchange()
     cache.read("t", None)
@@ -109,7 +109,7 @@ def test_the_earliest_of_two_wins_whole(
 def test_any_object_comes_back(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, value: dict[str, object]
 ) -> None:
-    """In the same bytes."""
+    """With equal bytes."""
     database.execute("truncate conversations cascade")
     made = exchange()
     kept = Exchange(made.exchange_id, "t", None, "q", "a", made.created_at, (), encode_metadata(value))

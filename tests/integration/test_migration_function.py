@@ -1,4 +1,4 @@
-"""The migration function as CloudFormation calls it, on a real PostgreSQL with RDS' own roles: an owner, `rds_iam`."""
+"""The migration function as invoked by CloudFormation, on PostgreSQL with RDS' roles: an owner and `rds_iam`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEWEST = str(ScriptDirectory.from_config(config("postgresql://")).get_current_h
 
 
 class CloudFormation:
-    """What waits for the answer of a custom resource."""
+    """Receives the response of a custom resource."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
@@ -50,7 +50,7 @@ class CloudFormation:
         self._thread.start()
 
     def ask(self, kind: str, revision: str = _NEWEST) -> dict[str, Any]:
-        """Send an event and return what came back."""
+        """Send an event and return the response."""
         event = {
             "RequestType": kind,
             "ResponseURL": self.url,
@@ -71,7 +71,7 @@ class CloudFormation:
 
 @pytest.fixture
 def cloudformation() -> Iterator[CloudFormation]:
-    """Return what is told."""
+    """Return the receiver of responses."""
     made = CloudFormation()
     yield made
     made.close()
@@ -79,16 +79,16 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture
 def url(new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return the owner's URL of an empty database, which the function's environment names too."""
+    """Return the owner's URL of an empty database, which is in the function's environment too."""
     address = urlsplit(new_database())
     name = address.path.removeprefix("/")
     with admin(postgres) as operator:
         for role in (_OWNER, "rds_iam"):
             operator.execute(sql.SQL("create role {} login createrole password 'secret'").format(sql.Identifier(role)))
-        # Whoever makes roles on RDS may grant this one.
+        # On RDS, users who can create roles may grant this one.
         operator.execute("grant rds_iam to memory_owner with admin option")
         operator.execute(sql.SQL("alter database {} owner to {}").format(sql.Identifier(name), sql.Identifier(_OWNER)))
-        # Here the functions' user is there from the start; on RDS the function makes it.
+        # The functions' user exists here; on RDS the function creates it.
         operator.execute("alter role memory_owner superuser")
     owned = address._replace(netloc=f"{_OWNER}:secret@127.0.0.1:{postgres.port}").geturl()
     monkeypatch.setenv("DATABASE__URL", owned)
@@ -109,14 +109,14 @@ def _asked(url: str, query: str, user: str = _OWNER) -> Any:
 
 
 def test_the_template_asks_for_the_newest_schema() -> None:
-    """Else CloudFormation would not notice that there is something to migrate."""
+    """Otherwise CloudFormation would not detect a new schema."""
     path = Path(__file__).parents[2] / "infra" / "aws" / "migration.yaml"
     template = yaml_parse(path.read_text())
     assert template["Parameters"]["SchemaRevision"]["Default"] == _NEWEST, "write it there"
 
 
 def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
-    """Gets the schema, and a user who may change rows, and only rows; once more changes nothing."""
+    """It gets the schema and a user with access to rows only; repeating it changes nothing."""
     for kind in ("Create", "Update"):
         assert cloudformation.ask(kind) == {
             "StackId": "stack",
@@ -139,7 +139,7 @@ def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
 
 
 def test_every_table_is_the_functions_to_use(url: str, cloudformation: CloudFormation) -> None:
-    """Also the ones that a later migration adds."""
+    """Including tables of later migrations."""
     cloudformation.ask("Create")
     closed = _asked(
         url,
@@ -150,7 +150,7 @@ def test_every_table_is_the_functions_to_use(url: str, cloudformation: CloudForm
 
 
 def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> None:
-    """A release that is rolled back finds the newer schema, leaves it, and goes on."""
+    """A release that is rolled back leaves the newer schema unchanged and succeeds."""
     cloudformation.ask("Create")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '9999'")
@@ -159,7 +159,7 @@ def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> N
 
 
 def test_another_release_than_the_templates(url: str, cloudformation: CloudFormation) -> None:
-    """Fails, and changes nothing: what was built is not what is deployed."""
+    """It fails and changes nothing, because the built code is not the deployed release."""
     answer = cloudformation.ask("Create", "0000")
     assert answer["Status"] == "FAILED"
     assert f"the template asks for schema 0000, this code has {_NEWEST}" in answer["Reason"]
@@ -168,7 +168,7 @@ def test_another_release_than_the_templates(url: str, cloudformation: CloudForma
 
 
 def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is told with its reason and without the password, so that the stack fails at once and not after an hour."""
+    """The response has the reason without the password, so that the stack fails at once."""
     monkeypatch.setattr(handler, "_PATIENCE_SECONDS", 0)
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory_owner:hunter2@127.0.0.1:1/memory")
     answer = cloudformation.ask("Create")
@@ -178,7 +178,7 @@ def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeyp
 
 
 def test_deleting_undoes_nothing(url: str, cloudformation: CloudFormation) -> None:
-    """The snapshot that is made then has everything."""
+    """The final snapshot has all data."""
     cloudformation.ask("Create")
     assert cloudformation.ask("Delete")["Status"] == "SUCCESS"
     assert _asked(url, "select to_regclass('messages')::text") == "messages"
@@ -187,7 +187,7 @@ def test_deleting_undoes_nothing(url: str, cloudformation: CloudFormation) -> No
 def test_a_migration_that_does_not_end_in_time(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CloudFormation gets the reason before the function's own time is up."""
+    """CloudFormation gets the reason before the function's timeout."""
     monkeypatch.setattr(handler, "_ANSWER_SECONDS", 899)
     with psycopg.connect(url) as other:
         other.execute("select pg_advisory_xact_lock(7215001)")
@@ -198,14 +198,14 @@ def test_a_migration_that_does_not_end_in_time(
 
 @pytest.mark.usefixtures("url")
 def test_by_hand() -> None:
-    """Somebody who invokes the function is told the revision."""
+    """A direct invocation returns the revision."""
     assert handler.handler({}, _CONTEXT) == {"revision": _NEWEST}
 
 
 def test_a_database_of_somebody_else(
     url: str, cloudformation: CloudFormation, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No user is made; the one that is named has to be there, and is let at the rows."""
+    """No user is created; the named user must exist and gets access to the rows."""
     monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
     monkeypatch.setenv("MIGRATION__FUNCTION_USER", 'the "app":x')
     answer = cloudformation.ask("Create")
@@ -227,7 +227,7 @@ def test_a_database_of_somebody_else(
 def test_functions_that_sign_in_as_the_owner(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """Nothing is granted, and nothing is taken from the owner."""
+    """No privilege is granted or revoked."""
     monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
     monkeypatch.setenv("MIGRATION__FUNCTION_USER", user)
     for kind in ("Create", "Update"):

@@ -1,4 +1,4 @@
-"""The migrations: up, down, up again, by two at once, and in agreement with the models."""
+"""The migrations: up, down, up again, concurrently, and in agreement with the models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _columns(connection: psycopg.Connection, table: str) -> dict[str, str]:
 
 
 def test_an_empty_database_is_brought_up_and_again(new_database: Callable[..., str]) -> None:
-    """The second time there is nothing to do."""
+    """The second run has nothing to do."""
     url = new_database()
     for _ in range(2):
         migrations.upgrade(url)
@@ -53,7 +53,7 @@ def test_an_empty_database_is_brought_up_and_again(new_database: Callable[..., s
 
 
 def test_down_and_up(new_database: Callable[..., str]) -> None:
-    """Every step can be taken back, to nothing, and forth again."""
+    """Every migration can be reverted, down to an empty database, and applied again."""
     url = new_database()
     migrations.upgrade(url)
     full = _tables(url)
@@ -67,14 +67,14 @@ def test_down_and_up(new_database: Callable[..., str]) -> None:
 
 
 def test_models_and_migrations_agree(database_url: str) -> None:
-    """Alembic finds nothing that a further migration would have to do."""
+    """Alembic finds no further differences."""
     command.check(migrations.config(database_url))
 
 
 def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
-    """The second waits for the first, without a snapshot that an index build would wait for in turn."""
+    """The second waits for the first, without a snapshot that an index build would wait for."""
     url = new_database()
-    # Alembic's context is one for the process, so the second runner is what holds the lock here.
+    # Alembic's context is global, so a plain lock replaces the second runner here.
     with psycopg.connect(url, autocommit=True) as first, ThreadPoolExecutor() as pool:
         first.execute("select pg_advisory_lock(7215001)")
         second = pool.submit(migrations.upgrade, url)
@@ -88,7 +88,7 @@ def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
 
 
 def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
-    """The other gives up, and says why."""
+    """The other runner gives up and gives the reason."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as first:
         first.execute("select pg_advisory_lock(7215001)")
@@ -98,7 +98,7 @@ def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
 
 
 def test_a_failure_keeps_what_was_completed(new_database: Callable[..., str]) -> None:
-    """Each migration commits by itself; the next run goes on from there."""
+    """Each migration commits by itself; the next run continues there."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table thread_owners (in_the_way int)")
@@ -112,9 +112,9 @@ def test_a_failure_keeps_what_was_completed(new_database: Callable[..., str]) ->
 
 
 def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> None:
-    """The migration lets go of its place in the line, so that others are served, and gets its lock afterwards.
+    """The migration gives up its place in the lock queue, so that others proceed, and gets its lock later.
 
-    Its statements end by its own limits, not by the database's.
+    Its own timeouts apply, not the database's.
     """
     url = new_database()
     command.upgrade(migrations.config(url), "0002")
@@ -132,7 +132,7 @@ def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> No
 
 
 def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
-    """The migration ends with a sentence, not with the function's own time."""
+    """The migration ends with a message before the function's timeout."""
     url = new_database()
     command.upgrade(migrations.config(url), "0002")
     with psycopg.connect(url) as reader:
@@ -143,7 +143,7 @@ def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
 
 
 def test_what_the_database_sets_for_its_sessions(new_database: Callable[..., str]) -> None:
-    """A migration sets for itself what it relies on."""
+    """A migration sets its own session settings."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"alter database {connection.info.dbname} set default_transaction_read_only = on".encode())
@@ -152,7 +152,7 @@ def test_what_the_database_sets_for_its_sessions(new_database: Callable[..., str
 
 
 def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> None:
-    """It waits longer than for another lock, for a transaction that is open, and holds up no insert."""
+    """It waits for an open transaction longer than for other locks, and blocks no insert."""
     url = new_database()
     insert = "insert into t select generate_series(1, 10)"
     with psycopg.connect(url, autocommit=True) as watcher, ThreadPoolExecutor() as pool:
@@ -170,7 +170,7 @@ def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> N
 
 
 def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> None:
-    """A failed build leaves an index that PostgreSQL keeps up to date and never reads."""
+    """A failed build leaves an invalid index, which PostgreSQL maintains but never uses."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table t (n int)")
@@ -186,7 +186,7 @@ def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> Non
 
 
 def test_a_dropped_index(new_database: Callable[..., str]) -> None:
-    """Once more is as well."""
+    """A repetition succeeds as well."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table t (n int)")
@@ -214,7 +214,7 @@ def _build_index(url: str) -> None:
 
 
 def _as_migration(url: str, change: Callable[[], None]) -> None:
-    """Run a change as a migration does: in a transaction of its own, with the lock timeout of all migrations."""
+    """Run a change like a migration: in its own transaction, with the migrations' lock timeout."""
     engine = create_engine(migrations.sqlalchemy_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("set lock_timeout = '1s'"))
@@ -228,7 +228,7 @@ def _as_migration(url: str, change: Callable[[], None]) -> None:
 
 
 def test_the_contracts_columns(database: psycopg.Connection) -> None:
-    """Names and types that people write SQL against."""
+    """Names and types that users' SQL relies on."""
     conversations, messages = _columns(database, "conversations"), _columns(database, "messages")
     assert (
         conversations.items()
@@ -258,7 +258,7 @@ def test_the_contracts_columns(database: psycopg.Connection) -> None:
 
 
 def test_the_contracts_constraints(database: psycopg.Connection) -> None:
-    """A thread is there once, an exchange's side too, and messages go with their conversation."""
+    """A thread and each side of an exchange exist once, and messages are deleted with their conversation."""
     (conversation,) = (
         database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone() or ()
     )
@@ -276,6 +276,6 @@ def test_the_contracts_constraints(database: psycopg.Connection) -> None:
 
 
 def test_the_role_needs_no_more_than_its_database(postgres: PostgresServer, database: psycopg.Connection) -> None:
-    """Everything above ran as a role that is no superuser."""
+    """All tests above ran with a role that is not a superuser."""
     assert database.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (False,)
     assert "memory" in postgres.url

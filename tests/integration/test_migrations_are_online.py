@@ -1,4 +1,4 @@
-"""What a new migration does to tables that hold rows already: nothing that stops those who use them."""
+"""New migrations must not block the users of tables with rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCRIPTS: Final = [
     script.revision
     for script in reversed(list(ScriptDirectory.from_config(migrations.config("postgresql://")).walk_revisions()))
 ]
-# These made the first tables, when there was nothing to stop.
+# These created the first tables, so they blocked no one.
 _BEFORE: Final = _SCRIPTS.index("0004")
 
 _MADE: Final = re.compile(r"create table (?:if not exists )?(\w+)", re.IGNORECASE)
@@ -76,7 +76,7 @@ def test_a_migration_blocks_no_one_for_long(new_database: Callable[..., str], re
     ],
 )
 def test_what_is_found(statement: str) -> None:
-    """Each kind, on a table that was there before."""
+    """Every kind of blocking statement, on an existing table."""
     assert len(_blocking([statement])) == 1
     assert _blocking(["CREATE TABLE messages (id int)", statement]) == []
 
@@ -92,5 +92,5 @@ def test_what_is_found(statement: str) -> None:
     ],
 )
 def test_what_is_not(statement: str) -> None:
-    """PostgreSQL does these without a long lock."""
+    """PostgreSQL executes these without a long lock."""
     assert _blocking([statement]) == []

@@ -1,4 +1,4 @@
-"""The order key: what Python computes is what PostgreSQL generates, for any id and time, and sorts the same."""
+"""The order key: Python and PostgreSQL compute and sort it equally, for any id and time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pairs = st.lists(
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(pairs)
 def test_python_and_postgresql_agree(database: psycopg.Connection, pairs: list[tuple[UUID, datetime]]) -> None:
-    """Key by key, and in the order they give."""
+    """For each key, and in their order."""
     with database.transaction(force_rollback=True):
         row = database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone()
         assert row is not None

@@ -1,4 +1,4 @@
-"""The seed's degradation table with servers that are really killed: each row, and the way back without a restart."""
+"""The seed's degradation table with really killed servers: each row, and the recovery without a restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeArchive = Callable[..., PostgresArchive]
 
 @pytest.fixture
 def warm(process: MakeProcess, real_queue: SqsQueue, queues: Queues, real_archive: MakeArchive) -> Memory:
-    """A process on real stores: its thread has one drained exchange, its user a preference, both in both layers."""
+    """A process whose thread has one drained exchange and whose user has a preference, both in both layers."""
     made = process(real_queue)
     Users(made).replace("ana", {"tone": "dry"})
     _recall(made)
@@ -46,7 +46,7 @@ def _drain(queues: Queues, archive: PostgresArchive) -> int:
 
 
 def test_redis_gone(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
-    """History and preferences come from PostgreSQL; what is kept meanwhile is there when Redis is back, empty."""
+    """PostgreSQL serves history and preferences; exchanges stored meanwhile are there when Redis returns empty."""
     valkey.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
     assert (texts(recalled.messages), recalled.preferences) == (told(0), {"tone": "dry"})
@@ -61,7 +61,7 @@ def test_redis_gone(warm: Memory, valkey: ValkeyServer, queues: Queues, real_arc
 
 
 def test_postgres_gone(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
-    """L1 goes on; who needs more than it knows is told that PostgreSQL did not answer."""
+    """L1 serves its part; requests that need more are told that PostgreSQL did not respond."""
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
@@ -75,7 +75,7 @@ def test_postgres_gone(warm: Memory, postgres: PostgresServer, process: MakeProc
 
 
 def test_both_gone(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """The agent runs without memory; what is kept waits on the queue."""
+    """The agent runs without memory; exchanges wait in the queue."""
     valkey.kill()
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
@@ -84,7 +84,7 @@ def test_both_gone(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer)
 
 
 def test_sqs_gone(warm: Memory, sqs: SqsServer) -> None:
-    """PostgreSQL takes the exchange directly, and the queue is used again when it is back."""
+    """PostgreSQL stores the exchange directly, and the queue is used again when it is back."""
     sqs.stop()
     receipt = _keep(warm, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
@@ -95,7 +95,7 @@ def test_sqs_gone(warm: Memory, sqs: SqsServer) -> None:
 
 
 def test_sqs_and_postgres_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer) -> None:
-    """L1's outbox holds the exchange, and its list shows it."""
+    """The exchange is in L1's outbox and list."""
     sqs.stop()
     postgres.kill()
     receipt = _keep(warm, 1)
@@ -105,7 +105,7 @@ def test_sqs_and_postgres_gone(warm: Memory, sqs: SqsServer, postgres: PostgresS
 
 
 def test_all_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
-    """Nothing holds the exchange, nothing raises, and the receipt says so."""
+    """No store has the exchange, no exception is raised, and the result says so."""
     sqs.stop()
     postgres.kill()
     valkey.kill()
@@ -116,7 +116,7 @@ def test_all_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey
 
 
 def test_no_thread_and_no_user(warm: Memory) -> None:
-    """Neither is an error, and neither is degraded."""
+    """Neither is an error nor degraded."""
     assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
     assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
     assert Turn(warm, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
@@ -124,7 +124,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
 
 
 def test_redis_gone_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
-    """PostgreSQL has them; Redis, back with its old data, does not show what was there before."""
+    """PostgreSQL has the change; Redis returns with old data, which is not shown."""
     valkey.freeze()
     assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}
     valkey.thaw()

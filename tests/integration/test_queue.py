@@ -1,4 +1,4 @@
-"""The queues over a real socket, with SQS as moto has it: sending, burying, postponing."""
+"""The queues over a real socket with moto's SQS: sending, dead-lettering, changing visibility."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _received(record: dict[str, object], receives: int | None = None) -> SqsReco
 
 
 def test_what_is_sent_is_received(real_queue: SqsQueue, queues: Queues) -> None:
-    """With characters that SQS refuses, too."""
+    """Including characters that SQS refuses."""
     made = Exchange(UUID(int=5), "t", "ana", "\ufffe\uffff\x01🎉", "שלום", MOMENT, ("d1",))
     real_queue.send(made)
     real_queue.send(made)
@@ -35,13 +35,13 @@ def test_what_is_sent_is_received(real_queue: SqsQueue, queues: Queues) -> None:
 
 
 def test_one_request_a_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
-    """Nothing is asked before."""
+    """No other request precedes it."""
     real_queue.send(exchange())
     assert sqs.requests == ["SendMessage"]
 
 
 def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> None:
-    """A megabyte is taken; what is over it is said to be, without a request."""
+    """One megabyte is accepted; a larger message is rejected without a request."""
     body = exchange().to_wire()
     room = 1_048_576 - 4_096 - len(body) + len("q0")
     largest = Exchange(UUID(int=5), "t", None, "x" * room, "a0", MOMENT)
@@ -54,14 +54,14 @@ def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> 
 
 
 def test_escapes_count(real_queue: SqsQueue) -> None:
-    """The limit is the body's bytes, not the text's characters."""
+    """The limit is in bytes of the body, not in characters."""
     with pytest.raises(TooLargeForQueue):
         real_queue.send(Exchange(UUID(int=5), "t", None, "\uffff" * 200_000, "", MOMENT))
     real_queue.send(Exchange(UUID(int=5), "t", None, "\x01" * 100_000, "", MOMENT))
 
 
 def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues) -> None:
-    """Visible, in flight, and delayed."""
+    """Visible, in flight and delayed messages."""
     assert real_queue.depth() == 0
     for number in range(3):
         real_queue.send(exchange(number))
@@ -72,7 +72,7 @@ def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues)
 
 
 def test_a_queue_that_is_not_there(queues: Queues) -> None:
-    """That is an outage of the queue, not a fault of the message."""
+    """This is an outage of the queue, not an invalid message."""
     wrong = SqsQueue(SyncSettings(queue_url=queues.url + "-not"))
     for use in (wrong.ping, wrong.depth, lambda: wrong.send(exchange())):
         with pytest.raises(StoreUnavailable, match="queue"):
@@ -83,7 +83,7 @@ def test_a_queue_that_is_not_there(queues: Queues) -> None:
 
 
 def test_a_dead_letter_says_why(queues: Queues) -> None:
-    """The body as it was, with the reason readable in the message's attributes."""
+    """The unchanged body, with the reason in the message's attributes."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody="no json")
     (record,) = queues.receive()
     SqsQueues(queues.settings()).dead_letter(_received(record), "not_json", "unexpected\x00character\n" + "x" * 500)
@@ -98,20 +98,20 @@ def test_a_dead_letter_says_why(queues: Queues) -> None:
 
 
 def test_a_body_of_the_outbox_is_buried(queues: Queues) -> None:
-    """It has no message id; a reason without a detail is fine."""
+    """It has no message id, and may have a reason without a detail."""
     SqsQueues(queues.settings()).dead_letter_body("no json", InvalidRecord("not_json", ""))
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
 
 
 def test_without_a_dead_letter_queue(queues: Queues) -> None:
-    """The message stays where it is."""
+    """The message stays in the queue."""
     lonely = SqsQueues(SyncSettings(queue_url=queues.url))
     with pytest.raises(StoreUnavailable, match="SYNC__DLQ_URL"):
         lonely.dead_letter_body("x", InvalidRecord("not_json", "x"))
 
 
 def test_postponed_messages_are_hidden(queues: Queues) -> None:
-    """For as long as was said, more than one request takes."""
+    """For the requested time, which takes more than one request."""
     for number in range(13):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=str(number))
     messages = [_received(record) for record in queues.receive()]
@@ -123,7 +123,7 @@ def test_postponed_messages_are_hidden(queues: Queues) -> None:
 
 
 def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
-    """Each says so."""
+    """Every method raises its error."""
     drain_side, message = SqsQueues(queues.settings()), SqsRecord("m", "r", "b", 1)
     sqs.stop()
     with pytest.raises(StoreUnavailable, match="queue"):
@@ -133,7 +133,7 @@ def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
 
 
 def test_a_queue_that_tells_no_count_takes_messages(real_queue: SqsQueue, queues: Queues, sqs: SqsServer) -> None:
-    """Neither a question that fails nor a health check keeps an exchange from the queue."""
+    """Neither a failed depth request nor a health check stops exchanges from being queued."""
     sqs.refused.add("GetQueueAttributes")
     for ask in (real_queue.depth, real_queue.ping):
         for _ in range(2):
@@ -156,7 +156,7 @@ def _is_well(queue: SqsQueue) -> bool:
 
 
 def test_time_is_kept(real_queue: SqsQueue, queues: Queues) -> None:
-    """To the microsecond."""
+    """With microsecond precision."""
     made = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
     real_queue.send(made)
     assert queues.exchanges()[0].created_at == MOMENT + timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""L1 on a real Valkey: keys, lives, marks, deletions, and what other programs leave in it."""
+"""L1 on a real Valkey: keys, expiry, seals, deletions, and other programs' data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _read(cache: RedisCache) -> tuple[list[str], bool]:
 
 
 def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A List of JSON objects under the thread's own name, oldest first, for a day."""
+    """A list of JSON objects under the thread's key, oldest first, for a day."""
     cache = real_cache()
     cache.read("conv_12345", None)
     cache.append(exchange(0, "conv_12345"), is_drained=False)
@@ -50,21 +50,21 @@ def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) ->
 
 
 def test_the_contracts_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A Hash of the preferences, for thirty days."""
+    """A hash of the preferences, for thirty days."""
     real_cache().set_preferences("ana", {"tone": "dry", "language": "Python"})
     assert redis_client.hgetall(HASH) == {"tone": "dry", "language": "Python"}
     assert 30 * DAY - 5 <= redis_client.ttl(HASH) <= 30 * DAY
 
 
 def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Every use prolongs them; a drain does not."""
+    """Every use extends the expiry; a drain does not."""
     cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
     cache.set_preferences("ana", {"tone": "dry"})
     first = exchange(0, user_id="ana")
     cache.read("t", None)
     cache.append(first, is_drained=False)
     assert 7_195 <= redis_client.ttl(LIST) <= 7_200
-    # What waits for the drain, and what finds it, lives for as long as the queue keeps it.
+    # The undrained exchanges and their index live as long as the queue's messages.
     assert redis_client.ttl("thread:t:pending") > 4 * DAY - 5
     assert redis_client.ttl("user:ana:threads") > 4 * DAY - 5
     redis_client.expire(LIST, 100)
@@ -80,7 +80,7 @@ def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) ->
 
 
 def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """By the contract's default a hundred messages, the newest."""
+    """By default the newest hundred messages."""
     cache = real_cache()
     refill(cache, "t", NOTHING)
     for each in exchanges(53):
@@ -90,7 +90,7 @@ def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Re
 
 
 def test_a_short_list_is_whole_only_when_it_says_so(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """After an expiry a new exchange stands in its second place only, and is not taken for the thread."""
+    """After an expiry a new exchange is only in the undrained hash, and does not count as the thread."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(2)))
     assert _read(cache) == (told(0, 1), True)
@@ -104,7 +104,7 @@ def test_a_short_list_is_whole_only_when_it_says_so(real_cache: MakeCache, redis
 
 
 def test_a_part_of_a_long_thread_is_not_whole(real_cache: MakeCache) -> None:
-    """L2 had older ones than the window it gave."""
+    """L2 had older exchanges than its window."""
     cache = real_cache()
     refill(cache, "t", Window(exchanges(2), is_all=False))
     assert _read(cache) == (told(0, 1), False)
@@ -122,7 +122,7 @@ def test_the_first_exchange_of_a_new_thread_makes_a_whole_list(real_cache: MakeC
 
 
 def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
-    """The second one's exchange does not take the first one's for nothing."""
+    """The second process' exchange does not count as the thread's first."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     refill(other, "t", NOTHING)
@@ -132,7 +132,10 @@ def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
 
 
 def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Another wrote to it, the list was evicted, and who found it new does not call its own exchange the whole."""
+    """Another process wrote to the thread and its list was evicted.
+
+    The exchange of the first process, which had found the thread new, does not count as the whole thread.
+    """
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     other.append(exchange(0), is_drained=False)
@@ -142,7 +145,7 @@ def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, re
 
 
 def test_what_is_not_drained_lies_in_a_second_place(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Until the drain says so; what went to L2 directly never does."""
+    """Until the drain; an exchange stored in L2 directly is never undrained."""
     cache = real_cache()
     made = exchanges(3)
     for each in made[:2]:
@@ -158,14 +161,14 @@ def test_what_is_not_drained_lies_in_a_second_place(real_cache: MakeCache, redis
 
 
 def test_a_drain_makes_no_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Of threads that nobody reads L1 knows nothing."""
+    """L1 gets no lists of threads that are not read."""
     real_cache().merge_stored(exchanges(3) + exchanges(1, "u"))
     real_cache().merge_stored([])
     assert redis_client.keys("*messages*") == []
 
 
 def test_a_drain_of_many_threads(real_cache: MakeCache) -> None:
-    """Each list takes its own."""
+    """Each list gets its own exchanges."""
     cache = real_cache()
     for thread in ("a", "b"):
         refill(cache, thread, _whole(exchanges(1, thread)))
@@ -183,7 +186,7 @@ def _cutoff(batch: list[Exchange]) -> UUID:
 
 
 def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> None:
-    """By whichever of the writers it comes."""
+    """From any of the writers."""
     cache = real_cache()
     old = exchanges(3)
     cache.append(old[0], is_drained=False)
@@ -200,7 +203,7 @@ def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> Non
 
 
 def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
-    """A tombstone that L1 lost comes back with the window."""
+    """A lost tombstone is restored with the window."""
     cache = real_cache()
     old = exchanges(1)
     cutoff = _cutoff(old)
@@ -216,14 +219,14 @@ def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
 
 
 def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The hash and the index are gone, late exchanges are told, and the threads are named."""
+    """The hash and the index are deleted, late exchanges are rejected, and the threads are returned."""
     cache = real_cache()
     cache.set_preferences("ana", {"tone": "dry"})
     cache.set_preferences("bob", {})
     for each in (exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t3", "bob")):
         cache.append(each, is_drained=False)
     assert sorted(cache.threads_of("ana")) == ["t1", "t2"]
-    # A deletion tells milliseconds apart; the index keeps a thread of its own one.
+    # Deletions have millisecond precision; the index keeps a thread of the same millisecond.
     time.sleep(0.002)
     late = exchange(3, "t1", "ana")
     cutoff = _cutoff([late])
@@ -237,7 +240,7 @@ def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> Non
 
 
 def test_deleting_what_is_not_there(real_cache: MakeCache) -> None:
-    """No error."""
+    """Not an error."""
     cache = real_cache()
     cache.forget_threads({"t": ExchangeIds().new()})
     assert cache.forget_user("ana", ExchangeIds().new()) == []
@@ -247,7 +250,7 @@ def test_deleting_what_is_not_there(real_cache: MakeCache) -> None:
 
 
 def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
-    """An empty Hash does not exist; that there are none is remembered beside it."""
+    """An empty hash cannot exist; a separate key records that there are none."""
     cache = real_cache()
     assert not cache.read(None, "ana").knows_preferences
     for preferences in ({}, {"tone": "dry"}, {}):
@@ -257,7 +260,7 @@ def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
 
 
 def test_a_hash_is_replaced_whole(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Also one of a thousand fields, and of any text."""
+    """With a thousand fields, and with any text."""
     cache = real_cache()
     many = {f"key {number} 🎉": "\x01日本語\n" for number in range(1_200)}
     cache.set_preferences("ana", many)
@@ -266,11 +269,11 @@ def test_a_hash_is_replaced_whole(real_cache: MakeCache, redis_client: redis.Red
     assert redis_client.hgetall(HASH) == {"one": ""}
 
 
-# --- what others leave in it ---
+# - other programs' data ---
 
 
 def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """They are shown, before what has an order."""
+    """They are shown before entries with an order key."""
     redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
     cache = real_cache()
     cache.append(exchange(0), is_drained=False)
@@ -278,7 +281,7 @@ def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redi
 
 
 def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """It says nothing, and gives way to the list."""
+    """It is ignored, and replaced by the list."""
     redis_client.set(LIST, "x")
     cache = real_cache()
     assert _read(cache) == ([], False)
@@ -287,20 +290,20 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
 
 
 def test_preferences_that_are_no_text(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Bytes that another program left are no reason to fail a turn."""
+    """Another program's bytes do not fail a turn."""
     redis_client.hset(HASH, mapping={"tone": b"\xff\xfe", b"\xfe": "x", "language": "Python"})
     read = real_cache().read(None, "ana")
     assert read.preferences["language"] == "Python"
 
 
 def test_a_broken_pending_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """It is left out; so is one of another thread."""
+    """It is skipped; so is one of another thread."""
     redis_client.hset("thread:t:pending", mapping={"a": "no json", "b": exchange(0, "other").to_wire()})
     assert real_cache().read("t", None).pending == []
 
 
 def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A refused write is told, a read goes on, and when there is room again the write that was missed is made up."""
+    """A refused write is reported, reads work, and the write is retried when there is memory again."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(1)))
     redis_client.config_set("maxmemory", "1")
@@ -315,12 +318,12 @@ def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None
 
 
 def test_without_thread_and_user_nothing_is_asked(real_cache: MakeCache) -> None:
-    """Not even a server is needed."""
+    """No server is needed."""
     assert real_cache(port=1).read(None, None) == CacheRead()
 
 
 def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """First in, first out, for ever; what is removed is removed by its value."""
+    """First in, first out, without expiry; entries are removed by value."""
     cache = real_cache()
     made = exchanges(4)
     for each in made:
@@ -333,7 +336,7 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
 
 
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """An emptied L1 says so until `warm_up` is called, and is new until the queue was seen empty a minute later."""
+    """An emptied L1 reports it until `warm_up`, and is new until the queue was empty a minute later."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)

@@ -1,6 +1,6 @@
-"""What each kind of request costs, through the real handler on real servers: calls, files and round trips.
+"""The cost of each kind of request through the real handler on real servers: calls, files and round trips.
 
-The figures are literals, so that a change of a cost is a change of this file. A window of two exchanges is read.
+The figures are literals, so a change of a cost changes this file. Turns read a window of two exchanges.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from tests.support.sqs_server import SqsServer
 
 KNOWN: Final = "known"
 NEW: Final = "new"
-# Once a second a read also finds out whether Redis takes writes, which is a few calls more.
+# Once a second a read also tests whether Redis accepts writes, which takes a few more calls.
 _SLACK: Final = 15
-# A module that is split into two is no detour.
+# A module that was split into two counts once.
 _MORE_FILES: Final = 2
 _SAID: Final[dict[str, object]] = {"user_id": "ana", "user_message": "q", "assistant_message": "a"}
 
 
 class Cost(NamedTuple):
-    """What a request costs.
+    """The cost of a request.
 
     Attributes:
-        calls: Of the project's own functions, at most.
-        files: That these are in, at most.
+        calls: Maximum calls of the project's own functions.
+        files: Maximum number of their files.
         redis: Round trips to Redis.
         postgres: Round trips to PostgreSQL.
         queue: Requests to SQS.
@@ -51,7 +51,7 @@ class Cost(NamedTuple):
 
 @dataclass
 class Context:
-    """What Lambda tells the function of an invocation."""
+    """The Lambda context of an invocation."""
 
     function_name: str = "f"
     memory_limit_in_mb: int = 512
@@ -61,7 +61,7 @@ class Context:
 
 @dataclass
 class Watched:
-    """The agent function, and what passes between it and its stores."""
+    """The agent function, with counters of its calls to the stores."""
 
     function: ModuleType
     redis: CountingProxy
@@ -72,11 +72,11 @@ class Watched:
 
     @property
     def newcomer(self) -> str:
-        """A user that no store knows; with tokens, the one there is."""
+        """A user that no store has; with tokens, the only one."""
         return "ana" if self.headers else "eve"
 
     def ask(self, path: str, thread_id: str, **fields: object) -> dict[str, Any]:
-        """Send a request as API Gateway does, and return the answer's body."""
+        """Send a request like API Gateway, and return the response's body."""
         body = {"thread_id": thread_id, **fields}
         event = {
             "resource": "/{proxy+}",
@@ -101,12 +101,12 @@ class Watched:
         return answer
 
     def recall(self) -> None:
-        """Ask the memory itself."""
+        """Load the memory directly."""
         turn = Turn(self.function.operations._memory, KNOWN, "ana", "own" if self.headers else "open")
         assert turn.recall().source == "redis"
 
     def cost(self, action: Callable[[], object]) -> Cost:
-        """Return what an action costs."""
+        """Return the cost of an action."""
         self.redis.reset()
         self.postgres.reset()
         self.sqs.requests.clear()
@@ -121,7 +121,7 @@ class Watched:
 
 
 class _Case(NamedTuple):
-    """A request, and what it costs at most where everybody may and for a user with a token."""
+    """A request, and its maximum cost without authentication and for a user with a token."""
 
     ask: Callable[[Watched], object]
     open: Cost
@@ -139,7 +139,7 @@ def watched(
     issuer: Issuer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Watched]:
-    """The function with a thread in both layers, once everybody may, and once for users with tokens."""
+    """The function with a thread in both layers, once without authentication and once with tokens."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(valkey.port) as redis_proxy, CountingProxy(port) as postgres:
         url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
@@ -151,7 +151,7 @@ def watched(
         headers = bearer(issuer.token("ana")) if request.param == "tokens" else {}
         made = Watched(load("functions.agent.handler"), redis_proxy, postgres, sqs, headers, Calls())
         memory = made.function.operations._memory
-        # What a process does only once: it imports what runs an agent, and counts the tokens of words.
+        # Work of a process' first request: importing the agent library, and counting the tokens of words.
         made.ask("/run", "warm", user_id="ana", prompt="q")
         made.ask("/invoking", KNOWN, user_id="ana")
         for number in range(2):
@@ -164,7 +164,7 @@ def watched(
 
 
 CASES: Final = {
-    # A list that is whole.
+    # A sealed list.
     "invoking, hit": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
         open=Cost(176, 33, 1, 0, 0),
@@ -181,7 +181,7 @@ CASES: Final = {
         tokens=Cost(234, 40, 2, 0, 1),
     ),
     # The memory's part of a hit: 64 different functions in 15 files, two more and one more with tokens. The goal is 60
-    # in 12; what is over it are the modules that read Redis, one each for keys, questions, entries and generations.
+    # in 12. The surplus is one module each for Redis' keys, questions, entries and generations.
     "recall, hit": _Case(
         lambda w: w.recall(),
         open=Cost(70, 15, 1, 0, 0),
@@ -192,10 +192,10 @@ CASES: Final = {
         open=Cost(139, 28, 1, 0, 0),
         tokens=Cost(146, 29, 1, 0, 0),
     ),
-    # A thread, and where there are no tokens a user, that no store knows. Of the round trips to Redis one asks what
-    # Redis may have lost. That only matters where a list is not whole, and INFO with each read would slow down each
-    # hit. A new user costs one more to Redis and three to PostgreSQL (begin; lock and read; commit): preferences are
-    # written to Redis under PostgreSQL's lock, so that no older ones overwrite a change.
+    # A new thread and, without authentication, a new user. One round trip to Redis reads what Redis may have lost. This
+    # matters only if a list is not sealed, and INFO in each read would slow down every hit. A new user needs one more
+    # round trip to Redis and three to PostgreSQL (begin; lock and read; commit): preferences are written to Redis under
+    # PostgreSQL's lock, so that no older ones overwrite a change.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
         open=Cost(272, 44, 4, 4, 0),
@@ -211,7 +211,7 @@ CASES: Final = {
         open=Cost(301, 43, 4, 1, 1),
         tokens=Cost(348, 48, 4, 2, 1),
     ),
-    # A list whose life has ended; PostgreSQL has the thread.
+    # An expired list of a thread that PostgreSQL has.
     "invoking, expired": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
         open=Cost(352, 45, 3, 1, 0),
@@ -223,7 +223,7 @@ CASES: Final = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_what_a_request_costs(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
-    """Of calls and files at most, of round trips exactly what is written down."""
+    """Calls and files are maxima; the round trips are exact."""
     if case.is_expired:
         redis_client.delete(f"thread:{KNOWN}:messages")
     found, most = watched.cost(lambda: case.ask(watched)), case.tokens if watched.headers else case.open

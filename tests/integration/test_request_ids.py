@@ -1,4 +1,4 @@
-"""One id finds the log lines of both functions: imported as Lambda does it, on real servers."""
+"""One id finds the log lines of both functions, imported as by Lambda, on real servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HOSTILE = ["a\nb", "x" * 10_240, "\N{SNOWMAN}", "\x00", "Root=1-67891233-abcdef
 
 @dataclass
 class Context:
-    """An invocation as Lambda numbers them."""
+    """A Lambda context with numbered invocations."""
 
     aws_request_id: str
     function_name: str = "f"
@@ -33,26 +33,26 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the remaining milliseconds of the invocation."""
         return 15_000
 
 
 class Function:
-    """One function, and what it writes."""
+    """A function with its log."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
         self._written = io.StringIO()
 
     def invoke(self, event: object) -> tuple[str, Any]:
-        """Return Lambda's id of the invocation, and the answer."""
+        """Return Lambda's id of the invocation, and the result."""
         named = str(uuid4())
-        # Both functions log by one handler, as they are in one process here.
+        # Both functions share one log handler, because they are in one process here.
         self._module.logger.handlers[0].setStream(self._written)
         return named, self._module.handler(event, Context(named))
 
     def ask(self, method: str, path: str, body: object = None, **more: Any) -> tuple[str, dict[str, Any]]:
-        """Return the gateway's id of a request, and the answer with its headers by small names."""
+        """Return the gateway's id of a request, and the response with lowercase header names."""
         named = str(uuid4())
         _, answer = self.invoke(_event(named, method, path, body, **more))
         headers = dict(answer.get("headers") or {})
@@ -60,7 +60,7 @@ class Function:
         return named, {**answer, "headers": {name.lower(): value for name, value in headers.items()}}
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return what was written since the last time."""
+        """Return the log lines since the last call."""
         lines = [json.loads(line) for line in self._written.getvalue().splitlines()]
         self._written.seek(0)
         self._written.truncate()
@@ -123,7 +123,7 @@ _PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method"
 def test_every_answer_has_it(
     agent: Function, method: str, path: str, body: object, headers: dict[str, str], status: int, route: str | None
 ) -> None:
-    """In a header, in a problem's body, and in the one line for each request, which has no ids of threads or users."""
+    """In a header, in a problem's body, and in the log line, which has no ids of threads or users."""
     named, answer = agent.ask(method, path, body, headers=headers)
     assert answer["statusCode"] == status
     assert answer["headers"]["x-request-id"] == named
@@ -138,13 +138,13 @@ def test_every_answer_has_it(
 
 
 def test_a_page_elsewhere_may_read_it(agent: Function) -> None:
-    """It is exposed."""
+    """The header is exposed."""
     _, answer = agent.ask("GET", "/health", headers={"Origin": "http://localhost:3000"})
     assert "x-request-id" in answer["headers"]["access-control-expose-headers"].lower()
 
 
 def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that no code expects, in a route and before any."""
+    """An unexpected error, inside and outside of a route."""
 
     def fail(*_: object) -> None:
         raise RuntimeError
@@ -163,10 +163,10 @@ def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
-    """The gateway answers 502 with its id; one line has it beside the id under which Lambda writes the traceback."""
+    """The gateway returns 502 with its id; one line has it beside Lambda's id of the traceback."""
     named = str(uuid4())
     with pytest.raises(AttributeError):
-        # No gateway writes such an event.
+        # No gateway sends such an event.
         agent.invoke(_event(named, "GET", "/health", queryStringParameters="conv"))
     (line,) = agent.lines()
     assert (line["correlation_id"], line["error"]) == (named, "AttributeError")
@@ -175,7 +175,7 @@ def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
 
 @pytest.mark.parametrize("hostile", _HOSTILE)
 def test_a_client_does_not_choose_it(agent: Function, queues: Queues, hostile: str) -> None:
-    """Neither by a header, nor can it break a line, a header or a message."""
+    """A client's header neither sets it nor injects text into a line, a header or a message."""
     sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
     named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent)
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (202, named)
@@ -186,7 +186,7 @@ def test_a_client_does_not_choose_it(agent: Function, queues: Queues, hostile: s
 
 @pytest.mark.parametrize("hostile", [*_HOSTILE[:4], "", None, 7, ["r"]])
 def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile: object) -> None:
-    """Who invokes the function may write anything there: Lambda's own id stands in for it."""
+    """A caller of the function may send any value: Lambda's own id is used then."""
     named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _KEPT))
     assert answer["statusCode"] == 202
     assert {line["correlation_id"] for line in agent.lines()} == {named}
@@ -205,7 +205,7 @@ def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile:
     ],
 )
 def test_without_a_gateway(agent: Function, event: object, route: str | None, status: int) -> None:
-    """A direct invocation has the id that its caller reads from Lambda's answer."""
+    """A direct invocation has the id in Lambda's response."""
     named, answer = agent.invoke(event)
     assert answer.get("request_id", named) == named
     (line,) = agent.lines()
@@ -215,7 +215,7 @@ def test_without_a_gateway(agent: Function, event: object, route: str | None, st
 
 
 def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, queues: Queues) -> None:
-    """As a request does."""
+    """Like a request."""
     named, _ = agent.invoke({"action": "invoked", **_KEPT})
     sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
@@ -223,7 +223,7 @@ def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, 
 
 
 def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Queues) -> None:
-    """Each has its own, in both functions; what is between requests has none."""
+    """Each has its own id, in both functions; nothing between requests has one."""
     ids = [agent.ask("POST", "/invoked", {**_KEPT, "thread_id": f"t{number}"})[0] for number in range(3)]
     refused, _ = agent.ask("POST", "/invoked", {})
     assert [line["correlation_id"] for line in agent.lines()] == [*ids, refused]
@@ -235,7 +235,7 @@ def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Qu
 
 
 def test_a_record_without_one(sync: Function, queues: Queues) -> None:
-    """Of an earlier release: it is drained as ever."""
+    """A record of an earlier release is drained normally."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange().to_wire())
     _, answer = sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
@@ -243,7 +243,7 @@ def test_a_record_without_one(sync: Function, queues: Queues) -> None:
 
 
 def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Function, queues: Queues) -> None:
-    """A refused record keeps its id, and has it still when it was moved back."""
+    """A refused record keeps its id, even after it was moved back."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     (record,) = queues.receive()
     sync.invoke({"Records": [{**record, "body": "no json"}]})
@@ -264,7 +264,7 @@ def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Func
 
 
 def test_what_only_the_outbox_took(agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer) -> None:
-    """The sweep that stores it names the request."""
+    """The sweep that stores it logs the request's id."""
     sqs.stop()
     postgres.kill()
     named, answer = agent.ask("POST", "/invoked", _KEPT)
@@ -276,7 +276,7 @@ def test_what_only_the_outbox_took(agent: Function, sync: Function, postgres: Po
 
 
 def test_while_postgresql_is_away(agent: Function, sync: Function, queues: Queues, postgres: PostgresServer) -> None:
-    """Each try of the drain names what waits."""
+    """Each attempt of the drain logs the ids of the waiting records."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     records = queues.receive()
     postgres.kill()
@@ -288,7 +288,7 @@ def test_while_postgresql_is_away(agent: Function, sync: Function, queues: Queue
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
 def test_a_batch_that_fails(sync: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a fault of the code: its records come again, and the log names them."""
+    """After a bug, its records are delivered again, and the log has their ids."""
 
     def fail(*_: object) -> None:
         raise RuntimeError

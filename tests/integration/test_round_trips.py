@@ -1,4 +1,4 @@
-"""What a turn costs: round trips to Redis, statements to PostgreSQL, and connections that are kept."""
+"""The cost of a turn: round trips to Redis, statements to PostgreSQL, and reused connections."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.support.proxy import CountingProxy
 
 @dataclass
 class Watched:
-    """A process, and what passes between it and its stores."""
+    """A process, with counters of its calls to the stores."""
 
     memory: Memory
     redis: CountingProxy
     postgres: CountingProxy
 
     def costs(self, action: Callable[[], object]) -> tuple[int, int, int]:
-        """Return the round trips to Redis, to PostgreSQL, and the connections that an action took."""
+        """Return an action's round trips to Redis and PostgreSQL, and its new connections."""
         self.redis.reset()
         self.postgres.reset()
         action()
@@ -46,7 +46,7 @@ def watched(
     real_cache: Callable[..., RedisCache],
     real_archive: Callable[..., PostgresArchive],
 ) -> Iterator[Watched]:
-    """A process behind two proxies, whose user has a preference and whose thread is known to be new."""
+    """A process behind two proxies; its user has a preference, and its thread is known to be new."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(valkey.port) as redis, CountingProxy(port) as postgres:
         url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
@@ -74,14 +74,14 @@ def _invoked(turn: Turn, number: int) -> None:
 
 
 def _begun(memory: Memory) -> Turn:
-    """Return a turn whose context was asked for."""
+    """Return a turn whose context was loaded."""
     turn = Turn(memory, "t", "ana")
     turn.recall()
     return turn
 
 
 def test_invoking_is_one_round_trip(watched: Watched) -> None:
-    """History and preferences together, nothing to PostgreSQL, no new connection."""
+    """History and preferences together, without PostgreSQL and new connections."""
     _invoked(_begun(watched.memory), 0)
     for _ in range(3):
         assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
@@ -92,7 +92,7 @@ def test_invoking_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_invoked_is_one_round_trip(watched: Watched) -> None:
-    """Nothing to PostgreSQL, and no new connection; the first exchange of a thread may cost one more."""
+    """Without PostgreSQL and new connections; a thread's first exchange may take one more."""
     _invoked(_begun(watched.memory), 0)
     for number in range(1, 4):
         turn = _begun(watched.memory)
@@ -100,7 +100,7 @@ def test_invoked_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
-    """A hundred messages come at once."""
+    """A hundred messages arrive in one reply."""
     for number in range(55):
         _invoked(_begun(watched.memory), number)
     assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
@@ -108,7 +108,7 @@ def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
-    """One question; the list is read and carries a token, losses are asked for, and the list is refilled at once."""
+    """One query; the list is read and gets a token, losses are read, and the list is refilled at once."""
     watched.memory.archive.store([*exchanges(50, "other")])
     turn = Turn(watched.memory, "other", None)
     redis, postgres, connections = watched.costs(turn.recall)
@@ -117,7 +117,7 @@ def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
 
 
 def test_no_preferences_are_asked_for_once(watched: Watched) -> None:
-    """That there are none is remembered."""
+    """Their absence is cached."""
     first = watched.costs(lambda: Turn(watched.memory, None, "bob").recall())
     assert first[1] > 0
     assert watched.costs(lambda: Turn(watched.memory, None, "bob").recall()) == (1, 0, 0)
@@ -126,7 +126,7 @@ def test_no_preferences_are_asked_for_once(watched: Watched) -> None:
 
 @pytest.mark.parametrize("threads", [1, 10, 100])
 def test_forgetting_a_user_costs_the_same_whatever_they_have(watched: Watched, threads: int) -> None:
-    """Threads in both layers, and threads in Redis alone: the round trips do not grow with them."""
+    """Threads in both layers, and in Redis only: the round trips do not grow with them."""
     memory = watched.memory
     for number in range(threads):
         memory.cache.append(exchange(0, f"cached-{number}", "eve"), is_drained=False)

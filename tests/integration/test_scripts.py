@@ -1,4 +1,4 @@
-"""The Lua scripts: a server keeps them, and each call names the one it runs."""
+"""The Lua scripts are cached by the server, and each call names one by its hash."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _turn(cache: RedisCache, number: int) -> None:
 
 
 def test_scripts_do_not_travel(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Only the write that finds out whether Redis takes any is sent as a text: it is shorter than a name."""
+    """Only the write that tests Redis is sent as text, because it is shorter than a hash."""
     cache = real_cache()
     _turn(cache, 0)
     before = _commands(redis_client)
@@ -36,7 +36,7 @@ def test_scripts_do_not_travel(real_cache: MakeCache, redis_client: redis.Redis)
 
 
 def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """They are loaded again, and the call is repeated."""
+    """The scripts are loaded again, and the call is repeated."""
     cache = real_cache()
     _turn(cache, 0)
     redis_client.script_flush()
@@ -45,7 +45,7 @@ def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_cl
 
 
 def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Then the texts travel."""
+    """The scripts are then sent as text."""
     redis_client.acl_setuser("default", enabled=True, commands=["-script"])
     try:
         cache = real_cache()

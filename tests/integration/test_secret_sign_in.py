@@ -1,4 +1,4 @@
-"""Signing in with a secret of AWS Secrets Manager: each new connection reads it."""
+"""Signing in with a secret of AWS Secrets Manager, which each new connection reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:memory"
 
 
 class SecretsManager:
-    """A service that holds one secret, as text; None for none."""
+    """A service with one secret as text; None for none."""
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -53,14 +53,14 @@ class SecretsManager:
         Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
-    """Return the service that the process asks."""
+    """Return the service that the process uses."""
     made = SecretsManager()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -85,7 +85,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
     ],
 )
 def test_what_a_secret_may_be(secrets: SecretsManager, text: str, secret: Secret) -> None:
-    """As RDS writes it, or a password alone."""
+    """In RDS' format, or a password alone."""
     secrets.text = text
     assert read_secret(_ARN) == secret
     assert secrets.asked == [_ARN]
@@ -104,7 +104,7 @@ def test_what_it_may_not_be(secrets: SecretsManager, text: str | None) -> None:
 def test_a_rotated_secret_of_postgres(
     secrets: SecretsManager, new_database: Callable[..., str], postgres: PostgresServer
 ) -> None:
-    """Connections live on; the next one signs in with the new user and password."""
+    """Open connections stay; the next one uses the new user and password."""
     address = urlsplit(new_database())
     connection = PostgresConnection(
         DatabaseSettings(url=f"postgresql://127.0.0.1:{postgres.port}{address.path}", secret_arn=_ARN, auth="secret")
@@ -130,7 +130,7 @@ def test_a_rotated_secret_of_postgres(
 
 
 def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer, redis_client: redis.Redis) -> None:
-    """Each connection has the password of its time; the user is the secret's, or else the settings'."""
+    """Each connection uses the current password; the user is the secret's, otherwise the settings'."""
     settings = RedisSettings(
         host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN, username="functions", password="unused"
     )
@@ -151,7 +151,7 @@ def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer
 
 @pytest.mark.usefixtures("secrets")
 def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """The layer is away, and the requests after do not ask again and again."""
+    """The layer counts as down, and later requests do not read the secret again and again."""
     cache = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN))
     url = f"postgresql://memory@127.0.0.1:{postgres.port}/memory"
     archive = PostgresConnection(DatabaseSettings(url=url, auth="secret", secret_arn=_ARN))
@@ -167,7 +167,7 @@ def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgre
 def test_what_a_secret_needs(
     kind: type[RedisSettings | DatabaseSettings], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its name, which is asked for at the start."""
+    """Its name, whose absence is reported at the start."""
     monkeypatch.setenv(f"{prefix}__AUTH", "secret")
     with pytest.raises(SettingsError, match=f"{prefix}__AUTH .*{prefix}__SECRET_ARN"):
         load(kind)

@@ -1,4 +1,4 @@
-"""Ids stay ids, and neither texts nor secrets reach logs or problems: both functions, with what they write captured."""
+"""Neither texts nor secrets are in logs or problems of either function, and ids are never interpreted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ HOSTILE = (
 
 @dataclass
 class Context:
-    """What Lambda tells a function of an invocation."""
+    """The Lambda context of an invocation."""
 
     function_name: str = "f"
     memory_limit_in_mb: int = 512
@@ -54,13 +54,13 @@ class Context:
     aws_request_id: str = "request-1"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the remaining milliseconds of the invocation."""
         return 30_000
 
 
 @pytest.fixture
 def agent(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The agent function, which asks for tokens."""
+    """The agent function, with authentication."""
     for name, value in issuer.environment().items():
         monkeypatch.setenv(name, value)
     return load("functions.agent.handler")
@@ -89,7 +89,7 @@ def _ask(
 def test_an_id_is_an_id(
     agent: ModuleType, issuer: Issuer, redis_client: redis.Redis, database: psycopg.Connection, hostile: str
 ) -> None:
-    """Whatever it is made of, it reaches its own keys and rows, and nobody else's."""
+    """Any id reaches its own keys and rows only."""
     victim = bearer(issuer.token("victim"))
     kept = {"thread_id": "victim", "user_message": "victim's", "assistant_message": "own"}
     assert _ask(agent, "POST", "/invoked", kept, victim)["statusCode"] == 202
@@ -117,7 +117,7 @@ def test_an_id_is_an_id(
 
 
 def _drive(agent: ModuleType, sync: ModuleType, issuer: Issuer) -> list[str]:
-    """Send every route good and bad requests full of the marker, and the drain good and bad records; return answers."""
+    """Send valid and invalid requests and records with the marker; return the responses."""
     operator = bearer(issuer.token(f"ops-{MARKER}", scope=OPERATOR))
     told = []
     for sample in SAMPLES:
@@ -163,7 +163,7 @@ def _record(body: str) -> dict[str, Any]:
 
 @pytest.fixture
 def secret_database_url(postgres: PostgresServer, database_url: str) -> Iterator[str]:
-    """The URL of the database for a user whose password can be recognised."""
+    """The URL of the database for a user with a recognisable password."""
     with admin(postgres) as connection:
         connection.execute(f"create role secretive login password '{PASSWORD}' in role memory")
     parts = urlsplit(database_url)
@@ -176,7 +176,7 @@ def secret_database_url(postgres: PostgresServer, database_url: str) -> Iterator
 
 @pytest.fixture
 def take_away(valkey: ValkeyServer, postgres: PostgresServer, sqs: SqsServer) -> Callable[[str], None]:
-    """Stop servers; their own fixtures start them again."""
+    """Stop servers; their fixtures restart them."""
     stops = {"redis": valkey.kill, "postgres": postgres.kill, "sqs": sqs.stop}
 
     def stop(what: str) -> None:
@@ -197,7 +197,7 @@ def test_no_text_and_no_secret_is_written(
     take_away: Callable[[str], None],
     down: str,
 ) -> None:
-    """Not by a function, whatever is away; and a problem holds no password, no token, and nothing of a message."""
+    """Neither function logs them during any outage, and a problem has no password, token or text."""
     for name, value in {**issuer.environment(), "DATABASE__URL": secret_database_url}.items():
         monkeypatch.setenv(name, value)
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
@@ -227,7 +227,7 @@ def test_rows_that_postgresql_quotes(
     sqlstate: str,
     status: int,
 ) -> None:
-    """While SQS is away exchanges go there directly: what it refuses is told without what it quotes."""
+    """While SQS is down, exchanges are stored directly; PostgreSQL's refusal is reported without its quotation."""
     with database.transaction():
         database.execute(
             "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'"

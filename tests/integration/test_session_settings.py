@@ -1,4 +1,4 @@
-"""Sessions for which the role, the database or the server sets something else: nothing about L2 changes."""
+"""Session settings of the role, the database or the server do not change L2's behaviour."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Alter = Callable[[str, str], None]
 
 @pytest.fixture(params=["role", "database"])
 def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -> Iterator[Alter]:
-    """Set something for the sessions of the role, or of the database."""
+    """Set a session setting of the role or the database."""
     whose = sql.SQL("role memory in database {}" if request.param == "role" else "database {}").format(
         sql.Identifier(name)
     )
@@ -76,7 +76,7 @@ def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[PostgresConnection]:
-    """The connection of one process, not connected yet."""
+    """A process' connection, not connected yet."""
     made = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=10_000))
     yield made
     made.close()
@@ -87,7 +87,7 @@ def _id(moment: datetime, number: int) -> UUID:
 
 
 def _use(connection: PostgresConnection) -> list[object]:
-    """Use everything once and return what came of it."""
+    """Use every operation once and return the results."""
     archive, keys = PostgresArchive(connection), PostgresKeys(connection)
     moment = datetime(2026, 3, 4, 5, 6, 7, 123_456, UTC)
     made = [
@@ -135,7 +135,7 @@ def _use(connection: PostgresConnection) -> list[object]:
 def test_nothing_changes(
     setting: str, alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
 ) -> None:
-    """Not the texts, not the times, not what may be done."""
+    """Neither texts, nor times, nor permissions."""
     alter(setting, _SETTINGS[setting])
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
     try:
@@ -145,7 +145,7 @@ def test_nothing_changes(
 
 
 def test_all_of_them_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
-    """As an administrator's template may have them."""
+    """All settings at once."""
     for setting, value in _SETTINGS.items():
         alter(setting, value)
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
@@ -157,7 +157,7 @@ def test_all_of_them_together(alter: Alter, connection: PostgresConnection, new_
 
 @pytest.mark.parametrize("setting", ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"])
 def test_how_long_it_may_take(setting: str, alter: Alter, connection: PostgresConnection) -> None:
-    """That is the caller's to say."""
+    """The caller's limit applies."""
     if setting == "transaction_timeout" and not _knows_it(connection):
         pytest.skip("not known to this server")
     alter(setting, "500ms")
@@ -177,7 +177,7 @@ def _knows_it(connection: PostgresConnection) -> bool:
 
 
 def test_what_is_committed_is_on_disk(alter: Alter, connection: PostgresConnection) -> None:
-    """The queue lets go of a message that is committed; a stricter setting is left as it is."""
+    """The queue deletes a committed message, so commits must be durable; a stricter setting is kept."""
 
     def asked(made: psycopg.Connection[DictRow]) -> object:
         return made.execute("show synchronous_commit").fetchone()
@@ -190,21 +190,21 @@ def test_what_is_committed_is_on_disk(alter: Alter, connection: PostgresConnecti
 
 
 def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnection) -> None:
-    """Deleting a thread would leave its messages: PostgreSQL is not used so, and says why."""
+    """Deleting a thread would leave its messages: PostgreSQL refuses to be used so, with the reason."""
     alter("session_replication_role", "replica")
     with pytest.raises(StoreUnavailable, match=r"42501: permission denied to set parameter"):
         PostgresArchive(connection).log_empty_cache()
 
 
 def test_the_session_itself_is_left_as_it_is(connection: PostgresConnection, database_url: str) -> None:
-    """Behind a pooler the next transaction of the session may be somebody else's."""
+    """Behind a pooler the session's next transaction may be another client's."""
     archive = PostgresArchive(connection)
     archive.ping()
     archive.log_empty_cache()
     assert connection._connection is not None
     plain = "select name, setting from pg_settings where context in ('user', 'superuser') order by name"
     with psycopg.connect(database_url, autocommit=True, client_encoding="utf8") as other:
-        # Which loads the language of the triggers, whose own settings then stand in the view.
+        # This loads the triggers' language, whose own settings are then in the view.
         other.execute("do $$ begin end $$")
         expected: dict[str, str] = dict(other.execute(plain).fetchall())
     made = connection._connection
@@ -213,7 +213,7 @@ def test_the_session_itself_is_left_as_it_is(connection: PostgresConnection, dat
 
 
 def test_a_url_that_names_a_schema(database_url: str, connection: PostgresConnection) -> None:
-    """That is no default of somebody else's, but whoever deploys says where the tables are."""
+    """A schema in the URL is the operator's own choice and applies."""
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute("create schema app")
         for table in ("cache_epochs",):

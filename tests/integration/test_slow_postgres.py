@@ -1,4 +1,4 @@
-"""A backlog in front of a PostgreSQL that is too slow for it is drained all the same."""
+"""A backlog is drained even if PostgreSQL is too slow for it."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from tests.bench.slow_postgres import measure
 
 
 def test_progress_at_an_eighth_of_the_time(postgres: PostgresServer, database_url: str) -> None:
-    """Exchanges are stored, and no good one is refused."""
+    """Exchanges are stored, and no valid one is refused."""
     assert measure(postgres, database_url, 8, seconds=3, batch=200).per_second > 0

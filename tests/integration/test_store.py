@@ -1,4 +1,4 @@
-"""`store.sql`: idempotent, in any order, in a constant number of statements; and what becomes of a thread by it."""
+"""`store.sql`: idempotent, in any order, in a constant number of statements, with correct threads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _counts(result: StoreResult) -> tuple[int, int, int]:
 
 
 def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """As the contract says: role, position, content and the exchange's own time."""
+    """The contract's role, position, content and time of the exchange."""
     made = exchange(1, user_id="ana", document_ids=("d2", "d1"))
     assert archive.store([made]) == StoreResult(1, 0, 0, [made])
     assert _rows(database, "select exchange_id, position, role, content, created_at from messages order by 2") == [
@@ -65,12 +65,12 @@ def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Con
 
 
 def test_nothing_is_nothing(archive: PostgresArchive) -> None:
-    """An empty batch is no error."""
+    """An empty batch is not an error."""
     assert archive.store([]) == StoreResult(0, 0, 0, [])
 
 
 def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
-    """Emoji, right-to-left, noncharacters, quotes, control characters, blanks and nothing at all."""
+    """Emoji, right-to-left text, noncharacters, quotes, control characters, spaces and empty texts."""
     for text in ("👩‍👩‍👧‍👦", "שלום", "\ufffe\uffff", "'\"\\ %s :x", "\x01\x1f\x7f\r\n\t", "  ", "", "x" * 200_000):
         made = Exchange(ExchangeIds().new(), text[:50].strip() or "t", None, text, text, MOMENT)
         archive.store([made])
@@ -78,7 +78,7 @@ def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
 
 
 def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """A batch that is delivered twice is stored once, and L1 is told the same."""
+    """A repeated batch is stored once, and L1 gets the same update."""
     batch = exchanges(5)
     first, second = archive.store(batch), archive.store(batch)
     assert (_counts(first), _counts(second)) == ((5, 0, 0), (0, 5, 0))
@@ -87,7 +87,7 @@ def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) 
 
 
 def test_the_same_twice_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """Wherever it stands, the earliest is stored."""
+    """In any position, the earliest is stored."""
     named = uuid4()
     late, early = (
         exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=1)),
@@ -105,7 +105,7 @@ def test_the_same_twice_in_a_batch(archive: PostgresArchive, database: psycopg.C
 
 @pytest.mark.parametrize("named", [uuid4(), ExchangeIds().new()])
 def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """As in Redis, so that both layers keep the same one of two; and at its own place."""
+    """As in Redis, so that both layers keep the same one; it keeps its own position."""
     late = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
     early = exchange("early", exchange_id=named, created_at=MOMENT)
     assert _counts(archive.store([late])) == (1, 0, 0)
@@ -117,7 +117,7 @@ def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive,
 
 
 def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """An id is the caller's, and names an exchange within its thread."""
+    """The caller chooses ids, which are unique within a thread only."""
     named = uuid4()
     result = archive.store([exchange(1, "t1", exchange_id=named), exchange(2, "t2", exchange_id=named)])
     assert _counts(result) == (2, 0, 0)
@@ -125,7 +125,7 @@ def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, databa
 
 
 def test_any_order_of_arrival(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """Batches that overtake each other leave the thread in order, under the first one's title and user."""
+    """Batches in any order result in the same thread, with the first exchange's title and user."""
     made = [exchange(number, user_id=f"u{number}") for number in range(12)]
     shuffled = random.Random(7).sample(made, 12)  # noqa: S311 - no secret depends on it
     for start in range(0, 12, 4):
@@ -137,7 +137,7 @@ def test_any_order_of_arrival(archive: PostgresArchive, database: psycopg.Connec
 
 
 def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
-    """Also when the first exchange comes late."""
+    """Even if the first exchange arrives late."""
     first, second = exchanges(2)
     archive.store([second])
     assert archive.rename("t", "Mine") is not None
@@ -148,7 +148,7 @@ def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
 
 
 def test_documents_are_attached_once(archive: PostgresArchive) -> None:
-    """In the order of their first attachment, in whatever order the exchanges came."""
+    """In the order of their first attachment, for any order of the exchanges."""
     made = [
         exchange(number, created_at=MOMENT + timedelta(seconds=number), document_ids=documents)
         for number, documents in enumerate([("b", "c"), ("a", "b"), ("c", "d")])
@@ -161,7 +161,7 @@ def test_documents_are_attached_once(archive: PostgresArchive) -> None:
 
 
 def test_what_a_deletion_overtook_is_dropped(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """Of a thread, and of a user in whatever thread; what came later stays."""
+    """Of a thread, and of a user in any thread; later exchanges stay."""
     old = [exchange(0, "t1"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t3", "ana")]
     cutoff = ExchangeIds().new(after=old[-1].exchange_id)
     archive.forget_thread("t1", cutoff)
@@ -177,7 +177,7 @@ def test_what_a_deletion_overtook_is_dropped(archive: PostgresArchive, database:
 
 
 def test_a_batch_is_all_or_nothing(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """What PostgreSQL refuses is the data's fault, and leaves nothing of the batch; the reason quotes no text."""
+    """An exchange that PostgreSQL refuses leaves nothing of its batch; the reason quotes no text."""
     database.execute(
         "create function refuse() returns trigger language plpgsql as $$ begin"
         " if new.content = 'q13' then raise exception 'no such number' using errcode = '22023', detail = new.content;"
@@ -193,7 +193,7 @@ def test_a_batch_is_all_or_nothing(archive: PostgresArchive, database: psycopg.C
 
 @pytest.fixture
 def counted(real_archive: MakeArchive, database_url: str) -> Any:
-    """A proxy to PostgreSQL and L2 behind it, connected."""
+    """A counting proxy to PostgreSQL, and L2 connected through it."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(port) as proxy:
         url = database_url.replace(f":{port}/", f":{proxy.port}/") + "?sslmode=disable&gssencmode=disable"
@@ -203,7 +203,7 @@ def counted(real_archive: MakeArchive, database_url: str) -> Any:
 
 
 def test_a_constant_number_of_statements(counted: tuple[CountingProxy, PostgresArchive]) -> None:
-    """A batch of one, ten and a thousand over many threads cost the same, and so do duplicates."""
+    """Batches of one, ten and a thousand, with many threads or duplicates, have the same cost."""
     proxy, archive = counted
     numbers = []
     for size in (1, 10, 1_000):
@@ -219,7 +219,7 @@ def test_a_constant_number_of_statements(counted: tuple[CountingProxy, PostgresA
 
 
 def test_a_window_of_a_long_thread_is_one_page(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """It is read by the order index, newest first, not by the thread's length."""
+    """The order index is read newest first, so the thread's length does not matter."""
     archive.store([each for number in range(30) for each in exchanges(300, f"other{number}")] + exchanges(300))
     window = archive.window("t", 50)
     assert [each.user_message for each in window.exchanges] == [f"q{n}" for n in range(250, 300)]
@@ -239,7 +239,7 @@ def _rows_read(plan: dict[str, Any]) -> list[float]:
 
 
 def test_an_exchange_of_the_first_year_and_the_last(archive: PostgresArchive) -> None:
-    """Every time that the wire takes can be stored and read."""
+    """All times of the wire format can be stored and read."""
     for moment in (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)):
         made = exchange(1, str(moment.year), exchange_id=uuid4(), created_at=moment)
         archive.store([made])

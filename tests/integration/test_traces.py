@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: both functions as Lambda imports them, on real servers, with a collector."""
+"""OpenTelemetry traces: both functions, imported as by Lambda, on real servers, with a collector."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _event(method: str, path: str, body: object = None, headers: dict[str, Any] 
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """A collector, and traces that are switched on."""
+    """A collector, with tracing on."""
     with Collector() as running:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
         monkeypatch.setenv("OTEL_BSP_EXPORT_TIMEOUT", "5000")
@@ -67,7 +67,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 @pytest.fixture
-def agent(load: Import, collector: Collector) -> ModuleType:  # noqa: ARG001 - which switches traces on
+def agent(load: Import, collector: Collector) -> ModuleType:  # noqa: ARG001 - turns tracing on
     """The agent function."""
     return load("functions.agent.handler")
 
@@ -80,7 +80,7 @@ def _one(collector: Collector, name: str) -> Sent:
 def test_from_the_caller_to_the_drain(
     agent: ModuleType, load: Import, collector: Collector, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """One trace up to the message; the batch is a trace of its own that links to it."""
+    """The message continues the caller's trace; the batch has its own trace with a link."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     assert answer["statusCode"] == 202
     request = _one(collector, "POST /invoked")
@@ -116,7 +116,7 @@ def test_from_the_caller_to_the_drain(
 
 
 def test_nothing_of_a_user_is_in_a_span(agent: ModuleType, load: Import, collector: Collector, queues: Queues) -> None:
-    """Neither ids nor texts, of requests that work and of others."""
+    """Neither ids nor texts, of successful and failed requests."""
     agent.handler(_event("POST", "/invoked", _KEPT), _context())
     agent.handler(_event("POST", "/run", {"prompt": "secret-p", "thread_id": "conv-1", "user_id": "ana"}), _context())
     for method, path in [("GET", "/threads/conv-1"), ("GET", "/conv-1"), ("DELETE", "/users/ana"), ("X-ANA", "/run")]:
@@ -135,7 +135,7 @@ def test_nothing_of_a_user_is_in_a_span(agent: ModuleType, load: Import, collect
 
 
 def test_the_model(agent: ModuleType, collector: Collector) -> None:
-    """Each of its requests is a span of the request's trace, with its tokens."""
+    """Each of its requests is a span of the request's trace, with token counts."""
     answer = agent.handler(_event("POST", "/run", {"prompt": "q", "thread_id": "t"}), _context())
     assert answer["statusCode"] == 200
     chat, request = _one(collector, "chat offline"), _one(collector, "POST /run")
@@ -146,7 +146,7 @@ def test_the_model(agent: ModuleType, collector: Collector) -> None:
 
 @pytest.mark.parametrize("custom", [{"traceparent": TRACEPARENT}, {"traceparent": 7}, {"traceparent": "x"}, [], None])
 def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: Any) -> None:
-    """It continues the trace of its client context, where that has one."""
+    """It continues the trace in its client context, if there is one."""
     assert agent.handler({"action": "invoked", **_KEPT}, _context(custom))["durability"] == "queue"
     span = _one(collector, "invoke invoked")
     is_continued = custom == {"traceparent": TRACEPARENT}
@@ -169,7 +169,7 @@ def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: An
     ],
 )
 def test_a_traceparent_that_is_none(agent: ModuleType, collector: Collector, queues: Queues, theirs: Any) -> None:
-    """The request is served, and begins a trace."""
+    """The request is served with a new trace."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": theirs}), _context())
     assert answer["statusCode"] == 202
     span = _one(collector, "POST /invoked")
@@ -179,7 +179,7 @@ def test_a_traceparent_that_is_none(agent: ModuleType, collector: Collector, que
 
 
 def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, queues: Queues) -> None:
-    """Nothing is exported, and the message says so to who reads it."""
+    """Nothing is exported, and the message carries the decision."""
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
     assert (collector.requests, collector.spans) == (0, [])
     (record,) = queues.receive()
@@ -202,7 +202,7 @@ def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, q
 def test_messages_without_a_trace(
     load: Import, collector: Collector, database: psycopg.Connection, attribute: Any
 ) -> None:
-    """They are stored beside those that have one, which the span links to, each trace once."""
+    """They are stored beside traced ones; the batch's span links to each trace once."""
     sync = load("functions.sync.handler")
     given = {"traceparent": {"stringValue": TRACEPARENT}}
     records = [
@@ -215,7 +215,7 @@ def test_messages_without_a_trace(
 
 
 def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queues: Queues) -> None:
-    """As it keeps the id of its request."""
+    """It also keeps the request's id."""
     attribute: Any = {"traceparent": {"DataType": "String", "StringValue": TRACEPARENT}}
     queues.client.send_message(QueueUrl=queues.url, MessageBody="no json", MessageAttributes=attribute)
     load("functions.sync.handler").handler({"Records": queues.receive()}, _context())
@@ -225,7 +225,7 @@ def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queue
 
 
 def test_what_fails(agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The span says so, by the status and the class of the error alone."""
+    """The span has the status and the error's class only."""
 
     async def fail(*_: object) -> None:
         raise RuntimeError("secret")
@@ -239,21 +239,21 @@ def test_what_fails(agent: ModuleType, collector: Collector, monkeypatch: pytest
 
 @pytest.fixture
 def written(agent: ModuleType) -> io.StringIO:
-    """What the function logs."""
+    """The function's log lines."""
     written = io.StringIO()
     agent.logger.handlers[0].setStream(written)
     return written
 
 
 def test_log_lines_have_the_trace(agent: ModuleType, written: io.StringIO) -> None:
-    """So that either leads to the other."""
+    """Lines and traces refer to each other."""
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [line["trace_id"] for line in lines] == [TRACE]
 
 
 def test_the_environment_names_and_headers(load: Import, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of OpenTelemetry's own variables."""
+    """OpenTelemetry's own variables apply."""
     for name, value in {
         "OTEL_SERVICE_NAME": "mine",
         "OTEL_RESOURCE_ATTRIBUTES": "team=memory,deployment.environment.name=blue",
@@ -269,7 +269,7 @@ def test_the_environment_names_and_headers(load: Import, collector: Collector, m
 
 
 def test_ids_after_snapstart(load: Import, collector: Collector) -> None:
-    """Two processes that go on from the same state make different ids."""
+    """Two processes restored from one snapshot generate different ids."""
     agent = load("functions.agent.handler")
     for _ in range(2):
         random.seed(7)
@@ -302,7 +302,7 @@ print([name for name in seen() if name.startswith(parts)])
 
 @pytest.mark.usefixtures("load")
 def test_off_imports_nothing(queues: Queues) -> None:
-    """And puts nothing on the messages. The template sets these variables."""
+    """Without these variables nothing is imported and messages are unchanged. The template sets them."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""}
     environment |= {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
@@ -354,13 +354,13 @@ def test_what_switches_them_on(switches: dict[str, str], is_on: bool, monkeypatc
 def test_what_cannot_work_stops_the_start(
     load: Import, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a sentence that names the variable."""
+    """The message names the variable."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         load("functions.sync.handler")
 
 
-# --- a collector that is away ---
+# - an unavailable collector ---
 
 
 def _seconds(call: Callable[[], Any]) -> float:
@@ -372,7 +372,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 def test_a_collector_that_hangs(
     load: Import, collector: Collector, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It delays one request, by the bound; the next ones do not wait, and nothing is lost. Then it comes back."""
+    """It delays one request by the timeout; later ones do not wait, no span is lost, and the collector recovers."""
     monkeypatch.setenv("OTEL_BSP_EXPORT_TIMEOUT", "1000")
     agent = load("functions.agent.handler")
     collector.freeze()
@@ -382,21 +382,21 @@ def test_a_collector_that_hangs(
             assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
 
     assert _seconds(ask) >= 1
-    assert _seconds(lambda: ask(20)) < 15  # 20 s, if each waited
+    assert _seconds(lambda: ask(20)) < 15  # 20 s if each waited
     assert len(queues.exchanges()) == 21
     assert collector.requests == 1
     collector.thaw()
     collector.wait_for("POST /invoked")
     agent.tracer._export._thread.join(30)
     ask()
-    # What ended meanwhile comes with the next.
+    # Earlier spans are sent with the next ones.
     assert len(collector.wait_for("POST /invoked", 22)) == 22
 
 
 def test_a_collector_that_refuses(
     agent: ModuleType, collector: Collector, queues: Queues, written: io.StringIO
 ) -> None:
-    """One line of the log says so, rather than one for each request."""
+    """One log line reports it, not one for each request."""
     collector.status = 401
     for _ in range(5):
         assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
@@ -413,7 +413,7 @@ def test_a_collector_that_refuses(
 def test_no_collector(
     load: Import, queues: Queues, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both functions work as without."""
+    """Both functions work as without tracing."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -426,7 +426,7 @@ def test_no_collector(
 def test_an_exporter_that_raises(
     agent: ModuleType, queues: Queues, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
 ) -> None:
-    """Whatever it is, the request is answered, and a line says so."""
+    """The request is answered, and a log line reports any exception."""
 
     def fail(*_: object) -> None:
         raise OverflowError("secret")
@@ -439,7 +439,7 @@ def test_an_exporter_that_raises(
 
 
 def test_what_waits_is_bounded(agent: ModuleType, collector: Collector) -> None:
-    """A collector that is away for long costs memory for so many spans and no more."""
+    """A limited number of spans is kept in memory."""
     collector.freeze()
     agent.tracer._export._seconds = 0.01
     export = agent.tracer._export

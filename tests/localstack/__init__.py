@@ -1,1 +1,1 @@
-"""`python -m tests.localstack`: the end-to-end suite against LocalStack's own code, where no Docker engine runs."""
+"""`python -m tests.localstack`: the end-to-end tests on LocalStack's own code, without Docker."""

@@ -1,4 +1,4 @@
-"""Starts PostgreSQL, Valkey and LocalStack, deploys as docker-compose.yml does, and runs tests/e2e against that.
+"""Starts PostgreSQL, Valkey and LocalStack, deploys like docker-compose.yml, and runs tests/e2e there.
 
 Usage: python -m tests.localstack [pytest's own arguments]
 """
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         ValkeyServer(Path(scratch) / "valkey") as valkey,
         LocalStackServer(Path(scratch) / "localstack") as localstack,
     ):
-        # Whatever the person who runs the tests has set: what the tests expect are the defaults.
+        # The tests expect default settings, so the user's own are removed.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(HANDED_ON)}
         environment = inherited | {
             # The deployment calls make and uv by name.

@@ -1,7 +1,7 @@
-"""LocalStack's runtime executor for machines without Docker: a function's sandbox is a process of its own.
+"""LocalStack's runtime executor for machines without Docker: each execution environment is a process.
 
-In the image a sandbox is a container. All before and behind it is LocalStack's: API Gateway, the event source mapping,
-the schedule, the function's environment, its artifact, its logs.
+In LocalStack's image it is a container. Everything else is LocalStack's own: API Gateway, the event source mapping, the
+schedule, the function's environment, its artifact and its logs.
 """
 
 import json
@@ -22,9 +22,9 @@ _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "NO_PROXY", "no_pro
 
 
 class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is not installed where mypy runs
-    """One sandbox: one process, one invocation at a time."""
+    """An execution environment: one process, one invocation at a time."""
 
-    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - LocalStack's name for it
+    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - LocalStack's name
         super().__init__(id, function_version)
         self._environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,7 +32,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         self._log_path = Path(os.environ["TMPDIR"]) / f"{function_version.id.function_name}-{id}.log"
 
     def start(self, env_vars: dict[str, Any]) -> None:
-        """Start the function; returns when its handler is imported.
+        """Start the function; return when its handler is imported.
 
         Raises:
             LambdaRuntimeException: It cannot be imported.
@@ -42,7 +42,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         self._environment |= {name: str(value) for name, value in env_vars.items()}
         self._environment |= {
             "LAMBDA_TASK_ROOT": code,
-            # Nobody's own AWS configuration.
+            # The user's AWS configuration is removed.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
@@ -64,7 +64,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
             raise LambdaRuntimeException(f"The function could not be imported: {started}")
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -74,7 +74,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
             self._process = None
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
-        """Hand the function an event and wait for its answer, as long as its timeout allows."""
+        """Send an event to the function and wait for its result, up to its timeout."""
         if self._process is None:
             self._spawn()
         assert self._process is not None
@@ -87,7 +87,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         timeout = self.function_version.config.timeout
         answer = self._read(timeout)
         if answer is None:
-            self.stop()  # the next invocation has a new sandbox, as in Lambda
+            self.stop()  # like Lambda, use a new execution environment for the next invocation
             answer = {"error": {"errorMessage": f"{request_id} timed out after {timeout} s, or its process ended"}}
         is_error = "error" in answer
         written = self._log_path.read_bytes()[begin:].decode(errors="replace")
@@ -96,7 +96,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         return InvocationResult(request_id, content, is_error=is_error, logs=logs)
 
     def _read(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next line of the process, or None when it ended or said nothing for so long."""
+        """Return the process' next line, or None if it ended or the timeout passed."""
         assert self._process is not None
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], seconds)[0]:
@@ -105,19 +105,19 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         return dict(json.loads(line)) if line else None
 
     def get_address(self) -> str:
-        """Return where the sandbox is."""
+        """Return the execution environment's address."""
         return _HOST
 
     def get_endpoint_from_executor(self) -> str:
-        """Return where LocalStack is, as the sandbox sees it."""
+        """Return LocalStack's address as seen from the execution environment."""
         return _HOST
 
     def get_runtime_endpoint(self) -> str:
-        """Return where a container would fetch its events; a process is given them."""
+        """Return the URL from which a container would fetch its events; a process does not need it."""
         return f"http://{_HOST}:{config.GATEWAY_LISTEN[0].port}"
 
     def get_logs(self) -> str:
-        """Return all that the function wrote."""
+        """Return the function's complete output."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     @classmethod
@@ -127,4 +127,4 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Leave the artifact: the whole directory goes with the server."""
+        """Keep the artifact: the whole directory is deleted with the server."""

@@ -1,6 +1,6 @@
 """Starts LocalStack's own code on 127.0.0.1, with functions in processes instead of containers.
 
-Runs in `.venv-localstack`, which holds LocalStack, with the environment of `tests/localstack/server.py`.
+Runs in `.venv-localstack`, which contains LocalStack, with the environment of `tests/localstack/server.py`.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ class _Finder(PluginFinder):  # type: ignore[misc]  # likewise
 
 
 if __name__ == "__main__":
-    # Its own way of choosing what runs functions, with one more to choose from.
+    # LocalStack's own plugin mechanism, with an additional executor.
     runtime_executor.EXECUTOR_PLUGIN_MANAGER = PluginManager(RuntimeExecutorPlugin.namespace, finder=_Finder())
     # It would listen on every interface, whatever GATEWAY_LISTEN says.
     endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
