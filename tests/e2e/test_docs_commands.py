@@ -98,5 +98,5 @@ def _is_run(block: Block) -> bool:
 
 
 def _step(number: int, command: Command) -> str:
-    # In braces, so that what a command exports is there for the next one.
+    # In braces, so that exported variables are available to the next command.
     return f'{{ {command.text}\n}} >"$OUT/{number}.out" 2>&1 </dev/null\necho $? >"$OUT/{number}.code"\n'

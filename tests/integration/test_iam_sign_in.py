@@ -82,7 +82,7 @@ def test_the_cache_token_is_a_presigned_request() -> None:
 
 
 def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A layer that cannot be signed in to is a layer that does not answer."""
+    """Without credentials a layer counts as not responding."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

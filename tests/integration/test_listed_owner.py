@@ -69,8 +69,7 @@ def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: r
             to.append(thread_id)
             return ask(thread_id, limit, users)  # type: ignore[operator]
 
-        # Without authentication a thread may have several users: its list shows no owner, and PostgreSQL decides.
-        memory.archive.window = note
+        memory.archive.window = note  # type: ignore[method-assign,assignment]
         with pytest.raises(ThreadNotFound):
             _turn(memory, "bob").recall()
         assert texts(_turn(memory, "ana").recall().messages) == told(0)
@@ -79,7 +78,7 @@ def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: r
 
 
 def test_a_thread_of_several_users_is_no_users(process: MakeProcess) -> None:
-    """As it is where there were no tokens: its list shows no owner, and PostgreSQL decides."""
+    """Without authentication a thread may have several users: its list shows no owner, and PostgreSQL decides."""
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):
         Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}")

@@ -1,4 +1,4 @@
-"""LocalStack as a child process on 127.0.0.1, without Docker and without anything to download."""
+"""LocalStack as a child process on 127.0.0.1, without Docker and downloads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class LocalStackServer(ChildServer):
-    """LocalStack's own code; everything it holds is in memory and in a directory emptied at every start."""
+    """LocalStack's own code. Its state is in memory and in a directory that is emptied at every start."""
 
     name = "LocalStack"
 
@@ -33,18 +33,18 @@ class LocalStackServer(ChildServer):
 
     def _environment(self) -> dict[str, str]:
         return {name: value for name, value in os.environ.items() if name in KEPT} | {
-            "HOME": str(self.data_dir),  # where it caches what it finds of itself
+            "HOME": str(self.data_dir),  # the cache of its plugin discovery
             "FILESYSTEM_ROOT": str(self.data_dir / "filesystem"),
             "TMPDIR": str(self.data_dir),
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "LOCALSTACK_HOST": f"127.0.0.1:{self.port}",
-            "SQS_ENDPOINT_STRATEGY": "path",  # queue URLs that need no name server
+            "SQS_ENDPOINT_STRATEGY": "path",  # queue URLs that need no DNS
             "SERVICES": _SERVICES,
             "STRICT_SERVICE_LOADING": "1",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LAMBDA_IGNORE_ARCHITECTURE": "1",
             "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
-            # Nothing from outside, nothing to the outside, and no engine even where one runs.
+            # No incoming or outgoing connections, and no Docker engine even if one runs.
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
             "DNS_ADDRESS": "0",
@@ -73,10 +73,10 @@ class LocalStackServer(ChildServer):
             return False
 
     def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()  # it keeps nothing
+        process.kill()  # it has no data to keep
 
     def stop(self, seconds: float = 5) -> None:
-        """End LocalStack and its function processes and remove its directory."""
+        """Stop LocalStack and its function processes and remove its directory."""
         members = self._members() if self.is_running() else []
         super().stop(seconds)
         kill_all(members)

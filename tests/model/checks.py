@@ -1,4 +1,4 @@
-"""The guarantees, each as a check that names itself when it does not hold."""
+"""The guarantees as checks; a failing check names its guarantee."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def violated(guarantee: str, what: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Shown:
-    """An exchange in a recall or a list."""
+    """An exchange in a context or a list."""
 
     text: str
     exchange_id: UUID
@@ -35,7 +35,7 @@ class Shown:
 
 
 def pairs(messages: Sequence[Message]) -> list[Shown]:
-    """Return the exchanges that messages make up."""
+    """Return the exchanges of a list of messages."""
     found = []
     for user, assistant in zip(messages[::2], messages[1::2], strict=False):
         if (user.role, assistant.role, user.exchange_id) != ("user", "assistant", assistant.exchange_id):
@@ -51,7 +51,7 @@ def pairs(messages: Sequence[Message]) -> list[Shown]:
 
 @dataclass
 class Before:
-    """What a recall had to show, and might show, when it began."""
+    """The exchanges that a context must and may contain, as of its start."""
 
     required: set[Entry]
     gone: set[Entry]
@@ -59,7 +59,7 @@ class Before:
 
     @classmethod
     def now(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Before:
-        """Take note of it."""
+        """Record them."""
         entries = ledger.of(thread)
         required = {entry for entry in entries if not entry.may_miss(reader)}
         retired = {text for entry in entries if not entry.may_be_outdated(reader) for text in entry.retired}
@@ -69,7 +69,7 @@ class Before:
 def check_recall(
     world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, before: Before
 ) -> list[Shown]:
-    """Check what a turn is told: *Erased*, *Idempotent*, *Same* order, and if nothing is degraded, *Whole*."""
+    """Check a turn's context: *Erased*, *Idempotent*, *Same* order, and without a degraded layer *Whole*."""
     shown = pairs(recall.messages)
     by_text = ledger.by_text(thread)
     entries = [by_text[one.text] if one.text in by_text else violated("Erased", f"{one} is foreign") for one in shown]
@@ -95,7 +95,7 @@ def check_recall(
 
 
 def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
-    """Check at any time what L2 holds: *Erased*, *Idempotent*."""
+    """Check L2's contents at any time: *Erased*, *Idempotent*."""
     seen: dict[tuple[Entry, int], str] = {}
     for row in rows:
         text = row.content[2:]
@@ -110,7 +110,7 @@ def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
 
 
 def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
-    """Check after quiet: *Durable*."""
+    """Check *Durable* at rest."""
     for thread in {entry.thread for entry in ledger.entries}:
         stored = [row for row in rows if row.thread_id == thread]
         contents = [row.content for row in stored]
@@ -121,7 +121,7 @@ def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
 
 
 def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> None:
-    """Check after quiet: *Same*. A list that does not claim to be whole may be shorter, never other."""
+    """Check *Same* at rest. A list without a seal may be shorter, but not different."""
     generation = world.client.hget("memory:epoch", "doubt") or ""
     for thread in threads:
         stored = [row for row in rows if row.thread_id == thread]
@@ -137,7 +137,7 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> 
 
 
 def check_erased(ledger: Ledger, cached: dict[str, str]) -> None:
-    """Check after quiet: nothing in any key of Redis is of what was deleted or replaced."""
+    """Check *Erased* at rest: no key of Redis contains a deleted or replaced text."""
     for entry in ledger.entries:
         gone = entry.texts if entry.fate == "erased" else entry.retired
         for key, value in cached.items():

@@ -1,4 +1,4 @@
-"""What callers, servers and other processes do, one thing at a time, and what is checked of it."""
+"""The actions of callers, servers and other processes, each with its checks."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from tests.model.queue import Letter
 from tests.model.world import SKEWS, WINDOW, World
 
 THREADS = 3
-# A caller names exchanges ten minutes ahead, and what follows sorts after them.
+# Callers create ids ten minutes ahead; later exchanges sort after them.
 _MAX_NAMED_AHEAD = 700
 POISON = '{"version":1,"exchange_id":"no id"}'
-# What another process does meanwhile: before which call of an operation, and what.
+# Another process' action during an operation: before which call, and what.
 Meanwhile = tuple[int, list[str]] | None
 
 
 @dataclass(eq=False)
 class Begun:
-    """A turn that was told the history and has not answered yet.
+    """A turn that has its context and no answer yet.
 
     Attributes:
-        losses: How often Redis had forgotten what was deleted, when the turn began.
-        is_untold: Whether Redis had forgotten a deletion of the thread then, and PostgreSQL did not answer.
+        losses: How often Redis had lost deletions when the turn began.
+        is_untold: Whether Redis had lost a deletion of the thread then, and PostgreSQL did not respond.
     """
 
     turn: Turn
@@ -61,29 +61,29 @@ class Begun:
 
 
 class Doings:
-    """Everything that can be done to the product, beside what its callers know of it."""
+    """All actions, with the callers' knowledge."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger = Ledger()
         self.keeping: Entry | None = None
         self.poison = 0
-        # How often Redis has forgotten what was deleted.
+        # How often Redis has lost deletions.
         self.losses = 0
         self.is_sound = True
-        # What a key's request has said, and in which words, for keys that were answered.
+        # The prompt and the answer of each key's request, for answered keys.
         self.answered: dict[str, tuple[Entry, str]] = {}
         self._names: dict[tuple[str, int], UUID] = {}
         world.begin()
 
-    # --- words ---
+    # - names ---
 
     def thread(self, number: int) -> str:
-        """Return a thread's name; the first two are one user's, the third is nobody's."""
+        """Return a thread's name. The first two belong to one user; the third is anonymous."""
         return f"{self.world.prefix}-t{number}"
 
     def user(self, thread: str) -> str | None:
-        """Return whose a thread is."""
+        """Return the owner of a thread."""
         return None if thread.endswith("t2") else f"{self.world.prefix}-u"
 
     @property
@@ -92,7 +92,7 @@ class Doings:
         return [self.thread(number) for number in range(THREADS)]
 
     def name(self, kind: tuple[str, int] | None) -> UUID | None:
-        """Return the caller's name for an exchange: the same for the same kind."""
+        """Return the caller's id of an exchange; equal for equal kinds."""
         if kind is None:
             return None
         if kind not in self._names:
@@ -103,7 +103,7 @@ class Doings:
 
     @contextmanager
     def during(self, place: int, thread: str, fault: Fault | None, meanwhile: Meanwhile) -> Iterator[None]:
-        """Let a fault and another process's doing happen in what follows."""
+        """Let a fault and another process' action happen during the block."""
         self.world.faults.struck.clear()
         act: tuple[int, Callable[[], None]] | None = None
         if meanwhile is not None:
@@ -114,18 +114,18 @@ class Doings:
 
     @contextmanager
     def noting_failure(self) -> Iterator[None]:
-        """Take note when a check fails in what follows."""
+        """Record a failed check of the block."""
         self.is_sound, was_sound = False, self.is_sound
         yield
         self.is_sound = was_sound
 
     def do_all(self, doings: list[str], place: int, thread: str) -> None:
-        """Do several things as another process."""
+        """Do several actions as another process."""
         for doing in doings:
             self.do(doing, place, thread)
 
     def do(self, doing: str, place: int, thread: str) -> None:
-        """Do one thing as another process, without a fault."""
+        """Do one action as another process, without a fault."""
         note(f"   meanwhile: {doing} by {place}")
         if doing == "drain":
             self.deliver(list(self.world.queue.waiting), is_killed=False)
@@ -146,10 +146,10 @@ class Doings:
         elif doing == "sweep":
             self.world.sweep.run()
 
-    # --- the doings, for rules and for what happens meanwhile ---
+    # - actions, for rules and for other processes ---
 
     def recalled(self, place: int, thread: str) -> Begun:
-        """Have a turn told the history, and check it."""
+        """Load a turn's context, and check it."""
         memory = self.world.sandboxes[place]
         before = Before.now(self.ledger, thread, memory)
         turn = Turn(memory, thread, self.user(thread))
@@ -161,7 +161,7 @@ class Doings:
         return Begun(turn, thread, memory, shown, self.losses, is_untold)
 
     def keep(self, begun: Begun, name: UUID | None) -> tuple[Entry, str]:
-        """Keep a turn's exchange, and check its place; return it."""
+        """Store a turn's exchange, check its position, and return it."""
         was_named = any(entry.name == name for entry in self.ledger.of(begun.thread)) if name else False
         entry, text = self.ledger.say(begun.thread, name, begun.memory)
         outer, self.keeping = self.keeping, entry
@@ -184,15 +184,15 @@ class Doings:
         return entry, text
 
     def check_date(self, order: UUID, text: str) -> None:
-        """Check that a name that was made while all stores answered is of now, whichever clock is off."""
+        """Check that an id created while all stores responded has the current time, even if one clock is wrong."""
         ahead = milliseconds_of(order) / 1000 - time.time()
         if not -60 < ahead < _MAX_NAMED_AHEAD:
             violated("Causal", f"{text} is dated {ahead:.0f} s ahead, and two of three clocks are right")
 
     def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
-        """Take note of an exchange that an earlier deletion may swallow, and whose keeper could not know.
+        """Record an exchange that an earlier deletion may remove without the writer's knowledge.
 
-        By the caller's own id it belongs to what was deleted; or Redis did not answer, and this clock is behind.
+        The caller's own id dates it before the deletion; or Redis did not respond, and this clock is behind.
         """
         is_blind = "redis" in self.world.faults.struck or begun.is_untold or begun.losses != self.losses
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
@@ -203,7 +203,7 @@ class Doings:
             entry.fate = "unsure"
 
     def deliver(self, letters: list[Letter], *, is_killed: bool) -> None:
-        """Have the sync function drain messages; a killed one has no time to say which it did."""
+        """Let the sync function drain messages. A killed one reports no result."""
         event = self.world.queue.receive(letters)
         if not event:
             return
@@ -219,12 +219,12 @@ class Doings:
                     entry.is_unheard, entry.awaited = False, None
 
     def is_ahead(self, entry: Entry) -> bool:
-        """Return whether the entry sorts after now."""
+        """Return whether the entry sorts after the current time."""
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return any(milliseconds_of(order) > time.time() * 1000 for order in orders)
 
     def outbox(self) -> str:
-        """Return all that L1 keeps for the sweep."""
+        """Return the contents of L1's outbox."""
         return "".join(str(body) for body in self.world.client.lrange("outbox:exchanges", 0, -1))
 
     def restart(self, *, really: bool) -> None:
@@ -237,7 +237,7 @@ class Doings:
             entry.was_lost = True
 
     def restore(self) -> None:
-        """Let Redis come back older, as another server."""
+        """Restore an older state of Redis, as another server."""
         in_outbox = self.outbox()
         self.world.restore_snapshot()
         self.losses += 1
@@ -247,11 +247,11 @@ class Doings:
             entry.was_lost = True
         for entry in self.ledger.entries:
             if any(f'"u {text}"' in restored for text in entry.texts):
-                # What an older outbox held comes back with it.
+                # The older outbox is restored, too.
                 entry.is_lost = False
 
     def run_once(self, place: int, thread: str, number: int) -> None:
-        """Make a request with an `Idempotency-Key`, which may have come before."""
+        """Send a request with an `Idempotency-Key`, possibly a repeated one."""
         name = hashlib.sha256(f"{thread} {number}".encode()).hexdigest()
         keys = self.world.keys(place)
         try:
@@ -270,16 +270,16 @@ class Doings:
         claim.complete({"response": "done", "thread_id": thread, "exchange_id": str(claim.exchange_id)})
 
     def is_gone(self, entry: Entry, text: str) -> bool:
-        """Return whether no store need have an exchange, nor the key that it carries.
+        """Return whether no store needs to have an exchange and its key.
 
-        None took it, or only the outbox of a Redis that is lost; or the queue has given it up.
+        No store accepted it, only the outbox of a lost Redis had it, or it is a dead letter.
         """
         if entry.durability == "none" or (entry.durability == "redis" and entry.was_lost):
             return True
         return any(f'"u {text}"' in letter.body for letter in self.world.queue.dead)
 
     def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
-        """Take note that L1 holds nothing of threads any more; return what waits neither on the queue nor there."""
+        """Record that L1 has lost all threads; return the exchanges that neither the queue nor L1 has."""
         waiting = in_outbox + "".join(letter.body for letter in self.world.queue.waiting)
         stored = {row.content[2:] for row in self.world.rows(threads)}
         nowhere = []
@@ -298,20 +298,20 @@ class Doings:
         self._deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
 
     def delete_user(self, place: int) -> None:
-        """Delete everything of the user's."""
+        """Delete all data of a user."""
         users, user = Users(self.world.sandboxes[place]), self.user(self.thread(0))
         self._deleting(self.all_threads[:2], lambda: users.forget(str(user)))
 
     def _deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
         beside = self.keeping
         for entry in self.ledger.entries:
-            # A deletion reaches as far as the clock and as what it is shown: not to an id from the future, named by
-            # the caller or made after such a one, that is on the queue only.
+            # A deletion reaches up to the current time and up to all exchanges that it reads. It does not reach an id
+            # from the future that is only in the queue, chosen by a caller or generated after such an id.
             is_hidden = entry.is_unheard or entry.was_flushed
             if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
                 entry.fate, entry.is_beyond = "unsure", True
         said_before = list(self.ledger.entries)
-        # While it runs, either end is right.
+        # During the deletion, both outcomes are correct.
         self.ledger.delete(said_before, wanted, is_complete=False, beside=beside)
         is_complete = True
         try:
@@ -325,18 +325,18 @@ class Doings:
             self.ledger.delete(said_before, wanted, is_complete=True, beside=beside)
         for entry in self.ledger.entries:
             if entry not in said_before and entry.thread in wanted and self._is_reached(entry):
-                # It was said during the deletion, before the cutoff.
+                # It was stored during the deletion, before the cutoff.
                 entry.fate = "erased" if is_complete and entry is not beside else "unsure"
 
     def _is_reached(self, entry: Entry) -> bool:
-        """Return whether PostgreSQL's deletions reach what was said while one of them ran."""
+        """Return whether PostgreSQL's deletions include an exchange that was stored during one of them."""
         cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return bool(orders) and str(orders[-1]) <= max(cutoffs.values(), default="")
 
     def entry(self, thread: str, number: int) -> Entry | None:
-        """Return an exchange of a thread that was answered, one of the last; None if there is none."""
-        # A name that is used again after a deletion is that of the newest.
+        """Return one of the last exchanges of a thread; None if there is none."""
+        # An id that is reused after a deletion belongs to the newest exchange.
         newest = {entry.exchange_id: entry for entry in self.ledger.of(thread) if entry.ids}
         known = [entry for entry in newest.values() if entry is not self.keeping]
         return known[number % len(known)] if known else None
@@ -351,7 +351,7 @@ class Doings:
         number = entry.replacements
         was_known = not entry.may_miss(memory) and not entry.was_flushed
         was_erased, was_unclear = entry.fate == "erased", entry.is_unclear
-        # While it runs, either text is right.
+        # During the replacement, both texts are correct.
         entry.is_unclear = True
         entry.texts.add(text)
         try:
@@ -386,7 +386,7 @@ class Doings:
             exchanges.delete(entry.thread, entry.exchange_id)
         except ExchangeNotFound:
             note("   not found")
-            # An answer that was lost on the way, and asked for again, finds the deletion done.
+            # A retry after a lost response finds the deletion done.
             gone = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
             is_done = bool(gone) or self.world.is_removed(entry.thread, entry.exchange_id)
             if was_live and was_known and not is_done:
@@ -397,14 +397,14 @@ class Doings:
             entry.fate = "erased" if entry is not beside else "unsure"
 
     def redrive(self) -> None:
-        """Send everything in the dead-letter queue back."""
+        """Move all dead letters back to the queue."""
         for letter in list(self.world.queue.dead):
             self.world.queue.redrive(letter)
 
     def come_to_rest(self) -> None:
-        """Drain and sweep everything, and check what holds then."""
+        """Drain and sweep everything, and check the guarantees at rest."""
         for memory in self.world.sandboxes:
-            # Whoever filled an outbox that is lost puts its exchanges on the queue.
+            # A process that filled a lost outbox sends its exchanges to the queue.
             Turn(memory, self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()
@@ -423,7 +423,7 @@ class Doings:
         self.check_quiet()
 
     def check_quiet(self) -> None:
-        """Check what holds once nothing is on its way."""
+        """Check the guarantees that hold when every exchange is drained."""
         rows = self.world.rows(self.all_threads)
         stored = {(row.thread_id, row.content[2:]) for row in rows}
         for entry in self.ledger.entries:
@@ -443,7 +443,7 @@ class Doings:
                 window = [row.content[2:] for row in rows if row.thread_id == thread][::2][-WINDOW:]
                 if begun.turn.recall().degraded or [one.text for one in begun.shown] != window:
                     violated("Whole", f"{begun.turn.recall()} after quiet; PostgreSQL has {window}")
-        # What came back with an older Redis is gone once its thread was read.
+        # Restored data of an older Redis is removed when its thread is read.
         self.world.was_restored = False
         check_same(self.world, self.all_threads, rows)
         check_erased(self.ledger, self.world.everything_cached())

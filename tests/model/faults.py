@@ -1,4 +1,4 @@
-"""Stores that fail on demand: at the n-th call of an operation, before it takes effect, after it, or halfway."""
+"""Stores with injected faults: at the n-th call of an operation, before its effect, after it, or halfway."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from shared.stores.postgres.connection import _WrongServer as Elsewhere
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]
-# `after`: the call took effect, its answer was lost. `part`: it took effect in part (Redis), or was rolled back
-# (PostgreSQL). `twice`: its answer was lost, and it was sent again. `refused`: the server answers with an error.
+# `after`: the call had its effect, its response was lost. `part`: it had a part of its effect (Redis), or was rolled
+# back (PostgreSQL). `twice`: its response was lost, and it was sent again. `refused`: the server responds with an
+# error.
 Kind = Literal["before", "after", "part", "twice", "refused"]
-# How a session fares on a PostgreSQL that was demoted: ended by it; it begins no transaction that may write, as on a
-# standby; or it still begins one, and refuses what writes.
+# The sessions on a demoted PostgreSQL: ended by it; unable to begin a writing transaction, as on a standby; or able to
+# begin one, with its writes refused.
 Demoted = Literal["ended", "standby", "read only"]
 _READS = {
     *("TIME", "HMGET", "LRANGE", "LINDEX", "LLEN", "GET", "HGET"),
@@ -38,8 +39,8 @@ class Fault:
     """One failure of one store.
 
     Attributes:
-        nth: Which of the operation's calls to the store it hits, from 0.
-        commands: How many commands of a pipeline a `part` lets through.
+        nth: The number of the operation's call to the store, from 0.
+        commands: How many commands of a pipeline a `part` executes.
     """
 
     store: Store
@@ -50,14 +51,14 @@ class Fault:
 
 @dataclass
 class Faults:
-    """What fails now.
+    """The current faults.
 
     Attributes:
-        down: Stores that answer nothing, until they are taken out.
+        down: Stores that do not respond until they are removed from this set.
         struck: Stores that failed in the current operation.
-        server: Which Redis server answers, by number.
-        primary: Which PostgreSQL server takes writes, by number, and `demoted` how sessions on the one before fare.
-        clocks: How far whose clock is ahead, in seconds: a sandbox's by its place, or a store's.
+        server: The number of the current Redis server.
+        primary: The number of the current PostgreSQL primary; `demoted` is the state of sessions on the previous one.
+        clocks: The offset of each clock in seconds: a process', by number, or a store's.
     """
 
     down: set[Store] = field(default_factory=set)
@@ -73,7 +74,7 @@ class Faults:
 
     @contextmanager
     def during(self, fault: Fault | None, meanwhile: tuple[int, Callable[[], None]] | None = None) -> Iterator[None]:
-        """Let one fault, and something that another process does between two calls, happen in what follows."""
+        """Let a fault, and another process' action between two calls, happen during the block."""
         outer = self._fault, self._meanwhile, self._calls
         self._fault, self._meanwhile, self._calls = fault, meanwhile, Counter()
         try:
@@ -82,8 +83,8 @@ class Faults:
             self._fault, self._meanwhile, self._calls = outer
 
     def strike(self, store: Store) -> Fault | None:
-        """Count a call to a store and return the fault that hits it."""
-        # Not inside a transaction: the other process could wait for its lock, and this one thread with it.
+        """Count a call to a store and return its fault."""
+        # Not inside a transaction, because the other process could wait for its lock in this thread.
         if not self.transactions and self._meanwhile is not None and self._calls.total() >= self._meanwhile[0]:
             _, act = self._meanwhile
             self._meanwhile = None
@@ -105,7 +106,7 @@ class Faults:
         return fault
 
     def hit_queue(self, act: Callable[[], _T]) -> _T:
-        """Do what the queue is asked to, or fail."""
+        """Call the queue, or fail."""
         fault = self.strike("queue")
         if fault is not None and fault.kind in {"before", "part", "refused"}:
             raise StoreUnavailable("queue", "injected")
@@ -118,7 +119,7 @@ class Faults:
 
 
 class FaultyRedis(RedisConnection):
-    """A connection to the real server that fails when told to, through its own circuit breaker."""
+    """A connection to the real server with injected faults and its own circuit breaker."""
 
     def __init__(self, settings: RedisSettings, faults: Faults) -> None:
         super().__init__(settings)
@@ -130,7 +131,7 @@ class FaultyRedis(RedisConnection):
         self.identity = f"{self.identity} {self._faults.server}"
 
     def resend(self) -> None:
-        """Begin as a new process would."""
+        """Start like a new process."""
         self.breaker = CircuitBreaker("redis", self._probe, probe_interval=0, grace=10)
 
     def _probe(self) -> None:
@@ -138,7 +139,7 @@ class FaultyRedis(RedisConnection):
             raise redis.ConnectionError("injected")
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what `fill` queues, or fail."""
+        """Send the commands that `fill` queues, or fail."""
         fault = self._faults.strike("redis")
         if fault is None:
             return self._told(fill)
@@ -158,7 +159,7 @@ class FaultyRedis(RedisConnection):
         return self._told(fill)
 
     def _told(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what `fill` queues, and return the replies as a server with this clock gives them."""
+        """Send the commands that `fill` queues, and return the replies with the server's clock offset."""
         names: list[str] = []
 
         def noting(pipe: Pipeline) -> None:
@@ -178,7 +179,7 @@ def _by_clock(names: Sequence[str], replies: Sequence[Any], faults: Faults) -> l
 
 
 class PassiveRedis(RedisConnection):
-    """A connection that only reads: what it is told to write it forgets."""
+    """A read-only connection: it drops all writes."""
 
     def __init__(self, settings: RedisSettings, faults: Faults) -> None:
         super().__init__(settings)
@@ -189,7 +190,7 @@ class PassiveRedis(RedisConnection):
         self.identity = f"{self.identity} {self._faults.server}"
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what of it changes nothing."""
+        """Send only the reading commands."""
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
         commands: list[Any] = pipe.command_stack
@@ -201,7 +202,7 @@ class PassiveRedis(RedisConnection):
 
 
 class FaultyPostgres(PostgresConnection):
-    """A connection to the real server that fails when told to, through its own circuit breaker."""
+    """A connection to the real server with injected faults and its own circuit breaker."""
 
     def __init__(self, settings: DatabaseSettings, faults: Faults) -> None:
         super().__init__(settings)
@@ -210,7 +211,7 @@ class FaultyPostgres(PostgresConnection):
         self.resend()
 
     def resend(self) -> None:
-        """Begin as a new process would."""
+        """Start like a new process."""
         self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=0, grace=10)
 
     def _probe(self) -> None:
@@ -237,7 +238,7 @@ class FaultyPostgres(PostgresConnection):
         return super()._connect()
 
     def _transact(self, connection: Any, work: Callable[[psycopg.Connection[DictRow]], _T], **how: bool) -> _T:
-        """Run a transaction, on the server that the connection leads to."""
+        """Run a transaction on the server behind the connection."""
         if self._leads_to == self._faults.primary:
             return super()._transact(connection, work, is_one_statement=how["is_one_statement"])
         if self._faults.demoted == "standby":

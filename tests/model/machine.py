@@ -1,4 +1,4 @@
-"""The rules: everything that callers, servers, networks and sandboxes do, in any order."""
+"""The rules: all actions of callers, servers, networks and processes, in any order."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ faults = st.none() | st.builds(
 )
 doings = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
 interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(doings, min_size=1, max_size=2)))
-# None: the product names it. Else a name from a small pool, so that it comes again.
+# None: the product creates the id. Otherwise one of few ids, so that ids repeat.
 names = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1)))
 Name = tuple[str, int] | None
 
 
 class MemoryMachine(RuleBasedStateMachine):
-    """Runs the product beside what its callers know.
+    """Runs the product beside the callers' knowledge.
 
     Attributes:
-        steps: How many steps all examples of this process took.
+        steps: The number of steps of all examples in this process.
     """
 
     turns = Bundle("turns")
@@ -51,7 +51,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def converse(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A whole turn."""
+        """A complete turn."""
         with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
             self.doings.keep(self.doings.recalled(place, self.doings.thread(number)), self.doings.name(kind))
 
@@ -63,13 +63,13 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(begun=consumes(turns), kind=names, fault=faults, meanwhile=interruptions)
     def answer(self, begun: Begun, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """The second half, whatever happened since."""
+        """The second half, after any other steps."""
         with self.doings.during(0, begun.thread, fault, meanwhile):
             self.doings.keep(begun, self.doings.name(kind))
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def tell(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """An exchange kept by a caller that was told nothing in this turn."""
+        """A caller stores an exchange without reading first."""
         memory, thread = self.world.sandboxes[place], self.doings.thread(number)
         with self.doings.during(place, thread, fault, meanwhile):
             self.doings.keep(
@@ -84,7 +84,7 @@ class MemoryMachine(RuleBasedStateMachine):
         is_killed=st.booleans(),
     )
     def drain(self, chosen: list[int], fault: Fault | None, meanwhile: Meanwhile, *, is_killed: bool) -> None:
-        """Some of the queue, in any order; none chosen is all."""
+        """Drain a part of the queue in any order; an empty choice is all of it."""
         waiting = self.world.queue.waiting
         letters = [waiting[at] for at in chosen if at < len(waiting)] or list(waiting)
         with self.doings.during(0, self.doings.thread(0), fault, meanwhile):
@@ -92,7 +92,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(chosen=st.lists(st.integers(0, 20), min_size=1, max_size=3), fault=faults)
     def redeliver(self, chosen: list[int], fault: Fault | None) -> None:
-        """Messages that were drained and deleted before come again."""
+        """Deliver messages again that were drained and deleted before."""
         history = self.world.queue.history
         letters = [Letter(history[-1 - at].body, "again") for at in chosen if at < len(history)]
         with self.doings.during(0, self.doings.thread(0), fault, None):
@@ -100,20 +100,20 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(fault=faults, meanwhile=interruptions)
     def sweep(self, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """The schedule."""
+        """The scheduled sweep."""
         with self.doings.during(0, self.doings.thread(0), fault, meanwhile):
             note(f"   {self.world.sweep.run()}")
 
     @rule(number=threads, everything=st.booleans())
     def evict(self, number: int, *, everything: bool) -> None:
-        """A list's end of life, or that of everything that Redis has of a thread."""
+        """Expire a list, or evict everything that Redis has of a thread."""
         thread = self.doings.thread(number)
         self.world.client.delete(f"thread:{thread}:messages")
         if everything:
             self.world.client.delete(
                 *(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone", "deleted"))
             )
-            # As if Redis had evicted it: what it counts is not what was noted any more.
+            # As after an eviction, Redis' counter differs from the recorded value.
             if not self.world.is_refusing:
                 self.world.client.hincrby("memory:epoch", "evictions", -1)
             self.doings.losses += 1
@@ -121,35 +121,35 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(how=st.integers(0, 99))
     def restart_redis(self, how: int) -> None:
-        """Redis comes back empty; now and then it really is another process, or PostgreSQL ends all connections too."""
+        """Empty Redis; sometimes by a new process, or together with all of PostgreSQL's connections."""
         self.doings.restart(really=how == 99)
         if how % 10 == 9:
             self.world.cut_postgres()
 
     @rule()
     def snapshot(self) -> None:
-        """Redis is saved, or a replica falls behind from here on."""
+        """Save Redis' data, or let a replica lag from now on."""
         self.world.take_snapshot()
 
     @rule()
     def come_back_older(self) -> None:
-        """Redis restarts from its dump, or the replica is promoted."""
+        """Restart Redis with its dump, or promote the replica."""
         self.doings.restore()
 
     @rule(is_refusing=st.booleans())
     def refuse_writes(self, *, is_refusing: bool) -> None:
-        """Redis is full, or may not write; or has room again."""
+        """Make Redis refuse writes, or accept them again."""
         self.world.refuse_writes(is_refusing=is_refusing)
 
     @rule(place=places, number=threads, key=st.integers(0, 1), fault=faults, meanwhile=interruptions)
     def run_once(self, place: int, number: int, key: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A request with an `Idempotency-Key`, maybe for the second time."""
+        """A request with an `Idempotency-Key`, possibly repeated."""
         with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
             self.doings.run_once(place, self.doings.thread(number), key)
 
     @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
     def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
-        """A deletion of a thread or of all of a user's, maybe half of it."""
+        """Delete a thread or a user, possibly halfway."""
         with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
             if is_user:
                 self.doings.delete_user(place)
@@ -158,44 +158,44 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
     def replace_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """Other texts in an exchange's place, maybe half of it."""
+        """Replace an exchange, possibly halfway."""
         thread = self.doings.thread(number)
         with self.doings.during(place, thread, fault, meanwhile):
             self.doings.replace(place, self.doings.entry(thread, which))
 
     @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
     def remove_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A deletion of one exchange, maybe half of it."""
+        """Delete an exchange, possibly halfway."""
         thread = self.doings.thread(number)
         with self.doings.during(place, thread, fault, meanwhile):
             self.doings.remove(place, self.doings.entry(thread, which))
 
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def weather(self, down: tuple[Store, ...]) -> None:
-        """Stores go away until further notice; the others are back."""
+        """Take some stores down until further notice, and the others up."""
         self.world.faults.down.clear()
         self.world.faults.down.update(down)
 
     @rule(how=st.sampled_from(["ended", "standby", "read only"]))
     def fail_over(self, how: Demoted) -> None:
-        """A standby of PostgreSQL is promoted behind the same name; sessions on the old server go on, or end."""
+        """Promote a standby of PostgreSQL behind the same address; sessions on the old server continue or end."""
         self.world.faults.primary += 1
         self.world.faults.demoted = how
 
     @rule(whose=st.sampled_from([None, None, "redis", "postgres", *range(len(SKEWS))]), days=st.sampled_from([-2, 2]))
     def set_clock(self, whose: Store | int | None, days: int) -> None:
-        """One machine's clock is days off from now on; the others are right."""
+        """Set one machine's clock off by days; the others are right."""
         self.world.faults.clocks = {} if whose is None else {whose: days * 86_400.0}
 
     @rule()
     def time_passes(self) -> None:
-        """Redis was emptied longer ago: long enough for an empty queue to be believed."""
+        """Redis was emptied long enough ago for an empty queue to be trusted."""
         if self.world.client.hexists("memory:epoch", "began") and not self.world.is_refusing:
             self.world.client.hset("memory:epoch", "began", str(time.time() - 100))
 
     @rule(at=st.integers(0, 5))
     def dead_letter_body(self, at: int) -> None:
-        """A message ends in the dead-letter queue."""
+        """Move a message to the dead-letter queue."""
         waiting = self.world.queue.waiting
         if at >= len(waiting):
             return
@@ -208,18 +208,18 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def redrive(self) -> None:
-        """The operator sends everything back."""
+        """Move all dead letters back."""
         self.doings.redrive()
 
     @rule()
     def poison(self) -> None:
-        """A message that can never be stored."""
+        """Send an invalid message."""
         self.world.queue.put(POISON)
         self.doings.poison += 1
 
     @rule(place=st.integers(0, len(SKEWS)))
     def replace(self, place: int) -> None:
-        """A sandbox ends, and another begins."""
+        """Replace a process by a new one."""
         if place == len(SKEWS):
             self.world.replace_sync()
         else:
@@ -227,7 +227,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def quiet(self) -> None:
-        """All stores are up, everything is drained and swept: every guarantee holds without an exception."""
+        """At rest, with all stores up and everything drained and swept, every guarantee holds without exceptions."""
         self.world.refuse_writes(is_refusing=False)
         self.world.faults.down.clear()
         self.world.faults.clocks.clear()
@@ -238,7 +238,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
-        """After every step, for whoever was told nothing yet and looks without touching."""
+        """After every step, check for a new process that reads without writing."""
         if self.has_begun:
             type(self).steps += 1
         self.has_begun = True
@@ -246,7 +246,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.look()
 
     def look(self) -> None:
-        """Check what L2 holds and what a stranger is shown."""
+        """Check L2's contents and a new process' context."""
         check_stored(self.ledger, self.world.rows(self.doings.all_threads))
         if self.world.queue.near_max_receives:
             violated("Isolated failure", f"{self.world.queue.near_max_receives} was given up")
@@ -256,6 +256,6 @@ class MemoryMachine(RuleBasedStateMachine):
             check_recall(self.world, self.ledger, thread, recall, None, before)
 
     def teardown(self) -> None:
-        """End every example in quiet, unless it has failed before."""
+        """End every example at rest, unless it has failed."""
         if self.doings.is_sound:
             self.quiet()

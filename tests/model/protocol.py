@@ -1,9 +1,9 @@
 """An explicit-state model of the list in Redis: one thread, every interleaving of readers, writers and losses.
 
-Redis' commands are atomic, a pipeline is not; PostgreSQL's window and deletions are one statement. An exchange is a
-number, which is its order key too, so that exchanges also come late and in any order. The list holds the newest.
+Redis' commands are atomic, a pipeline is not. PostgreSQL's window and deletions are one statement each. An exchange is
+a number, which is also its order key, so exchanges may arrive late and in any order. The list holds the newest.
 
-What is left out, because the model-based test on real servers has it: texts, users, revisions, clocks.
+Texts, users, revisions and clocks are not part of this model, because the model-based test on real servers covers them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ NONE: Final[Exchanges] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list: its exchanges, and what its first entry ends with.
+    """A list: its exchanges, and the seal or token of its first entry.
 
     Attributes:
-        seal: The generation it is sealed in, 0 for none.
-        is_first: Whether the seal says that it is all of its thread.
-        token: Whose token it carries, `_NOBODY` for none.
+        seal: The generation of the seal; 0 for none.
+        is_first: Whether the seal says that the list has the whole thread.
+        token: The reader whose token it carries; `_NOBODY` for none.
     """
 
     held: Exchanges = NONE
@@ -36,7 +36,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """Everything Redis holds of the thread, and of itself."""
+    """Redis' data of the thread, and its generation."""
 
     listed: Listed | None = None
     pending: Exchanges = NONE
@@ -48,14 +48,14 @@ class Redis:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The stores, what callers know, and what may still go wrong.
+    """The stores, the callers' knowledge, and the remaining faults.
 
     Attributes:
-        accepted: What was answered and not deleted since.
-        unheard: What Redis refused: shown by nobody but PostgreSQL, until a generation begins or the drain has told it.
-        gone: What a finished deletion has removed.
-        may_lack: Redis may have lost what is on the queue only.
-        saved: What a server of tomorrow may come back with.
+        accepted: Accepted exchanges that were not deleted since.
+        unheard: Exchanges that Redis refused. Only PostgreSQL has them until a new generation or the drain's update.
+        gone: Exchanges that a finished deletion has removed.
+        may_lack: Whether Redis may have lost exchanges that only the queue has.
+        saved: The state that a restored server would have.
     """
 
     redis: Redis = Redis()
@@ -76,7 +76,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Where a process is, and what it has read."""
+    """A process' next step and the data that it has read."""
 
     kind: str
     name: int
@@ -96,10 +96,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """The rules that can be taken away, to see the model notice.
+    """The rules of the protocol, each of which can be turned off to check that the model notices.
 
     Attributes:
-        window: How many exchanges the list holds.
+        window: Maximum number of exchanges in the list.
     """
 
     window: int = 2
@@ -114,16 +114,16 @@ class Protocol:
 
 
 class ViolationError(AssertionError):
-    """A reader was shown less, or more, than the guarantees say."""
+    """A reader got less or more than the guarantees allow."""
 
 
 def newest(exchanges: Exchanges, most: int) -> Exchanges:
-    """Return the newest of them."""
+    """Return the newest exchanges."""
     return frozenset(sorted(exchanges)[-most:])
 
 
 class Model:
-    """Steps of each kind of process."""
+    """The steps of each kind of process."""
 
     def __init__(self, rules: Protocol) -> None:
         self.rules = rules
@@ -131,7 +131,7 @@ class Model:
     # --- the scripts ---
 
     def merged(self, listed: Listed | None, exchanges: Exchanges) -> Listed | None:
-        """Do what `merge.lua` does for a writer."""
+        """Merge like `merge.lua` for a writer."""
         if listed is None:
             if self.rules.only_readers_make_lists:
                 return None
@@ -143,7 +143,7 @@ class Model:
         return replace(listed, held=kept, is_first=listed.is_first and kept == union)
 
     def cut(self, listed: Listed | None, cutoff: int) -> Listed | None:
-        """Do what `merge.lua` does for a deletion."""
+        """Delete like `merge.lua`."""
         if listed is None:
             return None
         if not self.rules.deletion_goes_by_cutoff:
@@ -195,7 +195,7 @@ class Model:
                 yield from self.ask(world, process, then)
 
     def ask(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
-        """What a reader does whose list is not whole: PostgreSQL's window, the refill; then what it shows."""
+        """Read PostgreSQL's window, refill the list, and return the result; for a reader without a sealed list."""
         match process.at:
             case "queue":
                 if not world.may_lack:
@@ -219,7 +219,7 @@ class Model:
                 yield world, Process(process.kind, process.name, then, process.exchange, process.known)
 
     def refill(self, world: World, process: Process) -> World:
-        """Do what a refill does."""
+        """Refill the list."""
         redis, seen = world.redis, process.listed
         cutoff = max(process.cutoff, process.deleted_to)
         waiting = frozenset(each for each in process.pending if each > cutoff)
@@ -235,10 +235,10 @@ class Model:
         return replace(world, redis=replace(after, listed=sealed))
 
     def check(self, world: World, process: Process) -> None:
-        """Compare what a reader is shown with what it has to be.
+        """Compare a reader's result with the guarantees.
 
         Raises:
-            ViolationError: It is less, or something that was deleted.
+            ViolationError: It lacks an exchange, or has a deleted one.
         """
         listed = process.listed or Listed()
         cutoff = max(process.cutoff, process.deleted_to)
@@ -297,7 +297,7 @@ class Model:
                 )
 
     def drain(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """PostgreSQL first, then the list, then what waited, then the queue."""
+        """PostgreSQL first, then the list, then the undrained exchanges, then the queue."""
         redis = world.redis
         match process.at:
             case "store":
@@ -322,7 +322,7 @@ class Model:
                 yield replace(world, queue=world.queue - process.window, unheard=unheard), replace(process, at="end")
 
     def delete(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """PostgreSQL first, then the tombstone, the list, what waited."""
+        """PostgreSQL first, then the tombstone, the list, and the undrained exchanges."""
         redis = world.redis
         match process.at:
             case "store":
@@ -354,7 +354,7 @@ class Model:
                 )
 
     def steps(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """Return what may come of the process's next step."""
+        """Return the possible results of the process' next step."""
         if process.at == "end":
             return iter(())
         if process.kind == "drain":
@@ -366,12 +366,12 @@ class Model:
         return self.keep(world, process)
 
     def losses(self, world: World) -> Iterator[World]:
-        """Return what Redis may lose now."""
+        """Return the possible losses of Redis now."""
         redis = world.redis
         if world.evictions and redis.listed is not None:
             left = replace(world, evictions=world.evictions - 1)
             yield replace(left, redis=replace(redis, listed=None))
-            # Redis counts what it evicts, and a reader looks at the count.
+            # Redis counts its evictions, and a reader compares the count.
             yield replace(left, redis=replace(redis, listed=None, pending=NONE), may_lack=True)
         if world.emptyings:
             server = redis.server + 1
@@ -385,10 +385,10 @@ class Model:
 
 
 def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit: int) -> int:
-    """Visit every state that can be reached, up to a limit; return how many.
+    """Visit every reachable state, up to a limit; return their number.
 
     Raises:
-        ViolationError: A guarantee does not hold in one; the way there is in its notes.
+        ViolationError: A guarantee does not hold in a state; the notes have the path to it.
     """
     model = Model(rules)
     start = world, processes
@@ -433,7 +433,7 @@ def _explain(violation: ViolationError, came_from: dict[object, object], state: 
 
 
 def turn(name: int, exchange: int) -> Process:
-    """Return a process that reads and then keeps an exchange."""
+    """Return a process that reads and then stores an exchange."""
     return Process("turn", name, "list", exchange)
 
 

@@ -1,4 +1,4 @@
-"""The exchange queue and its dead-letter queue, in this process, every message in the test's hands."""
+"""The exchange queue and its dead-letter queue in memory, with delivery controlled by the test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Letter:
     """A message.
 
     Attributes:
-        receives: How often it was delivered.
+        receives: The number of deliveries.
     """
 
     body: str
@@ -29,7 +29,7 @@ class Letter:
     receives: int = 0
 
     def record(self) -> dict[str, Any]:
-        """Return it as a Lambda event has it."""
+        """Return it as a record of a Lambda event."""
         return {
             "messageId": self.name,
             "receiptHandle": self.name,
@@ -39,14 +39,14 @@ class Letter:
 
 
 class ControlledQueue:
-    """What `SqsQueue` and `SqsQueues` are to the product.
+    """A fake of `SqsQueue` and `SqsQueues`.
 
     Attributes:
-        waiting: Not drained yet; also what is being drained.
-        history: Everything that ever was delivered: a standard queue may deliver it again.
+        waiting: Undrained messages, including those that are being drained.
+        history: All messages ever delivered; a standard queue may deliver them again.
         dead: The dead-letter queue.
-        near_max_receives: Messages that the queue itself gave up on, after too many receives.
-        on_send: Told of each exchange before it is sent.
+        near_max_receives: Messages that the queue moved to the dead-letter queue after too many receives.
+        on_send: Called with each exchange before it is sent.
     """
 
     def __init__(self, faults: Faults, on_send: Callable[[Exchange], None]) -> None:
@@ -58,11 +58,11 @@ class ControlledQueue:
         self.near_max_receives: list[Letter] = []
 
     def put(self, body: str) -> None:
-        """Put a body on the queue."""
+        """Add a body to the queue."""
         self.waiting.append(Letter(body, f"message-{next(_numbers)}"))
 
     def receive(self, letters: Sequence[Letter]) -> list[dict[str, Any]]:
-        """Return an event of the letters; those that came too often go to the dead-letter queue instead."""
+        """Return an event of the messages; those with too many receives go to the dead-letter queue instead."""
         event = []
         for letter in letters:
             letter.receives += 1
@@ -75,7 +75,7 @@ class ControlledQueue:
         return event
 
     def delete(self, letters: Sequence[Letter], failed: Sequence[str]) -> None:
-        """Do what the event source mapping does with the answer."""
+        """Delete messages like the event source mapping."""
         for letter in letters:
             if letter.name not in failed and letter in self.waiting:
                 self.waiting.remove(letter)
@@ -87,54 +87,54 @@ class ControlledQueue:
         self.dead.append(letter)
 
     def redrive(self, letter: Letter) -> None:
-        """Move a dead message back, as a fresh one."""
+        """Move a dead letter back as a new message."""
         self.dead.remove(letter)
         self.put(letter.body)
 
-    # --- what the agent function asks ---
+    # - the agent function's methods ---
 
     def send(self, exchange: Exchange) -> None:
-        """Put an exchange on the queue."""
+        """Add an exchange to the queue."""
         self._on_send(exchange)
         self._faults.hit_queue(lambda: self.put(exchange.to_wire()))
 
     def depth(self) -> int:
-        """Return how many messages wait."""
+        """Return the number of waiting messages."""
         return self._faults.hit_queue(lambda: len(self.waiting))
 
     def ping(self) -> None:
-        """Return if it answers."""
+        """Return if it responds."""
         self._faults.hit_queue(lambda: None)
 
-    # --- what the sync function asks ---
+    # - the sync function's methods ---
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
-        """Put a message on the dead-letter queue."""
+        """Add a message to the dead-letter queue."""
         del detail
         self._faults.hit_queue(lambda: self.dead.append(Letter(message.body, reason)))
 
     def dead_letter_body(self, body: str, error: InvalidRecord, _: str | None) -> None:
-        """Put a body on the dead-letter queue."""
+        """Add a body to the dead-letter queue."""
         self._faults.hit_queue(lambda: self.dead.append(Letter(body, error.reason)))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Hide messages; here they wait until they are chosen anyway."""
+        """Do nothing: messages wait until the test chooses them."""
         del messages, seconds
         self._faults.hit_queue(lambda: None)
 
 
 class HonestQueue:
-    """The same queue for whoever only looks at it: it answers."""
+    """The same queue without faults, for read-only processes."""
 
     def __init__(self, queue: ControlledQueue) -> None:
         self._queue = queue
 
     def send(self, exchange: Exchange) -> None:
-        """Refuse: who looks sends nothing."""
+        """Fail, because a read-only process sends nothing."""
         raise NotImplementedError(exchange.exchange_id)
 
     def depth(self) -> int:
-        """Return how many messages wait."""
+        """Return the number of waiting messages."""
         return len(self._queue.waiting)
 
     def ping(self) -> None:

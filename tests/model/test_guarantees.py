@@ -1,12 +1,12 @@
-"""The guarantees, searched for a violation: real PostgreSQL and Valkey, and everything that can go wrong, in any order.
+"""A search for violations of the guarantees on real PostgreSQL and Valkey, with all faults in any order.
 
-A state machine (hypothesis) has sandboxes with clocks five seconds apart tell and keep turns, drains, redelivers,
-sweeps, evicts, deletes, ends sandboxes and empties Redis, sets the clock of a sandbox, of Redis or of PostgreSQL days
-ahead or behind, fails both stores over behind their names, and has any store fail before, after or halfway through any
-call, while another process does something else between any two calls. After every step a reader who changes nothing
-is shown every thread; after every quiet all guarantees hold without an exception.
+A state machine (hypothesis) runs processes with clocks five seconds apart. It loads and stores turns, drains,
+redelivers, sweeps, evicts, deletes, replaces processes and empties Redis. It sets the clock of a process, of Redis or
+of PostgreSQL off by days, and fails both stores over behind their addresses. Any store may fail before, after or
+halfway through any call, while another process acts between any two calls. After every step a read-only process reads
+every thread; at every rest all guarantees hold without exceptions.
 
-What no design of two stores and a queue can hold, and how a caller sees it:
+These are the limits of any design with two stores and a queue, and how a caller detects them:
 
 - **A merge that failed.** L1 did not take an exchange that the queue took: its own sandbox shows it, another one may
   not, until the drain, the sweep or the first sandbox's next call has told L1. Nobody else can know; so the answer to
@@ -46,12 +46,12 @@ from infra.local.servers import ValkeyServer
 from tests.model.machine import MemoryMachine
 from tests.model.world import World
 
-# Fewer for a quick look, e.g. MODEL_EXAMPLES=20.
+# Fewer for a quick check, e.g. MODEL_EXAMPLES=20.
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "240"))
 STEPS = 50
-# Shrinking a violation takes minutes: MODEL_SHRINK=0 shows it as it was found.
+# Shrinking a violation takes minutes; MODEL_SHRINK=0 shows it as found.
 SHRINKS = os.environ.get("MODEL_SHRINK", "1") == "1"
-# Other examples than the usual ones: MODEL_RANDOM=1.
+# MODEL_RANDOM=1 uses other examples than the usual ones.
 IS_RANDOM = os.environ.get("MODEL_RANDOM", "0") == "1"
 
 
@@ -59,7 +59,7 @@ IS_RANDOM = os.environ.get("MODEL_RANDOM", "0") == "1"
 def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The system under test."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
-    # Each read finds out whether Redis takes writes, as one second after the last.
+    # Each read tests whether Redis accepts writes, as one second after the last test.
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     logging.disable()
     made = World(valkey, database_url)
@@ -69,10 +69,10 @@ def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_guarantee_holds_in_any_order(world: World) -> None:
-    """At least ten thousand steps with the usual number of examples, the same in every run by default."""
+    """By default at least ten thousand steps, the same in every run."""
     MemoryMachine.steps = 0
     run_state_machine_as_test(
-        lambda: MemoryMachine(world),  # type: ignore[arg-type] # as documented: a factory does for the class
+        lambda: MemoryMachine(world),  # type: ignore[arg-type] # a factory is allowed instead of the class, as documented
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

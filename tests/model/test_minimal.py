@@ -1,4 +1,4 @@
-"""What the machine found once, at its smallest: each of these was a violation before the product was mended."""
+"""Minimal examples of violations that the machine found before the product was fixed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _away(*_: object) -> Any:
 
 
 def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
-    """A list that got some exchanges while PostgreSQL was asked is not whole by being full."""
+    """A full list is not complete if it got exchanges while PostgreSQL was read."""
     cache, made = real_cache(**WINDOW), exchanges(4)
     cache.read("t", None)
     cache.append(made[2], is_drained=False)
@@ -78,7 +78,7 @@ def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
 
 
 def test_a_full_list_stays_whole(real_cache: MakeCache) -> None:
-    """The mark passes on when its entry leaves the window, and when an older exchange comes late."""
+    """The seal moves on when its entry leaves the window, and when an older exchange arrives late."""
     cache, made = real_cache(**WINDOW), exchanges(6)
     refill(cache, "t", NOTHING)
     for each in made[1:]:
@@ -90,7 +90,7 @@ def test_a_full_list_stays_whole(real_cache: MakeCache) -> None:
 
 
 def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Another exchange came, and its list was evicted: L2's answer is older than that, and proves nothing."""
+    """Another exchange arrived and its list was evicted: L2's response is older and proves nothing."""
     for answer in (NOTHING, Window([exchange(0)], is_all=True)):
         redis_client.flushall()
         one, other = real_cache(), real_cache()
@@ -105,7 +105,7 @@ def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client
 def test_who_cannot_know_what_lies_before_the_window_declares_nothing_whole(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """L2 told the window and then went away: what waits for the drain is left out, and that is no whole thread."""
+    """L2 returned the window and then went down: undrained exchanges are missing, so the list is not complete."""
     memory = process(max_thread_messages=3)
     memory.archive.store(exchanges(4))
     Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
@@ -117,7 +117,7 @@ def test_who_cannot_know_what_lies_before_the_window_declares_nothing_whole(
 
 
 def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """Also the first L1 there is may have been told of something before anybody looked."""
+    """Even a brand-new L1 may have had exchanges before the first read."""
     queue.is_down = True
     _keep(process(), 1)
     queue.is_down = False
@@ -130,7 +130,7 @@ def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, red
 def test_a_list_and_its_second_place_evicted(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """Redis ran out of memory before the drain: what may be missing is said, until the queue was seen empty."""
+    """Redis evicted both before the drain: missing exchanges are reported until the queue was empty."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -152,7 +152,7 @@ def test_a_list_and_its_second_place_evicted(
 
 
 def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A user of Redis without the right to INFO is served as without evictions."""
+    """A Redis user without the right to INFO is served as without evictions."""
     process().cache.warm_up(at_once=True)
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
@@ -167,7 +167,7 @@ def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redi
 def test_what_no_store_took_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
-    """Nor by an L1 that comes back."""
+    """Not even by an L1 that recovers."""
     made = memory()
     cache.is_down = archive.is_down = queue.is_down = True
     assert _keep(made, 1) == "none"
@@ -178,7 +178,7 @@ def test_what_no_store_took_is_not_shown(
 def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
     process: MakeMemory, queue: InMemoryQueue
 ) -> None:
-    """It stays where it was told first, also for the sandbox that was told it last."""
+    """The exchange keeps its first position, even for the process that repeated it last."""
     one, other, name = process(**WINDOW), process(**WINDOW), uuid4()
     _keep(one, 0, name)
     for number in range(1, 5):
@@ -191,7 +191,7 @@ def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
 
 
 def test_what_l1_did_not_take_is_not_taken_later(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else had taken it, so the caller was told that nobody holds it."""
+    """No other store had it, so the caller was told that no store has it."""
     cache = real_cache()
     with monkeypatch.context() as patched:
         patched.setattr(cache._connection, "call", _away)
@@ -201,7 +201,7 @@ def test_what_l1_did_not_take_is_not_taken_later(real_cache: MakeCache, monkeypa
 
 
 def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
-    """What only L1 holds is shown by it, waits beside the list, and waits for the sweep."""
+    """An exchange in L1 only is in the list, in the undrained hash and in the outbox."""
     cache, made = real_cache(), exchange(1)
     cache.read("t", None)
     cache.append(made, is_drained=False, in_outbox=True)
@@ -212,7 +212,7 @@ def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
 def test_who_begins_again_after_the_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A deletion that reached ahead of the clock, and that L1 forgot, swallows nothing that is told after it."""
+    """A deletion with a cutoff ahead of the clock, lost by L1, removes nothing that is stored after it."""
     memory = process()
     _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(memory).forget("ana")
@@ -227,7 +227,7 @@ def test_who_begins_again_after_the_deletion(
 
 
 def test_a_turn_told_by_one_sandbox_and_kept_by_another(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """The other one has never seen the thread, and its clock is behind that of the exchange told."""
+    """The second process has never read the thread, and its clock is behind the loaded exchange's."""
     ahead = process()
     ahead._clock = lambda: time.time() + 5
     ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
@@ -242,7 +242,7 @@ def test_a_turn_told_by_one_sandbox_and_kept_by_another(process: MakeMemory, que
 
 
 def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """L2 deleted, and the process died before it could tell L1: the sweep does."""
+    """L2 deleted, and the process died before it updated L1: the sweep does it."""
     memory = process()
     _keep(memory, 1)
     _drain(memory, queue)
@@ -254,7 +254,7 @@ def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_c
 
 
 def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """An exchange that waits for the drain is deleted too, wherever its caller placed it in time."""
+    """An undrained exchange is deleted too, whatever time its id has."""
     memory = process()
     _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(process()).forget("ana")
@@ -265,7 +265,7 @@ def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMem
 def test_an_append_made_up_for_after_the_deletion(
     real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """L1 was away for one process, and meanwhile another deleted the thread: nothing of it comes back."""
+    """L1 was down for one process while another deleted the thread: nothing of it is restored."""
     one, other, late = real_cache(), real_cache(), exchange(1, user_id="ana")
     with monkeypatch.context() as patched:
         patched.setattr(one._connection, "call", _away)
@@ -283,7 +283,7 @@ def test_an_append_made_up_for_after_the_deletion(
 
 
 def test_an_append_made_up_for(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lies in its second place too, until it is drained."""
+    """It is in the undrained hash too, until the drain."""
     one, other, late = real_cache(), real_cache(), exchange(1)
     other.read("t", None)
     with monkeypatch.context() as patched:
@@ -296,7 +296,7 @@ def test_an_append_made_up_for(real_cache: MakeCache, monkeypatch: pytest.Monkey
 
 
 def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """Who asked L2 before a deletion and tells L1 after it leaves nothing there."""
+    """A process that read L2 before a deletion and writes to L1 after it leaves nothing there."""
     memory = process()
     memory.archive.store([exchange(1)])
     asked, window = memory.cache.read("t", None), memory.archive.window("t", 3)
@@ -308,7 +308,7 @@ def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: re
 def test_an_old_id_where_l1_forgot_the_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """L2 knows, and the exchange is refused before anybody is told of it."""
+    """L2 has the deletion, and the exchange is refused before any process gets it."""
     memory, old = process(), ExchangeIds().new()
     _keep(memory, 1, old)
     Threads(memory).delete("t")
@@ -318,7 +318,7 @@ def test_an_old_id_where_l1_forgot_the_deletion(
 
 
 def test_what_the_drain_drops_leaves_l1(process: MakeMemory, real_archive: Callable[..., PostgresArchive]) -> None:
-    """A late writer told an L1 that had forgotten the deletion."""
+    """A late writer appended to an L1 that had lost the deletion."""
     memory, late = process(), exchange(1)
     memory.archive.forget_thread("t", ExchangeIds().new(after=late.order))
     memory.cache.append(late, is_drained=False)
@@ -330,7 +330,7 @@ def test_what_the_drain_drops_leaves_l1(process: MakeMemory, real_archive: Calla
 def test_a_user_deleted_after_half_of_a_threads_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """L2 has lost the thread already, and L1 was refilled from L2 before: its list is the user's all the same."""
+    """L2 has deleted the thread, and L1 was refilled before: the list still belongs to the user."""
     memory = process()
     _keep(memory, 1, user_id="ana")
     _drain(memory, queue)
@@ -344,7 +344,7 @@ def test_a_user_deleted_after_half_of_a_threads_deletion(
 def test_what_a_process_remembers_of_a_deleted_thread(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deleted elsewhere, forgotten by L1, L2 away: it is not told, and L2's absence is."""
+    """Deleted elsewhere, lost by L1, L2 down: the thread is not shown, and L2 is reported as degraded."""
     memory = process()
     _keep(memory, 1)
     Threads(process()).delete("t")

@@ -1,4 +1,4 @@
-"""Every interleaving of a small protocol: no reader is shown less than it must, or what was deleted."""
+"""Every interleaving of a small protocol: no reader gets less than guaranteed, or deleted exchanges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.model.protocol import (
     turn,
 )
 
-# More for a long look, e.g. PROTOCOL_STATES=4000000.
+# More for a thorough check, e.g. PROTOCOL_STATES=4000000.
 STATES: Final = int(os.environ.get("PROTOCOL_STATES", "20000"))
 SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
     "two turns, an eviction": (World(evictions=1), (turn(1, 1), turn(2, 2), drain(3), reader(4))),
@@ -42,7 +42,7 @@ SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
 
 @pytest.mark.parametrize("setup", SETUPS)
 def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
-    """All states, or as many as the bound allows."""
+    """All states, up to the limit."""
     world, processes = SETUPS[setup]
     assert explore(world, processes, Protocol(), STATES) > 100
 

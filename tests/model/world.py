@@ -1,4 +1,4 @@
-"""The system under test: sandboxes of the agent function, the sync function, real stores, a queue in hand."""
+"""The system under test: processes of both functions, real stores, and a queue controlled by the test."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _examples = itertools.count(1)
 
 
 class PassiveArchive(PostgresArchive):
-    """L2 for whoever only looks at it."""
+    """L2 for read-only processes."""
 
     def log_empty_cache(self) -> bool:
         """Return whether this would be the first epoch."""
@@ -45,7 +45,7 @@ class PassiveArchive(PostgresArchive):
 
 
 class ClockedArchive(PostgresArchive):
-    """L2 on a server whose clock may be off."""
+    """L2 on a server whose clock may be wrong."""
 
     def __init__(self, connection: PostgresConnection, faults: Faults) -> None:
         super().__init__(connection)
@@ -58,14 +58,14 @@ class ClockedArchive(PostgresArchive):
 
 @dataclass
 class Slot:
-    """The connections of one process; a process that is replaced leaves them to the next."""
+    """The connections of one process, which are passed on to its replacement."""
 
     redis: FaultyRedis
     postgres: FaultyPostgres
     faults: Faults
 
     def stores(self) -> tuple[RedisCache, PostgresArchive]:
-        """Return the stores as a new process has them."""
+        """Return a new process' stores."""
         self.redis.resend()
         self.postgres.resend()
         return RedisCache(self.redis, SETTINGS), ClockedArchive(self.postgres, self.faults)
@@ -86,14 +86,14 @@ class Stored:
 
 @dataclass
 class World:
-    """Everything there is.
+    """The whole system.
 
     Attributes:
-        sandboxes: The memory of each sandbox of the agent function.
-        prefix: Begins every thread's and user's name of this example.
-        is_refusing: Whether Redis refuses writes, and answers reads.
-        was_restored: Whether Redis came back older since the last quiet.
-        sent: Every exchange that a sandbox meant to send.
+        sandboxes: The memory of each process of the agent function.
+        prefix: The prefix of all thread and user ids of this example.
+        is_refusing: Whether Redis refuses writes while it answers reads.
+        was_restored: Whether Redis was restored since the last rest.
+        sent: Every exchange that a process tried to send.
     """
 
     valkey: ValkeyServer
@@ -121,7 +121,7 @@ class World:
         )
 
     def begin(self) -> None:
-        """Begin an example: nothing cached, nothing queued, nothing to repair, a name of its own for everything."""
+        """Begin an example with empty caches, queues and repairs, and a new prefix."""
         self.prefix = f"e{next(_examples)}"
         self.refuse_writes(is_refusing=False)
         self.client.flushall()
@@ -140,24 +140,24 @@ class World:
         self.observer = self._observer()
 
     def keys(self, place: int) -> Idempotency:
-        """Return what a sandbox claims keys with; it keeps nothing that a new process would not have."""
+        """Return a process' idempotency keys, without state of earlier processes."""
         slot = self._slots[place]
         return Idempotency(
             [RedisKeys(slot.redis), PostgresKeys(slot.postgres)], Backlog(self.queue, PostgresArchive(slot.postgres))
         )
 
     def refuse_writes(self, *, is_refusing: bool) -> None:
-        """Have Redis refuse writes and answer reads, or not."""
+        """Make Redis refuse writes while it answers reads, or not."""
         self.client.config_set("maxmemory", int(is_refusing))
         self.is_refusing = is_refusing
 
     def take_snapshot(self) -> None:
-        """Remember what Redis holds."""
+        """Save Redis' data."""
         keys = [key.decode() for key in self._raw.scan_iter(count=1000)]
         self._snapshot = {key: (self._raw.dump(key) or b"", max(0, self._raw.pttl(key))) for key in keys}
 
     def restore_snapshot(self) -> None:
-        """Let another server answer, which holds what was remembered: a restart from a dump, or a promoted replica."""
+        """Switch to another server with the saved data: a restart from a dump, or a promoted replica."""
         self.refuse_writes(is_refusing=False)
         self.client.flushall()
         for key, (value, left) in self._snapshot.items():
@@ -179,18 +179,18 @@ class World:
         return Memory(cache, archive, HonestQueue(self.queue), SETTINGS)
 
     def replace_sandbox(self, place: int) -> None:
-        """End a sandbox and begin another in its place, which remembers nothing."""
+        """Replace a process by a new one without memory."""
         self.sandboxes[place] = self._sandbox(place)
 
     def replace_sync(self) -> None:
-        """End the sync function's sandbox and begin another."""
+        """Replace the sync function's process by a new one."""
         slot = self._slots[-1]
         cache, archive = slot.stores()
         self.drain = Drain(archive, cache, self.queue)
         self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.dead_letter_body)
 
     def restart_valkey(self, *, really: bool) -> None:
-        """Restart Valkey empty, or do what that amounts to."""
+        """Restart Valkey empty, or simulate it."""
         if really:
             self.valkey.kill()
             self.valkey.start()
@@ -200,14 +200,14 @@ class World:
             self.client.client_kill_filter(_type="normal", skipme=True)
 
     def cut_postgres(self) -> None:
-        """End every connection to PostgreSQL but the test's own."""
+        """End every connection to PostgreSQL except the test's own."""
         self.database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user"
             " and pid <> pg_backend_pid() and datname = current_database()"
         )
 
     def rows(self, threads: Sequence[str]) -> list[Stored]:
-        """Return what L2 holds of threads, each in its order."""
+        """Return L2's rows of threads, each thread in its order."""
         found = self.database.execute(
             "select c.thread_id, m.exchange_id::text, m.position, m.role, m.content,"
             " to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as created_at,"
@@ -219,7 +219,7 @@ class World:
         return [Stored(**row) for row in found]
 
     def cutoffs(self, threads: Sequence[str], users: Sequence[str]) -> dict[str, str]:
-        """Return how far threads and users are deleted."""
+        """Return the cutoffs of threads and users."""
         found = self.database.execute(
             "select thread_id as name, cutoff::text from thread_tombstones where thread_id = any(%s) union all"
             " select user_id, cutoff::text from user_tombstones where user_id = any(%s)",
@@ -235,13 +235,13 @@ class World:
         return found.rowcount > 0
 
     def is_deletion_cached(self, thread: str, user: str | None) -> bool:
-        """Return whether Redis knows of every deletion of the thread and of its user that PostgreSQL knows of."""
+        """Return whether Redis has every deletion of the thread and of its user that PostgreSQL has."""
         cutoffs = self.cutoffs([thread], [user or ""])
         names = {f"thread:{thread}:tombstone": thread, f"user:{user}:tombstone": user or ""}
         return all(cutoffs.get(name, "") <= str(self.client.get(key) or "") for key, name in names.items())
 
     def everything_cached(self) -> dict[str, str]:
-        """Return the values of all keys in Redis, as text."""
+        """Return the values of all keys in Redis as text."""
         kinds = {"list": lambda key: self.client.lrange(key, 0, -1), "hash": self.client.hgetall}
         found = {}
         for key in self.client.scan_iter(count=1000):
@@ -250,11 +250,11 @@ class World:
         return found
 
     def order_of(self, text: str) -> UUID:
-        """Return the order key of what was said last in these words."""
+        """Return the order key of the last exchange with this text."""
         return next(each.order for each in reversed(self.sent) if each.user_message == f"u {text}")
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Return every connection."""
         for slot in self._slots:
             slot.redis.close()
             slot.postgres.close()

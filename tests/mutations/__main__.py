@@ -1,4 +1,4 @@
-"""`python -m tests.mutations`: takes each guarantee away in a copy of the project, and expects a test to notice."""
+"""`python -m tests.mutations`: breaks each guarantee in a copy of the project, and expects a test to fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(directory: Path, out: TextIO) -> list[Break]:
     """Print a table, and return the breaks that no test noticed.
 
     Raises:
-        RuntimeError: A test fails without any break, or a break or test is not there any more.
+        RuntimeError: A test fails without any break, or a break or test is missing.
     """
     trials = [Trial(directory / str(number)) for number in range(_AT_ONCE)]
     if not trials[0].is_green(sorted({test for broken in BREAKS for test in broken.tests})):
@@ -54,7 +54,7 @@ def _names(broken: Break) -> Iterator[str]:
 
 
 def main() -> int:
-    """Return 1 if a break stays unnoticed."""
+    """Return 1 if no test notices a break."""
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-mutations-") as directory:
         return 1 if run(Path(directory), sys.stdout) else 0
 

@@ -1,4 +1,4 @@
-"""The deliberate breaks: at least one for each guarantee, and the smallest tests that have to notice it."""
+"""Deliberate breaks: at least one for each guarantee, and the smallest tests that must notice it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _POSTGRES: Final = "shared/stores/postgres/connection.py"
 
 @dataclass(frozen=True)
 class Break:
-    """One change to the code that takes a guarantee away.
+    """One change of the code that breaks a guarantee.
 
     Attributes:
-        file: Where, from the project's root.
-        old: What stands there, exactly once.
-        new: What stands there instead.
-        tests: What has to fail then, and to pass otherwise.
+        file: The file's path from the project's root.
+        old: The text to replace, which occurs exactly once.
+        new: Its replacement.
+        tests: Tests that must fail with the break and pass without it.
     """
 
     guarantee: str

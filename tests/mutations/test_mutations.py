@@ -1,4 +1,4 @@
-"""Every guarantee is proven: where it is taken away, a test fails."""
+"""Every guarantee has a test that fails if the guarantee is broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.mutations.trial import Trial
 
 @pytest.fixture(scope="session")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
-    """One copy of the project for all breaks: each is undone before the next."""
+    """One copy of the project for all breaks; each is undone before the next."""
     return Trial(tmp_path_factory.mktemp("mutations"))
 
 
@@ -20,11 +20,11 @@ def test_every_guarantee_has_a_break() -> None:
 
 
 def test_nothing_fails_before_anything_is_broken(trial: Trial) -> None:
-    """The tests of all breaks pass in the copy: what makes one fail is its break."""
+    """The tests of all breaks pass in the copy, so a failure is caused by the break."""
     assert trial.is_green(sorted({test for broken in BREAKS for test in broken.tests}))
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: f"{broken.guarantee}: {broken.what}")
 def test_a_break_is_noticed(trial: Trial, broken: Break) -> None:
-    """A guarantee whose break no test notices is not proven."""
+    """A guarantee is not proven if no test notices its break."""
     assert trial.notices(broken)

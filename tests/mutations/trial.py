@@ -1,4 +1,4 @@
-"""Applies a break to a copy of the project and runs the tests that have to notice it."""
+"""Applies a break to a copy of the project and runs the tests that must notice it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Trial:
     """A copy of the project in a directory.
 
     Args:
-        directory: Empty; the copy is made there.
+        directory: An empty directory for the copy.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -33,12 +33,12 @@ class Trial:
         shutil.copy(ROOT / "pyproject.toml", self._copy)
 
     def is_green(self, tests: Iterable[str]) -> bool:
-        """Return whether tests pass in the copy as it is.
+        """Return whether tests pass in the unchanged copy.
 
         Raises:
             RuntimeError: They could not be run, e.g. because one of them does not exist.
         """
-        # No bytecode: a file that changes twice within a second could be taken for the one it was.
+        # No bytecode, because Python could mistake a file that changed twice within a second for its old version.
         environment = {**os.environ, "PYTHONPATH": str(self._copy), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
         done = subprocess.run(
@@ -52,7 +52,7 @@ class Trial:
         """Return whether one of a break's tests fails once it is applied.
 
         Raises:
-            RuntimeError: What the break replaces is not there, or not just once.
+            RuntimeError: The text to replace does not occur exactly once.
         """
         with self._applied(broken):
             return not self.is_green(broken.tests)

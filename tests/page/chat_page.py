@@ -1,4 +1,4 @@
-"""The page as a person uses it: found by what is read and spoken, never by how it is built."""
+"""The page from a user's view: elements are found by what is read and spoken, not by their structure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Route, expect
 
-# What the browser itself reports of a request that a test lets fail.
+# The browser's own report of a request that a test lets fail.
 _EXPECTED = re.compile(r"Failed to load resource")
 
 
@@ -16,7 +16,7 @@ class ChatPage:
     """One tab.
 
     Attributes:
-        faults: What scripts threw, and what the console calls an error.
+        faults: Exceptions of scripts, and errors on the console.
     """
 
     def __init__(self, page: Page, url: str, user_id: str) -> None:
@@ -36,13 +36,13 @@ class ChatPage:
             self.faults.append(message.text)
 
     def open(self, thread_id: str | None = None) -> None:
-        """Go to the page, to a thread if one is named."""
+        """Open the page, with a thread if one is named."""
         self.page.goto(self._url + (f"#thread={quote(thread_id, safe='')}" if thread_id else ""))
         expect(self.composer).to_be_focused()
 
     @property
     def composer(self) -> Locator:
-        """Where the next message is written."""
+        """The field for the next message."""
         return self.page.get_by_label("Message", exact=True)
 
     @property
@@ -67,17 +67,17 @@ class ChatPage:
 
     @property
     def status(self) -> Locator:
-        """The line that screen readers are told."""
+        """The status line for screen readers."""
         return self.page.get_by_role("status")
 
     @property
     def alert(self) -> Locator:
-        """What went wrong in the conversation."""
+        """The error in the conversation."""
         return self.page.get_by_role("region", name="Chat", exact=True).get_by_role("alert")
 
     @property
     def thread_id(self) -> str:
-        """The thread in the address."""
+        """The thread id in the URL."""
         found = re.search(r"#thread=(.+)$", self.page.url)
         assert found, self.page.url
         return found[1]
@@ -87,7 +87,7 @@ class ChatPage:
         return self.memory.get_by_role("region", name=title).first
 
     def fact(self, panel: str, name: str) -> Locator:
-        """Return what a panel says under a name."""
+        """Return the value of a panel's field."""
         term = self.page.get_by_role("term").filter(has_text=re.compile(f"^{re.escape(name)}$"))
         return self.panel(panel).locator("div").filter(has=term).get_by_role("definition")
 
@@ -102,7 +102,7 @@ class ChatPage:
         return answer
 
     def hold_turns(self) -> list[Route]:
-        """Keep from now on every turn from the server, in the list that is returned."""
+        """Append every turn from the server to the returned list from now on, without delivering it."""
         held: list[Route] = []
 
         def hold(route: Route) -> None:
@@ -112,7 +112,7 @@ class ChatPage:
         return held
 
     def rows(self) -> list[list[str]]:
-        """Return the table of the layers: message, Redis, PostgreSQL."""
+        """Return the layers' table: message, Redis, PostgreSQL."""
         table = self.panel("This thread in both layers").get_by_role("table")
         cells = "rows => rows.slice(1).map(row => [...row.cells].map(cell => cell.innerText.trim()))"
         return [list(map(str, row)) for row in table.get_by_role("row").evaluate_all(cells)]
@@ -122,9 +122,9 @@ class ChatPage:
         expect(self.fact("This thread in both layers", "Not stored yet")).to_have_text("none")
 
     def view(self, name: str) -> None:
-        """On a narrow screen, choose which part is shown."""
+        """Choose the visible part on a narrow screen."""
         self.page.get_by_role("navigation", name="Parts of the page").get_by_role("button", name=name).click()
 
     def warm_up(self) -> None:
-        """Wait until nothing is loading any more."""
+        """Wait until the page has loaded everything."""
         expect(self.page.get_by_text(re.compile(r"^Loading .* …$"))).to_have_count(0)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests in a real browser: one stack and one Chromium a session, a fresh user for each test."""
+"""Fixtures for tests in a real browser: one stack and one Chromium per session, a new user for each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from functions.agent.http.page import _FOLDER
-from tests.e2e.conftest import (  # noqa: F401 - the same stack, and the same ways to look into it and to break it
+from tests.e2e.conftest import (  # noqa: F401 - the same stack, with the same readers and faults
     api,
     aws,
     deployment,
@@ -27,7 +27,7 @@ from tests.page.chat_page import ChatPage
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-# In a container, as root, without a screen; and no word to anybody but the page's own server.
+# In a container, as root, without a screen; and without requests to other servers.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,12 +39,12 @@ ARGUMENTS = [
 ]
 DESKTOP: ViewportSize = {"width": 1360, "height": 860}
 Open = Callable[..., ChatPage]
-# Not how long anything may take, but after how long it will never come.
+# A generous timeout, not a performance limit.
 expect.set_options(timeout=45_000)
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """Leave these tests to `make test-page`: they need a browser and the built page."""
+    """Leave these tests to `make test-page`, because they need a browser and the built page."""
     return None if any("tests/page" in argument for argument in config.args) else True
 
 
@@ -55,7 +55,7 @@ def _missing(what: str) -> None:
 
 
 def require_built_page() -> None:
-    """Say so where there is no page to use."""
+    """Fail with a message if the page is not built."""
     if not (_FOLDER / "built" / "index.html").is_file():
         _missing("The page is not built (python -m infra.build.page).")
 
@@ -73,21 +73,21 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def page_url(deployment: Deployment) -> str:  # noqa: F811 - a fixture is asked for by its name
-    """Return the page's address."""
+def page_url(deployment: Deployment) -> str:  # noqa: F811 - a fixture is passed by its name
+    """Return the page's URL."""
     require_built_page()
     return f"{deployment.api_url}/"
 
 
 @pytest.fixture
 def user_id() -> str:
-    """Return the id of a user that nobody has been."""
+    """Return a new user id."""
     return f"user_{uuid4().hex[:12]}"
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Return a browser profile of its own, in English and UTC."""
+    """Return a new browser profile, in English and UTC."""
     made = browser.new_context(viewport=DESKTOP, locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
     made.set_default_timeout(30_000)
     yield made
@@ -96,7 +96,10 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def open_page(context: BrowserContext, page_url: str, user_id: str) -> Iterator[Open]:
-    """Open the page as that user; whatever a script throws, or the content security policy refuses, fails the test."""
+    """Open the page as that user.
+
+    A script's exception, or a violation of the content security policy, fails the test.
+    """
     made: list[ChatPage] = []
 
     def opened(*, thread_id: str | None = None, **more: str) -> ChatPage:
@@ -111,13 +114,13 @@ def open_page(context: BrowserContext, page_url: str, user_id: str) -> Iterator[
 
 @pytest.fixture
 def chat(open_page: Open) -> ChatPage:
-    """Return the page, open."""
+    """Return the open page."""
     return open_page()
 
 
 @pytest.fixture
 def picture() -> Callable[[ChatPage, str], None]:
-    """Take pictures for the documents, where `IMAGES` asks for them: each shows other times and ids than before."""
+    """Take screenshots for the documents if `IMAGES` is set; their times and ids vary."""
     folder = os.environ.get("IMAGES")
 
     def take(page: ChatPage, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The page while layers of the memory fail and recover."""
+"""The page during failures and recovery of layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BACKLOG = "Waiting to be stored"
 
 
 def _badges(chat: ChatPage) -> list[str]:
-    """Return the badges of the answers, oldest first."""
+    """Return the answers' badges, oldest first."""
     answers = chat.page.locator("[data-role=assistant] .badge")
     return [" ".join(text.split()) for text in answers.all_inner_texts()]
 
@@ -30,7 +30,7 @@ def _badges(chat: ChatPage) -> list[str]:
 def test_the_badge_tells_which_layer_served(
     open_page: Open, layers: Layers, servers: Servers, picture: Picture
 ) -> None:
-    """From nothing to Redis, after a flush to PostgreSQL, without Redis degraded; a reload keeps it all."""
+    """First nothing, then Redis, PostgreSQL after a flush, degraded without Redis; a reload keeps the badges."""
     chat = open_page(user_id="ada", thread_id=f"analytical-engine-{uuid4().hex[:4]}")
     chat.say("My name is Ada Lovelace.")
     expect(chat.status).to_have_text(re.compile(r"Answered in .*Memory: No memory yet\.$"))
@@ -75,7 +75,7 @@ def test_the_badge_tells_which_layer_served(
 
 @pytest.mark.embedded(reason="kills Valkey")
 def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers: Servers) -> None:
-    """With the server dead, not only silent: the next answer still remembers, and says who remembered."""
+    """With the server killed, the next answer still remembers and names PostgreSQL."""
     chat.say("My name is Ada Lovelace.")
     chat.wait_drained()
     with servers.killed("valkey"):
@@ -90,7 +90,7 @@ def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers
 
 
 def test_what_is_not_drained_is_marked(open_page: Open, queues: Queues, picture: Picture) -> None:
-    """In Redis at once; in PostgreSQL marked as missing until the drain brings it; the queue is counted meanwhile."""
+    """PostgreSQL's column marks it as missing until the drain, and the queue's depth is shown."""
     chat = open_page(user_id="grace", thread_id=f"first-compiler-{uuid4().hex[:4]}")
     chat.say("Hello. I am Grace, and I write compilers.")
     chat.wait_drained()
@@ -113,7 +113,7 @@ def test_what_is_not_drained_is_marked(open_page: Open, queues: Queues, picture:
 
 
 def test_the_time_to_live_counts_down(chat: ChatPage) -> None:
-    """Every second, from what the server said."""
+    """Every second, starting from the server's value."""
     chat.say("How long will Redis know this?")
     left = chat.fact(BOTH, "Cache expires in")
     expect(left).to_have_text(re.compile(r"^(23:59:\d\d|24:00:00)$"))
@@ -123,13 +123,13 @@ def test_the_time_to_live_counts_down(chat: ChatPage) -> None:
 
 
 def test_every_store_has_its_state(chat: ChatPage) -> None:
-    """In words."""
+    """As text."""
     stores = chat.memory.get_by_role("list", name="Stores").get_by_role("listitem")
     expect(stores).to_have_text([re.compile(f"^{name}.*ok$") for name in ("Redis", "PostgreSQL", "Queue")])
 
 
 def _message(number: int, role: str, **more: object) -> dict[str, object]:
-    """Return a message of an exchange as a layer shows it."""
+    """Return a message of an exchange in a layer's format."""
     exchange_id = f"00000000-0000-4000-8000-{number:012}"
     created_at = f"2026-01-01T00:00:{number:02}.000000Z"
     return {"role": role, "preview": f"{role} {number}", "exchange_id": exchange_id, "created_at": created_at, **more}
@@ -153,7 +153,7 @@ ONE = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cache
     ("redis", "postgres", "rows"),
     [
         ({"message_count": 5}, {}, [*THREE, *HAND, *TWO, *ONE]),
-        # Of a list that is longer than what was looked at, nobody knows whether it has the first exchange.
+        # A list longer than the requested part may contain the first exchange or not.
         ({"message_count": 9}, {}, [*THREE, *HAND, *TWO]),
         ({"message_count": 5}, {"state": "unavailable", "messages": []}, [*THREE, *HAND, *TWO_UNKNOWN]),
         ({"message_count": 0, "messages": []}, {}, [[row[0], "not cached", "stored"] for row in [*TWO, *ONE]]),
@@ -164,7 +164,7 @@ ONE = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cache
 def test_both_layers_side_by_side(
     chat: ChatPage, redis: dict[str, object], postgres: dict[str, object], rows: list[list[str]]
 ) -> None:
-    """Each message once, newest first, with what either layer has of it."""
+    """Each message once, newest first, with the state in both layers."""
     answer = {
         "thread_id": "t",
         "redis": {"state": "ok", "message_count": 5, "ttl_seconds": 86_400, "messages": LISTED, **redis},

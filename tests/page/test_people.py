@@ -1,4 +1,4 @@
-"""The page for everybody: by keyboard, by screen reader, on a phone, in the dark, and when something goes wrong."""
+"""Accessibility: keyboard, screen reader, phone, dark mode, and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _is_too_wide(chat: ChatPage) -> bool:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
-    """In every part, in both colour schemes, at every width, with the dialog open and with an error shown."""
+    """In every part, both colour schemes and every width, with an open dialog and with an error."""
     chat.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     chat.say("My name is Ada Lovelace.")
     chat.say("What is my name?")
@@ -61,7 +61,7 @@ def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
 
 @pytest.mark.parametrize("width", [320, PHONE])
 def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, str], None]) -> None:
-    """One part at a time, none wider than the screen; a thread that is chosen is shown, with the composer in reach."""
+    """One part at a time, not wider than the screen; choosing a thread shows it with the composer."""
     chat = open_page(user_id="lin", thread_id=f"lighthouse-{uuid4().hex[:4]}")
     chat.page.set_viewport_size({"width": width, "height": 844})
     chat.say("I keep a lighthouse.")
@@ -87,7 +87,7 @@ def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, st
 
 
 def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
-    """Write, send, begin a thread, rename it, delete it, set a preference: without a pointer."""
+    """Write, send, start a thread, rename it, delete it and set a preference without a pointer."""
     keyboard = chat.page.keyboard
 
     def go_to(name: str, role: str = "button") -> None:
@@ -146,7 +146,7 @@ def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
 
 
 def test_what_screen_readers_are_told(chat: ChatPage) -> None:
-    """The conversation is a log, one line says what happens, and nothing else speaks."""
+    """The conversation is a log, one line announces the status, and nothing else is announced."""
     expect(chat.page.get_by_role("log")).to_have_count(1)
     expect(chat.page.get_by_role("status")).to_have_count(1)
     expect(chat.page.get_by_role("main")).to_have_count(1)
@@ -161,7 +161,7 @@ def test_what_screen_readers_are_told(chat: ChatPage) -> None:
 
 
 def test_what_is_not_sent_is_kept(chat: ChatPage) -> None:
-    """The reason stands there, as an alert; the text too, and goes out with one key."""
+    """The reason is an alert; the text stays and can be sent again with one key."""
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")
     chat.composer.press("Enter")
@@ -176,7 +176,7 @@ def test_what_is_not_sent_is_kept(chat: ChatPage) -> None:
 
 
 def test_without_a_server(chat: ChatPage) -> None:
-    """What was shown stays, and says that it may be old."""
+    """The content stays, marked as possibly outdated."""
     chat.say("Still here?")
     chat.wait_drained()
     chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
@@ -187,7 +187,7 @@ def test_without_a_server(chat: ChatPage) -> None:
 
 
 def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
-    """As an alert, in the panel it belongs to; the polls after the first one touch nothing."""
+    """It is an alert in its panel; later polls do not repeat it."""
     chat.warm_up()
     polls: list[Route] = []
 
@@ -195,7 +195,7 @@ def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
         polls.append(route)
         route.abort()
 
-    # The user's own answers fail too: the list of threads speaks for itself.
+    # The user's own requests fail too: the list of threads has its own alert.
     chat.page.route(re.compile(r"/(status|layers|threads)\b"), fail)
     alert = chat.panel("Waiting to be stored").get_by_role("alert")
     expect(alert).to_have_text("The server is not responding.")
@@ -219,14 +219,14 @@ def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
 
 
 def test_the_list_of_threads_says_what_went_wrong(chat: ChatPage) -> None:
-    """As an alert."""
+    """The error is an alert."""
     chat.page.route("**/threads?*", lambda route: route.abort())
     chat.page.reload()
     expect(chat.threads.get_by_role("alert")).to_have_text("The server is not responding.")
 
 
 def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
-    """It goes out whole, the server says what is wrong with it, and it is kept."""
+    """The page sends it completely, shows the server's error, and keeps it."""
     text = "x" * 200_001
     chat.page.keyboard.insert_text(text)
     chat.composer.press("Enter")
@@ -236,7 +236,7 @@ def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
 
 
 def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: MemoryApi, user_id: str) -> None:
-    """What was read stays in its place; when there are no earlier ones left, the conversation has the focus."""
+    """Loaded messages do not move the visible ones; after the last page the conversation has the focus."""
     thread_id = f"{user_id}-long"
     for number in range(30):
         api.invoked(f"Question {number}.", f"Answer {number}.", thread_id=thread_id, user_id=user_id)
@@ -263,14 +263,14 @@ def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: 
 
 
 def test_markup_stays_text(chat: ChatPage) -> None:
-    """Whatever somebody says, nothing of it is run or drawn."""
+    """No message's markup is executed or rendered."""
     chat.say("<img src=x onerror=alert(1)><b>bold</b>")
     expect(chat.log).to_contain_text("<img src=x onerror=alert(1)><b>bold</b>")
     assert chat.log.locator("img, b").count() == 0
 
 
 def test_a_token_is_asked_for(context: BrowserContext, page_url: str) -> None:
-    """It goes with every request, and into no storage; what could not be sent without one is kept."""
+    """It is sent with every request and never stored; an unsent message is kept."""
     claims = b64encode(b'{"sub": "ada"}').decode()
     good = f"a.{claims}.c"
     accepted, seen = {f"Bearer {good}"}, [""]

@@ -12,7 +12,7 @@ from tests.page.conftest import Open
 
 
 def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) -> None:
-    """A late answer appears in its own thread, and in no other."""
+    """A late response appears only in its own thread."""
     chat.say("This is the first thread.")
     first = chat.thread_id
     chat.wait_drained()
@@ -31,7 +31,7 @@ def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) ->
     expect(chat.messages).to_have_count(2)
     expect(chat.messages.first).to_contain_text("This is the first thread.")
     chat.page.unroute("**/run")
-    # The server gets the request and answers it, though nobody here waits for it any more.
+    # The server handles the request, although the page no longer waits for it.
     sent = held[0].request
     api.call("POST", "/run", content=sent.post_data, headers={"Idempotency-Key": sent.headers["idempotency-key"]})
     chat.say("Asked in the first thread.")
@@ -45,7 +45,7 @@ def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) ->
 
 
 def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
-    """Titles are found by their words; a new title stays."""
+    """Titles are found by their words; a new title is kept."""
     for number, text in enumerate(["Analytical engines", "Notes on a translation", "Bernoulli numbers"]):
         api.invoked(text, "Yes.", thread_id=f"{chat.user_id}-{number}", user_id=chat.user_id)
     chat.say("Punched cards")
@@ -71,7 +71,7 @@ def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
 
 
 def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) -> None:
-    """Nothing happens until the word is there; then the thread is gone, and a new one is open."""
+    """The deletion needs a typed word; afterwards a new thread is open."""
     chat.say("Forget me.")
     chat.wait_drained()
     gone = chat.thread_id
@@ -98,7 +98,7 @@ def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) 
 
 
 def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
-    """The turn's answer would bring it back; once it is there, the thread can go."""
+    """The turn's answer would restore the thread; after the answer it can be deleted."""
     delete = chat.page.get_by_role("button", name="Delete", exact=True)
     chat.say("Forget me.")
     expect(delete).to_be_enabled()
@@ -113,7 +113,7 @@ def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
 
 
 def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
-    """It can be kept and opened elsewhere; the way back leads back."""
+    """The URL can be opened elsewhere; the back button returns to the thread before."""
     thread_id = f"{user_id} / % ü"
     first = open_page(thread_id=thread_id)
     first.say("Remember this address.")
@@ -126,7 +126,7 @@ def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
 
 
 def test_another_user_has_other_threads(chat: ChatPage) -> None:
-    """A change of the name leaves nothing of the one before."""
+    """After a change of the name, nothing of the former user is shown."""
     chat.say("I am somebody.")
     chat.wait_drained()
     expect(chat.threads.get_by_role("listitem")).to_have_count(1)
@@ -139,7 +139,7 @@ def test_another_user_has_other_threads(chat: ChatPage) -> None:
 
 
 def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None:
-    """Added, changed, taken back, removed; the next turn is given what there is."""
+    """They are added, changed, reverted and removed; the next turn gets the saved ones."""
     panel = chat.panel(re.compile("^What the agent knows about"))
     panel.get_by_label("New preference").fill("tone")
     panel.get_by_label("Preference value").fill("brief")
@@ -161,7 +161,7 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
 
 
 def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
-    """What was asked for before the change, and answered after it, is old; the change is asked for at once."""
+    """A response from before the change is outdated; the page reads the preferences again at once."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
@@ -175,7 +175,7 @@ def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> No
             route.continue_()
 
     chat.page.route("**/preferences", hold)
-    # Somebody comes back to the page: it asks anew.
+    # The user returns to the page, which then reloads the data.
     with chat.page.expect_request("**/preferences"):
         chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     tone.fill("warm")
@@ -191,7 +191,7 @@ def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> No
 
 
 def test_what_is_typed_while_a_preference_is_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
-    """The field keeps it, and it is saved next."""
+    """The field keeps the typed text, which is saved next."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     held: list[Route] = []

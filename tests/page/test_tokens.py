@@ -1,4 +1,4 @@
-"""The page of a deployment that asks for tokens: whose threads it shows, and to whom the queues."""
+"""The page of a deployment with authentication: each user's own threads, and the queues for operators only."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BACKLOG = "Waiting to be stored"
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    """Return who makes the tokens."""
+    """Return an issuer of tokens."""
     with Issuer() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def page_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the page's address in a stack that asks for them."""
+    """Return the page's URL in a stack with authentication."""
     require_built_page()
     with StackProcess(tmp_path_factory.mktemp("guarded"), env={**DEFAULTS, **issuer.environment()}) as stack:
         yield f"{stack.info['api_url']}/"
@@ -47,7 +47,7 @@ def _give(chat: ChatPage, token: str) -> None:
 
 
 def test_everybody_sees_their_own(context: BrowserContext, page_url: str, issuer: Issuer) -> None:
-    """The token says who it is; a thread is its owner's; the queues are for operators."""
+    """The token identifies the user; a thread belongs to its owner; only operators see the queues."""
     thread_id, ana = f"diary-{uuid4().hex[:6]}", f"ana-{uuid4().hex[:6]}"
     chat = _sign_in(context, page_url, issuer.token(ana), thread_id)
     expect(chat.page.get_by_label("User", exact=True)).to_have_value(ana)

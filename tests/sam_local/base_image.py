@@ -1,8 +1,8 @@
-"""Puts together an image that stands in for Lambda's own Python image, which is in a registry that tests may not reach.
+"""Builds a substitute for Lambda's Python image, which the tests cannot download.
 
-It is made of what this machine has: an interpreter of the runtime's version, the libraries that it and the artifacts
-load, the few programs that the SAM CLI's own layer needs, and the runtime interface client and boto3 from PyPI. Where
-things lie, how a function is started and what its environment says are as in Lambda's image.
+It consists of files of this machine: an interpreter of the runtime's version, the libraries that it and the artifacts
+load, and the few programs that the SAM CLI's layer needs; and of the runtime interface client and boto3 from PyPI.
+Paths, the start of a function and its environment are those of Lambda's image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 
 from tests.sam_local.engine import Engine
 
-# What wheels leave to the system: the C library's parts, and the compiler's.
+# System libraries that wheels require: parts of the C library and the compiler's runtime.
 _SYSTEM_LIBRARIES: Final = (
     *("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libutil.so.1"),
     *("libgcc_s.so.1", "libstdc++.so.6"),
@@ -41,13 +41,13 @@ _CHANGES: Final = (
 
 
 def make(engine: Engine, tag: str, *, python: Path, version: str, runtime: Path) -> None:
-    """Make the image.
+    """Build the image.
 
     Args:
-        engine: Where to.
-        tag: What to call it.
+        engine: The engine that gets the image.
+        tag: The image's name.
         python: An interpreter of `version`.
-        version: The runtime's, such as `3.13`.
+        version: The runtime's version, such as `3.13`.
         runtime: The runtime interface client and boto3, installed for that version and this machine.
     """
     changes = [word for change in _CHANGES for word in ("--change", change)]
@@ -74,7 +74,7 @@ def _archive(python: Path, version: str, runtime: Path) -> bytes:
         archive.add(standard_library, f"{_LANG}/lib/python{version}", filter=_needed)
         archive.add(runtime, _RUNTIME, filter=_needed)
         for library in _libraries([interpreter, *extensions, *programs]):
-            # A Python of its own prefix brings its library; the system's are where the loader looks anyway.
+            # A Python with its own prefix brings its library; the system's libraries are on the loader's path.
             own = library.is_relative_to(library_directory) and not library.is_relative_to("/lib")
             name = f"{_LANG}/lib/{library.name}" if own else library.as_posix().removeprefix("/")
             archive.add(library.resolve(), name, recursive=False)
@@ -82,13 +82,13 @@ def _archive(python: Path, version: str, runtime: Path) -> bytes:
 
 
 def _libraries(programs: Iterable[Path]) -> list[Path]:
-    """Return what the loader loads with the programs, and what wheels expect of the system, as absolute paths."""
+    """Return the absolute paths of the programs' libraries and of the system libraries that wheels require."""
     cache = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
     listed = re.findall(r"^\s+(\S+) .*=> (\S+)$", cache, re.MULTILINE)
     wanted = [Path(path) for name, path in listed if name in _SYSTEM_LIBRARIES]
     found = set(wanted)
     for program in [*programs, *wanted]:
-        # Not an error: a static program has none.
+        # Not an error, because a static program has none.
         loaded = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
         found |= {Path(path) for path in re.findall(r"(/\S+) \(0x", loaded)}
     return sorted(found)

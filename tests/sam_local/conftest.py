@@ -1,4 +1,4 @@
-"""An engine, Lambda's image as far as it can be put together here, and the servers of the compose network."""
+"""A Docker engine, a substitute for Lambda's image, and the servers of the compose network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NETWORK = "hybrid-memory-test"
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Return an engine; the one thing that these tests may do without, and then they say so."""
+    """Return a Docker engine; without one the tests are skipped with a message."""
     with ExitStack() as stack:
         try:
             running = stack.enter_context(Engine(tmp_path_factory.mktemp("engine")))
@@ -41,20 +41,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def image(engine: Engine) -> Iterator[str]:
-    """Return Lambda's image, as it can be made here; it is removed after the tests."""
+    """Return the substitute for Lambda's image; it is removed after the tests."""
     version = runtime_version()
     python = find_python(version)
     assert python, f"no Python {version} here to make the image of: install one, or name it with {OVERRIDE}"
     base_image.make(engine, f"{_IMAGE}:base", python=python, version=version, runtime=_BUILD / "runtime")
     yield f"{_IMAGE}:base"
-    # The SAM CLI's layer over it first.
+    # The image with the SAM CLI's layer is removed first.
     names = engine.run("images", "--format", "{{.Repository}}:{{.Tag}}", _IMAGE).split()
     engine.run("rmi", "--force", *sorted(names, reverse=True))
 
 
 @pytest.fixture(scope="session")
 def sqs_queues(running_sqs: SqsServer) -> dict[str, str]:
-    """Return the URLs of the queues that the environment file names, by variable, as seen from here."""
+    """Return the URLs of the queues in the environment file, by variable, as seen from here."""
     client = running_sqs.client()
     named = json.loads(ENVIRONMENT_FILE.read_text())["Parameters"]
     names = {variable: named[variable].rpartition("/")[2] for variable in ("SYNC__QUEUE_URL", "SYNC__DLQ_URL")}
@@ -63,7 +63,7 @@ def sqs_queues(running_sqs: SqsServer) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def layers(running_postgres: PostgresServer, running_valkey: ValkeyServer) -> Layers:
-    """Return both stores, with the role and database of the compose file."""
+    """Return readers of both stores, with the compose file's role and database."""
     with admin(running_postgres) as connection:
         connection.execute("alter role memory password 'memory'")
     port = running_postgres.port
@@ -83,7 +83,7 @@ def invoke(
     running_sqs: SqsServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str, str], Any]]:
-    """Invoke a function with a sample event by the README's command; returns what the function returns."""
+    """Invoke a function with a sample event by the README's command; return its result."""
     assert layers
     assert sqs_queues
     home = tmp_path_factory.mktemp("home")
@@ -97,7 +97,7 @@ def invoke(
         for port, target in targets.items():
             relays.enter_context(Relay((gateway, port), target))
         for name in ("redis", "postgres", "localstack"):
-            # In the compose network the names are the containers'.
+            # In the compose network, the host names are the containers'.
             command += ["--add-host", f"{name}:{gateway}"]
 
         def run(function: str, event: str) -> Any:

@@ -1,4 +1,4 @@
-"""A Docker engine: the one that runs, or one of the tests' own where dockerd is installed and may be started."""
+"""A Docker engine: the running one, or one that the tests start if dockerd is installed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _STOP_SECONDS: Final = 30
 
 
 class NoEngineError(Exception):
-    """There is none, and none can be started."""
+    """No engine runs, and none can be started."""
 
 
 class Engine:
-    """An engine that answers.
+    """A running engine.
 
     Args:
-        directory: Where an engine of the tests' own keeps everything.
+        directory: The data directory of an engine that the tests start.
 
     Attributes:
         docker: The docker command for it.
-        host: Its address, as DOCKER_HOST has it; '' is the usual one.
+        host: The value of DOCKER_HOST; '' for the default.
 
     Raises:
-        NoEngineError: There is none; the text says what was tried.
+        NoEngineError: There is no engine; the message lists the attempts.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -62,7 +62,7 @@ class Engine:
                 [
                     *("dockerd", "--host", self.host, "--pidfile", str(self._directory / "dockerd.pid")),
                     *("--data-root", str(self._directory / "data"), "--exec-root", str(self._directory / "exec")),
-                    # Ports are published by its proxy, and containers talk to this machine only.
+                    # Its proxy publishes ports, and containers can reach this machine only.
                     "--iptables=false",
                 ],
                 stdin=subprocess.DEVNULL,
@@ -82,7 +82,7 @@ class Engine:
 
     @contextmanager
     def network(self, name: str) -> Iterator[str]:
-        """Make a network, and yield this machine's address as the containers in it see it."""
+        """Create a network, and yield this machine's address as seen by its containers."""
         self.run("network", "create", name)
         try:
             yield self.run("network", "inspect", name, "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
@@ -90,7 +90,7 @@ class Engine:
             self.run("network", "rm", name)
 
     def run(self, *arguments: str, data: bytes | None = None) -> str:
-        """Return what a docker command prints."""
+        """Return a docker command's output."""
         ran = subprocess.run([*self.docker, *arguments], input=data, check=False, capture_output=True)
         assert ran.returncode == 0, f"docker {' '.join(arguments)}: {ran.stderr.decode()}"
         return ran.stdout.decode()

@@ -1,4 +1,4 @@
-"""Lets containers reach servers that listen on 127.0.0.1, under the ports that they have in the compose network."""
+"""Relays the compose network's ports to servers on 127.0.0.1, so that containers can reach them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = 1 << 16
 
 
 class Relay(ThreadingTCPServer):
-    """Listens on `address` and passes everything on to 127.0.0.1:`target`."""
+    """Listens on `address` and forwards every connection to 127.0.0.1:`target`."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -48,7 +48,7 @@ class _Connection(BaseRequestHandler):
 
 
 def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    # Either side may hang up at any time, and then the other is told.
+    # Either side may close the connection at any time; the other side is then closed.
     with suppress(OSError):
         while data := source.recv(_CHUNK):
             sink.sendall(data)

@@ -1,4 +1,4 @@
-"""`sam local invoke`, as the README says, with the environment file that it names."""
+"""`sam local invoke` as in the README, with its environment file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sqs_server import SqsServer
 def test_a_turn(
     invoke: Callable[[str, str], Any], layers: Layers, running_sqs: SqsServer, sqs_queues: dict[str, str]
 ) -> None:
-    """The agent function answers an API event from its container, and reaches Redis and the queue."""
+    """The agent function's container answers an API event and reaches Redis and the queue."""
     answer = invoke("AgentFunction", "api-run.json")
     body = json.loads(answer["body"])
 
@@ -27,7 +27,7 @@ def test_a_turn(
 
 
 def test_a_batch(invoke: Callable[[str, str], Any], layers: Layers) -> None:
-    """The sync function stores the sample batch in PostgreSQL from its container."""
+    """The sync function's container stores the sample batch in PostgreSQL."""
     assert invoke("SyncFunction", "sync-batch.json") == {"batchItemFailures": []}
 
     for body in map(json.loads, BATCH):

@@ -1,4 +1,4 @@
-"""The API over in-memory stores, asked by HTTP without a socket."""
+"""The API on in-memory stores, called by HTTP without a socket."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 
 class Current:
-    """Stands for an object that each test replaces.
+    """A proxy for an object that each test replaces.
 
-    FastAPI takes longer to make an application than most tests take. So an application is made once, around this.
+    Creating a FastAPI application takes longer than most tests, so one application is created around these proxies.
 
     Attributes:
-        target: What the running test uses.
+        target: The running test's object.
     """
 
     target: Any = None
@@ -33,7 +33,7 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The application and the stores behind it."""
+    """The application and its stores."""
 
     app: FastAPI
     cache: InMemoryCache
@@ -50,12 +50,12 @@ class Api:
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """Send a request; the path is percent-encoded as a client has to."""
+        """Send a request; the path is percent-encoded as by a client."""
         given = content if content is not None else None if body is None else orjson.dumps(body)
         sent = {"content-type": "application/json", **(headers or {})}
 
         async def gateway(scope: Any, receive: Any, reply: Any) -> None:
-            # API Gateway hands the path over as it was sent.
+            # API Gateway passes the path on unchanged.
             await self.app({**scope, "path": scope["raw_path"].decode()}, receive, reply)
 
         async def send() -> httpx.Response:
@@ -66,14 +66,14 @@ class Api:
         return asyncio.run(send())
 
     def is_untouched(self) -> bool:
-        """Tell whether no store holds anything; a list that is known to be empty is nothing."""
+        """Return whether all stores are empty; a list that is known to be empty does not count."""
         lists = any(map(self.cache.contents, self.cache.lists))
         stored = any(map(self.archive.exchanges, self.archive._conversations))
         return not (lists or self.cache.hashes or self.cache.outbox_bodies or self.queue.bodies or stored)
 
 
 def problem(response: httpx.Response, status: int, *fields: str) -> dict[str, Any]:
-    """Check that a response is a problem with faults in these fields, and return it."""
+    """Check that a response is a problem about these fields, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     told: dict[str, Any] = response.json()

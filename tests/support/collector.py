@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector on 127.0.0.1 that decodes what it is sent, and can refuse and hang."""
+"""An OTLP/HTTP collector on 127.0.0.1 that decodes its input, and can refuse and hang."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 @dataclass(frozen=True)
 class Sent:
-    """A span as it arrived."""
+    """A received span."""
 
     name: str
     kind: int
@@ -32,12 +32,12 @@ class Sent:
 
 
 class Collector:
-    """Takes spans at `/v1/traces`.
+    """Receives spans at `/v1/traces`.
 
     Attributes:
-        spans: What arrived, in order.
-        headers: Of the last request.
-        status: What each request is answered with.
+        spans: The received spans in order.
+        headers: The last request's headers.
+        status: The status of every response.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Collector:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                """Take one export."""
+                """Receive one export."""
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.requests += 1
                 collector._gate.wait(30)
@@ -96,20 +96,20 @@ class Collector:
             ]
 
     def named(self, name: str) -> list[Sent]:
-        """Return the spans of a name."""
+        """Return the spans with a name."""
         return [span for span in self.spans if span.name == name]
 
     def wait_for(self, name: str, count: int = 1) -> list[Sent]:
-        """Wait until that many spans of a name have arrived."""
+        """Wait until a number of spans with a name have arrived."""
         until(lambda: len(self.named(name)) >= count)
         return self.named(name)
 
     def freeze(self) -> None:
-        """Take requests and answer none."""
+        """Accept requests without responding."""
         self._gate.clear()
 
     def thaw(self) -> None:
-        """Answer, also what was asked meanwhile."""
+        """Respond, also to the requests of the meantime."""
         self._gate.set()
 
     def __enter__(self) -> Self:

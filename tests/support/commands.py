@@ -1,4 +1,4 @@
-"""The commands in a Markdown page: what somebody who follows it types, and what the page says they then see."""
+"""The commands in a Markdown page with their documented output."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _FENCE: Final = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_LENGTH: Final = r"(?:\d+\.\ds|\d+min\d+s|\d+h\d+min)"  # of time, as the command line says it
+_LENGTH: Final = r"(?:\d+\.\ds|\d+min\d+s|\d+h\d+min)"  # a duration in the command line's output
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
-# What differs from run to run, and what stands for it; a page's own `…` stands for whatever was cut.
+# Values that vary between runs, and their placeholders; `…` in a page stands for any cut text.
 _VARIABLE: Final = re.compile(
     rf"(?P<uuid>{_UUID})|(?P<time>{_TIME})|(?P<cursor>(?<=\"next_cursor\":\")[\w-]+)|(?P<length>{_LENGTH})|(?P<cut>…)"
 )
@@ -24,14 +24,14 @@ _STANDS_FOR: Final = {"uuid": _UUID, "time": _TIME, "cursor": r"[\w-]+", "length
 
 @dataclass(frozen=True)
 class Command:
-    """A command as it is typed, with the page's own output under it, '' where it shows none."""
+    """A command with the documented output, which is '' if there is none."""
 
     line: int
     text: str
     shown: str
 
     def expects(self, output: str) -> bool:
-        """Return whether the output is the one shown, but for ids, times, what was cut, and how lines are folded."""
+        """Return whether the output equals the documented one, except for ids, times, cut parts and line breaks."""
         if not self.shown:
             return True
         shown, pattern, at = _unfolded(self.shown), "", 0
@@ -46,8 +46,8 @@ class Block:
     """A fenced block.
 
     Attributes:
-        kind: What stands after the fence, '' for nothing.
-        reason: Why it is not run; None for one that is.
+        kind: The text after the fence; '' for none.
+        reason: Why the block is not run; None if it is.
     """
 
     line: int
@@ -57,7 +57,7 @@ class Block:
 
     @property
     def commands(self) -> list[Command]:
-        """The block's commands: every line of `sh`, what stands after `$ ` in `console`."""
+        """The block's commands: every line of `sh`, or the text after `$ ` in `console`."""
         return list(_of_console(self) if self.kind == "console" else _of_sh(self))
 
 
@@ -103,7 +103,7 @@ def _is_complete(typed: str) -> bool:
         return False
     try:
         shlex.split(typed)
-    except ValueError:  # a quotation that goes on in the next line
+    except ValueError:  # a quotation that continues in the next line
         return False
     return True
 

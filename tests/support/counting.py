@@ -1,4 +1,4 @@
-"""Counts what a request costs the function itself: calls of the project's own functions, and the files these are in."""
+"""Counts a request's calls of the project's own functions, and their files."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any, Final
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _OWN: Final = (f"{_ROOT / 'functions'}/", f"{_ROOT / 'shared'}/")
-# Frames of their own in Python 3.11 and not in 3.12.
+# They have frames of their own in Python 3.11 but not in 3.12.
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _CAN_SUSPEND: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 @dataclass
 class Calls:
-    """The calls of the project's own functions that the current thread made.
+    """The calls of the project's own functions in the current thread.
 
     Attributes:
-        names: Of each call the file below the repository and the function's name, in the order of the calls.
+        names: For each call, in order, the file's path and the function's name.
     """
 
     names: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def files(self) -> set[str]:
-        """The files that the functions are in."""
+        """The functions' files."""
         return {file for file, _ in self.names}
 
 
 def calls_of(action: Callable[[], object]) -> Calls:
-    """Return the calls of the project's own functions that an action makes."""
+    """Return an action's calls of the project's own functions."""
     found = Calls()
     suspended: set[FrameType] = set()
 
@@ -44,7 +44,7 @@ def calls_of(action: Callable[[], object]) -> Calls:
             return
         if code.co_flags & _CAN_SUSPEND:
             if frame in suspended:
-                # It goes on, and was called before.
+                # A resumed generator or coroutine; its call was counted before.
                 return
             suspended.add(frame)
         found.names.append((str(Path(code.co_filename).relative_to(_ROOT)), code.co_qualname))

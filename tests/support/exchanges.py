@@ -18,7 +18,7 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
 
 
 def _new_id() -> UUID:
-    """Return a version 7 id that is newer than the ones before; a burst of them does not run ahead of the clock."""
+    """Return a UUIDv7 that is newer than the previous ones; a burst of them does not run ahead of the clock."""
     return UUID(int=int(time.time() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | next(_numbers))
 
 
@@ -31,7 +31,7 @@ def exchange(
     created_at: datetime | None = None,
     document_ids: tuple[str, ...] = (),
 ) -> Exchange:
-    """Return an exchange of the texts `q<number>` and `a<number>`, with a new version 7 id unless one is given."""
+    """Return an exchange of the texts `q<number>` and `a<number>`, with a new UUIDv7 by default."""
     named = exchange_id or _new_id()
     moment = created_at or (timestamp_of(named) if named.version == 7 else datetime.now(UTC))
     return Exchange(named, thread_id, user_id, f"q{number}", f"a{number}", moment, document_ids)
@@ -53,5 +53,5 @@ def told(*numbers: int | str) -> list[str]:
 
 
 def refill(cache: Cache, thread_id: str, window: Window) -> None:
-    """Refill a thread's list as a reader does that was answered with this window."""
+    """Refill a thread's list with this window like a reader."""
     cache.refill(thread_id, window, cache.read(thread_id, None))

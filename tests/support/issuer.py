@@ -1,4 +1,4 @@
-"""An issuer of tokens: keys of its own, published as a JWK set on 127.0.0.1, and tokens good and bad."""
+"""An issuer of tokens with its own keys, a JWK set on 127.0.0.1, and valid and invalid tokens."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def new_key(algorithm: str = "RS256", bits: int = 2048) -> PrivateKey:
 
 
 class Issuer:
-    """Signs tokens, and serves the keys to check them with.
+    """Signs tokens, and serves the keys for checking them.
 
     Attributes:
-        keys: Private keys by kid; what is here is published.
-        fetches: How often the JWK set was asked for.
-        status: What it is answered with; 0 closes the connection without an answer.
-        body: Instead of the JWK set.
-        delay: Seconds before the answer.
+        keys: Private keys by key id; their public halves are published.
+        fetches: The number of requests for the JWK set.
+        status: The response's status; 0 closes the connection without a response.
+        body: Replaces the JWK set.
+        delay: Seconds before the response.
     """
 
     def __init__(self) -> None:
@@ -55,11 +55,11 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def settings(self) -> TokenSettings:
-        """Return how its tokens are checked."""
+        """Return the settings that accept its tokens."""
         return TokenSettings(f"{self.url}/jwks.json", self.url, (AUDIENCE,))
 
     def environment(self) -> dict[str, str]:
-        """Return the same as a function's environment."""
+        """Return these settings as a function's environment."""
         return {
             "AUTH__MODE": "jwt",
             "AUTH__JWKS_URL": f"{self.url}/jwks.json",
@@ -80,19 +80,19 @@ class Issuer:
         headers: Any = None,
         **claims: Any,
     ) -> str:
-        """Return a token of this user; a claim given as None is left out."""
+        """Return a token of this user; a claim that is None is left out."""
         key = key or self.keys[kid]
         algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
         return jwt.encode(self.claims(user, **claims), key, algorithm, {"kid": kid, **(headers or {})})
 
     def claims(self, user: object = "ana", **claims: Any) -> dict[str, Any]:
-        """Return what a token says."""
+        """Return a token's claims."""
         now = int(time.time())
         made = {"iss": self.url, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + 600, **claims}
         return {name: value for name, value in made.items() if value is not None}
 
     def public_pem(self, kid: str = "one") -> bytes:
-        """Return a public key as text, as someone would misuse it as a secret."""
+        """Return a public key as text, for misuse as a secret."""
         return self.keys[kid].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def __enter__(self) -> Self:
@@ -119,7 +119,7 @@ def unsigned(claims: dict[str, Any], **header: Any) -> str:
 
 
 def signed_with_public_key(issuer: Issuer, claims: dict[str, Any]) -> str:
-    """Return a token signed with HS256, the public key for the secret."""
+    """Return a token signed with HS256, with the public key as the secret."""
     head = _encoded(json.dumps({"alg": "HS256", "typ": "JWT", "kid": "one"}).encode())
     body = _encoded(json.dumps(claims).encode())
     signature = hmac.new(issuer.public_pem(), f"{head}.{body}".encode(), hashlib.sha256).digest()
@@ -159,8 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with suppress(OSError):
-            # Whoever asked may not have waited.
+            # The client may not have waited for the response.
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name for it
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Log nothing."""

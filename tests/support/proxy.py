@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 that counts what passes: connections, round trips, PostgreSQL's statements."""
+"""A TCP proxy on 127.0.0.1 that counts connections, round trips and PostgreSQL's statements."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SIMPLE_QUERY, _PARSE = b"Q", b"P"
 
 
 class CountingProxy:
-    """Passes everything on to `port`, answers only once the client has fallen silent.
+    """Forwards everything to `port`, but responses only after the client has stopped sending.
 
-    So what is counted as a round trip is one: the client waited, though it may have sent in pieces.
+    A counted round trip is therefore a real one: the client waited, even if it sent in pieces.
 
     Attributes:
-        connections: How many clients came.
-        round_trips: How often a client waited for an answer.
-        sent: What clients sent.
+        connections: The number of clients.
+        round_trips: How often a client waited for a response.
+        sent: The clients' bytes.
     """
 
     def __init__(self, port: int) -> None:
@@ -41,17 +41,17 @@ class CountingProxy:
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def lead_to(self, port: int) -> None:
-        """Pass new connections on to another server; those that are open stay where they are."""
+        """Forward new connections to another server; open ones stay."""
         self._target = port
 
     def reset(self) -> None:
-        """Count from zero."""
+        """Reset the counters."""
         self.connections = self.round_trips = 0
         self.sent = b""
         self._is_waiting = False
 
     def statements(self) -> list[bytes]:
-        """Return what was sent to PostgreSQL since the last reset, which was while the connection was idle."""
+        """Return the statements sent to PostgreSQL since the last reset, during which the connection was idle."""
         found, rest = [], self.sent
         while rest:
             kind, length = rest[:1], struct.unpack("!i", rest[1:5])[0]

@@ -1,4 +1,4 @@
-"""A pair of queues in SQS, from a test's side."""
+"""A pair of SQS queues for tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Queues:
     """The exchange queue and its dead-letter queue.
 
     Attributes:
-        client: The test's own.
+        client: The test's client.
     """
 
     client: SQSClient
@@ -25,11 +25,11 @@ class Queues:
     dlq_url: str
 
     def settings(self) -> SyncSettings:
-        """Return what a function is told of them."""
+        """Return the functions' settings of the queues."""
         return SyncSettings(queue_url=self.url, dlq_url=self.dlq_url)
 
     def receive(self, visibility: int = 30) -> list[dict[str, Any]]:
-        """Receive from the exchange queue, and return a Lambda event's records."""
+        """Receive from the exchange queue, and return the records of a Lambda event."""
         records: list[dict[str, Any]] = []
         while messages := self._receive(self.url, visibility):
             records += [
@@ -46,26 +46,26 @@ class Queues:
                 for message in messages
             ]
             if not visibility:
-                # What stays visible would be received again for ever.
+                # Visible messages would be received again and again.
                 break
         return records
 
     def exchanges(self) -> list[Exchange]:
-        """Take everything off the exchange queue."""
+        """Remove and return all messages of the exchange queue."""
         records = self.receive()
         for record in records:
             self.client.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
         return [Exchange.from_wire(record["body"]) for record in records]
 
     def dead(self, visibility: int = 0) -> list[tuple[str, dict[str, str]]]:
-        """Return body and attributes of up to ten messages that were given up, and hide them for so long."""
+        """Return body and attributes of up to ten dead letters, and hide them for some time."""
         return [
             (message["Body"], {name: value["StringValue"] for name, value in message["MessageAttributes"].items()})
             for message in self._receive(self.dlq_url, visibility)
         ]
 
     def waiting(self) -> tuple[int, int, int]:
-        """Return how many messages of the exchange queue are visible, in flight, and delayed."""
+        """Return the numbers of visible, in-flight and delayed messages of the exchange queue."""
         names: list[Any] = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         found: dict[Any, str] = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         visible, in_flight, delayed = (int(found[name]) for name in names)

@@ -1,4 +1,4 @@
-"""Every route, with a request to it: the table that tests of who may go through."""
+"""Every route with a sample request, for the tests of authorization."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fastapi.routing import APIRoute
 
 from functions.agent.http.auth import is_open
 
-# The exchange that routes of one exchange are about; in a thread only if the test has put it there.
+# The exchange of routes about one exchange; a thread has it only if the test stores it.
 EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"
 Names = Literal["nobody", "body", "query", "path"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A request to a route.
+    """A sample request to a route.
 
     Attributes:
-        route: Method and path as the application has them.
-        fields: The body; with `names_user` in `body` also a `user_id`, where one may stand.
-        is_on_thread: Whether it is about a thread.
-        names_user: Where it can name a user.
-        success: The status of the answer to who may.
-        is_for_operators: Whether nobody else may.
+        route: The application's method and path.
+        fields: The body; if `names_user` is `body`, it may also have a `user_id`.
+        is_on_thread: Whether the route is about a thread.
+        names_user: Where the request can name a user.
+        success: The status for an authorized caller.
+        is_for_operators: Whether only operators are authorized.
     """
 
     route: str
@@ -47,14 +47,14 @@ class Sample:
         return path.format(thread_id=quote(thread_id, safe=""), user_id=quote(user_id, safe=""), exchange_id=EXCHANGE)
 
     def body(self, thread_id: str, user_id: str | None = None) -> dict[str, Any] | None:
-        """Return the body, which names this user if one is given."""
+        """Return the body, with this user if one is given."""
         if self.fields is None or self.names_user != "body":
             return self.fields
         named = {} if user_id is None else {"user_id": user_id}
         return {**self.fields, "thread_id": thread_id, **named}
 
     def query(self, user_id: str | None = None) -> dict[str, str] | None:
-        """Return the query, which names this user if one is given."""
+        """Return the query, with this user if one is given."""
         return {"user_id": user_id} if user_id is not None and self.names_user == "query" else None
 
 
@@ -84,7 +84,7 @@ SAMPLES: Final = (
     Sample("PUT /users/{user_id:path}/preferences", {"tone": "dry"}, names_user="path"),
     Sample("PATCH /users/{user_id:path}/preferences", {"tone": "kind"}, names_user="path"),
     Sample("DELETE /users/{user_id:path}/preferences", names_user="path", success=204),
-    # Last, because nothing is left after them.
+    # Last, because it deletes everything.
     Sample("DELETE /threads/{thread_id:path}/exchanges/{exchange_id}", is_on_thread=True, success=204),
     Sample("DELETE /threads/{thread_id:path}", is_on_thread=True, success=204),
     Sample("DELETE /users/{user_id:path}", names_user="path", success=204),
@@ -92,7 +92,7 @@ SAMPLES: Final = (
 
 
 def guarded_routes(app: FastAPI) -> set[str]:
-    """Return the application's own routes that are not open to everybody."""
+    """Return the application's own routes that need a token."""
     return {
         f"{method} {route.path}"
         for route in app.routes

@@ -1,6 +1,6 @@
-"""Hypothesis strategies of what nobody should send: good things that were damaged, and noise.
+"""Hypothesis strategies of invalid input: damaged valid values, and random ones.
 
-`FUZZ_EXAMPLES=100000 pytest tests/fuzz` looks longer, and elsewhere each time; without it the examples are the same.
+`FUZZ_EXAMPLES=100000 pytest tests/fuzz` runs longer, with other examples each time; by default they are the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ODD_TEXTS = st.sampled_from(
     ]
 )
 scalars = st.none() | st.booleans() | _NUMBERS | any_text | _ODD_TEXTS
-# Anything that a JSON parser may return, and some that none does.
+# All results of a JSON parser, and some other values.
 values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
@@ -57,13 +57,13 @@ values = st.recursive(
 
 
 def as_json(value: Any) -> str:
-    """Return a value as JSON, also one that strict parsers refuse: lone surrogates, infinities, huge numbers."""
+    """Return a value as JSON, including JSON that strict parsers refuse: lone surrogates, infinities, huge numbers."""
     return json.dumps(value, ensure_ascii=True)
 
 
 @st.composite
 def damaged_fields(draw: st.DrawFn, good: dict[str, Any]) -> dict[str, Any]:
-    """Return an object with one to three of its fields lost, replaced, renamed or put beside strange ones."""
+    """Return an object with one to three fields removed, replaced, renamed or added."""
     fields = dict(good)
     for _ in range(draw(st.integers(1, 3))):
         name = draw(st.sampled_from([*fields, "extra"]))
@@ -83,7 +83,7 @@ def damaged_fields(draw: st.DrawFn, good: dict[str, Any]) -> dict[str, Any]:
 
 @st.composite
 def damaged_text(draw: st.DrawFn, good: str) -> str:
-    """Return a text with a stretch of it cut out, doubled, or replaced by noise."""
+    """Return a text with a part removed, doubled or replaced by random text."""
     start = draw(st.integers(0, len(good)))
     end = draw(st.integers(start, min(len(good), start + 40)))
     stretch = draw(
@@ -94,7 +94,7 @@ def damaged_text(draw: st.DrawFn, good: str) -> str:
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn, good: bytes) -> bytes:
-    """Return bytes with a stretch of them cut out, doubled, or replaced by noise."""
+    """Return bytes with a part removed, doubled or replaced by random bytes."""
     start = draw(st.integers(0, len(good)))
     end = draw(st.integers(start, min(len(good), start + 40)))
     return good[:start] + draw(st.just(good[start:end] * 2) | st.binary(max_size=12)) + good[end:]
@@ -102,7 +102,7 @@ def damaged_bytes(draw: st.DrawFn, good: bytes) -> bytes:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> str:
-    """Return a message body: good, damaged in its fields or in its text, any JSON, or noise."""
+    """Return a message body: valid, with damaged fields or text, any JSON, or random."""
     good = draw(strategies.exchanges()).to_wire()
     return draw(
         st.just(good)
@@ -115,7 +115,7 @@ def bodies(draw: st.DrawFn) -> str:
 
 @st.composite
 def records(draw: st.DrawFn, number: int) -> Any:
-    """Return one record of an event: good around any body, damaged, or nothing like a record."""
+    """Return one record of an event: valid around any body, damaged, or random."""
     good = {
         "messageId": f"message-{number}",
         "receiptHandle": f"receipt-{number}",

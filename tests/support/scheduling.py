@@ -1,4 +1,4 @@
-"""How pytest-xdist divides the tests among its processes."""
+"""The distribution of tests to pytest-xdist's processes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Final
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Two embedded stacks that start at once may want the same usual port.
+# Two embedded stacks that start at the same time may use the same usual port.
 _STACK: Final = ("tests/chaos/", "tests/e2e/", "tests/integration/test_local_stack")
 
 
 def scope_of(test: str) -> str:
-    """Return what a test has in common with those that run in the same process; its own name if it may run in any."""
+    """Return the group of tests that must run in one process; a test's own name if it may run in any."""
     return "stack" if test.startswith(_STACK) else test
 
 
-# pytest-xdist has marks for this (`xdist_group`), which do nothing with pytest 9.2.
+# pytest-xdist has a mark for this (`xdist_group`), which does not work with pytest 9.2.
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
-    """The tests of the embedded stack run in one process, which begins with them; any other test in any process."""
+    """The tests of the embedded stack run first in one process; other tests run in any process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)

@@ -1,4 +1,4 @@
-"""Ways to the test servers."""
+"""Helpers for the test servers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import psycopg
 
 from infra.local.servers import PostgresServer
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a separate directory is created there
 _ROOM: Final = 2 * 1024**3
 
 
 @contextmanager
 def in_memory(directory: Path) -> Iterator[Path]:
-    """Yield a directory in memory where there is room, else the given one: databases are made faster there."""
+    """Yield a directory in memory if there is space, otherwise the given one: databases are created faster there."""
     if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM:
         yield directory
         return
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-tests-", dir=_MEMORY) as made:
-        # As root, PostgreSQL runs as another user.
+        # If the tests run as root, PostgreSQL runs as another user.
         Path(made).chmod(0o755)
         yield Path(made)
 

@@ -1,4 +1,4 @@
-"""SQS as moto has it, behind a socket on 127.0.0.1, so that it can be reached, stopped and frozen like a server."""
+"""moto's SQS behind a socket on 127.0.0.1, which can be stopped and frozen like a server."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class _Quiet(WSGIRequestHandler):
 
 
 class SqsServer:
-    """One region of SQS. What it holds survives a stop.
+    """One region of SQS. Its contents survive a stop.
 
     Attributes:
-        requests: The actions that were asked for, in order.
-        refused: The actions that are answered with an error, as to a role without a right.
+        requests: The requested actions in order.
+        refused: The actions that fail, as for a role without the permission.
     """
 
     def __init__(self) -> None:
@@ -57,12 +57,12 @@ class SqsServer:
         return Response(body, status, headers)(environ, start_response)
 
     def client(self) -> SQSClient:
-        """Return a client of the test's own."""
+        """Return a client for the test."""
         made: SQSClient = Session(localstack_host=f"127.0.0.1:{self.port}").client("sqs", region_name=REGION)
         return made
 
     def environment(self) -> dict[str, str]:
-        """Return what makes the functions' own client come here."""
+        """Return an environment in which the functions' client uses this server."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_DEFAULT_REGION": REGION,
@@ -71,15 +71,15 @@ class SqsServer:
         }
 
     def freeze(self) -> None:
-        """Take requests and answer none."""
+        """Accept requests without responding."""
         self._gate.clear()
 
     def thaw(self) -> None:
-        """Answer, also what was asked meanwhile."""
+        """Respond, also to the requests of the meantime."""
         self._gate.set()
 
     def start(self) -> None:
-        """Answer on the same port as before."""
+        """Listen on the same port as before."""
         if self._thread is None:
             self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=_Quiet)
             self._begin()

@@ -14,9 +14,9 @@ from shared.wire_fields import MAX_REVISION
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
-# Everything that JSON and PostgreSQL can hold, SQS's forbidden noncharacters and control characters included.
+# All characters that JSON and PostgreSQL can store, including control characters and noncharacters that SQS refuses.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
-# What may be kept beside texts.
+# Metadata objects.
 objects = st.dictionaries(
     texts,
     st.recursive(
@@ -31,23 +31,23 @@ objects = st.dictionaries(
     max_size=4,
 )
 names = st.text(min_size=1, max_size=255).filter(lambda text: id_error(text) is None)
-moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is the third argument's
-# Any 128 bits: versions and variants that RFC 9562 does not know are UUIDs to PostgreSQL, too.
+moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999), timezones=st.just(UTC))  # noqa: DTZ001 - the third argument sets the zone
+# Any 128 bits: PostgreSQL accepts versions and variants that RFC 9562 does not define.
 uuids = st.one_of(st.uuids(version=4), st.integers(0, (1 << 128) - 1).map(lambda number: UUID(int=number)))
 
 
 @st.composite
 def time_ordered(draw: st.DrawFn) -> UUID:
-    """Return a version 7 id of one of a few milliseconds, with one of a few tails."""
+    """Return a UUIDv7 with one of a few timestamps and one of a few random parts."""
     milliseconds = int(START.timestamp() * 1000) + draw(st.integers(0, 5))
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62 | draw(st.integers(0, 3)))
 
 
 @st.composite
 def colliding_exchanges(draw: st.DrawFn, *, is_moving: bool = False) -> Exchange:
-    """Return an exchange of thread `t` whose id, time and text others of the same example are likely to share.
+    """Return an exchange of thread `t` whose id, time and text other exchanges of the example are likely to share.
 
-    With `is_moving`, ids that carry no time come at several times, and so at several places of the thread.
+    With `is_moving`, ids without a time come with several times, so their exchanges have several positions.
     """
     number = draw(st.integers(1, 6))
     exchange_id = draw(st.one_of(time_ordered(), st.just(_random_id(number))))
@@ -55,7 +55,7 @@ def colliding_exchanges(draw: st.DrawFn, *, is_moving: bool = False) -> Exchange
     if exchange_id.version != 7 and not is_moving:
         created_at = START + timedelta(microseconds=number * 900)
     revision = draw(st.sampled_from([0, 0, 0, 1, 2]))
-    # What happened at one time is one text, so that two of the same id, time and revision are the same exchange.
+    # The time determines the text, so that two exchanges with the same id, time and revision are equal.
     text = f"{exchange_id} {created_at.microsecond} {revision}"
     user_id = "ana" if exchange_id.int % 2 else None
     return Exchange(exchange_id, "t", user_id, f"q {text}", f"a {text}", created_at, revision=revision)
@@ -66,13 +66,13 @@ def _random_id(number: int) -> UUID:
 
 
 def known_ids() -> st.SearchStrategy[UUID]:
-    """Return an id that one of `colliding_exchanges` may have."""
+    """Return an id that exchanges of `colliding_exchanges` may have."""
     return st.one_of(time_ordered(), st.integers(1, 6).map(_random_id))
 
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
-    """Return any exchange that the wire may carry."""
+    """Return any exchange that the wire format can represent."""
     return Exchange(
         exchange_id=draw(uuids),
         thread_id=draw(names),

@@ -1,4 +1,4 @@
-"""Waiting for what will come."""
+"""Waits for a condition."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Return when the condition holds.
+    """Wait until the condition holds.
 
     Raises:
-        AssertionError: It did not within the time.
+        AssertionError: It did not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,7 +1,7 @@
-"""A function's sandbox: imports the handler from the artifact, then answers events, one JSON line each.
+"""A function's execution environment: imports the handler from the artifact, then answers events as JSON lines.
 
-Started by `executor.py`, with the function's environment and its artifact as the first place to import from. Beside
-that there is boto3, as in Lambda's own runtime. Ends with its standard input.
+`executor.py` starts it with the function's environment and its artifact first on the import path, followed by boto3 as
+in Lambda's own runtime. It ends when its standard input closes.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 
 class Context:
-    """What a handler is told of its invocation, under Lambda's own names."""
+    """The Lambda context of an invocation."""
 
     def __init__(self, request_id: str, arn: str) -> None:
         self.aws_request_id = request_id
@@ -27,12 +27,12 @@ class Context:
         self._deadline = time.monotonic() + float(os.environ["AWS_LAMBDA_FUNCTION_TIMEOUT"])
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the remaining milliseconds of the invocation."""
         return max(0, round((self._deadline - time.monotonic()) * 1000))
 
 
 def told(error: BaseException) -> dict[str, Any]:
-    """Return an exception as Lambda reports it."""
+    """Return an exception in Lambda's format."""
     return {
         "error": {
             "errorMessage": str(error),
@@ -43,21 +43,21 @@ def told(error: BaseException) -> dict[str, Any]:
 
 
 def say(answers: IO[str], content: dict[str, Any]) -> None:
-    """Write an answer as one line."""
+    """Write a result as one line."""
     answers.write(json.dumps(content) + "\n")
     answers.flush()
 
 
 def main() -> None:
-    """Import, then answer until there is nothing more to come."""
-    # What the function prints goes to the log; the answers have a way of their own.
+    """Import the handler, then answer events until the input ends."""
+    # The function's output goes to the log; results use a separate stream.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
     module, _, name = os.environ["_HANDLER"].rpartition(".")
     try:
         handler = getattr(importlib.import_module(module), name)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, LocalStack is told
+    except BaseException as error:  # noqa: BLE001 - every error is reported to LocalStack
         say(answers, told(error))
         return
     say(answers, {"ready": True})
@@ -67,7 +67,7 @@ def main() -> None:
             answer = {
                 "answer": handler(json.loads(invocation["event"]), Context(invocation["request_id"], invocation["arn"]))
             }
-        except Exception as error:  # noqa: BLE001 - a failed invocation is an answer, too
+        except Exception as error:  # noqa: BLE001 - a failed invocation is a result, too
             answer = told(error)
         sys.stdout.flush()
         say(answers, answer)
