@@ -18,17 +18,20 @@ class Users:
         self._memory = memory
 
     def preferences(self, user_id: str) -> dict[str, str]:
-        """Return all preferences, from L1 if it knows them.
+        """Return all preferences; while PostgreSQL does not answer, from L1 if it knows them.
 
         Raises:
             StoreUnavailable: PostgreSQL did not answer, and L1 does not know.
         """
-        # A read for people changes nothing: the next turn refills Redis.
-        with suppress(StoreUnavailable):
-            cached = self._memory.cache.read(None, user_id)
-            if cached.knows_preferences:
-                return cached.preferences
-        return self._memory.archive.preferences(user_id)
+        # A read for people changes nothing in Redis: the next turn refills it.
+        try:
+            return self._memory.archive.preferences(user_id)
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                cached = self._memory.cache.peek(None, user_id)
+                if cached.knows_preferences:
+                    return cached.preferences
+            raise
 
     def replace(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
         """Make these all the preferences there are, in both layers.

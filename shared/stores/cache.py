@@ -92,8 +92,8 @@ class Cache(Protocol):
         """Add what `read` leaves out where the list is whole, for a reader who does not trust this list."""
         ...
 
-    def peek(self, thread_id: str) -> CacheRead:
-        """Read a thread's window without changing anything, for people who look at it."""
+    def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
+        """Read a thread's window and a user's preferences without changing anything, for people who look at it."""
         ...
 
     def append(

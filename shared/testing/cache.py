@@ -154,10 +154,10 @@ class InMemoryCache(InMemoryOutbox):
         """Add what `read` leaves out; no call of its own, as a list that is not whole is read in two parts as well."""
         return replace(read, pending=list(self.pending.get(thread_id, {}).values()))
 
-    def peek(self, thread_id: str) -> CacheRead:
-        """Read a thread's window."""
+    def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
+        """Read a thread's window and a user's preferences."""
         self.begin("read")
-        return self._read(thread_id, None)
+        return self._read(thread_id, user_id)
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None

@@ -120,13 +120,20 @@ def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: p
     assert all(cache.peek(each.thread_id).pending == [] for each in made)
 
 
-def test_a_read_for_people_writes_nothing(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """For a missing thread and an existing one."""
+def _changes(client: redis.Redis) -> int:
+    return int(client.info("persistence")["rdb_changes_since_last_save"])
+
+
+def test_a_read_for_people_writes_nothing(
+    process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thread that exists nowhere, and of one that does; nor does it ask Redis to take a write."""
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory = process()
     threads = Threads(memory)
     _keep(memory, 0)
     redis_client.delete("thread:t:messages")
-    before = sorted(redis_client.keys())
+    before, changes = sorted(redis_client.keys()), _changes(redis_client)
     with pytest.raises(ThreadNotFound):
         threads.get("x")
     with pytest.raises(ThreadNotFound):
@@ -135,6 +142,7 @@ def test_a_read_for_people_writes_nothing(process: MakeMemory, redis_client: red
     threads.messages("t", 10, None, descending=False)
     assert Users(memory).preferences("ana") == {}
     assert sorted(redis_client.keys()) == before
+    assert _changes(redis_client) == changes
 
 
 def test_a_drain_that_is_faster_than_the_append(

@@ -90,7 +90,7 @@ class PostgresArchive:
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences; `then` gets them while no other writer can change them."""
-        return self._connection.run(lambda c: read_preferences(c, user_id, then))
+        return self._connection.run(lambda c: read_preferences(c, user_id, then), is_one_statement=then is None)
 
     def change_preferences(
         self,

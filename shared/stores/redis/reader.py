@@ -62,11 +62,12 @@ class ListReader(CacheLink):
             return replace(found, preferences=read.preferences, knows_preferences=read.knows_preferences)
         return replace(read, pending=undrained_in(thread_id, replies["pending"], read.cutoff, read.deleted))
 
-    def peek(self, thread_id: str) -> CacheRead:
-        """Read a thread's window without changing anything: the list gets no token, and no generation begins."""
+    def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
+        """Read the same without changing anything: the list gets no token, and no generation begins."""
         questions = ReadCommands()
-        questions.ask_for_pending(thread_id)
-        return self._ask(questions, thread_id, None, None, is_passive=True).read()
+        if thread_id is not None:
+            questions.ask_for_pending(thread_id)
+        return self._ask(questions, thread_id, user_id, None, is_passive=True).read()
 
     def _read_anew(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
         """Read everything in one round trip, on a new connection; begin a generation where none lasts."""
