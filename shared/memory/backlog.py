@@ -16,13 +16,9 @@ _POLL_SECONDS: Final = 0.05
 MAX_DRAIN_AGE: Final = 150.0
 
 
-def is_past_draining(archive: Archive, age: float) -> bool:
-    """Return whether what was accepted `age` seconds ago is drained: all stores were up for longer than it waits.
-
-    Raises:
-        StoreUnavailable: PostgreSQL did not answer.
-    """
-    return age >= MAX_DRAIN_AGE and archive.uptime_seconds() > MAX_DRAIN_AGE
+def is_past_draining(age: float, uptime: float) -> bool:
+    """Return whether what was accepted `age` seconds ago is drained: all stores were up for longer than it waits."""
+    return age >= MAX_DRAIN_AGE and uptime > MAX_DRAIN_AGE
 
 
 def is_drained(queue: ExchangeQueue) -> bool:
@@ -52,6 +48,7 @@ class Backlog:
         Either PostgreSQL and the sweep were up for longer than a message waits then, or the queue is empty.
         """
         try:
-            return is_past_draining(self._archive, age) or is_drained(self._queue)
+            is_past = age >= MAX_DRAIN_AGE and is_past_draining(age, self._archive.uptime_seconds())
+            return is_past or is_drained(self._queue)
         except StoreUnavailable:
             return False

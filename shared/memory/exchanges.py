@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, add_half_deleted_outcome
 from shared.idempotency import keyed_request
+from shared.memory.losses import may_lack_undrained
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import is_listed_as
@@ -87,6 +88,8 @@ class Exchanges:
                 archive.store([look.exchange])
                 made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
         except ThreadNotFound as error:
+            # As for an exchange that does not exist, so that it takes as long.
+            self._may_be_queued(look)
             raise ExchangeNotFound(str(exchange_id)) from error
         if made is None:
             self._require_known(thread_id, exchange_id, owner, look)
@@ -150,6 +153,8 @@ class Exchanges:
                 archive.store([look.exchange])
                 outcome = archive.delete_exchange(thread_id, exchange_id, owner)
         except ThreadNotFound as error:
+            # As for an exchange that does not exist, so that it takes as long.
+            self._may_be_queued(look)
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":
             self._require_known(thread_id, exchange_id, owner, look)
@@ -164,7 +169,7 @@ class Exchanges:
 
     def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, look: _Look) -> None:
         """Return unless an exchange of this caller's may be accepted and not known to PostgreSQL or this Redis."""
-        if look.missing is None and not look.cached.is_new:
+        if not self._may_be_queued(look):
             return
         if owner is not None:
             known = self._memory.archive.owner(thread_id)
@@ -177,6 +182,11 @@ class Exchanges:
         if self._memory.queue.depth():
             reason = "redis was emptied, and not all is drained since"
             raise StoreUnavailable("queue", reason, state="may still hold this exchange")
+
+    def _may_be_queued(self, look: _Look) -> bool:
+        """Return whether an exchange that no store knows may wait for the drain."""
+        uptime = self._memory.archive.uptime_seconds()
+        return look.missing is not None or may_lack_undrained(look.cached.state, uptime)
 
     def _look(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Look:
         try:

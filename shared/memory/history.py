@@ -19,9 +19,9 @@ def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degra
     except StoreUnavailable as error:
         add_layer(degraded, error.layer)
         return None
-    if cached.refuses_writes:
+    if cached.state.refuses_writes:
         add_layer(degraded, "redis")
-    memory.set_clock(cached.clock)
+    memory.set_clock(cached.state.clock)
     return cached
 
 
@@ -40,7 +40,7 @@ def load_preferences(
             add_layer(degraded, error.layer)
 
     try:
-        takes_writes = cached is not None and not cached.refuses_writes
+        takes_writes = cached is not None and not cached.state.refuses_writes
         return memory.archive.preferences(user_id, refill if takes_writes else None), "postgres"
     except StoreUnavailable as error:
         add_layer(degraded, error.layer)
@@ -71,7 +71,7 @@ def load_history(
         if owners != {found_for}:
             # Also where the list is another's: it takes as long as for a thread that does not exist.
             try:
-                cached = memory.cache.complete(thread_id, cached)
+                cached = memory.cache.peek(thread_id)
             except StoreUnavailable as error:
                 add_layer(degraded, error.layer)
                 cached = None

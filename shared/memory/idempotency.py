@@ -184,7 +184,7 @@ class Idempotency:
             return self._backlog.is_stored()
         if lost.may_be_in_outbox:
             return False
-        return lost.is_drained or self._backlog.is_stored(lost.age)
+        return self._backlog.is_stored(lost.age)
 
     def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[_Claim]) -> KeyLease:
         """Return a claim that knows its answer, and have the layers know it that did not."""

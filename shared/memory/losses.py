@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+import math
+
 from shared.errors import StoreUnavailable
 from shared.memory.backlog import is_drained, is_past_draining
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
-from shared.stores.cache import CacheRead
+from shared.stores.cache import CacheState
 
 
-def is_all_drained(memory: Memory, cached: CacheRead, degraded: list[str]) -> bool:
-    """Return whether PostgreSQL holds all that Redis may have lost; stop asking once that is certain.
+def may_lack_undrained(state: CacheState, uptime: float) -> bool:
+    """Return whether Redis may have lost an exchange that still waits for the drain.
+
+    Not if it never lost anything, nor if all stores have been up since for longer than an exchange waits.
+    """
+    age = state.age()
+    return age is None or not (age == math.inf or is_past_draining(age, uptime))
+
+
+def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
+    """Return whether nothing waits for the drain, so that PostgreSQL holds all that Redis may have lost.
+
+    The drain is given a moment. Note the loss if no process has.
 
     Raises:
         StoreUnavailable: PostgreSQL did not answer.
     """
-    is_first = cached.is_emptied and memory.archive.log_empty_cache()
-    # Redis was emptied so long ago that nothing from before still waits.
-    is_past = cached.age is not None and is_past_draining(memory.archive, cached.age)
-    is_stored = is_past or _is_queue_empty(memory, cached, degraded)
-    if is_stored or cached.is_emptied:
+    is_first = state.lost_at is None and memory.archive.log_empty_cache()
+    is_empty = _is_empty(memory, state, degraded)
+    if state.lost_at is None:
         try:
             # A brand-new Redis cannot have lost anything, unless messages are still queued.
-            memory.cache.warm_up(
-                at_once=is_stored and (is_first or is_past),
-                is_first=is_stored and is_first,
-                evictions=cached.evictions,
-            )
+            memory.cache.note_loss(evictions=state.evictions, is_first=is_first and is_empty)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
-    return is_stored
+    return is_empty
 
 
-def _is_queue_empty(memory: Memory, cached: CacheRead, degraded: list[str]) -> bool:
-    """Return whether nothing waits for the drain, which is given a moment; add the queue if something does."""
-    if cached.has_outbox:
+def _is_empty(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
+    """Return whether outbox and queue are empty; add the queue if something waits."""
+    if state.has_outbox:
         add_layer(degraded, "queue")
         return False
     try:

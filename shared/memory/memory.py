@@ -87,7 +87,7 @@ class Memory:
 
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
         """Remember how far L1 and this process know the thread to have got."""
-        self.set_clock(cached.clock)
+        self.set_clock(cached.state.clock)
         accepted = [*cached.pending, *self.recent(thread_id)]
         self.observe(thread_id, newest_order(cached.messages), *(exchange.order for exchange in accepted))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import is_time_ordered
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
-from shared.memory.losses import is_all_drained
+from shared.memory.losses import is_queue_drained, may_lack_undrained
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer, merge_messages
 from shared.memory.ownership import Access, authorize, exchanges_of, first_owner
@@ -71,7 +71,7 @@ def load_from_archive(
     stored = [*window.exchanges, *undrained]
     messages = merge_messages(held.messages, stored, window.cutoff, memory.settings, window.deleted)
     is_all_there = is_all_there and split is not None
-    if cached is not None and not held.refuses_writes and (is_all_there or window.cutoff or window.deleted):
+    if cached is not None and not held.state.refuses_writes and (is_all_there or window.cutoff or window.deleted):
         # Without the token the list stays unsealed, so that the next reader asks PostgreSQL again.
         read = held if is_all_there else replace(held, token=None)
         try:
@@ -88,9 +88,11 @@ def _ask_archive(
     """Return PostgreSQL's window, and whether nothing else that Redis may have lost still waits for the drain."""
     most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
     window = memory.archive.window(thread_id, most, names)
-    if cached is None or cached.is_whole or not cached.is_new or cached.refuses_writes:
+    if cached is None or cached.is_whole or cached.state.refuses_writes:
         return window, True
-    is_all_there = is_all_drained(memory, cached, degraded)
+    if not may_lack_undrained(cached.state, window.uptime):
+        return window, True
+    is_all_there = is_queue_drained(memory, cached.state, degraded)
     # Read again: what was drained between the two is in the queue's count no more, nor in the window yet.
     return memory.archive.window(thread_id, most, names), is_all_there
 

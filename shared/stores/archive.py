@@ -43,6 +43,7 @@ class Window:
         deleted: The exchanges that were deleted from it last.
         owner: Whose the thread is.
         user_cutoffs: Up to which order key the users are gone that were asked for, of those that were deleted.
+        uptime: For how many seconds L2 and the sweep have been up, see `Archive.uptime_seconds`.
     """
 
     exchanges: list[Exchange]
@@ -51,6 +52,7 @@ class Window:
     deleted: frozenset[UUID] = frozenset()
     owner: ThreadOwner = ThreadOwner(is_known=False, user_id=None, cutoff=None)
     user_cutoffs: Mapping[str, UUID] = field(default_factory=dict)
+    uptime: float = 0.0
 
     def has_deleted(self, exchange_id: UUID | None, order: UUID | None) -> bool:
         """Return whether an exchange was deleted, by itself or with its thread."""

@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from shared.clocks import is_odd
 from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message
 from shared.stores.archive import Window
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """What L1 says of itself: how far what it holds can be trusted. Times are Unix seconds of its clock.
+
+    Attributes:
+        clock: Now, by the clock that all processes share.
+        generation: The one for which what L1 holds is confirmed; None if nothing is, because L1 may have missed writes.
+        lost_at: When L1 may have lost something for the last time, by being emptied or by evicting keys; -inf if there
+            was no L1 before this one. None if `note_loss` was not called since. Evictions are looked for where a list
+            is not whole.
+        evictions: Keys that L1 has evicted, for `note_loss`; None if that was not asked or may not be known.
+        has_outbox: Whether anything waits in the outbox, when the list is not whole.
+        suspect_until: L1 came back older: what was accepted before this may be deleted unless the list is whole. None
+            if L1 lacks no deletion.
+        refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
+    """
+
+    clock: float | None = None
+    generation: str | None = None
+    lost_at: float | None = None
+    evictions: int | None = None
+    has_outbox: bool = False
+    suspect_until: float | None = None
+    refuses_writes: bool = False
+
+    def age(self) -> float | None:
+        """Return for how many seconds L1 has lost nothing, 0 if a clock was set; None if a loss was not noted."""
+        if self.lost_at is None or self.clock is None:
+            return None
+        return 0.0 if self.lost_at > -math.inf and is_odd(self.clock) else self.clock - self.lost_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,49 +54,32 @@ class CacheRead:
     Attributes:
         messages: The thread's list, oldest first, at most the window.
         is_whole: Whether nothing is missing from `messages` that belongs into the window.
-        cutoff: Order key of the thread's last deletion, if L1 remembers one.
-        preferences: What the user's hash holds.
-        knows_preferences: Whether `preferences` is all there is, also when it is empty.
+        token: For `refill`: what the list carries while it is not whole. None if it carries none.
         pending: Exchanges of the thread that were not drained yet when L1 last heard of them. `read` leaves them out
             where the list is whole, because it has them; `peek` does not.
-        is_new: L1 may have lost what it held: it was emptied, or keys were evicted from it, and the queue was not seen
-            empty since. Evictions are looked for when the list is not whole.
-        is_emptied: `warm_up` has not been called since then.
-        age: Seconds since that call.
-        clock: Unix seconds of L1's clock, the one that all processes share.
-        token: For `refill`: what the list carries while it is not whole. None if it carries none.
-        evictions: Keys that L1 has evicted, for `warm_up`; None if that was not asked or may not be known.
-        has_outbox: Whether anything waits in the outbox, when the list is not whole.
+        cutoff: Order key of the thread's last deletion, if L1 remembers one.
         deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
-        generation: What L1 holds is confirmed for; None if nothing is, because L1 may have missed writes.
-        suspect_until: L1 came back older: what was accepted before this, in Unix seconds of its clock, may be deleted
-            unless the list is whole. None if L1 lacks no deletion.
-        refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
+        preferences: What the user's hash holds.
+        knows_preferences: Whether `preferences` is all there is, also when it is empty.
+        state: How far all this can be trusted.
     """
 
     messages: ListedMessages = field(default_factory=ListedMessages)
     is_whole: bool = False
+    token: str | None = None
+    pending: list[Exchange] = field(default_factory=list)
     cutoff: UUID | None = None
+    deleted: frozenset[UUID] = frozenset()
     preferences: dict[str, str] = field(default_factory=dict)
     knows_preferences: bool = False
-    pending: list[Exchange] = field(default_factory=list)
-    is_new: bool = False
-    is_emptied: bool = False
-    age: float | None = None
-    clock: float | None = None
-    token: str | None = None
-    evictions: int | None = None
-    has_outbox: bool = False
-    deleted: frozenset[UUID] = frozenset()
-    generation: str | None = None
-    suspect_until: float | None = None
-    refuses_writes: bool = False
+    state: CacheState = CacheState()
 
     def vouches_for(self, created_at: datetime | None) -> bool:
         """Return whether what L1 holds of this time of acceptance is not deleted for certain, without asking L2."""
-        if self.is_whole or self.suspect_until is None:
+        suspect_until = self.state.suspect_until
+        if self.is_whole or suspect_until is None:
             return True
-        return created_at is not None and created_at.timestamp() > self.suspect_until
+        return created_at is not None and created_at.timestamp() > suspect_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +103,6 @@ class Cache(Protocol):
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip."""
-        ...
-
-    def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
-        """Add what `read` leaves out where the list is whole, for a reader who does not trust this list."""
         ...
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
@@ -169,10 +182,10 @@ class Cache(Protocol):
         """Remove bodies that are kept elsewhere now."""
         ...
 
-    def warm_up(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
-        """Remember that L1 lost something, and later that the queue was seen empty since; or that nothing was lost.
+    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
+        """Remember that L1 has lost something before now, of which `evictions` it had made when it was read.
 
-        `is_first`: there never was an L1 before this one.
+        `is_first`: nothing was lost, because there never was an L1 before this one.
         """
         ...
 

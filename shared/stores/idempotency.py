@@ -23,7 +23,6 @@ class KeyState:
         is_sure: Whether the layer still knows all keys that it ever was told.
         age: For how many seconds it has lost none, except by eviction: an evicted key that PostgreSQL lacks came while
             PostgreSQL was away.
-        is_drained: Whether all that waited on the queue when it last lost some is stored.
         may_be_in_outbox: Whether the key's exchange may wait in the layer's outbox for the sweep.
     """
 
@@ -33,7 +32,6 @@ class KeyState:
     is_acquired: bool
     is_sure: bool = True
     age: float = 0.0
-    is_drained: bool = False
     may_be_in_outbox: bool = False
     claim: str = ""
 

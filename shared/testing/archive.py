@@ -60,7 +60,8 @@ class InMemoryArchive(Twin):
         found, cutoff = self.exchanges(thread_id), self.deleted_threads.get(thread_id)
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
         gone = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
-        return Window(found[-limit:], len(found) <= limit, cutoff, deleted, self._owner(thread_id), gone)
+        owner = self._owner(thread_id)
+        return Window(found[-limit:], len(found) <= limit, cutoff, deleted, owner, gone, self.healthy_for)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
-from shared.stores.cache import CacheAppendResult, CacheRead
+from shared.stores.cache import CacheAppendResult, CacheRead, CacheState
 from shared.stores.redis.entries import decode, decode_list, is_whole, token_of, without_placeholder
 from shared.testing.merge import ask, merge, set_tombstone
 from shared.testing.outbox import InMemoryOutbox
@@ -27,7 +28,7 @@ class InMemoryCache(InMemoryOutbox):
         lists: The entries of each thread, oldest first.
         hashes: The preferences of each user, also of one known to have none.
         pending: What of each thread is not drained yet, as far as the cache knows.
-        is_warm: Whether the queue was seen empty since the cache was; see `CacheRead.is_new`.
+        lost_at: See `CacheState.lost_at`.
     """
 
     layer = "redis"
@@ -39,8 +40,7 @@ class InMemoryCache(InMemoryOutbox):
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
         self.pending: dict[str, dict[UUID, Exchange]] = {}
-        self.is_warm = False
-        self._has_begun = False
+        self.lost_at: float | None = None
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
@@ -71,7 +71,7 @@ class InMemoryCache(InMemoryOutbox):
         ):
             kept.clear()
         self._generation += 1
-        self.is_warm = self._has_begun = False
+        self.lost_at = None
 
     def lose_thread(self, thread_id: str) -> None:
         """Do what the end of a list's time to live does, or its eviction."""
@@ -137,27 +137,21 @@ class InMemoryCache(InMemoryOutbox):
         return CacheRead(
             messages=messages,
             is_whole=whole,
+            token=token_of(listed),
+            pending=[] if leaves_pending_out and whole else list(self.pending.get(thread_id or "", {}).values()),
             cutoff=self.deleted_threads.get(thread_id or ""),
+            deleted=deleted,
             preferences=dict(self.hashes.get(user_id or "", {})),
             knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
-            pending=[] if leaves_pending_out and whole else list(self.pending.get(thread_id or "", {}).values()),
-            is_new=not self.is_warm,
-            is_emptied=not self._has_begun,
-            clock=self._clock(),
-            has_outbox=bool(self.outbox_bodies),
-            generation=self.generation,
-            token=token_of(listed),
-            deleted=deleted,
+            state=CacheState(
+                self._clock(), self.generation, self.lost_at, evictions=0, has_outbox=bool(self.outbox_bodies)
+            ),
         )
-
-    def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
-        """Add what `read` leaves out; no call of its own, as a list that is not whole is read in two parts as well."""
-        return replace(read, pending=list(self.pending.get(thread_id, {}).values()))
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
         """Read a thread's window and a user's preferences."""
         self.begin("read")
-        return self._read(thread_id, user_id)
+        return replace(self._read(thread_id, user_id), token=None)
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
@@ -331,11 +325,12 @@ class InMemoryCache(InMemoryOutbox):
         self.begin("threads_of")
         return list(self._threads_of.get(user_id, {}))
 
-    def warm_up(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
-        """Remember that the cache was emptied, and at the next call that the queue was seen empty since."""
-        del evictions, is_first  # nothing is ever evicted here, and keys have a twin of their own
-        self.begin("warm_up")
-        self.is_warm, self._has_begun = at_once or self._has_begun, True
+    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
+        """Remember that the cache has lost nothing since now, or ever."""
+        del evictions  # nothing is ever evicted here
+        self.begin("note_loss")
+        if self.lost_at is None:
+            self.lost_at = -math.inf if is_first else self._clock()
 
     def clock(self) -> float:
         """Return Unix seconds."""

@@ -335,11 +335,11 @@ def test_a_new_connection_to_an_unknown_server(
         _keep(memory, 0)
         _drain(memory, queue)
         assert _shown(memory)[0] == told(0)
-        generation = memory.cache.read("t", None).generation
-        assert process().cache.read("t", None).generation == generation
+        generation = memory.cache.read("t", None).state.generation
+        assert process().cache.read("t", None).state.generation == generation
         redis_client.client_kill_filter(_type="normal", skipme=True)
         assert _shown(memory)[0] == told(0)
-        assert memory.cache.read("t", None).generation != generation
+        assert memory.cache.read("t", None).state.generation != generation
     finally:
         redis_client.acl_setuser("default", enabled=True, commands=["+info"])
 
@@ -352,16 +352,16 @@ def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Ca
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
-    def warm_up(*, is_first: bool) -> None:
+    def note_loss(*, is_first: bool) -> None:
         cache.read("t", None)
-        cache.warm_up(at_once=True, is_first=is_first)
+        cache.note_loss(is_first=is_first)
 
-    warm_up(is_first=True)
+    note_loss(is_first=True)
     in_postgres.is_down = True
     first = _claim(keys, "new")
     first.complete({"response": "Hi!"})
     redis_client.flushall()
-    warm_up(is_first=False)
+    note_loss(is_first=False)
     with pytest.raises(StoreUnavailable):
         _claim(keys, "new")
     in_postgres.is_down = False
@@ -400,12 +400,12 @@ def test_redis_clock_was_set_while_a_generation_lasts(
     refill(cache, "t", Window([exchange(0)], is_all=True))
     before = f"{time.time() + days * 86_400:.6f}"
     redis_client.hset("memory:epoch", "doubt", before)
-    assert cache.read("t", None).generation == before
+    assert cache.read("t", None).state.generation == before
     refill(cache, "t", Window([exchange(0)], is_all=True))
     cache._failed_at = time.monotonic()
     found = cache.read("t", None)
-    assert found.generation is not None
-    assert float(found.generation) > float(before)
+    assert found.state.generation is not None
+    assert float(found.state.generation) > float(before)
     assert not found.is_whole
     assert found.token is not None
 
@@ -414,10 +414,10 @@ def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: C
     """Its generation is later than the previous server's, and exchanges that may be deleted do not count as newer."""
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
     found = real_cache().read("t", None)
-    assert found.generation is not None
-    assert float(found.generation) > time.time() + 86_400
-    assert found.suspect_until is not None
-    assert time.time() < found.suspect_until < time.time() + 60
+    assert found.state.generation is not None
+    assert float(found.state.generation) > time.time() + 86_400
+    assert found.state.suspect_until is not None
+    assert time.time() < found.state.suspect_until < time.time() + 60
 
 
 # - a loss between the two round trips of a read ---
@@ -451,7 +451,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
     """Redis has no undrained exchanges any more: the read must not report that there are none."""
     memory = process()
     Turn(memory, "other", "ana").recall()
-    memory.cache.warm_up(at_once=True, is_first=True)
+    memory.cache.note_loss(is_first=True)
     redis_client.save()
     _keep(process(), 0)
     redis_client.delete("thread:t:messages")
@@ -464,15 +464,14 @@ def test_a_loss_between_the_two_trips_of_a_read(
 def test_a_loss_before_the_rest_of_a_whole_list(
     process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """The list of the first round trip is not used; the preferences are."""
+    """The list of the first round trip is not used, and the next reader compares it with PostgreSQL."""
     memory = process()
-    Users(memory).replace("ana", {"tone": "dry"})
+    Turn(memory, "t", "ana").recall()
     redis_client.save()
     _keep(memory, 0)
-    read = memory.cache.read("t", "ana")
-    assert read.is_whole
+    assert memory.cache.read("t", "ana").is_whole
     between()
-    found = memory.cache.complete("t", read)
-    assert (found.is_whole, list(found.messages), found.pending, found.is_new) == (False, [], [], True)
-    assert found.preferences == {"tone": "dry"}
-    assert found.token is not None
+    found = memory.cache.peek("t")
+    assert (found.is_whole, list(found.messages), found.pending) == (False, [], [])
+    assert (found.token, found.state.lost_at) == (None, None)
+    assert _shown(process()) == ([], ["queue"])

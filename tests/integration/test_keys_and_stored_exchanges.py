@@ -56,11 +56,11 @@ class World:
         idempotency = Idempotency(keys, Backlog(self.queue, archive))
         return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))
 
-    def warm_up(self) -> None:
+    def be_first(self) -> None:
         """Make Redis a brand-new one that has lost nothing."""
         cache = self.cache()
         cache.read("other", None)
-        cache.warm_up(at_once=True, is_first=True)
+        cache.note_loss(is_first=True)
 
     def drain(self) -> None:
         """Drain the queue."""
@@ -81,7 +81,7 @@ def world(
     """Empty stores."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.0)
     made = World(real_cache, real_archive, queue, redis_client)
-    made.warm_up()
+    made.be_first()
     return made
 
 
@@ -230,17 +230,17 @@ def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))
     long_ago = int(time.time()) - 200
-    world.redis.hset("memory:epoch", mapping={"doubt": long_ago, "began": long_ago, "settled": long_ago})
+    world.redis.hset("memory:epoch", mapping={"doubt": long_ago, "began": long_ago})
     evictions = world.redis.info("stats")["evicted_keys"]
     for key in ("one", "two"):
         # Simulates another eviction: the counter differs from the recorded value.
         world.redis.hset("memory:epoch", "evictions", evictions - 1)
         assert not _run(world.process(), key=key).is_replayed
-        world.cache().warm_up(at_once=False, evictions=evictions)
+        world.cache().note_loss(evictions=evictions)
         assert not _run(world.process(), key=f"{key}, noted").is_replayed
     world.redis.flushall()
     world.cache().read("other", None)
-    world.cache().warm_up(at_once=False, evictions=evictions)
+    world.cache().note_loss(evictions=evictions)
     with pytest.raises(StoreUnavailable):
         _run(world.process(), key="three")
 

@@ -144,22 +144,19 @@ def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection
 def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """It may have lost keys that a client repeats, unless it is brand-new."""
     assert not in_redis.acquire("k", "body", A).is_sure
-    epoch: dict[Any, Any] = {
-        "began": int(time.time()),
-        "settled": int(time.time()),
-        "identity": in_redis._connection.identity or "",
-    }
-    redis_client.hset("memory:epoch", mapping={**epoch, "doubt": "1.5"})
+    now = time.time()
+    epoch: dict[Any, Any] = {"began": f"{now:.6f}", "identity": in_redis._connection.identity or "", "doubt": "1.5"}
+    redis_client.hset("memory:epoch", mapping=epoch)
     assert not in_redis.acquire("k", "body", A).is_sure
-    redis_client.hset("memory:epoch", "first", "1")
+    redis_client.hset("memory:epoch", "doubt", f"{now:.6f}")
     assert in_redis.acquire("k", "body", A).is_sure
-    redis_client.hdel("memory:epoch", "first")
-    long_ago = int(time.time()) - 86_500
-    redis_client.hset("memory:epoch", mapping={"began": long_ago, "settled": long_ago})
+    long_ago = now - 86_500
+    whole = {**epoch, "began": f"{long_ago:.6f}"}
+    redis_client.hset("memory:epoch", mapping=whole)
     assert in_redis.acquire("k", "body", A).is_sure
-    losses: list[dict[Any, Any]] = [{"settled": "1"}, {"identity": "another"}, {"evictions": "3"}]
+    losses: list[dict[Any, Any]] = [{"began": f"{now:.6f}"}, {"identity": "another"}, {"evictions": "3"}]
     for lost in losses:
-        redis_client.hset("memory:epoch", mapping={"settled": long_ago, **epoch, "began": long_ago, **lost})
+        redis_client.hset("memory:epoch", mapping={**whole, **lost})
         assert not in_redis.acquire("k", "body", A).is_sure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from uuid import UUID
@@ -336,21 +337,31 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
 
 
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """An emptied L1 reports it until `warm_up`, and is new until the queue was empty a minute later."""
+    """An emptied L1 reports it until `note_loss` is called; an eviction is reported in the same way."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)
-        assert (read.is_emptied, read.is_new) == (True, True)
-    for _ in range(2):
-        cache.warm_up(at_once=False, evictions=read.evictions)
-        read = cache.read("t", None)
-        assert (read.is_emptied, read.is_new) == (False, True)
-    redis_client.hset("memory:epoch", "began", "1000000000")
-    cache.warm_up(at_once=False, evictions=read.evictions)
-    assert not cache.read("t", None).is_new
+        assert (read.state.lost_at, read.state.age()) == (None, None)
+    cache.note_loss(evictions=read.state.evictions)
+    redis_client.hset("memory:epoch", "began", f"{time.time() - 100:.6f}")
+    # Another process has noted it.
+    cache.note_loss(evictions=read.state.evictions)
+    assert cache.read("t", None).state.age() == pytest.approx(100, abs=30)
+    redis_client.hincrby("memory:epoch", "evictions", 1)
+    assert cache.read("t", None).state.lost_at is None
+    cache.note_loss(evictions=read.state.evictions)
+    assert cache.read("t", None).state.age() == pytest.approx(0, abs=30)
+    assert read.state.clock == pytest.approx(cache.clock(), abs=30)
+
+
+def test_the_first_redis_there_is(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+    """It has lost nothing until it loses something."""
+    cache = real_cache()
+    evictions = cache.read("t", None).state.evictions
+    cache.note_loss(evictions=evictions, is_first=True)
+    cache.note_loss(evictions=evictions)
+    assert real_cache().read("t", None).state.age() == math.inf
+    redis_client.hincrby("memory:epoch", "evictions", 1)
+    assert cache.read("t", None).state.age() is None
     redis_client.flushall()
-    cache.read("t", None)
-    cache.warm_up(at_once=True, evictions=read.evictions)
-    read = cache.read("t", None)
-    assert (read.is_emptied, read.is_new) == (False, False)
-    assert read.clock == pytest.approx(cache.clock(), abs=30)
+    assert cache.read("t", None).state.age() is None

@@ -189,9 +189,15 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self) -> None:
-        """Redis was emptied long enough ago for an empty queue to be trusted."""
-        if self.world.client.hexists("memory:epoch", "began") and not self.world.is_refusing:
-            self.world.client.hset("memory:epoch", "began", str(time.time() - 100))
+        """Everything is drained, and all stores have been up since Redis lost something for longer than that takes."""
+        world = self.world
+        is_quiet = not world.queue.waiting and not world.client.exists("outbox:exchanges")
+        if is_quiet and world.client.hexists("memory:epoch", "began") and not world.is_refusing:
+            world.client.hset("memory:epoch", "began", str(time.time() - 200))
+            world.database.execute(
+                "insert into drain_health values (1, now() - interval '200 s', now())"
+                " on conflict (id) do update set healthy_since = excluded.healthy_since, beat_at = excluded.beat_at"
+            )
 
     @rule(at=st.integers(0, 5))
     def dead_letter_body(self, at: int) -> None:

@@ -54,7 +54,8 @@ class World:
         accepted: Accepted exchanges that were not deleted since.
         unheard: Exchanges that Redis refused. Only PostgreSQL has them until a new generation or the drain's update.
         gone: Exchanges that a finished deletion has removed.
-        may_lack: Whether Redis may have lost exchanges that only the queue has.
+        may_lack: Whether Redis may have lost exchanges that only the queue has, too recently for the drain to be done.
+        waiting: The messages on the queue at the time of that loss.
         saved: The state that a restored server would have.
     """
 
@@ -66,6 +67,7 @@ class World:
     unheard: Exchanges = NONE
     gone: Exchanges = NONE
     may_lack: bool = False
+    waiting: Exchanges = NONE
     saved: Redis | None = None
     generations: int = 1
     evictions: int = 0
@@ -111,6 +113,7 @@ class Protocol:
     seals_name_a_generation: bool = True
     failure_is_made_up_for: bool = True
     server_ends_generation: bool = True
+    loss_lasts_until_drained: bool = True
 
 
 class ViolationError(AssertionError):
@@ -183,7 +186,7 @@ class Model:
                     made = world.generations + 1
                     stepped = replace(redis, generation=made, generation_of=redis.server)
                     yield (
-                        replace(world, redis=stepped, generations=made, may_lack=True),
+                        replace(world, redis=stepped, generations=made, may_lack=True, waiting=world.queue),
                         replace(process, at="list", known=made),
                     )
                 elif redis.generation != process.known:
@@ -198,12 +201,7 @@ class Model:
         """Read PostgreSQL's window, refill the list, and return the result; for a reader without a sealed list."""
         match process.at:
             case "queue":
-                if not world.may_lack:
-                    yield world, replace(process, at="window")
-                elif world.queue:
-                    yield world, replace(process, at="window", is_degraded=True)
-                else:
-                    yield replace(world, may_lack=False), replace(process, at="window")
+                yield world, replace(process, at="window", is_degraded=world.may_lack and bool(world.queue))
             case "window":
                 window = newest(world.stored, self.rules.window)
                 yield (
@@ -372,16 +370,23 @@ class Model:
             left = replace(world, evictions=world.evictions - 1)
             yield replace(left, redis=replace(redis, listed=None))
             # Redis counts its evictions, and a reader compares the count.
-            yield replace(left, redis=replace(redis, listed=None, pending=NONE), may_lack=True)
+            evicted = replace(redis, listed=None, pending=NONE)
+            yield replace(left, redis=evicted, may_lack=True, waiting=world.queue)
         if world.emptyings:
             server = redis.server + 1
             empty = Redis(generation=0, server=server, generation_of=0)
-            yield replace(world, redis=empty, emptyings=world.emptyings - 1, may_lack=True)
+            yield replace(world, redis=empty, emptyings=world.emptyings - 1, may_lack=True, waiting=world.queue)
         if world.snapshots and world.saved is None:
             yield replace(world, saved=redis)
         if world.snapshots and world.saved is not None:
             back = replace(world.saved, server=redis.server + 1)
             yield replace(world, redis=back, saved=None, snapshots=world.snapshots - 1)
+
+    def time_passes(self, world: World) -> Iterator[World]:
+        """Return what is so once all stores were up for longer than an exchange waits for the drain."""
+        is_drained = not world.waiting & world.queue
+        if world.may_lack and (is_drained or not self.rules.loss_lasts_until_drained):
+            yield replace(world, may_lack=False, waiting=NONE)
 
 
 def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit: int) -> int:
@@ -398,6 +403,7 @@ def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit
         state = waiting.pop()
         world, processes = state
         found: list[tuple[World, tuple[Process, ...]]] = [(lost, processes) for lost in model.losses(world)]
+        found += [(later, processes) for later in model.time_passes(world)]
         for place, process in enumerate(processes):
             try:
                 reached = list(model.steps(world, process))

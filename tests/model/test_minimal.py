@@ -134,7 +134,6 @@ def test_a_list_and_its_second_place_evicted(
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
-    memory.cache.warm_up(at_once=True, evictions=memory.cache.read("new", None).evictions)
     _keep(memory, 1)
     assert (_shown(process()), _recall(process(), "other").degraded) == ((told(0, 1), []), [])
     redis_client.config_set("maxmemory-policy", "volatile-random")
@@ -153,7 +152,7 @@ def test_a_list_and_its_second_place_evicted(
 
 def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redis.Redis) -> None:
     """A Redis user without the right to INFO is served as without evictions."""
-    process().cache.warm_up(at_once=True)
+    process().cache.note_loss()
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         assert _shown(process()) == ([], [])

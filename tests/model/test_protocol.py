@@ -58,6 +58,7 @@ def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
         (Protocol(failure_is_made_up_for=False), "a refused append"),
         (Protocol(server_ends_generation=False), "an older Redis"),
         (Protocol(seals_name_a_generation=False), "an older Redis"),
+        (Protocol(loss_lasts_until_drained=False), "an emptied Redis"),
     ],
 )
 def test_each_rule_is_needed(broken: Protocol, setup: str) -> None:

@@ -127,7 +127,7 @@ class World:
         self.client.flushall()
         self._snapshot: dict[str, tuple[bytes, int]] = {}
         self.was_restored = False
-        self.database.execute("truncate cache_repairs, cache_epochs, idempotency_keys")
+        self.database.execute("truncate cache_repairs, cache_epochs, idempotency_keys, drain_health")
         self.faults.down.clear()
         self.faults.struck.clear()
         self.faults.clocks.clear()

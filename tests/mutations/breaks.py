@@ -402,8 +402,8 @@ BREAKS: Final = (
         "6 Idempotent",
         "a Redis that missed keys while it was away knows all",
         "shared/stores/redis/idempotency.py",
-        "    if epoch.is_first and generation <= began:\n",
         "    if epoch.is_first:\n",
+        "    if epoch.began:\n",
         (f"{_KEYS}::test_keys_that_redis_missed",),
     ),
     Break(

@@ -72,7 +72,7 @@ def test_redis_goes_away_after_it_was_read(
     def away(*_: object) -> CacheRead:
         raise StoreUnavailable("redis", "injected")
 
-    monkeypatch.setattr(cache, "complete", away)
+    monkeypatch.setattr(cache, "peek", away)
     assert Turn(process, "new", "ana", "own").recall() == Recall([], {}, "none", ["redis"])
     assert Turn(process, "new", "ana", "own").keep("q", "a").durability == "queue"
     with pytest.raises(ThreadNotFound):

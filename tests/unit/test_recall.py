@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -204,7 +205,20 @@ def test_an_emptied_l1_says_what_it_may_lack(
     for _ in range(2):
         recalled = _recall(memory())
         assert (texts(recalled.messages), recalled.degraded) == (told(0, 1), [])
-    assert cache.is_warm
+    assert cache.lost_at is not None
+
+
+def test_a_loss_of_long_ago(
+    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
+    """Once all stores were up for longer than an exchange waits, what is on the queue came later."""
+    monday = time.time() - 200
+    for lost_at, healthy_for, is_asked in ((monday, 0.0, True), (time.time(), 500.0, True), (monday, 500.0, False)):
+        cache.lose_everything()
+        cache.lost_at, archive.healthy_for = lost_at, healthy_for
+        queue.calls.clear()
+        _recall(memory())
+        assert ("depth" in queue.calls) == is_asked
 
 
 def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:

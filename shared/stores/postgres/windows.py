@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.stores.archive import ThreadOwner, Window
+from shared.stores.archive import HEALTH_GAP_SECONDS, ThreadOwner, Window
 from shared.stores.postgres.connection import sql
 from shared.stores.postgres.exchanges import exchanges_of
 
@@ -24,7 +24,13 @@ def read_window(
 ) -> Window:
     """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
     most = limit * _ROWS_AN_EXCHANGE
-    wanted = {"thread_id": thread_id, "rows": most + 1, "deleted": _MAX_DELETED, "users": list(users)}
+    wanted = {
+        "thread_id": thread_id,
+        "rows": most + 1,
+        "deleted": _MAX_DELETED,
+        "users": list(users),
+        "gap": HEALTH_GAP_SECONDS,
+    }
     rows = connection.execute(_WINDOW, wanted).fetchall()
     first = rows[0]
     sides = [row for row in rows if row["position"] is not None]
@@ -35,4 +41,5 @@ def read_window(
         deleted=frozenset({row["exchange_id"] for row in rows if row["position"] is None} - {None}),
         owner=ThreadOwner(first["is_known"] is not None, first["owner"], first["cutoff"]),
         user_cutoffs={user: UUID(cutoff) for user, cutoff in (first["user_cutoffs"] or {}).items()},
+        uptime=first["uptime"] or 0.0,
     )

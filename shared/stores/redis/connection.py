@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -40,6 +41,15 @@ _RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 Pipeline = redis.client.Pipeline
 Command = tuple[str | bytes | int | float, ...]
+_PROBE_SECONDS: Final = 60
+# A script that writes, as a merge is: Redis may refuse this and still answer reads.
+PROBE_WRITE: Final[Command] = (
+    "EVAL",
+    "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])",
+    1,
+    PROBE,
+    _PROBE_SECONDS,
+)
 
 
 class _Tokens(CredentialProvider):
@@ -137,7 +147,7 @@ class RedisConnection:
         try:
             # As a turn does: a Redis whose writes hang while it answers reads is not back. A refusal is an answer.
             with suppress(redis.ResponseError):
-                client.set(PROBE, b"", px=1_000)
+                client.execute_command(*PROBE_WRITE)  # type: ignore[no-untyped-call] # redis-py gives it no types
         finally:
             client.close()
 
@@ -178,7 +188,7 @@ class RedisConnection:
         try:
             _renew_if_stale(connection)
             replies: list[Any] = connection.retry.call_with_retry(
-                lambda: self._exchange(connection, commands),
+                partial(self._exchange, connection, commands),
                 lambda _: connection.disconnect(),  # type: ignore[no-untyped-call]
             )
         finally:

@@ -177,7 +177,7 @@ def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> boo
     """Return whether a list is sealed in this generation: nothing is missing that belongs into so many messages."""
     if not entries or generation is None:
         return False
-    found = seal_of(entries[0])
+    found = ending_of(entries[0])
     return found == ("first", generation) or (len(entries) >= most and found == ("whole", generation))
 
 

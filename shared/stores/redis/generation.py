@@ -14,20 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE
-from shared.stores.redis.connection import Pipeline, queue_commands
-from shared.stores.redis.names import EPOCH, PROBE
+from shared.clocks import MAX_AHEAD
+from shared.stores.redis.connection import Command, Pipeline, queue_commands
+from shared.stores.redis.names import EPOCH
 
 # `doubt` is the generation's name: earlier releases wrote there when they last saw Redis fail.
-_FIELDS: Final = ("doubt", "identity", "began", "settled", "evictions", "first", "suspect")
+_FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
-_PROBE_SECONDS: Final = 60
 # How much later the next generation is, at least; in seconds.
 _STEP: Final = 0.001
-# A script that writes, as a merge is: Redis may refuse this and still answer reads.
-PROBE_WRITE: Final = ("EVAL", "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])", 1, PROBE, _PROBE_SECONDS)
-READ_EPOCH: Final = ("HMGET", EPOCH, *_FIELDS)
+READ_EPOCH: Final[Command] = ("HMGET", EPOCH, *_FIELDS)
 
 
 def number_of(reply: bytes | None) -> float | None:
@@ -43,19 +40,20 @@ class Epoch:
         generation: The name of the generation, None where there is none.
         identity: The server that the generation was begun on, see `RedisConnection.identity`.
         began: Since when Redis has lost no data, in Unix seconds of its own clock; None if unknown.
-        is_warm: Whether everything that was on the queue at `began` has been drained since.
         evictions: How many keys Redis had evicted at `began`.
-        is_first: Whether Redis never held anything before `began`, so that it cannot have lost anything.
         suspect_until: Redis came back older: what was accepted before this time may have been deleted since.
     """
 
     generation: str | None = None
     identity: str | None = None
     began: float | None = None
-    is_warm: bool = False
     evictions: int = 0
-    is_first: bool = False
     suspect_until: float | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there was no Redis before this generation, so that nothing is lost: `began` is its name, no later."""
+        return self.generation is not None and self.began == float(self.generation)
 
     def is_of(self, identity: str | None) -> bool:
         """Return whether the generation lasts on the server with this identity; an unknown identity is not held."""
@@ -69,16 +67,12 @@ def queue_epoch(pipe: Pipeline) -> object:
 
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     """Return what the reply says; what another program put there counts as nothing."""
-    generation, identity, began, settled, evictions, first, suspect = reply or (None,) * len(_FIELDS)
-    began_at = number_of(began)
+    generation, identity, began, evictions, suspect = reply or (None,) * len(_FIELDS)
     return Epoch(
         generation=generation.decode() if generation and _GENERATION.fullmatch(generation) else None,
         identity=identity.decode("utf-8", "replace") if identity else None,
-        began=began_at,
-        # It names the beginning that it belongs to, so that a late writer settles nothing that began after.
-        is_warm=began is not None and number_of(settled) == began_at,
+        began=number_of(began),
         evictions=int(number_of(evictions) or 0),
-        is_first=first == b"1",
         suspect_until=number_of(suspect) if suspect else None,
     )
 
@@ -89,14 +83,6 @@ def name_of(clock: float, after: str | None = None) -> str:
     It is greater than the one before, also when Redis' clock was set back: that tells which of two is the later one.
     """
     return f"{clock if after is None else max(clock, float(after) + _STEP):.6f}"
-
-
-def is_odd(clock: float) -> bool:
-    """Return whether Redis' clock and this machine's are so far apart that one was set wrong.
-
-    Then nothing follows from the time that has passed on it.
-    """
-    return abs(clock - time.time()) > MAX_DIFFERENCE
 
 
 def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:
@@ -115,8 +101,3 @@ def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_
         # By the later of two clocks: what may be deleted must not be taken for what came after.
         fields["suspect"] = name_of(max(clock, time.time()) + MAX_AHEAD)
     return fields
-
-
-def queue_probe(pipe: Pipeline) -> object:
-    """Queue a cheap write, which fails when Redis refuses writes; one reply."""
-    return queue_commands(pipe, PROBE_WRITE)

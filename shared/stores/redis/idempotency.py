@@ -7,9 +7,10 @@ from uuid import UUID
 
 import orjson
 
+from shared.clocks import is_odd
 from shared.stores.idempotency import ANSWER_SECONDS, LEASE_SECONDS, KeyState
 from shared.stores.redis.connection import RedisConnection, require
-from shared.stores.redis.generation import Epoch, is_odd, queue_epoch, read_epoch
+from shared.stores.redis.generation import Epoch, queue_epoch, read_epoch
 from shared.stores.redis.names import OUTBOX
 from shared.stores.redis.read import clock_of
 
@@ -53,16 +54,14 @@ class RedisKeys:
         # It may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
         is_same_server = read.began is not None and read.is_of(self._connection.identity)
-        is_intact = not has_evicted and is_same_server
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_acquired=bool(set_reply),
             # A clock that was set has ended the lives of keys, too.
-            is_sure=is_intact and not is_odd(clock) and read.is_warm and _has_all_keys(read, clock),
+            is_sure=not has_evicted and is_same_server and not is_odd(clock) and _has_all_keys(read, clock),
             age=_age(read, clock) if is_same_server else 0.0,
-            is_drained=is_intact and read.is_warm,
             may_be_in_outbox=outbox > 0 and self._may_be_in_outbox(key),
             claim=record.decode(),
         )
@@ -108,7 +107,7 @@ def _has_all_keys(epoch: Epoch, clock: float) -> bool:
     It was not told of those that came while it did not answer: then a generation began.
     """
     began, generation = epoch.began or clock, float(epoch.generation or clock)
-    if epoch.is_first and generation <= began:
+    if epoch.is_first:
         return True
     return clock - max(began, generation) > ANSWER_SECONDS
 

@@ -13,9 +13,16 @@ from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.redis.connection import Pipeline, RedisConnection, ignore_wrongtype, require
+from shared.stores.redis.connection import (
+    PROBE_WRITE,
+    Pipeline,
+    RedisConnection,
+    ignore_wrongtype,
+    queue_commands,
+    require,
+)
 from shared.stores.redis.entries import decode_pending, pending_field
-from shared.stores.redis.generation import name_of, queue_epoch, queue_probe, read_epoch, started_by
+from shared.stores.redis.generation import READ_EPOCH, name_of, read_epoch, started_by
 from shared.stores.redis.lists import Append, Appended, ThreadLists
 from shared.stores.redis.names import EPOCH, pending_key
 from shared.stores.redis.read import clock_of
@@ -98,13 +105,7 @@ class CacheLink:
 
         One process does it for all: not if a generation has begun since this one's last failure.
         """
-
-        def fill(pipe: Pipeline) -> None:
-            queue_probe(pipe)
-            pipe.time()
-            queue_epoch(pipe)
-
-        probed, now, reply = self._send(fill)
+        probed, now, reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
         if isinstance(probed, Exception):
             self._failed_at = time.monotonic()
             return False
@@ -180,4 +181,4 @@ class CacheLink:
 
     def ping(self) -> None:
         """Return if it answers and takes writes."""
-        self._call(queue_probe)
+        self._call(lambda pipe: queue_commands(pipe, PROBE_WRITE))

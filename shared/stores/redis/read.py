@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
 from shared.models import Exchange
-from shared.stores.cache import CacheRead
-from shared.stores.redis.connection import Command, Pipeline, queue_commands
+from shared.stores.cache import CacheRead, CacheState
+from shared.stores.redis.connection import PROBE_WRITE, Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
-from shared.stores.redis.generation import PROBE_WRITE, READ_EPOCH, Epoch, is_odd
+from shared.stores.redis.generation import READ_EPOCH, Epoch
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
     EPOCH,
@@ -32,10 +33,15 @@ MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
 
 
 class ReadCommands:
-    """The commands of one read, each under a name."""
+    """The commands of one read, each under a name.
+
+    Attributes:
+        names: Of the commands, in the order of the replies.
+    """
 
     def __init__(self) -> None:
         self._asked: dict[str, Command] = {}
+        self.names = self._asked.keys()
 
     def ask_for_writes(self) -> None:
         """Add a write that shows whether Redis takes any, and what has become of its replication."""
@@ -88,19 +94,15 @@ class ReadCommands:
         """Queue them all."""
         queue_commands(pipe, *self._asked.values())
 
-    def named(self, replies: list[Any]) -> dict[str, Any]:
-        """Return the replies by the names of their commands."""
-        return dict(zip(self._asked, replies, strict=True))
-
 
 def clock_of(reply: tuple[int, int]) -> float:
     """Return the Unix seconds in a reply to TIME."""
     return reply[0] + reply[1] / 1e6
 
 
-def preferences_seal(generation: str, count: int) -> str:
+def preferences_seal(generation: str, count: int) -> bytes:
     """Return what is noted beside a user's preferences: their number too, because the hash may be evicted alone."""
-    return f"{generation} {count}"
+    return f"{generation} {count}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Answer:
     Attributes:
         replies: By the names of `ReadCommands`.
         generation: The one that lasts, None if it has ended.
+        thread_id: Whose list was read, '' for none.
         most: The most messages that belong into the list.
     """
 
@@ -126,47 +129,54 @@ class Answer:
 
     def read(self) -> CacheRead:
         """Return what the replies say, as far as the generation confirms it; a Redis that refuses writes has none."""
-        replies = self.replies
-        clock = clock_of(replies["time"])
-        generation = None if self.refuses_writes else self.generation
-        stats = replies.get("stats")
-        evictions = None if stats is None else int(stats["evicted_keys"])
-        began, is_warm = self.epoch.began, self.epoch.is_warm
-        if self.generation is None or (evictions is not None and evictions != self.epoch.evictions):
-            # Redis may have lost a list together with what lay beside it.
-            began, is_warm = None, False
+        replies, state = self.replies, self._state()
         listed: list[bytes] = replies.get("messages") or []
         entries = without_placeholder(listed)
-        cutoff, deleted = order_of(replies.get("tombstone")), uuids_of(replies.get("deleted") or ())
-        messages = decode_list(entries).without(cutoff, deleted)
-        preferences, knows_preferences = self._preferences(generation)
+        messages, cutoff, deleted = decode_list(entries), None, frozenset[UUID]()
+        if replies.get("tombstone") or replies.get("deleted"):
+            cutoff, deleted = order_of(replies["tombstone"]), uuids_of(replies["deleted"] or ())
+            messages = messages.without(cutoff, deleted)
+        is_all = len(messages) == len(entries) and is_whole(listed, self.most, state.generation)
+        waiting = replies.get("pending")
+        preferences, knows_preferences = self._preferences(state.generation)
         return CacheRead(
             messages,
-            is_whole=len(messages) == len(entries) and is_whole(listed, self.most, generation),
+            is_all,
+            token=None if is_all else token_of(listed),
+            pending=undrained_in(self.thread_id, waiting, cutoff, deleted) if waiting else [],
             cutoff=cutoff,
+            deleted=deleted,
             preferences=preferences,
             knows_preferences=knows_preferences,
-            pending=undrained_in(self.thread_id, replies.get("pending"), cutoff, deleted),
-            is_new=not is_warm,
-            is_emptied=began is None,
-            # Of a clock that was set, the time that has passed on it says nothing.
-            age=None if began is None or is_odd(clock) else clock - began,
-            clock=clock,
-            token=token_of(listed),
-            evictions=evictions,
-            has_outbox=bool(replies.get("outbox")),
-            generation=generation,
-            suspect_until=clock if generation is None else self.epoch.suspect_until,
+            state=state,
+        )
+
+    def _state(self) -> CacheState:
+        """Return what the replies say of Redis itself."""
+        epoch, stats = self.epoch, self.replies.get("stats")
+        clock = clock_of(self.replies["time"])
+        generation = None if self.refuses_writes else self.generation
+        evictions = None if stats is None else int(stats["evicted_keys"])
+        lost_at = -math.inf if epoch.is_first else epoch.began
+        if self.generation is None or evictions not in {None, epoch.evictions}:
+            # Redis may have lost a list together with what lay beside it.
+            lost_at = None
+        return CacheState(
+            clock,
+            generation,
+            lost_at,
+            evictions,
+            has_outbox=bool(self.replies.get("outbox")),
+            suspect_until=clock if generation is None else epoch.suspect_until,
             refuses_writes=self.refuses_writes,
-            deleted=deleted,
         )
 
     def _preferences(self, generation: str | None) -> tuple[dict[str, str], bool]:
         """Return the preferences, and whether these are all."""
         found: Mapping[bytes, bytes] = self.replies.get("preferences") or {}
-        preferences = {_text(name): _text(value) for name, value in found.items()}
-        seal = _text(self.replies.get("preferences_seal") or b"")
-        return preferences, generation is not None and seal == preferences_seal(generation, len(preferences))
+        seal: bytes | None = self.replies.get("preferences_seal")
+        preferences = {str(name, "utf-8", "replace"): str(value, "utf-8", "replace") for name, value in found.items()}
+        return preferences, generation is not None and seal == preferences_seal(generation, len(found))
 
 
 def undrained_in(
@@ -177,7 +187,3 @@ def undrained_in(
     return newest_revisions(
         each for each in found if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
     )
-
-
-def _text(reply: bytes) -> str:
-    return reply.decode("utf-8", "replace")

@@ -9,14 +9,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from shared.stores.cache import CacheRead
-from shared.stores.redis.connection import Pipeline, ignore_wrongtype
-from shared.stores.redis.generation import Epoch, name_of, queue_epoch, read_epoch, started_by
+from shared.stores.redis.connection import ignore_wrongtype, queue_commands
+from shared.stores.redis.generation import READ_EPOCH, Epoch, name_of, read_epoch, started_by
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import EPOCH
-from shared.stores.redis.read import MAY_FAIL, Answer, ReadCommands, clock_of, undrained_in
+from shared.stores.redis.read import MAY_FAIL, Answer, ReadCommands, clock_of
 
-# SQS counts messages approximately, and may count none for a while when there are some.
-_WARM_UP_SECONDS: Final = 60
 # How often a process finds out with a read whether Redis takes writes, in seconds.
 _PROBE_EVERY: Final = 1.0
 
@@ -38,9 +36,10 @@ class ListReader(CacheLink):
         asked_in = self._generation
         answer = self._ask(questions, thread_id, user_id, asked_in)
         found = answer.read()
-        is_known = found.generation is not None and found.generation == asked_in
-        needs_no_token = found.generation is not None and (thread_id is None or found.is_whole)
-        if found.refuses_writes or is_known or needs_no_token:
+        generation = found.state.generation
+        is_known = generation is not None and generation == asked_in
+        needs_no_token = generation is not None and (thread_id is None or found.is_whole)
+        if found.state.refuses_writes or is_known or needs_no_token:
             if thread_id is None or found.is_whole:
                 return found
             questions = ReadCommands()
@@ -48,26 +47,20 @@ class ListReader(CacheLink):
             replies = self._ask_later(questions, answer.epoch.generation)
             if replies is not None:
                 return answer.with_rest(replies).read()
-        elif found.generation is not None:
-            return self._ask(ReadCommands(), thread_id, user_id, found.generation, has_rest=True).read()
-        return self._read_anew(thread_id, user_id, found.clock or 0.0)
-
-    def complete(self, thread_id: str, read: CacheRead) -> CacheRead:
-        """Add what `read` leaves out where the list is whole."""
-        questions = ReadCommands()
-        questions.ask_for_pending(thread_id)
-        replies = self._ask_later(questions, read.generation)
-        if replies is None:
-            found = self._read_anew(thread_id, None, read.clock or 0.0)
-            return replace(found, preferences=read.preferences, knows_preferences=read.knows_preferences)
-        return replace(read, pending=undrained_in(thread_id, replies["pending"], read.cutoff, read.deleted))
+        elif generation is not None:
+            return self._ask(ReadCommands(), thread_id, user_id, generation, has_rest=True).read()
+        return self._read_anew(thread_id, user_id, clock_of(answer.replies["time"]))
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read the same without changing anything: the list gets no token, and no generation begins."""
+        """Read the same without changing anything: the list gets no token, and no generation begins.
+
+        The result has no token either, because the undrained exchanges were read before the list: a refill by it could
+        lack an exchange.
+        """
         questions = ReadCommands()
         if thread_id is not None:
             questions.ask_for_pending(thread_id)
-        return self._ask(questions, thread_id, user_id, None, is_passive=True).read()
+        return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read(), token=None)
 
     def _read_anew(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
         """Read everything in one round trip, on a new connection; begin a generation where none lasts."""
@@ -82,7 +75,7 @@ class ListReader(CacheLink):
     def _ask_epoch_anew(self) -> Epoch:
         """Return the epoch on a new connection, which also tells anew which server answers."""
         self._connection.disconnect()
-        return read_epoch(self._call(queue_epoch, is_read=True)[0])
+        return read_epoch(self._call(lambda pipe: queue_commands(pipe, READ_EPOCH), is_read=True)[0])
 
     def _ask(
         self,
@@ -127,7 +120,7 @@ class ListReader(CacheLink):
 
     def _send_questions(self, questions: ReadCommands) -> dict[str, Any]:
         """Return the replies by name, None for one that may be a refusal and is one."""
-        replies = questions.named(ignore_wrongtype(self._send(questions.fill)))
+        replies = dict(zip(questions.names, ignore_wrongtype(self._send(questions.fill)), strict=True))
         for name in MAY_FAIL & replies.keys():
             if isinstance(replies[name], Exception):
                 replies[name] = None
@@ -147,31 +140,14 @@ class ListReader(CacheLink):
             return None
         return epoch.generation if epoch.is_of(identity) else None
 
-    def warm_up(self, *, at_once: bool, is_first: bool = False, evictions: int | None = None) -> None:
-        """Remember that the queue was seen empty since Redis lost something, or that Redis has lost nothing.
+    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
+        """Remember that Redis has lost nothing since now, or ever: `is_first`, there was none before this one.
 
-        The first call after a loss begins the time after which an empty queue is believed: SQS counts approximately.
-        `evictions` are those known when the queue was asked; a later one begins anew. `is_first`: there was no Redis
-        before this one.
+        `evictions` are those that the read found which has seen the loss. Another process may have noted them since.
         """
-        now, reply = self._call(lambda pipe: (pipe.time(), queue_epoch(pipe)))
+        now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_EPOCH))
         epoch = read_epoch(reply)
-        began = epoch.began
-        is_begun = began is not None and (evictions is None or evictions == epoch.evictions)
-        if began is None or not is_begun:
-            began = clock_of(now)
-        state: dict[Any, Any] = {}
-        if not is_begun:
-            state |= {"began": began, "evictions": evictions or 0}
-        if at_once or (is_begun and clock_of(now) - began > _WARM_UP_SECONDS):
-            state |= {"settled": began}
-        if not is_begun and is_first:
-            state |= {"first": 1}
-
-        def fill(pipe: Pipeline) -> None:
-            if not is_begun:
-                pipe.hdel(EPOCH, "settled", "first")
-            pipe.hset(EPOCH, mapping=state)
-
-        if state:
-            self._call(fill)
+        if epoch.began is not None and evictions in {None, epoch.evictions}:
+            return
+        began = epoch.generation if is_first and epoch.generation is not None else name_of(clock_of(now))
+        self._call(lambda pipe: pipe.hset(EPOCH, mapping={"began": began, "evictions": evictions or 0}))

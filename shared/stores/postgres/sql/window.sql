@@ -1,14 +1,19 @@
 -- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
--- A row comes in any case, for the thread's last deletion, its owner, and the deletions of the users asked for; the
+-- A row comes in any case, for the thread's last deletion, its owner, the deletions of the users asked for, and for
+-- how long PostgreSQL and the sweep have been up; the
 -- exchanges deleted last are rows without a position.
 -- Limited within, where the conversation is known: the index then gives the order, however long the thread is.
-select t.cutoff, t.user_cutoffs, o.user_id as owner, o.is_known, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, m.user_id
+select t.cutoff, t.user_cutoffs, t.uptime, o.user_id as owner, o.is_known, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, m.user_id
 from (
     select
         (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
         (
             select json_object_agg(user_id, cutoff) from user_tombstones where user_id = any(%(users)s::text[])
-        ) as user_cutoffs
+        ) as user_cutoffs,
+        (
+            select extract(epoch from clock_timestamp() - healthy_since)::float8 from drain_health
+            where beat_at > clock_timestamp() - make_interval(secs => %(gap)s)
+        ) as uptime
 ) as t
 left join lateral (
     select l.user_id, true as is_known, 0 as rank from live_thread_owners l where l.thread_id = %(thread_id)s
