@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from shared.cutoffs import is_reached
 from shared.models import Exchange
 from shared.stores.cache import CacheRead
 
@@ -29,7 +30,7 @@ class Deletion:
         cutoffs = [self.threads.get(exchange.thread_id)]
         if self.user_id is not None and exchange.user_id == self.user_id:
             cutoffs.append(self.user_cutoff)
-        return any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs)
+        return is_reached(exchange.order, *cutoffs)
 
 
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
@@ -39,7 +40,7 @@ def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozen
     return frozenset(
         exchange_id
         for exchange_id, order, user_id in [*messages, *pending]
-        if exchange_id and order and user_id and user_id in cutoffs and order <= cutoffs[user_id]
+        if exchange_id and is_reached(order, cutoffs.get(user_id or ""))
     )
 
 

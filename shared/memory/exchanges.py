@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.errors import ExchangeNotFound, StoreUnavailable, ThreadNotFound, TooLargeForQueue, add_half_deleted_outcome
 from shared.idempotency import keyed_request
 from shared.memory.losses import may_lack_undrained
@@ -199,9 +200,8 @@ class Exchanges:
                 each
                 for each in accepted
                 if each.exchange_id == exchange_id
-                and exchange_id not in cached.deleted
                 and owner in {None, each.user_id}
-                and (cached.cutoff is None or each.order > cached.cutoff)
+                and not is_deleted(exchange_id, each.order, cached.deleted, cached.cutoff)
             )
             # The first of the highest: what is whole before what lacks its documents.
             return max(held, key=lambda each: each.revision, default=None)

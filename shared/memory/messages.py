@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.models import Exchange, Message
 from shared.settings import MemorySettings
 
@@ -32,9 +33,7 @@ def merge_messages(
         key=place_of,
     )
     alive = [
-        message
-        for message in sorted_messages
-        if message.exchange_id not in deleted and (cutoff is None or (message.order and message.order > cutoff))
+        message for message in sorted_messages if not is_deleted(message.exchange_id, message.order, deleted, cutoff)
     ]
     return (foreign + alive)[-settings.max_thread_messages * 2 :]
 

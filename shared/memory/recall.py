@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.memory.memory import Memory
@@ -41,8 +42,7 @@ class History:
 
     def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
         """Return whether an exchange, or its thread or user up to its order key, was deleted."""
-        reached = any(cutoff is not None and order <= cutoff for cutoff in (self.cutoff, self.user_cutoff))
-        return reached or exchange_id in self.deleted
+        return is_deleted(exchange_id, order, self.deleted, self.cutoff, self.user_cutoff)
 
     def deleted_to(self, cutoff: UUID | None) -> Self:
         """Return the same, with a deletion of the thread that this turn has heard of since."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID
 
+from shared.cutoffs import is_reached
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.ids import is_time_ordered
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
@@ -157,5 +158,5 @@ def _split_accepted(
             if exchange.revision >= found[exchange.exchange_id].revision:
                 found.pop(exchange.exchange_id)
     gone = window.user_cutoffs
-    alive = [e for e in found.values() if e.user_id not in gone or e.order > gone[e.user_id or ""]]
+    alive = [each for each in found.values() if not is_reached(each.order, gone.get(each.user_id or ""))]
     return alive, drained

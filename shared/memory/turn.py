@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
+from shared.cutoffs import is_reached
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
@@ -130,7 +131,7 @@ class Turn:
                 cutoffs.append(archive.user_cutoffs([self.user_id]).get(self.user_id))
         except StoreUnavailable:
             _logger.info("what a deletion reached is told by redis alone")
-        return any(cutoff is not None and order <= cutoff for cutoff in cutoffs)
+        return is_reached(order, *cutoffs)
 
     def keep(
         self,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 
 # The sweep beats once a minute; after a longer silence it, or PostgreSQL, was away.
@@ -56,7 +57,7 @@ class Window:
 
     def has_deleted(self, exchange_id: UUID | None, order: UUID | None) -> bool:
         """Return whether an exchange was deleted, by itself or with its thread."""
-        return exchange_id in self.deleted or (self.cutoff is not None and order is not None and order <= self.cutoff)
+        return is_deleted(exchange_id, order, self.deleted, self.cutoff)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.errors import ThreadNotFound, TooManyPreferences
 from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread, preferences_error
 from shared.stores.archive import (
@@ -76,8 +77,8 @@ class InMemoryArchive(Twin):
         effective: dict[tuple[str, UUID], Exchange] = {}
         for exchange in exchanges:
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
-            is_deleted = exchange.exchange_id in self.deleted_ids.get(exchange.thread_id, ())
-            if is_deleted or any(cutoff is not None and exchange.order <= cutoff for cutoff in cutoffs):
+            deleted = self.deleted_ids.get(exchange.thread_id, ())
+            if is_deleted(exchange.exchange_id, exchange.order, deleted, *cutoffs):
                 erased += 1
                 self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
                 continue

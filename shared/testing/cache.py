@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from shared.cutoffs import is_deleted, is_reached
 from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
 from shared.settings import MemorySettings
@@ -176,7 +177,7 @@ class InMemoryCache(InMemoryOutbox):
         if user_id is not None:
             self._threads_of.setdefault(user_id, {})[thread_id] = None
         cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
-        overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and cutoff >= exchange.order]
+        overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.order, cutoff)]
         if overtaken:
             self._merge(thread_id, cutoff=max(overtaken))
             return max(overtaken)
@@ -252,8 +253,8 @@ class InMemoryCache(InMemoryOutbox):
         for exchange in exchanges:
             self._forget_drained(exchange.thread_id, [exchange])
             cutoff = self.deleted_threads.get(exchange.thread_id)
-            is_deleted = exchange.exchange_id in self.deleted_exchanges.get(exchange.thread_id, ())
-            if not is_deleted and (cutoff is None or exchange.order > cutoff):
+            deleted = self.deleted_exchanges.get(exchange.thread_id, ())
+            if not is_deleted(exchange.exchange_id, exchange.order, deleted, cutoff):
                 self._merge(exchange.thread_id, [exchange], is_stored=True)
         names = dict.fromkeys(exchange.thread_id for exchange in exchanges)
         return [name for name in names if token_of(self.lists.get(name, []))]
@@ -290,7 +291,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
         pending = self.pending.pop(thread_id, {})
-        if kept := {name: exchange for name, exchange in pending.items() if exchange.order > cutoff}:
+        if kept := {name: exchange for name, exchange in pending.items() if not is_reached(exchange.order, cutoff)}:
             self.pending[thread_id] = kept
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:

@@ -1,0 +1,87 @@
+"""What users see of the threads of a stage that ran without tokens, once tokens are turned on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from shared.errors import ThreadNotFound
+from shared.memory.memory import Memory
+from shared.memory.ownership import Access
+from shared.memory.turn import Turn
+from shared.settings import MemorySettings
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
+
+_SETTINGS = MemorySettings(max_thread_messages=2)
+
+
+def _shown(process: Memory, user_id: str | None, access: Access = "own") -> int | None:
+    try:
+        return len(Turn(process, "t", user_id, access).recall().messages)
+    except ThreadNotFound:
+        return None
+
+
+@pytest.fixture
+def cache() -> InMemoryCache:
+    """A cache with a window of two exchanges."""
+    return InMemoryCache(_SETTINGS)
+
+
+@pytest.fixture
+def ran_open(
+    memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> Callable[[Sequence[str | None]], Memory]:
+    """Add an exchange for each user to one thread, drain all, and return a new process."""
+
+    def make(users: Sequence[str | None]) -> Memory:
+        process = memory(_SETTINGS)
+        for user_id in users:
+            assert Turn(process, "t", user_id).keep("q", "a").durability == "queue"
+        kept = queue.take()
+        archive.store(kept)
+        cache.merge_stored(kept)
+        Turn(process, "t", None).recall()
+        return memory(_SETTINGS)
+
+    return make
+
+
+@pytest.mark.parametrize("is_emptied", [True, False])
+@pytest.mark.parametrize(
+    ("users", "ana", "bob", "operator"),
+    [
+        (["ana"], 2, None, 2),
+        # Its exchanges name no user.
+        ([None], None, None, 2),
+        # The thread is no single user's.
+        (["ana", "bob"], None, None, None),
+        ([None, "ana"], None, None, None),
+    ],
+)
+def test_who_sees_a_thread(
+    ran_open: Callable[[Sequence[str | None]], Memory],
+    cache: InMemoryCache,
+    users: list[str | None],
+    ana: int | None,
+    bob: int | None,
+    operator: int | None,
+    *,
+    is_emptied: bool,
+) -> None:
+    """Its only user, and operators; a thread of several users is not shown to anybody."""
+    process = ran_open(users)
+    if is_emptied:
+        cache.lose_everything()
+    assert [_shown(process, "ana"), _shown(process, "bob"), _shown(process, None, "service")] == [ana, bob, operator]
+
+
+def test_a_list_that_has_only_a_later_users_exchanges(
+    ran_open: Callable[[Sequence[str | None]], Memory], cache: InMemoryCache
+) -> None:
+    """It counts as that user's while it lasts, so Redis has to be emptied."""
+    process = ran_open(["ana", "bob", "bob"])
+    assert (_shown(process, "ana"), _shown(process, "bob")) == (None, 4)
+    cache.lose_everything()
+    assert (_shown(process, "ana"), _shown(process, "bob")) == (None, None)
