@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final, get_args
 
+from shared.clocks import MAX_DIFFERENCE
 from shared.errors import StoreUnavailable
 from shared.stores.archive import Archive, PurgedTable
 from shared.stores.cache import Cache
@@ -48,7 +49,14 @@ class Housekeeping:
         return _repeat(self._archive.count_messages, latest)
 
     def purge(self, latest: float) -> int:
-        """Purge expired rows, some of each table; return their number."""
+        """Purge expired rows, some of each table; return their number.
+
+        None while PostgreSQL's clock and this machine's are far apart: one of the two is wrong, and what is deleted by
+        a wrong clock is a tombstone or a key that is needed.
+        """
+        if abs(self._archive.clock() - time.time()) > MAX_DIFFERENCE:
+            _logger.warning("nothing is purged while the clocks of postgres and of this machine differ")
+            return 0
         done = 0
         for number, table in enumerate(_TABLES):
             left = max(0.0, latest - time.monotonic())

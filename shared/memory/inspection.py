@@ -9,8 +9,9 @@ from typing import TypeVar
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound
+from shared.memory.deletion import drained_among
 from shared.memory.memory import Memory
-from shared.models import Message
+from shared.models import Exchange, Message
 from shared.stores.inspectors import CacheInspector, ListSnapshot, QueueCounts, QueueInspector
 
 _Seen = TypeVar("_Seen")
@@ -119,6 +120,8 @@ class Inspection:
             rows = []
         if not rows and (looked is None or not (looked.messages or looked.pending)):
             raise missing[0] if missing else ThreadNotFound(thread_id)
+        if looked is not None and rows:
+            looked = replace(looked, pending=self._not_stored(looked.pending, missing))
         stored = _Stored(rows, limit)
         as_of = datetime.now(UTC)
         waiting = _waiting_since(looked, stored) if looked is not None else {}
@@ -133,6 +136,12 @@ class Inspection:
             lag_seconds=None if missing else lag,
             as_of=as_of,
         )
+
+    def _not_stored(self, pending: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
+        """Return what waits in L1 for the drain and is not in L2: an append may be slower than its drain."""
+        stored = _asked(lambda: self._memory.archive.stored(pending), missing) if pending else None
+        done = drained_among(pending, stored or [])
+        return [each for each in pending if each not in done]
 
     def backlog_status(self) -> BacklogStatus:
         """Count what waits in the whole deployment."""

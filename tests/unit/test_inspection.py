@@ -82,6 +82,18 @@ def test_the_newest_of_both(api: Api) -> None:
     assert layers["undrained"] == 0
 
 
+def test_what_redis_holds_for_the_drain_and_is_stored(api: Api) -> None:
+    """PostgreSQL knows that nothing waits, also of an exchange that is older than the messages that are shown."""
+    _keep(api, "one", "two", "three")
+    held = dict(api.cache.pending["t"])
+    _drain(api)
+    api.cache.pending["t"] = held
+    for limit in ("2", "200"):
+        layers = _layers(api, {"limit": limit})
+        assert (layers["undrained"], layers["lag_seconds"]) == (0, 0)
+        assert all(message["is_drained"] for message in layers["redis"]["messages"])
+
+
 def test_long_texts_are_cut(api: Api) -> None:
     """An inspector that asks every other second moves no texts about."""
     _keep(api, "x" * 100_000)

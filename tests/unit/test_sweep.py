@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -36,6 +37,17 @@ def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, 
 
 def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
     """Old keys are forgotten, that is all."""
+    assert run() == SweepResult(purged=3)
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_is_days_off(
+    run: Callable[[], SweepResult], archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """By a wrong clock, nothing is old."""
+    monkeypatch.setattr(archive, "clock", lambda: time.time() + days * 86_400)
+    assert run() == SweepResult()
+    monkeypatch.undo()
     assert run() == SweepResult(purged=3)
 
 
