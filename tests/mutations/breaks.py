@@ -386,7 +386,7 @@ BREAKS: Final = (
         "8 Erased",
         "a Redis that came back older is believed by its own clock",
         "shared/stores/redis/generation.py",
-        "name_of(max(clock, time.time()) + _MAX_SKEW)",
+        "name_of(max(clock, time.time()) + MAX_AHEAD)",
         "name_of(clock - 3 * 86_400)",
         (f"{_GENERATIONS}::test_a_server_whose_clock_is_behind",),
     ),

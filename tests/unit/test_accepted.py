@@ -1,4 +1,4 @@
-"""What a process keeps at hand: what it accepted lately, and what only the outbox has."""
+"""A process' own memory: recently accepted exchanges, and those that only the outbox has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MakeMemory = Callable[..., Memory]
 
 
 def test_recent_ones_of_a_thread() -> None:
-    """In the order of their acceptance, for a quarter of an hour, the first of two of one id."""
+    """In the order of acceptance, for a quarter of an hour; of two with one id the first."""
     recent = AcceptedExchanges()
     made = [*exchanges(2), exchange(2, "other")]
     for number, each in enumerate(made):
@@ -31,7 +31,7 @@ def test_recent_ones_of_a_thread() -> None:
 
 
 def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In number and in characters; the oldest go first."""
+    """In number and in characters; the oldest are removed first."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     recent = AcceptedExchanges()
     made = exchanges(5)
@@ -44,7 +44,7 @@ def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recent_ones_are_forgotten() -> None:
-    """By thread and by user, up to the cutoff and no further."""
+    """By thread and by user, up to the cutoff only."""
     recent = AcceptedExchanges()
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
     for each in made:
@@ -56,7 +56,7 @@ def test_recent_ones_are_forgotten() -> None:
 
 
 def test_what_only_the_outbox_has_is_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some at a time; what could not be put stays."""
+    """Some at a time; those that fail stay."""
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
     accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:
@@ -75,7 +75,7 @@ def test_what_only_the_outbox_has_is_retried_oldest_first(monkeypatch: pytest.Mo
 
 
 def test_what_only_the_outbox_has_is_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest are kept; the deleted are not put."""
+    """The newest are kept; deleted ones are not retried."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     accepted, put = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
@@ -89,7 +89,7 @@ def test_what_only_the_outbox_has_is_bounded_and_forgotten(monkeypatch: pytest.M
 def test_the_process_stores_what_a_lost_outbox_had(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """With the next exchange that finds a way, be it the queue or L2."""
+    """With the next exchange that the queue or L2 accepts."""
     for way in ("queue", "postgres"):
         made = memory()
         queue.is_down = archive.is_down = True

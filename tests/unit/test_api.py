@@ -1,4 +1,4 @@
-"""Every route of the contract over HTTP, on in-memory stores."""
+"""Every route of the contract over HTTP on in-memory stores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ AWKWARD = [
 
 
 def test_run(api: Api) -> None:
-    """A turn: the answer, where it is, and two turns later the agent was given the first."""
+    """A turn returns the answer and its store, and the agent gets the first turn two turns later."""
     first = api.ask("POST", "/run", {"prompt": "My name is Ana.", "thread_id": "t", "user_id": "u"})
     assert first.status_code == 200
     answer = first.json()
@@ -62,7 +62,7 @@ def test_run(api: Api) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["bare", "with a key"])
 def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> None:
-    """The exchange is kept under it, after what was said before, and once however often it is sent."""
+    """The exchange is stored once under this id, after earlier ones, for any number of requests."""
     api.ask("POST", "/run", {"prompt": "before", "thread_id": "t"})
     body = {"prompt": "Hello", "thread_id": "t", "exchange_id": str(uuid4())}
     first = api.ask("POST", "/run", body, headers=headers).json()
@@ -74,13 +74,13 @@ def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> Non
 
 
 def test_run_refuses_an_id_that_is_none(api: Api) -> None:
-    """Before anything runs."""
+    """It is refused before the run."""
     problem(api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "exchange_id": "x"}), 422, "exchange_id")
     assert api.is_untouched()
 
 
 def test_run_without_memory(api: Api) -> None:
-    """Neither a thread nor a user is needed."""
+    """Neither a thread nor a user is required."""
     answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()
     assert (answer["thread_id"], answer["exchange_id"]) == (None, None)
     assert answer["memory"] == {
@@ -95,7 +95,7 @@ def test_run_without_memory(api: Api) -> None:
 
 
 def test_run_with_preferences_documents_and_tools(api: Api) -> None:
-    """All that a request may name."""
+    """All fields of a request."""
     api.ask("PUT", "/users/u/preferences", {"tone": "dry"})
     body = {
         "prompt": "What time is it?",
@@ -140,7 +140,7 @@ def test_invoking_and_invoked(api: Api) -> None:
 
 
 def test_a_bounded_context(api: Api) -> None:
-    """`limit` and `max_context_tokens` leave out the oldest, `include` whole parts; the list stays whole."""
+    """Limits leave out the oldest exchanges, and `include` leaves out whole parts; the list stays complete."""
     for number in range(4):
         body = {"thread_id": "t", "user_message": f"q{number}", "assistant_message": "word " * 50}
         api.ask("POST", "/invoked", body)
@@ -184,12 +184,12 @@ def test_a_bounded_context(api: Api) -> None:
     ],
 )
 def test_bounds_that_are_none(fields: dict[str, object], name: str, api: Api) -> None:
-    """Each is refused by its name."""
+    """Each is refused with its name."""
     problem(api.ask("POST", "/invoking", {"thread_id": "t", **fields}), 422, name)
 
 
 def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
-    """As many as it holds, and how many more there are; a new title is not refused for them."""
+    """The response has as many as fit and the number of the others; setting a new title works."""
     for number in range(20):
         documents = [f"{number}-{each}-" + "\N{PARTY POPPER}" * 240 for each in range(300)]
         assert api.ask("POST", "/invoked", {**TOLD, "document_ids": documents}).status_code == 202
@@ -199,7 +199,7 @@ def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
 
 
 def test_the_same_exchange_twice(api: Api) -> None:
-    """The caller's id names it."""
+    """The caller's id identifies it."""
     named = str(uuid4())
     body = {"thread_id": "t", "user_message": "q", "assistant_message": "a", "exchange_id": named}
     assert [api.ask("POST", "/invoked", body).json()["exchange_id"] for _ in range(2)] == [named, named]
@@ -207,7 +207,7 @@ def test_the_same_exchange_twice(api: Api) -> None:
 
 
 def test_threads(api: Api) -> None:
-    """Listed, read, renamed, paged, deleted."""
+    """They are listed, read, renamed, paged and deleted."""
     api.archive.store([*exchanges(3, "t1", "u"), *exchanges(1, "t2", "u")])
     page = api.ask("GET", "/threads", query={"user_id": "u", "limit": "1"}).json()
     assert [item["thread_id"] for item in page["items"]] == ["t2"]
@@ -231,7 +231,7 @@ def test_threads(api: Api) -> None:
 
 
 def test_preferences(api: Api) -> None:
-    """Read, replaced, merged, removed."""
+    """They are read, replaced, merged and removed."""
     path = "/users/u/preferences"
     assert api.ask("GET", path).json() == {}
     assert api.ask("PUT", path, {"a": "1", "b": "2"}).json() == {"a": "1", "b": "2"}
@@ -252,7 +252,7 @@ def test_a_user_is_deleted(api: Api) -> None:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_ids(name: str, api: Api) -> None:
-    """Slashes, percent signs, quotes and the world's letters are letters of an id like others."""
+    """Slashes, percent signs, quotes and any letters are valid in ids."""
     encoded = quote(name, safe="")
     api.ask("POST", "/invoked", {"thread_id": name, "user_id": name, "user_message": "q", "assistant_message": "a"})
     assert api.ask("GET", f"/threads/{encoded}").json()["thread_id"] == name
@@ -266,7 +266,7 @@ def test_awkward_ids(name: str, api: Api) -> None:
 
 
 def test_health(api: Api) -> None:
-    """Each layer for itself."""
+    """Each layer is reported separately."""
     assert api.ask("GET", "/health").json() == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
     api.cache.is_down = True
     told_of = api.ask("GET", "/health")
@@ -277,7 +277,7 @@ def test_health(api: Api) -> None:
 
 
 def test_the_description(api: Api) -> None:
-    """It names every route of the contract, with the errors' own content type; the page needs no other server."""
+    """It has every route of the contract, with the content type of errors; the page needs no other server."""
     described = api.ask("GET", "/openapi.json").json()
     routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
     assert len(routes) == 18
@@ -296,7 +296,7 @@ def test_the_description(api: Api) -> None:
 
 @pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "é", "漢", "🎉"])
 def test_a_window_that_no_answer_can_hold(character: str, api: Api) -> None:
-    """The oldest exchanges are left out, and counted; the newest that fit stay, as the event that Lambda is given."""
+    """The oldest exchanges are left out and counted; the newest that fit Lambda's limit stay."""
     for _ in range(40):
         body = {"thread_id": "t", "user_message": character * 100_000, "assistant_message": character * 100_000}
         assert api.ask("POST", "/invoked", body).status_code == 202

@@ -1,4 +1,4 @@
-"""Bad input and bad luck over HTTP: a problem that names the field, and nothing stored."""
+"""Invalid input and failures over HTTP: a problem that names the field, and nothing stored."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 @pytest.mark.parametrize("path", ["/run", "/invoking", "/invoked"])
 @pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"prompt": }', b"[" * 50_000])
 def test_a_body_that_is_not_json(path: str, content: bytes, api: Api) -> None:
-    """400, whatever it is."""
+    """Any such body is a 400."""
     problem(api.ask("POST", path, content=content), 400)
     assert api.is_untouched()
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
 def test_a_body_that_is_no_object(body: object, api: Api) -> None:
-    """It is JSON, so the fault is the body's."""
+    """It is JSON, so the error concerns the whole body."""
     response = api.ask("POST", "/run", content=b"null" if body is None else None, body=body)
     assert response.status_code in {400, 422}
     assert response.headers["content-type"] == "application/problem+json"
@@ -79,7 +79,7 @@ def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -
 @pytest.mark.parametrize("field", ["prompt", "instructions", "thread_id", "user_id", "agent_name"])
 @pytest.mark.parametrize("escape", [rb"\ud800", rb"a\udfffb", rb"\udc00\ud800"])
 def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
-    """No database and no other JSON reader holds them."""
+    """Neither PostgreSQL nor other JSON parsers accept them."""
     fields = {b"prompt": b"x", b"thread_id": b"t", field.encode(): escape}
     content = b"{" + b",".join(b'"%s":"%s"' % pair for pair in fields.items()) + b"}"
     problem(api.ask("POST", "/run", content=content), 422, field)
@@ -88,7 +88,7 @@ def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
 
 @pytest.mark.parametrize("key", [rb"\ud800", b"x" * 300, rb"\u0000"])
 def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
-    """A field's name is the caller's text, too."""
+    """The caller also chooses the names of fields."""
     for method, path in (("POST", "/run"), ("PUT", "/users/u/preferences"), ("PATCH", "/users/u/preferences")):
         response = api.ask(method, path, content=b'{"prompt":"x","%s":"y"}' % key)
         assert response.status_code == 422
@@ -100,7 +100,7 @@ def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
     ("path", "field"), [("/run", "prompt"), ("/run", "instructions"), ("/invoked", "user_message")]
 )
 def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
-    """250,000 characters are 413; 200,000 are fine, however many bytes that is."""
+    """250,000 characters are a 413; 200,000 are valid, for any number of bytes."""
     body = RUN if path == "/run" else INVOKED
     problem(api.ask("POST", path, {**body, field: "x" * 250_000}), 413, field)
     problem(api.ask("POST", path, {**body, field: "🎉" * 200_001}), 413, field)
@@ -112,7 +112,7 @@ def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
     "text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا بالعالم", "\u202eevil", "\ufffe\uffff", "a\tb\r\nc\x01"]
 )
 def test_text_of_the_world_is_fine(text: str, api: Api) -> None:
-    """It comes back as it was."""
+    """It is returned unchanged."""
     assert api.ask("POST", "/run", {"prompt": text, "thread_id": "t"}).status_code == 200
     assert api.ask("GET", "/threads/t/messages").json()["items"][0]["content"] == text
 
@@ -137,14 +137,14 @@ def test_text_of_the_world_is_fine(text: str, api: Api) -> None:
     ],
 )
 def test_a_faulty_query(path: str, query: dict[str, str], field: str, api: Api) -> None:
-    """The parameter is named, and that it stands in the query."""
+    """The problem names the parameter and the location `query`."""
     api.archive.store(exchanges(1))
     told = problem(api.ask("GET", path, query=query), 422, field)
     assert told["errors"][0]["in"] == "query"
 
 
 def test_a_cursor_of_another_list(api: Api) -> None:
-    """It is no cursor of this one."""
+    """It is not a cursor of this list."""
     api.archive.store([*exchanges(2, "a"), *exchanges(2, "b")])
     cursor = api.ask("GET", "/threads/a/messages", query={"limit": "1"}).json()["next_cursor"]
     problem(api.ask("GET", "/threads/b/messages", query={"cursor": cursor}), 422, "cursor")
@@ -152,14 +152,14 @@ def test_a_cursor_of_another_list(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
 def test_a_faulty_path(path: str, api: Api) -> None:
-    """An id that none can be."""
+    """Invalid ids are refused."""
     told = problem(api.ask("GET", path), 422, "thread_id")
     assert told["errors"][0]["in"] == "path"
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
 def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
-    """A URL parser resolves dot segments, encoded or not, so no thread and no user is called so; a document may be."""
+    """A URL parser resolves dot segments, encoded or not, so no thread or user may have such an id; a document may."""
     for path, body in (("/run", RUN), ("/invoking", {}), ("/invoked", INVOKED)):
         for field in ("thread_id", "user_id"):
             problem(api.ask("POST", path, {**body, field: dots}), 422, field)
@@ -174,7 +174,7 @@ def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
 
 @pytest.mark.parametrize("body", [{"title": ""}, {"title": "x" * 501}, {"title": "\x00"}, {"title": None}, {}])
 def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
-    """It stays what it was."""
+    """The old title stays."""
     api.archive.store(exchanges(1))
     problem(api.ask("PATCH", "/threads/t", body), 422, "title")
     assert api.ask("GET", "/threads/t").json()["title"] == "q0"
@@ -184,7 +184,7 @@ def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
     "body", [{"a": 1}, {"a": {"b": "c"}}, {"a": ["b"]}, {"a": "\x00"}, {"a": "x" * 20_001}, {"a": None}]
 )
 def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
-    """A flat object of strings, or nothing."""
+    """Only a flat object of strings is valid."""
     problem(api.ask("PUT", "/users/u/preferences", body), 422, "a")
     assert api.is_untouched()
 
@@ -193,7 +193,7 @@ def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
     ("method", "path"), [("GET", "/nothing"), ("GET", "/assets"), ("POST", "/run/x"), ("GET", "/users/u")]
 )
 def test_no_such_route(method: str, path: str, api: Api) -> None:
-    """A problem as well."""
+    """It is a problem, too."""
     assert api.ask(method, path).headers["content-type"] == "application/problem+json"
     assert api.ask(method, path).status_code in {404, 405}
 
@@ -208,17 +208,17 @@ def test_no_such_route(method: str, path: str, api: Api) -> None:
     ],
 )
 def test_a_method_that_a_route_has_not(method: str, path: str, allowed: str, api: Api) -> None:
-    """405 says which there are, all of them."""
+    """405 lists all methods of the route."""
     response = api.ask(method, path)
     problem(response, 405)
     assert response.headers["allow"] == allowed
 
 
-# --- bad luck ---
+# - failures ---
 
 
 def test_a_layer_away(api: Api) -> None:
-    """A turn goes on and says so; what cannot be done without the layer is a 503 that may be tried again."""
+    """A turn continues and reports the layer; requests that need the layer return a 503, which may be retried."""
     api.cache.is_down = api.archive.is_down = True
     answer = api.ask("POST", "/run", RUN).json()
     assert answer["memory"] == {
@@ -246,7 +246,7 @@ def test_a_layer_away(api: Api) -> None:
     [(AgentRunError("The model offline gave no answer: KeyError."), 502), (AgentTimeoutError("No answer."), 504)],
 )
 def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is kept of the turn."""
+    """Nothing of the turn is stored."""
 
     async def fail(*_: object, **__: object) -> str:
         raise error
@@ -258,7 +258,7 @@ def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch
 
 
 def test_what_nobody_foresaw(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """500 without a word of the error, which the log has."""
+    """500 without details, which are in the log."""
 
     def fail(*_: object) -> None:
         message = "secret"
@@ -277,7 +277,7 @@ def test_what_nobody_foresaw(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: 
 
 
 def test_the_same_key_twice(api: Api) -> None:
-    """One exchange, one answer, and the second says that it is a replay."""
+    """One exchange and one answer; the second response is marked as a replay."""
     first = api.ask("POST", "/run", RUN, headers={"Idempotency-Key": "k"})
     second = api.ask("POST", "/run", RUN, headers={"Idempotency-Key": "k"})
     assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")
@@ -289,7 +289,7 @@ def test_the_same_key_twice(api: Api) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
 def test_a_faulty_key(key: str, api: Api) -> None:
-    """It stands in the header."""
+    """The problem's location is `header`."""
     told = problem(api.ask("POST", "/run", RUN, headers={"Idempotency-Key": key}), 422, "Idempotency-Key")
     assert told["errors"][0]["in"] == "header"
     assert api.is_untouched()

@@ -1,4 +1,4 @@
-"""What of the machine goes into an artifact: by a switch, with a warning, on the record."""
+"""Optional ingredients of an artifact: switches, warnings and the record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_missing_is_said() -> None:
-    """Once for each, with what it costs, and how to have it or to do without."""
+    """Once for each ingredient, with the effect and the fix."""
     held = gather(_NONE, environment={})
     assert (held.python, held.page) == (None, False)
     bytecode, no_page = held.warnings
@@ -43,13 +43,13 @@ def test_what_is_missing_is_said() -> None:
 
 @pytest.mark.parametrize(("switch", "way_out"), [("BYTECODE", "BYTECODE=off"), ("PAGE", "PAGE=off")])
 def test_what_is_required_is_there_or_nothing_is_built(switch: str, way_out: str) -> None:
-    """The sentence says how to do without."""
+    """The message says how to build without it."""
     with pytest.raises(MissingIngredientError, match=way_out):
         gather(_NONE, environment={switch: "required"})
 
 
 def test_what_is_off_is_left_out_though_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that two machines build the same."""
+    """Two machines then build the same."""
     monkeypatch.setattr(page, "build", lambda: True)
     there = gather(_THIS, environment={})
     assert (there.python_version, there.page, there.warnings) == (sys.version.split()[0], True, ())
@@ -59,13 +59,13 @@ def test_what_is_off_is_left_out_though_it_is_there(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("switch", ["BYTECODE", "PAGE"])
 def test_another_value_is_refused(switch: str) -> None:
-    """By the switch's name."""
+    """The message names the switch."""
     with pytest.raises(ValueError, match=f"{switch} is 'on'"):
         gather(_THIS, environment={switch: "on"})
 
 
 def test_an_artifact_says_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the agent function's has a place for the page."""
+    """Only the agent function's artifact includes the page."""
     monkeypatch.setattr(page, "build", lambda: True)
     held = gather(_THIS, environment={})
     said = json.loads(held.record("agent", "arm64", _THIS))
@@ -80,7 +80,7 @@ def test_an_artifact_says_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_stamp_differs_with_what_the_artifact_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a build with bytecode after one without would publish nothing."""
+    """Otherwise a build with bytecode after one without would publish nothing."""
     stamps = {
         release(_THIS, architecture, {"BYTECODE": bytecode, "PAGE": "off"})
         for architecture in ("arm64", "x86_64")
@@ -110,7 +110,7 @@ def test_the_stamp_differs_with_what_the_artifact_holds(monkeypatch: pytest.Monk
 def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
-    """What builds an artifact is as much a part of it as what is in it."""
+    """The files that build an artifact count like those inside it."""
     monkeypatch.setattr(ingredients, "ROOT", tmp_path)
     file = tmp_path / changed
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
 
 
 def test_the_stamp_is_the_same_when_only_the_twins_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No artifact holds them."""
+    """No artifact contains them."""
     monkeypatch.setattr(ingredients, "ROOT", tmp_path)
     file = tmp_path / "shared" / "testing" / "a.py"
     file.parent.mkdir(parents=True)
@@ -138,7 +138,7 @@ def test_the_stamp_is_the_same_when_only_the_twins_differ(tmp_path: Path, monkey
 def test_a_warning_is_where_sam_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`sam build` hands on the standard output; the standard error only of a build that failed."""
+    """`sam build` shows standard output; it shows standard error only if a build fails."""
     held = gather(_NONE, environment={"PAGE": "off"})
     monkeypatch.setattr(command, "build", lambda *_: held)
     assert command.main(["agent", "--to", str(tmp_path)]) == 0

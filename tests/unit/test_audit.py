@@ -1,4 +1,4 @@
-"""`make audit` fails on findings, and does not take an index that knows nothing for one that finds nothing."""
+"""`make audit` fails on findings, and detects an index without vulnerability data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KNOWN = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"}]}
 
 @pytest.fixture
 def pip_audit(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Make a program that answers as pip-audit does, and writes what it was asked to a file."""
+    """Create a fake pip-audit that records its arguments."""
 
     def make(probe: dict[str, Any] | None, code: int) -> tuple[Path, Path]:
         program, asked = tmp_path / "pip-audit", tmp_path / "asked"
@@ -51,7 +51,7 @@ def requirements(tmp_path: Path) -> Path:
 def test_findings_are_the_exit_code(
     pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
-    """Where the known vulnerability is known, every pinned file is audited, strictly, and a finding fails."""
+    """If the index knows the known vulnerability, every pinned file is audited strictly, and a finding fails."""
     program, asked = pip_audit(_KNOWN, code)
 
     assert main(program, requirements) == code
@@ -62,7 +62,7 @@ def test_findings_are_the_exit_code(
 
 
 def test_the_clients_files_too(pip_audit: Callable[..., tuple[Path, Path]]) -> None:
-    """Without being told where to look: what the project pins, and what its Python client is tested with."""
+    """By default, the project's requirement files and its Python client's."""
     program, asked = pip_audit(_KNOWN, 0)
 
     assert main(program) == 0
@@ -78,7 +78,7 @@ def test_an_index_that_tells_nothing_is_said_to(
     capfd: pytest.CaptureFixture[str],
     probe: dict[str, Any] | None,
 ) -> None:
-    """Nothing is audited, and that is what is said."""
+    """Nothing is audited, and the output says so."""
     program, asked = pip_audit(probe, 1)
 
     assert main(program, requirements) == 0

@@ -1,4 +1,4 @@
-"""Where the keys come from: rotation, outages, and how often the issuer is asked."""
+"""Signing keys: rotation, outages, and the number of requests to the issuer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.issuer import Issuer, new_key
 
 @dataclass
 class Watch:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     now: float = 1_000_000.0
 
@@ -25,7 +25,7 @@ class Watch:
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    """An issuer, and its JWK set."""
+    """An issuer with its JWK set."""
     with Issuer() as running:
         yield running
 
@@ -38,12 +38,12 @@ def watch() -> Watch:
 
 @pytest.fixture
 def keys(issuer: Issuer, watch: Watch) -> SigningKeys:
-    """Its keys, as a sandbox has them."""
+    """A process' keys of the issuer."""
     return SigningKeys(issuer.settings().jwks_url, watch)
 
 
 def test_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """And again when they may have changed, not before the first use."""
+    """At first use, and again when they may have changed."""
     assert issuer.fetches == 0
     for _ in range(5):
         assert keys.find("one", "RS256")
@@ -55,13 +55,13 @@ def test_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
 
 
 def test_a_key_is_for_its_algorithm(keys: SigningKeys) -> None:
-    """The id of one with the algorithm of another finds nothing."""
+    """A key with another algorithm is not found by its id alone."""
     assert keys.find("one", "ES256") is None
     assert keys.find("two", "RS256") is None
 
 
 def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """Found as soon as a token names it, and the old one is gone with the next fetch."""
+    """It is found as soon as a token names it; the old one disappears with the next fetch."""
     assert keys.find("one", "RS256")
     issuer.keys = {"three": new_key()}
     watch.now += 0.1
@@ -70,7 +70,7 @@ def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
 
 
 def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """One question in ten seconds, however many tokens name keys that do not exist."""
+    """One request in ten seconds for any number of unknown key ids."""
     for number in range(100):
         watch.now += 0.5
         assert keys.find(f"made-up-{number}", "RS256") is None
@@ -81,7 +81,7 @@ def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys,
     "outage", ["refused", "error", "moved", "no answer", "no json", "no object", "no keys", "late"]
 )
 def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str) -> None:
-    """Without keys nobody can tell; with keys the known ones go on, and an unknown one may be new."""
+    """Without cached keys no token can be checked. With them, known keys work and an unknown one may be new."""
     good = dict(issuer.keys)
     issuer.status = {"refused": 503, "error": 500, "moved": 302, "no answer": 0}.get(outage, 200)
     issuer.body = {"no json": b"<html>", "no object": b"[]", "no keys": b'{"keys": []}'}.get(outage)
@@ -111,7 +111,7 @@ def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str)
 
 
 def test_keys_that_are_of_no_use(issuer: Issuer, keys: SigningKeys) -> None:
-    """For encryption, of an unknown kind, without an id: passed over, and the others hold."""
+    """Keys for encryption, of an unknown type or without an id are ignored; the others work."""
     good = issuer.published()
     encryption = {**good[0], "kid": "enc", "use": "enc"}
     nameless = {name: value for name, value in good[0].items() if name != "kid"}

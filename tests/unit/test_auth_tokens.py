@@ -1,4 +1,4 @@
-"""Which tokens are believed, and of whom they then are."""
+"""The tokens that are accepted, and their users."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ Forge = Callable[[Issuer], str]
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    """An issuer, and its JWK set."""
+    """An issuer with its JWK set."""
     with Issuer() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def verify(issuer: Issuer) -> TokenVerifier:
-    """Check its tokens."""
+    """A verifier of its tokens."""
     return TokenVerifier(issuer.settings())
 
 
 @pytest.mark.parametrize("kid", ["one", "two"])
 def test_a_good_token(issuer: Issuer, verify: TokenVerifier, kid: str) -> None:
-    """RS256 and ES256; the user is its sub."""
+    """RS256 and ES256; the user is the `sub` claim."""
     assert verify(issuer.token("ana", kid=kid)) == Caller("ana")
 
 
 @pytest.mark.parametrize("user", ["a", "x" * 255, "auth0|5f7c", "a/b", "שלום", "🎉", "arn:aws:iam::1:user/x", "'; --"])
 def test_users_of_any_form(issuer: Issuer, verify: TokenVerifier, user: str) -> None:
-    """Whatever the issuer calls them."""
+    """Any user id of the issuer."""
     assert verify(issuer.token(user)).user_id == user
 
 
@@ -64,12 +64,12 @@ def test_the_operators_scope(issuer: Issuer, verify: TokenVerifier, claims: dict
 
 
 def test_one_audience_of_several(issuer: Issuer, verify: TokenVerifier) -> None:
-    """A token may be for more than one service."""
+    """A token may have several audiences."""
     assert verify(issuer.token(aud=["https://other.example", *issuer.settings().audiences])).user_id == "ana"
 
 
 def test_clocks_that_differ(issuer: Issuer, verify: TokenVerifier) -> None:
-    """By some seconds, no more."""
+    """Only a few seconds of difference are tolerated."""
     now = int(time.time())
     assert verify(issuer.token(exp=now - 3, nbf=now + 3, iat=now + 3)).user_id == "ana"
 
@@ -92,7 +92,7 @@ def _own_key_in_header(issuer: Issuer) -> str:
 
 
 def _now() -> int:
-    # When a token is made, not when the tests are collected: that may be a quarter of an hour before.
+    # Created when the test uses it, because the collection may have been a quarter of an hour before.
     return int(time.time())
 
 
@@ -144,7 +144,7 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_token_that_is_not_believed(issuer: Issuer, verify: TokenVerifier, name: str) -> None:
-    """It is said why, in words that hold nothing of the token."""
+    """The reason is given without the token's contents."""
     forge, why = FORGERIES[name]
     with pytest.raises(Unauthenticated, match=why) as caught:
         verify(forge(issuer))

@@ -1,4 +1,4 @@
-"""Every route asks who it is, and for whom they may: over HTTP, on in-memory stores."""
+"""Authentication and authorization of every route over HTTP, on in-memory stores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _ask(
 
 
 def test_every_route_is_in_the_table(guarded_api: Api) -> None:
-    """A new one has to be added, with what who may and who may not is answered."""
+    """A new route must be added with its responses for authorized and unauthorized callers."""
     assert guarded_routes(guarded_api.app) == {sample.route for sample in SAMPLES}
 
 
@@ -39,7 +39,7 @@ def _paths(routes: list[BaseRoute]) -> list[str]:
 
 
 def test_what_is_open_is_named(guarded_api: Api) -> None:
-    """Without a token there are these and no others, whatever else is there or not."""
+    """Exactly these paths need no token, whether they exist or not."""
     for path in [*_paths(guarded_api.app.routes), "/nothing", "/health/", "/health/x", "/docs.json"]:
         is_let_in = guarded_api.ask("GET", path.replace("{name}", "swagger-ui.css")).status_code != 401
         assert is_let_in == (path in {*OPEN, "/docs/{name}", "/assets/{name}"}), path
@@ -47,14 +47,14 @@ def test_what_is_open_is_named(guarded_api: Api) -> None:
 
 @pytest.mark.parametrize("path", OPEN)
 def test_what_is_open_needs_no_token(guarded_api: Api, path: str) -> None:
-    """Nor does a wrong one matter there."""
+    """Even an invalid token is ignored there."""
     for headers in ({}, bearer("x")):
         assert guarded_api.ask("GET", path, headers=headers).status_code == 200
 
 
 @each_route
 def test_no_token(guarded_api: Api, sample: Sample) -> None:
-    """401 with a challenge, before the request is looked at."""
+    """401 with a challenge, before the request is read."""
     for body in (b"", b"no json", b"{}"):
         answer = guarded_api.ask(sample.method, sample.path("t", "ana"), content=body)
         told = problem(answer, 401)
@@ -64,7 +64,7 @@ def test_no_token(guarded_api: Api, sample: Sample) -> None:
 
 @each_route
 def test_a_token_that_is_not_believed(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """401, and why."""
+    """401 with the reason."""
     answer = guarded_api.ask(sample.method, sample.path("t", "ana"), headers=bearer(issuer.token(exp=1)))
     problem(answer, 401)
     assert answer.headers["www-authenticate"] == (
@@ -74,7 +74,7 @@ def test_a_token_that_is_not_believed(guarded_api: Api, issuer: Issuer, sample: 
 
 @each_route
 def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """Named or not, it is the same."""
+    """Naming the token's own user changes nothing."""
     guarded_api.ask(
         "POST",
         "/run",
@@ -84,14 +84,14 @@ def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> No
     guarded_api.archive.store(guarded_api.queue.take())
     for is_named in (False, True):
         status, text = _ask(guarded_api, sample, bearer(issuer.token("ana")), is_named=is_named)
-        # The second time it is deleted already.
+        # The second deletion finds nothing.
         is_gone = is_named and sample.route.startswith("DELETE /threads")
         assert status == (404 if is_gone else 403 if sample.is_for_operators else sample.success), text
 
 
 @each_route
 def test_another_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """Naming them is 403, and says no more than that."""
+    """Naming another user is a 403 without further details."""
     if sample.names_user == "nobody":
         return
     before = guarded_api.is_untouched()
@@ -110,7 +110,7 @@ def test_another_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
 @each_route
 @pytest.mark.parametrize("claim", [{"scope": f"openid {OPERATOR}"}, {"scp": [OPERATOR]}, {"scp": OPERATOR}])
 def test_an_operator(guarded_api: Api, issuer: Issuer, sample: Sample, claim: dict[str, Any]) -> None:
-    """May act for anybody."""
+    """An operator may act for any user."""
     guarded_api.ask(
         "POST",
         "/run",
@@ -123,7 +123,7 @@ def test_an_operator(guarded_api: Api, issuer: Issuer, sample: Sample, claim: di
 
 
 def test_a_user_left_out_is_the_tokens(guarded_api: Api, issuer: Issuer) -> None:
-    """In what is kept, and in whose preferences are used."""
+    """In stored exchanges and for preferences."""
     ana = bearer(issuer.token("ana"))
     guarded_api.ask("PUT", "/users/ana/preferences", {"tone": "dry"}, headers=ana)
     answer = guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=ana).json()
@@ -137,14 +137,14 @@ def test_a_user_left_out_is_the_tokens(guarded_api: Api, issuer: Issuer) -> None
 
 
 def test_without_a_guard_the_user_has_to_be_named(api: Api) -> None:
-    """As before there were tokens."""
+    """As without tokens."""
     told = problem(api.ask("GET", "/threads"), 422, "user_id")
     assert told["errors"][0]["in"] == "query"
 
 
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}", "Bearer   {}  "])
 def test_forms_of_the_header(guarded_api: Api, issuer: Issuer, header: str) -> None:
-    """The scheme's case does not matter, nor do spaces."""
+    """The scheme is case-insensitive, and extra spaces are ignored."""
     headers = {"authorization": header.format(issuer.token("ana"))}
     assert guarded_api.ask("GET", "/threads", headers=headers).status_code == 200
 
@@ -164,27 +164,27 @@ def test_forms_of_the_header(guarded_api: Api, issuer: Issuer, header: str) -> N
     ],
 )
 def test_a_header_of_another_form(guarded_api: Api, issuer: Issuer, header: str) -> None:
-    """401 and the form it has to have; two that a gateway has joined are none."""
+    """401 with the required form; two headers joined by a gateway are invalid."""
     answer = guarded_api.ask("GET", "/threads", headers={"authorization": header.format(issuer.token("ana"))})
     problem(answer, 401)
     assert 'error="invalid_request"' in answer.headers["www-authenticate"]
 
 
 def test_a_token_elsewhere_is_none(guarded_api: Api, issuer: Issuer) -> None:
-    """In the query or the body it is not looked for: it would stand in logs."""
+    """Tokens in the query or the body are ignored, because they would be logged."""
     token = issuer.token("ana")
     problem(guarded_api.ask("GET", "/threads", query={"access_token": token}), 401)
     problem(guarded_api.ask("POST", "/invoking", {"access_token": token}), 401)
 
 
 def test_a_browser_asks_in_advance(guarded_api: Api) -> None:
-    """Without a token, as browsers do: it is answered as without a guard."""
+    """A browser's preflight request has no token, and is answered as without authentication."""
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     assert guarded_api.ask("OPTIONS", "/run", headers=headers).status_code != 401
 
 
 def test_an_outage_of_the_issuer(guarded_api: Api, issuer: Issuer) -> None:
-    """Nobody can say, so nobody is let in, and nobody is blamed."""
+    """No token can be checked, so every request is refused without blaming the caller."""
     issuer.status = 503
     answer = guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("ana")))
     problem(answer, 503)
@@ -193,7 +193,10 @@ def test_an_outage_of_the_issuer(guarded_api: Api, issuer: Issuer) -> None:
 
 
 def test_the_description(guarded_api: Api, api: Api) -> None:
-    """It says where a token is needed, and what is answered without; without a guard it does not."""
+    """The description lists the routes that need a token and their responses without one.
+
+    Without authentication it does not.
+    """
     described = guarded_api.ask("GET", "/openapi.json").json()
     assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, operations in described["paths"].items():

@@ -1,4 +1,4 @@
-"""Storing a batch: no record is blamed for what is PostgreSQL's fault, and a slow PostgreSQL makes progress."""
+"""Storing a batch: PostgreSQL's own errors are not blamed on records, and a slow PostgreSQL makes progress."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MISSING = StatementRefused("42P01: no such table", is_about_a_row=False)
 
 
 class Unwilling(InMemoryArchive):
-    """L2 that refuses some, takes its time for each exchange, and ends what takes longer than its limit.
+    """L2 that refuses some exchanges, takes time for each, and aborts statements that exceed its timeout.
 
     Attributes:
-        errors: What it says to a batch that holds a text.
-        each: Seconds an exchange takes.
-        base: Seconds a transaction takes beside.
+        errors: The error for a batch that contains a text.
+        each: Seconds per exchange.
+        base: Additional seconds per transaction.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Unwilling(InMemoryArchive):
         return super().store(exchanges)
 
     def try_store(self) -> None:
-        """Take another one, or not."""
+        """Store a test exchange, or fail."""
         super().try_store()
         if self.trial is not None:
             raise self.trial
@@ -62,7 +62,7 @@ def archive() -> Unwilling:
 
 @pytest.fixture
 def store(archive: Unwilling) -> Callable[..., BatchResult]:
-    """Store a batch, by the clock that L2 turns."""
+    """Store a batch, with the clock that L2 advances."""
     made = BatchStore(archive, clock=lambda: archive.now)
 
     def store(batch: Sequence[Exchange], seconds: float = 8.0) -> BatchResult:
@@ -80,7 +80,7 @@ def _texts(found: Sequence[Exchange]) -> set[str]:
     [InvalidRecord("refused_by_postgres", "23514: no"), _TRIGGER, _POLICY, _MISSING, RecursionError(), KeyError("x")],
 )
 def test_whatever_one_record_causes(error: Exception, store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """It is found, and only it is refused, with the reason."""
+    """The record is found, and only it is refused, with the reason."""
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
     assert (result.merged().stored, result.waiting) == (999, [])
@@ -97,7 +97,7 @@ def test_whatever_one_record_causes(error: Exception, store: Callable[..., Batch
 def test_what_postgres_refuses_of_everybody(
     error: Exception, many: int, store: Callable[..., BatchResult], archive: Unwilling
 ) -> None:
-    """That is no record's fault: all wait."""
+    """This is not a record's error, so all wait."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), error)
     archive.trial = error
     result = store(exchanges(many))
@@ -106,21 +106,21 @@ def test_what_postgres_refuses_of_everybody(
 
 @pytest.mark.parametrize("many", [1, 50])
 def test_a_batch_of_bad_ones(many: int, store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """PostgreSQL takes another one, so that it is their own fault."""
+    """PostgreSQL accepts a test exchange, so the records are refused."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), _TRIGGER)
     result = store(exchanges(many))
     assert (len(result.refused), result.waiting) == (many, [])
 
 
 def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """Others are stored, and yet it is no fault of the record's that needs the right."""
+    """Other records are stored, and the record that needs the privilege waits."""
     archive.errors, archive.trial = {"q3": _POLICY}, _POLICY
     result = store(exchanges(8))
     assert (result.merged().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
 
 
 def test_a_trigger_that_knows_no_made_up_exchange(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """It took others, so that its refusal is about the record."""
+    """The trigger accepted other records, so it refuses this one."""
     archive.errors, archive.trial = {"q3": _TRIGGER}, _TRIGGER
     result = store(exchanges(8))
     assert (result.merged().stored, [each.user_message for each, _ in result.refused]) == (7, ["q3"])
@@ -129,7 +129,7 @@ def test_a_trigger_that_knows_no_made_up_exchange(store: Callable[..., BatchResu
 def test_a_refusal_that_does_not_last(
     store: Callable[..., BatchResult], archive: Unwilling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A right that was taken for a moment refuses nothing for good: each is tried once more."""
+    """A temporarily missing privilege refuses nothing permanently, because each record is retried once."""
     archive.errors = {"q0": _POLICY}
     monkeypatch.setattr(archive, "try_store", archive.errors.clear)
     result = store(exchanges(1))
@@ -137,7 +137,7 @@ def test_a_refusal_that_does_not_last(
 
 
 def test_l2_that_is_away_is_asked_once(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """Not once a part."""
+    """Not once per part."""
     archive.errors = {"q2": StoreUnavailable("postgres", "circuit open")}
     archive.each, archive.limit = 0.001, 0.25
     result = store(exchanges(1_000))
@@ -147,7 +147,7 @@ def test_l2_that_is_away_is_asked_once(store: Callable[..., BatchResult], archiv
 
 @pytest.mark.parametrize("each", [0.0005, 0.002, 0.02, 0.2, 2.9])
 def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
-    """At every speed, also when each invocation is a new process."""
+    """At any speed, even if each invocation is a new process."""
     archive.each = each
     stored = 0
     for _ in range(3):
@@ -160,12 +160,12 @@ def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
     began = archive.now
     result = remembering.store(exchanges(1_000), 8.0)
     assert sum(each.stored + each.duplicates for each in results) > 0
-    # Most of the time goes into what is stored, not into what is given up.
+    # Most of the time is used for stored exchanges, not for aborted ones.
     assert (result.merged().stored + result.merged().duplicates) * each >= 0.5 * (archive.now - began)
 
 
 def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """The invocation has an end; what is left waits, and nothing is refused for it."""
+    """The invocation has a deadline; the rest waits and is not refused."""
     archive.base = 2.0
     archive.errors = {"q0": _TRIGGER}
     result = store(exchanges(64), 8.0)
@@ -175,7 +175,7 @@ def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archi
 
 
 def test_at_least_one_is_tried(store: Callable[..., BatchResult]) -> None:
-    """However little time there is."""
+    """Even with little time."""
     assert store(exchanges(3), -1.0).merged().stored == 3
 
 
@@ -187,7 +187,7 @@ def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archiv
 
 
 def test_its_size_grows_again(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """While L2 is quick."""
+    """While L2 is fast."""
     archive.each = 0.02
     store(exchanges(1_000))
     archive.each = 0.0

@@ -1,4 +1,4 @@
-"""The circuit breaker: a failure opens it, a probe beside the requests closes it, one probe at a time."""
+"""The circuit breaker: a failure opens it, and a concurrent probe, one at a time, closes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.stores.breaker import CircuitBreaker
 
 
 class Store:
-    """Something that may be away or hang."""
+    """A store that may fail or hang."""
 
     def __init__(self) -> None:
         self.is_away = False
@@ -26,14 +26,14 @@ class Store:
         self._lock = threading.Lock()
 
     def call(self) -> str:
-        """Answer, or not."""
+        """Respond, or fail."""
         self.calls += 1
         if self.is_away:
             raise ConnectionError
         return "answer"
 
     def probe(self) -> None:
-        """Hang until it answers."""
+        """Hang until the store responds."""
         with self._lock:
             self.probes += 1
             self.probing += 1
@@ -49,7 +49,7 @@ class Store:
 
 @pytest.fixture
 def store() -> Store:
-    """A store that answers."""
+    """A store that responds."""
     return Store()
 
 
@@ -73,14 +73,14 @@ def _open(breaker: CircuitBreaker, store: Store) -> None:
 
 
 def test_closed_it_is_not_there(store: Store) -> None:
-    """Calls go through, and nothing is probed."""
+    """Calls go through without probes."""
     breaker = CircuitBreaker("redis", store.probe)
     assert [_ask(breaker, store) for _ in range(3)] == ["answer"] * 3
     assert (breaker.is_open, breaker.outages, store.probes) == (False, 0, 0)
 
 
 def test_one_failure_opens_it(store: Store) -> None:
-    """Later requests do not reach the store, and say which layer did not answer."""
+    """Later requests do not reach the store, and name the layer that did not respond."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0)
     _open(breaker, store)
     for _ in range(5):
@@ -91,7 +91,7 @@ def test_one_failure_opens_it(store: Store) -> None:
 
 
 def test_other_errors_pass(store: Store) -> None:
-    """What is no outage is the caller's business."""
+    """Errors other than outages are passed to the caller."""
     breaker = CircuitBreaker("redis", store.probe)
     with pytest.raises(KeyError), breaker.guard((ConnectionError,)):
         raise KeyError
@@ -99,7 +99,7 @@ def test_other_errors_pass(store: Store) -> None:
 
 
 def test_a_probe_closes_it_and_the_request_that_started_it_goes_through(store: Store) -> None:
-    """A store that is back is used by the first request."""
+    """The first request after an outage uses the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=20)
     _open(breaker, store)
     store.is_away = False
@@ -108,7 +108,7 @@ def test_a_probe_closes_it_and_the_request_that_started_it_goes_through(store: S
 
 
 def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
-    """The probe hangs on its own thread; the request goes on without the store."""
+    """The probe hangs in its own thread; the request continues without the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0)
     _open(breaker, store)
     store.answers.clear()
@@ -123,7 +123,7 @@ def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
 
 
 def test_probes_keep_their_distance(store: Store) -> None:
-    """A store that is away is not asked again at once."""
+    """A store that is down is not probed again at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     _open(breaker, store)
     for _ in range(10):
@@ -133,7 +133,7 @@ def test_probes_keep_their_distance(store: Store) -> None:
 
 
 def test_after_an_outage_comes_another(store: Store) -> None:
-    """It opens again, counts the outages, and its first probe does not wait."""
+    """It opens again, counts the outages, and its first probe starts at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     for outage in (1, 2, 3):
         _open(breaker, store)
@@ -143,7 +143,7 @@ def test_after_an_outage_comes_another(store: Store) -> None:
 
 
 def test_many_requests_at_once_share_one_probe(store: Store) -> None:
-    """However many ask, one probe runs at a time, and all get through once it has answered."""
+    """One probe runs at a time for any number of requests, and all succeed once it has responded."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0.001)
     _open(breaker, store)
     store.answers.clear()

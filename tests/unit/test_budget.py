@@ -1,4 +1,4 @@
-"""What is shown of a window: whole entries, the newest exchanges, never more than the limits allow."""
+"""The part of a window within the limits: whole entries, the newest exchanges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.models import Message
 
 
 def window(*contents: str) -> list[Message]:
-    """Return an exchange a content."""
+    """Return one exchange per content."""
     return [
         Message(role, content, UUID(int=number + 1))
         for number, content in enumerate(contents)
@@ -30,7 +30,7 @@ def window(*contents: str) -> list[Message]:
     st.none() | st.integers(1, 8),
 )
 def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: int, exchanges: int | None) -> None:
-    """Within the bounds, the newest and nothing but whole exchanges; no more would fit."""
+    """The result is within the limits and has only whole exchanges, the newest ones; no more would fit."""
     messages = window(*contents)
     shown = show(messages, preferences, Limits(tokens, exchanges))
     assert count_tokens(shown.context) <= shown.tokens
@@ -45,7 +45,7 @@ def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: i
 
 
 def test_preferences_come_first() -> None:
-    """Then the newest exchange, and no older one that would fit after one that does not."""
+    """Then the newest exchange, and none that is older than one that does not fit."""
     messages, preferences = window("short", "long " * 50, "short"), {"b": "2", "a": "1"}
     all_of_it = show(messages, preferences, Limits())
     assert (all_of_it.omitted_exchanges, list(all_of_it.preferences)) == (0, ["a", "b"])
@@ -58,7 +58,7 @@ def test_preferences_come_first() -> None:
 
 
 def test_entries_of_another_program() -> None:
-    """What has no exchange id is an exchange from each `user` on."""
+    """Entries without an exchange id form exchanges that start at each `user` entry."""
     messages = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), *window("d")]
     shown = show(messages, {}, Limits(exchanges=2))
     assert ([m.content for m in shown.messages], shown.omitted_exchanges) == (["c", "d", "d"], 1)
@@ -66,12 +66,12 @@ def test_entries_of_another_program() -> None:
 
 @pytest.mark.parametrize(("bounds", "least"), [((0, None), 0), ((0, 5), 5), ((7, None), 7), ((7, 5), 5), ((5, 7), 5)])
 def test_the_smaller_bound_holds(bounds: tuple[int, int | None], least: int) -> None:
-    """Of the setting and the request."""
+    """The smaller limit of the setting and the request applies."""
     assert smaller(*bounds) == least
 
 
 def test_less_is_shown_for_a_model() -> None:
-    """As much as was asked for, down to nothing, and never more than the request allows."""
+    """Any smaller amount, down to nothing, and never more than the request allows."""
     memory = ShownMemory(Recall(window("a", "b", "c"), {"x": "y"}), 0)
     whole = memory.shown
     assert whole.omitted_exchanges == 0

@@ -1,4 +1,4 @@
-"""The verdict of a chaos run notices an answer that shows less, and what comes back after its deletion."""
+"""A chaos run's verdict detects incomplete responses and restored deleted exchanges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _THREAD = "chaos-1"
 
 
 def _turn(marker: str, at: float, *, shown: list[str] | None = None, degraded: tuple[str, ...] = ()) -> Turn:
-    """Return a turn from `at` to half a second later; with `shown`, it asked what there was first."""
+    """Return a turn from `at` to half a second later; with `shown`, it loaded the memory first."""
     move = Move(marker, _THREAD, None, "service", shown is not None, 1, f"[{marker}] q", f"[{marker}] a", 0)
     answer = {"exchange_id": marker, "durability": "queue", "cached": True}
     sent = Request(0, "invoked", _THREAD, sent=at, ended=at + 0.5, status=202, answer=answer)
@@ -34,25 +34,25 @@ def _judge(journal: Journal, *stored: str) -> Verdict:
 
 
 def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:
-    """An exchange that its caller knew to be kept is missing, and no layer is named."""
+    """An exchange that its caller knew to be stored is missing, and no layer is degraded."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])])
     assert _judge(journal, "x1", "x2").shown_too_little
 
 
 def test_an_answer_that_says_that_a_layer_did_not_answer_is_none() -> None:
-    """Less is shown, and the answer says so."""
+    """An incomplete response with a degraded layer is correct."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[], degraded=("queue",))])
     assert _judge(journal, "x1", "x2").is_clean
 
 
 def test_what_was_not_answered_yet_need_not_be_shown() -> None:
-    """Nobody knew of the exchange when the memory was asked."""
+    """No caller knew of the exchange when the memory was loaded."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 1.4, shown=[])])
     assert _judge(journal, "x1", "x2").is_clean
 
 
 def test_a_fault_excuses_no_answer() -> None:
-    """Whatever is broken: an answer that shows less says so."""
+    """During any fault an incomplete response must report a degraded layer."""
     journal = Journal(
         turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], faults=[Window("valkey comes back older", 0, 4)]
     )
@@ -60,14 +60,14 @@ def test_a_fault_excuses_no_answer() -> None:
 
 
 def test_the_last_look_has_to_show_all_and_to_say_that_it_is_all() -> None:
-    """When everything is quiet, each thread is shown whole and without reservations."""
+    """At rest, each thread is complete and not degraded."""
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, [])]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"], ("redis",))]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"])]), "x1").is_clean
 
 
 def test_what_lies_before_a_full_window_need_not_be_shown() -> None:
-    """A window has fifty exchanges; only what is older may be missing."""
+    """A window has fifty exchanges; only older ones may be missing."""
     turns = [_turn(f"x{number}", number) for number in range(51)]
     shown = [f"x{number}" for number in range(1, 51)]
     stored = [f"x{number}" for number in range(51)]
@@ -77,7 +77,7 @@ def test_what_lies_before_a_full_window_need_not_be_shown() -> None:
 
 
 def test_what_a_deletion_reached_may_be_gone_and_must_not_come_back() -> None:
-    """Neither in PostgreSQL nor in an answer."""
+    """Neither in PostgreSQL nor in a response."""
     deletions = [Deleted(_THREAD, 5, 6)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions), "x1").back
@@ -86,12 +86,12 @@ def test_what_a_deletion_reached_may_be_gone_and_must_not_come_back() -> None:
 
 
 def test_what_is_said_after_a_deletion_has_to_stay() -> None:
-    """A deletion excuses no loss of what came later."""
+    """A deletion does not excuse a loss of later exchanges."""
     assert _judge(Journal(turns=[_turn("x1", 7)], deletions=[Deleted(_THREAD, 5, 6)])).lost
 
 
 def test_what_is_said_during_a_deletion_is_shown_if_it_is_kept() -> None:
-    """It is before the deletion or after it; if after, readers see it."""
+    """It is before the deletion or after it; if it is after it, readers see it."""
     deletions = [Deleted(_THREAD, 0.9, 2)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
     kept = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], deletions=deletions)
@@ -99,7 +99,7 @@ def test_what_is_said_during_a_deletion_is_shown_if_it_is_kept() -> None:
 
 
 def test_each_storm_begins_with_what_nobody_doubts_and_has_every_kind() -> None:
-    """Also a short run has a refusal and a Redis that is older than it was."""
+    """Even a short run has a refusal and an older Redis."""
     faults = Plan(1, 200).faults()
     storm = [next(faults).kind for _ in FAULT_KINDS]
     assert set(storm) == set(FAULT_KINDS)
@@ -108,7 +108,7 @@ def test_each_storm_begins_with_what_nobody_doubts_and_has_every_kind() -> None:
 
 
 def test_an_outbox_is_lost_only_with_its_redis_and_only_until_the_sweep() -> None:
-    """Both other stores were away, and then Redis; what a deletion took is not counted."""
+    """Both other stores were down, and then Redis; deleted exchanges do not count."""
     turn = _turn("x1", 1)
     turn.requests[0].answer["durability"] = "redis"
     assert _judge(Journal(turns=[turn], faults=[Window("valkey killed", 5, 6)])).outbox_lost == {"x1"}

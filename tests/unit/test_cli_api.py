@@ -1,4 +1,4 @@
-"""The command line's use of the client, and what it says of the client's errors."""
+"""The command line's client and its error messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, none of which takes any time."""
+    """Records the pauses, which take no time."""
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
@@ -32,7 +32,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def opened() -> Iterator[ExitStack]:
-    """Close what a test opens."""
+    """Closes the test's clients."""
     with ExitStack() as stack:
         yield stack
 
@@ -60,14 +60,14 @@ def _api(opened: ExitStack, handler: Handler, token: str | None = None, api_key:
     [("a/b", b"a%2Fb"), ("..", b"%2E%2E"), (".", b"%2E"), ("ü 100%", b"%C3%BC%20100%25")],
 )
 def test_an_id_is_one_segment(opened: ExitStack, name: str, path: bytes) -> None:
-    """Whatever is in an id, it neither leaves its place in the path nor changes."""
+    """An id stays one segment and unchanged, whatever it contains."""
     handle, asked = _answers(httpx.Response(200, json=thread(name)))
     _api(opened, handle).read_thread(name)
     assert asked[0].url.raw_path == b"/prod/threads/" + path
 
 
 def test_the_key_of_a_usage_plan_is_sent(opened: ExitStack) -> None:
-    """In API Gateway's own header."""
+    """In API Gateway's header."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH))
     _api(opened, handle, api_key="k1").health()
     assert asked[0].headers["x-api-key"] == "k1"
@@ -85,14 +85,14 @@ def test_the_token_is_sent(opened: ExitStack) -> None:
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "schlüssel"])
 def test_a_token_that_cannot_be_one(opened: ExitStack, token: str) -> None:
-    """Refused before anything is sent, and not repeated."""
+    """It is refused before a request is sent, and not printed."""
     with pytest.raises(SettingsError) as caught:
         open_api(opened, API_URL, token)
     assert token not in str(caught.value)
 
 
 def test_a_question_is_repeated_while_nobody_answers(opened: ExitStack, pauses: list[float]) -> None:
-    """Three times in all, with pauses."""
+    """Three attempts with pauses."""
     handle, asked = _answers(httpx.ConnectError("refused"), problem(503), httpx.Response(200, json=_HEALTH))
     assert _api(opened, handle).health().status == "ok"
     assert (len(asked), len(pauses)) == (3, 2)
@@ -104,7 +104,7 @@ def test_a_question_is_repeated_while_nobody_answers(opened: ExitStack, pauses: 
 
 @pytest.mark.parametrize("answer", [problem(503), httpx.ConnectError("refused")])
 def test_a_change_is_sent_once(opened: ExitStack, answer: httpx.Response | Exception, pauses: list[float]) -> None:
-    """Whether it happened is not known, so the person decides."""
+    """Its effect is unknown, so the user decides."""
     handle, asked = _answers(answer)
     with pytest.raises(MemoryClientError):
         _api(opened, handle).delete_thread("t")
@@ -161,7 +161,7 @@ def test_a_refusal(
     outage: bool,  # noqa: FBT001 - a case
     sentence: str,
 ) -> None:
-    """Told in the API's own words, with what to do; only what may pass is an outage."""
+    """The message has the API's words and advice; only errors that may pass are outages."""
     handle, _ = _answers(answer)
     with pytest.raises(MemoryClientError) as caught:
         _api(opened, handle).rename_thread("t", "title")
@@ -170,7 +170,7 @@ def test_a_refusal(
 
 @pytest.mark.parametrize(("answer", "code"), [(problem(503), 3), (problem(404), 2), (httpx.ReadTimeout("late"), 3)])
 def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What may pass is 3, what has to be typed otherwise is 2; with `--json` the sentence is JSON."""
+    """An error that may pass is 3, a usage error 2; with `--json` the message is JSON."""
     play_api(monkeypatch, _answers(*[answer] * 3)[0])
     result = CliRunner().invoke(app, ["threads", "show", "t", "--json"])
     assert (result.exit_code, result.stdout) == (code, "")
@@ -211,7 +211,7 @@ def _delete(api: MemoryClient) -> None:
 
 @pytest.mark.parametrize("answer", _OTHERS)
 def test_what_is_not_this_api(opened: ExitStack, answer: httpx.Response) -> None:
-    """It is said to be none, also where its answer looks like a success."""
+    """The message says so, even if the response looks like a success."""
     for call in _QUESTIONS if answer.status_code == HTTPStatus.NO_CONTENT else [*_QUESTIONS, _delete]:
         with pytest.raises((NotThisApi, ApiError)) as caught:
             call(_api(opened, _answers(answer)[0]))
@@ -223,13 +223,13 @@ def test_what_is_not_this_api(opened: ExitStack, answer: httpx.Response) -> None
 
 @pytest.mark.parametrize("more", ["/threads", "/users/", "?stage=prod", "#prod", "?", "#"])
 def test_a_url_that_is_more_than_the_apis(opened: ExitStack, more: str) -> None:
-    """Below a route, the rest of a path would be taken for an id."""
+    """Below a route, the next path segment would be read as an id."""
     with pytest.raises(SettingsError, match="cannot work"):
         open_api(opened, f"{API_URL}{more}")
 
 
 def test_a_list_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Page after page until there is no more, or enough; whether there are more is said."""
+    """Pages are read until the end or the limit; the output says whether more exist."""
     asked: list[int] = []
 
     def handle(request: httpx.Request) -> httpx.Response:

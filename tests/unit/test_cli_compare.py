@@ -45,14 +45,14 @@ def _kinds(result: Comparison) -> list[str]:
 
 
 def test_the_same() -> None:
-    """The same exchanges in the same order are no difference."""
+    """Equal exchanges in the same order are no difference."""
     made = _made(3)
     result = _compare(_entries(made, is_whole=True), made)
     assert (result.differences, result.exchanges, result.pending, result.is_partial) == ([], 3, 0, False)
 
 
 def test_a_list_that_is_shorter() -> None:
-    """A list need not reach back to the thread's beginning, unless it says that it does."""
+    """Only a list sealed as complete must contain the thread's beginning."""
     made = _made(4)
     result = _compare(_entries(made[2:]), made)
     assert (_kinds(result), result.is_partial) == ([], True)
@@ -60,14 +60,14 @@ def test_a_list_that_is_shorter() -> None:
 
 
 def test_a_hole() -> None:
-    """An exchange that the list skips, or ends before, is missing."""
+    """An exchange missing in the middle or at the end of the list is a difference."""
     made = _made(4)
     assert _kinds(_compare(_entries([made[0], *made[2:]]), made)) == ["missing"]
     assert _kinds(_compare(_entries(made[:3]), made)) == ["missing"]
 
 
 def test_lost_on_the_way() -> None:
-    """An old exchange that only the list has is a difference, wherever it stands."""
+    """An old exchange that only the list has is a difference, at any position."""
     made = _made(4)
     for lost in range(4):
         result = _compare(_entries(made), [each for each in made if each is not made[lost]])
@@ -75,7 +75,7 @@ def test_lost_on_the_way() -> None:
 
 
 def test_on_the_way() -> None:
-    """A young exchange that only one of the two has is pending."""
+    """A young exchange that only one layer has is pending."""
     old, young = _made(2), _made(2, LATER)
     now = LATER + timedelta(seconds=100)
     result = _compare(_entries([*old, *young]), old, now)
@@ -85,7 +85,7 @@ def test_on_the_way() -> None:
 
 
 def test_other_text() -> None:
-    """One character of difference is one, and the text itself is not told."""
+    """One different character is a difference, and the text is not shown."""
     made = _made(2)
     entries = _entries(made)
     entries[1] = entries[1].replace(b'"a0"', b'"a0 "')
@@ -95,21 +95,21 @@ def test_other_text() -> None:
 
 
 def test_half_an_exchange() -> None:
-    """An exchange without its answer differs."""
+    """An exchange without its answer is a difference."""
     made = _made(2)
     assert _kinds(_compare(_entries(made)[:-1], made)) == ["content"]
 
 
 @pytest.mark.parametrize("places", [[2, 3, 0, 1], [0, 2, 1, 3], [1, 0, 2, 3]])
 def test_another_order(places: list[int]) -> None:
-    """Exchanges or messages in another order differ."""
+    """Another order of exchanges or messages is a difference."""
     made = _made(2)
     entries = _entries(made)
     assert _kinds(_compare([entries[place] for place in places], made)) == ["order"]
 
 
 def test_twice() -> None:
-    """An exchange that stands twice in the list differs."""
+    """An exchange that is twice in the list is a difference."""
     made = _made(2)
     assert _kinds(_compare(_entries([*made, made[1]]), made)) == ["duplicate"]
 
@@ -133,19 +133,19 @@ def test_twice() -> None:
     ],
 )
 def test_a_strange_entry(entry: bytes) -> None:
-    """An entry that no exchange can be is named by its place."""
+    """An unreadable entry is reported with its position."""
     made = _made(1)
     (difference,) = _compare([*_entries(made), entry], made).differences
     assert (difference.kind, difference.detail) == ("unreadable", "entry 2 names no exchange")
 
 
 def test_a_list_of_strange_entries_only() -> None:
-    """Where nothing in a list can be read, what it lacks is not guessed at."""
+    """If no entry of a list is readable, no exchanges are reported as missing."""
     assert _kinds(_compare([b"x"], _made(2))) == ["unreadable"]
 
 
 def test_ages_are_told() -> None:
-    """A difference says how old the exchange is."""
+    """A difference includes the exchange's age."""
     made = _made(1, datetime(2026, 1, 1, tzinfo=UTC))
     (difference,) = _compare(_entries(made), [], datetime(2026, 1, 1, 0, 5, tzinfo=UTC)).differences
     assert difference.detail == "accepted 300 s ago"

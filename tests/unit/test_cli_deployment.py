@@ -33,7 +33,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def stack() -> MakeStack:
-    """Make a running stack's file in a directory."""
+    """Create a running stack's file in a directory."""
 
     def make(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
@@ -45,13 +45,13 @@ def stack() -> MakeStack:
 
 
 def test_nobody_says_where(tmp_path: Path) -> None:
-    """A place that nobody names is asked for in one sentence that says all ways to name it."""
+    """One message lists all ways to set the address."""
     with pytest.raises(SettingsError, match=r"redis_url.*--redis-url or REDIS__HOST.*stack\.json"):
         Deployment(CliOptions(), tmp_path).redis()
 
 
 def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
-    """A running stack is found from any directory under its own."""
+    """A running stack is found from any directory below it."""
     file = stack(tmp_path / ".local")
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
 def test_the_environment_comes_before_a_stack_that_is_found(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the project's settings name beats what merely runs nearby."""
+    """The project's settings take precedence over a stack that was found."""
     stack(tmp_path / ".local")
     monkeypatch.setenv("REDIS__HOST", "cache.example")
     monkeypatch.setenv("REDIS__PASSWORD", "p@ss/word")
@@ -80,7 +80,7 @@ def test_the_environment_comes_before_a_stack_that_is_found(
 def test_a_named_state_directory_comes_before_the_environment(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--state-dir` is an option, so what it names beats the environment, and other options beat it."""
+    """`--state-dir` is an option: it takes precedence over the environment, and other options over it."""
     stack(tmp_path / "other")
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/real")
     named = CliOptions(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
@@ -92,7 +92,7 @@ def test_a_named_state_directory_comes_before_the_environment(
 def test_a_stacks_endpoint_is_for_its_own_queues(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A queue on AWS is never asked for at the endpoint of a local stack that happens to run."""
+    """A queue on AWS is never requested from a local stack's endpoint."""
     stack(tmp_path / ".local")
     url = "https://sqs.ap-south-1.amazonaws.com/1/real"
     assert Deployment(CliOptions(queue_url=url), tmp_path).endpoint(url) == (None, "ap-south-1")
@@ -119,7 +119,7 @@ def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
     ],
 )
 def test_urls_that_cannot_work(tmp_path: Path, named: CliOptions, sentence: str) -> None:
-    """A URL that is none is a usage error, and its password is not repeated."""
+    """A malformed URL is a usage error, and its password is not printed."""
     deployment = Deployment(named, tmp_path)
     with pytest.raises(SettingsError, match=sentence) as caught:
         deployment.redis() if named.redis_url else deployment.database()
@@ -127,7 +127,7 @@ def test_urls_that_cannot_work(tmp_path: Path, named: CliOptions, sentence: str)
 
 
 def test_queue_urls_are_checked(tmp_path: Path) -> None:
-    """A queue or endpoint that is no URL is a usage error."""
+    """A malformed queue or endpoint URL is a usage error."""
     with pytest.raises(SettingsError, match="queue_url has to start with http"):
         Deployment(CliOptions(queue_url="exchanges"), tmp_path).require("queue_url")
     with pytest.raises(SettingsError, match="endpoint_url has to start with http"):
@@ -136,27 +136,27 @@ def test_queue_urls_are_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_a_broken_stack_file(tmp_path: Path, content: str) -> None:
-    """A stack.json that is none is named."""
+    """The message names the malformed stack.json."""
     (tmp_path / "stack.json").write_text(content)
     with pytest.raises(SettingsError, match=r"stack\.json"):
         Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
 
 
 def test_no_stack_in_the_named_directory(tmp_path: Path) -> None:
-    """A state directory without a running stack is said to be so."""
+    """A state directory without a running stack is reported."""
     with pytest.raises(SettingsError, match="No local stack runs"):
         Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
 
 
 def test_passwords_are_not_shown() -> None:
-    """A URL is shown without its password, whatever the password is."""
+    """A URL is printed without its password, for any password."""
     assert without_password("postgresql://me:s:e@c@host:5/db?x=1") == "postgresql://me:***@host:5/db?x=1"
     assert without_password("redis://:pw@host/0") == "redis://:***@host/0"
     assert without_password("redis://host/0") == "redis://host/0"
 
 
 def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is found or set belongs to an API of the same source; what an option names is meant."""
+    """Addresses belong to an API of the same source; an option always applies."""
     file = stack(tmp_path / ".local")
     file.write_text(json.dumps({**STACK, "api_url": "http://127.0.0.1:4566/local"}))
     assert Deployment(CliOptions(), tmp_path).means_deployment_of("redis_url", "api_url")
@@ -170,7 +170,7 @@ def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch
 
 
 def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is named is not used together with what is merely found, whichever of the two it is."""
+    """An address from an option or the environment is not combined with one from a stack that was found."""
     stack(tmp_path / ".local")
     names = "dlq_url", "queue_url"
     Deployment(CliOptions(), tmp_path).require_same_deployment(*names)
@@ -189,7 +189,7 @@ def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypat
 
 
 def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The option beats the environment; without either there is none."""
+    """The option takes precedence over the environment; without either there is none."""
     monkeypatch.delenv("HYBRID_MEMORY_TOKEN", raising=False)
     assert Deployment(CliOptions()).token() is None
     monkeypatch.setenv("HYBRID_MEMORY_TOKEN", "set")

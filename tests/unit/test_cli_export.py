@@ -29,13 +29,13 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def status() -> list[httpx.Response]:
-    """What `GET /status` answers, the last one again and again."""
+    """The responses of `GET /status`; the last one is repeated."""
     return [httpx.Response(200, json=STATUS)]
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Response]) -> Run:
-    """Run a command over an API with one thread of one message."""
+    """Run a command on an API with one thread of one message."""
     pages: dict[str, Any] = {
         "/prod/users/u/preferences": {"tone": "brief"},
         "/prod/threads": {"items": [THREAD], "next_cursor": None},
@@ -59,7 +59,7 @@ def _waiting(place: str, **counts: int) -> httpx.Response:
 
 
 def test_nothing_waits(run: Run) -> None:
-    """Everything is in the export."""
+    """The export is complete."""
     result = run("users", "export", "u")
     assert result.exit_code == 0, result.output
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
@@ -72,7 +72,7 @@ def test_nothing_waits(run: Run) -> None:
 
 @pytest.mark.parametrize("waiting", [{"place": "queue", "in_flight": 2}, {"place": "outbox", "visible": 2}])
 def test_something_waits(run: Run, status: list[httpx.Response], waiting: dict[str, Any]) -> None:
-    """What is not drained may be a thread that no list has: said, and exit code 1, after all there is was written."""
+    """An undrained exchange may belong to an unlisted thread: a warning and exit code 1, after the export."""
     status[:] = [_waiting(**waiting)]
     result = run("users", "export", "u", "--output", "u.ndjson", "--json")
     assert (result.exit_code, json.loads(result.stdout)["waiting"]) == (1, 2)
@@ -81,7 +81,7 @@ def test_something_waits(run: Run, status: list[httpx.Response], waiting: dict[s
 
 
 def test_what_waited_at_first(run: Run, status: list[httpx.Response]) -> None:
-    """What is drained before the list is read for the last time is in it."""
+    """Exchanges that are drained before the last listing are in the export."""
     status[:] = [_waiting("queue", visible=1), httpx.Response(200, json=STATUS)]
     assert run("users", "export", "u").exit_code == 0
 
@@ -91,7 +91,7 @@ def test_what_waited_at_first(run: Run, status: list[httpx.Response]) -> None:
     [problem(403), httpx.Response(200, json={**STATUS, "queue": None})],
 )
 def test_nobody_tells_what_waits(run: Run, status: list[httpx.Response], answer: httpx.Response) -> None:
-    """The export is what it would have been; that nobody knows is said."""
+    """The export is unchanged, and a message says that it is unknown."""
     status[:] = [answer]
     result = run("users", "export", "u")
     assert (result.exit_code, "is not known" in result.stderr) == (0, True)

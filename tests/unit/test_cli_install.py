@@ -11,14 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"cli", "functions", "hybrid_memory_client", "infra", "shared"}
 SOURCES = (ROOT, ROOT / "clients" / "python" / "src")
-# What comes with a distribution that is declared: botocore with boto3, anyio with httpx.
+# Dependencies of declared distributions: botocore of boto3, anyio of httpx.
 INDIRECT = {"anyio", "botocore"}
-# A distribution that is imported under another name.
+# Distributions that are imported by another name.
 NAMES = {"dotenv": "python-dotenv", "pydantic_settings": "pydantic-settings"}
 
 
 def _imports(file: Path) -> set[str]:
-    """Return the modules that a file imports when it runs, those for type checks left out."""
+    """Return the modules that a file imports at runtime, without those for type checks."""
     tree = ast.parse(file.read_text())
     hidden = {
         id(node)
@@ -44,7 +44,7 @@ def _file(module: str) -> Path | None:
 
 
 def _reached() -> set[str]:
-    """Return every module that the command line may come to import, the project's own and others'."""
+    """Return every module that the command line may import."""
     left = [f"cli.{file.stem}" for file in (ROOT / "cli").glob("*.py")]
     left += ["infra.migrations.env", "infra.migrations.schema"]  # Alembic loads them by path
     reached: set[str] = set()
@@ -59,7 +59,7 @@ def _reached() -> set[str]:
 
 
 def test_what_the_command_imports_comes_with_it() -> None:
-    """`pip install .` brings what the command line imports, and nothing else."""
+    """`pip install .` installs exactly what the command line imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
     tops = {module.split(".")[0] for module in _reached()} - PACKAGES - set(sys.stdlib_module_names)
@@ -67,12 +67,12 @@ def test_what_the_command_imports_comes_with_it() -> None:
 
 
 def test_the_command_leads_into_no_function() -> None:
-    """The command line imports no function's code: it looks at a deployment from outside."""
+    """The command line imports no function's code."""
     assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
 
 
 def test_what_is_installed_has_what_it_reads(tmp_path: Path) -> None:
-    """The wheel holds the scripts, statements and migrations beside the code, and nothing of the tests."""
+    """The wheel contains the scripts, statements and migrations, and no tests."""
     script = Path(sys.executable).with_name("hatchling")
     subprocess.run([script, "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_that_a_terminal_obeys() -> None:
-    """Control characters in what others wrote reach no terminal."""
+    """Control characters of other users never reach a terminal."""
     assert printable("a\x1b[31mb\x07\u202e\nc\td") == "a\\x1b[31mb\\x07\\u202e\nc\td"
     assert plain_table(["x"], [["\x1b[2J"]]) == "X\n\\x1b[2J"
 
@@ -46,7 +46,7 @@ def test_nothing_that_a_terminal_obeys() -> None:
     ids=["emoji", "flag", "persian", "hindi", "japanese", "french", "combining"],
 )
 def test_text_stays_text(text: str) -> None:
-    """What joins letters and emoji, and every width of space, is shown as it was written."""
+    """Joiners, emoji and spaces of any width are unchanged."""
     assert printable(text) == text
 
 
@@ -55,7 +55,7 @@ def test_text_stays_text(text: str) -> None:
     ["\x00", "\x9b", "\x7f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\ud800", "\U000e0041", "\r", "\x85"],
 )
 def test_what_is_no_text_is_escaped(character: str) -> None:
-    """Controls, what turns the direction of a line, lone surrogates, and tags without their flag."""
+    """Control characters, direction overrides, lone surrogates, and tags without their flag."""
     shown = printable(f"a{character}b")
     assert shown.isascii()
     assert shown.startswith("a\\")
@@ -63,7 +63,7 @@ def test_what_is_no_text_is_escaped(character: str) -> None:
 
 
 def test_moments_are_whole_in_80_columns() -> None:
-    """Two of them beside an id of 36 characters and a long title."""
+    """Two timestamps beside an id of 36 characters and a long title."""
     console = Console(width=80, no_color=True)
     moments = "2026-11-22T16:08:00.139000Z", "2026-11-23T16:08:00.139Z"
     row = ["01a20403-af8b-76fb-9bf9-0bc8b1328586", "A title of many words " * 5, 12, *moments]
@@ -101,14 +101,14 @@ def test_an_output_that_takes_nothing(words: str, redirection: str, code: int) -
 
 
 def test_the_version() -> None:
-    """As other commands say theirs."""
+    """In the usual format."""
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"hybrid-memory {version('hybrid-memory')}\n")
 
 
 @pytest.mark.parametrize("words", [["-v", "doctor"], ["doctor", "--verbose"], ["doctor"]])
 def test_places_are_said_when_asked_for(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Before a command's name or after it, and never among the answer."""
+    """Before or after a command's name, and never in the output."""
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, "--redis-url", "redis://127.0.0.1:1"])
     line = "redis_url: redis://127.0.0.1:1 (from option)\n"
@@ -118,7 +118,7 @@ def test_places_are_said_when_asked_for(words: list[str], monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
 def test_threads_of_nobody(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to type is said, not what the API calls it."""
+    """The message names the option, not the API's field."""
     play_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
     assert result.exit_code == 2
@@ -128,14 +128,14 @@ def test_threads_of_nobody(token: dict[str, str], monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_plain_table() -> None:
-    """Columns are as wide as their widest cell; nothing is None, and a cell is one line."""
+    """Columns are as wide as their widest cell; None is `-`, and a cell is one line."""
     assert plain_table(("id", "b"), [("long one", None), (1, "two\nlines")]) == (
         "ID        B\nlong one  -\n1         two lines"
     )
 
 
 def test_a_rich_table_takes_no_markup() -> None:
-    """What stands in brackets is shown as it is."""
+    """Text in brackets is unchanged."""
     console = Console(width=60, no_color=True)
     with console.capture() as captured:
         console.print(rich_table(["thread"], [["[bold]x[/bold]"]]))
@@ -147,18 +147,18 @@ def test_a_rich_table_takes_no_markup() -> None:
     [(None, "unknown"), (0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 min 1 s"), (3700, "1 h 1 min"), (90000, "1 d 1 h")],
 )
 def test_durations(seconds: float | None, text: str) -> None:
-    """Lengths of time are said as people say them."""
+    """Durations are in readable units."""
     assert duration(seconds) == text
 
 
 def test_moments() -> None:
-    """Times are in UTC, whatever zone they come in."""
+    """Times are printed in UTC for any time zone."""
     assert moment(datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-01T00:00:00.000Z"
     assert moment(None) is None
 
 
 def test_a_dead_letter_without_its_text() -> None:
-    """A description holds ids and reasons, and nothing of the messages."""
+    """The description has ids and reasons, but no texts."""
     told = exchange("secret", "thread", "user")
     now = datetime.now(UTC)
     letter = QueuedMessage("m", told.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
@@ -173,13 +173,13 @@ def test_a_dead_letter_without_its_text() -> None:
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
 def test_a_dead_letter_may_be_anything(body: str) -> None:
-    """A body that is no exchange is described by what the queue knows of it."""
+    """For a malformed body, the description has the queue's data."""
     described = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
     assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)
 
 
 def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Return every group and every command, each as it is typed."""
+    """Return every group and command as typed."""
     command = command or typer.main.get_command(app)
     children: dict[str, Any] = getattr(command, "commands", {})
     return [words, *(found for name, child in children.items() for found in _commands(child, (*words, name)))]
@@ -187,7 +187,7 @@ def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[st
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
 def test_help_is_plain(words: tuple[str, ...]) -> None:
-    """Every command explains itself, with examples, without colours or boxes, and takes `--json`."""
+    """Every command has help with examples, without colours or boxes, and supports `--json`."""
     result = CliRunner().invoke(app, [*words, "--help"])
     assert result.exit_code == 0
     assert result.output.isascii()
@@ -202,7 +202,7 @@ def test_help_is_plain(words: tuple[str, ...]) -> None:
 
 
 def test_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nobody knows how many there are, the bar counts and shows no total."""
+    """Without a total, the bar only counts."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress("Export", None) as advance:
         advance(7, None)
@@ -217,7 +217,7 @@ class _Counts:
 
 
 def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is shown where PostgreSQL can be asked; else it is not known."""
+    """The count is shown if PostgreSQL is available, otherwise it is unknown."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})
@@ -236,7 +236,7 @@ def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_errors_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `--json` an error is JSON too, with the same exit code."""
+    """With `--json` an error is JSON with the same exit code."""
     monkeypatch.setenv("HYBRID_MEMORY_API_URL", "ftp://x")
     plain, as_json = (CliRunner().invoke(app, ["users", "show", "u", *more]) for more in ([], ["--json"]))
     assert (plain.exit_code, as_json.exit_code, as_json.stdout) == (2, 2, "")
@@ -244,6 +244,6 @@ def test_errors_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_usage_errors() -> None:
-    """A command that cannot be meant is exit code 2."""
+    """An invalid command has exit code 2."""
     for words in (["nothing"], ["dlq", "list", "--limit", "0"], ["dlq", "redrive", "--rate", "501"], ["dlq", "show"]):
         assert CliRunner().invoke(app, words).exit_code == 2

@@ -30,7 +30,7 @@ def _ignore(_done: int, _total: int | None) -> None:
 
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[QueueAdmin, QueueAdmin]]:
-    """The dead-letter queue and the exchange queue on AWS as moto plays it."""
+    """The dead-letter queue and the exchange queue on moto's AWS."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("shared.stores.sqs.admin._WAIT_SECONDS", 0)
@@ -62,7 +62,7 @@ def _run(*words: str) -> Result:
 
 
 def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """What is looked at by receiving it is visible again at once, with its receive count one higher."""
+    """Listed messages are visible again at once, with a receive count one higher."""
     dead, _ = queues
     bodies = _fill(dead, 25)
     assert _bodies(dead) == sorted(bodies)
@@ -72,7 +72,7 @@ def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """A search returns the one wanted, and gives back all that it went through."""
+    """A search returns the message and releases all others."""
     dead, _ = queues
     _fill(dead, 25)
     found = dead.look(1000, lambda message: message.body == "body 17")
@@ -94,7 +94,7 @@ def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Of the attributes it alone is copied, and only where it can be one."""
+    """Only this attribute is copied, if it is valid."""
     dead, live = queues
     for body, named in {"named": "r-1", "hostile": "r\n2"}.items():
         values = {"reason": "not_json", "request_id": named}
@@ -107,17 +107,17 @@ def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """What fails again and comes back while this runs is not moved in a circle."""
+    """Messages that fail again during the move are not moved twice."""
     dead, _ = queues
     _fill(dead, 5)
     done = RedriveResult()
-    copy(dead, dead, 5, None, done, _ignore)  # everything comes back at once
+    copy(dead, dead, 5, None, done, _ignore)  # every message returns at once
     assert done.moved == 5
     assert dead.depth().visible == 5
 
 
 def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C gives back what was received and not moved, at once."""
+    """Ctrl-C releases the received messages at once."""
     dead, live = queues
     _fill(dead, 12)
     send = live.send
@@ -135,7 +135,7 @@ def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.
 
 
 def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that the exchange queue refuses stays, visible, and the others are moved."""
+    """A refused message stays visible, and the others are moved."""
     dead, live = queues
     _fill(dead, 12)
     send = live.send
@@ -153,14 +153,14 @@ def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.Monk
 
 
 def test_sqs_refuses_a_body(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """What SQS will never take is told from SQS not answering."""
+    """A permanent refusal by SQS is distinguished from an outage."""
     _, live = queues
     with pytest.raises(InvalidRecord):
         live.send("x" * 2_000_000)
 
 
 def test_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """No more than so many a second are moved."""
+    """Messages are moved no faster than the rate."""
     dead, live = queues
     _fill(dead, 6)
     started = time.monotonic()
@@ -169,7 +169,7 @@ def test_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_preview_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Without --yes, redrive and purge only say what they would do."""
+    """Without --yes, redrive and purge only print a preview."""
     dead, live = queues
     _fill(dead, 3)
     result = _run("dlq", "redrive")
@@ -191,13 +191,13 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_purge_in_words(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """What was deleted is said to be approximate: it was counted before."""
+    """The number is called approximate, because it was counted before."""
     _fill(queues[0], 3)
     assert "Deleted about 3 dead letters" in _run("dlq", "purge", "--yes").output
 
 
 def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """`--copy` does without SQS's own move."""
+    """`--copy` does not use SQS's own move."""
     dead, live = queues
     _fill(dead, 3)
     answer = json.loads(_run("dlq", "redrive", "--yes", "--copy", "--json").stdout)
@@ -206,7 +206,7 @@ def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_fewer_than_were_counted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dead letters that somebody else took meanwhile are told, with exit code 1; the others are moved."""
+    """Dead letters that another client received meanwhile are reported with exit code 1; the others are moved."""
     dead, live = queues
     _fill(dead, 3)
     start = "cli.connect.start_move"
@@ -214,7 +214,7 @@ def test_fewer_than_were_counted(queues: tuple[QueueAdmin, QueueAdmin], monkeypa
     def taken(source: QueueAdmin, *_: Any) -> None:
         source.receive(1, hide_seconds=60)
 
-    monkeypatch.setattr(start, taken)  # and no move of SQS's own
+    monkeypatch.setattr(start, taken)  # without SQS's own move
     result = _run("dlq", "redrive", "--yes", "--json")
     assert (result.exit_code, json.loads(result.stdout)["moved"]) == (1, 2)
     assert "1 fewer were moved than were counted" in result.stderr
@@ -222,14 +222,14 @@ def test_fewer_than_were_counted(queues: tuple[QueueAdmin, QueueAdmin], monkeypa
 
 
 def test_an_empty_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """There is nothing to do, which is fine."""
+    """Moving nothing is a success."""
     assert queues[0].depth().total == 0
     assert "nothing to move" in _run("dlq", "redrive", "--yes").output
     assert _run("dlq", "list").exit_code == 0
 
 
 def test_no_such_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """A queue that is not there is one sentence and exit code 3."""
+    """A missing queue is one message and exit code 3."""
     assert queues
     result = CliRunner().invoke(app, ["dlq", "list", "--dlq-url", DEAD + "x"])
     assert result.exit_code == 3
@@ -258,12 +258,12 @@ def test_age_on_aws(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert found[0] == 42.0
 
 
-# --- SQS's own move, which neither moto nor the emulator has ---
+# - SQS's own move, which neither moto nor the emulator supports ---
 
 
 @pytest.fixture
 def stubbed() -> Iterator[tuple[QueueAdmin, QueueAdmin, Stubber]]:
-    """Two queues behind one client that answers what the test says, checked against SQS's model."""
+    """Two queues with a stubbed client, whose calls are checked against SQS's model."""
     client = boto3.client("sqs", REGION, aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
         access = QueueAccess()
@@ -277,7 +277,7 @@ def _expect_arns(stubber: Stubber) -> None:
 
 
 def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """The target is named, since SQS does not know it of messages that were sent to the dead-letter queue."""
+    """The target is named, because SQS does not know it for messages that were sent to the dead-letter queue."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     wanted = {"SourceArn": "arn:dead", "DestinationArn": "arn:live", "MaxNumberOfMessagesPerSecond": 7}
@@ -287,7 +287,7 @@ def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
 def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: str) -> None:
-    """Where the endpoint knows no move, there is none."""
+    """Without support by the endpoint there is no move."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     stubber.add_client_error("start_message_move_task", code)
@@ -295,7 +295,7 @@ def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: s
 
 
 def test_a_move_that_is_refused(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """A refusal (e.g. a move that runs already) is told, not worked around."""
+    """A refusal (e.g. of a second concurrent move) is reported, without a fallback."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     stubber.add_client_error("start_message_move_task", "AWS.SimpleQueueService.UnsupportedOperation", "runs already")
@@ -308,7 +308,7 @@ def _progress(stubber: Stubber, **fields: Any) -> None:
 
 
 def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """A move is followed to its end."""
+    """The command waits until the move ends."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=0)
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=3, ApproximateNumberOfMessagesToMove=5)
@@ -320,7 +320,7 @@ def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> No
 
 
 def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """A failure is told with its reason and the other way to do it."""
+    """A failure is reported with its reason and the alternative."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
     done = RedriveResult()
@@ -330,7 +330,7 @@ def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> N
 
 
 def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """Ctrl-C stops SQS's move too."""
+    """Ctrl-C cancels SQS's move, too."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=1)
     stubber.add_response("cancel_message_move_task", {"ApproximateNumberOfMessagesMoved": 1}, {"TaskHandle": "h"})
@@ -343,7 +343,7 @@ def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> Non
 
 
 def test_the_command_prefers_the_move(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
-    """`dlq redrive` leaves the work to SQS where SQS does it, with the rate it was given."""
+    """`dlq redrive` uses SQS's own move if it is supported, with the given rate."""
     dead, live = queues
     _fill(dead, 4)
     asked: list[tuple[str, str, int | None]] = []

@@ -1,4 +1,4 @@
-"""The smoke test against an API that works, and against APIs that do not."""
+"""The smoke test on a working API and on broken ones."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _UNANSWERED = httpx.ReadTimeout("late")
 
 
 class FakeApi:
-    """An API with one thread a name, which belongs to the token that wrote it.
+    """A fake API in which a thread belongs to the token that wrote it.
 
     Attributes:
-        broken: What is answered in place of an answer, by method and last part of the path.
-        is_drained: Whether PostgreSQL has what was written.
-        is_open: Whether it forgets to ask whose a thread is.
-        deletes: Whether a deletion deletes.
+        broken: Replacement responses, by method and last part of the path.
+        is_drained: Whether PostgreSQL has the written exchange.
+        is_open: Whether authorization is missing.
+        deletes: Whether deletions work.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class FakeApi:
         self.asked: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer."""
+        """Handle a request."""
         path = request.url.path.removeprefix("/prod/").split("/")
         what = f"{request.method} {path[-1] if path[0] != 'threads' or len(path) > 2 else 'thread'}"
         self.asked.append(what)
@@ -52,7 +52,7 @@ class FakeApi:
             raise broken
         return broken or self._answer(what, path, request)
 
-    def _answer(self, what: str, path: list[str], request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one a route
+    def _answer(self, what: str, path: list[str], request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one return per route
         token = request.headers.get("Authorization", "")
         if what == "GET health":
             return httpx.Response(200, json=HEALTH)
@@ -98,9 +98,9 @@ def _layers(exchange: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, none of which takes any time; the clock goes on by them."""
+    """Records the pauses, which take no time but advance the clock."""
     made: list[float] = []
-    # In both, because a pause of the client's is one too.
+    # In both modules, because the client pauses too.
     monkeypatch.setattr(time, "sleep", made.append)
     monkeypatch.setattr("cli.smoke_steps.time.monotonic", lambda: float(sum(made)))
     return made
@@ -108,7 +108,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def api() -> FakeApi:
-    """Return an API that works."""
+    """Return a working API."""
     return FakeApi()
 
 
@@ -135,7 +135,7 @@ def _states(findings: dict[str, Finding]) -> dict[str, str]:
 
 
 def test_everything_works(api: FakeApi) -> None:
-    """Each step is made, and nothing is left."""
+    """All steps run, and the thread is deleted."""
     states = _states(_run(api))
     assert list(states) == ["health", "write", "read", "drain", "token", "isolation", "delete", "gone"]
     assert set(states.values()) == {"ok"}
@@ -143,7 +143,7 @@ def test_everything_works(api: FakeApi) -> None:
 
 
 def test_without_tokens(api: FakeApi) -> None:
-    """What needs one is left out."""
+    """Steps that need a token are skipped."""
     api.is_open = True
     assert list(_run(api, anonymous=False, other=None)) == ["health", "write", "read", "drain", "delete", "gone"]
 
@@ -167,7 +167,7 @@ def test_without_tokens(api: FakeApi) -> None:
 def test_a_step_that_fails(
     api: FakeApi, what: str, check: str, answer: httpx.Response | Exception, state: str, *, is_written: bool
 ) -> None:
-    """It is named, the steps behind it are not made, and the thread is deleted."""
+    """The failure is reported, later steps are skipped, and the thread is deleted."""
     api.broken[what] = answer
     findings = _run(api)
     states = _states(findings)
@@ -179,7 +179,7 @@ def test_a_step_that_fails(
 
 
 def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is deleted as well."""
+    """The thread is deleted, too."""
     answer = api._answer
 
     def late(what: str, path: list[str], request: httpx.Request) -> httpx.Response:
@@ -194,14 +194,14 @@ def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatc
 
 
 def test_a_deletion_that_fails_at_first(api: FakeApi) -> None:
-    """The failure is told, and the deletion tried again."""
+    """The failure is reported, and the deletion is retried."""
     api.broken["DELETE thread"] = [problem(503), _UNANSWERED]
     states = _states(_run(api))
     assert (states["delete"], states["clean-up"], api.threads) == ("unreachable", "ok", {})
 
 
 def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
-    """The thread's name and how to delete it later are told."""
+    """The output has the thread's name and how to delete it later."""
     api.broken["DELETE thread"] = problem(503)
     finding = _run(api)["clean-up"]
     assert finding.state == "warning"
@@ -210,7 +210,7 @@ def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
 
 
 def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while it waits for the drain."""
+    """Ctrl-C during the wait for the drain."""
 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -224,7 +224,7 @@ def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytes
 
 
 def test_a_drain_that_stands_still(api: FakeApi) -> None:
-    """It is waited for as long as the caller says, and then said."""
+    """The wait ends after the caller's limit, with a message."""
     api.is_drained = False
     findings = _run(api)
     assert findings["drain"].state == "fault"
@@ -233,7 +233,7 @@ def test_a_drain_that_stands_still(api: FakeApi) -> None:
 
 
 def test_layers_that_are_away(api: FakeApi) -> None:
-    """Each is a fault, and the rest is tried."""
+    """Each is a fault, and the other steps run."""
     api.broken["GET health"] = httpx.Response(200, json={**HEALTH, "postgres": "unavailable"})
     api.broken["POST invoked"] = [_kept("none", cached=False)]
     api.broken["POST invoking"] = httpx.Response(200, json={"messages": [], "source": "none", "degraded": ["redis"]})
@@ -243,7 +243,7 @@ def test_layers_that_are_away(api: FakeApi) -> None:
 
 
 def test_a_redis_that_is_new(api: FakeApi) -> None:
-    """Not relied on in its first minute, which is no fault."""
+    """It is not trusted in its first minute, which is not a fault."""
     texts = [message("What is this?"), message("A smoke test.")]
     early = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
     api.broken["POST invoking"] = [early]
@@ -251,19 +251,19 @@ def test_a_redis_that_is_new(api: FakeApi) -> None:
 
 
 def test_a_deployment_that_is_open(api: FakeApi) -> None:
-    """Anyone may read: with another token, and with none."""
+    """Another token, or none, can read the thread."""
     api.is_open = True
     findings = _run(api)
     assert (findings["token"].state, findings["isolation"].state) == ("fault", "fault")
 
 
 def test_the_same_user_twice(api: FakeApi) -> None:
-    """The other token is of the same user, which is said."""
+    """The other token is of the same user, which is reported."""
     finding = _run(api, other="mine")["isolation"]
     assert (finding.state, "another user" in (finding.advice or "")) == ("fault", True)
 
 
 def test_a_deletion_that_deletes_nothing(api: FakeApi) -> None:
-    """The messages are still there."""
+    """The messages still exist."""
     api.deletes = False
     assert _run(api)["gone"].state == "fault"

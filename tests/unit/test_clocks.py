@@ -1,4 +1,4 @@
-"""Clocks that are days apart: of the three machines', the one in the middle counts."""
+"""Clocks that are days apart: the median of the three machines' clocks counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_one_clock_that_is_days_off(
     wrong: str,
     days: float,
 ) -> None:
-    """An exchange is named by the time that two machines agree on."""
+    """An exchange's id has the time on which two machines agree."""
 
     def off() -> float:
         return time.time() + days * DAY
@@ -49,7 +49,7 @@ def test_one_clock_that_is_days_off(
 def test_ids_of_a_caller_whose_clock_is_right(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, seconds: float
 ) -> None:
-    """They are no ids from the future, whichever of the service's clocks is wrong; those of tomorrow are."""
+    """They are not ids from the future, whichever of the service's clocks is wrong; tomorrow's ids are."""
 
     def off() -> float:
         return time.time() + seconds
@@ -65,7 +65,7 @@ def test_ids_of_a_caller_whose_clock_is_right(
 
 
 def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], cache: InMemoryCache) -> None:
-    """Its own has to do."""
+    """The machine's own clock is used."""
     cache.is_down = True
     assert not memory().is_ahead(ExchangeIds().new())
     assert memory().is_ahead(ExchangeIds().new(now=time.time() + 60))
@@ -73,7 +73,7 @@ def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], 
 
 @pytest.mark.parametrize("days", [2.0, -2.0])
 def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory], days: float) -> None:
-    """The time is asked anew before an id is refused for its time."""
+    """The time is read again before an id is refused for its time."""
     offset = [0.0]
     made = memory(clock=lambda: time.time() + offset[0])
     assert not made.is_ahead(ExchangeIds().new())
@@ -87,7 +87,7 @@ def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory
 def test_two_clocks_while_the_third_does_not_answer(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, days: float
 ) -> None:
-    """Nothing tells which is right, so that no id of now is refused; PostgreSQL is asked as soon as it answers."""
+    """No clock can be judged, so ids of both times are accepted; PostgreSQL is asked as soon as it responds."""
 
     def off() -> float:
         return time.time() + days * DAY
@@ -107,7 +107,7 @@ def test_two_clocks_while_the_third_does_not_answer(
 def test_a_clock_that_was_wrong_for_a_while(
     memory: Callable[..., Memory], cache: InMemoryCache, queue: InMemoryQueue, *, named: bool
 ) -> None:
-    """What a process made in that time does not take along what it makes after it, in no thread."""
+    """Ids from that time do not affect later ids in any thread."""
     offset = [2 * DAY]
     made = memory(clock=lambda: time.time() + offset[0])
     cache.is_down = True
@@ -123,7 +123,7 @@ def test_a_clock_that_was_wrong_for_a_while(
 @pytest.mark.parametrize("days", [-2, 2])
 @pytest.mark.parametrize("is_named", [False, True])
 def test_a_clock_that_is_set_during_a_turn(memory: Callable[..., Memory], days: float, *, is_named: bool) -> None:
-    """The exchange is dated by the time that the other two clocks agree on."""
+    """The exchange has the time on which the other two clocks agree."""
     ahead = 0.0
     turn = Turn(memory(clock=lambda: time.time() + ahead), "t", "ana")
     turn.recall()

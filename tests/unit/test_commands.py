@@ -38,7 +38,7 @@ def page(tmp_path: Path) -> Path:
 
 
 def test_commands_are_found(page: Path) -> None:
-    """With their lines, over several lines, with what they show; a reason belongs to its block."""
+    """With their lines, continuation lines and output; a reason belongs to its block."""
     first, second = blocks(page)
     assert [(command.line, command.text) for command in first.commands] == [(4, 'one "a\nb" \\\n  c'), (9, "two")]
     assert (first.reason, second.reason) == (None, "needs a moon")
@@ -65,5 +65,5 @@ def test_commands_are_found(page: Path) -> None:
     ],
 )
 def test_what_is_shown(shown: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
-    """Ids, times and what was cut may differ, and how lines are folded; nothing else."""
+    """Ids, times, cut parts and line breaks may differ; nothing else."""
     assert Command(1, "x", shown).expects(output) is is_expected

@@ -1,4 +1,4 @@
-"""A model with a short context: the turns go on, with the newest of the memory."""
+"""A model with a short context: turns succeed with the newest part of the memory."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LIMIT = 8_000
 
 
 class ShortEngine:
-    """Takes so many characters, four a token, and answers with 1.5 kB."""
+    """Accepts a number of characters, four per token, and answers with 1.5 kB."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.asked: list[str] = []
 
     async def answer(self, *_: Any, instructions: str, prompt: str, **__: Any) -> str:
-        """Answer, or refuse."""
+        """Answer, or reject the context."""
         self.asked.append(instructions)
         if (len(instructions) + len(prompt)) / 4 > self.limit:
             raise ContextTooLongError("too long")
@@ -59,14 +59,14 @@ def engine() -> ShortEngine:
 
 @pytest.fixture
 def runner(engine: ShortEngine) -> AgentRunner:
-    """Return a runner with it."""
+    """Return a runner of the model."""
     made = AgentRunner(AgentSettings(), lambda *_, **__: [])
     made._engine = engine  # type: ignore[assignment]
     return made
 
 
 def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
-    """None fails, each is told of the newest exchanges, and few calls are refused."""
+    """None fails, each contains the newest exchanges, and few requests are rejected."""
     messages: list[Message] = []
     for number in range(60):
         memory = ShownMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
@@ -81,7 +81,7 @@ def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
 
 
 def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None:
-    """The last without any memory; a prompt that is too long by itself is refused, and named."""
+    """The last attempt has no memory; a prompt that is too long by itself is rejected by name."""
     engine.limit = 100
     memory = ShownMemory(Recall(window(*["word " * 100] * 50), {}), 0)
     ask(runner, memory)
@@ -99,7 +99,7 @@ def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None
 
 
 def test_what_a_model_takes_is_remembered(runner: AgentRunner, engine: ShortEngine) -> None:
-    """The next turn starts there; a long prompt takes from the memory's share."""
+    """The next turn starts with the accepted length; a long prompt reduces the memory's share."""
     memory = ShownMemory(Recall(window(*["word " * 200] * 50), {}), 0)
     ask(runner, memory)
     tried = len(engine.asked)
@@ -111,7 +111,7 @@ def test_what_a_model_takes_is_remembered(runner: AgentRunner, engine: ShortEngi
 
 
 def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
-    """What does not fit is left out; shorter exchanges after it are shown again, as many as the model takes."""
+    """An exchange that does not fit is left out; shorter ones after it are shown again, as many as fit."""
     ask(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
     memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)
     ask(runner, memory)
@@ -136,7 +136,7 @@ def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
     ],
 )
 def test_words_for_too_long(status: int, body: object) -> None:
-    """Each provider's own."""
+    """Each provider has its own message."""
     assert is_context_too_long(ModelHTTPError(status, "m", body))
 
 
@@ -152,5 +152,5 @@ def test_words_for_too_long(status: int, body: object) -> None:
     ids=str,
 )
 def test_other_errors(error: Exception) -> None:
-    """They stay what they are."""
+    """They are passed on unchanged."""
     assert not is_context_too_long(error)

@@ -1,4 +1,4 @@
-"""A conversation with an OpenAI-compatible model of 8,000 tokens, over HTTP, through the API."""
+"""A conversation with an OpenAI-compatible model with 8,000 tokens, over HTTP, through the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANSWER = "word " * 300
 
 
 def test_sixty_turns_of_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is answered, is told of the newest exchange, and says how many exchanges it was not told of."""
+    """Each turn is answered with the newest exchange in its context, and reports the number of omitted exchanges."""
     memory = Memory(InMemoryCache(MemorySettings()), InMemoryArchive(), InMemoryQueue(), MemorySettings())
     with fake_openai(ANSWER, most_characters=32_000) as (url, asked):
         monkeypatch.setenv("OPENAI_BASE_URL", url)

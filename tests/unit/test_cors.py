@@ -1,4 +1,4 @@
-"""Pages of other origins: which may call the API, and what they are told."""
+"""CORS: the allowed origins, and the headers of their responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _ask(
 
 
 def test_a_page_that_may(api: Api) -> None:
-    """Its browser's question is answered, and so is the request, also a refused one."""
+    """Its preflight request and its requests get CORS headers, even refused ones."""
     asked = {"Origin": _PAGE, "Access-Control-Request-Method": "POST"}
     asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
@@ -51,7 +51,7 @@ def test_a_page_that_may(api: Api) -> None:
 
 
 def test_a_page_that_may_not(api: Api) -> None:
-    """Its browser gets no leave."""
+    """Its browser gets no CORS headers."""
     asked = {"Origin": "https://elsewhere.example.com", "Access-Control-Request-Method": "POST"}
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
     assert (preflight.status_code, "access-control-allow-origin" in preflight.headers) == (400, False)
@@ -65,7 +65,7 @@ def test_a_page_that_may_not(api: Api) -> None:
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE"])
 def test_nobody_may_unless_it_is_said(api: Api, method: str) -> None:
-    """A method that no route has is answered by a problem."""
+    """A method without a route is a problem."""
     answer = _ask(api.app, AgentSettings().origins, method, "/run", {"Origin": _PAGE})
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
@@ -73,7 +73,7 @@ def test_nobody_may_unless_it_is_said(api: Api, method: str) -> None:
 
 
 def test_origins_are_a_list() -> None:
-    """Separated by commas; a slash at the end, which no browser sends, is forgiven."""
+    """Separated by commas; a trailing slash, which browsers do not send, is ignored."""
     assert AgentSettings(cors_origins=" https://a.example/ , http://b.example:3000,").origins == [
         "https://a.example",
         "http://b.example:3000",
@@ -99,7 +99,7 @@ def _preflight(
     ],
 )
 def test_pages_of_the_machine_itself(api: Api, origin: str) -> None:
-    """They may call a local stage, beside the ones that are configured, and no other stage."""
+    """They may call the stage `local` beside configured origins, and no other stage."""
     answer = _preflight(api.app, origin, is_local=True)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
     assert _preflight(api.app, _PAGE, is_local=True).headers["access-control-allow-origin"] == _PAGE
@@ -125,13 +125,13 @@ def test_pages_of_the_machine_itself(api: Api, origin: str) -> None:
     ],
 )
 def test_pages_that_only_look_local(api: Api, origin: str) -> None:
-    """They may not."""
+    """They must not call it."""
     answer = _preflight(api.app, origin, is_local=True)
     assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (400, False)
 
 
 def test_a_header_that_the_api_does_not_know(api: Api) -> None:
-    """It is allowed if it is the name of a header, and fails nothing otherwise."""
+    """A valid header name is allowed; an invalid one is ignored."""
     asked = {"Access-Control-Request-Headers": "authorization, traceparent,x-custom_1,, b@d,sp ace,X-Api-Key"}
     answer = _preflight(api.app, _PAGE, asked)
     assert answer.status_code == 200
@@ -144,13 +144,13 @@ def test_a_header_that_the_api_does_not_know(api: Api) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 def test_every_method_of_the_api(api: Api, method: str) -> None:
-    """It is allowed."""
+    """Every method is allowed."""
     answer = _preflight(api.app, _PAGE, {"Access-Control-Request-Method": method})
     assert (answer.status_code, method in answer.headers["access-control-allow-methods"]) == (200, True)
 
 
 def test_what_a_page_may_read(api: Api) -> None:
-    """The headers that the guides tell it to use, and the times."""
+    """The headers that the guides use, and the timings."""
     answer = _ask(api.app, [_PAGE], "GET", "/nothing", {"Origin": _PAGE})
     exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}
     assert {

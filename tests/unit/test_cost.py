@@ -1,4 +1,4 @@
-"""The cost page: sums that are right, and tables that `make cost` can write anew."""
+"""The cost page: correct sums, and tables that `make cost` can rewrite."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_million_turns() -> None:
 
 
 def test_a_month_of_silence() -> None:
-    """Production pays for what it has twice; what sleeps is there for nothing."""
+    """Production pays for redundant resources; paused ones are free."""
     prod, dev = ({line.name: line for line in per_month(_ASSUMED, production=which)} for which in (True, False))
     assert prod["NAT gateways"].dollars == 2 * dev["NAT gateways"].dollars
     assert (dev["PostgreSQL"].dollars, "RDS Proxy" in dev) == (0, False)
@@ -52,13 +52,13 @@ def test_a_month_of_silence() -> None:
 
 
 def test_the_sum_stands_below() -> None:
-    """Rounded to what it is worth."""
+    """Rounded to its precision."""
     made = table([Line("a", "b", 0.123), Line("c", "d", 1234.4)], "all")
     assert made.splitlines()[2:] == ["| a | b | 0.12 |", "| c | d | 1,234 |", "| **all** | | **1,235** |"]
 
 
 def test_the_page_has_what_is_written() -> None:
-    """The same tables, with the same lines, as `make cost` writes."""
+    """The page has the same tables and lines as `make cost` writes."""
     page = (_ROOT / "docs" / "cost.md").read_text()
     measured = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]
     first = [line.split("|")[1] for line in written(_UNITS, _ASSUMED).splitlines() if line.startswith("| ")]
@@ -66,7 +66,7 @@ def test_the_page_has_what_is_written() -> None:
 
 
 def test_how_large_redis_has_to_be() -> None:
-    """Threads that began within the time to live, times their bytes, in what is usable of a node."""
+    """Threads within the time to live times their bytes, within a node's usable memory."""
     sizes = _ASSUMED["sizes"]
     assert threads_alive(10, 24, _ASSUMED["turn"]) == 86_400
     small = sizes["nodes"]["cache.t4g.small"] * 2**30 * sizes["usable_share"]
@@ -77,7 +77,7 @@ def test_how_large_redis_has_to_be() -> None:
 
 
 def test_how_large_postgres_has_to_be() -> None:
-    """The processors' time of the turns of a second, in halves of an ACU, at least the one that there is."""
+    """CPU time per second of turns, in steps of half an ACU, with a minimum."""
     sizes = {"cores_per_acu": 0.25, "busy_share": 0.5}
     assert capacity_for(100, _UNITS, sizes) == 4
     assert capacity_for(101, _UNITS, sizes) == 4.5
@@ -85,7 +85,7 @@ def test_how_large_postgres_has_to_be() -> None:
 
 
 def test_the_sizing_table_names_the_stages_limit() -> None:
-    """Which is the template's default, in requests a second; a turn is two."""
+    """It is the template's default in requests per second; a turn has two requests."""
     template = (_ROOT / "template.yaml").read_text()
     limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
     shown = sizing(_UNITS, _ASSUMED)

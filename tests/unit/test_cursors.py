@@ -1,4 +1,4 @@
-"""Pagination cursors: opaque, bound to their list, and refused when they are not one's own."""
+"""Pagination cursors: opaque, bound to their list, and refused for other lists."""
 
 import base64
 import string
@@ -11,7 +11,7 @@ from shared.memory.cursors import decode, encode
 
 @pytest.mark.parametrize("place", [["a", 1], ["2026-03-04T05:06:07.891234Z", "id"], ["🎉", 0]])
 def test_what_was_encoded_is_decoded(place: list[str | int]) -> None:
-    """A place comes back as it was."""
+    """A position is decoded unchanged."""
     assert decode("messages:asc:t", encode("messages:asc:t", place)) == place
 
 
@@ -23,7 +23,7 @@ def test_a_cursor_fits_a_query_string() -> None:
 
 @pytest.mark.parametrize("listing", ["messages:desc:t", "messages:asc:other", "threads:t", ""])
 def test_a_cursor_of_another_list(listing: str) -> None:
-    """Another order, another thread and another route are other lists."""
+    """Another order, thread or route is another list."""
     with pytest.raises(InvalidCursor):
         decode(listing, encode("messages:asc:t", ["a", 1]))
 
@@ -44,13 +44,13 @@ def test_a_cursor_of_another_list(listing: str) -> None:
     ],
 )
 def test_a_forged_cursor(cursor: str) -> None:
-    """It is refused, whatever it is."""
+    """It is refused."""
     with pytest.raises(InvalidCursor):
         decode("messages:asc:t", cursor)
 
 
 def test_a_changed_cursor() -> None:
-    """No character of it can be another."""
+    """Changing any character invalidates it."""
     cursor = encode("messages:asc:t", ["a", 1])
     for at, character in enumerate(cursor[:-1]):
         changed = cursor[:at] + ("B" if character == "A" else "A") + cursor[at + 1 :]
@@ -59,7 +59,7 @@ def test_a_changed_cursor() -> None:
 
 
 def test_a_cut_cursor() -> None:
-    """None of its beginnings is a cursor."""
+    """No prefix of it is valid."""
     cursor = encode("messages:asc:t", ["a", 1])
     for length in range(len(cursor)):
         with pytest.raises(InvalidCursor):

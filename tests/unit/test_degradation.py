@@ -1,4 +1,4 @@
-"""The seed's degradation table on in-memory stores: what is answered, and what the answer says was degraded."""
+"""The seed's degradation table on in-memory stores: the responses and their degraded layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) -> Memory:
-    """A process whose thread has one drained exchange in both layers, and whose user has a preference in both."""
+    """A process whose thread has one drained exchange and whose user has a preference, both in both layers."""
     made = memory()
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
     _recall(made)
@@ -36,7 +36,7 @@ def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> Appen
 
 
 def test_redis_gone(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
-    """History and preferences come from PostgreSQL; the exchange is durable and not cached."""
+    """PostgreSQL serves history and preferences; the exchange is durable and not cached."""
     cache.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert texts(recalled.messages) == told(0)
@@ -46,7 +46,7 @@ def test_redis_gone(process: Memory, cache: InMemoryCache, queue: InMemoryQueue)
 
 
 def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
-    """What was missed meanwhile is there again, without a restart, for every process."""
+    """Changes of the meantime are there for every process, without a restart."""
     cache.is_down = True
     _keep(process, 1)
     archive.store(queue.take())
@@ -56,7 +56,7 @@ def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArch
 
 
 def test_postgres_gone(process: Memory, archive: InMemoryArchive) -> None:
-    """L1 goes on, and does not ask for what it knows."""
+    """L1 serves turns, and does not need L2 for what it has."""
     archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
@@ -67,7 +67,7 @@ def test_postgres_gone(process: Memory, archive: InMemoryArchive) -> None:
 def test_postgres_gone_and_the_list_too(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory
 ) -> None:
-    """An outage is named; what was kept lately is not told by heart: who deleted it meanwhile, only L1 and L2 know."""
+    """The outage is reported. Recently stored exchanges are not shown, because they may have been deleted elsewhere."""
     archive.is_down = True
     cache.lose_everything()
     recalled = _recall(process)
@@ -77,7 +77,7 @@ def test_postgres_gone_and_the_list_too(
 
 
 def test_postgres_gone_and_a_new_thread(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Whether it is new only L2 could say; what is told in it is remembered nevertheless."""
+    """Only L2 could tell whether it is new; its exchanges are remembered nevertheless."""
     archive.is_down = True
     made = memory()
     for number in range(3):
@@ -95,7 +95,7 @@ def test_both_gone(process: Memory, cache: InMemoryCache, archive: InMemoryArchi
 
 
 def test_sqs_gone(process: Memory, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
-    """PostgreSQL takes the exchange directly."""
+    """PostgreSQL stores the exchange directly."""
     queue.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
@@ -105,7 +105,7 @@ def test_sqs_gone(process: Memory, archive: InMemoryArchive, queue: InMemoryQueu
 def test_sqs_and_redis_gone(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """PostgreSQL takes the exchange, and that L1 has to hear of it is noted."""
+    """PostgreSQL stores the exchange, and L1's missing update is recorded."""
     queue.is_down = cache.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["queue", "redis"])
@@ -115,7 +115,7 @@ def test_sqs_and_redis_gone(
 def test_sqs_and_postgres_gone(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """L1's outbox has it until one of them is back."""
+    """The exchange is in L1's outbox until the queue or PostgreSQL is back."""
     queue.is_down = archive.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
@@ -129,7 +129,7 @@ def test_all_gone(
     queue: InMemoryQueue,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The user still has the agent's answer; that nothing holds the exchange is said, and logged without its text."""
+    """The user gets the agent's answer; the response and the log say that no store has the exchange."""
     queue.is_down = archive.is_down = cache.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached) == ("none", False)
@@ -143,7 +143,7 @@ def test_all_gone(
 def test_redis_fails_between_the_read_and_the_refill(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """What L2 told is told; that L1 could not be refilled is named."""
+    """L2's result is returned; the failed refill of L1 is reported."""
     cache.lose_everything()
     window = archive.window
 
@@ -157,7 +157,7 @@ def test_redis_fails_between_the_read_and_the_refill(
 
 
 def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
-    """Thread memory is not used, preferences are."""
+    """There is no thread memory, but preferences are used."""
     recalled = Turn(process, None, "ana").recall()
     assert (recalled.messages, recalled.preferences, recalled.source) == ([], {"tone": "dry"}, "redis")
     assert Turn(process, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
@@ -165,7 +165,7 @@ def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
 
 
 def test_no_user(process: Memory) -> None:
-    """Preferences are not used, the thread is."""
+    """There are no preferences, but the thread is used."""
     recalled = Turn(process, "t", None).recall()
     assert (texts(recalled.messages), recalled.preferences) == (told(0), {})
     assert Turn(process, "t", None).keep("q1", "a1").durability == "queue"

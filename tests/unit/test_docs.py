@@ -34,13 +34,13 @@ def _section(heading: str) -> str:
 
 
 def _rows(section: str) -> list[list[str]]:
-    """Return the cells of the tables' rows, without headings."""
+    """Return the tables' rows without headings."""
     lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line] for line in lines]
 
 
 def _settings() -> dict[str, str]:
-    """Return each variable with its default in the README's form."""
+    """Return each variable with its default in the README's format."""
     found = {}
     for _, kind in inspect.getmembers(settings, inspect.isclass):
         if issubclass(kind, BaseSettings) and kind is not BaseSettings:

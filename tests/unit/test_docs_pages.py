@@ -28,7 +28,7 @@ from tests.support.commands import blocks
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-# Why a command is not run, and in how many blocks at most.
+# The reasons for not running a command, with the maximum number of blocks.
 REASONS = {
     "Redis would be away for every command after it": 1,
     "starts the stack that this page is tested against": 1,
@@ -142,7 +142,7 @@ def _names(node: ast.expr) -> set[str]:
         assert isinstance(prefix, ast.Constant)
         name = str(prefix.value)
         return {f"{name}{kind}" for kind in _FAMILIES[name]}
-    return set()  # a name that was handed over by another call, which is seen itself
+    return set()  # a name passed by another call, which is checked itself
 
 
 def test_every_metric_stands_in_the_operating_guide() -> None:

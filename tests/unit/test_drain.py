@@ -1,4 +1,4 @@
-"""The drain: good records stored, bad ones buried alone, patience with a database that is away."""
+"""The drain: valid records are stored, invalid ones dead-lettered alone, and outages waited out."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from shared.stores.archive import StoreResult, Window
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.exchanges import exchange, exchanges, refill, told
 
-# The most that SQS counts to.
+# SQS's maximum.
 MAX_RECEIVES: Final = 1_000
 
 
 @dataclass
 class NotedQueue:
-    """Notes what the drain asks of it; each method may be out of order. There is none that puts a message on it."""
+    """Records the drain's calls; each method may fail. It has no method to send a message."""
 
     broken: set[str] = field(default_factory=set)
     dead: list[tuple[str, str, str]] = field(default_factory=list)
@@ -40,18 +40,18 @@ class NotedQueue:
             raise StoreUnavailable("queue", "broken")
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
-        """Note a dead letter."""
+        """Record a dead letter."""
         self._check("dead_letter")
         self.dead.append((message.message_id, reason, detail))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Note patience."""
+        """Record the visibility timeouts."""
         self._check("postpone")
         self.postponed += [(message.message_id, seconds) for message in messages]
 
 
 class Picky(InMemoryArchive):
-    """Refuses batches that hold certain texts, as PostgreSQL does, and counts its questions."""
+    """Refuses batches with certain texts, like PostgreSQL, and counts its calls."""
 
     refused: frozenset[str] = frozenset()
     sizes: tuple[int, ...] = ()
@@ -66,19 +66,19 @@ class Picky(InMemoryArchive):
 
 @pytest.fixture
 def archive() -> Picky:
-    """L2's twin, which may refuse."""
+    """L2's in-memory twin, which may refuse."""
     return Picky()
 
 
 @pytest.fixture
 def sqs_queue() -> NotedQueue:
-    """The queues."""
+    """A fake of the queues."""
     return NotedQueue()
 
 
 @pytest.fixture
 def run(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., DrainResult]:
-    """Drain a batch; the longest of the delays that jitter allows are taken."""
+    """Drain a batch with the longest delays that jitter allows."""
     return Drain(archive, cache, sqs_queue, random=lambda: 1.0).run
 
 
@@ -102,7 +102,7 @@ def _records(bodies: Sequence[str | Exchange]) -> list[dict[str, Any]]:
 
 
 def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Picky) -> None:
-    """One question to L2, whatever the batch's size."""
+    """One call to L2 for any size of the batch."""
     made = exchanges(100)
     outcome = run(_records(made))
     assert (outcome.stored, outcome.duplicates, outcome.failed, outcome.dead) == (100, 0, [], {})
@@ -112,7 +112,7 @@ def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Pic
 
 
 def test_an_empty_batch(run: Callable[..., DrainResult], archive: Picky) -> None:
-    """Nothing is asked."""
+    """No store is called."""
     assert run([]) == DrainResult()
     assert archive.calls == []
 
@@ -139,7 +139,7 @@ def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Picky) -
 def test_poison_is_buried_alone(
     body: str, reason: str, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """The rest of the batch is stored, and nothing stays on the queue."""
+    """The rest of the batch is stored, and the queue is empty."""
     made = exchanges(4)
     outcome = run(_records([*made[:2], body, *made[2:]]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (4, [], {reason: 1})
@@ -150,7 +150,7 @@ def test_poison_is_buried_alone(
 def test_what_l2_refuses_is_found_by_halving(
     run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """One in a thousand is buried alone, in a number of questions that grows with the logarithm."""
+    """One in a thousand is dead-lettered alone, with a number of calls that grows logarithmically."""
     archive.refused = frozenset({"q617"})
     outcome = run(_records(exchanges(1_000)))
     assert (outcome.stored, outcome.dead, outcome.failed) == (999, {"refused_by_postgres": 1}, [])
@@ -159,14 +159,14 @@ def test_what_l2_refuses_is_found_by_halving(
 
 
 def test_several_that_l2_refuses(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
-    """Each is found, at the ends too."""
+    """Each is found, also at the ends."""
     archive.refused = frozenset({"q0", "q7", "q8", "q15"})
     outcome = run(_records(exchanges(16)))
     assert (outcome.stored, {message_id for message_id, _, _ in sqs_queue.dead}) == (12, {"m0", "m7", "m8", "m15"})
 
 
 def test_a_dead_letter_queue_that_is_away(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
-    """The bad record stays on the queue; the good ones are stored."""
+    """The invalid record stays in the queue; the valid ones are stored."""
     sqs_queue.broken.add("dead_letter")
     outcome = run(_records(["no json", *exchanges(2)]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (2, ["m0"], {})
@@ -178,7 +178,7 @@ def test_a_dead_letter_queue_that_is_away(run: Callable[..., DrainResult], sqs_q
 def test_a_database_that_is_away(
     receives: int, seconds: int, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """Everything stays on the queue, hidden for longer and longer; nothing is put on any queue."""
+    """All messages stay in the queue, hidden for increasing times; nothing is sent to any queue."""
     archive.is_down = True
     outcome = run([_record(exchange(), 1, receives)])
     assert (outcome.stored, outcome.failed, outcome.dead) == (0, ["m1"], {})
@@ -186,7 +186,7 @@ def test_a_database_that_is_away(
 
 
 def test_what_failed_together_comes_back_together(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
-    """As one batch, but not at the moment at which the next batch does."""
+    """They return as one batch, but not at the same moment as the next batch."""
     archive.is_down = True
     draws = iter([0.0, 0.5, 1.0])
     drain = Drain(archive, cache, sqs_queue, random=lambda: next(draws))
@@ -197,7 +197,7 @@ def test_what_failed_together_comes_back_together(archive: Picky, cache: InMemor
 
 @pytest.mark.parametrize("hours", [1, 16, 90])
 def test_no_outage_makes_a_dead_letter(hours: int, archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
-    """Of the queue's receives, enough are left after hours and after days, by whatever the jitter is."""
+    """After hours and days, enough of the receives are left, with any jitter."""
     archive.is_down = True
     run = Drain(archive, cache, sqs_queue, random=lambda: 0.0).run
     seconds, receives = 0.0, 0
@@ -213,7 +213,7 @@ def test_no_outage_makes_a_dead_letter(hours: int, archive: Picky, cache: InMemo
 
 
 def test_messages_outlast_their_retention() -> None:
-    """The receives that the template allows are not spent before the time for which it keeps a message."""
+    """The template's receives last longer than its message retention."""
     queue = template()["ExchangeQueue"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
     least = 0.8
@@ -223,7 +223,7 @@ def test_messages_outlast_their_retention() -> None:
 
 
 def test_the_function_may_put_nothing_on_its_own_queue() -> None:
-    """Lambda stops a function that triggers itself, after sixteen times."""
+    """Lambda stops a function that triggers itself after sixteen times."""
     (policy,) = template()["SyncRole"]["Properties"]["Policies"]
     sends = [
         statement["Resource"]
@@ -234,14 +234,14 @@ def test_the_function_may_put_nothing_on_its_own_queue() -> None:
 
 
 def test_a_queue_that_hides_nothing(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
-    """The message stays, and comes back at the latest when its visibility timeout ends."""
+    """The message stays, and returns at the latest after its visibility timeout."""
     archive.is_down = True
     sqs_queue.broken = {"postpone"}
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
 def test_l1_is_told_what_l2_has(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
-    """Lists that exist take it; what L2 knew earlier is told as L2 has it."""
+    """Existing lists are updated; a duplicate is updated with L2's text."""
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)
     run(_records([first]))
@@ -254,7 +254,7 @@ def test_l1_is_told_what_l2_has(run: Callable[..., DrainResult], cache: InMemory
 
 
 def test_l1_that_is_away_fails_no_batch(run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky) -> None:
-    """The batch is stored, and that L1 has to hear of it is noted."""
+    """The batch is stored, and L1's missing update is recorded."""
     cache.is_down = True
     outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
     assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
@@ -264,7 +264,7 @@ def test_l1_that_is_away_fails_no_batch(run: Callable[..., DrainResult], cache: 
 def test_nobody_can_note_that_l1_is_behind(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky
 ) -> None:
-    """Then the batch comes again, and L1 is told of the duplicates."""
+    """The batch is redelivered, and L1 is updated with the duplicates."""
     cache.is_down = True
 
     def log_invalidations(*_: object) -> None:
@@ -287,7 +287,7 @@ def _ahead(days: float, named: UUID | None) -> Exchange:
 def test_a_record_of_a_clock_that_is_ahead(
     days: float, named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """It was accepted, so it is kept."""
+    """It was accepted, so it is stored."""
     ahead = _ahead(days, named)
     outcome = run(_records([ahead, exchange(1)]))
     assert (outcome.stored, outcome.dead, sqs_queue.dead) == (2, {}, [])
@@ -298,7 +298,7 @@ def test_a_record_of_a_clock_that_is_ahead(
 def test_a_drain_whose_clock_is_behind(
     behind: int, run: Callable[..., DrainResult], sqs_queue: NotedQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not the only clock: SQS says when a message was sent."""
+    """SQS's sent time counts, too."""
     record = _record(exchange(1, exchange_id=ExchangeIds().new()))
     record["attributes"]["SentTimestamp"] = str(int(time.time() * 1000))
     now = time.time()
@@ -310,7 +310,7 @@ def test_a_drain_whose_clock_is_behind(
 def test_a_record_from_a_far_future(
     named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """No clock made it, and it would stand at its thread's end for ever, so it is buried."""
+    """No clock explains it, and it would stay at its thread's end forever, so it is dead-lettered."""
     outcome = run(_records([_ahead(400, named), exchange(1)]))
     assert (outcome.stored, outcome.dead) == (1, {"invalid_field": 1})
     assert [message_id for message_id, _, _ in sqs_queue.dead] == ["m0"]
@@ -327,12 +327,12 @@ def test_what_was_deleted_meanwhile_is_dropped(run: Callable[..., DrainResult], 
 
 
 def test_a_record_without_a_receive_count() -> None:
-    """It is taken for the first."""
+    """It counts as the first."""
     assert SqsRecord.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
 
 
 def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCaptureFixture) -> None:
-    """A bad record is logged by its id and reason."""
+    """An invalid record is logged by its id and reason."""
     with caplog.at_level("DEBUG"):
         run(_records(['{"version": 1, "user_message": "secret', exchange("secret")]))
     assert "secret" not in caplog.text
@@ -343,7 +343,7 @@ def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCa
 def test_an_exchange_of_another_user_in_a_claimed_thread(
     run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """It goes to the dead-letter queue, with the reason; the owner's beside it is stored."""
+    """It is dead-lettered with the reason; the owner's exchange in the batch is stored."""
     archive.claim_ownership("t", "ana")
     outcome = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (1, [], {"not_the_owner": 1})
@@ -353,7 +353,7 @@ def test_an_exchange_of_another_user_in_a_claimed_thread(
 
 
 def test_a_dead_letter_queue_that_hangs_is_asked_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
-    """Not once a record, each with its timeout."""
+    """Not once per record, each with its timeout."""
     sqs_queue.broken.add("dead_letter")
     tries: list[str] = []
     sqs_queue._check = tries.append  # type: ignore[method-assign,assignment]
@@ -375,7 +375,7 @@ def test_what_no_parser_expects(
     sqs_queue: NotedQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is that record's, and only its."""
+    """Only that record fails."""
     parse = Exchange.from_wire
 
     def from_wire(body: str) -> Exchange:
@@ -398,7 +398,7 @@ def test_l1_that_fails_in_an_unknown_way(
     cache: InMemoryCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The batch is stored all the same, and does not come back for ever."""
+    """The batch is stored and not redelivered forever."""
 
     def merge_stored(_: Sequence[Exchange]) -> None:
         raise error

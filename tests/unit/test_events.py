@@ -1,4 +1,4 @@
-"""What callers may send, in the events of each source: an answer, never a failure of the function."""
+"""Any event of each source gets a response, and never fails the function."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _ask(app: Any, event: dict[str, Any], base_path: str = "/") -> dict[str, Any
     try:
         mangum = Mangum(gateway(app), lifespan="off", api_gateway_base_path=base_path, custom_handlers=SOURCES)
         assert is_request(event)
-        return mangum(event, cast(Any, None))  # the context is not used
+        return mangum(event, cast(Any, None))  # the context is unused
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -62,7 +62,7 @@ def _told(answer: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("headers", [*_HOSTILE, {}, None], ids=repr)
 def test_headers_that_anybody_may_send(api: Api, source: events.Source, headers: dict[str, Any] | None) -> None:
-    """None of them decides how the event is read."""
+    """No header changes how the event is parsed."""
     answer = _ask(api.app, source("GET", "/users/ana/preferences", headers=headers))
     assert (answer["statusCode"], _told(answer)) == (200, {})
     answer = _ask(api.app, source("POST", "/invoking", headers=headers, body='{"thread_id": "t"}'))
@@ -71,7 +71,7 @@ def test_headers_that_anybody_may_send(api: Api, source: events.Source, headers:
 
 @pytest.mark.parametrize("source", events.SOURCES)
 def test_an_answer_has_the_headers_of_its_source(api: Api, source: events.Source) -> None:
-    """A load balancer with values in lists takes no others."""
+    """A load balancer with multi-value headers accepts no others."""
     event = source("GET", "/nothing")
     answer = _ask(api.app, event)
     has_lists = "elb" in event["requestContext"] and "multiValueHeaders" in event
@@ -83,7 +83,7 @@ def test_an_answer_has_the_headers_of_its_source(api: Api, source: events.Source
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("missing", ["headers", "path", "body", "isBase64Encoded", "queryStringParameters", "resource"])
 def test_parts_that_an_event_lacks(api: Api, source: events.Source, missing: str) -> None:
-    """A part that is left out or null is a part without content."""
+    """A missing or null part counts as empty."""
     event = source("GET", "/", headers={"Host": "api"})
     without = {name: value for name, value in event.items() if name != missing}
     for each in (without, {**event, missing: None}):
@@ -102,7 +102,7 @@ def test_parts_that_an_event_lacks(api: Api, source: events.Source, missing: str
     ],
 )
 def test_what_is_no_request(event: dict[str, Any]) -> None:
-    """It is taken for a direct invocation, which says what it lacks."""
+    """It counts as a direct invocation, and the problem names the missing fields."""
     assert not is_request(event)
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_request(event: dict[str, Any]) -> None:
     ],
 )
 def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any], status: int) -> None:
-    """Base64 or not, with what a client says of it."""
+    """With and without base64, for any declared type."""
     event = source("POST", "/invoking", headers=more.get("headers"), body=body)
     event |= {name: value for name, value in more.items() if name != "headers"}
     assert _ask(api.app, event)["statusCode"] == status
@@ -136,7 +136,7 @@ def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any]
 @pytest.mark.parametrize("source", [events.rest, events.http_api, events.function_url, events.balancer])
 @pytest.mark.parametrize("query", ["user_id=a&user_id=b", "user_id=a&limit=1&user_id=a", "a=&a", "%61=1&a=2"])
 def test_a_query_that_names_something_twice(api: Api, source: events.Source, query: str) -> None:
-    """One reader would take the first, another the last; a load balancer without lists hands on the last alone."""
+    """A parser may take the first or the last value; a load balancer with single values passes on only the last."""
     answer = _ask(api.app, source("GET", "/threads", query=query))
     assert (answer["statusCode"], _told(answer)["detail"][-22:]) == (400, "is in the query twice.")
 
@@ -144,7 +144,7 @@ def test_a_query_that_names_something_twice(api: Api, source: events.Source, que
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("query", ["user_id=%FF", "user_id=%ED%A0%80", "%FF=1"])
 def test_a_query_that_is_no_text(api: Api, source: events.Source, query: str) -> None:
-    """It is refused where it arrives; replaced characters would name another user."""
+    """It is refused, because replacement characters would name another user."""
     event = source("GET", "/threads", query=query)
     if "rawQueryString" in event or "elb" in event["requestContext"]:
         assert _ask(api.app, event)["statusCode"] == 400
@@ -188,13 +188,13 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 @pytest.mark.parametrize("base", ["", "/memory"])
 @pytest.mark.parametrize("name", _IDS)
 def test_an_id_is_the_same_by_every_source(source: events.Source, name: str, base: str) -> None:
-    """As a client encodes it, whatever the source has decoded by then."""
+    """As encoded by a client, whatever the source decodes."""
     event = source("GET", f"{base}/threads/{quote(name, safe='')}", query=f"q={quote(name, safe='')}&r=2")
     assert _told(_ask(_echo(), event, "/memory")) == {"id": name, "query": [["q", name], ["r", "2"]]}
 
 
 @given(st.sampled_from(events.SOURCES), _TEXT, _TEXT)
 def test_any_id_is_the_same_by_every_source(source: events.Source, name: str, value: str) -> None:
-    """Any text, in the path and in the query."""
+    """Any text in the path and in the query."""
     event = source("GET", f"/threads/{quote(name, safe='')}", query=f"q={quote(value, safe='')}")
     assert _told(_ask(_echo(), event)) == {"id": name, "query": [["q", value]]}

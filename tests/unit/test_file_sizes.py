@@ -1,4 +1,4 @@
-"""Files of the product have one subject: no file is long, and half of them are short."""
+"""Product files are short: no file exceeds a limit, and the median is below another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MEDIAN: Final = 120
 
 
 def _is_made(path: Path) -> bool:
-    """Return whether `clients/python/unasync.py` makes the file of another one."""
+    """Return whether `clients/python/unasync.py` generates the file."""
     return path.name.startswith("_sync_")
 
 
@@ -35,6 +35,6 @@ def test_no_file_is_long() -> None:
 
 
 def test_no_file_is_a_line() -> None:
-    """A name alone needs no module; a package may have nothing but its description."""
+    """A single line needs no module of its own; a package may consist of its docstring."""
     short = [str(path) for path, text in _FILES.items() if len(text.splitlines()) <= _SHORTEST]
     assert [path for path in short if not path.endswith("__init__.py")] == []

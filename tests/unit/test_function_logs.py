@@ -1,4 +1,4 @@
-"""What `make run` shows of the functions' logs."""
+"""The functions' logs in the output of `make run`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _line(fields: object) -> str:
 
 
 def test_a_request_is_short() -> None:
-    """With its id, by which the file has the rest."""
+    """With its id, which finds the full line in the file."""
     assert readable(_line(_REQUEST)) == "AgentFunction | GET /threads/{thread_id} 404 3.1 ms r-1"
     nowhere = {name: value for name, value in _REQUEST.items() if name != "route"}
     assert readable(_line(nowhere)) == "AgentFunction | GET - 404 3.1 ms r-1"
@@ -42,5 +42,5 @@ def test_a_request_is_short() -> None:
     ],
 )
 def test_all_else_is_as_it_was_written(line: str) -> None:
-    """Also what only looks like a request's line."""
+    """Even a line that resembles a request's."""
     assert readable(line) == line

@@ -1,4 +1,4 @@
-"""Paths of events, as each source writes them, and bodies that can and cannot be read."""
+"""Paths in the formats of each event source, and readable and unreadable bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functions.agent.http.events import SOURCES, sent_path
 from functions.agent.http.gateway import gateway
 from tests.support.api import Api
 
-# What was sent below the base, and the same as an HTTP API hands it over.
+# A path below the base as sent, and as an HTTP API passes it on.
 _PATHS = [
     ("/threads/plain", "/threads/plain"),
     ("/threads/a%2Fb", "/threads/a/b"),
@@ -49,7 +49,7 @@ def _http(
 
 @pytest.mark.parametrize(("sent", "decoded"), _PATHS)
 def test_each_source_has_its_own_encoding(sent: str, decoded: str) -> None:
-    """The id that a caller encoded once is decoded once."""
+    """An id that was encoded once is decoded once."""
     assert sent_path(_rest(sent, proxy=decoded[1:])) == sent
     assert sent_path(_rest(sent, proxy=sent[1:])) == sent
     assert sent_path({"path": sent, "httpMethod": "GET", "requestContext": {"elb": {}}}) == sent
@@ -61,7 +61,7 @@ def test_each_source_has_its_own_encoding(sent: str, decoded: str) -> None:
 @pytest.mark.parametrize(("sent", "decoded"), _PATHS[:-1])
 @pytest.mark.parametrize("base", ["/memory", "/memory/v1", "/threads", "/a%20b"])
 def test_a_base_path_of_a_domain(sent: str, decoded: str, base: str) -> None:
-    """It is no part of the route, whether the source decodes the route's parameters or not."""
+    """It is not part of the route, whether the source decodes parameters or not."""
     assert sent_path(_rest(sent, base, proxy=decoded[1:])) == sent
     assert sent_path(_rest(sent, base, proxy=sent[1:])) == sent
     event = _http(unquote(base) + decoded, domain="api.example.com")
@@ -87,12 +87,12 @@ def test_a_base_path_alone() -> None:
     ],
 )
 def test_a_stage_is_a_whole_segment(path: str, stage: str, below: str) -> None:
-    """And it is taken away once."""
+    """It is removed once."""
     assert sent_path(_http(path, stage)) == below
 
 
 def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
-    """A stage that is named like a route cuts nothing."""
+    """A stage with a route's name removes nothing."""
     assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 
@@ -112,7 +112,7 @@ def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
     ],
 )
 def test_a_base_path_that_only_a_setting_tells(path: str, below: str) -> None:
-    """It is whole segments at the beginning, taken away once; addresses without it go on working."""
+    """It consists of whole segments and is removed once; URLs without it keep working."""
     for event in (
         _http(path, domain="abc.lambda-url.eu-west-1.on.aws"),
         _http(path.replace("%2F", "%252F"), domain="api.example.com") | {"rawPath": unquote(path)},
@@ -152,7 +152,7 @@ _GOOD = '{"thread_id": "t"}'
     ],
 )
 def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
-    """Whatever carries it, it is JSON in UTF-8."""
+    """A body is JSON in UTF-8 for any declared type."""
     status, told = _post(api, more.pop("body", _GOOD), **more)
     assert (status, told["context"]) == (200, "")
 
@@ -184,12 +184,12 @@ def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
     ],
 )
 def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any], status: int) -> None:
-    """A problem, never a failure of the function."""
+    """The response is a problem; the function does not fail."""
     answered, told = _post(api, body, **more)
     assert (answered, told["status"]) == (status, status)
 
 
 def test_an_integer_that_is_too_long_is_told_as_such(api: Api) -> None:
-    """It is JSON all the same."""
+    """It is valid JSON all the same."""
     _, told = _post(api, '{"limit": ' + "9" * 5000 + "}")
     assert told["detail"] == "The body has an integer that is too long to be read."

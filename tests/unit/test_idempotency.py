@@ -1,4 +1,4 @@
-"""Idempotency keys: claimed in both layers, answered once, and safe when a layer or a sandbox dies."""
+"""Idempotency keys: claimed in both layers, answered once, and safe if a layer or a process fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANSWER = {"response": "Hi!"}
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that only the test moves."""
 
     now = 1_000.0
 
@@ -45,7 +45,7 @@ def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes
 
 
 def test_the_first_claims_and_the_second_is_told_the_answer(keys: Idempotency) -> None:
-    """Under the first one's exchange id."""
+    """With the first one's exchange id."""
     first = _claim(keys)
     assert first.replayed is None
     first.complete(ANSWER)
@@ -54,7 +54,7 @@ def test_the_first_claims_and_the_second_is_told_the_answer(keys: Idempotency) -
 
 
 def test_while_the_first_is_running(keys: Idempotency) -> None:
-    """The second is told to wait."""
+    """The second request is told to wait."""
     _claim(keys)
     with pytest.raises(IdempotencyConflict) as caught:
         _claim(keys)
@@ -62,7 +62,7 @@ def test_while_the_first_is_running(keys: Idempotency) -> None:
 
 
 def test_another_body(keys: Idempotency) -> None:
-    """A key names one request, answered or running."""
+    """A key identifies one request, answered or running."""
     claim = _claim(keys)
     for _ in range(2):
         with pytest.raises(IdempotencyConflict) as caught:
@@ -72,7 +72,7 @@ def test_another_body(keys: Idempotency) -> None:
 
 
 def test_keys_belong_to_their_user(keys: Idempotency) -> None:
-    """Equal keys of two users are two keys."""
+    """Equal keys of two users are different."""
     assert _claim(keys).replayed is None
     assert _claim(keys, scope="bob").replayed is None
 
@@ -84,7 +84,7 @@ def test_a_request_that_kept_nothing_may_come_again(keys: Idempotency) -> None:
 
 
 def test_a_sandbox_that_died(keys: Idempotency, clock: Clock) -> None:
-    """After its lease another takes over, under the same exchange id, so that the exchange stays one."""
+    """After its lease another process takes over with the same exchange id."""
     dead = _claim(keys)
     clock.now += 41
     assert _claim(keys).exchange_id == dead.exchange_id
@@ -92,7 +92,7 @@ def test_a_sandbox_that_died(keys: Idempotency, clock: Clock) -> None:
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """Also if it is away when the answer comes, or loses all."""
+    """Even if the other layer is down at the response, or loses its data."""
     _claim(keys).complete(ANSWER)
     layers[lost].states.clear()
     assert _claim(keys).replayed == ANSWER
@@ -102,7 +102,7 @@ def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layer
 
 @pytest.mark.parametrize("away", [0, 1])
 def test_one_layer_away(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """The other one is enough, from beginning to end."""
+    """The other one is sufficient."""
     layers[away].is_down = True
     claim = _claim(keys)
     with pytest.raises(IdempotencyConflict):
@@ -113,7 +113,7 @@ def test_one_layer_away(away: int, keys: Idempotency, layers: list[InMemoryKeys]
 
 
 def test_both_layers_away(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """Nobody can tell whether the key came before, so the request is refused rather than run twice."""
+    """The key may be a repeated one, so the request is refused instead of run twice."""
     for layer in layers:
         layer.is_down = True
     with pytest.raises(StoreUnavailable):

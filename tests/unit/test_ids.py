@@ -1,4 +1,4 @@
-"""Exchange ids: the bits of RFC 9562, the order they rise in, and the order key."""
+"""Exchange ids: the bits of RFC 9562, their order, and the order key."""
 
 import threading
 import time
@@ -22,13 +22,13 @@ def test_an_id_is_a_version_7_uuid_of_its_millisecond() -> None:
 
 
 def test_an_id_takes_the_system_clock() -> None:
-    """Without a given time the id says now."""
+    """Without a given time the id has the current one."""
     before, made, after = int(time.time() * 1000), ExchangeIds().new(), int(time.time() * 1000)
     assert before <= milliseconds_of(made) <= after + 1
 
 
 def test_all_other_bits_are_random() -> None:
-    """Two processes that make an id in the same millisecond do not make the same one."""
+    """Two processes create different ids in the same millisecond."""
     made = {ExchangeIds().new(now=1.0).int for _ in range(500)}
     assert len(made) == 500
     ones = zeros = 0
@@ -40,14 +40,14 @@ def test_all_other_bits_are_random() -> None:
 
 
 def test_ids_rise_within_a_millisecond() -> None:
-    """A burst in one millisecond sorts in the order it was made in."""
+    """Ids of one millisecond sort in the order of their creation."""
     ids = ExchangeIds()
     made = [ids.new(now=5.0) for _ in range(1_000)]
     assert made == sorted(set(made))
 
 
 def test_ids_rise_when_the_clock_is_set_back() -> None:
-    """An hour back changes nothing about the order."""
+    """A clock that is set back by an hour does not change the order."""
     ids = ExchangeIds()
     first, second, third = ids.new(now=10_000.0), ids.new(now=6_400.0), ids.new(now=6_400.0)
     assert first < second < third
@@ -56,7 +56,7 @@ def test_ids_rise_when_the_clock_is_set_back() -> None:
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=5), timedelta(days=300)])
 def test_an_id_sorts_after_its_floor(ahead: timedelta) -> None:
-    """What another sandbox's clock made, however far ahead, is before the next id; unless days ahead, before all."""
+    """The next id sorts after another process' id, unless that is days ahead."""
     now = 1_700_000_000.0
     floor = ExchangeIds().new(now=now + ahead.total_seconds())
     ids = ExchangeIds()
@@ -65,7 +65,7 @@ def test_an_id_sorts_after_its_floor(ahead: timedelta) -> None:
 
 
 def test_a_floor_of_another_kind() -> None:
-    """A floor may be the order key of an id that the caller made up."""
+    """A floor may be the order key of a caller's id."""
     floor = UUID(int=(1_700_000_000_000 << 80) | (1 << 80) - 1)
     made = ExchangeIds().new(after=floor, now=1_700_000_000.0)
     assert made > floor
@@ -73,12 +73,12 @@ def test_a_floor_of_another_kind() -> None:
 
 
 def test_a_floor_in_the_past_changes_nothing() -> None:
-    """The clock alone decides when it is ahead."""
+    """The clock alone decides."""
     assert milliseconds_of(ExchangeIds().new(after=UUID(int=1), now=3.0)) == 3_000
 
 
 def test_threads_make_different_ids() -> None:
-    """One generator serves many threads."""
+    """Several threads share one generator."""
     ids = ExchangeIds()
     made: list[UUID] = []
     threads = [threading.Thread(target=lambda: made.extend(ids.new(now=1.0) for _ in range(300))) for _ in range(4)]
@@ -90,12 +90,12 @@ def test_threads_make_different_ids() -> None:
 
 
 def test_a_version_7_id_is_its_own_order_key() -> None:
-    """It carries its time, so when it was accepted changes nothing."""
+    """It contains its time, so the acceptance time does not matter."""
     assert order_key(V7, datetime(2000, 1, 1, tzinfo=UTC)) == V7
 
 
 def test_another_id_is_ordered_by_the_time_it_was_accepted() -> None:
-    """The milliseconds stand in place of the first 48 bits; the rest keeps two of one millisecond apart."""
+    """The milliseconds replace the first 48 bits; the rest distinguishes ids of one millisecond."""
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
     key = order_key(V4, moment)
     assert timestamp_of(key) == moment.replace(microsecond=678_000)
@@ -104,19 +104,19 @@ def test_another_id_is_ordered_by_the_time_it_was_accepted() -> None:
 
 
 def test_order_keys_of_other_ids_rise_with_time() -> None:
-    """Whatever the ids, one that was accepted a millisecond later sorts later."""
+    """For any ids, one accepted a millisecond later sorts later."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     keys = [order_key(uuid4(), start + timedelta(milliseconds=step)) for step in range(200)]
     assert keys == sorted(keys)
 
 
 def test_an_id_with_another_variant_is_no_version_7() -> None:
-    """PostgreSQL looks at the version's digit only, and Python at the variant too: both must mean the same."""
+    """PostgreSQL checks the version digit only, Python also the variant; the results must agree."""
     foreign = UUID(V7.hex[:16] + "c" + V7.hex[17:])
     assert foreign.version is None
     assert order_key(foreign, datetime(2000, 1, 1, tzinfo=UTC)) == foreign
 
 
 def test_the_latest_id_there_can_be() -> None:
-    """Its time is past Python's calendar, and says so by the last moment that there is."""
+    """Its time exceeds Python's calendar, so the latest possible time is returned."""
     assert timestamp_of(UUID(int=(1 << 128) - 1)).year == 9999

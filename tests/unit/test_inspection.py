@@ -1,4 +1,4 @@
-"""`GET /threads/{thread_id}/layers` and `GET /status`: which layer holds what, on in-memory stores."""
+"""`GET /threads/{thread_id}/layers` and `GET /status` on in-memory stores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _age(moment: str) -> float:
 
 
 def test_what_is_not_drained_is_marked(api: Api) -> None:
-    """Redis holds both exchanges, PostgreSQL the first alone."""
+    """Redis has both exchanges, PostgreSQL only the first."""
     _keep(api, "one")
     _drain(api)
     _keep(api, "two")
@@ -64,7 +64,7 @@ def test_what_is_not_drained_is_marked(api: Api) -> None:
 
 
 def test_all_drained(api: Api) -> None:
-    """Then nothing lags."""
+    """The lag is zero."""
     _keep(api, "one", "two")
     _drain(api)
     layers = _layers(api)
@@ -73,7 +73,7 @@ def test_all_drained(api: Api) -> None:
 
 
 def test_the_newest_of_both(api: Api) -> None:
-    """Of long threads the newest messages are shown, oldest first, and what PostgreSQL has beyond them is no lag."""
+    """The newest messages of long threads, oldest first; older ones in PostgreSQL are no lag."""
     _keep(api, "one", "two", "three")
     _drain(api)
     layers = _layers(api, {"limit": "2"})
@@ -95,13 +95,13 @@ def test_what_redis_holds_for_the_drain_and_is_stored(api: Api) -> None:
 
 
 def test_long_texts_are_cut(api: Api) -> None:
-    """An inspector that asks every other second moves no texts about."""
+    """An inspector that polls every other second must not transfer whole texts."""
     _keep(api, "x" * 100_000)
     assert [len(preview) for preview in _previews(_layers(api)["redis"])] == [160, 160]
 
 
 def test_without_redis(api: Api) -> None:
-    """What PostgreSQL holds is shown; how much lags, nobody knows."""
+    """PostgreSQL's messages are shown; the lag is unknown."""
     _keep(api, "one")
     _drain(api)
     api.cache.is_down = True
@@ -112,7 +112,7 @@ def test_without_redis(api: Api) -> None:
 
 
 def test_without_postgres(api: Api) -> None:
-    """What Redis holds is shown, drained or not as Redis last heard."""
+    """Redis' messages are shown, with the last known drain state."""
     _keep(api, "one")
     _drain(api)
     _keep(api, "two")
@@ -124,7 +124,7 @@ def test_without_postgres(api: Api) -> None:
 
 
 def test_a_list_that_is_gone(api: Api) -> None:
-    """What waits for the drain is known without the list."""
+    """Undrained exchanges are known without the list."""
     _keep(api, "one")
     api.cache.lose_thread("t")
     layers = _layers(api)
@@ -133,7 +133,7 @@ def test_a_list_that_is_gone(api: Api) -> None:
 
 
 def test_a_foreign_entry(api: Api) -> None:
-    """Nobody knows whether what somebody else put in the list is anywhere else."""
+    """It is unknown whether another program's entry is stored elsewhere."""
     _keep(api, "one")
     _drain(api)
     api.cache.lists["t"].append(b'{"role":"user","content":"hand-made"}')
@@ -148,7 +148,7 @@ def test_a_foreign_entry(api: Api) -> None:
 
 
 def test_unknown_threads(api: Api) -> None:
-    """404 when both layers say so, 503 when one that may know does not answer."""
+    """404 if both layers lack the thread, 503 if a layer that may have it does not respond."""
     problem(api.ask("GET", "/threads/t/layers"), 404)
     api.cache.is_down = True
     problem(api.ask("GET", "/threads/t/layers"), 503)
@@ -157,13 +157,13 @@ def test_unknown_threads(api: Api) -> None:
 
 
 def test_wrong_limits(api: Api) -> None:
-    """They are named."""
+    """The problem names them."""
     problem(api.ask("GET", "/threads/t/layers", query={"limit": "0"}), 422, "limit")
     problem(api.ask("GET", "/threads/t/layers", query={"window": "2"}), 422, "window")
 
 
 def test_looking_changes_nothing(api: Api) -> None:
-    """No list is refilled, nothing is received."""
+    """No list is refilled, and no message is received."""
     _keep(api, "one")
     _drain(api)
     api.cache.lists.clear()
@@ -173,14 +173,14 @@ def test_looking_changes_nothing(api: Api) -> None:
 
 @pytest.mark.parametrize("thread_id", ["a/b", "layers", "x/layers"])
 def test_awkward_ids(api: Api, thread_id: str) -> None:
-    """The id is one encoded segment, whatever it is."""
+    """Any id is one encoded segment."""
     _keep(api, "one", thread_id=thread_id)
     answer = api.ask("GET", f"/threads/{thread_id.replace('/', '%2F')}/layers")
     assert answer.json()["thread_id"] == thread_id
 
 
 def test_status(api: Api) -> None:
-    """What waits, where, and since when."""
+    """The number of messages by place, with the oldest's age."""
     _keep(api, "one", "two")
     status = api.ask("GET", "/status").json()
     assert (status["queue"]["visible"], status["queue"]["in_flight"], status["queue"]["delayed"]) == (2, 0, 0)
@@ -194,7 +194,7 @@ def test_status(api: Api) -> None:
 
 
 def test_status_without_stores(api: Api) -> None:
-    """What nobody tells is null, never 0."""
+    """Unknown values are null, never 0."""
     api.queue.is_down = api.cache.is_down = True
     status = api.ask("GET", "/status").json()
     assert {name: status[name] for name in ("queue", "dlq", "outbox", "sync_lag_seconds", "degraded")} == {
@@ -207,7 +207,7 @@ def test_status_without_stores(api: Api) -> None:
 
 
 def test_lag_is_unknown_where_the_queue_hides_it() -> None:
-    """AWS counts messages and does not say how old they are."""
+    """SQS reports the number of messages but not their age."""
     now = datetime.now(UTC)
     empty, hidden = QueueCounts(0), QueueCounts(3)
     assert BacklogStatus(hidden, empty, empty, as_of=now).lag_seconds is None
@@ -217,7 +217,7 @@ def test_lag_is_unknown_where_the_queue_hides_it() -> None:
 
 
 def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
-    """How much others say is nobody else's business."""
+    """Other users' traffic is only for operators."""
     problem(guarded_api.ask("GET", "/status"), 401)
     for scope, status in {"": 403, "memory:read": 403, "memory:operator": 200}.items():
         token = issuer.token("ana", scope=scope)
@@ -225,6 +225,6 @@ def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
 
 
 def test_the_page_itself_is_open(guarded_api: Api) -> None:
-    """It holds no data, and asks for the token."""
+    """It contains no data, and asks for the token."""
     assert guarded_api.ask("GET", "/").status_code == 200
     problem(guarded_api.ask("GET", "/assets/none.js"), 404)

@@ -1,4 +1,4 @@
-"""Records that end the process: the others are stored, and these are dead letters with the reason."""
+"""Records that kill the process become dead letters, and the others are stored."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.support.exchanges import exchange
 
 
 class ProcessEnded(BaseException):
-    """What no code catches, as none does when a process ends."""
+    """An exception that no code catches, like the end of a process."""
 
 
 class Fragile(InMemoryArchive):
-    """Ends the process on certain texts, and is away or busy when told to be."""
+    """An L2 that kills the process on certain texts, and can be down or busy."""
 
     ends: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
     sizes: tuple[int, ...] = ()
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store all, or end."""
+        """Store all, or end the process."""
         self.sizes += (len(exchanges),)
         texts = {each.user_message for each in exchanges}
         if texts & self.ends:
@@ -41,7 +41,7 @@ class Fragile(InMemoryArchive):
 
 @dataclass
 class World:
-    """A queue that hands everything over at once, and processes that end."""
+    """A queue that delivers everything at once, and processes that end."""
 
     archive: Fragile = field(default_factory=Fragile)
     cache: InMemoryCache = field(default_factory=InMemoryCache)
@@ -52,23 +52,23 @@ class World:
     is_dlq_away: bool = False
 
     def send(self, count: int) -> None:
-        """Put exchanges on the queue; their messages are named for their questions."""
+        """Send exchanges; each message's id is its question."""
         for number in range(count):
             sent = exchange(number)
             self.waiting[sent.user_message] = sent.to_wire()
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
-        """Note it."""
+        """Record it."""
         assert detail
         if self.is_dlq_away:
             raise StoreUnavailable("queue")
         self.dead.append((message.message_id, reason))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Do nothing: everything comes at once."""
+        """Do nothing: all messages are delivered at once."""
 
     def drain(self) -> bool:
-        """Run one invocation in a process of its own; return whether it came to its end."""
+        """Run one invocation in its own process; return whether it finished."""
         records: list[dict[str, Any]] = []
         for name, body in self.waiting.items():
             self.receives[name] = self.receives.get(name, 0) + 1
@@ -89,7 +89,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """An empty one."""
+    """An empty system."""
     return World()
 
 
@@ -99,7 +99,7 @@ def _question(number: int) -> str:
 
 @pytest.mark.parametrize("at", [0, 4, 9])
 def test_one_record(world: World, at: int) -> None:
-    """Its neighbours are stored at the fourth receive, and it is a dead letter at the sixth, with nothing left."""
+    """The others are stored at the fourth receive, and it is dead-lettered at the sixth; the queue is empty."""
     world.send(10)
     world.archive.ends = frozenset({_question(at)})
     others = {_question(number) for number in range(10)} - world.archive.ends
@@ -111,7 +111,7 @@ def test_one_record(world: World, at: int) -> None:
 
 
 def test_several_records(world: World) -> None:
-    """Four receives for each, and two before; each is one dead letter."""
+    """Each is dead-lettered once, after four receives alone and two before."""
     world.send(10)
     world.archive.ends = frozenset({_question(2), _question(3), _question(7)})
     for _ in range(4 * 3 + 2):
@@ -122,7 +122,7 @@ def test_several_records(world: World) -> None:
 
 
 def test_beside_poison(world: World) -> None:
-    """What can never be stored for another reason is one dead letter, too."""
+    """A record that is invalid for another reason is dead-lettered once, too."""
     world.send(4)
     world.archive.ends = frozenset({_question(1)})
     assert not world.drain()
@@ -134,12 +134,12 @@ def test_beside_poison(world: World) -> None:
 
 
 def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
-    """All are stored, one by one; none is a dead letter."""
+    """All are stored one by one; none is dead-lettered."""
     world.send(10)
 
     class Large(Fragile):
         def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-            """End if there are many."""
+            """End the process for a large batch."""
             if len(exchanges) > 5:
                 raise ProcessEnded
             return super().store(exchanges)
@@ -150,7 +150,7 @@ def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
 
 
 def test_what_waits_is_not_suspect(world: World) -> None:
-    """Receives of an outage isolate nothing: the batch is stored together after it."""
+    """Receives during an outage do not count: the batch is stored together after it."""
     world.send(10)
     world.archive.is_down = True
     assert [world.drain() for _ in range(30)] == [True] * 30
@@ -161,14 +161,14 @@ def test_what_waits_is_not_suspect(world: World) -> None:
 
 
 def test_the_first_receive_asks_nothing(world: World) -> None:
-    """As good as all batches are."""
+    """Almost all batches are in their first receive."""
     world.send(10)
     assert world.drain()
     assert world.attempts.calls == []
 
 
 def test_without_redis(world: World) -> None:
-    """The batch stays together, and is stored once nothing ends the process."""
+    """The batch stays together, and is stored once nothing kills the process."""
     world.send(3)
     world.attempts.is_down = True
     world.archive.ends = frozenset({_question(1)})
@@ -179,7 +179,7 @@ def test_without_redis(world: World) -> None:
 
 
 def test_redis_goes_away_in_between(world: World) -> None:
-    """What is left there is found again later."""
+    """The remaining counters are found again later."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
     for is_down in (False, False, False, True, False, True, False, False, False):
@@ -189,7 +189,7 @@ def test_redis_goes_away_in_between(world: World) -> None:
 
 
 def test_a_dead_letter_queue_that_is_away(world: World) -> None:
-    """The record stays known, so that it does not end the process again, and the others are stored."""
+    """The record stays marked and does not kill the process again; the others are stored."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
     for _ in range(5):
@@ -203,7 +203,7 @@ def test_a_dead_letter_queue_that_is_away(world: World) -> None:
 
 
 def test_postgres_away_while_they_are_alone(world: World) -> None:
-    """The first that waits speaks for the rest, and no attempt is held against any."""
+    """If the first record has to wait, so do the rest, and no attempt is counted."""
     world.send(5)
     world.archive.ends = frozenset({_question(0)})
     assert [world.drain() for _ in range(2)] == [False, False]
@@ -216,7 +216,7 @@ def test_postgres_away_while_they_are_alone(world: World) -> None:
 
 
 def test_one_that_is_busy_does_not_hold_the_others_back(world: World) -> None:
-    """It goes back to the others, which are tried first next time."""
+    """It returns to the others, which are tried first next time."""
     world.send(5)
     world.archive.ends = frozenset({_question(4)})
     world.archive.busy = frozenset({_question(0)})
@@ -227,7 +227,7 @@ def test_one_that_is_busy_does_not_hold_the_others_back(world: World) -> None:
 
 
 def test_no_time_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not tried in time waits, still suspect."""
+    """The untried records wait, still marked."""
     world.send(4)
     world.archive.ends = frozenset({_question(3)})
     assert [world.drain() for _ in range(2)] == [False, False]

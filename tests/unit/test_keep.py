@@ -1,4 +1,4 @@
-"""What a turn keeps: where an exchange goes, under which id, and what a deletion does to it."""
+"""Storing a turn's exchange: its store, its id, and concurrent deletions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _shown(memory: Memory) -> list[str]:
 def test_an_exchange_goes_on_the_queue_and_into_l1(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """L2 hears of it from the drain only."""
+    """The drain stores it in L2."""
     receipt = Turn(memory(), "t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
     (sent,) = queue.take()
     assert receipt == AppendResult(sent.exchange_id, "queue", cached=True)
@@ -42,7 +42,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
 
 
 def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
-    """That is no error."""
+    """This is not an error."""
     assert Turn(memory(), None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert (queue.bodies, cache.calls) == ([], [])
 
@@ -50,14 +50,14 @@ def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCac
 def test_what_is_too_large_for_the_queue_goes_to_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """It is as durable there, and nothing is degraded."""
+    """It is durable there, and nothing is degraded."""
     receipt = Turn(memory(), "t", None).keep("🎉" * 200_000, "🎉" * 200_000)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, [])
     assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
 
 
 def test_what_is_kept_is_told_to_the_next_turn(memory: MakeMemory) -> None:
-    """Also to another process, before any drain."""
+    """Even in another process, before the drain."""
     made = memory()
     for number in range(3):
         _keep(made, number)
@@ -65,7 +65,7 @@ def test_what_is_kept_is_told_to_the_next_turn(memory: MakeMemory) -> None:
 
 
 def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Also when the one that made it had a clock an hour ahead."""
+    """Even if that id comes from a clock that is an hour ahead."""
     ahead = ExchangeIds().new(now=time.time() + 3_600)
     archive.store([exchange(0, exchange_id=ahead)])
     made = memory()
@@ -78,7 +78,7 @@ def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: I
 
 
 def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """What is more than a day ahead is not followed."""
+    """An id more than a day ahead is ignored."""
     archive.store([exchange(0, exchange_id=ExchangeIds().new(now=time.time() + 40 * 86_400))])
     turn = Turn(memory(), "t", None)
     turn.recall()
@@ -88,7 +88,7 @@ def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archiv
 
 
 def test_sandboxes_take_over_l1s_clock(memory: MakeMemory) -> None:
-    """Processes whose clocks are ten seconds apart make ids in the order of their turns."""
+    """Processes with clocks ten seconds apart create ids in the order of their turns."""
     slow, fast = memory(clock=lambda: time.time() - 5), memory(clock=lambda: time.time() + 5)
     made = []
     for number, process in enumerate((fast, slow, fast, slow)):
@@ -101,7 +101,7 @@ def test_sandboxes_take_over_l1s_clock(memory: MakeMemory) -> None:
 
 
 def test_a_thread_that_was_never_read_is_kept_by_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
-    """What is read first tells the time too; without L1 one's own has to do."""
+    """The first read returns L1's time; without L1 the process' own clock is used."""
     fast = memory(clock=lambda: time.time() + 500)
     receipts = [_keep(fast, number) for number in range(2)]
     assert "clock" not in cache.calls
@@ -112,14 +112,14 @@ def test_a_thread_that_was_never_read_is_kept_by_l1s_clock(memory: MakeMemory, c
     assert all(r.exchange_id and milliseconds_of(r.exchange_id) / 1000 < time.time() + 50 for r in receipts)
 
 
-# --- ids that the caller names ---
+# - callers' ids ---
 
 
 @pytest.mark.parametrize("exchange_id", [ExchangeIds().new(), uuid4(), UUID(int=5)])
 def test_the_same_id_twice_is_one_exchange(
     exchange_id: UUID, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The first one stays, in L1 and in L2, whoever repeats it."""
+    """The first exchange stays, in L1 and in L2."""
     assert _keep(memory(), 1, exchange_id) == AppendResult(exchange_id, "queue", cached=True)
     assert _keep(memory(), 2, exchange_id).exchange_id == exchange_id
     assert _shown(memory()) == told(1)
@@ -130,7 +130,7 @@ def test_the_same_id_twice_is_one_exchange(
 def test_an_id_that_is_no_time_is_ordered_by_its_acceptance(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """It comes after what was there, and before what follows."""
+    """It sorts after earlier exchanges and before later ones."""
     made = memory()
     _keep(made, 0)
     _keep(made, 1, UUID(int=7))
@@ -140,7 +140,7 @@ def test_an_id_that_is_no_time_is_ordered_by_its_acceptance(
     assert [each.user_message for each in archive.exchanges("t")] == ["q0", "q1", "q2"]
 
 
-# --- a deletion that overtakes ---
+# - deletions ---
 
 
 def _erase(memory: Memory) -> None:
@@ -150,7 +150,7 @@ def _erase(memory: Memory) -> None:
 def test_what_is_told_after_a_deletion_begins_a_new_thread(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Only the new is shown and stored."""
+    """Only the new exchange is shown and stored."""
     made = memory()
     _keep(made, 0)
     _erase(made)
@@ -164,7 +164,7 @@ def test_what_is_told_after_a_deletion_begins_a_new_thread(
 def test_a_deletion_by_a_clock_ahead(
     named: UUID | None, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The exchange comes after it all the same: it is kept again under an id or time that says so."""
+    """The exchange belongs after the deletion: it is stored again with a later id or time."""
     cutoff = ExchangeIds().new(now=time.time() + 5)
     archive.forget_thread("t", cutoff)
     cache.forget_threads({"t": cutoff})
@@ -177,7 +177,7 @@ def test_a_deletion_by_a_clock_ahead(
 
 
 def test_an_old_id_that_is_told_again_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The id says that it was told before, so it is gone, and the receipt says so."""
+    """The id is from before the deletion, so the exchange is rejected, and the result says so."""
     made = memory()
     old = ExchangeIds().new()
     _keep(made, 0, old)
@@ -191,7 +191,7 @@ def test_an_old_id_that_is_told_again_after_the_deletion(memory: MakeMemory, que
 def test_a_deleted_user_is_as_gone(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """What the user tells later is new; what was on its way stays gone."""
+    """The user's later exchanges are new; queued ones stay deleted."""
     made = memory()
     _keep(made, 0, user_id="ana")
     cutoff = made.new_id()
@@ -204,7 +204,7 @@ def test_a_deleted_user_is_as_gone(
 
 
 def test_a_floor_is_kept_for_ten_thousand_threads(memory: MakeMemory) -> None:
-    """Then the one that was not seen for longest is forgotten."""
+    """Beyond that, the least recently used one is removed."""
     made = memory()
     for number in range(10_001):
         made.observe(f"t{number}", made.new_id())
@@ -213,7 +213,7 @@ def test_a_floor_is_kept_for_ten_thousand_threads(memory: MakeMemory) -> None:
 
 
 def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
-    """A creation time is the place of an id that carries none."""
+    """The creation time determines the position of an id without a time."""
     made = memory()
     ahead = ExchangeIds().new(now=time.time() + 600)
     made.observe("t", ahead)
@@ -224,7 +224,7 @@ def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
 
 
 def test_an_exchange_under_another_id_is_otherwise_the_same() -> None:
-    """Texts, thread and documents stay."""
+    """Texts, thread and documents are equal."""
     (made,) = exchanges(1)
     again = made.with_id(UUID(int=3), datetime(2026, 1, 1, tzinfo=UTC))
     assert again == Exchange(UUID(int=3), "t", None, "q0", "a0", datetime(2026, 1, 1, tzinfo=UTC))

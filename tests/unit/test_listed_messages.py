@@ -1,4 +1,4 @@
-"""A list's messages, parsed at once: the same as entry by entry."""
+"""Parsing a whole list at once has the same result as parsing each entry."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.support import strategies
 from tests.support.exchanges import exchange
 
 
-# Whole exchanges are slow to draw where other programs use the processor too.
+# Generating whole exchanges is slow on a busy machine.
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(strategies.exchanges(), max_size=4), st.booleans())
-def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool) -> None:  # noqa: FBT001 - drawn
-    """As messages, and in the API's shape."""
+def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool) -> None:  # noqa: FBT001 - generated
+    """As messages, and in the API's format."""
     entries = [entry for each in made for entry in encode(each)]
     if is_sealed and entries:
         entries[0] = entries[0][:-1] + ending("first", "1.5")
@@ -29,7 +29,7 @@ def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool
 
 
 def test_what_is_somebodys() -> None:
-    """Entries without an owner, and another user's, are nobody's own."""
+    """Entries without an owner, and another user's, do not count as the user's own."""
     other, own = exchange(1, "t", "bob"), exchange(2, "t", "ana")
     foreign = b'{"role":"user","content":"x","user_id":"ana"}'
     found = decode_list([foreign, *encode(other), *encode(own)])
@@ -40,7 +40,7 @@ def test_what_is_somebodys() -> None:
 
 @pytest.mark.parametrize("user_id", [["ana"], 5, None, {"ana": 1}, True])
 def test_a_user_id_that_is_no_text(user_id: object) -> None:
-    """Another program's entry in this project's form cannot be read, and makes no owner."""
+    """Another program's entry in this project's format is unreadable and has no owner."""
     entries = [entry for number in (1, 2) for entry in encode(exchange(number, "t", "ana"))]
     entries[0] = orjson.dumps({**orjson.loads(entries[0]), "user_id": user_id})
     found = decode_list(entries)

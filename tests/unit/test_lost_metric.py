@@ -1,4 +1,4 @@
-"""The alarm `Lost` goes off for what is lost, and not for what was refused on purpose."""
+"""The alarm `Lost` fires for lost exchanges, and not for those rejected on purpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.memory.turn import AppendResult
 def test_only_what_no_store_could_take_is_lost(
     capsys: pytest.CaptureFixture[str], degraded: list[str], *, is_lost: bool
 ) -> None:
-    """An id of a deleted exchange, told again by its caller, has durability none as well."""
+    """A repeated exchange that was deleted has durability `none`, too."""
     measures = AgentMetrics({})
     measures.kept(AppendResult(None, "none", cached=False, degraded=degraded))
     measures.flush()

@@ -1,4 +1,4 @@
-"""What a caller may keep beside an exchange's texts, and where it is then seen."""
+"""An exchange's metadata: valid values, and where it is shown."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _nested(depth: int) -> dict[str, Any]:
 
 @given(strategies.objects)
 def test_it_has_one_form(value: dict[str, Any]) -> None:
-    """Read and written again it is the same bytes."""
+    """Parsing and serialising again produces equal bytes."""
     text = encode_metadata(value)
     assert text is not None
     assert decode_metadata(text) == value
@@ -46,7 +46,7 @@ def test_it_has_one_form(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("route", ["/invoked", "/run"])
 def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
-    """By both routes that read; without it there is no such key."""
+    """By both routes that read; without metadata there is no such key."""
     body = KEPT if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
     api.ask("POST", route, {**body, "metadata": TOOL_CALL})
     api.ask("POST", route, body)
@@ -58,7 +58,7 @@ def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
 
 
 def test_it_is_no_part_of_the_context(api: Api) -> None:
-    """The text for the instructions is made of texts."""
+    """The text for the instructions consists of texts only."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": TOOL_CALL})
     assert (
         api.ask("POST", "/invoking", {"thread_id": "t"}).json()["context"]
@@ -67,7 +67,7 @@ def test_it_is_no_part_of_the_context(api: Api) -> None:
 
 
 def test_null_is_none_and_empty_is_empty(api: Api) -> None:
-    """An empty object is one."""
+    """An empty object is metadata."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": None})
     api.ask("POST", "/invoked", {**KEPT, "metadata": {}})
     shown = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
@@ -93,7 +93,7 @@ def test_null_is_none_and_empty_is_empty(api: Api) -> None:
     ],
 )
 def test_what_it_may_not_be(api: Api, metadata: str, status: int) -> None:
-    """A problem names the field, and nothing is kept."""
+    """The problem names the field, and nothing is stored."""
     body = json.dumps(KEPT)[:-1] + f', "metadata": {metadata}}}'
     answer = api.ask("POST", "/invoked", content=body.encode())
     assert answer.json()["errors"][0]["field"].startswith("metadata")
@@ -103,13 +103,13 @@ def test_what_it_may_not_be(api: Api, metadata: str, status: int) -> None:
 
 @pytest.mark.parametrize("metadata", [_nested(64), {"a": "x" * 99_991}, {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324}])
 def test_what_it_may_just_be(api: Api, metadata: dict[str, Any]) -> None:
-    """The limits themselves."""
+    """Values at the limits are valid."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": metadata})
     assert api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"][0]["metadata"] == metadata
 
 
 def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
-    """A repetition without it is compared as it was before there was such a field; with it, it is another request."""
+    """A retry without metadata has the fingerprint from before the field existed; with it, another one."""
     body, key = {"prompt": "q", "thread_id": "t"}, {"Idempotency-Key": "k"}
     first = api.ask("POST", "/run", body, headers=key)
     again = api.ask("POST", "/run", {**body, "metadata": None}, headers=key)
@@ -117,17 +117,17 @@ def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
     problem(api.ask("POST", "/run", {**body, "metadata": {}}, headers=key), 422)
 
 
-# --- on the wire ---
+# - wire format ---
 
 
 def test_a_body_without_it_is_what_it_was() -> None:
-    """No field for nothing."""
+    """There is no field without a value."""
     assert "metadata" not in json.loads(exchange().to_wire())
 
 
 @pytest.mark.parametrize("metadata", ["x", [1], {"a": "\x00"}, _nested(65), {"a": "x" * 100_001}])
 def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
-    """For the dead-letter queue, with the reason."""
+    """It is dead-lettered with the reason."""
     body = {**json.loads(exchange().to_wire()), "metadata": metadata}
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps(body))
@@ -147,7 +147,7 @@ def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
     ],
 )
 def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> None:
-    """Whatever its end looks like; and a marked entry is still read as what it is."""
+    """No metadata is mistaken for a seal, and a sealed entry is read correctly."""
     made = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
     entry = encode(made)[0]
     assert (seal_of(entry), without_ending(entry)) == (None, entry)
@@ -163,13 +163,13 @@ def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> 
 
 @pytest.mark.parametrize("metadata", ["1", "null", '"x"', "[]"])
 def test_an_entry_with_something_else_in_its_place_is_not_read(metadata: str) -> None:
-    """It is not this project's, so PostgreSQL is asked."""
+    """It is a foreign entry, so PostgreSQL is read."""
     entry = encode(exchange())[0]
     assert decode(entry[:-1] + f',"metadata":{metadata}}}'.encode()) is None
 
 
 def test_lists_that_differ_in_it_are_found() -> None:
-    """`verify` compares it too, without showing it."""
+    """`verify` compares metadata without showing it."""
     made = exchange(created_at=MOMENT)
     one, other = (Exchange(made.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}'))
     now = datetime.now(UTC)
@@ -180,7 +180,7 @@ def test_lists_that_differ_in_it_are_found() -> None:
 
 
 def test_the_list_holds_it_as_json(api: Api, cache: InMemoryCache) -> None:
-    """Another program that reads Redis sees an object."""
+    """Other programs that read Redis get an object."""
     api.ask("POST", "/invoked", {**KEPT, "user_id": "u", "metadata": TOOL_CALL})
     (entries,) = cache.lists.values()
     assert json.loads(entries[0])["metadata"] == TOOL_CALL

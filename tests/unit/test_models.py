@@ -1,4 +1,4 @@
-"""`AGENT__MODEL`: what is accepted, and each provider over a real connection."""
+"""`AGENT__MODEL`: valid values, and each provider over a real connection."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ async def _ask(runner: AgentRunner, tools: Sequence[str] = ()) -> str:
     ],
 )
 def test_models_that_can_run(model: str, provider: str, name: str) -> None:
-    """The provider ends at the first colon; a model's name may have more."""
+    """The provider ends at the first colon; a model's name may contain more."""
     parsed = parse_model(model)
     assert (parsed.provider, parsed.name, str(parsed)) == (provider, name, model)
 
@@ -85,13 +85,13 @@ def test_models_that_can_run(model: str, provider: str, name: str) -> None:
     ],
 )
 def test_models_that_cannot(model: str) -> None:
-    """The sentence names the variable and the choices, and does not repeat the value."""
+    """The message names the variable and the choices, and does not repeat the value."""
     with pytest.raises(SettingsError, match=r"^AGENT__MODEL .*offline.*bedrock:<model>") as caught:
         validate_model(model)
     assert KEY not in str(caught.value)
 
 
-# --- OpenAI's chat completions format, spoken by a server of the test's own ---
+# - OpenAI's chat completions, with a server in the test ---
 
 
 @dataclass
@@ -99,8 +99,8 @@ class ChatServer:
     """A chat completions endpoint.
 
     Attributes:
-        answers: What to answer next, each an assistant `message`; the last one is repeated.
-        status: Every answer's status; any but 200 comes with a body that repeats the key.
+        answers: The next responses, each an assistant `message`; the last one is repeated.
+        status: The status of every response; an error's body repeats the key.
         hang: Whether a request waits for `released`.
     """
 
@@ -155,16 +155,16 @@ def chat() -> Iterator[ChatServer]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))
-            self.send_header("x-should-retry", "false")  # so that a failure costs the suite no backoff
+            self.send_header("x-should-retry", "false")  # a failing test should not wait for a backoff
             self.end_headers()
             self.wfile.write(payload)
 
         def log_message(self, *args: object) -> None:
-            """Keep the test's output clean."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *args: object) -> None:
-            """A client that gave up is not this server's fault."""
+            """Ignore a client that gave up."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         state = ChatServer(f"http://127.0.0.1:{server.server_port}/v1")
@@ -178,7 +178,7 @@ def chat() -> Iterator[ChatServer]:
 
 @pytest.fixture
 def openai(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
-    """The environment that makes `openai:` and `ollama:` talk to the server."""
+    """The environment in which `openai:` and `ollama:` use the server."""
     monkeypatch.setenv("OPENAI_BASE_URL", chat.url)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OLLAMA_BASE_URL", chat.url)
@@ -187,7 +187,7 @@ def openai(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
 
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
 def test_chat_completions(model: str, openai: ChatServer) -> None:
-    """The memory goes out inside the instructions, and no message history beside them."""
+    """The memory is inside the instructions; there is no message history."""
     assert asyncio.run(_closing(_runner(model))) == ["Fine."]
     (request,) = openai.requests
     assert request["model"] == model.split(":")[1]
@@ -197,7 +197,7 @@ def test_chat_completions(model: str, openai: ChatServer) -> None:
 
 
 async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = ()) -> list[str]:
-    """Ask, and close the connection that a Lambda sandbox would keep."""
+    """Ask, and close the connection that a Lambda process would keep."""
     try:
         return [await _ask(runner, tools) for _ in range(times)]
     finally:
@@ -206,7 +206,7 @@ async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = (
 
 
 def test_key_is_sent(openai: ChatServer) -> None:
-    """The key of the environment authorizes the request."""
+    """The environment's key authorizes the request."""
     asyncio.run(_closing(_runner("openai:gpt-5")))
     assert openai.keys == [f"Bearer {KEY}"]
 
@@ -219,7 +219,7 @@ def test_warm_runs_share_a_connection(openai: ChatServer) -> None:
 
 
 def test_tools_over_the_wire(openai: ChatServer) -> None:
-    """The provider sees the tool's schema, and its call reaches the function."""
+    """The provider gets the tool's schema, and its call reaches the function."""
     call = {"id": "1", "type": "function", "function": {"name": "search_conversations", "arguments": '{"query": "x"}'}}
     openai.answers = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -233,7 +233,7 @@ def test_tools_over_the_wire(openai: ChatServer) -> None:
 
 
 def test_endless_tool_calls_end(openai: ChatServer) -> None:
-    """A model that only ever calls tools is stopped."""
+    """A model that only calls tools is stopped."""
     call = {"id": "1", "type": "function", "function": {"name": "current_time", "arguments": "{}"}}
     openai.answers = [{"role": "assistant", "content": None, "tool_calls": [call]}]
     with pytest.raises(AgentRunError, match=r"gave no answer: UsageLimitExceeded\.$"):
@@ -242,14 +242,14 @@ def test_endless_tool_calls_end(openai: ChatServer) -> None:
 
 
 def test_characters_nobody_can_store(openai: ChatServer) -> None:
-    """NUL and lone surrogates of a model become replacement characters."""
+    """A model's NUL and lone surrogates become replacement characters."""
     openai.answers = [{"role": "assistant", "content": "a\x00b\ud800c"}]
     assert asyncio.run(_closing(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
 
 
 @pytest.mark.parametrize("content", [" \n", ""])
 def test_no_answer(content: str, openai: ChatServer) -> None:
-    """Blank text is no answer."""
+    """Blank text does not count as an answer."""
     openai.answers = [{"role": "assistant", "content": content}]
     with pytest.raises(AgentRunError, match="answer"):
         asyncio.run(_closing(_runner("openai:gpt-5")))
@@ -257,7 +257,7 @@ def test_no_answer(content: str, openai: ChatServer) -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
 def test_provider_refuses(status: int, openai: ChatServer) -> None:
-    """The status and the code are told, what the provider wrote is not."""
+    """The message has the status and the code, but not the provider's text."""
     openai.status = status
     with pytest.raises(AgentRunError, match=rf"^The model openai:gpt-5 .* {status} \(bad_key\)\.$") as caught:
         asyncio.run(_closing(_runner("openai:gpt-5")))
@@ -274,7 +274,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_provider_hangs(openai: ChatServer) -> None:
-    """Nobody waits longer than the setting says."""
+    """The run ends after the timeout of the setting."""
     openai.hang = True
     runner = _runner("openai:gpt-5", timeout_seconds=0.5)
     runner._loaded()
@@ -285,7 +285,7 @@ def test_provider_hangs(openai: ChatServer) -> None:
 
 
 def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run without a key says which variable is missing."""
+    """The message of a run without a key names the variable."""
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(AgentRunError, match=r"openai:gpt-5 is not set up: .*OPENAI_API_KEY"):
@@ -293,7 +293,7 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anybody runs an agent; a server of one's own may need none."""
+    """The start fails before any run; a server of your own may need no key."""
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.setenv(variable, "")
     validate_model("offline")
@@ -306,7 +306,7 @@ def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "")
 
 
-# --- Bedrock's Converse format, spoken by the AWS emulator ---
+# - Bedrock's Converse, with the AWS emulator ---
 
 
 def _free_port() -> int:
@@ -354,7 +354,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An AWS environment of the test's own."""
+    """An AWS environment for the test."""
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -363,14 +363,14 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it caches credentials
     return monkeypatch
 
 
 @pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", "us.anthropic.claude-haiku-4-5-20251001-v1:0"])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"])
 def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPatch) -> None:
-    """Converse, and ConverseStream which the library takes for Claude; twice on one client."""
+    """Converse, and ConverseStream, which the library uses for Claude; twice on one client."""
     aws.setenv(variable, emulator)
     runner = _runner(f"bedrock:{model}")
 
@@ -383,7 +383,7 @@ def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPat
 
 
 def test_bedrock_without_credentials(emulator: str, aws: pytest.MonkeyPatch) -> None:
-    """What boto3 raises by itself is an error of the run, too."""
+    """boto3's own exception is an error of the run, too."""
     aws.setenv("AWS_ENDPOINT_URL", emulator)
     aws.delenv("AWS_ACCESS_KEY_ID")
     aws.delenv("AWS_SECRET_ACCESS_KEY")
@@ -392,14 +392,14 @@ def test_bedrock_without_credentials(emulator: str, aws: pytest.MonkeyPatch) -> 
 
 
 def test_bedrock_without_region(aws: pytest.MonkeyPatch) -> None:
-    """A client that cannot be built is an error of the run."""
+    """A client that cannot be created is an error of the run."""
     aws.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(AgentRunError, match="NoRegionError"):
         asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
 
 
 def test_bedrock_refuses(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
-    """The status is told; what the provider wrote is not."""
+    """The message has the status, but not the provider's text."""
     aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
     with pytest.raises(AgentRunError, match="HTTP status 404") as caught:
         asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
@@ -414,7 +414,7 @@ def test_bedrock_nobody_listens(aws: pytest.MonkeyPatch) -> None:
 
 
 def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
-    """A thread blocked in boto3 does not hold the answer up."""
+    """A thread blocked in boto3 does not delay the answer."""
     aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
     chat.hang = True
     runner = _runner("bedrock:amazon.nova-lite-v1:0", timeout_seconds=0.5)
@@ -428,7 +428,7 @@ def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["nope", "localhost:11434", "http://", "https://h:port/v1", "ftp://h/v1"])
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
 def test_a_server_of_ones_own_needs_a_url(model: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said at the start, not at the first turn; another provider's variable does not matter."""
+    """It is reported at the start; another provider's variable does not count."""
     variable = f"{model.partition(':')[0].upper()}_BASE_URL"
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv(variable, url)

@@ -1,7 +1,7 @@
-"""A request that fails half way says what is so: for each operation, with a fault at each call of each store.
+"""The outcome in a failed request's problem is true, for each operation and a fault at each call of each store.
 
-A fault is a store that does not answer from some call on: before it did its work, or after it, so that the answer is
-lost. What the problem says is compared with what the stores hold, and the repetition with what it says of it.
+A fault is a store that does not respond from a certain call on: before the call had its effect, or after it. The test
+compares the problem's outcome with the stores' contents, and a retry's effect with the announced one.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queu
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a turn look at the queue twice, so that a fault reaches the second look too: nothing here drains it."""
+    """Let a turn read the queue twice, so that a fault reaches the second read; nothing drains the queue here."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.001)
     monkeypatch.setattr("shared.memory.backlog._POLL_SECONDS", 0.002)
 
 
 @dataclass
 class _Fault:
-    """Lets a store fail from its call number `at` on; with `is_after`, that one does its work and its answer is lost.
+    """Makes a store fail from call number `at` on.
+
+    With `is_after`, that call has its effect and only its response is lost.
 
     Attributes:
-        names: The calls that failed.
+        names: The failed calls.
     """
 
     layer: str = ""
@@ -49,7 +51,7 @@ class _Fault:
 
 @pytest.fixture
 def fault(guarded_api: Api, monkeypatch: pytest.MonkeyPatch) -> _Fault:
-    """A fault that is not there yet."""
+    """An inactive fault."""
     made = _Fault()
     for layer, store in (("redis", guarded_api.cache), ("postgres", guarded_api.archive), ("queue", guarded_api.queue)):
         for name in sorted({name for name in dir(store) if _is_call(store, name)}):
@@ -60,7 +62,7 @@ def fault(guarded_api: Api, monkeypatch: pytest.MonkeyPatch) -> _Fault:
 def _is_call(store: object, name: str) -> bool:
     if name.startswith("_") or not callable(getattr(store, name)):
         return False
-    # `merge_later` sends nothing, so that it never fails.
+    # `merge_later` sends nothing, so it never fails.
     return name not in {"merge_later", "begin", "take", "exchanges", "contents", "lose_everything", "lose_thread"}
 
 
@@ -75,7 +77,7 @@ def _wrapped(fault: _Fault, layer: str, name: str, call: Callable[..., Any]) -> 
         if fault.is_after and len(fault.names) == 1:
             call(*given, **more)
         error = StoreUnavailable(layer, "injected")
-        # As PostgreSQL's connection says it of what it has sent.
+        # Like PostgreSQL's connection for a statement that it has sent.
         error.is_unconfirmed = layer == "postgres" and fault.is_after
         raise error
 
@@ -92,7 +94,7 @@ def _failing(fault: _Fault, **how: Any) -> Iterator[None]:
 
 
 def _held(api: Api) -> Any:
-    """Return what the stores hold for good, wherever; not who has claimed a thread, nor what is only a copy."""
+    """Return the durable contents of all stores, without claims and cached copies."""
     archive = api.archive
     kept = [each for thread in archive._conversations.values() for each in thread.exchanges.values()]
     kept += [Exchange.from_wire(body) for body in (*api.queue.bodies, *api.cache.outbox_bodies)]
@@ -122,7 +124,7 @@ def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: b
         for sample in SAMPLES
         for layer in _LAYERS
         for is_after in (False, True)
-        # The lost answer to a read is as one that was not given.
+        # A read's lost response equals a missing one.
         if not is_after or (sample.method != "GET" and layer != "queue")
     ],
 )
@@ -137,11 +139,11 @@ def test_what_is_said_is_so(
     *,
     is_after: bool,
 ) -> None:
-    """At the first call of the store, at the second, until the operation asks it no more."""
+    """The fault is at the store's first call, then at the second, and so on through the operation."""
     api, at, is_auth_enabled = guarded_api, 0, True
     headers = bearer(issuer.token("ana", scope=OPERATOR if sample.is_for_operators else ""))
     while is_auth_enabled:
-        # Another thread each time, of which the process remembers nothing.
+        # A new thread each time, which the process does not remember.
         thread_id = f"t{at}"
         api.cache.lose_everything()
         api.queue.take()
@@ -177,7 +179,7 @@ def _check(sample: Sample, layer: str, fault: _Fault, detail: str, before: Any, 
 
 
 def test_the_table_knows_every_operation(guarded_api: Api) -> None:
-    """A route that is added says what its failure leaves."""
+    """A new route needs an entry for its failures."""
     for route in guarded_api.app.routes:
         if isinstance(route, APIRoute):
             for method in route.methods or ():
@@ -193,7 +195,7 @@ def test_the_table_knows_every_operation(guarded_api: Api) -> None:
     ],
 )
 def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, state: str) -> None:
-    """Its refusal is not told as silence."""
+    """Its refusal is not reported as a missing response."""
 
     def refuse(*_: object, **__: object) -> None:
         raise error
@@ -207,7 +209,7 @@ def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error:
 
 
 def test_an_answer_that_nobody_can_store(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent has answered when PostgreSQL can no longer say whose the thread is: the caller gets the answer."""
+    """The agent has answered, and PostgreSQL can no longer return the thread's owner: the caller gets the answer."""
     headers = {**bearer(issuer.token("ana")), "Idempotency-Key": "k"}
     answering = AgentRunner.run
 

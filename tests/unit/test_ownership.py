@@ -1,4 +1,4 @@
-"""What it costs to keep threads to their owners, and what an answer's time could tell."""
+"""The cost of thread ownership, and equal costs for missing and foreign threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) ->
 
 @pytest.mark.parametrize("sample", LOOKUPS, ids=lambda sample: sample.route)
 def test_another_users_thread_takes_as_long_as_none(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """The same questions to the same stores, whether it is cached, drained, both, or does not exist."""
+    """The same calls to the same stores, whether the thread is cached, drained, both, or missing."""
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     for thread_id in ("cached", "both"):
         body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
@@ -48,7 +48,7 @@ def test_another_users_thread_takes_as_long_as_none(guarded_api: Api, issuer: Is
 def test_a_usual_turn_costs_what_it_did(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """On a hit L1 is read once and appended to once, and L2 is not asked at all."""
+    """A hit reads L1 once and appends once, without L2."""
     process = memory()
     Turn(process, "t", "ana", "own").keep("q", "a")
     Turn(process, "t", "ana", "own").recall()
@@ -63,7 +63,7 @@ def test_a_usual_turn_costs_what_it_did(
 def test_redis_goes_away_after_it_was_read(
     memory: Callable[..., Memory], archive: InMemoryArchive, cache: InMemoryCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list that shows no owner: PostgreSQL decides, and the answer names the layer."""
+    """The list shows no owner, so PostgreSQL decides, and the response names the layer."""
     process = memory()
     Turn(process, "new", "ana", "own").recall()
     archive.store([exchange(1, "t", "ana")])

@@ -1,4 +1,4 @@
-"""`python -m infra.build.page`: builds when something changed, and never stands in the way of the stack."""
+"""`python -m infra.build.page` builds after changes, and never prevents the stack's start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ echo install >> {log}
 
 
 class Machine:
-    """A machine with a project and, once installed, a Node.js that only notes what it is asked for."""
+    """A machine with a project and, once installed, a fake Node.js that records its arguments."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sources = root / "clients" / "page" / "src"
@@ -45,7 +45,7 @@ class Machine:
         monkeypatch.setenv("PATH", str(root / "bin"))
 
     def install_node(self, version: str = "v20.19.0", code: int = 0) -> None:
-        """Put Node.js and npm on the path; building ends with this code."""
+        """Put Node.js and npm on the path; the build ends with this exit code."""
         folder = self._root / "bin"
         folder.mkdir(exist_ok=True)
         for name, script in FAKES.items():
@@ -54,7 +54,7 @@ class Machine:
             file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
     def done(self) -> list[str]:
-        """Return what the tools were asked for."""
+        """Return the tools' recorded arguments."""
         return self._log.read_text().split() if self._log.exists() else []
 
     def run(self, *arguments: str) -> int:
@@ -70,7 +70,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_built_when_something_changed(machine: Machine) -> None:
-    """Installed once, built at every change of a source, and not otherwise."""
+    """Packages are installed once, and the page is built after every change of a source."""
     machine.install_node()
     assert machine.run("--required") == 0
     assert machine.run("--required") == 0
@@ -86,7 +86,7 @@ def test_built_when_something_changed(machine: Machine) -> None:
 
 
 def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """A sentence, and no failure unless the page is what is wanted."""
+    """A message, and a failure only with `--required`."""
     assert machine.run() == 0
     assert "Node.js was not found: install 20.19 or newer, with npm. There is no page" in capsys.readouterr().err
     assert machine.run("--required") == 1
@@ -94,14 +94,14 @@ def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(("version", "is_enough"), [("v18.20.8", False), ("v20.9.0", False), ("v24.0.1", True)])
 def test_versions(machine: Machine, capsys: pytest.CaptureFixture[str], version: str, *, is_enough: bool) -> None:
-    """Numbers are compared as numbers."""
+    """Versions are compared as numbers."""
     machine.install_node(version)
     assert machine.run("--required") == int(not is_enough)
     assert (f"{version} is too old" in capsys.readouterr().err) is not is_enough
 
 
 def test_a_build_that_fails(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is tried again the next time; until then the page is the one before."""
+    """The next run retries it; until then the previous page stays."""
     machine.install_node()
     machine.run()
     (machine.sources / "main.tsx").write_text("broken")

@@ -1,4 +1,4 @@
-"""`GET /`: the built page with its files, or what is said in its place."""
+"""`GET /`: the built page with its files, or its replacement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.api import Api, problem
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of the page's files, with the page that says how to build them."""
+    """The folder of the page's files, with the fallback page."""
     (tmp_path / "unbuilt.html").write_text("<h1>not built</h1>")
     monkeypatch.setattr(page, "_FOLDER", tmp_path)
     page._index.cache_clear()
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def built(folder: Path) -> Path:
-    """The same, built."""
+    """The same with a built page."""
     (folder / "built" / "assets").mkdir(parents=True)
     (folder / "built" / "index.html").write_text('<script type="module" src="./assets/index-1a2b.js"></script>')
     (folder / "built" / "assets" / "index-1a2b.js").write_text("void 0")
@@ -44,7 +44,7 @@ def _is_guarded(answer: httpx.Response) -> bool:
 
 
 def test_without_a_build(api: Api, folder: Path) -> None:
-    """The page says what is missing."""
+    """The fallback page says what is missing."""
     assert folder.is_dir()
     answer = api.ask("GET", "/")
     assert (answer.status_code, answer.text) == (200, "<h1>not built</h1>")
@@ -54,7 +54,7 @@ def test_without_a_build(api: Api, folder: Path) -> None:
 
 
 def test_the_page_and_its_files(api: Api, built: Path) -> None:
-    """The page is asked for every time, its files once."""
+    """The page is revalidated at every request, its files are cached."""
     assert built.is_dir()
     answer = api.ask("GET", "/")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
@@ -68,13 +68,13 @@ def test_the_page_and_its_files(api: Api, built: Path) -> None:
 
 @pytest.mark.parametrize("name", ["notes.txt", "..%2Findex.html", "%2Fetc%2Fpasswd", "..%2F..%2Funbuilt.html", "x"])
 def test_nothing_else(api: Api, built: Path, name: str) -> None:
-    """Only what Vite built for the browser, whatever is asked for."""
+    """Only Vite's output for the browser is served, for any path."""
     assert built.is_dir()
     problem(api.ask("GET", f"/assets/{name}"), 404)
 
 
 def test_the_real_fallback_page_needs_nothing(api: Api) -> None:
-    """It holds no script, no style and no address beyond the API."""
+    """It has no script, no style and no URL except the API's."""
     text = (Path(page.__file__).parent / "static" / "unbuilt.html").read_text()
     assert "<script" not in text
     assert "<style" not in text

@@ -1,4 +1,4 @@
-"""Agents and tools of a deployment's own, and where tools run."""
+"""A deployment's own agents and tools, and the threads in which tools run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.settings import AgentSettings
 
 
 class Search:
-    """A search that notes its thread."""
+    """A search that records its thread."""
 
     def __init__(self) -> None:
         self.threads: list[int] = []
@@ -50,13 +50,13 @@ def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:
 
 
 def _calls(monkeypatch: pytest.MonkeyPatch, **arguments: dict[str, str]) -> None:
-    """Let the offline model call these tools."""
+    """Make the offline model call these tools."""
     when = {name: lambda _, given=given: given for name, given in arguments.items()}
     monkeypatch.setattr("functions.agent.agents.offline._WHEN", when)
 
 
 def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its agent has its tools, a plain one and a coroutine; it may be loaded twice."""
+    """Its agent has its tools, a plain function and a coroutine; it may be loaded twice."""
     _calls(monkeypatch, opening_hours={"day": "Monday"}, stock={"article": "tea"})
     settings = AgentSettings(model="offline", plugins=" examples.plugin ,")
     for _ in range(2):
@@ -66,17 +66,17 @@ def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain function in another thread, its search and a coroutine on the event loop's."""
+    """A plain function runs in a worker thread; its search and a coroutine run on the event loop's thread."""
     threads: dict[str, int] = {}
 
     def plain(context: ToolContext) -> str:
-        """Note the thread."""
+        """Record the thread."""
         threads["plain"] = threading.get_ident()
         context.search("ada", "tea", limit=1, exclude_thread=None)
         return "done"
 
     async def coroutine(context: ToolContext) -> str:
-        """Note the thread."""
+        """Record the thread."""
         threads["coroutine"] = threading.get_ident()
         context.search("ada", "tea", limit=1, exclude_thread=None)
         return "done"
@@ -92,7 +92,7 @@ def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_tool_that_blocks_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What else the loop has to do is done while the tool waits for it."""
+    """The loop continues with other work while the tool waits."""
     gate = threading.Event()
 
     def waits(_: ToolContext) -> str:
@@ -135,7 +135,7 @@ def _two_tools() -> None:
     ],
 )
 def test_a_plugin_that_cannot_work(register: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start ends with a sentence that names the variable."""
+    """The start fails with a message that names the variable."""
     module = ModuleType("made_for_the_test")
     if register:
         module.__dict__["register"] = register
@@ -146,7 +146,7 @@ def test_a_plugin_that_cannot_work(register: Any, told: str, monkeypatch: pytest
 
 @pytest.mark.parametrize("name", ["no_such_module", "..", "examples.none"])
 def test_a_plugin_that_is_not_there(name: str) -> None:
-    """Neither a typing error nor what is no module's name passes in silence."""
+    """A misspelt or invalid module name is reported."""
     with pytest.raises(SettingsError, match=r"^AGENT__PLUGINS names .*, which cannot be used: "):
         AgentRunner(AgentSettings(plugins=name), Search())
 
@@ -179,7 +179,7 @@ _ERRORS = [ValueError("secret"), TimeoutError("secret"), SystemExit("secret"), a
 
 @pytest.mark.parametrize("made", [*map(_fails, [*_ERRORS, StopIteration("secret")]), *map(_fails_later, _ERRORS)])
 def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The model reads that it failed, not why; the log says why, and the user gets an answer."""
+    """The model gets the failure without its reason, the log has the reason, and the user gets an answer."""
     registry.add_tool(made)
     _calls(monkeypatch, fails={})
     monkeypatch.setattr(logging.getLogger("functions"), "propagate", True)
@@ -194,7 +194,7 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
 def test_what_is_no_text_becomes_text(result: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON, where it is no text; without what no request can hold."""
+    """Values other than text become JSON, without characters that a request cannot contain."""
 
     def returns(_: ToolContext) -> Any:
         """Return it."""
@@ -208,7 +208,7 @@ def test_what_is_no_text_becomes_text(result: object, told: str, monkeypatch: py
 
 
 def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is awaited on the loop, where it may search."""
+    """It is awaited on the loop, where it can search."""
 
     async def later(context: ToolContext) -> str:
         context.search("ada", "tea", limit=1, exclude_thread=None)
@@ -228,7 +228,7 @@ def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_time_for_the_answer_ends_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is no failure of the tool."""
+    """This does not count as the tool's failure."""
 
     async def waits(_: ToolContext) -> str:
         """Wait."""
@@ -274,13 +274,13 @@ async def _yields_later(_: ToolContext) -> Any:
     ],
 )
 def test_what_cannot_be_a_tool(tool: Any, told: str) -> None:
-    """It is refused where it is added, which is at the start."""
+    """It is refused when it is added, at the start."""
     with pytest.raises(ValueError, match=told):
         registry.add_tool(tool)
 
 
 def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing would await it."""
+    """It would never be awaited."""
 
     async def register() -> None:
         registry.add_agent(AgentDefinition("clerk"))
@@ -289,7 +289,7 @@ def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_register_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start ends with a sentence all the same."""
+    """The start still ends with a message."""
     _is_refused(lambda: sys.exit(3), "SystemExit: 3", monkeypatch)
 
 

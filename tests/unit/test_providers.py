@@ -1,4 +1,4 @@
-"""The two providers: the seed's interface, and what each side of it does."""
+"""The two providers: the seed's interface, and the behaviour of both sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MakeMemory = Callable[..., Memory]
 
 
 async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]:
-    """Do what an agent's host does around a run, by the interface alone."""
+    """Call the providers around a run like an agent's host, through the interface only."""
     turn = Turn(memory, "t", "ana")
     providers: list[MemoryProvider] = [ThreadMemoryProvider(turn), UserPreferencesProvider(turn)]
     thread, preferences = [await provider.invoking() for provider in providers]
@@ -37,7 +37,7 @@ def test_two_turns_later_the_agent_is_given_the_first(memory: MakeMemory, archiv
 
 
 def test_the_interface_is_the_seeds() -> None:
-    """`async def invoking()` and `async def invoked(user_message, assistant_message)`, callable with no more."""
+    """`async def invoking()` and `async def invoked(user_message, assistant_message)`; other arguments are optional."""
     for provider in (ThreadMemoryProvider, UserPreferencesProvider):
         assert inspect.iscoroutinefunction(provider.invoking)
         assert inspect.iscoroutinefunction(provider.invoked)
@@ -59,7 +59,7 @@ def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache)
 
 
 def test_the_thread_provider_says_where_the_exchange_is(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """Documents and a caller's id are kept with it."""
+    """Documents and a caller's id are stored with it."""
     named = ExchangeIds().new()
     provider = ThreadMemoryProvider(Turn(memory(), "t", "ana"))
     receipt = asyncio.run(provider.invoked("q", "a", ["d1"], named))
@@ -68,7 +68,7 @@ def test_the_thread_provider_says_where_the_exchange_is(memory: MakeMemory, queu
 
 
 def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
-    """Neither raises."""
+    """Neither raises an error."""
     turn = Turn(memory(), None, None)
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
     assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""

@@ -1,4 +1,4 @@
-"""The circuit of the exchange queue, with an SQS that refuses a message for what it is; the emulators do not."""
+"""The exchange queue's circuit breaker with an SQS that refuses a message, which the emulators do not."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.exchanges import exchange
 
 
 class _Sqs:
-    """Takes a message of the text `small` only, and none while it is frozen."""
+    """Accepts only messages with the text `small`, and times out while it is frozen."""
 
     is_frozen = True
 
     def send_message(self, **request: Any) -> None:
-        """Take a message, refuse it, or time out."""
+        """Accept a message, refuse it, or time out."""
         if self.is_frozen:
             raise ReadTimeoutError(endpoint_url="sqs")
         if "small" not in request["MessageBody"]:
@@ -27,7 +27,7 @@ class _Sqs:
 
 
 def test_a_message_that_is_refused_after_an_outage_closes_the_circuit() -> None:
-    """SQS answers the probe, although it will never take the message that found it frozen."""
+    """SQS responds to the probe, although it refuses the message that the freeze had stopped."""
     sqs = _Sqs()
     queue = SqsQueue(SyncSettings(queue_url="http://q"), cast("Any", sqs))
     large, small = exchange(1), exchange(2, thread_id="small")

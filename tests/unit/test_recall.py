@@ -1,4 +1,4 @@
-"""What a turn is told: from L1, from L2 where L1 does not know all, and from both united."""
+"""A turn's context: from L1, from L2 if L1 is incomplete, and merged from both."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _recall(memory: Memory, thread_id: str | None = "t", user_id: str | None = N
 
 
 def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
-    """Nothing is served by no layer, and nothing is degraded."""
+    """Its source is `none`, and nothing is degraded."""
     assert _recall(memory()) == Recall([], {}, "none", [])
 
 
@@ -38,14 +38,14 @@ def test_without_thread_and_user_no_store_is_asked(
 
 
 def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
-    """Both providers share what one question to L1 brought."""
+    """Both providers share one read of L1."""
     begun = Turn(memory(), "t", "ana")
     assert begun.recall() is begun.recall()
     assert cache.calls.count("read") == 1
 
 
 def test_a_hit_asks_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """A whole list and known preferences, also if there are none, need nothing else."""
+    """A sealed list and cached preferences, or their cached absence, need no other store."""
     made = memory()
     _recall(made, "t", "ana")
     Turn(made, "t", "ana").keep("q0", "a0")
@@ -57,7 +57,7 @@ def test_a_hit_asks_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: I
 
 
 def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The first question is answered by L2, the second by L1."""
+    """L2 serves the first read, L1 the second."""
     archive.store(exchanges(3))
     first, second = _recall(memory()), _recall(memory())
     assert (texts(first.messages), first.source) == (told(0, 1, 2), "postgres")
@@ -68,7 +68,7 @@ def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCach
 def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A short list is trusted only when it is marked whole."""
+    """A short list is trusted only if it is sealed."""
     archive.store(exchanges(3))
     cache.lose_thread("t")
     cache.append(exchange(3), is_drained=False)
@@ -81,7 +81,7 @@ def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
 def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
+    """An exchange in the queue and L1 only survives the loss of the list, for every process."""
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_thread("t")
     assert texts(_recall(memory()).messages) == told(0)
@@ -89,7 +89,7 @@ def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
 
 
 def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None:
-    """Nothing older belongs into it, and nothing is missing in between."""
+    """Nothing older belongs into it, and nothing in between is missing."""
     settings = MemorySettings(max_thread_messages=2)
     small = InMemoryCache(settings)
     refill(small, "t", Window([], is_all=True))
@@ -101,7 +101,7 @@ def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None
 
 
 def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) -> None:
-    """Sixty exchanges are fifty in L1 and in the answer."""
+    """Of sixty exchanges L1 and the result have fifty."""
     archive.store(exchanges(60))
     for _ in range(2):
         assert texts(_recall(memory()).messages) == told(*range(10, 60))
@@ -110,7 +110,7 @@ def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) 
 def test_what_l2_lacks_is_united_with_what_it_has(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Drained and undrained exchanges come in thread order, each once."""
+    """Drained and undrained exchanges are in thread order, without duplicates."""
     all_of_them = exchanges(6)
     archive.store(all_of_them[:2] + all_of_them[3:5])
     for each in all_of_them[1:4] + all_of_them[5:]:
@@ -121,7 +121,7 @@ def test_what_l2_lacks_is_united_with_what_it_has(
 def test_entries_of_another_program_come_first(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """They have no order, are shown all the same, and are not taken for the whole."""
+    """They have no order key, are shown first, and do not count as complete."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     archive.store(exchanges(1))
     recalled = _recall(memory())
@@ -138,7 +138,7 @@ def test_entries_of_another_program_come_first(
 def test_an_entry_that_nobody_can_read(
     entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """It is left out, and the rest is shown with L2's."""
+    """It is left out, and the other entries are shown with L2's."""
     archive.store(exchanges(2))
     _recall(memory())
     cache.lists["t"].append(entry)
@@ -146,7 +146,7 @@ def test_an_entry_that_nobody_can_read(
 
 
 def test_what_was_kept_before_anything_was_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """It is told at once, however full the queue."""
+    """It is shown at once, for any length of the queue."""
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     _recall(made, None, "ana")
@@ -155,7 +155,7 @@ def test_what_was_kept_before_anything_was_read(memory: MakeMemory, queue: InMem
 
 
 def test_once_the_queue_was_seen_empty_it_is_not_asked_again(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """A first read of an unused L1 settles it."""
+    """The first read of an unused L1 is enough."""
     _recall(memory())
     queue.calls.clear()
     Turn(memory(), "t", None).keep("q0", "a0")
@@ -166,7 +166,7 @@ def test_once_the_queue_was_seen_empty_it_is_not_asked_again(memory: MakeMemory,
 def test_an_emptied_l1_waits_for_the_drain(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """What another process put on the queue is in L2 a moment later."""
+    """L2 has another process' queued exchange a moment later."""
     _recall(memory())
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_everything()
@@ -188,7 +188,7 @@ def test_an_emptied_l1_says_what_it_may_lack(
     queue: InMemoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While the queue is not drained the history may be short, so it is flagged, and never taken for the whole."""
+    """While the queue is not empty the history may be incomplete: it is degraded, and the list is not sealed."""
     monkeypatch.setattr(backlog, "MAX_WAIT_SECONDS", 0)
     archive.store([exchange(0)])
     gone = memory()
@@ -222,7 +222,7 @@ def test_a_loss_of_long_ago(
 
 
 def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2 is asked once, also when there are none."""
+    """L2 is read once, even if there are none."""
     for user_id, preferences in (("ana", {"tone": "dry"}), ("bob", {})):
         archive.change_preferences(user_id, preferences, replace=True, then=lambda _: True)
         archive.calls.clear()
@@ -234,7 +234,7 @@ def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, arch
 
 
 def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Preferences alone name theirs."""
+    """Without a history, it is the preferences' source."""
     archive.store(exchanges(1))
     _recall(memory())
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
@@ -242,7 +242,7 @@ def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, arch
 
 
 def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """History and preferences with a blank line between, '' when there is nothing."""
+    """History and preferences, separated by a blank line; '' if there are none."""
     archive.store(exchanges(1))
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
     recalled = _recall(memory(), "t", "ana")
@@ -251,7 +251,7 @@ def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> No
 
 
 def test_a_kept_answer_is_found_by_its_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """The window knows what an exchange's answer was."""
+    """The window returns an exchange's answer."""
     made = exchange(1)
     archive.store([made])
     recalled = _recall(memory())

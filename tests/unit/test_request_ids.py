@@ -1,4 +1,4 @@
-"""One id from the request to the drain's log: where it comes from, what it may be, and which lines have it."""
+"""The request id from the request to the drain's log: its source, valid values, and the log lines that have it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_ids_of_gateways(named: str) -> None:
 
 @pytest.mark.parametrize("named", HOSTILE)
 def test_what_is_no_id(named: object) -> None:
-    """Lambda's own id stands in for it; a message with it has none."""
+    """Lambda's own id is used instead; a message with an invalid id counts as one without."""
     assert valid_request_id(named) is None
     assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == _LAMBDA
     assert request_id_of({"messageAttributes": {"request_id": {"stringValue": named}}}) is None
@@ -72,7 +72,7 @@ def test_what_is_no_id(named: object) -> None:
     ],
 )
 def test_lambdas_own_where_there_is_no_gateway(event: object) -> None:
-    """Also behind a load balancer, whose trace id may be the client's."""
+    """Even behind a load balancer, whose trace id may be the client's."""
     assert of_event(event, _LAMBDA) == _LAMBDA
 
 
@@ -81,12 +81,12 @@ def test_lambdas_own_where_there_is_no_gateway(event: object) -> None:
     [None, [], {}, {"messageAttributes": None}, {"messageAttributes": []}, {"messageAttributes": {"request_id": "r"}}],
 )
 def test_records_without_one(record: object) -> None:
-    """Of an earlier release, or of no release at all."""
+    """Of an earlier release, or of another program."""
     assert request_id_of(record) is None
 
 
 def test_it_ends_with_its_request() -> None:
-    """Tasks of the request have it, code outside of it has not, nor has a thread that outlives it."""
+    """The request's tasks have the id; code outside of it and threads that outlive it do not."""
 
     async def task() -> str | None:
         return await asyncio.create_task(asyncio.to_thread(current_request_id))
@@ -103,7 +103,7 @@ def test_it_ends_with_its_request() -> None:
 
 
 def test_requests_beside_each_other() -> None:
-    """Each has its own."""
+    """Each request has its own."""
 
     async def request(named: str) -> str | None:
         with request_id_scope(named):
@@ -117,7 +117,7 @@ def test_requests_beside_each_other() -> None:
 
 
 def test_it_is_no_part_of_an_exchange() -> None:
-    """The same exchange by two requests is one, and the queue's body is as it was."""
+    """An exchange repeated by another request is one exchange, and the queue's body is unchanged."""
     one, other = (Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id=named) for named in ("r-1", "r-2"))
     assert one == other
     assert len({one, other}) == 1
@@ -126,7 +126,7 @@ def test_it_is_no_part_of_an_exchange() -> None:
 
 
 def test_the_outbox_keeps_it() -> None:
-    """Where a body has no attributes; what is no id is not read."""
+    """A body in the outbox has no attributes; an invalid id is ignored."""
     kept = Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id="r-1").to_wire(has_request_id=True)
     assert Exchange.from_wire(kept).request_id == "r-1"
     assert Exchange.from_wire(kept.replace("r-1", "r 1")).request_id is None
@@ -135,7 +135,7 @@ def test_the_outbox_keeps_it() -> None:
 def test_an_exchange_has_the_id_of_its_request(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Also when a later request puts it on the queue."""
+    """Even if a later request sends it to the queue."""
     process = memory()
     sent: list[tuple[str, str | None]] = []
     send = queue.send
@@ -182,7 +182,7 @@ def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
 def test_what_the_drain_says_of_each(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """What is stored, what is given up, also a record that is none; one without an id is no trouble."""
+    """Stored and dead-lettered records, malformed ones included; a record without an id is no problem."""
     queue = _Queue()
     records: list[object] = [
         _record(1, exchange(1).to_wire(), "r-1"),
@@ -198,7 +198,7 @@ def test_what_the_drain_says_of_each(
 
 
 def test_what_waits_is_named(caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache) -> None:
-    """While PostgreSQL is away."""
+    """While PostgreSQL is down."""
     caplog.set_level(logging.INFO)
     archive.is_down = True
     outcome = Drain(archive, cache, _Queue()).run([_record(1, exchange(1).to_wire(), "r-1")])
@@ -207,7 +207,7 @@ def test_what_waits_is_named(caplog: pytest.LogCaptureFixture, archive: InMemory
 
 
 def test_a_line_has_its_size() -> None:
-    """Ten thousand messages, which is what SQS hands over at most, are several lines."""
+    """The ids of ten thousand messages, SQS's maximum batch, are split into several lines."""
     ids = [f"{number:0>128}" for number in range(10_000)]
     parts = list(in_chunks(ids))
     assert [each for part in parts for each in part] == ids
@@ -217,7 +217,7 @@ def test_a_line_has_its_size() -> None:
 def test_what_the_sweep_says_of_the_outbox(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """A dead letter has the body that the queue would have had, and the id as its attribute."""
+    """A dead letter has the body that the queue would have, and the id as an attribute."""
     caplog.set_level(logging.INFO)
     archive.owners["t"] = "ana"
     dead: list[tuple[str, str, str | None]] = []

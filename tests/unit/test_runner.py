@@ -1,4 +1,4 @@
-"""The runner on the offline model: names, memory in the answer, tools, time."""
+"""The runner with the offline model: names, memory, tools and timeouts."""
 
 import asyncio
 import subprocess
@@ -34,7 +34,7 @@ NO_MEMORY = (
 
 @dataclass
 class FakeSearch:
-    """Remembers how it was called."""
+    """Records its calls."""
 
     available: bool = True
     calls: list[tuple[str, str, int, str | None]] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _ask(
 
 
 def _with_memory(messages: Sequence[tuple[str, str]], preferences: Mapping[str, str] | None = None) -> str:
-    """Return instructions with the memory appended as the seed's *Context Injection* does."""
+    """Return instructions with the memory appended in the seed's *Context Injection* format."""
     parts = [INSTRUCTIONS]
     if messages:
         parts.append("Previous conversation:\n" + "\n".join(f"{role}: {content}" for role, content in messages))
@@ -84,7 +84,7 @@ def _with_memory(messages: Sequence[tuple[str, str]], preferences: Mapping[str, 
 
 
 def test_the_agent_library_is_not_loaded_before_the_first_run() -> None:
-    """Every route but `/run` is spared the library's import."""
+    """Only `/run` imports the library."""
     program = """
 import sys
 from functions.agent.agents.model_name import validate_model
@@ -100,19 +100,19 @@ print([name for name in ("pydantic_ai", "openai", "boto3", "botocore", "httpx2")
 
 
 def test_a_wrong_model_stops_the_start() -> None:
-    """The composition root finds it, not the first user."""
+    """The start detects it, not the first run."""
     with pytest.raises(SettingsError, match="AGENT__MODEL"):
         AgentRunner(AgentSettings(model="nonsense"), FakeSearch())
 
 
 def test_known_names_pass() -> None:
-    """An agent and tools, also none and the same one twice."""
+    """An agent and tools, also none or the same tool twice."""
     _runner().check("assistant", [])
     _runner().check("assistant", ["current_time", "search_conversations", "current_time"])
 
 
 def test_unknown_agent() -> None:
-    """The error says what there is."""
+    """The error lists the registered agents."""
     with pytest.raises(UnknownAgentError, match=r"no agent 'nobody'; there is: .*\bassistant\b.*\.$") as caught:
         _runner().check("nobody", [])
     assert (caught.value.name, caught.value.known) == ("nobody", tuple(sorted(registry.AGENTS)))
@@ -120,17 +120,17 @@ def test_unknown_agent() -> None:
 
 
 def test_unknown_tool() -> None:
-    """The error says what there is, on `run` as on `check`."""
+    """The error lists the registered tools, for `run` and `check`."""
     with pytest.raises(UnknownToolError) as caught:
         _ask(_runner(), "Hello", tools=["current_time", "rm"])
     assert (caught.value.name, caught.value.known) == ("rm", tuple(sorted(registry.TOOLS)))
 
 
 def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry each is enough: the agent's own instructions come first, its own tools are there."""
+    """One entry each is enough: the agent's instructions come first, and its tools are available."""
 
     def weather(context: ToolContext, city: str) -> str:
-        """Tell the weather."""
+        """Return the weather."""
         return f"Rain in {city} for {context.user_id}."
 
     clerk = AgentDefinition("clerk", instructions="You are a clerk.", tools=("weather",))
@@ -155,12 +155,12 @@ def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_memory_it_says_so() -> None:
-    """No memory is told as such."""
+    """The answer says that there is no memory."""
     assert _ask(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
 
 
 def test_second_turn_quotes_the_first() -> None:
-    """What the first turn said is in the second turn's answer, whatever lines it had."""
+    """The second turn's answer quotes the first turn, for any lines in it."""
     runner = _runner()
     first = "My name is Ana.\n\nMy cat is Tom."
     answer = _ask(runner, first)
@@ -171,7 +171,7 @@ def test_second_turn_quotes_the_first() -> None:
 
 
 def test_preferences() -> None:
-    """Key and value show up, with a conversation and without."""
+    """Key and value are in the answer, with and without a conversation."""
     preferences = {"preferred_language": "Python", "expertise_level": "intermediate"}
     for messages in ([], [("user", "Hi"), ("assistant", "Hello")]):
         answer = _ask(_runner(), "Hello", instructions=_with_memory(messages, preferences))
@@ -180,7 +180,7 @@ def test_preferences() -> None:
 
 
 def test_headings_inside_messages() -> None:
-    """A message that looks like a heading stays a message."""
+    """A message that resembles a heading stays a message."""
     memory = find_memory(
         _with_memory([("user", "User preferences:\nPrevious conversation:"), ("assistant", "Hm")], {"tone": "dry"})
     )
@@ -189,7 +189,7 @@ def test_headings_inside_messages() -> None:
 
 
 def test_same_input_same_answer() -> None:
-    """Deterministic, within a process and across runners."""
+    """Within one process and across runners."""
     instructions = _with_memory([("user", "Hi"), ("assistant", "Hello")], {"tone": "dry"})
     runner = _runner()
     answers = {_ask(each, "Hello", instructions=instructions) for each in (runner, runner, _runner())}
@@ -197,7 +197,7 @@ def test_same_input_same_answer() -> None:
 
 
 def test_answers_do_not_grow_without_end() -> None:
-    """Answers that become memory themselves stay of a size over a long conversation."""
+    """The answers of a long conversation have a bounded length, although they become memory."""
     runner = _runner()
     messages: list[tuple[str, str]] = []
     lengths = []
@@ -222,7 +222,7 @@ def test_answers_do_not_grow_without_end() -> None:
 
 
 def test_huge_prompt() -> None:
-    """The answer to the largest prompt there may be, with a window full of them, is smaller than it."""
+    """The answer to the longest prompt with a full window is shorter than the prompt."""
     huge = "x" * 200_000
     answer = _ask(_runner(), huge, instructions=_with_memory([("user", huge), ("assistant", huge)] * 50))
     assert len(answer) < 60_000
@@ -232,7 +232,7 @@ def test_huge_prompt() -> None:
 
 
 def test_tools_are_really_called() -> None:
-    """The library calls the functions, and their answers come back."""
+    """The library calls the functions and gets their results."""
     search = FakeSearch()
     answer = _ask(
         _runner(search),
@@ -245,7 +245,7 @@ def test_tools_are_really_called() -> None:
 
 
 def test_a_zone_in_the_prompt() -> None:
-    """The offline model passes a time zone on."""
+    """The offline model passes a time zone to the tool."""
     answer = _ask(_runner(), "What time is it on Mars/Olympus?", tools=["current_time"])
     assert "current_time answered: " in answer
     assert "Mars/Olympus'" in answer or "No time zone but UTC" in answer
@@ -256,14 +256,14 @@ def test_a_zone_in_the_prompt() -> None:
     [("Hello", ["current_time", "search_conversations"]), ("What time is it? Search older ones.", [])],
 )
 def test_tools_are_not_called_needlessly(prompt: str, tools: list[str]) -> None:
-    """Neither unasked nor when the request does not allow them."""
+    """Neither without a request for them nor without permission."""
     search = FakeSearch()
     assert _ask(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
     assert search.calls == []
 
 
 def test_search_without_a_user_or_a_store() -> None:
-    """Neither fails the turn."""
+    """Neither is an error of the turn."""
     prompt = "Search earlier conversations"
     assert "not known who the user is" in _ask(_runner(), prompt, tools=["search_conversations"], user_id=None)
     down = FakeSearch(available=False)
@@ -275,7 +275,7 @@ def test_search_without_a_user_or_a_store() -> None:
 
 
 def test_nothing_is_built_twice() -> None:
-    """Model, agent and tool schemas are kept for the next run."""
+    """Model, agent and tool schemas are reused by the next run."""
     runner = _runner()
     _ask(runner, "time", tools=["current_time"])
     kept = runner._loaded()
@@ -286,7 +286,7 @@ def test_nothing_is_built_twice() -> None:
 
 
 def test_runs_at_the_same_time_do_not_mix() -> None:
-    """Two runs on one loop each have their own user."""
+    """Two concurrent runs on one loop have their own users."""
     search = FakeSearch()
     runner = _runner(search)
 
@@ -312,7 +312,7 @@ def test_runs_at_the_same_time_do_not_mix() -> None:
 
 
 def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that never answers is given up on, and the next run works."""
+    """The run of a model that never answers ends, and the next run works."""
     runner = _runner(timeout_seconds=0.3)
 
     async def never(*_: object, **__: object) -> None:
@@ -327,7 +327,7 @@ def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it raises, the run raises its own error and says no more than the kind."""
+    """For any exception, the run raises its own error with the exception's type only."""
     runner = _runner()
 
     async def broken(*_: object, **__: object) -> None:
@@ -340,7 +340,7 @@ def test_a_model_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An artifact without the provider's SDK is an error of the run, and is tried again by the next."""
+    """A missing SDK is an error of the run, and the next run tries to import it again."""
     runner = _runner()
 
     def missing(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""What runs in one process when there are several."""
+"""The grouping of tests into processes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tests.support.scheduling import scope_of
 
 TESTS = Path(__file__).resolve().parents[1]
 STARTS_A_STACK = re.compile(r"\bStackProcess\(|\bwith Stack\(")
-# They are not part of `make test`.
+# These are not part of `make test`.
 OTHER_RUNS = ("artifacts", "page", "sam_local")
 
 
 def test_a_test_is_on_its_own() -> None:
-    """Its scope is itself, so that any process may run it."""
+    """Its group is itself, so any process may run it."""
     assert scope_of("tests/unit/test_drain.py::test_it[x]") == "tests/unit/test_drain.py::test_it[x]"
 
 
 def test_only_one_process_starts_the_embedded_stack() -> None:
-    """Each test file that starts one is in the group."""
+    """All test files that start one are in one group."""
     files = [path.relative_to(TESTS.parent) for path in TESTS.rglob("test_*.py") if path.parent.name not in OTHER_RUNS]
     starting = [path.as_posix() for path in files if STARTS_A_STACK.search((TESTS.parent / path).read_text())]
     assert starting

@@ -1,4 +1,4 @@
-"""Settings: names, defaults, and a sentence for each value that cannot work."""
+"""Settings: names, defaults, and a message for each invalid value."""
 
 import os
 from pathlib import Path
@@ -43,7 +43,7 @@ KINDS: tuple[type[BaseSettings], ...] = (
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as nothing."""
+    """Parses CloudFormation's short forms as null."""
 
 
 _Loader.add_multi_constructor("!", lambda *_: None)
@@ -51,7 +51,7 @@ _Loader.add_multi_constructor("!", lambda *_: None)
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting is set and no `.env` lies about."""
+    """No setting is set, and there is no `.env`."""
     for name in list(os.environ):
         if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
@@ -59,7 +59,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_contracts_defaults() -> None:
-    """Nothing but the queue has to be said."""
+    """Only the queue is required."""
     memory, redis = load(MemorySettings), load(RedisSettings)
     assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (24, 30, 50)
     assert (memory.thread_ttl_seconds, memory.user_ttl_seconds) == (86_400, 2_592_000)
@@ -70,7 +70,7 @@ def test_the_contracts_defaults() -> None:
 
 
 def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each variable reaches its setting."""
+    """Each variable sets its setting."""
     for name, value in {
         "REDIS__HOST": "r",
         "REDIS__PORT": "1",
@@ -95,7 +95,7 @@ def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment is stronger; foreign lines do no harm."""
+    """The environment takes precedence; other programs' lines are ignored."""
     (tmp_path / ".env").write_text("REDIS__HOST=file\nREDIS__PORT=1234\nOTHER=1\n")
     monkeypatch.setenv("REDIS__PORT", "99")
     assert (load(RedisSettings).host, load(RedisSettings).port) == ("file", 99)
@@ -175,7 +175,7 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_wrong_value_names_its_variable(
     kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One sentence, which does not repeat what may be a secret."""
+    """One sentence without the value, which may be a secret."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs/q")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
@@ -202,14 +202,14 @@ def test_a_wrong_value_names_its_variable(
     ],
 )
 def test_urls_that_libpq_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of them is refused."""
+    """Valid URLs are accepted."""
     monkeypatch.setenv("DATABASE__URL", url)
     assert load(DatabaseSettings).url == url
 
 
 @pytest.mark.parametrize("host", ["cache", "cache.example.com.", "10.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
 def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names and addresses of both kinds."""
+    """Host names and addresses of both kinds."""
     monkeypatch.setenv("REDIS__HOST", host)
     assert load(RedisSettings).host == host
 
@@ -219,13 +219,13 @@ def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     [("", None), ("/", None), ("/memory", "/memory"), ("/memory/", "/memory"), ("/v1.2/a_b-c", "/v1.2/a_b-c")],
 )
 def test_a_base_path(value: str, base: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With or without a slash at its end."""
+    """With and without a trailing slash."""
     monkeypatch.setenv("AGENT__BASE_PATH", value)
     assert load(AgentSettings).base_path == base
 
 
 def test_no_route_begins_like_a_base_path(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever routes there are."""
+    """For all routes."""
     for first in {route.path.split("/")[1] for route in api.app.routes if isinstance(route, APIRoute)} - {""}:
         monkeypatch.setenv("AGENT__BASE_PATH", f"/{first}")
         with pytest.raises(SettingsError, match="which is a route of the API"):
@@ -239,7 +239,7 @@ def test_a_missing_value_names_its_variable() -> None:
 
 
 def test_two_wrong_values_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to start twice to learn of the second."""
+    """One start reports both."""
     monkeypatch.setenv("REDIS__PORT", "x")
     monkeypatch.setenv("REDIS__DB", "y")
     with pytest.raises(SettingsError, match=r"REDIS__PORT .*REDIS__DB"):
@@ -247,7 +247,7 @@ def test_two_wrong_values_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment fills in the queue's URL; the rest has to be right."""
+    """A deployment sets the queue's URL later; everything else is checked."""
     validate_environment()
     monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
     with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
@@ -270,7 +270,7 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_variable_that_is_no_setting(
     kind: type[BaseSettings], wrong: str, right: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is named, with what it may have been meant for, wherever it is written."""
+    """The message names it and a similar setting, in the environment or a file."""
     if place == "file":
         (tmp_path / ".env").write_text(f"{wrong}={SECRET}\n")
     else:
@@ -287,7 +287,7 @@ def test_a_variable_that_is_no_setting(
     "line", ["MEMORY__MAX_THREAD_MESSAGES", "MEMORY__THREAD_TTL_HOURS='1", "MEMORY__USER_TTL_DAYS: 3"]
 )
 def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
-    """The default would stay in force without a word; lines of other programs do no harm."""
+    """Otherwise the default would silently apply; other programs' lines are ignored."""
     (tmp_path / ".env").write_text(f"if true; then\nOTHER\n# MEMORY__ comment\n{line}\n")
     with pytest.raises(SettingsError, match=r"^\.env has no value for a setting: line 4 should be NAME=value\.$"):
         load(MemorySettings)
@@ -296,7 +296,7 @@ def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_file_that_is_no_text(encoding: str, tmp_path: Path) -> None:
-    """It is named."""
+    """The message names it."""
     (tmp_path / ".env").write_bytes("# caf\u00e9\nMEMORY__USER_TTL_DAYS=3\n".encode(encoding))
     with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):
         load(MemorySettings)
@@ -305,7 +305,7 @@ def test_a_file_that_is_no_text(encoding: str, tmp_path: Path) -> None:
 
 
 def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
-    """The mark is no part of the first name."""
+    """The byte order mark is not part of the first name."""
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfMEMORY__USER_TTL_DAYS=3\r\n")
     assert load(MemorySettings).user_ttl_days == 3
     assert read_settings(tmp_path, {}) == {"MEMORY__USER_TTL_DAYS": "3"}
@@ -316,21 +316,21 @@ def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
     [("sslmod=require", "PostgreSQL has no parameter sslmod"), ("password=%zz", "libpq cannot read it")],
 )
 def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
-    """It stops the start, where it would look like a PostgreSQL that is away for ever."""
+    """It stops the start, because it would otherwise look like a permanent outage."""
     settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@h/d?{query}")
     with pytest.raises(SettingsError, match=f"^DATABASE__URL has a value that cannot work: {reason}\\.$"):
         PostgresConnection(settings)
 
 
 def test_a_variable_like_no_setting_is_answered_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the deployment fills the settings in."""
+    """Even if the deployment sets the settings later."""
     monkeypatch.setenv("SYNC__X", "1")
     with pytest.raises(SettingsError, match=r"^SYNC__X is no setting: there are SYNC__DLQ_URL, SYNC__QUEUE_URL\.$"):
         validate_environment()
 
 
 def test_one_class_does_not_refuse_anothers_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each looks at its own prefix, and a second class with one of these prefixes knows what the first one knows."""
+    """Each class checks its own prefix, and a second class with the same prefix shares the known names."""
 
     class Queues(BaseSettings):
         model_config = SettingsConfigDict(env_prefix="SYNC__", extra="ignore")
@@ -346,7 +346,7 @@ def test_one_class_does_not_refuse_anothers_variables(monkeypatch: pytest.Monkey
 
 
 def test_what_the_template_sets_are_settings_within_their_bounds() -> None:
-    """A function knows each variable, and a value that passes here passes the template, and the other way round."""
+    """The functions know each variable, and the template and the settings have equal limits."""
     template = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
     known = {
         f"{kind.model_config['env_prefix']}{name}".upper(): field
@@ -358,7 +358,7 @@ def test_what_the_template_sets_are_settings_within_their_bounds() -> None:
     assert {name for name in names if name.startswith(PREFIXES)} <= set(known)
     for name, parameter in PARAMETERS.items():
         if name.startswith("OTEL_"):
-            continue  # OpenTelemetry reads it, and takes what the parameter allows
+            continue  # read by OpenTelemetry, which accepts all values that the parameter allows
         bounds = {type(each): each for each in known[name].metadata}
         if template["Parameters"][parameter]["Type"] == "Number":
             assert template["Parameters"][parameter]["MinValue"] == bounds[Ge].ge, name
@@ -374,7 +374,7 @@ TOKENS = {
 
 @pytest.mark.parametrize("stage", ["local", "dev", "prod", "anything"])
 def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """As the settings say; every stage but `local` asks for tokens without being told to."""
+    """By the settings; every stage but `local` requires tokens by default."""
     for name, value in TOKENS.items():
         monkeypatch.setenv(name, value)
     if stage == "local":
@@ -386,7 +386,7 @@ def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> 
 
 
 def test_no_stage_but_local_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the variable."""
+    """The message names the variable."""
     monkeypatch.setenv("AUTH__MODE", "none")
     assert load(AuthSettings).tokens("local") is None
     with pytest.raises(SettingsError, match="AUTH__MODE is none"):
@@ -395,7 +395,7 @@ def test_no_stage_but_local_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("missing", TOKENS)
 def test_what_the_check_of_tokens_needs(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """Each has to be set, and not empty."""
+    """Each is required and must not be empty."""
     monkeypatch.setenv("AUTH__MODE", "jwt")
     for name, value in {**TOKENS, missing: ""}.items():
         monkeypatch.setenv(name, value)
@@ -418,7 +418,7 @@ def test_what_the_check_of_tokens_needs(monkeypatch: pytest.MonkeyPatch, missing
     ],
 )
 def test_where_keys_may_come_from(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
-    """Not over a way on which somebody could change them, except on this machine and for trying out."""
+    """Only over TLS, except from this machine for tests."""
     for name, value in {**TOKENS, "AUTH__MODE": "jwt", "AUTH__JWKS_URL": url}.items():
         monkeypatch.setenv(name, value)
     for stage in ("local", "prod"):

@@ -1,4 +1,4 @@
-"""The sweep: the outbox emptied, L1 told what it missed, and what could not be done left for the next one."""
+"""The sweep: it drains the outbox, updates L1, and leaves failed work for the next sweep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def buried() -> list[tuple[str, str]]:
-    """What was put on the dead-letter queue."""
+    """Records dead letters."""
     return []
 
 
@@ -36,7 +36,7 @@ def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, 
 
 
 def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
-    """Old keys are forgotten, that is all."""
+    """Only old keys are deleted."""
     assert run() == SweepResult(purged=3)
 
 
@@ -54,7 +54,7 @@ def test_a_clock_that_is_days_off(
 def test_the_outbox_is_emptied(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, buried: list[tuple[str, str]]
 ) -> None:
-    """In batches, each exchange once, also one that came twice; what can never be stored is buried."""
+    """In batches, each exchange once, also a repeated one; invalid ones are dead-lettered."""
     made = exchanges(450)
     for each in [*made, made[0]]:
         cache.append(each, is_drained=False, in_outbox=True)
@@ -68,7 +68,7 @@ def test_the_outbox_is_emptied(
 def test_the_outbox_waits_for_l2(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Nothing is removed that is not stored."""
+    """Only stored exchanges are removed."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     archive.is_down = True
     assert "postgres" in run().skipped
@@ -80,7 +80,7 @@ def test_the_outbox_waits_for_l2(
 def test_a_sweep_that_died_in_the_middle(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The next one stores nothing twice."""
+    """The next sweep stores nothing twice."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     remove = cache.remove_from_outbox
 
@@ -101,7 +101,7 @@ def test_lists_are_repaired(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> None:
-    """What went to L2 while L1 was away is in the lists of others, too."""
+    """Exchanges stored in L2 while L1 was down are added to the lists."""
     made = memory()
     Turn(made, "t", None).recall()
     Turn(made, "t", None).keep("q0", "a0")
@@ -111,7 +111,7 @@ def test_lists_are_repaired(
     turn.recall()
     turn.keep("q1", "a1")
     cache.is_down = False
-    cache._late.clear()  # the process that kept it is gone
+    cache._late.clear()  # the process that stored it has ended
     swept = run()
     assert (swept.repaired, swept.skipped) == (1, [])
     assert [content for _, content in cache.contents("t")] == told(0, 1)
@@ -121,7 +121,7 @@ def test_lists_are_repaired(
 
 
 def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMemory, cache: InMemoryCache) -> None:
-    """The hash holds what was set while L1 was away."""
+    """The hash gets the values that were set while L1 was down."""
     users = Users(memory())
     users.replace("ana", {"a": "1"})
     cache.is_down = True
@@ -132,7 +132,7 @@ def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMe
 
 
 def test_repairs_wait_for_l1(run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Nothing is forgotten that is not done, and the rest is done all the same."""
+    """Failed repairs stay recorded, and the other work is done."""
     archive.log_invalidations("thread", ["t1", "t2"])
     cache.is_down = True
     swept = run()

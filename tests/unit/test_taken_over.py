@@ -1,4 +1,4 @@
-"""`POST /run` again after a sandbox died between keeping the exchange and keeping the answer."""
+"""A repeated `POST /run` after a process died between storing the exchange and storing the response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.exchanges import exchange, exchanges
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that only the test moves."""
 
     now = 1_000.0
 
@@ -47,7 +47,7 @@ def operations(
     archive: InMemoryArchive,
     clock: Clock,
 ) -> Operations:
-    """The use cases, in a process of their own."""
+    """The operations of a new process."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency(
         [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)], Backlog(InMemoryQueue(), InMemoryArchive())
@@ -58,7 +58,7 @@ def operations(
 
 @pytest.fixture
 def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request came once, under the id of `DEAD`, which is kept, and more than a window of others came since."""
+    """The first request's exchange is stored with the id of `DEAD`, followed by more than a window of others."""
 
     class Killed(BaseException):
         pass
@@ -77,14 +77,14 @@ def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, m
 
 @pytest.mark.usefixtures("taken_over")
 def test_the_kept_answer_is_told(operations: Operations) -> None:
-    """Under its exchange id, also when the window has moved on."""
+    """With its exchange id, even if the window has moved on."""
     answer = asyncio.run(operations.run(REQUEST, "k")).answer
     assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
 
 
 @pytest.mark.usefixtures("taken_over")
 def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArchive, clock: Clock) -> None:
-    """Whoever takes over and fails leaves the claim as it was, so that the exchange stays one."""
+    """A request that takes over and fails leaves the claim, so that there is one exchange."""
     exchange_of = archive.exchange
 
     def fail(*_: object) -> None:
@@ -103,7 +103,7 @@ def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArch
 def test_the_kept_answer_is_told_under_an_id_of_the_caller(
     operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim has an id of its own; the exchange is looked for under the one that its caller named."""
+    """The claim has an id of its own; the exchange is found by the caller's id."""
 
     class Killed(BaseException):
         pass
@@ -129,7 +129,7 @@ def test_a_repetition_keeps_what_no_store_took(
     queue: InMemoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stores went away while the agent ran: the same answer is told again, and its exchange is kept, once."""
+    """The stores went down while the agent ran: the retry returns the same answer and stores its exchange once."""
     answering = operations._runner.run
 
     async def answer_and_fall(**asked: Any) -> str:

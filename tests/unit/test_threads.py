@@ -1,4 +1,4 @@
-"""Use cases on threads: read back, list, rename, delete; drained, undrained, and with a layer away."""
+"""Operations on threads: reading, listing, renaming and deleting drained and undrained ones, during outages too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def threads(memory: MakeMemory) -> Threads:
-    """The use cases."""
+    """The operations on threads."""
     return Threads(memory())
 
 
@@ -45,7 +45,7 @@ def _all(threads: Threads, limit: int, *, descending: bool = False, thread_id: s
 def test_pages_hold_every_message_once(
     limit: int, drained: int, threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """In both directions, with pages that cut exchanges, what is drained and what is not, in any overlap."""
+    """In both orders, with pages that split exchanges, for any overlap of drained and undrained ones."""
     made = exchanges(5)
     archive.store(made[:drained])
     for each in made[max(0, drained - 1) :]:
@@ -55,7 +55,7 @@ def test_pages_hold_every_message_once(
 
 
 def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """A drain may be overtaken by a later one."""
+    """A later drain may finish earlier."""
     made = exchanges(6)
     archive.store(made[::2])
     for each in made[1::2]:
@@ -65,7 +65,7 @@ def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCa
 
 
 def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """It has its first exchange's title and user before PostgreSQL knows it."""
+    """It has its first exchange's title and user before the drain."""
     made = exchanges(2, user_id="ana")
     for each in made:
         cache.append(each, is_drained=False)
@@ -78,7 +78,7 @@ def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache,
 def test_a_thread_counts_what_is_not_drained_yet(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Once, also in the moment in which both layers have it; without L1 it is what L2 knows."""
+    """Each is counted once, even while both layers have it; without L1 the count is L2's."""
     made = [
         exchange(0, document_ids=("d2", "d1")),
         exchange(1, document_ids=("d1",)),
@@ -96,7 +96,7 @@ def test_a_thread_counts_what_is_not_drained_yet(
 
 
 def test_a_thread_that_nobody_knows(threads: Threads) -> None:
-    """Each use case says so."""
+    """Each operation raises an error."""
     for use in (
         lambda: threads.get("t"),
         lambda: threads.messages("t", 5, None, descending=False),
@@ -108,7 +108,7 @@ def test_a_thread_that_nobody_knows(threads: Threads) -> None:
 
 
 def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
-    """They have no place in an order, so they are no page."""
+    """They have no order key, so they are not part of a page."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     with pytest.raises(ThreadNotFound):
         threads.get("t")
@@ -117,7 +117,7 @@ def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMe
 
 
 def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
-    """Page by page, of one user only."""
+    """In pages, of one user only."""
     made = [exchange(number, f"t{number}", "ana" if number % 4 else "bob") for number in range(20)]
     archive.store(made)
     found: list[str] = []
@@ -133,7 +133,7 @@ def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> Non
 
 
 def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive) -> None:
-    """Another thread's, another direction's and another user's are refused."""
+    """Cursors of another thread, order or user are refused."""
     archive.store([*exchanges(2, "a", "ana"), *exchanges(2, "b", "ana")])
     cursor = threads.messages("a", 1, None, descending=False).next_cursor
     users = threads.list_for("ana", 1, None).next_cursor
@@ -149,7 +149,7 @@ def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive
 
 
 def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long messages make short pages, of one message at least, and none is lost."""
+    """Long messages make short pages of at least one message, and none is lost."""
     monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 300))
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
@@ -160,7 +160,7 @@ def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monke
 
 
 def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
-    """Whatever is drained later."""
+    """The drain does not change it."""
     made = exchanges(2)
     archive.store(made[1:])
     assert threads.rename("t", "Mine").title == "Mine"
@@ -171,7 +171,7 @@ def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
 def test_an_undrained_thread_is_renamed(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """It is drained for it, and the drain then finds duplicates."""
+    """The rename drains it, and the drain then finds duplicates."""
     Turn(memory(), "t", "ana").keep("q0", "a0", ["d1"])
     assert threads.rename("t", "Mine").title == "Mine"
     result = archive.store(queue.take())
@@ -185,7 +185,7 @@ def test_an_undrained_thread_is_renamed(
 def test_a_deleted_thread_is_gone_from_everywhere(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """From L1, L2, the queue, and what processes hold; a second deletion finds nothing."""
+    """From L1, L2, the queue, and processes' own memory; a second deletion finds nothing."""
     made = memory()
     for number in range(3):
         Turn(made, "t", "ana").keep(f"q{number}", f"a{number}")
@@ -205,7 +205,7 @@ def test_a_deleted_thread_is_gone_from_everywhere(
 def test_a_deletion_takes_what_a_clock_ahead_made(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The cutoff is no older than the newest that is known."""
+    """The cutoff is at least the newest known exchange."""
     Turn(memory(clock=lambda: time.time() + 3_600), "t", None).keep("q", "a")
     threads.delete("t")
     assert archive.store(queue.take()).erased == 1
@@ -216,7 +216,7 @@ def test_a_deletion_takes_what_a_clock_ahead_made(
 
 
 def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """That L2 does not know it yet does not matter."""
+    """L2 does not need to have it."""
     Turn(memory(), "t", None).keep("q", "a")
     threads.delete("t")
     assert len(queue.bodies) == 1
@@ -225,7 +225,7 @@ def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, qu
 def test_l1_away_at_a_deletion(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The caller is told that it is not complete, nothing of it is told again, and asking again completes it."""
+    """The caller is told that the deletion is incomplete; nothing of it is shown; a retry completes it."""
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     archive.store(queue.take())
@@ -239,11 +239,11 @@ def test_l1_away_at_a_deletion(
     assert Turn(memory(), "t", None).recall().messages == []
 
 
-# --- a layer away ---
+# - outages ---
 
 
 def test_l1_away(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2's messages are told, and that some may be missing; an unknown thread may be known to L1 only."""
+    """L2's messages are returned as degraded; an unknown thread may exist in L1 only."""
     archive.store(exchanges(1))
     cache.is_down = True
     page = threads.messages("t", 9, None, descending=False)
@@ -255,7 +255,7 @@ def test_l1_away(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
 
 
 def test_l2_away(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """A thread that L1 holds whole is told; others, and changes, need L2."""
+    """A thread that is complete in L1 is returned; others, and changes, need L2."""
     made = memory()
     Turn(made, "t", "ana").recall()
     Turn(made, "t", "ana").keep("q0", "a0")
@@ -276,7 +276,7 @@ def test_l2_away(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
 def test_l2_away_and_a_thread_longer_than_the_window(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A full list is the window's whole, not the thread's."""
+    """A full list is complete for the window, not for the thread."""
     for each in exchanges(51):
         cache.append(each, is_drained=False)
     archive.is_down = True

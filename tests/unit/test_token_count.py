@@ -1,4 +1,4 @@
-"""The bound of tokens: never below what the real vocabularies count, not far above it in English."""
+"""The upper bound of tokens: never below the real vocabularies' counts, and close to them in English."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PIECES = st.one_of(
 
 
 def real(text: str) -> list[int]:
-    """Return the tokens of each vocabulary."""
+    """Return each vocabulary's token counts."""
     return [len(each.encode_ordinary(text)) for each in ENCODINGS]
 
 
@@ -54,7 +54,7 @@ def real(text: str) -> list[int]:
 @example("'sophisticated x'sophisticated 5'sophisticated Dog'Sophisticated")
 @example(".\n\n//// \n \n    return")
 def test_never_less(text: str) -> None:
-    """Whatever is put together with whatever."""
+    """For any combination."""
     assert count_tokens(text) >= max(real(text))
 
 
@@ -95,15 +95,15 @@ def test_never_less_in_scripts_and_codes(text: str) -> None:
 
 
 def test_never_less_in_random_letters() -> None:
-    """What looks like words and is none."""
-    source = random.Random(0)  # noqa: S311 - no secret
+    """Random letters that resemble words."""
+    source = random.Random(0)  # noqa: S311 - not for security
     for letters in (string.ascii_lowercase, "bcdfghjklmnpqrstvwxz", string.ascii_letters, "QXZJ", "eaiou"):
         text = " ".join("".join(source.choices(letters, k=source.randrange(1, 30))) for _ in range(2_000))
         assert count_tokens(text) >= max(real(text)), letters
 
 
 def test_not_far_above_in_english() -> None:
-    """At most 1.6 times as much, document by document."""
+    """At most 1.6 times the real count, for each document."""
     for name in ENGLISH:
         text = (ROOT / name).read_text()
         assert count_tokens(text) <= 1.6 * min(real(text)), name
@@ -111,7 +111,7 @@ def test_not_far_above_in_english() -> None:
 
 @pytest.mark.skipif("RECALL_DATA" not in os.environ, reason="RECALL_DATA names no folder of conversations")
 def test_not_far_above_in_conversations() -> None:
-    """At most 1.6 times as much, and never less, thread by thread."""
+    """At most 1.6 times the real count and never less, for each thread."""
     for path in sorted(Path(os.environ["RECALL_DATA"]).glob("*.jsonl.gz")):
         with gzip.open(path, "rt") as lines:
             for line in lines:
@@ -122,12 +122,12 @@ def test_not_far_above_in_conversations() -> None:
 
 @pytest.mark.parametrize("text", ["a1", "=", "=é", " ", "\n", "' ", "ab'", "é(", "x\u0301", ".\n/"])
 def test_time_is_linear(text: str) -> None:
-    """No pattern goes back over what it has read: two million characters take seconds at most."""
+    """No pattern backtracks: two million characters take seconds at most."""
     started = time.perf_counter()
     count_tokens(text * (2_000_000 // len(text)))
     assert time.perf_counter() - started < 20
 
 
 def test_lone_surrogates_count() -> None:
-    """What no encoding takes is no reason to fail."""
+    """A lone surrogate, which no encoding accepts, is no error."""
     assert count_tokens("a\ud800b") >= 3

@@ -1,4 +1,4 @@
-"""Tokens in the shape of each identity provider, checked with the settings of its recipe in docs/tokens.md."""
+"""Tokens of each identity provider, validated with the settings of its recipe in docs/tokens.md."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _verify(issuer: Issuer, settings: dict[str, Any], user: object = USER, **cla
 def test_a_token_of_each_issuer(
     issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], operator: dict[str, Any]
 ) -> None:
-    """The user is the configured claim; the operator's scope counts where the settings look for it, and there only."""
+    """The user is the configured claim; the operator's scope counts only in the configured claim."""
     user = claims.get("sub", USER)
     others = {name: value for name, value in claims.items() if name != "sub"}
     assert _verify(issuer, settings, user, **others) == Caller(USER)
@@ -87,7 +87,7 @@ def test_a_token_of_each_issuer(
     ],
 )
 def test_a_token_that_is_refused(issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], why: str) -> None:
-    """Each setting names one place to look, and nothing takes the place of what is missing there."""
+    """Each setting names one claim, and no other claim replaces it."""
     with pytest.raises(Unauthenticated, match=why) as caught:
         _verify(issuer, settings, **claims)
     assert caught.value.error == "invalid_token"

@@ -1,4 +1,4 @@
-"""The tools: what they answer, and that they answer whatever happens."""
+"""The tools' results, which are texts in every case."""
 
 import logging
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ HIT = SearchHit("thread-1", "Dinner", "user", "I love\n  pizza", NOON)
 
 
 class FakeSearch:
-    """Remembers how it was called; answers with hits or an error."""
+    """Records its calls; returns hits or raises an error."""
 
     def __init__(self, hits: list[SearchHit] | None = None, error: Exception | None = None) -> None:
         self.hits = hits or []
@@ -34,24 +34,24 @@ def _context(search: FakeSearch | None = None, user_id: str | None = "ana") -> T
 
 @pytest.mark.parametrize("zone", ["", "UTC", "utc", " Etc/UTC ", "Z", "GMT"])
 def test_utc_has_many_names(zone: str) -> None:
-    """UTC is known under each of its names, in any case."""
+    """UTC is known by each of its names, in any case."""
     assert current_time(_context(), zone) == "2026-07-01T12:00:00+00:00"
 
 
 def test_time_in_a_zone() -> None:
-    """A zone's summer time is in the offset."""
+    """The offset includes daylight saving time."""
     assert current_time(_context(), "Europe/Paris") == "2026-07-01T14:00:00+02:00"
 
 
 def test_time_now() -> None:
-    """Without a clock of its own, a run has the real one."""
+    """By default, a run uses the real clock."""
     told = datetime.fromisoformat(current_time(ToolContext(FakeSearch(), None, None)))
     assert abs((datetime.now(UTC) - told).total_seconds()) < 60
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "a\x00b", "America", "x" * 5000])
 def test_unknown_zone(zone: str) -> None:
-    """What is no zone is named, and UTC told, whatever zoneinfo raises for it."""
+    """The answer names the unknown zone and has the time in UTC, for any exception of zoneinfo."""
     answer = current_time(_context(), zone)
     assert answer.startswith("Unknown time zone ")
     assert answer.endswith("In UTC it is 2026-07-01T12:00:00+00:00.")
@@ -68,14 +68,14 @@ def test_search_asks_for_this_user_without_this_thread() -> None:
 
 @pytest.mark.parametrize(("asked", "used"), [(-1, 1), (0, 1), (1000, MAX_HITS)])
 def test_search_limit_is_bounded(asked: int, used: int) -> None:
-    """A model cannot ask for everything."""
+    """A model's limit has a maximum."""
     search = FakeSearch()
     search_conversations(_context(search), "pizza", limit=asked)
     assert search.calls[0][2] == used
 
 
 def test_long_and_untitled_hits() -> None:
-    """A hit is shortened, and a conversation may have no title."""
+    """A hit is cut, and its conversation may have no title."""
     hit = SearchHit("thread-1", None, "assistant", "x" * 5000, NOON)
     answer = search_conversations(_context(FakeSearch([hit])), "x")
     assert "an untitled conversation" in answer
@@ -84,12 +84,12 @@ def test_long_and_untitled_hits() -> None:
 
 
 def test_search_finds_nothing() -> None:
-    """No hit is said, not shown as an empty answer."""
+    """The answer says that nothing was found."""
     assert search_conversations(_context(), "pizza") == "Nothing was found in earlier conversations."
 
 
 def test_search_without_a_user() -> None:
-    """Nobody's conversations are searched when nobody is named."""
+    """Without a user nothing is searched."""
     search = FakeSearch([HIT])
     assert "not known who the user is" in search_conversations(_context(search, user_id=None), "pizza")
     assert search.calls == []
@@ -97,7 +97,7 @@ def test_search_without_a_user() -> None:
 
 @pytest.mark.parametrize("query", ["", "  ", "a\x00b", "\ud800"])
 def test_search_without_words(query: str) -> None:
-    """What the store could not take never reaches it."""
+    """Words that the store could not search are not passed on."""
     search = FakeSearch([HIT])
     assert "without words" in search_conversations(_context(search), query)
     assert search.calls == []
@@ -111,7 +111,7 @@ def test_search_without_words(query: str) -> None:
     ],
 )
 def test_search_that_fails(error: Exception, says: str, level: int, caplog: pytest.LogCaptureFixture) -> None:
-    """An outage or a fault is a sentence for the model and a line in the log."""
+    """The model gets a sentence and the log a line."""
     answer = search_conversations(_context(FakeSearch(error=error)), "pizza")
     assert says in answer
     assert "relation" not in answer

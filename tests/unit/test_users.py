@@ -1,4 +1,4 @@
-"""Use cases on users: preferences in both layers, and forgetting somebody."""
+"""Operations on users: preferences in both layers, and deleting a user."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def users(memory: MakeMemory) -> Users:
-    """The use cases."""
+    """The operations on users."""
     return Users(memory())
 
 
 def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache) -> None:
-    """A None removes; L1 holds what L2 holds after each change."""
+    """None removes a preference; L1 equals L2 after each change."""
     assert users.preferences("ana") == {}
     steps: list[tuple[Callable[[], dict[str, str]], dict[str, str]]] = [
         (lambda: users.merge("ana", {"a": "1", "b": "2"}), {"a": "1", "b": "2"}),
@@ -43,7 +43,7 @@ def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache)
 def test_a_read_for_people_leaves_the_refill_to_the_next_turn(
     users: Users, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """PostgreSQL answers, and nothing is written to Redis."""
+    """PostgreSQL responds, and nothing is written to Redis."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     archive.calls.clear()
@@ -53,7 +53,7 @@ def test_a_read_for_people_leaves_the_refill_to_the_next_turn(
 
 
 def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:
-    """L2 answers and takes changes; L1 does not show the old ones when it is back, and the sweep is told."""
+    """L2 serves and accepts changes; L1 does not show old values when it is back, and the sweep updates it."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
     assert users.preferences("ana") == {"a": "1"}
@@ -64,7 +64,7 @@ def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, m
 
 
 def test_l1_goes_away_while_l2_answers(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The answer is L2's all the same."""
+    """The response is still L2's."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     preferences = archive.preferences
@@ -78,7 +78,7 @@ def test_l1_goes_away_while_l2_answers(users: Users, cache: InMemoryCache, archi
 
 
 def test_l2_away(users: Users, archive: InMemoryArchive) -> None:
-    """What L1 knows is told; changes and unknown users need L2."""
+    """L1's preferences are returned; changes and unknown users need L2."""
     users.replace("ana", {"a": "1"})
     archive.is_down = True
     assert users.preferences("ana") == {"a": "1"}
@@ -90,7 +90,7 @@ def test_l2_away(users: Users, archive: InMemoryArchive) -> None:
 def test_a_user_is_forgotten(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, cache: InMemoryCache, queue: InMemoryQueue
 ) -> None:
-    """Threads and preferences, drained or not; others keep theirs, and nothing comes back."""
+    """Threads and preferences, drained or not; other users' data stays, and nothing is restored."""
     made = memory()
     for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
         Turn(made, thread, user).keep("q0", "a0")
@@ -110,7 +110,7 @@ def test_a_user_is_forgotten(
 
 
 def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """What only L1 and the queue hold is gone too, though its id is newer than this process's clock."""
+    """Exchanges in L1 and the queue are deleted too, although their ids are newer than this process's clock."""
     ahead = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
     cache.append(ahead, is_drained=False)
     users.forget("ana")
@@ -120,7 +120,7 @@ def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCach
 def test_a_forgotten_user_may_come_back(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """What is told after is new."""
+    """The user's later data is new."""
     made = memory()
     Turn(made, "t", "ana").keep("q0", "a0")
     users.forget("ana")
@@ -132,7 +132,7 @@ def test_a_forgotten_user_may_come_back(
 def test_a_thread_written_to_while_its_user_is_forgotten(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """What L1 hears of in between is deleted, too."""
+    """Exchanges that L1 gets meanwhile are deleted, too."""
     forget = archive.forget_user
 
     def meanwhile(user_id: str, *arguments: object) -> object:
@@ -147,7 +147,7 @@ def test_a_thread_written_to_while_its_user_is_forgotten(
 
 
 def test_l1_away_when_a_user_is_forgotten(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Nothing is deleted before L1 has named the user's threads, and the caller is told."""
+    """Nothing is deleted before L1 has returned the user's threads, and the caller gets an error."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -158,7 +158,7 @@ def test_l1_away_when_a_user_is_forgotten(users: Users, cache: InMemoryCache, ar
 def test_l1_goes_away_while_a_user_is_forgotten(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The rest is noted for the sweep, and the caller is told."""
+    """The rest is recorded for the sweep, and the caller gets an error."""
     Turn(memory(), "t", "ana").keep("q0", "a0")
     forget = archive.forget_user
 

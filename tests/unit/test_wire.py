@@ -1,4 +1,4 @@
-"""The queue's message body: what it looks like, and every reason to refuse one."""
+"""The queue's message body: its format, and every reason to refuse one."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ EXCHANGE = Exchange(ID, "conv_12345", "user_456", "Hello", "Hi there!", MOMENT, 
 
 
 def test_the_body_is_the_contracts() -> None:
-    """Every field is there under its name, and nothing else."""
+    """It has exactly the contract's fields."""
     assert json.loads(EXCHANGE.to_wire()) == WIRE
 
 
 def test_the_body_is_read_back() -> None:
-    """Text and bytes are both bodies."""
+    """Text and bytes are accepted."""
     assert Exchange.from_wire(EXCHANGE.to_wire()) == EXCHANGE
     assert Exchange.from_wire(EXCHANGE.to_wire().encode()) == EXCHANGE
 
 
 def test_a_body_of_another_program() -> None:
-    """Spaces, other orders, escapes, unknown fields and other zones are all JSON."""
+    """Any JSON formatting, unknown fields and other time zones are accepted."""
     foreign = {"more": [1], **dict(reversed(WIRE.items())), "created_at": "2026-03-04T07:06:07.891234+02:00"}
     assert Exchange.from_wire(json.dumps(foreign, indent=2)) == EXCHANGE
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
 def test_ids_that_only_the_edge_refuses(dots: str) -> None:
-    """What was accepted under such an id before it was refused is stored like any other."""
+    """An exchange that was accepted with such an id before the API refused it is stored normally."""
     read = Exchange.from_wire(json.dumps({**WIRE, "thread_id": dots, "user_id": dots}))
     assert (read.thread_id, read.user_id) == (dots, dots)
 
 
 def test_without_a_user_and_documents() -> None:
-    """Null is no user."""
+    """Null means no user."""
     assert Exchange.from_wire(json.dumps({**WIRE, "user_id": None, "document_ids": []})).user_id is None
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_characters_that_sqs_refuses_travel_escaped(character: str) -> None:
-    """The two noncharacters are not in the body and are in what is read back."""
+    """The two noncharacters are escaped in the body and restored when it is parsed."""
     made = Exchange(ID, "t", None, f"a{character}b", f"{character}\\{character}", MOMENT)
     assert character not in made.to_wire()
     assert Exchange.from_wire(made.to_wire()) == made
@@ -66,7 +66,7 @@ def test_characters_that_sqs_refuses_travel_escaped(character: str) -> None:
 
 @pytest.mark.parametrize("code", [*range(1, 32), 127, 0x2028, 0xD7FF, 0xE000, 0x10FFFF])
 def test_characters_at_the_edges(code: int) -> None:
-    """Control characters and the ends of Unicode's ranges survive, and SQS takes the body."""
+    """Control characters and the limits of Unicode's ranges are unchanged, and SQS accepts the body."""
     made = Exchange(ID, "t", None, chr(code), "x", MOMENT)
     body = made.to_wire()
     assert Exchange.from_wire(body) == made
@@ -75,13 +75,13 @@ def test_characters_at_the_edges(code: int) -> None:
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا", "\u202eevil\u202c", "e\u0301"])
 def test_text_of_the_world(text: str) -> None:
-    """Emoji and right-to-left text stay what they are."""
+    """Emoji and right-to-left text are unchanged."""
     assert Exchange.from_wire(Exchange(ID, "t", None, text, text, MOMENT).to_wire()).user_message == text
 
 
 @pytest.mark.parametrize("body", ["", "{", "nonsense", "[]", '"text"', "1", "null", b"\xff\xfe", '{"version": NaN}'])
 def test_not_json(body: str | bytes) -> None:
-    """What is no JSON object is refused as such."""
+    """A body that is not a JSON object is refused."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(body)
     assert caught.value.reason == "not_json"
@@ -89,14 +89,14 @@ def test_not_json(body: str | bytes) -> None:
 
 @pytest.mark.parametrize("version", [0, 2, "1", True, None, [], 1.5])
 def test_unknown_version(version: object) -> None:
-    """Another version may mean anything."""
+    """Another version is refused."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, "version": version}))
     assert caught.value.reason == "unknown_version"
 
 
 def test_no_version() -> None:
-    """None is no version either."""
+    """A missing version is refused, too."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({name: value for name, value in WIRE.items() if name != "version"}))
     assert caught.value.reason == "unknown_version"
@@ -104,7 +104,7 @@ def test_no_version() -> None:
 
 @pytest.mark.parametrize("name", [name for name in WIRE if name != "version"])
 def test_missing_field(name: str) -> None:
-    """The field's name is the detail."""
+    """The detail is the field's name."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({key: value for key, value in WIRE.items() if key != name}))
     assert (caught.value.reason, caught.value.detail) == ("missing_field", name)
@@ -146,7 +146,7 @@ def test_missing_field(name: str) -> None:
     ],
 )
 def test_invalid_field(name: str, value: object) -> None:
-    """The field is named, its value is not repeated."""
+    """The detail is the field's name without its value."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, name: value}))
     assert caught.value.reason == "invalid_field"
@@ -156,28 +156,28 @@ def test_invalid_field(name: str, value: object) -> None:
 @pytest.mark.parametrize("name", ["user_message", "assistant_message", "thread_id", "user_id"])
 @pytest.mark.parametrize("escape", [r"\ud800", r"\udfff", r"\ud800x"])
 def test_lone_surrogates(name: str, escape: str) -> None:
-    """No JSON that a strict reader takes has one."""
+    """Strict JSON parsers accept no lone surrogate."""
     body = json.dumps({**WIRE, name: "MARK"}).replace("MARK", escape)
     with pytest.raises(InvalidRecord):
         Exchange.from_wire(body)
 
 
 def test_the_texts_may_be_longer_than_the_api_takes() -> None:
-    """The queue's limit is SQS's; an agent's answer is cut nowhere on the way."""
+    """Only SQS's limit applies; an agent's answer is never cut."""
     long = "x" * 300_000
     assert Exchange.from_wire(json.dumps({**WIRE, "assistant_message": long})).assistant_message == long
 
 
 @pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 def test_the_first_and_the_last_moment(moment: str) -> None:
-    """Both have an order key, also under an id that carries no time."""
+    """Both have an order key, even for an id without a time."""
     made = Exchange.from_wire(json.dumps({**WIRE, "created_at": moment, "exchange_id": str(UUID(int=1))}))
     assert made.order.int > 0
     assert Exchange.from_wire(made.to_wire()) == made
 
 
 def test_times_are_utc_and_sort_as_text() -> None:
-    """Six digits of fraction, always, whatever zone a moment came in."""
+    """Always six digits of fraction, for any time zone."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert format_time(moment) == "2026-01-02T03:04:05.000000Z"
     assert format_time(moment.astimezone(timezone(timedelta(hours=-5)))) == "2026-01-02T03:04:05.000000Z"
@@ -185,7 +185,7 @@ def test_times_are_utc_and_sort_as_text() -> None:
 
 
 def test_an_exchange_is_two_messages() -> None:
-    """The user's first; both carry the exchange's name, time and order."""
+    """The user's first; both have the exchange's id, time and order key."""
     made = exchange(1, user_id="ana")
     user, assistant = made.messages
     assert (user.role, user.content, user.user_id) == ("user", "q1", "ana")

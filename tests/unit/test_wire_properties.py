@@ -13,7 +13,7 @@ from tests.support import strategies
 
 @given(strategies.exchanges())
 def test_what_is_sent_is_received(made: Exchange) -> None:
-    """To the character, and in characters that SQS takes."""
+    """Unchanged, in characters that SQS accepts."""
     body = made.to_wire()
     assert Exchange.from_wire(body) == made
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
@@ -21,7 +21,7 @@ def test_what_is_sent_is_received(made: Exchange) -> None:
 
 @given(strategies.exchanges())
 def test_an_entry_of_the_list_is_read_back(made: Exchange) -> None:
-    """Both messages, as they were."""
+    """Both messages are unchanged."""
     assert tuple(decode(entry) for entry in encode(made)) == made.messages
 
 
@@ -34,7 +34,7 @@ _json = st.recursive(
 
 @given(strategies.exchanges(), st.data())
 def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
-    """A body with a foreign value is an exchange or refused with a reason, and never another error."""
+    """A body with a foreign value is an exchange, or refused with a reason; there is no other error."""
     record = json.loads(made.to_wire())
     record[data.draw(st.sampled_from(sorted(record)))] = data.draw(_json)
     try:
@@ -50,7 +50,7 @@ def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_may_be_in_the_list(entry: bytes) -> None:
-    """An entry that nobody can read is None."""
+    """An unreadable entry is None."""
     decode(entry)
 
 

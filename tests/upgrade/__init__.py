@@ -1,1 +1,1 @@
-"""A release beside the one before it: on one schema, one Redis and one queue."""
+"""This release and the previous one on one schema, one Redis and one queue."""

@@ -1,4 +1,4 @@
-"""What the tests of an upgrade ask for: both releases on one Redis, one queue and one database."""
+"""Fixtures of the upgrade tests: both releases on one Redis, one queue and one database."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.upgrade.releases import Release, Releases, migrate
 
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[Release, Path]:
-    """Where each release lies."""
+    """The directories of both releases."""
     return {"previous": unpack(tmp_path_factory.mktemp("previous")), "this": PROJECT_ROOT}
 
 
 @pytest.fixture(scope="session")
 def schemas(running_postgres: PostgresServer, roots: dict[Release, Path]) -> tuple[str, str]:
-    """Make a database with the schema of the release before, and one that this release has upgraded; for copies."""
+    """Create template databases: one with the previous release's schema, one upgraded by this release."""
     names = ("schema_previous", "schema_upgraded")
     with admin(running_postgres) as connection:
         for name, template in zip(names, ("template1", names[0]), strict=True):
@@ -43,7 +43,7 @@ def schemas(running_postgres: PostgresServer, roots: dict[Release, Path]) -> tup
 def make(
     roots: dict[Release, Path], queues: Queues, sqs: SqsServer, valkey: ValkeyServer, tmp_path: Path
 ) -> Iterator[Callable[[str], Releases]]:
-    """Make both releases on a database."""
+    """Start both releases on a database."""
     with ExitStack() as made:
 
         def start(database_url: str) -> Releases:
@@ -70,24 +70,24 @@ def make(
 
 @pytest.fixture
 def old_database(new_database: Callable[..., str], schemas: tuple[str, str]) -> str:
-    """Return the URL of a fresh database with the schema of the release before this one."""
+    """Return the URL of a new database with the previous release's schema."""
     return new_database(schemas[0])
 
 
 @pytest.fixture
 def upgraded_database(new_database: Callable[..., str], schemas: tuple[str, str]) -> str:
-    """Return the URL of a fresh database that this release has upgraded."""
+    """Return the URL of a new database that this release has upgraded."""
     return new_database(schemas[1])
 
 
 @pytest.fixture
 def upgraded(make: Callable[[str], Releases], upgraded_database: str) -> Releases:
-    """Both releases; the database has this one's schema."""
+    """Both releases, on this release's schema."""
     return make(upgraded_database)
 
 
 @pytest.fixture
 def rows(upgraded_database: str) -> Iterator[psycopg.Connection]:
-    """A connection of the test's own."""
+    """A separate connection."""
     with psycopg.connect(upgraded_database, autocommit=True) as connection:
         yield connection

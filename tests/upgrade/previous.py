@@ -1,7 +1,7 @@
-"""The release before this one, frozen: `python -m tests.upgrade.previous COMMIT` writes it, the tests unpack it.
+"""The previous release as an archive: `python -m tests.upgrade.previous COMMIT` writes it, the tests unpack it.
 
-It is an archive in this directory, so that a shallow clone has it too. It holds the functions, what they import, and
-the migrations, as they were at that commit; the file beside it says which commit that is.
+The archive is in this directory, so that shallow clones have it. It contains the functions, their imports and the
+migrations of one commit, which the file beside it names.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LEFT_OUT: Final = ("functions/agent/http/static/",)
 
 
 def write(commit: str) -> None:
-    """Write the archive of a commit: the same bytes whoever writes it.
+    """Write the archive of a commit, with reproducible bytes.
 
     Raises:
-        subprocess.CalledProcessError: There is no such commit.
+        subprocess.CalledProcessError: The commit does not exist.
     """
     name = _git("rev-parse", "--verify", f"{commit}^{{commit}}").decode().strip()
     packed = io.BytesIO()
@@ -55,7 +55,7 @@ def _git(*arguments: str) -> bytes:
 
 
 def main() -> int:
-    """Write the archive and say what it holds."""
+    """Write the archive and print its contents."""
     parser = argparse.ArgumentParser(prog="python -m tests.upgrade.previous", description=__doc__)
     parser.add_argument("commit", help="the release that the next one is tested beside: its tag, or a commit")
     write(parser.parse_args().commit)

@@ -1,4 +1,4 @@
-"""Two releases on the same stores: their functions as processes, asked as API Gateway, SQS and a schedule ask them."""
+"""Two releases on the same stores: their functions as processes, invoked like by API Gateway, SQS and a schedule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OK: Final = 300
 
 
 def migrate(root: Path, database_url: str) -> None:
-    """Bring a database to the newest schema of the release in `root`."""
+    """Upgrade a database to the newest schema of the release in `root`."""
     done = subprocess.run(
         [sys.executable, "-c", _MIGRATE, database_url],
         cwd=root,
@@ -36,12 +36,12 @@ def migrate(root: Path, database_url: str) -> None:
 
 
 class Function:
-    """One function of one release, in a process of its own.
+    """One function of one release, in its own process.
 
     Args:
-        root: Where the release lies.
+        root: The release's directory.
         module: The module with the handler.
-        environment: Its settings.
+        environment: The function's settings.
     """
 
     def __init__(self, root: Path, module: str, environment: Mapping[str, str], log: Path) -> None:
@@ -59,10 +59,10 @@ class Function:
         self._read()
 
     def ask(self, event: object) -> Any:
-        """Invoke it and return its answer.
+        """Invoke it and return its result.
 
         Raises:
-            AssertionError: It ended instead.
+            AssertionError: The process ended instead.
         """
         if self._process.stdin is None:
             raise TypeError("its standard input is a pipe")
@@ -78,7 +78,7 @@ class Function:
         return line
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -92,20 +92,20 @@ class Agent(Function):
     """The agent function."""
 
     def say(self, thread_id: str, text: str, user_id: str | None = None, **more: Any) -> dict[str, Any]:
-        """Have an exchange kept whose two sides are `text` and its echo."""
+        """Store an exchange with the texts `text` and its echo."""
         fields = {"thread_id": thread_id, "user_id": user_id, "user_message": text, "assistant_message": f"re {text}"}
         answer: dict[str, Any] = self.ask({"action": "invoked", **fields, **more})
         return answer
 
     def recall(self, thread_id: str | None, user_id: str | None = None) -> dict[str, Any]:
-        """Ask what the memory holds."""
+        """Return the memory's context."""
         answer: dict[str, Any] = self.ask({"action": "invoking", "thread_id": thread_id, "user_id": user_id})
         return answer
 
     def told(self, thread_id: str, user_id: str | None = None, *, is_drained: bool = False) -> list[str]:
-        """Return what users said, as `/invoking` shows it, and see that each has its answer.
+        """Return the users' messages in the response of `/invoking`, and check that each has its answer.
 
-        Unless all is drained, the answer may say that more could be on the queue.
+        Unless everything is drained, the queue may be reported as degraded.
         """
         answer = self.recall(thread_id, user_id)
         assert answer["degraded"] in ([], [] if is_drained else ["queue"]), answer
@@ -116,7 +116,7 @@ class Agent(Function):
     def http(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any, dict[str, str]]:
-        """Send a request as API Gateway's REST API does; return status, body and headers."""
+        """Send a request like API Gateway's REST API; return status, body and headers."""
         path, _, query = path.partition("?")
         answer = self.ask(
             {
@@ -137,7 +137,7 @@ class Agent(Function):
         return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None, shown
 
     def do(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request that has to succeed, and return its body."""
+        """Send a request, check for success, and return the body."""
         status, answer, _ = self.http(method, path, body)
         assert status < _OK, (method, path, status, answer)
         return answer
@@ -147,7 +147,7 @@ class Sync(Function):
     """The sync function."""
 
     def drain(self, queues: Queues) -> None:
-        """Drain what waits, as the event source mapping has it done."""
+        """Drain the queue like the event source mapping."""
         while records := queues.receive():
             answer = self.ask({"Records": [{**each, "messageAttributes": {}} for each in records]})
             failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
@@ -156,17 +156,17 @@ class Sync(Function):
                 queues.client.delete_message(QueueUrl=queues.url, ReceiptHandle=record["receiptHandle"])
 
     def sweep(self) -> None:
-        """Sweep, as the schedule has it done."""
+        """Sweep like the schedule."""
         self.ask({"source": "aws.events"})
 
 
 @dataclass
 class Releases:
-    """Both releases on the same stores; a function starts when it is first asked for.
+    """Both releases on the same stores; a function starts at its first use.
 
     Attributes:
-        roots: Where each lies.
-        environment: The settings of all.
+        roots: The releases' directories.
+        environment: The settings of all functions.
     """
 
     roots: Mapping[Release, Path]
@@ -176,7 +176,7 @@ class Releases:
     _running: dict[tuple[str, Release, str], Function] = field(default_factory=dict)
 
     def agent(self, release: Release, name: str = "", **settings: str) -> Agent:
-        """Return the agent function of a release; each `name` is a process of its own."""
+        """Return a release's agent function; each `name` is a separate process."""
         key = ("agent", release, name)
         if key not in self._running:
             self._running[key] = Agent(*self._arguments(release, "functions.agent.handler", settings))
@@ -185,7 +185,7 @@ class Releases:
         return made
 
     def sync(self, release: Release) -> Sync:
-        """Return the sync function of a release."""
+        """Return a release's sync function."""
         key = ("sync", release, "")
         if key not in self._running:
             self._running[key] = Sync(*self._arguments(release, "functions.sync.handler", {}))
@@ -194,7 +194,7 @@ class Releases:
         return made
 
     def settle(self, release: Release) -> None:
-        """Have a release's sync function do all there is to do."""
+        """Let a release's sync function drain and sweep everything."""
         self.sync(release).sweep()
         self.sync(release).drain(self.queues)
         self.sync(release).sweep()

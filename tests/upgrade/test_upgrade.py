@@ -1,6 +1,6 @@
-"""A release beside the one before it, after it, and that one again after a rollback: none breaks a promise.
+"""This release beside the previous one, after it, and after a rollback: all guarantees hold.
 
-The agent function of either release runs with the sync function of either, on one schema, one Redis and one queue.
+Each release's agent function runs with each release's sync function, on one schema, one Redis and one queue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import redis
 from tests.upgrade.releases import RELEASES, Agent, Release, Releases, migrate
 
 _PAIRS = list(product(RELEASES, RELEASES))
-# Forward, and back.
+# Upgrade and rollback.
 _CHANGES: list[tuple[Release, Release]] = [RELEASES, ("this", "previous")]
 _ROWS = """
     select m.content from messages m join conversations c on c.id = m.conversation_id
@@ -26,21 +26,21 @@ _ROWS = """
 
 
 def _stored(rows: psycopg.Connection, thread_id: str) -> list[str]:
-    """Return what users said, as PostgreSQL has it, and see that each has its answer."""
+    """Return the users' messages in PostgreSQL, and check that each has its answer."""
     contents = [row[0] for row in rows.execute(_ROWS, (thread_id,))]
     assert [f"re {text}" for text in contents[::2]] == contents[1::2]
     return contents[::2]
 
 
 def _check(releases: Releases, rows: psycopg.Connection, thread_id: str, user_id: str | None, texts: list[str]) -> None:
-    """See that PostgreSQL and both releases hold these texts of a thread, in this order, and no others."""
+    """Check that PostgreSQL and both releases have exactly these texts of a thread, in this order."""
     assert _stored(rows, thread_id) == texts
     for release in RELEASES:
         assert releases.agent(release).told(thread_id, user_id, is_drained=True) == texts, release
 
 
 def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releases], old_database: str) -> None:
-    """The migrations only add: processes of the release before go on without noticing."""
+    """The migrations only add: processes of the previous release keep working."""
     releases = make(old_database)
     agent, sync = releases.agent("previous"), releases.sync("previous")
     agent.say("t", "one", "ana")
@@ -67,7 +67,7 @@ def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releas
 def test_each_agent_with_each_drain(
     writes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """What the agent of either release keeps, the drain of either stores, and the agents of both show."""
+    """Exchanges of either agent function are stored by either drain and shown by both agent functions."""
     agent = upgraded.agent(writes)
     for number in range(3):
         agent.say("t", f"{number}", "ana", metadata={"number": number}, document_ids=[f"d{number}"])
@@ -86,7 +86,7 @@ def test_each_agent_with_each_drain(
 def test_everything_that_one_release_wrote(
     writes: Release, reads: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
-    """Forward, and after a rollback: lists with their seals, what is not drained, preferences, deletions, titles."""
+    """Upgrade and rollback: sealed lists, undrained exchanges, preferences, deletions, titles."""
     first, other = upgraded.agent(writes), upgraded.agent(reads)
     for number in range(3):
         first.say("t", f"{number}", "ana")
@@ -127,7 +127,7 @@ def test_everything_that_one_release_wrote(
 def test_an_outbox_of_the_other_release(
     writes: Release, sweeps: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """What waits in Redis alone when the release changes is stored by the other one's sweep."""
+    """Exchanges in the outbox at the change are stored by the other release's sweep."""
     away = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     away["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
     cut_off = upgraded.agent(writes, "cut off", **away)
@@ -140,7 +140,7 @@ def test_an_outbox_of_the_other_release(
 def test_a_key_of_the_other_release(
     runs: Release, repeats: Release, upgraded: Releases, redis_client: redis.Redis
 ) -> None:
-    """A request that is repeated across the change gets its first answer, from either layer."""
+    """A request repeated across the change gets its first response from either layer."""
 
     def run(agent: Agent, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         return agent.http("POST", "/run", body, {"Idempotency-Key": "k"})
@@ -160,7 +160,7 @@ def test_a_key_of_the_other_release(
 def test_a_deletion_ahead_of_the_drain(
     stores: Release, deletes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """What is on the queue when its thread or user is deleted stays deleted, whoever drains it, and comes twice."""
+    """Queued exchanges of a deleted thread or user stay deleted with either drain, and when delivered twice."""
     agent = upgraded.agent(stores)
     for thread_id, user_id in (("t", "ana"), ("u", "bob"), ("kept", "eve")):
         agent.say(thread_id, "before", user_id)
@@ -179,8 +179,8 @@ def test_a_deletion_ahead_of_the_drain(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_any_order_of_both_releases(seed: int, upgraded: Releases, rows: psycopg.Connection) -> None:
-    """Both run at once, as during a deployment, and do things in an order that chance draws."""
-    draw = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
+    """Both releases run concurrently, as during a deployment, in a random order of steps."""
+    draw = random.Random(seed)  # noqa: S311 - reproducible, not for security
     users = {"t0": "ana", "t1": "ana", "t2": "bob", "t3": None}
     told: dict[str, list[str]] = {thread_id: [] for thread_id in users}
     for number in range(60):

@@ -1,4 +1,4 @@
-"""What this release alone can do, replacing and deleting an exchange, beside the one before and after a rollback."""
+"""New features of this release, replacing and deleting an exchange, beside the previous one and after a rollback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _texts(rows: psycopg.Connection) -> list[str]:
 
 
 def _say_three(upgraded: Releases, release: Release) -> list[str]:
-    """Have three exchanges kept and drained; return their ids."""
+    """Store and drain three exchanges; return their ids."""
     agent = upgraded.agent(release)
     ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     upgraded.settle(release)
@@ -29,7 +29,7 @@ def _say_three(upgraded: Releases, release: Release) -> list[str]:
 
 
 def _bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]:
-    """Have three exchanges kept and drained; return their bodies on the queue, and their ids."""
+    """Store and drain three exchanges; return their bodies in the queue and their ids."""
     agent = upgraded.agent(release)
     ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
@@ -46,7 +46,7 @@ def _send(upgraded: Releases, bodies: list[str]) -> None:
 def test_a_replaced_exchange_after_a_rollback(
     kept_by: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
-    """The release before shows the new text, adds to it, and does not bring the old one back by a redelivery."""
+    """The previous release shows the new text, adds exchanges, and does not restore the old text by a redelivery."""
     bodies, ids = _bodies(upgraded, kept_by)
     this, previous = upgraded.agent("this"), upgraded.agent("previous")
     this.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)
@@ -65,14 +65,14 @@ def test_a_replaced_exchange_after_a_rollback(
 
 
 def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Releases, rows: psycopg.Connection) -> None:
-    """A redelivery brings it back there; the sweep of this release takes it away again, in both layers."""
+    """A redelivery restores it there; this release's sweep removes it again, in both layers."""
     bodies, ids = _bodies(upgraded, "this")
     upgraded.agent("this").do("DELETE", f"/threads/t/exchanges/{ids[1]}")
     assert upgraded.agent("previous").told("t", "ana") == ["one", "three"]
     assert _texts(rows) == ["one", "three"]
     _send(upgraded, bodies)
     upgraded.sync("previous").drain(upgraded.queues)
-    # What cannot hold for a process that knows no tombstone of an exchange.
+    # Impossible for a process that does not know tombstones of exchanges.
     assert _texts(rows) == ["one", "two", "three"]
     assert upgraded.agent("this").told("t", "ana") == ["one", "three"]
     upgraded.settle("this")
@@ -84,7 +84,7 @@ def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Relea
 def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
     upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """It is kept in the dead-letter queue, with the reason; moved back after the deployment, it is stored."""
+    """It is dead-lettered with the reason; moved back after the deployment, it is stored."""
     ids = _say_three(upgraded, "this")
     cut_off = upgraded.agent("this", "cut off", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory")
     assert cut_off.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)["durability"] == "queue"
@@ -103,7 +103,7 @@ def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
 def test_whose_a_thread_is(
     writes: Release, reads: Release, upgraded: Releases, issuer: Issuer, redis_client: redis.Redis
 ) -> None:
-    """A thread belongs to who began it, whichever release they asked, and whether it is drained or not."""
+    """A thread belongs to its first user, for either release, drained or not."""
     upgraded.environment |= issuer.environment()
 
     def ask(agent: Agent, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:

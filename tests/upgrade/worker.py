@@ -1,7 +1,7 @@
-"""A function of one release in a process of its own: `python worker.py functions.agent.handler`, run in its directory.
+"""Runs one function of a release: `python worker.py functions.agent.handler`, in the release's directory.
 
-It takes an event a line on standard input and answers each with a line on standard output, so that a release is driven
-as Lambda does: by its handler alone. It imports nothing of the tests, because they are of the other release.
+It reads an event per line from standard input and writes each result as a line to standard output, so a release is used
+only through its handler, like on Lambda. It imports nothing of the tests, because those belong to the other release.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Context:
-    """What Lambda tells a function of an invocation."""
+    """The Lambda context of an invocation."""
 
     function_name = "f"
     memory_limit_in_mb = 512
@@ -21,14 +21,14 @@ class Context:
     aws_request_id = "request-1"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the remaining milliseconds of the invocation."""
         return 25_000
 
 
 def main() -> None:
-    """Answer until there is nothing more to answer."""
+    """Answer events until the input ends."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    # The directory of this file is where Python looks first; the release is what it is run in.
+    # Python searches this file's directory first; the release is in the current directory.
     sys.path[0] = str(Path.cwd())
     handler = importlib.import_module(sys.argv[1]).handler
     answers.write("ready\n")
