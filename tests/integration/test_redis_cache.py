@@ -361,6 +361,9 @@ def test_the_first_redis_there_is(real_cache: MakeCache, redis_client: redis.Red
     cache.note_loss(evictions=evictions, is_first=True)
     cache.note_loss(evictions=evictions)
     assert real_cache().read("t", None).state.age() == math.inf
+    cache._failed_at = time.monotonic()
+    assert cache.read("t", None).state.age() == math.inf
+    assert real_cache().read("t", None).state.age() == math.inf
     redis_client.hincrby("memory:epoch", "evictions", 1)
     assert cache.read("t", None).state.age() is None
     redis_client.flushall()

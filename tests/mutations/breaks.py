@@ -370,7 +370,7 @@ BREAKS: Final = (
         "6 Idempotent",
         "an emptied Redis that has settled knows all keys",
         "shared/stores/redis/idempotency.py",
-        "    return clock - max(began, generation) > ANSWER_SECONDS\n",
+        "    return clock - max(epoch.lost_at or clock, float(epoch.generation or clock)) > ANSWER_SECONDS\n",
         "    return True\n",
         (f"{_GENERATIONS}::test_a_key_after_redis_was_emptied",),
     ),
@@ -403,7 +403,7 @@ BREAKS: Final = (
         "a Redis that missed keys while it was away knows all",
         "shared/stores/redis/idempotency.py",
         "    if epoch.is_first:\n",
-        "    if epoch.began:\n",
+        "    if epoch.lost_at:\n",
         (f"{_KEYS}::test_keys_that_redis_missed",),
     ),
     Break(

@@ -8,6 +8,7 @@ saw a write fail. The first reader of each key then compares it with PostgreSQL,
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from shared.stores.redis.names import EPOCH
 _FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
+# The value of `began` for a Redis that has lost nothing, and missed a write in its first generation.
+_NEVER: Final = 0.0
 # How much later the next generation is, at least; in seconds.
 _STEP: Final = 0.001
 READ_EPOCH: Final[Command] = ("HMGET", EPOCH, *_FIELDS)
@@ -39,21 +42,18 @@ class Epoch:
     Attributes:
         generation: The name of the generation, None where there is none.
         identity: The server that the generation was begun on, see `RedisConnection.identity`.
-        began: Since when Redis has lost no data, in Unix seconds of its own clock; None if unknown.
-        evictions: How many keys Redis had evicted at `began`.
+        lost_at: When Redis may have lost data for the last time, see `CacheState.lost_at`.
+        is_first: Whether there was no Redis before this generation.
+        evictions: How many keys Redis had evicted at `lost_at`.
         suspect_until: Redis came back older: what was accepted before this time may have been deleted since.
     """
 
     generation: str | None = None
     identity: str | None = None
-    began: float | None = None
+    lost_at: float | None = None
+    is_first: bool = False
     evictions: int = 0
     suspect_until: float | None = None
-
-    @property
-    def is_first(self) -> bool:
-        """Whether there was no Redis before this generation, so that nothing is lost: `began` is its name, no later."""
-        return self.generation is not None and self.began == float(self.generation)
 
     def is_of(self, identity: str | None) -> bool:
         """Return whether the generation lasts on the server with this identity; an unknown identity is not held."""
@@ -68,10 +68,15 @@ def queue_epoch(pipe: Pipeline) -> object:
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     """Return what the reply says; what another program put there counts as nothing."""
     generation, identity, began, evictions, suspect = reply or (None,) * len(_FIELDS)
+    name = generation.decode() if generation and _GENERATION.fullmatch(generation) else None
+    lost_at = number_of(began)
+    # There was no Redis before a time that begins with its generation.
+    is_first = name is not None and lost_at == float(name)
     return Epoch(
-        generation=generation.decode() if generation and _GENERATION.fullmatch(generation) else None,
+        generation=name,
         identity=identity.decode("utf-8", "replace") if identity else None,
-        began=number_of(began),
+        lost_at=-math.inf if is_first or lost_at == _NEVER else lost_at,
+        is_first=is_first,
         evictions=int(number_of(evictions) or 0),
         suspect_until=number_of(suspect) if suspect else None,
     )
@@ -85,8 +90,17 @@ def name_of(clock: float, after: str | None = None) -> str:
     return f"{clock if after is None else max(clock, float(after) + _STEP):.6f}"
 
 
-def started_by(generation: str, identity: str | None, clock: float = 0.0, *, is_older: bool = False) -> dict[Any, Any]:
-    """Return the fields that begin a generation.
+def started_after(last: Epoch, clock: float) -> dict[Any, Any]:
+    """Return the fields that begin a generation of the same data; Redis has missed a write."""
+    fields: dict[Any, Any] = {"doubt": name_of(clock, last.generation)}
+    if last.is_first:
+        # Still nothing is lost, but this is not the first generation any more, and may lack keys of requests.
+        fields["began"] = _NEVER
+    return fields
+
+
+def started_by(generation: str, identity: str | None, clock: float, *, is_older: bool) -> dict[Any, Any]:
+    """Return the fields that begin a generation of other data.
 
     Args:
         generation: Its name.

@@ -53,7 +53,7 @@ class RedisKeys:
         read, clock = read_epoch(epoch), clock_of(now)
         # It may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
-        is_same_server = read.began is not None and read.is_of(self._connection.identity)
+        is_same_server = read.lost_at is not None and read.is_of(self._connection.identity)
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
@@ -95,10 +95,10 @@ class RedisKeys:
 def _age(epoch: Epoch, clock: float) -> float:
     """Return for how many seconds Redis was neither emptied nor replaced; 0 where a clock was set.
 
-    An eviction begins `began` anew, but no generation.
+    An eviction begins no generation.
     """
-    began = epoch.began or clock
-    return 0.0 if is_odd(clock) else clock - min(began, float(epoch.generation or began))
+    lost_at = clock if epoch.lost_at is None else epoch.lost_at
+    return 0.0 if is_odd(clock) else clock - min(lost_at, float(epoch.generation or lost_at))
 
 
 def _has_all_keys(epoch: Epoch, clock: float) -> bool:
@@ -106,10 +106,9 @@ def _has_all_keys(epoch: Epoch, clock: float) -> bool:
 
     It was not told of those that came while it did not answer: then a generation began.
     """
-    began, generation = epoch.began or clock, float(epoch.generation or clock)
     if epoch.is_first:
         return True
-    return clock - max(began, generation) > ANSWER_SECONDS
+    return clock - max(epoch.lost_at or clock, float(epoch.generation or clock)) > ANSWER_SECONDS
 
 
 def _name(key: str) -> str:

@@ -22,7 +22,7 @@ from shared.stores.redis.connection import (
     require,
 )
 from shared.stores.redis.entries import decode_pending, pending_field
-from shared.stores.redis.generation import READ_EPOCH, name_of, read_epoch, started_by
+from shared.stores.redis.generation import READ_EPOCH, read_epoch, started_after
 from shared.stores.redis.lists import Append, Appended, ThreadLists
 from shared.stores.redis.names import EPOCH, pending_key
 from shared.stores.redis.read import clock_of
@@ -111,11 +111,12 @@ class CacheLink:
             return False
         self._require([now])
         clock = clock_of(now)
-        last = read_epoch(None if isinstance(reply, Exception) else reply).generation
+        epoch = read_epoch(None if isinstance(reply, Exception) else reply)
+        last = epoch.generation
         # One from the future was named before Redis' clock was set back, so it tells nothing of when it began.
         has_begun_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
         if last is not None and not has_begun_since:
-            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=started_by(name_of(clock, last), None))))
+            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=started_after(epoch, clock))))
         self._failed_at = None
         return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -157,7 +156,7 @@ class Answer:
         clock = clock_of(self.replies["time"])
         generation = None if self.refuses_writes else self.generation
         evictions = None if stats is None else int(stats["evicted_keys"])
-        lost_at = -math.inf if epoch.is_first else epoch.began
+        lost_at = epoch.lost_at
         if self.generation is None or evictions not in {None, epoch.evictions}:
             # Redis may have lost a list together with what lay beside it.
             lost_at = None

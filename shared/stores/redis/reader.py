@@ -147,7 +147,7 @@ class ListReader(CacheLink):
         """
         now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_EPOCH))
         epoch = read_epoch(reply)
-        if epoch.began is not None and evictions in {None, epoch.evictions}:
+        if epoch.lost_at is not None and evictions in {None, epoch.evictions}:
             return
         began = epoch.generation if is_first and epoch.generation is not None else name_of(clock_of(now))
         self._call(lambda pipe: pipe.hset(EPOCH, mapping={"began": began, "evictions": evictions or 0}))
