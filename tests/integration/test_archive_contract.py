@@ -7,11 +7,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from infra.local.servers import PostgresServer
 from shared.ids import ExchangeIds
 from shared.models import SearchHit
 from shared.stores.archive import Archive, MessagePosition
+from shared.stores.postgres.archive import PostgresArchive
 from shared.testing import InMemoryArchive
 from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
 
@@ -166,6 +169,22 @@ def test_health_begins_with_a_beat(archive: Archive) -> None:
     archive.heartbeat()
     assert 0 <= archive.uptime_seconds() < 60
     archive.ping()
+
+
+def test_a_restart_between_two_heartbeats(
+    real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, postgres: PostgresServer
+) -> None:
+    """The sweep does not see it, and yet messages may have waited since."""
+    archive = real_archive()
+    archive.heartbeat()
+    database.execute("update drain_health set healthy_since = now() - interval '1 year'")
+    assert min(archive.uptime_seconds(), archive.window("t", 1).uptime) > 1e7
+    postgres.stop()
+    postgres.start()
+    assert (archive.uptime_seconds(), archive.window("t", 1).uptime) == (0, 0)
+    archive.heartbeat()
+    for seconds in (archive.uptime_seconds(), archive.window("t", 1).uptime):
+        assert 0 <= seconds < 60
 
 
 def test_search(archive: Archive) -> None:

@@ -31,7 +31,7 @@ def uptime_seconds(connection: _Connection) -> float:
     """Return for how long PostgreSQL and the sweep have been up without a gap."""
     row = connection.execute(
         "select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
-        " where beat_at > clock_timestamp() - make_interval(secs => %(gap)s)",
+        " where beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())",
         {"gap": HEALTH_GAP_SECONDS},
     ).fetchone()
     return float(row["seconds"]) if row else 0.0

@@ -1,9 +1,10 @@
--- Notes that PostgreSQL and the sweep are up; since when, without a gap.
+-- Notes that PostgreSQL and the sweep are up; since when, without a gap or a restart.
 insert into drain_health as h (id, healthy_since, beat_at)
 values (1, clock_timestamp(), clock_timestamp())
 on conflict (id) do update set
     healthy_since = case
-        when h.beat_at < clock_timestamp() - make_interval(secs => %(gap)s) then clock_timestamp()
+        when h.beat_at < greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
+            then clock_timestamp()
         else h.healthy_since
     end,
     beat_at = clock_timestamp()
