@@ -10,7 +10,7 @@ from typing import Final, get_args
 from shared.clocks import MAX_DIFFERENCE
 from shared.errors import StoreUnavailable
 from shared.stores.archive import Archive, PurgedTable
-from shared.stores.cache import Cache
+from shared.stores.cache import CacheEraser
 
 _logger = logging.getLogger(__name__)
 _TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)
@@ -23,7 +23,7 @@ class Housekeeping:
     different rows, or the same ones with the same result.
     """
 
-    def __init__(self, archive: Archive, cache: Cache) -> None:
+    def __init__(self, archive: Archive, cache: CacheEraser) -> None:
         self._archive = archive
         self._cache = cache
 

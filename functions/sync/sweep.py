@@ -16,7 +16,7 @@ from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnava
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
 from shared.models import Exchange
 from shared.stores.archive import Archive, Invalidation
-from shared.stores.cache import Cache
+from shared.stores.cache import CacheLayer
 
 _logger = logging.getLogger(__name__)
 _OUTBOX_BATCH: Final = 200
@@ -56,7 +56,7 @@ class Sweep:
     def __init__(
         self,
         archive: Archive,
-        cache: Cache,
+        cache: CacheLayer,
         window: int,
         dead_letter_body: Callable[[str, InvalidRecord, str | None], None],
     ) -> None:

@@ -20,7 +20,7 @@ from shared.memory.deletion import Deletion
 from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.archive import Archive
-from shared.stores.cache import Cache, CacheRead
+from shared.stores.cache import CacheLayer, CacheRead
 from shared.stores.queue import ExchangeQueue
 
 _MAX_FLOORS: Final = 10_000
@@ -41,7 +41,7 @@ class Memory:
 
     def __init__(
         self,
-        cache: Cache,
+        cache: CacheLayer,
         archive: Archive,
         queue: ExchangeQueue,
         settings: MemorySettings,

@@ -99,7 +99,7 @@ class CacheAppendResult:
 
 
 class Cache(Protocol):
-    """L1: Redis. Every method raises `StoreUnavailable` when it does not answer."""
+    """Lists and preferences, for turns and the drain. Methods raise `StoreUnavailable` when L1 does not answer."""
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip."""
@@ -150,8 +150,31 @@ class Cache(Protocol):
         """Make the user's hash hold exactly these."""
         ...
 
+    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
+        """Remember that L1 has lost something before now, of which `evictions` it had made when it was read.
+
+        `is_first`: nothing was lost, because there never was an L1 before this one.
+        """
+        ...
+
+    def clock(self) -> float:
+        """Return the Unix seconds of L1's clock."""
+        ...
+
+    def ping(self) -> None:
+        """Return if it takes writes, within its timeout."""
+        ...
+
+
+class CacheEraser(Protocol):
+    """Deletions. Methods raise `StoreUnavailable` when L1 does not answer."""
+
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
+        ...
+
+    def threads_of(self, user_id: str) -> list[str]:
+        """Return the threads whose list holds something of the user's, also those that L2 does not know."""
         ...
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
@@ -170,9 +193,9 @@ class Cache(Protocol):
         """Remove threads from the user's index that were last written to before the deletion, once it reached them."""
         ...
 
-    def threads_of(self, user_id: str) -> list[str]:
-        """Return the threads whose list holds something of the user's, also those that L2 does not know."""
-        ...
+
+class Outbox(Protocol):
+    """Exchanges that only L1 has, for the sweep. Methods raise `StoreUnavailable` when L1 does not answer."""
 
     def outbox(self, limit: int) -> list[str]:
         """Return the oldest wire bodies in the outbox."""
@@ -182,17 +205,6 @@ class Cache(Protocol):
         """Remove bodies that are kept elsewhere now."""
         ...
 
-    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Remember that L1 has lost something before now, of which `evictions` it had made when it was read.
 
-        `is_first`: nothing was lost, because there never was an L1 before this one.
-        """
-        ...
-
-    def clock(self) -> float:
-        """Return the Unix seconds of L1's clock."""
-        ...
-
-    def ping(self) -> None:
-        """Return if it takes writes, within its timeout."""
-        ...
+class CacheLayer(Cache, CacheEraser, Outbox, Protocol):
+    """All of L1: Redis."""
