@@ -169,6 +169,24 @@ def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClien
     asyncio.run(check())
 
 
+def test_settings_are_as_of_the_sdks_own_sessions(async_client: AsyncMemoryClient, thread_id: str) -> None:
+    """There are always some, a dictionary is one way to give them, and a name that none has is refused."""
+
+    async def check() -> None:
+        async with async_client as client:
+            for given in (None, {"limit": 1}, SessionSettings(limit=1)):
+                own = SQLiteSession(thread_id, session_settings=given)
+                session = HybridMemorySession(thread_id, client, session_settings=given)
+                assert session.session_settings == own.session_settings
+            await session.add_items([user("one"), user("two")])
+            assert await session.get_items() == [user("two")]
+            assert await session.get_items(5) == [user("one"), user("two")]
+            with pytest.raises(TypeError, match="limitt"):
+                HybridMemorySession(thread_id, client, session_settings={"limitt": 1})
+
+    asyncio.run(check())
+
+
 def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
     """Deleting a thread that does not exist works too, and the thread can be used again."""
 

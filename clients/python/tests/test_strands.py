@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -94,6 +95,24 @@ def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str
     assert other.state == {"of": "b"}
     repository.delete_session(thread_id)
     assert repository.read_session(thread_id) is None
+    with pytest.raises(SessionException, match=thread_id):
+        repository.delete_session(thread_id)
+
+
+def test_groups_of_agents(repository: HybridSessionRepository, thread_id: str, tmp_path: Path) -> None:
+    """As of Strands' own sessions: the newest state counts, and one that is not there cannot be changed."""
+    own = FileSessionManager(thread_id, storage_dir=str(tmp_path))
+    repository.create_session(Session(thread_id, SessionType.AGENT))
+    for each in (own, repository):
+        with pytest.raises(SessionException, match="group"):
+            each.update_multi_agent(thread_id, _group(1))
+        each.create_multi_agent(thread_id, _group(1))
+        each.update_multi_agent(thread_id, _group(2))
+        assert each.read_multi_agent(thread_id, "group") == {"id": "group", "round": 2}
+
+
+def _group(number: int) -> Any:
+    return SimpleNamespace(id="group", serialize_state=lambda: {"id": "group", "round": number})
 
 
 def test_a_session_is_one_request_however_long_it_is(url: str, thread_id: str) -> None:

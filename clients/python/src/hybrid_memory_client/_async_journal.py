@@ -262,10 +262,11 @@ class AsyncJournal:
         if own is not None and own not in shown and (newest is None or (is_time_ordered(newest) and own > newest)):
             raise HistoryDegraded(degraded)
 
-    async def clear(self) -> None:
-        """Delete the thread, including exchanges of other programs."""
+    async def clear(self) -> bool:
+        """Delete the thread, including exchanges of other programs; return whether it existed."""
         self._turns.forget(self._kind, self.thread_id)
         try:
             await self._client.delete_thread(self.thread_id)
         except NotFound:
-            return
+            return False
+        return True

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from agents import SessionSettings, TResponseInputItem
 from agents.memory import SessionABC
+from agents.memory.session_settings import coerce_session_settings, resolve_session_limit
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
@@ -36,7 +37,7 @@ class HybridMemorySession(SessionABC):
         session_id: The thread.
         client: A client of the deployment.
         user_id: The thread's owner.
-        session_settings: May limit the number of items to return.
+        session_settings: May limit the number of items to return; also as a dictionary.
         allow_degraded: Continue even if items may be missing; `degraded` then names the layers.
         on_refused: Returns a replacement for an item that cannot be stored; None skips the item.
     """
@@ -47,13 +48,15 @@ class HybridMemorySession(SessionABC):
         client: AsyncMemoryClient,
         *,
         user_id: str | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
         allow_degraded: bool = False,
         on_refused: OnRefused | None = None,
     ) -> None:
         self._on_refused = on_refused
         self.session_id = session_id
-        self.session_settings = session_settings
+        self.session_settings = (
+            SessionSettings() if session_settings is None else coerce_session_settings(session_settings)
+        )
         self._journal = AsyncJournal(client, _KIND, session_id, user_id, _messages, allow_degraded=allow_degraded)
 
     @property
@@ -63,9 +66,8 @@ class HybridMemorySession(SessionABC):
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return the newest `limit` items, oldest first; all if the limit is None."""
-        if limit is None and self.session_settings is not None:
-            limit = self.session_settings.limit
-        return cast("list[TResponseInputItem]", await self._journal.read(limit))
+        most = resolve_session_limit(limit, self.session_settings)
+        return cast("list[TResponseInputItem]", await self._journal.read(most))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Store items: in the exchange of their turn, or in several if they are too large for one."""

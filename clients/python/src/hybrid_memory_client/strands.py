@@ -118,9 +118,15 @@ class HybridSessionRepository(SessionRepository):
         return None
 
     def delete_session(self, session_id: str) -> None:
-        """Delete a session and everything in it."""
-        self._journal(session_id).clear()
-        self._journal(session_id + _OLD).clear()
+        """Delete a session and everything in it.
+
+        Raises:
+            SessionException: The session does not exist.
+        """
+        # Both are deleted, whatever the first says.
+        is_there, is_old_there = self._journal(session_id).clear(), self._journal(session_id + _OLD).clear()
+        if not (is_there or is_old_there):
+            raise SessionException(f"Session {session_id} does not exist")
 
     def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Store an agent."""
@@ -227,9 +233,15 @@ class HybridSessionRepository(SessionRepository):
         return self._state(session_id, "multi_agent", multi_agent_id)
 
     def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
-        """Store the state of a group of agents if it has changed."""
+        """Store the state of a group of agents if it has changed.
+
+        Raises:
+            SessionException: The group does not exist.
+        """
         state = multi_agent.serialize_state()
         recent = self._state(session_id, "multi_agent", multi_agent.id, _MOST_RECENT)
+        if recent is None and self.read_multi_agent(session_id, multi_agent.id) is None:
+            raise SessionException(f"MultiAgent state {multi_agent.id} in session {session_id} does not exist")
         if recent != state:
             self._note(session_id, "multi_agent", multi_agent.id, state)
 
