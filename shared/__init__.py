@@ -1,1 +1,1 @@
-"""What both functions share: the wire contract, the settings, the stores and the memory itself."""
+"""Code shared by both functions: the wire format, the settings, the stores and the memory."""

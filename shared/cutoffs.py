@@ -1,6 +1,6 @@
-"""What a deletion reaches, in every store and layer.
+"""The reach of a deletion, equal in every store and layer.
 
-A cutoff is the order key up to which the exchanges of a thread, or of a user, are deleted.
+A cutoff is the order key up to which the exchanges of a thread or user are deleted.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from uuid import UUID
 
 
 def is_reached(order: UUID | None, *cutoffs: UUID | None) -> bool:
-    """Return whether a deletion reaches an exchange.
+    """Return whether a deletion includes an exchange.
 
     Args:
-        order: The exchange's order key; None for an entry of another program, which no deletion reaches.
-        cutoffs: Of the exchange's thread and user; None where there was no deletion.
+        order: The exchange's order key; None for another program's entry, which is never deleted.
+        cutoffs: The cutoffs of the exchange's thread and user; None for one without a deletion.
     """
     return order is not None and any(cutoff is not None and order <= cutoff for cutoff in cutoffs)
 
@@ -22,12 +22,12 @@ def is_reached(order: UUID | None, *cutoffs: UUID | None) -> bool:
 def is_deleted(
     exchange_id: UUID | None, order: UUID | None, deleted: Collection[UUID | None], *cutoffs: UUID | None
 ) -> bool:
-    """Return whether an exchange was deleted, by itself or with its thread or user.
+    """Return whether an exchange was deleted, alone or with its thread or user.
 
     Args:
-        exchange_id: None for an entry of another program.
+        exchange_id: None for another program's entry.
         order: The exchange's order key.
-        deleted: The exchanges that were deleted by themselves.
-        cutoffs: Of the exchange's thread and user; None where there was no deletion.
+        deleted: The exchanges that were deleted alone.
+        cutoffs: The cutoffs of the exchange's thread and user; None for one without a deletion.
     """
     return exchange_id in deleted or is_reached(order, *cutoffs)

@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 
 class HybridMemoryError(Exception):
-    """Base of every error this project raises on purpose.
+    """Base class of all errors that this project raises on purpose.
 
     Attributes:
-        outcome: What was done before it was raised, and what repeating the request does, as a clause after "so"; '' for
-            what the operation's own outcome says (see `functions/agent/outcomes.py`).
+        outcome: The changes made before the error and the effect of a retry, as a clause after "so"; '' for the
+            operation's default outcome (see `functions/agent/outcomes.py`).
     """
 
     outcome = ""
@@ -19,14 +19,14 @@ class SettingsError(HybridMemoryError):
     """A setting is invalid; the message names the environment variable."""
 
 
-class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so, as the degradation table names it
+class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named after the state, like in the degradation table
     """A layer did not respond (refused, timed out, or its circuit is open).
 
     Attributes:
-        layer: `redis`, `postgres` or `queue`, the word used in `degraded`.
-        reason: Why, for the log and an operator; it quotes no data.
-        state: What is the matter with the layer, as a clause after its name.
-        is_unconfirmed: Whether a change was on its way to the layer, so that it may have been made.
+        layer: `redis`, `postgres` or `queue`, the name used in `degraded`.
+        reason: The reason for the log and operators, without data.
+        state: The layer's state, as a clause after its name.
+        is_unconfirmed: Whether a change was sent to the layer, so that it may have been made.
     """
 
     state = "is not responding"
@@ -40,17 +40,17 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named for what is so,
 
 
 class StoreBusy(StoreUnavailable):
-    """A layer that answers, but ended this before it was done: too slow, or another transaction was in the way."""
+    """A layer responds but aborted the work: it took too long, or another transaction was in the way."""
 
     state = "could not finish this now"
 
 
 class StatementRefused(StoreUnavailable):
-    """PostgreSQL refuses a statement, be it for a row in it or for something that concerns every row.
+    """PostgreSQL refuses a statement, because of one row or for a reason that concerns every row.
 
     Attributes:
-        detail: Its SQLSTATE and message, without the data.
-        is_about_a_row: Whether its SQLSTATE is one of those that a trigger, a check or a row's value causes.
+        detail: Its SQLSTATE and message, without data.
+        is_about_a_row: Whether triggers, checks and values of rows cause this SQLSTATE.
     """
 
     state = "refused this"
@@ -72,14 +72,14 @@ def add_outcome(outcome: str) -> Iterator[None]:
 
 
 def add_half_deleted_outcome(what: str) -> AbstractContextManager[None]:
-    """Add to errors of the block that PostgreSQL has deleted, and Redis may not have yet."""
+    """Add to errors of the block that PostgreSQL has deleted, and Redis may not have."""
     return add_outcome(
         f"the deletion is not complete: the {what} is deleted from PostgreSQL and may still be in the cache. "
         "Repeat the request to complete it"
     )
 
 
-class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for a message that can never be stored
+class InvalidRecord(HybridMemoryError):  # noqa: N818 - the usual term for a message that can never be stored
     """An invalid queue message, or invalid data in it.
 
     Attributes:
@@ -92,31 +92,31 @@ class InvalidRecord(HybridMemoryError):  # noqa: N818 - the field's own word for
         self.detail = detail
 
 
-class TooLargeForQueue(HybridMemoryError):  # noqa: N818 - a property of the message, not a fault
+class TooLargeForQueue(HybridMemoryError):  # noqa: N818 - a property of the message
     """The message is too large for the queue; PostgreSQL stores it directly."""
 
 
-class ThreadNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+class ThreadNotFound(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
     """The thread does not exist, or the caller may not see it."""
 
 
-class ExchangeNotFound(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
+class ExchangeNotFound(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
     """The exchange does not exist, or was deleted."""
 
 
-class InvalidCursor(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The pagination cursor was not made by this route for this list."""
+class InvalidCursor(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """The pagination cursor does not belong to this list."""
 
 
-class TooManyPreferences(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """A user's preferences would be more, or longer, than what fits an answer and a model's instructions."""
+class TooManyPreferences(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """A user's preferences would exceed the limit of a response or of a model's instructions."""
 
 
-class IdempotencyConflict(HybridMemoryError):  # noqa: N818 - reads as the answer it becomes
-    """The same idempotency key is still running (409), came with another body, or its answer was deleted (422).
+class IdempotencyConflict(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """The idempotency key is in use (409), was used with another body, or its answer was deleted (422).
 
     Attributes:
-        status: The HTTP status it becomes.
+        status: The HTTP status of the problem.
     """
 
     def __init__(self, status: int, detail: str) -> None:

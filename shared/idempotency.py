@@ -1,4 +1,4 @@
-"""The idempotency key of the request that is being answered: what its exchange carries wherever it goes."""
+"""The idempotency key of the current request, which its exchange carries through all stores."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request that has an `Idempotency-Key`.
+    """A request with an `Idempotency-Key`.
 
     Attributes:
-        key: The hash by which the layers know the key.
-        body_hash: Of the request's body: another body under the same key is refused.
+        key: The key's hash, which the layers store.
+        body_hash: The hash of the request's body; the key with another body is refused.
     """
 
     key: str
     body_hash: str
 
     def to_json(self) -> dict[str, str]:
-        """Return it as an exchange's wire record has it."""
+        """Return it in the format of an exchange's wire record."""
         return {"key": self.key, "body_hash": self.body_hash}
 
     @classmethod
     def from_json(cls, given: object) -> Self | None:
-        """Read it from a wire record; None where there is none.
+        """Parse it from a wire record; None if the record has none.
 
         Raises:
-            InvalidRecord: It is none that a sender makes.
+            InvalidRecord: It is malformed.
         """
         if given is None:
             return None
@@ -46,13 +46,13 @@ class KeyedRequest:
         return cls(*map(str, hashes))
 
 
-# The keyed request that this code works for; None if it has no key, and outside of one.
+# The current keyed request; None outside of one and for a request without a key.
 keyed_request: ContextVar[KeyedRequest | None] = ContextVar("keyed_request", default=None)
 
 
 @contextmanager
 def serving_key(keyed: KeyedRequest) -> Iterator[None]:
-    """Work for a keyed request: the exchanges that are made in the block carry its key."""
+    """Set the current keyed request; exchanges created in the block carry its key."""
     token = keyed_request.set(keyed)
     try:
         yield

@@ -1,8 +1,8 @@
-"""Exchange ids and the order they give a thread; what the ids of threads, users and documents may be.
+"""Exchange ids, the order of a thread's exchanges, and valid ids of threads, users and documents.
 
-An id made here is a UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then randomness, so that ids
-sort by time. A caller may name an exchange by any UUID; what orders a thread is therefore the *order key*: the id
-itself for version 7, else the creation time in a version 7's place, followed by the rest of the id.
+An id generated here is a UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds followed by random bits, so that
+ids sort by time. A caller may use any UUID. A thread is therefore sorted by the *order key*: the id itself if it is a
+UUIDv7, otherwise the creation time in a UUIDv7's format, followed by the rest of the id.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ def _compose(milliseconds: int, randomness: int) -> UUID:
 
 
 def milliseconds_of(order_key: UUID) -> int:
-    """Return the Unix milliseconds in the first 48 bits of a version 7 id or an order key."""
+    """Return the Unix milliseconds in the first 48 bits of a UUIDv7 or an order key."""
     return order_key.int >> 80
 
 
 def is_time_ordered(exchange_id: UUID) -> bool:
-    """Return whether the id is a version 7: by that digit alone, as PostgreSQL does, whatever its variant."""
-    return exchange_id.int >> 76 & 0xF == 7  # noqa: PLR2004 - the version this module is about
+    """Return whether the id is a UUIDv7, by the version digit only, like PostgreSQL."""
+    return exchange_id.int >> 76 & 0xF == 7  # noqa: PLR2004 - the version of this module's ids
 
 
 def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
-    """Return the key that sorts an exchange in its thread; PostgreSQL generates the same in `messages.order_key`.
+    """Return the key that sorts an exchange in its thread. PostgreSQL computes the same in `messages.order_key`.
 
     Args:
         exchange_id: Any UUID.
-        created_at: Aware, 1970 or later; used to the millisecond, and only when the id is not a version 7.
+        created_at: With a time zone, 1970 or later; used with millisecond precision, only if the id is not a UUIDv7.
     """
     if is_time_ordered(exchange_id):
         return exchange_id
@@ -51,15 +51,15 @@ def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
 
 
 _MICROSECOND = datetime.resolution
-_LAST_MILLISECOND = 253_402_300_799_999  # 48 bits reach beyond the last year that a datetime has
+_LAST_MILLISECOND = 253_402_300_799_999  # 48 bits exceed the last year of a datetime
 
 
 class ExchangeIds:
-    """Makes ids that rise: within a process, and above any order key the caller has seen.
+    """Generates increasing ids: within a process, and above any order key that the caller passes.
 
-    Every id is greater than the ones made before it, also when the clock is set back by less than a day, and greater
-    than `after`, also when another process's clock made that one and runs ahead: where the clock alone would not give
-    that, the id takes the millisecond that follows.
+    Every id is greater than the previous ones, even if the clock was set back by less than a day, and greater than
+    `after`, even if a clock that runs ahead created that key. If the clock does not suffice, the id has the next
+    millisecond.
     """
 
     def __init__(self) -> None:
@@ -67,16 +67,16 @@ class ExchangeIds:
         self._lock = threading.Lock()
 
     def new(self, after: UUID | None = None, now: float | None = None) -> UUID:
-        """Return a new version 7 id.
+        """Return a new UUIDv7.
 
         Args:
-            after: An order key the new id has to sort after.
-            now: Unix seconds; the system clock unless given.
+            after: The new id sorts after this order key.
+            now: Unix seconds; by default the system clock.
         """
         milliseconds = int((time.time() if now is None else now) * 1000)
         with self._lock:
             if self._last >> 80 > milliseconds + _DAY:
-                # Made by a clock that was wrong: it must not take all that follows along.
+                # A wrong clock created the last id; later ids must not continue from it.
                 self._last = 0
             floor = max(self._last, after.int if after else 0)
             made = _compose(milliseconds, secrets.randbits(_RANDOM_BITS))
@@ -87,13 +87,13 @@ class ExchangeIds:
 
 
 def timestamp_of(exchange_id: UUID) -> datetime:
-    """Return the creation time in a version 7 id, aware, in UTC, to the millisecond; the year 9999 for later ones."""
+    """Return the creation time in a UUIDv7 with millisecond precision, in UTC; the year 9999 for later times."""
     milliseconds = min(milliseconds_of(exchange_id), _LAST_MILLISECOND)
     return datetime.fromtimestamp(0, UTC) + milliseconds * 1000 * _MICROSECOND
 
 
 def id_error(value: str) -> str | None:
-    """Return what is wrong with a thread, user or document id, or None."""
+    """Return why an id is not a valid thread, user or document id, or None."""
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         return f"must have 1 to {MAX_ID_LENGTH} characters"
     if not value.isprintable():
@@ -102,9 +102,9 @@ def id_error(value: str) -> str | None:
 
 
 def path_id_error(value: str) -> str | None:
-    """Return what is wrong with a thread or user id, which has to fit a path, or None.
+    """Return why an id is not a valid thread or user id in a path, or None.
 
-    The edge asks this; what is queued or stored already is only held to `id_error`.
+    The API checks this; queued and stored ids need only satisfy `id_error`.
     """
     if value in _DOT_SEGMENTS:
         return "must not be . or .., because browsers and proxies resolve these in a path"

@@ -1,4 +1,4 @@
-"""Messages of a list in Redis: parsed as JSON at once, made into `Message` only where one is asked for."""
+"""The messages of a Redis list, parsed as JSON at once and converted to `Message` on access."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class ListedMessages(Sequence[Message]):
     """A window of messages, oldest first.
 
     Attributes:
-        fields: The entries as JSON objects, with `role` and `content`. Those of this project's have `exchange_id`,
-            `order` and `created_at` too, in the form in which `merge.lua` compares them; foreign ones none of these.
+        fields: The entries as JSON objects with `role` and `content`. The project's own entries also have
+            `exchange_id`, `order` and `created_at`, in the format that `merge.lua` compares; foreign entries have none
+            of these.
     """
 
     __slots__ = ("_made", "fields")
@@ -54,10 +55,10 @@ class ListedMessages(Sequence[Message]):
             return self.fields == other.fields
         return self.made == list(other) if isinstance(other, Sequence) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment] # as of any sequence that is compared by what it holds
+    __hash__ = None  # type: ignore[assignment] # compared by content, like any sequence
 
     def without(self, cutoff: UUID | None, deleted: Collection[UUID]) -> Self:
-        """Return them without what was deleted."""
+        """Return the messages without deleted ones."""
         if cutoff is None and not deleted:
             return self
         upto, gone = str(cutoff or ""), {str(exchange_id) for exchange_id in deleted}
@@ -75,22 +76,22 @@ class ListedMessages(Sequence[Message]):
         return type(self)([each for each in self.fields if each.get("exchange_id") in own])
 
     def owners(self) -> set[str | None]:
-        """Return whose the exchanges are; none where something is no exchange's, or lacks its user's message."""
+        """Return the owners of the exchanges; none if an entry is foreign or an exchange lacks its user message."""
         users = {each["exchange_id"]: each.get("user_id") for each in self.fields if _is_users(each)}
         return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else set()
 
     def to_json(self) -> list[Fields]:
-        """Return them in the API's shape, as `Message.to_json` does for one."""
+        """Return them in the API's JSON, like `Message.to_json`."""
         return [_shown(each) for each in self.fields]
 
 
 def fields_of(messages: Sequence[Message]) -> list[Fields]:
-    """Return messages as JSON objects, with what the API shows of them at least."""
+    """Return messages as JSON objects with at least the API's fields."""
     return messages.fields if isinstance(messages, ListedMessages) else [message.to_json() for message in messages]
 
 
 def newest_order(messages: Sequence[Message]) -> UUID | None:
-    """Return the order key of the last; None where there is none, or where it is no exchange's."""
+    """Return the last message's order key; None if there is none or the last entry is foreign."""
     if not messages:
         return None
     if not isinstance(messages, ListedMessages):
@@ -100,7 +101,7 @@ def newest_order(messages: Sequence[Message]) -> UUID | None:
 
 
 def shown_json(messages: Sequence[Message]) -> list[Fields]:
-    """Return messages in the API's shape."""
+    """Return messages in the API's JSON."""
     return messages.to_json() if isinstance(messages, ListedMessages) else fields_of(messages)
 
 

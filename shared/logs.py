@@ -1,4 +1,4 @@
-"""Structured logs for the whole project: what the layers log goes out in the function's own JSON."""
+"""Structured logs: all modules log through the function's JSON logger."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shared.traceparent import traceparent
 
 
 class _WithRequestId(logging.Filter):
-    """Adds the request's id to each record as `correlation_id`, and its `trace_id` and `span_id` where it is traced."""
+    """Adds the request's id to each log record as `correlation_id`, and the current `trace_id` and `span_id`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through."""
+        """Accept every record."""
         request_id = current_request_id()
         if request_id is not None and not hasattr(record, "correlation_id"):
             record.correlation_id = request_id
@@ -28,9 +28,9 @@ _WITH_REQUEST_ID: Final = _WithRequestId()
 
 
 def function_logger() -> Logger:
-    """Return the function's logger, and let every module of this project log through it, extra fields included.
+    """Return the function's logger, and let all modules of this project log through it, including extra fields.
 
-    OpenTelemetry says there why it cannot export.
+    OpenTelemetry logs its export errors there, too.
     """
     logger = Logger()
     for handler in logger.handlers:
@@ -39,6 +39,6 @@ def function_logger() -> Logger:
         parent = logging.getLogger(name)
         parent.handlers = list(logger.handlers)
         parent.setLevel(logger.log_level)
-        # The Lambda runtime has a handler of its own at the root, which would say everything twice.
+        # The Lambda runtime's own root handler would log every line twice.
         parent.propagate = False
     return logger

@@ -1,7 +1,7 @@
-"""What a caller keeps beside an exchange's texts: a JSON object, carried through both layers byte by byte.
+"""An exchange's metadata: a JSON object that is stored in both layers byte for byte.
 
-In the memory it is JSON text in one form, the one that `encode_metadata` writes: read and written again it is the same,
-so that the same bytes arrive in Redis and in PostgreSQL on whatever way.
+The memory holds it as JSON text in the format of `encode_metadata`. Parsing and serialising again produces equal bytes,
+so Redis and PostgreSQL get the same bytes on any path.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from shared.texts import text_error
 
 MAX_METADATA_BYTES: Final = 100_000
 MAX_METADATA_DEPTH: Final = 64
-# What a JSON reader has to hold exactly: PostgreSQL and Python have more, most others have not.
+# JSON integers must fit this range: PostgreSQL and Python support more, but most other readers do not.
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 def encode_metadata(value: dict[str, Any] | None) -> str | None:
-    """Return an object as JSON text, None for None; `metadata_error` has found nothing wrong with it."""
+    """Return an object as JSON text, None for None. The object must have passed `metadata_error`."""
     return None if value is None else orjson.dumps(value).decode()
 
 
 def decode_metadata(text: str) -> dict[str, Any]:
-    """Return the object again."""
+    """Return the parsed object."""
     found: dict[str, Any] = orjson.loads(text)
     return found
 
 
 def metadata_size(value: dict[str, Any]) -> int:
-    """Return the bytes that it has as JSON."""
+    """Return the object's size as JSON, in bytes."""
     return len(orjson.dumps(value))
 
 
 def metadata_error(value: object) -> str | None:
-    """Return what is wrong with it, its size apart, or None."""
+    """Return why the object is not valid metadata, except for its size, or None."""
     if not isinstance(value, dict):
         return "must be an object"
     level: list[object] = [value]

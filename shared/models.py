@@ -1,4 +1,4 @@
-"""The wire contract: an exchange, as it travels through the queue and rests in the Redis list."""
+"""The wire format: an exchange in the queue and in the Redis list."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from shared.wire_fields import (
 )
 
 WIRE_VERSION: Final = 1
-# An exchange whose texts were replaced: a drain of an earlier release has to refuse it, not to take it for a duplicate.
+# A replaced exchange has its own version, so that an earlier release's drain refuses it instead of dropping it as a
+# duplicate.
 REVISED_WIRE_VERSION: Final = 2
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
 MAX_PREFERENCES: Final = 500
-# Names and values of all of a user's preferences.
+# The limit of all names and values of a user's preferences.
 MAX_PREFERENCES_LENGTH: Final = 200_000
 
 Role = Literal["user", "assistant"]
@@ -41,23 +42,23 @@ Source = Literal["redis", "postgres", "none"]
 
 
 def format_time(moment: datetime) -> str:
-    """Return an aware moment as UTC ISO 8601 with six digits of fraction, so that text sorts as time does."""
-    # A third of the time that strftime takes, and a window has a hundred of them.
+    """Return a time as UTC ISO 8601 with six digits of fraction, so that the text sorts by time."""
+    # This takes a third of strftime's time, and a window has a hundred times.
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One side of an exchange, as a context shows it.
+    """One side of an exchange in a context.
 
     Attributes:
         role: `user` or `assistant`.
         content: The text.
-        exchange_id: None for an entry of another program.
-        created_at: Aware, UTC; None likewise.
-        order: The order key of the exchange; None likewise.
-        user_id: Who wrote it, where that is known.
-        metadata: The exchange's, JSON text as `encode_metadata` writes it; with the user's message only.
+        exchange_id: None for another program's entry.
+        created_at: In UTC; None for another program's entry.
+        order: The exchange's order key; None for another program's entry.
+        user_id: The author, if known.
+        metadata: The exchange's metadata as JSON text in the format of `encode_metadata`, on the user's message only.
         revision: How often the exchange's texts were replaced.
     """
 
@@ -71,7 +72,7 @@ class Message:
     revision: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the API's shape, `metadata` and `revision` only where there is one."""
+        """Return the API's JSON, with `metadata` and `revision` only if there are any."""
         shown: dict[str, Any] = {
             "role": self.role,
             "content": self.content,
@@ -87,11 +88,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeTexts:
-    """What replaces an exchange's texts.
+    """The new texts of a replaced exchange.
 
     Attributes:
-        metadata: JSON text as `encode_metadata` writes it; None removes what is there.
-        document_ids: Attached to the thread in addition.
+        metadata: JSON text in the format of `encode_metadata`; None removes the old metadata.
+        document_ids: Additional documents of the thread.
     """
 
     user_message: str
@@ -105,14 +106,14 @@ class Exchange:
     """One user message and the assistant's answer to it.
 
     Attributes:
-        exchange_id: Names the exchange: the same id twice is one exchange, and the earliest `created_at` wins.
-        created_at: When the exchange was accepted; aware, UTC.
-        metadata: What its caller keeps beside the texts, JSON text as `encode_metadata` writes it.
-        revision: How often its texts were replaced: of two with one id, the highest revision wins, then the earliest
+        exchange_id: Identifies the exchange in its thread; of two with one id the earlier `created_at` wins.
+        created_at: When the exchange was accepted, in UTC.
+        metadata: The caller's metadata as JSON text in the format of `encode_metadata`.
+        revision: How often its texts were replaced. Of two with one id the higher revision wins, then the earlier
             `created_at`.
-        request_id: The request that brought it, for logs only. On the queue it is an attribute of the message.
-        keyed: The idempotency key of the request that brought it, for PostgreSQL to know once the exchange is stored.
-        order: The key that sorts it in its thread, computed once.
+        request_id: The id of the request, for logs only. In the queue it is a message attribute.
+        keyed: The request's idempotency key, which PostgreSQL learns when the exchange is stored.
+        order: The order key, computed once.
     """
 
     exchange_id: UUID
@@ -133,7 +134,7 @@ class Exchange:
 
     @property
     def key(self) -> tuple[str, UUID]:
-        """What names this exchange among all: the copy of a conversation may repeat the ids of the original."""
+        """Identifies this exchange globally: a copied conversation may repeat the original's ids."""
         return self.thread_id, self.exchange_id
 
     @property
@@ -145,11 +146,11 @@ class Exchange:
         )
 
     def with_id(self, exchange_id: UUID, created_at: datetime) -> Self:
-        """Return the same texts under another id."""
+        """Return the same texts with another id."""
         return replace(self, exchange_id=exchange_id, created_at=created_at)
 
     def revised(self, texts: ExchangeTexts, revision: int) -> Self:
-        """Return the exchange with other texts, in the same place of its thread."""
+        """Return the exchange with other texts at the same position in its thread."""
         return replace(
             self,
             user_message=texts.user_message,
@@ -160,9 +161,9 @@ class Exchange:
         )
 
     def to_wire(self, *, has_request_id: bool = False) -> str:
-        """Return the SQS message body; `has_request_id`: as Redis' outbox keeps it, which has no attributes.
+        """Return the SQS message body; with `has_request_id` in the outbox' format, which has no attributes.
 
-        SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two travel escaped.
+        SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two are escaped.
         """
         record: dict[str, Any] = {
             "version": REVISED_WIRE_VERSION if self.revision else WIRE_VERSION,
@@ -222,7 +223,7 @@ class Exchange:
 
 
 def preferences_error(preferences: Mapping[str, str]) -> str | None:
-    """Return what is too much about a user's preferences, or None."""
+    """Return why a user's preferences exceed a limit, or None."""
     if len(preferences) > MAX_PREFERENCES:
         return f"a user has at most {MAX_PREFERENCES} preferences"
     if sum(len(name) + len(value) for name, value in preferences.items()) > MAX_PREFERENCES_LENGTH:
@@ -231,17 +232,17 @@ def preferences_error(preferences: Mapping[str, str]) -> str | None:
 
 
 def title_of(user_message: str) -> str:
-    """Return the title that a first message gives its thread: one line of at most 80 characters."""
+    """Return the thread title from its first message: one line of at most 80 characters."""
     return " ".join(user_message.split())[:MAX_TITLE_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A conversation as PostgreSQL knows it.
+    """A conversation in PostgreSQL.
 
     Attributes:
-        message_count: Messages, so two an exchange.
-        document_ids: Attached documents in the order of their attachment; None where a list does not load them.
+        message_count: The number of messages, two for each exchange.
+        document_ids: The documents in the order of their attachment; None in lists, which do not load them.
     """
 
     thread_id: str
@@ -255,7 +256,7 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A message found in one of the user's conversations."""
+    """A message found by a search."""
 
     thread_id: str
     title: str | None

@@ -1,10 +1,10 @@
-"""What no text may hold."""
+"""Validates texts."""
 
 from __future__ import annotations
 
 
 def text_error(value: str) -> str | None:
-    """Return why neither PostgreSQL nor JSON can hold the text, or None."""
+    """Return why the text cannot be stored in PostgreSQL or JSON, or None."""
     if "\x00" in value:
         return "must not hold NUL characters"
     try:

@@ -1,4 +1,4 @@
-"""The trace that this code works for, as W3C Trace Context writes it (`traceparent`): in log lines and on messages."""
+"""The current trace in W3C Trace Context format (`traceparent`), for log lines and messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from contextvars import ContextVar
 from typing import Final
 
-# The attribute of a queue's message that has it.
+# The message attribute with the value.
 TRACEPARENT: Final = "traceparent"
 _FORM: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 traceparent: Final[ContextVar[str | None]] = ContextVar("traceparent", default=None)
@@ -14,5 +14,5 @@ traceparent: Final[ContextVar[str | None]] = ContextVar("traceparent", default=N
 
 
 def valid_traceparent(value: object) -> str | None:
-    """Return the value if it can be a `traceparent`, else None."""
+    """Return the value if it is a valid `traceparent`, otherwise None."""
     return value if isinstance(value, str) and _FORM.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""Finds what looks like a setting and is none: a typing error would otherwise leave a default in force."""
+"""Finds unknown variables with a setting's prefix, e.g. misspelt ones, whose default would otherwise silently apply."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from dotenv.parser import Binding, parse_stream
 from shared.errors import SettingsError
 
 _FILE: Final = ".env"
-# Settings of the public contract that later releases bring; here they have no effect.
+# Settings of the public contract that later releases use; this release ignores them.
 _RESERVED = frozenset({"MEMORY__RELATED", "MEMORY__LEARNING", "MEMORY__INJECT_LEARNED"})
 
 
 def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
-    """Return a sentence for each variable of the environment and of `.env` that begins with `prefix` and is unknown.
+    """Return a message for each unknown variable with `prefix`, in the environment and in `.env`.
 
     Args:
         prefix: The settings' prefix, such as `REDIS__`.
-        known: The settings' names, in capital letters.
+        known: The settings' names in capital letters.
 
     Raises:
         SettingsError: `.env` cannot be read.
     """
     in_file = list(_bindings())
-    # Upper and lower case are the same to pydantic-settings.
+    # pydantic-settings ignores case.
     given = {name.upper() for name in (*os.environ, *(each.key for each in in_file if each.key))}
     unknown = sorted(name for name in given if name.startswith(prefix) and name not in known and name not in _RESERVED)
     sentences = [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
-    # A line without a value leaves the default in force, and so does one that is no assignment.
+    # A line without a value or an assignment sets nothing.
     lines = [each.original for each in in_file if each.value is None and prefix in each.original.string.upper()]
     return sentences + [f"{_FILE} has no value for a setting: line {line.line} should be NAME=value." for line in lines]
 
 
 def _bindings() -> Iterator[Binding]:
-    """Return what `.env` says, line by line, without its comments.
+    """Return the assignments in `.env`, without its comments.
 
     Raises:
-        SettingsError: It cannot be read.
+        SettingsError: The file cannot be read.
     """
     try:
         text = Path(_FILE).read_text("utf-8-sig")
@@ -56,7 +56,8 @@ def _bindings() -> Iterator[Binding]:
 
 
 def _sentence(prefix: str, name: str, known: Sequence[str]) -> str:
-    # Without the prefix, which would make every name alike. A terminal shows the sentence, so it gets ASCII.
+    # Compared without the prefix, which would make all names similar. The message is ASCII, because a terminal prints
+    # it.
     close = get_close_matches(name, [each.removeprefix(prefix) for each in known], n=1)
     shown = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
     hint = f"did you mean {prefix}{close[0]}?" if close else f"there are {', '.join(known)}."

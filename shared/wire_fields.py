@@ -1,4 +1,4 @@
-"""The fields of a record on the queue: which there have to be, and how each is parsed."""
+"""Parsers of the fields of a queue record."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ WIRE_FIELDS: Final = (
 
 
 def parse_uuid(value: object) -> UUID:
-    """Return the id of an exchange.
+    """Return an exchange id.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not a UUID.
     """
     if not isinstance(value, str):
         raise InvalidRecord("invalid_field", "exchange_id is no UUID")
@@ -39,10 +39,10 @@ def parse_uuid(value: object) -> UUID:
 
 
 def parse_id(name: str, value: object) -> str:
-    """Return the id of a thread, a user or a document.
+    """Return a thread, user or document id.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not a valid id.
     """
     if not isinstance(value, str) or (fault := id_error(value)):
         raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is no text'}")
@@ -53,7 +53,7 @@ def parse_text(name: str, value: object) -> str:
     """Return a message's text.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not a valid text.
     """
     if not isinstance(value, str):
         raise InvalidRecord("invalid_field", f"{name} is no text")
@@ -63,10 +63,10 @@ def parse_text(name: str, value: object) -> str:
 
 
 def parse_time(value: object) -> datetime:
-    """Return when an exchange was accepted, in UTC.
+    """Return the time of acceptance in UTC.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not a valid time.
     """
     if not isinstance(value, str):
         raise InvalidRecord("invalid_field", "created_at is no text")
@@ -81,16 +81,16 @@ def parse_time(value: object) -> datetime:
     except (OverflowError, ValueError) as error:
         raise InvalidRecord("invalid_field", "created_at is out of range") from error
     if moment < _EPOCH:
-        # No order key holds an earlier time.
+        # An order key cannot represent an earlier time.
         raise InvalidRecord("invalid_field", "created_at is out of range")
     return moment
 
 
 def parse_documents(value: object) -> tuple[str, ...]:
-    """Return the ids of documents.
+    """Return document ids.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not a list of valid ids.
     """
     if not isinstance(value, list):
         raise InvalidRecord("invalid_field", "document_ids is no list")
@@ -98,10 +98,10 @@ def parse_documents(value: object) -> tuple[str, ...]:
 
 
 def parse_revision(value: object) -> int:
-    """Return how often an exchange's texts were replaced.
+    """Return the number of replacements.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not a valid number.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
         raise InvalidRecord("invalid_field", f"revision must be 0 to {MAX_REVISION}")
@@ -109,10 +109,10 @@ def parse_revision(value: object) -> int:
 
 
 def parse_metadata(value: object) -> str | None:
-    """Return metadata as JSON text, None where there is none.
+    """Return metadata as JSON text; None if there is none.
 
     Raises:
-        InvalidRecord: It is none.
+        InvalidRecord: It is not valid metadata.
     """
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Settings, one class a concern, read from the environment (and `.env`) by the composition roots only."""
+"""Settings, one class per concern, which only the composition roots read from the environment (and `.env`)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = [
 
 
 def validate_environment() -> None:
-    """Check every setting that a start needs, except those that a deployment fills in.
+    """Validate every setting that a start needs, except those that a deployment sets.
 
     Raises:
-        SettingsError: A value cannot work; the sentence names the variable.
+        SettingsError: A value is invalid; the message names the variable.
     """
     for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings, SearchSettings):
         load(kind)

@@ -10,24 +10,24 @@ from pydantic_settings import BaseSettings
 
 from shared.settings.loading import OptionalText, config
 
-# As a browser sends it: no path, and a host in ASCII letters, which for other scripts is its punycode.
+# An origin as browsers send it: without a path, and with an ASCII host, which is punycode for other scripts.
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-# Letters that no client and no event source encodes, so that it is the same text in every event.
+# Letters that no client and no event source encodes, so that the base path is equal in every event.
 _BASE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*/?")
-# A base path that is also a route of the API could be either.
+# A base path equal to a route of the API would be ambiguous.
 _ROUTES: Final = frozenset(
     {"assets", "docs", "health", "invoked", "invoking", "openapi.json", "run", "status", "threads", "users"}
-    | {"mcp", "search", ".well-known"}  # those of later releases
+    | {"mcp", "search", ".well-known"}  # used by later releases
 )
 
 
 class AgentSettings(BaseSettings):
-    """`AGENT__*`: the model, how long it may take, whose pages may call the API, and where it stands in a domain."""
+    """`AGENT__*`: the model, its timeout, the allowed origins, plug-in modules and the base path."""
 
     model_config = config("AGENT__")
 
     model: str = Field(default="offline", min_length=1)
-    # API Gateway gives up after 29 s.
+    # API Gateway ends a request after 29 s.
     timeout_seconds: float = Field(default=25, ge=0.1, le=28, allow_inf_nan=False)
     cors_origins: OptionalText = None
     plugins: OptionalText = None
@@ -56,12 +56,12 @@ class AgentSettings(BaseSettings):
 
     @property
     def origins(self) -> list[str]:
-        """The origins, one by one, as browsers write them."""
+        """The origins as a list, in the format of browsers."""
         return _origins(self.cors_origins)
 
     @property
     def plugin_modules(self) -> list[str]:
-        """The modules that register agents and tools, one by one."""
+        """The modules that register agents and tools, as a list."""
         return [name.strip() for name in (self.plugins or "").split(",") if name.strip()]
 
 

@@ -20,15 +20,15 @@ OPERATOR_SCOPE: Final = "memory:operator"
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """How a bearer token is checked.
+    """The rules for validating a bearer token.
 
     Attributes:
-        jwks_url: Where the issuer publishes its keys (a JWK set, RFC 7517).
-        issuer: What `iss` has to be.
-        audiences: One of these has to be in the audience claim.
-        audience_claim: `aud`, or the claim that names the client instead, with issuers whose tokens have no `aud`.
-        user_claim: Which claim is the user's id.
-        scope_claims: Where a token's scopes are: words in one string, or a list.
+        jwks_url: The URL of the issuer's keys (a JWK set, RFC 7517).
+        issuer: The required `iss`.
+        audiences: The audience claim must contain one of these.
+        audience_claim: `aud`, or the claim of the client id for issuers whose tokens have no `aud`.
+        user_claim: The claim with the user's id.
+        scope_claims: The claims with the scopes: words in one string, or a list.
         operator_scope: The scope that may act for any user.
     """
 
@@ -42,7 +42,7 @@ class TokenSettings:
 
 
 class AuthSettings(BaseSettings):
-    """`AUTH__*`: whether callers need a bearer token, and how it is checked."""
+    """`AUTH__*`: whether callers need a bearer token, and its rules."""
 
     model_config = config("AUTH__")
 
@@ -80,10 +80,10 @@ class AuthSettings(BaseSettings):
         return value
 
     def tokens(self, stage: str) -> TokenSettings | None:
-        """Return how tokens are checked in a stage; None without authentication.
+        """Return the rules for tokens in a stage; None without authentication.
 
         Raises:
-            SettingsError: The stage must not be without, or something that the check needs is not set.
+            SettingsError: The stage requires authentication, or a required setting is missing.
         """
         if (self.mode or ("none" if stage == LOCAL_STAGE else "jwt")) == "none":
             if stage != LOCAL_STAGE:
@@ -110,7 +110,7 @@ class AuthSettings(BaseSettings):
 
 
 def _is_url_of_keys(url: str, stage: str) -> bool:
-    """Return whether keys from this URL can be trusted: an attacker who can change them can be any user."""
+    """Return whether the URL is safe for fetching keys: an attacker who can change the keys can be any user."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

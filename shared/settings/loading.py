@@ -1,4 +1,4 @@
-"""How one concern's settings are read from the environment, and what is said of a value that is wrong."""
+"""Reads settings from the environment, with an error message for each invalid value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.unknown_settings import unknown_settings
 
 
 def config(prefix: str) -> SettingsConfigDict:
-    """Return where a concern's settings are read from: variables that begin with the prefix, and `.env`."""
+    """Return the sources of settings: variables with the prefix, and `.env`."""
     return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore")
 
 
@@ -25,7 +25,7 @@ OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Return what commas separate, without the blanks around it."""
+    """Return the values between commas, without surrounding spaces."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
@@ -34,11 +34,11 @@ _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 def load(kind: type[_Settings]) -> _Settings:
-    """Read one concern's settings.
+    """Read one class of settings.
 
     Raises:
-        SettingsError: A value cannot work, or a variable with this concern's prefix is no setting, as after a typing
-            error; the sentence names the variable.
+        SettingsError: A value is invalid, or a variable with this prefix is unknown, e.g. misspelt; the message names
+            it.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
     faults = find_unknown(prefix)
@@ -53,7 +53,7 @@ def load(kind: type[_Settings]) -> _Settings:
 
 
 def find_unknown(prefix: str) -> list[str]:
-    """Return a sentence for each variable with this prefix that no class of this package knows."""
+    """Return a message for each variable with this prefix that no class of this package knows."""
     known = {
         f"{prefix}{name}".upper()
         for kind in BaseSettings.__subclasses__()
@@ -67,5 +67,5 @@ def _sentence(prefix: str, fault: Any) -> str:
     variable = prefix + "__".join(str(part) for part in fault["loc"]).upper()
     if fault["type"] == "missing":
         return f"{variable} is not set."
-    # The value is not repeated: it may be a password or a URL that holds one.
+    # The value is not repeated, because it may contain a password.
     return f"{variable} has a value that cannot work: {fault['msg'].removeprefix('Value error, ')}."

@@ -1,4 +1,4 @@
-"""Settings of the stores: where each is, how to sign in, how long a request waits, and how long what is kept."""
+"""Settings of the stores: addresses, sign-in, timeouts and times to live."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from shared.settings.loading import OptionalText, config
 _MAX_PORT: Final = 65_535
 Auth = Literal["password", "iam", "secret"]
 _URL: Final = re.compile(r"https?://[^\s/]+(?:/\S*)?")
-# An IPv6 address has at least two colons; one colon would be a port's.
+# An IPv6 address contains at least two colons; a single colon would separate a port.
 _HOST: Final = re.compile(r"[^\s/@\[\]:]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?")
-# As libpq reads it: either part may be left out, and a socket's directory is percent-encoded.
+# Like libpq's format: either part is optional, and a socket's directory is percent-encoded.
 _HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s\[\]:@]*)(?::[0-9]{0,5})?")
 
 
@@ -33,10 +33,10 @@ def _with_its_secret(auth: Auth, others: ValidationInfo, variable: str) -> Auth:
 
 
 class RedisSettings(BaseSettings):
-    """`REDIS__*`: where L1 is, how to sign in, and how long a request may wait for it.
+    """`REDIS__*`: L1's address, sign-in and timeout.
 
-    With `auth` iam the password is a token that is signed, for each new connection, for `username` and `cache_name`.
-    With `auth` secret it is read, for each new connection, from AWS Secrets Manager.
+    With `auth` iam, a token signed for `username` and `cache_name` is the password of each new connection. With `auth`
+    secret, each new connection reads the password from AWS Secrets Manager.
     """
 
     model_config = config("REDIS__")
@@ -70,13 +70,13 @@ class RedisSettings(BaseSettings):
 
 
 class DatabaseSettings(BaseSettings):
-    """`DATABASE__*`: where L2 is, how to sign in, and how long a request may wait for it.
+    """`DATABASE__*`: L2's address, sign-in and timeouts.
 
-    With `auth` iam the password is a token that is signed, for each new connection, for the URL's host, port and user.
-    With `auth` secret it is read, for each new connection, from AWS Secrets Manager.
+    With `auth` iam, a token signed for the URL's host, port and user is the password of each new connection. With
+    `auth` secret, each new connection reads the password from AWS Secrets Manager.
 
-    `timeout_ms` bounds a connection attempt and a statement, each; psycopg waits for a connection at least 2 s. The
-    drain has `drain_timeout_ms` instead, because its statements hold up to a thousand exchanges.
+    `timeout_ms` limits a connection attempt and a statement, each; psycopg waits at least 2 s for a connection. The
+    drain uses `drain_timeout_ms`, because its statements contain up to a thousand exchanges.
     """
 
     model_config = config("DATABASE__")
@@ -111,7 +111,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class MemorySettings(BaseSettings):
-    """`MEMORY__*`: how long L1 keeps what, the window, and how much of it a context shows."""
+    """`MEMORY__*`: L1's times to live, the window, and the context's limits."""
 
     model_config = config("MEMORY__")
 
@@ -122,12 +122,12 @@ class MemorySettings(BaseSettings):
 
     @property
     def thread_ttl_seconds(self) -> int:
-        """Life of a thread's list after its last use."""
+        """The time to live of a thread's list after its last use."""
         return self.thread_ttl_hours * 3600
 
     @property
     def user_ttl_seconds(self) -> int:
-        """Life of a user's preferences in L1 after their last use."""
+        """The time to live of a user's preferences in L1 after their last use."""
         return self.user_ttl_days * 86400
 
 

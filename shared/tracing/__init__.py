@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry. Nothing of it is imported unless the environment switches traces on."""
+"""Traces by OpenTelemetry, which is imported only if the environment turns tracing on."""

@@ -1,6 +1,6 @@
-"""Which calls of the stores make spans, by OpenTelemetry's semantic conventions for databases and queues.
+"""Spans of store calls, by OpenTelemetry's semantic conventions for databases and queues.
 
-No statement, key or body gets into a span.
+A span contains no statement, key or body.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 
 def trace_redis(tracer: Tracer, call: Callable[..., Any]) -> None:
-    """Make a span of each pipeline, which is one round trip."""
+    """Create a span for each pipeline, which is one round trip."""
     tracer.wrap(call, "redis {operation}", {"db.system.name": "redis", "db.operation.name": "PIPELINE"})
 
 
 def trace_postgres(tracer: Tracer, run: Callable[..., Any]) -> None:
-    """Make a span of each transaction."""
+    """Create a span for each transaction."""
     tracer.wrap(run, "postgresql {operation}", {"db.system.name": "postgresql"})
 
 
 def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> None:
-    """Make a span of each exchange that is sent; its context travels with the message."""
+    """Create a span for each sent exchange; the message carries its context."""
     queue = queue_name(queue_url)
     attributes = {**of_queue(queue), "messaging.operation.type": "send", "messaging.operation.name": "SendMessage"}
     tracer.wrap(send, f"send {queue}", attributes, is_message=True)
 
 
 def trace_queue_calls(tracer: Tracer, queue_url: str | None, *methods: Callable[..., Any]) -> None:
-    """Make a span of each other call to a queue."""
+    """Create a span for each other call to a queue."""
     for method in methods:
         tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", of_queue(queue_name(queue_url)))
 
 
 def of_queue(queue: str) -> dict[str, str]:
-    """Return the attributes that name a queue."""
+    """Return the attributes that identify a queue."""
     return {"messaging.system": "aws_sqs", "messaging.destination.name": queue}
 
 

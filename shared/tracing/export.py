@@ -1,4 +1,4 @@
-"""Exports spans before an answer leaves, and does not let a collector delay it for long."""
+"""Exports spans before the response is returned, with a limit on the delay."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 _logger = logging.getLogger(__name__)
-# What waits for a collector that is away, at some kilobytes each; the oldest go first.
+# Spans kept while the collector is down, of some kilobytes each; the oldest are dropped first.
 _MAX_SPANS: Final = 2_048
 _EXPORTERS_LOG: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
 class BoundedExport(SpanProcessor):
-    """Keeps the spans that ended until `flush`, which exports them in a thread and waits for it, but not for long.
+    """Keeps ended spans until `flush`, which exports them in a thread and waits for a limited time.
 
-    While the collector is away, `flush` does not wait: the thread goes on beside the next requests, and shows when the
-    collector is back. OpenTelemetry's own batch processor has a worker, which Lambda freezes between requests and
-    SnapStart does not restore, and a `force_flush` whose time is not bounded.
+    While the collector is down, `flush` does not wait: the thread continues beside the next requests and detects the
+    collector's recovery. OpenTelemetry's own batch processor has a worker that Lambda freezes between requests and
+    SnapStart does not restore, and its `force_flush` may wait without a limit.
 
     Args:
-        exporter: Sends spans; may hang, and may raise.
-        seconds: How long `flush` waits at most.
+        exporter: Sends spans; may hang or raise.
+        seconds: The longest time that `flush` waits.
     """
 
     def __init__(self, exporter: SpanExporter, seconds: float) -> None:
@@ -37,18 +37,18 @@ class BoundedExport(SpanProcessor):
         self._ended: deque[ReadableSpan] = deque(maxlen=_MAX_SPANS)
         self._thread: threading.Thread | None = None
         self._is_away = False
-        # One line says that the collector is away, rather than one for each request.
+        # One line reports the collector's outage, instead of one per request.
         logging.getLogger(_EXPORTERS_LOG).addFilter(lambda _: not self._is_away)
 
     def on_start(self, span: ReadableSpan, parent_context: Context | None = None) -> None:
-        """Do nothing: only a span that ended is exported."""
+        """Do nothing, because only ended spans are exported."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep a span for the next flush."""
         self._ended.append(span)
 
     def flush(self) -> None:
-        """Export what ended; wait for it, at most for the bound and only while the collector answers."""
+        """Export ended spans. Wait for a limited time, and only while the collector responds."""
         if not self._ended or (self._thread is not None and self._thread.is_alive()):
             return
         self._thread = threading.Thread(target=self._export, name="export of spans", daemon=True)
@@ -64,7 +64,7 @@ class BoundedExport(SpanProcessor):
         spans = [self._ended.popleft() for _ in range(len(self._ended))]
         try:
             is_exported = self._exporter.export(spans) is SpanExportResult.SUCCESS
-        except Exception as error:  # noqa: BLE001 - whatever an exporter raises, the request goes on
+        except Exception as error:  # noqa: BLE001 - an exporter's error must not affect the request
             is_exported = False
             if not self._is_away:
                 _logger.warning("spans were not exported", extra={"error": type(error).__name__})

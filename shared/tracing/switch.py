@@ -1,4 +1,4 @@
-"""Reads OpenTelemetry's own variables: whether there are traces, and how long an answer may wait for their export."""
+"""Reads OpenTelemetry's own variables: whether tracing is on, and how long a response may wait for the export."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
-    from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
+    from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -20,25 +20,25 @@ _MAX_MILLISECONDS: Final = 5_000
 
 
 def start_tracing(service: str) -> Tracer | None:
-    """Return the function's tracer; None, and nothing imported, where the environment does not switch traces on.
+    """Return the function's tracer, or None without importing anything if tracing is off.
 
     Args:
-        service: The name of the service, where `OTEL_SERVICE_NAME` gives none.
+        service: The service's name, unless `OTEL_SERVICE_NAME` sets one.
 
     Raises:
-        SettingsError: A variable has a value that cannot work.
+        SettingsError: A variable's value is invalid.
     """
     environment = {name: value.strip() for name, value in os.environ.items() if name.startswith("OTEL_")}
     if not _is_on(environment):
         return None
     seconds = _export_seconds(environment)
-    from shared.tracing.tracer import Tracer  # noqa: PLC0415 - 70 ms of CPU, which only traces need
+    from shared.tracing.tracer import Tracer  # noqa: PLC0415 - takes 70 ms of CPU, which only tracing needs
 
     return Tracer(service, seconds)
 
 
 def _is_on(environment: Mapping[str, str]) -> bool:
-    """Return whether traces are exported: an endpoint or `OTEL_TRACES_EXPORTER=otlp` switches them on."""
+    """Return whether tracing is on: by an endpoint, or by `OTEL_TRACES_EXPORTER=otlp`."""
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").lower()
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
         return False

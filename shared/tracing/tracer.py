@@ -1,4 +1,4 @@
-"""Makes spans. Importing this module imports OpenTelemetry, so only `start_tracing` does."""
+"""Creates spans. Importing this module imports OpenTelemetry, so only `start_tracing` imports it."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ _R = TypeVar("_R")
 _SCOPE: Final = "hybrid_memory"
 _SYSTEM: Final = random.SystemRandom()
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
-# Callers of a connection: helpers are passed over, up to a store's method.
+# The callers of a connection; helpers are skipped up to a store's method.
 _MAX_FRAMES: Final = 6
 
 
 class Tracer:
-    """Makes spans, and exports them when `flush` says so.
+    """Creates spans, and exports them in `flush`.
 
-    No text of an exception gets into a span: it may quote a message. `error.type` names its class.
+    A span never contains an exception's text, which may quote a message. `error.type` has its class.
 
     Args:
-        service: The name of the service, where `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` give none.
-        export_seconds: How long an answer waits for the export, at most.
+        service: The service's name, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` sets one.
+        export_seconds: The longest time that a response waits for the export.
     """
 
     def __init__(self, service: str, export_seconds: float) -> None:
         self._export = BoundedExport(OTLPSpanExporter(), export_seconds)
-        # No function of the SDK's at exit: it would wait for a collector that is away.
+        # Without the SDK's exit handler, which would wait for an unavailable collector.
         provider = TracerProvider(resource=_resource(service), id_generator=_Ids(), shutdown_on_exit=False)
         provider.add_span_processor(self._export)
         self._tracer = provider.get_tracer(_SCOPE)
 
     def flush(self) -> None:
-        """Export what ended."""
+        """Export ended spans."""
         self._export.flush()
 
     @contextmanager
     def request(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
-        """Make a span of a request, which continues the trace that `headers` name.
+        """Create a span of a request, which continues the trace in `headers`.
 
         Args:
-            name: Of the span.
-            headers: `traceparent` and `tracestate`, where the request has them.
-            attributes: What a sampler may decide by.
+            name: The span's name.
+            headers: `traceparent` and `tracestate`, if the request has them.
+            attributes: Attributes for the sampler.
         """
         context = _PROPAGATOR.extract(headers, context=Context())
         with self._span(name, SpanKind.SERVER, attributes, context=context) as span:
@@ -67,8 +67,8 @@ class Tracer:
 
     @contextmanager
     def batch(self, queue: str, traceparents: Iterable[str], attributes: Attributes) -> Iterator[Span]:
-        """Make a span of a batch of messages, with a link to the span that sent each."""
-        # Each once; it keeps the order.
+        """Create a span of a batch, with a link to each message's span."""
+        # Each span once, in order.
         links = [link for each in dict.fromkeys(traceparents) if (link := _link(each)) is not None]
         name = f"process {queue}".rstrip()
         with self._span(name, SpanKind.CONSUMER, attributes, context=Context(), links=links) as span:
@@ -76,18 +76,18 @@ class Tracer:
 
     @contextmanager
     def call(self, name: str, attributes: Attributes, kind: SpanKind = SpanKind.CLIENT) -> Iterator[Span]:
-        """Make a span of a call to another service, below the current one."""
+        """Create a span of a call to another service, as a child of the current span."""
         with self._span(name, kind, attributes) as span:
             yield span
 
     def wrap(self, method: Callable[_P, _R], name: str, attributes: Attributes, *, is_message: bool = False) -> None:
-        """Have each call of an object's method make a span.
+        """Create a span for each call of an object's method.
 
         Args:
             method: A bound method, which is replaced in its object.
-            name: Of each span; `{operation}` stands for the store's method that makes the call.
-            attributes: Of each span.
-            is_message: Whether the call sends a message, which another function will process.
+            name: The spans' name; `{operation}` stands for the calling method of the store.
+            attributes: The spans' attributes.
+            is_message: Whether the call sends a message to another function.
         """
         kind = SpanKind.PRODUCER if is_message else SpanKind.CLIENT
 
@@ -99,7 +99,7 @@ class Tracer:
         setattr(method.__self__, method.__name__, called)  # type: ignore[attr-defined] # a bound method has both
 
     def fail(self, span: Span, error_type: str) -> None:
-        """Say that what a span is of has failed, and why in one word."""
+        """Mark a span as failed, with the reason in one word."""
         span.set_attribute("error.type", error_type)
         span.set_status(Status(StatusCode.ERROR))
 
@@ -133,7 +133,10 @@ class Tracer:
 
 
 class _Ids(RandomIdGenerator):
-    """Ids by the system's randomness: what SnapStart restores has the same state of Python's own everywhere."""
+    """Generates ids from the system's random source.
+
+    SnapStart restores Python's own generator with the same state in every process.
+    """
 
     def generate_span_id(self) -> int:
         return _SYSTEM.randrange(1, 1 << 64)
@@ -143,7 +146,7 @@ class _Ids(RandomIdGenerator):
 
 
 def _resource(service: str) -> Resource:
-    """Return what the spans are of: this function, unless the environment names it otherwise."""
+    """Return the spans' resource: this function, unless the environment sets another name."""
     known = {
         SERVICE_NAME: service,
         "service.namespace": "hybrid-memory",
@@ -169,8 +172,8 @@ def _link(written: str) -> Link | None:
 
 
 def _operation(method: Callable[..., object]) -> str:
-    """Return which public method has called: of a store, where `method` is its connection's."""
-    frame = sys._getframe(2)  # noqa: SLF001 - as `logging` and `warnings` find their callers
+    """Return the calling public method of a store; `method` belongs to the store's connection."""
+    frame = sys._getframe(2)  # noqa: SLF001 - like `logging` and `warnings` find their callers
     for _ in range(_MAX_FRAMES):
         name = frame.f_code.co_name
         if not name.startswith(("_", "<")):
