@@ -1,1 +1,1 @@
-"""The memory: providers, the turn that binds them, and the text they inject."""
+"""The memory: the turn, its two providers, and the text that they add to an agent's instructions."""

@@ -1,4 +1,4 @@
-"""What this process accepted lately: at hand should Redis lose it before it is drained, or only its outbox have it."""
+"""The exchanges that this process accepted recently, kept in case Redis loses them before the drain."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class _Accepted:
 
 
 class AcceptedExchanges:
-    """The newest exchanges, bounded in age, number and size.
+    """The newest exchanges, limited in age, number and size.
 
     Attributes:
-        undurable: The keys of those that only the outbox has, oldest first. The outbox keeps them until the sweep
-            empties it, so an exchange may be stored twice under its one id; should Redis be lost before, it is once.
+        undurable: The keys of exchanges that only the outbox has, oldest first. The outbox keeps them until the sweep,
+            so a retried exchange may be stored twice with one id; if Redis is lost first, it is stored once.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class AcceptedExchanges:
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
-        """Keep an exchange; of two with one thread and id the higher revision stays, then the first."""
+        """Add an exchange; of two with one thread and id the higher revision stays, then the first."""
         known = self._kept.get(exchange.key)
         if known is not None:
             if exchange.revision <= known.exchange.revision:
@@ -59,7 +59,7 @@ class AcceptedExchanges:
             self._remove(next(iter(self._kept)))
 
     def of(self, thread_id: str, now: float) -> list[Exchange]:
-        """Return a thread's exchanges in the order of their acceptance."""
+        """Return a thread's exchanges in the order of acceptance."""
         return [
             each.exchange
             for each in self._kept.values()
@@ -67,22 +67,22 @@ class AcceptedExchanges:
         ]
 
     def retry(self, put: Callable[[Exchange], object]) -> None:
-        """Put the oldest that only the outbox has where they are durable, some of them so that a request goes on.
+        """Send some of the oldest exchanges that only the outbox has to a durable store; not all, to limit the delay.
 
         Raises:
-            Whatever `put` raises; what was not put stays.
+            Exception: The error of `put`; exchanges that were not sent stay.
         """
         for key in list(self.undurable)[:_AT_ONCE]:
             put(self._kept[key].exchange)
             del self.undurable[key]
 
     def remove_exchange(self, thread_id: str, exchange_id: UUID) -> None:
-        """Forget one exchange."""
+        """Remove one exchange."""
         if (thread_id, exchange_id) in self._kept:
             self._remove((thread_id, exchange_id))
 
     def remove(self, deletion: Deletion) -> None:
-        """Forget what a deletion reaches."""
+        """Remove the exchanges that a deletion includes."""
         for each in list(self._kept.values()):
             if deletion.reaches(each.exchange):
                 self._remove(each.exchange.key)

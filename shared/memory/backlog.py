@@ -1,4 +1,4 @@
-"""Whether an accepted exchange may still wait for the drain."""
+"""Checks whether an accepted exchange may still be undrained."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from shared.stores.queue import ExchangeQueue
 
 MAX_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.05
-# The drain's longest back-off is a minute: what was accepted before this, with all stores up since, is drained.
+# The drain's longest delay is a minute. If all stores have been up since, exchanges accepted earlier are drained.
 MAX_DRAIN_AGE: Final = 150.0
 
 
 def is_past_draining(age: float, uptime: float) -> bool:
-    """Return whether what was accepted `age` seconds ago is drained: all stores were up for longer than it waits."""
+    """Return whether an exchange accepted `age` seconds ago is drained, given the stores' uptime."""
     return age >= MAX_DRAIN_AGE and uptime > MAX_DRAIN_AGE
 
 
 def is_drained(queue: ExchangeQueue) -> bool:
-    """Return whether nothing waits on the queue, for which it is given a moment.
+    """Return whether the queue is empty, waiting a moment for it.
 
     Raises:
-        StoreUnavailable: SQS did not answer.
+        StoreUnavailable: SQS did not respond.
     """
     deadline = time.monotonic() + MAX_WAIT_SECONDS
     while queue.depth() > 0:
@@ -36,16 +36,16 @@ def is_drained(queue: ExchangeQueue) -> bool:
 
 
 class Backlog:
-    """The exchanges that were accepted and are not in PostgreSQL yet."""
+    """The accepted exchanges that PostgreSQL does not have yet."""
 
     def __init__(self, queue: ExchangeQueue, archive: Archive) -> None:
         self._queue = queue
         self._archive = archive
 
     def is_stored(self, age: float = math.inf) -> bool:
-        """Return whether everything is stored that was accepted `age` seconds ago or earlier.
+        """Return whether all exchanges accepted `age` seconds ago or earlier are stored.
 
-        Either PostgreSQL and the sweep were up for longer than a message waits then, or the queue is empty.
+        This holds if PostgreSQL and the sweep were up for longer than a message waits, or if the queue is empty.
         """
         try:
             is_past = age >= MAX_DRAIN_AGE and is_past_draining(age, self._archive.uptime_seconds())

@@ -1,6 +1,6 @@
-"""What of a window an agent is shown: whole exchanges, the newest first to stay, within tokens, number and bytes.
+"""Selects the part of a window for an agent: whole exchanges, newest first, within limits on tokens, number and bytes.
 
-Refill, seal and order always use the whole window; this decides only what an answer or a model is given of it.
+Refill, seal and order always use the whole window; this module only limits a response or a model's context.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from shared.memory.token_count import count_tokens
 from shared.metadata import metadata_size
 from shared.models import Message
 
-# So many characters fit an answer twice, each at its longest; a fifth is left for what stands around them.
+# A response contains each text twice, each character in its longest form; a fifth is left for the rest.
 _SURELY_SHORT: Final = MAX_BYTES // 30
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is shown.
+    """The limits of the selection.
 
     Attributes:
-        tokens: Of the context; 0 for as many as there are.
-        exchanges: None for as many as there are.
-        has_bytes: Whether the answer is one that Lambda returns.
+        tokens: Maximum tokens of the context; 0 for no limit.
+        exchanges: Maximum number of exchanges; None for no limit.
+        has_bytes: Whether the response's size limit on Lambda applies.
     """
 
     tokens: int = 0
@@ -38,11 +38,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is shown of a window.
+    """The selected part of a window.
 
     Attributes:
-        tokens: How many `context` has at most.
-        omitted_exchanges: Exchanges of the window that are not shown.
+        tokens: Upper bound of the tokens in `context`.
+        omitted_exchanges: Number of exchanges of the window that are not selected.
     """
 
     messages: Sequence[Message]
@@ -53,15 +53,15 @@ class Shown:
 
 
 def smaller(*most: int | None) -> int:
-    """Return the smallest bound of tokens; one of 0 or None is none."""
+    """Return the smallest limit on tokens; 0 and None mean no limit."""
     return min((each for each in most if each), default=0)
 
 
 class ShownMemory:
-    """What a model is shown of a turn's memory, as often as it has to be less.
+    """A turn's memory for a model, which may be shortened repeatedly.
 
     Attributes:
-        shown: What it was shown last.
+        shown: The last selection.
     """
 
     def __init__(self, recall: Recall, most_tokens: int) -> None:
@@ -70,7 +70,7 @@ class ShownMemory:
         self.shown = self.at_most(None)
 
     def at_most(self, tokens: int | None) -> Shown:
-        """Return as much as has so many tokens; None for as many as the request and the setting allow."""
+        """Return a selection within this number of tokens; None for the limits of the request and the setting."""
         messages, preferences = self._recall.messages, self._recall.preferences
         if tokens is not None and tokens <= 0:
             self.shown = Shown([], {}, "", 0, len(_exchanges(messages)))
@@ -80,7 +80,7 @@ class ShownMemory:
 
 
 def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Shown:
-    """Return as much as the limits allow: preferences by name, then the newest exchanges, none cut in two."""
+    """Return a selection within the limits: preferences by name, then the newest exchanges, none of them cut."""
     known, tokens = _first_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
@@ -94,7 +94,7 @@ def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Li
 
 
 def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
-    """Return the messages by exchange; of what another program put in the list, each `user` begins one."""
+    """Return the messages by exchange; another program's messages form exchanges that start at each `user`."""
     found: list[list[Fields]] = []
     last: object = ""
     for message in fields_of(messages):
@@ -107,7 +107,7 @@ def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
 
 
 def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[str, str], int]:
-    """Return the first preferences by name, each whole, and the tokens of their part of the context."""
+    """Return the first preferences by name, each complete, and the tokens of their part of the context."""
     shown: dict[str, str] = {}
     total, next_total = 0, count_tokens("User preferences:\n")
     for name in sorted(preferences):
@@ -120,7 +120,7 @@ def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[
 
 def _newest(exchanges: Sequence[str], tokens: int, most: int) -> tuple[Sequence[str], int]:
     """Return the lines of the newest exchanges that fit, oldest first, and the tokens of the whole context."""
-    # A blank line parts the conversation from the preferences. Line ends are counted with what they end.
+    # A blank line separates the conversation from the preferences. Line ends are counted with the preceding text.
     beside, end = count_tokens("Previous conversation:\n"), "\n" if tokens else ""
     for place in range(len(exchanges) - 1, -1, -1):
         if lines := exchanges[place]:
@@ -132,7 +132,7 @@ def _newest(exchanges: Sequence[str], tokens: int, most: int) -> tuple[Sequence[
 
 
 def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) -> Sequence[list[Fields]]:
-    """Return the newest exchanges that an answer can hold, which says each text twice."""
+    """Return the newest exchanges that fit into a response, which contains each text twice."""
     characters = sum(len(name) + len(value) for name, value in preferences.items())
     characters += sum(len(each["content"]) for exchange in exchanges for each in exchange)
     characters += sum(

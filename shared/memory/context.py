@@ -9,27 +9,30 @@ from shared.models import Message
 
 
 def conversation_text(messages: Sequence[Message]) -> str:
-    """Return `Previous conversation:` and a line a message that says something, or '' for none."""
+    """Return `Previous conversation:` and a line for each message that is not empty, or '' without any."""
     return conversation(lines_of(fields_of(messages)))
 
 
 def lines_of(messages: Iterable[Fields]) -> str:
-    """Return a line a message that says something, each with its end."""
+    """Return a line for each message that is not empty, with its line end."""
     return "".join([f"{each['role']}: {each['content']}\n" for each in messages if each["content"]])
 
 
 def conversation(lines: str) -> str:
-    """Return `Previous conversation:` and lines with their ends, or '' for none."""
+    """Return `Previous conversation:` and the lines, or '' without any."""
     return f"Previous conversation:\n{lines[:-1]}" if lines else ""
 
 
 def preferences_text(preferences: Mapping[str, str]) -> str:
-    """Return `User preferences:` and a line a preference, by name so that either layer gives the same, or ''."""
+    """Return `User preferences:` and a line for each preference, or ''.
+
+    Sorted by name, so that both layers give equal texts.
+    """
     if not preferences:
         return ""
     return "\n".join(["User preferences:", *(f"{name}: {preferences[name]}" for name in sorted(preferences))])
 
 
 def join_parts(*parts: str) -> str:
-    """Return the parts that are there, with a blank line between."""
+    """Return the parts that are not empty, separated by a blank line."""
     return "\n\n".join(part for part in parts if part)

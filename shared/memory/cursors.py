@@ -1,4 +1,4 @@
-"""Opaque pagination cursors: a place in an order, bound to the list it was made for."""
+"""Opaque pagination cursors: a position in an order, bound to one list."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _CHECK_BYTES: Final = 8
 
 
 def encode(listing: str, place: list[str | int]) -> str:
-    """Return a cursor for a place in a listing.
+    """Return a cursor for a position in a list.
 
     Args:
-        listing: Names the route and all that selects and orders its items, e.g. `messages:asc:conv_12345`.
-        place: What the listing needs to go on from there.
+        listing: The route with all parameters that select and order its items, e.g. `messages:asc:conv_12345`.
+        place: The position.
     """
     content = orjson.dumps(place)
     return base64.urlsafe_b64encode(_check(listing, content) + content).decode().rstrip("=")
 
 
 def decode(listing: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]:
-    """Return the place in a cursor.
+    """Return the position in a cursor.
 
     Args:
-        listing: What the cursor has to be made for.
-        cursor: What the caller sent.
-        parts: Reads one part of the place each, and raises for what is none; without them the parts stay what they are.
+        listing: The list that the cursor must belong to.
+        cursor: The caller's cursor.
+        parts: Parsers of the position's parts, which raise for invalid values; by default parts are not parsed.
 
     Raises:
-        InvalidCursor: It was not made for this listing.
+        InvalidCursor: It does not belong to this list.
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -53,5 +53,5 @@ def decode(listing: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]
 
 
 def _check(listing: str, content: bytes) -> bytes:
-    # Against mistakes, not against attackers: a cursor gives no right that the route's own checks would not give.
+    # The checksum detects mistakes, not attacks: a cursor gives no access beyond the route's own checks.
     return hashlib.blake2b(listing.encode() + b"\x00" + content, digest_size=_CHECK_BYTES).digest()

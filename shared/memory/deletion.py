@@ -1,4 +1,4 @@
-"""What a deletion reaches: exchanges up to an order key, and none that was accepted after it."""
+"""A deletion: it includes exchanges up to an order key, and none that was accepted later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Deletion:
     user_cutoff: UUID | None = None
 
     def reaches(self, exchange: Exchange) -> bool:
-        """Return whether the deletion removes the exchange."""
+        """Return whether the deletion includes the exchange."""
         cutoffs = [self.threads.get(exchange.thread_id)]
         if self.user_id is not None and exchange.user_id == self.user_id:
             cutoffs.append(self.user_cutoff)
@@ -34,7 +34,7 @@ class Deletion:
 
 
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
-    """Return the exchanges in Redis that the deletions of their users reach, whether or not Redis knows of these."""
+    """Return Redis' exchanges that their users' deletions include, whether or not Redis has these deletions."""
     messages = [(each.exchange_id, each.order, each.user_id) for each in cached.messages]
     pending = [(each.exchange_id, each.order, each.user_id) for each in cached.pending]
     return frozenset(
@@ -45,12 +45,12 @@ def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozen
 
 
 def users_in(cached: CacheRead) -> set[str]:
-    """Return the users of whom Redis holds something in a thread."""
+    """Return the users of a thread's data in Redis."""
     users = {message.user_id for message in cached.messages} | {exchange.user_id for exchange in cached.pending}
     return {user_id for user_id in users if user_id is not None}
 
 
 def drained_among(pending: Sequence[Exchange], stored: Sequence[Exchange]) -> list[Exchange]:
-    """Return what waits for the drain although PostgreSQL holds it already, in this revision or a later one."""
+    """Return undrained exchanges of which PostgreSQL has this or a later revision already."""
     revisions = {exchange.exchange_id: exchange.revision for exchange in stored}
     return [each for each in pending if each.revision <= revisions.get(each.exchange_id, -1)]

@@ -1,4 +1,4 @@
-"""Where an exchange is durable before its caller is answered: on the queue, else in PostgreSQL."""
+"""Makes an exchange durable before its caller gets the response: in the queue, otherwise in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _logger = logging.getLogger(__name__)
 def make_durable(
     memory: Memory, exchange: Exchange, degraded: list[str]
 ) -> tuple[Durability | Literal["erased"], Exchange]:
-    """Return which of the two takes the exchange, and what PostgreSQL holds under its name if it was asked.
+    """Return which of the two has the exchange, and PostgreSQL's exchange with this id if PostgreSQL was called.
 
-    `erased` if PostgreSQL knows of a deletion that is newer.
+    The result is `erased` if PostgreSQL has a newer deletion.
 
     Raises:
-        ThreadNotFound: PostgreSQL was asked, and another user has the thread.
+        ThreadNotFound: PostgreSQL was called, and the thread belongs to another user.
     """
     try:
         memory.queue.send(exchange)
@@ -44,12 +44,12 @@ def make_durable(
         raise ThreadNotFound(exchange.thread_id)
     if stored.erased:
         return "erased", exchange
-    # Told a second time under its name, it has the place and the texts of the first.
+    # A repeated exchange has the position and texts of the first one.
     return "postgres", next(iter(stored.effective), exchange)
 
 
 def erased_to(memory: Memory, exchange: Exchange) -> UUID | None:
-    """Return PostgreSQL's word on the deletion that overtook an exchange."""
+    """Return PostgreSQL's deletion that includes an exchange."""
     users = [] if exchange.user_id is None else [exchange.user_id]
     window = memory.archive.window(exchange.thread_id, 1, users)
     cutoffs = [window.cutoff, *window.user_cutoffs.values()]
@@ -57,7 +57,7 @@ def erased_to(memory: Memory, exchange: Exchange) -> UUID | None:
 
 
 def log_invalidation(memory: Memory, thread_id: str, degraded: list[str]) -> None:
-    """Have a list compared with PostgreSQL once Redis is back: no drain will merge what PostgreSQL took directly."""
+    """Let the sweep compare a list with PostgreSQL: the drain does not merge exchanges that PostgreSQL got directly."""
     try:
         memory.archive.log_invalidations("thread", [thread_id])
     except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""What people do with one exchange of a thread: replace its texts, delete it."""
+"""Operations on one exchange of a thread: replace its texts, delete it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Look:
-    """What Redis and this process hold of an exchange.
+    """An exchange in Redis and in this process.
 
     Attributes:
         exchange: Its highest revision; None if neither has it.
-        in_redis: The same of Redis alone, which alone knows of deletions while PostgreSQL is away.
-        missing: Why Redis did not answer; None if it did.
+        in_redis: Redis' highest revision. While PostgreSQL is down, only Redis knows deletions.
+        missing: The error if Redis did not respond; otherwise None.
     """
 
     cached: CacheRead
@@ -41,7 +41,7 @@ class _Look:
 
 
 class Exchanges:
-    """Use cases on exchanges. PostgreSQL decides: it holds a change before the answer is given, whenever it can."""
+    """Operations on exchanges. Whenever possible, PostgreSQL has a change before the response is sent."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -49,14 +49,14 @@ class Exchanges:
     def replace(
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, owner: str | None = None
     ) -> AppendResult:
-        """Replace an exchange's texts in its place; with `owner`, in a thread of theirs.
+        """Replace an exchange's texts at its position; with `owner`, only in that user's thread.
 
-        While PostgreSQL is away, an exchange that Redis knows is replaced by way of the queue.
+        While PostgreSQL is down, an exchange in Redis is replaced through the queue.
 
         Raises:
-            ExchangeNotFound: There is no such exchange, or the thread is another's.
-            StoreUnavailable: A layer that would have to know did not answer; its `is_unconfirmed` says whether the
-                exchange may be replaced all the same.
+            ExchangeNotFound: The exchange does not exist, or the thread belongs to another user.
+            StoreUnavailable: A required layer did not respond; `is_unconfirmed` says whether the exchange may have been
+                replaced anyway.
             InvalidRecord: PostgreSQL refuses the texts.
         """
         look = self._look(thread_id, exchange_id, owner)
@@ -70,7 +70,7 @@ class Exchanges:
         try:
             self._memory.cache.merge_stored([made])
         except StoreUnavailable as error:
-            # Noted in PostgreSQL: should this process end before, the sweep tells Redis.
+            # Recorded in PostgreSQL: if this process ends first, the sweep updates Redis.
             self._memory.cache.merge_later(made)
             add_layer(look.degraded, error.layer)
             cached = False
@@ -85,11 +85,11 @@ class Exchanges:
         try:
             made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
             if made is None and look.exchange is not None:
-                # Not drained yet: drained for it. Its message on the queue is a duplicate then.
+                # An undrained exchange is stored first. Its queued message is then a duplicate.
                 archive.store([look.exchange])
                 made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
         except ThreadNotFound as error:
-            # As for an exchange that does not exist, so that it takes as long.
+            # Like a missing exchange, so that the response time does not reveal it.
             self._may_be_queued(look)
             raise ExchangeNotFound(str(exchange_id)) from error
         if made is None:
@@ -100,7 +100,7 @@ class Exchanges:
     def _replace_undrained(
         self, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, look: _Look, error: StoreUnavailable
     ) -> AppendResult:
-        """Replace an exchange that Redis knows, by way of the queue or the outbox."""
+        """Replace an exchange in Redis through the queue or the outbox."""
         add_layer(look.degraded, error.layer)
         if owner is not None and not is_listed_as(look.cached, owner):
             raise error
@@ -117,7 +117,7 @@ class Exchanges:
         except StoreUnavailable as missing:
             add_layer(look.degraded, missing.layer)
             if not is_queued:
-                # A layer that does not answer may have taken it all the same.
+                # A layer that did not respond may have accepted it anyway.
                 error.is_unconfirmed = True
                 raise error from missing
         if appended.cutoff is not None:
@@ -139,22 +139,22 @@ class Exchanges:
         return False
 
     def delete(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> None:
-        """Delete an exchange from both layers, and whatever of it is on its way; with `owner`, from a thread of theirs.
+        """Delete an exchange from both layers and the queue; with `owner`, only from that user's thread.
 
         Raises:
-            ExchangeNotFound: There is no such exchange, or the thread is another's.
-            StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
+            ExchangeNotFound: The exchange does not exist, or the thread belongs to another user.
+            StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
         """
         look = self._look(thread_id, exchange_id, owner)
         archive = self._memory.archive
         try:
             outcome = archive.delete_exchange(thread_id, exchange_id, owner)
             if outcome == "unknown" and look.exchange is not None:
-                # Not drained yet: drained for it, so that its thread stays as with any other deletion.
+                # An undrained exchange is stored first, so that its thread stays, as with any other deletion.
                 archive.store([look.exchange])
                 outcome = archive.delete_exchange(thread_id, exchange_id, owner)
         except ThreadNotFound as error:
-            # As for an exchange that does not exist, so that it takes as long.
+            # Like a missing exchange, so that the response time does not reveal it.
             self._may_be_queued(look)
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":
@@ -169,7 +169,7 @@ class Exchanges:
             raise ExchangeNotFound(str(exchange_id))
 
     def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, look: _Look) -> None:
-        """Return unless an exchange of this caller's may be accepted and not known to PostgreSQL or this Redis."""
+        """Raise an error if this caller's exchange may exist although neither PostgreSQL nor this Redis has it."""
         if not self._may_be_queued(look):
             return
         if owner is not None:
@@ -185,7 +185,7 @@ class Exchanges:
             raise StoreUnavailable("queue", reason, state="may still hold this exchange")
 
     def _may_be_queued(self, look: _Look) -> bool:
-        """Return whether an exchange that no store knows may wait for the drain."""
+        """Return whether an exchange that no store has may be queued."""
         uptime = self._memory.archive.uptime_seconds()
         return look.missing is not None or may_lack_undrained(look.cached.state, uptime)
 
@@ -203,7 +203,7 @@ class Exchanges:
                 and owner in {None, each.user_id}
                 and not is_deleted(exchange_id, each.order, cached.deleted, cached.cutoff)
             )
-            # The first of the highest: what is whole before what lacks its documents.
+            # The first one with the highest revision: complete exchanges precede those without documents.
             return max(held, key=lambda each: each.revision, default=None)
 
         listed = _listed(thread_id, exchange_id, cached.messages)
@@ -213,7 +213,7 @@ class Exchanges:
 
 
 def _listed(thread_id: str, exchange_id: UUID, messages: Iterable[Message]) -> list[Exchange]:
-    """Return an exchange as a list holds it."""
+    """Return an exchange from its entries in a list."""
     sides = {message.role: message for message in messages if message.exchange_id == exchange_id}
     if sides.keys() != {"user", "assistant"} or sides["user"].created_at is None:
         return []

@@ -1,4 +1,4 @@
-"""What a turn reads: Redis in one round trip, and PostgreSQL for what Redis does not hold whole."""
+"""A turn's reads: Redis in one round trip, and PostgreSQL if Redis is incomplete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.stores.cache import CacheRead
 
 
 def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degraded: list[str]) -> CacheRead | None:
-    """Return what Redis holds, None if it did not answer."""
+    """Return Redis' data; None if it did not respond."""
     try:
         cached = memory.cache.read(thread_id, user_id)
     except StoreUnavailable as error:
@@ -28,7 +28,7 @@ def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degra
 def load_preferences(
     memory: Memory, user_id: str, cached: CacheRead | None, degraded: list[str]
 ) -> tuple[dict[str, str], Source]:
-    """Return a user's preferences from Redis if it knows them, else from PostgreSQL, which refills Redis."""
+    """Return a user's preferences from Redis if it has them, otherwise from PostgreSQL, and refill Redis."""
     held = cached or CacheRead()
     if held.knows_preferences:
         return held.preferences, "redis"
@@ -55,11 +55,11 @@ def load_history(
     cached: CacheRead | None,
     degraded: list[str],
 ) -> History:
-    """Return a thread's window; `cached` is what Redis said, None if it did not answer.
+    """Return a thread's window; `cached` is Redis' data, or None if it did not respond.
 
     Raises:
-        ThreadNotFound: The thread has to be this user's, and is another's.
-        StoreUnavailable: The turn needs the thread's owner, and no store can name it.
+        ThreadNotFound: The thread must be this user's, and belongs to another.
+        StoreUnavailable: The turn needs the thread's owner, and no store can return it.
     """
     if cached is None or not cached.is_whole:
         return load_from_archive(memory, thread_id, user_id, access, cached, degraded)
@@ -69,7 +69,7 @@ def load_history(
         if access == "service" and len(owners) == 1:
             (found_for,) = owners
         if owners != {found_for}:
-            # Also where the list is another's: it takes as long as for a thread that does not exist.
+            # Also if the list belongs to another user, so that the response time equals a missing thread's.
             try:
                 cached = memory.cache.peek(thread_id)
             except StoreUnavailable as error:

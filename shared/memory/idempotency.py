@@ -1,9 +1,9 @@
-"""Idempotency keys: the same request twice, or ten times at once, is one exchange and one answer.
+"""Idempotency keys: a repeated request has one exchange and one response, even if it is sent concurrently.
 
-A claim is made in both layers that answer, so that either alone can tell a repetition. The exchange's id is part of
-the claim: should a process die between keeping the exchange and keeping the answer, the repetition takes over the same
-id, and the exchange stays one. The exchange carries the key, so that PostgreSQL knows it once the exchange is stored,
-also where it was away when the request came.
+A key is claimed in both layers that respond, so that either layer alone can detect a repetition. The claim contains the
+exchange's id: if a process ends between storing the exchange and storing the response, a repeated request takes over
+this id, so there is one exchange. The exchange also carries the key, so PostgreSQL has the key once the exchange is
+stored, even if it was down when the request came.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ class _Claim(NamedTuple):
 
 
 class _PendingAnswers:
-    """Answers that a layer was away for: told once it is back, so that it does not take the other one to know them."""
+    """Responses that a layer missed. They are retried when it is back, so that the other layer may lose its copy."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[int, str], tuple[KeyStore, _Answer]] = OrderedDict()
 
     def add(self, store: KeyStore, answer: _Answer) -> None:
-        """Keep an answer for a layer."""
+        """Add a response for a layer."""
         self._kept[id(store), answer.key] = store, answer
         while len(self._kept) > _MAX_PENDING_ANSWERS:
             self._kept.popitem(last=False)
 
     def retry(self, store: KeyStore) -> None:
-        """Tell a layer what it missed, some at a time so that a request does not wait for all.
+        """Send some of the missed responses to a layer; not all, to limit the delay.
 
         Raises:
-            StoreUnavailable: It is away again; what it was not told stays.
+            StoreUnavailable: The layer is down again; unsent responses stay.
         """
         mine = [(place, answer) for place, (other, answer) in self._kept.items() if other is store]
         for place, answer in mine[:_RETRY_BATCH]:
@@ -64,13 +64,13 @@ class _PendingAnswers:
 
 
 class KeyLease:
-    """A key that this request holds, or whose answer is known.
+    """A key that this request has claimed, or whose response is known.
 
     Attributes:
-        exchange_id: The id that the exchange has to take.
-        replayed: The answer of the request that came first, {} if it was deleted; None if this is it. Without `memory`
-            where PostgreSQL has it from the exchange.
-        keyed: What the request's exchange carries.
+        exchange_id: The id that the exchange must have.
+        replayed: The first request's response, {} if it was deleted; None if this is the first request. Without
+            `memory` if PostgreSQL restored it from the exchange.
+        keyed: The key data for the request's exchange.
     """
 
     def __init__(
@@ -90,17 +90,17 @@ class KeyLease:
         self._claims = claims
 
     def complete(self, answer: dict[str, Any]) -> None:
-        """Remember the answer wherever it can be; the exchange itself is kept already."""
+        """Store the response in every available layer; the exchange itself is stored already."""
         made = _Answer(self.keyed.key, self.keyed.body_hash, self.exchange_id, orjson.dumps(answer).decode())
         for store in self._stores:
             try:
                 store.answer(*made)
             except StoreUnavailable:
-                # The other layer has it; if none has, the lease ends and a repetition takes over the exchange's id.
+                # The other layer has it. If no layer has it, the lease ends and a retry takes over the exchange's id.
                 self._pending_answers.add(store, made)
 
     def release(self) -> None:
-        """Let the next request with this key run: this one kept nothing."""
+        """Release the claim, so that the next request with this key runs: this one stored nothing."""
         _release(self._claims, self.keyed.key)
 
 
@@ -109,7 +109,7 @@ class Idempotency:
 
     Args:
         stores: The layers, the fastest first.
-        backlog: What PostgreSQL does not know yet.
+        backlog: The undrained exchanges.
     """
 
     def __init__(self, stores: Sequence[KeyStore], backlog: Backlog) -> None:
@@ -121,38 +121,37 @@ class Idempotency:
         """Claim a caller's key for a request.
 
         Args:
-            scope: Who the key belongs to: two users' equal keys are two keys.
+            scope: The key's owner: equal keys of two users are different.
             key: The `Idempotency-Key`.
             body: The request in a canonical form.
-            exchange_id: For the exchange, unless an earlier claim has named it.
+            exchange_id: The exchange's id, unless an earlier claim has one.
 
         Raises:
             IdempotencyConflict: The first request is still running (409), or had another body (422).
-            StoreUnavailable: No layer can tell whether the key came before, so that running could be for the second
-                time.
+            StoreUnavailable: No layer can tell whether the key is new, so the request might run a second time.
         """
         return self.claim_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
 
     def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> KeyLease:
-        """Claim a key by the hash that the layers know it by; see `acquire`."""
+        """Claim a key by its hash; see `acquire`."""
         keyed = KeyedRequest(hashed, hashlib.sha256(body).hexdigest())
         claimed: list[_Claim] = []
         try:
             return self._claim(keyed, exchange_id, claimed)
         except (IdempotencyConflict, StoreUnavailable):
-            # Else its own claim would refuse the next repetition.
+            # Otherwise this claim would refuse the next repetition.
             _release(claimed, hashed)
             raise
 
     def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[_Claim]) -> KeyLease:
-        """Claim the key in each layer that answers; those that knew nothing of it are then among `claimed`."""
+        """Claim the key in each layer that responds; `claimed` gets the layers in which it was new."""
         named, is_new = exchange_id, False
         earlier: KeyState | None = None
         missed = StoreUnavailable(
             "redis", "it was emptied lately", state="was emptied lately and may not know this key"
         )
         for store in self._stores:
-            # Asked before the layer is: it knows what is stored in between.
+            # Read before the layer is, because the drain may store exchanges in between.
             is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
             try:
                 self._pending_answers.retry(store)
@@ -175,9 +174,9 @@ class Idempotency:
         return KeyLease(self._stores, self._pending_answers, keyed, named, None, claimed)
 
     def _is_stored(self, lost: KeyState | None) -> bool:
-        """Return whether the exchange of every key that Redis does not know any more is in PostgreSQL.
+        """Return whether the exchange of every key that Redis may have lost is in PostgreSQL.
 
-        There it is once it is drained, also where PostgreSQL was away when the request came.
+        PostgreSQL has it after the drain, even if PostgreSQL was down when the request came.
         """
         if lost is None:
             # Redis does not respond, so its keys are unknown.
@@ -187,12 +186,12 @@ class Idempotency:
         return self._backlog.is_stored(lost.age)
 
     def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[_Claim]) -> KeyLease:
-        """Return a claim that knows its answer, and have the layers know it that did not."""
+        """Return a claim with a known response, and store the response in layers that lack it."""
         for store, _ in claimed:
             try:
                 store.answer(keyed.key, keyed.body_hash, exchange_id, answer)
             except StoreUnavailable:
-                # The lease of the claim that it has just taken ends by itself.
+                # The lease of the new claim ends by itself.
                 continue
         replayed: dict[str, Any] = orjson.loads(answer)
         return KeyLease(self._stores, self._pending_answers, keyed, exchange_id, replayed)

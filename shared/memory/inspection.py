@@ -1,4 +1,4 @@
-"""Inspection: the content of each layer for a thread, and the backlog of the deployment."""
+"""Inspection: a thread in each layer, and the deployment's backlog. Read-only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ListedMessage:
     """A message in L1's list.
 
     Attributes:
-        is_drained: Whether L2 holds it; None for an entry of another program.
+        is_drained: Whether L2 has it; None for another program's entry.
     """
 
     message: Message
@@ -31,17 +31,17 @@ class ListedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ThreadLayers:
-    """A thread as each layer holds it.
+    """A thread in each layer.
 
     Attributes:
-        listed: The newest of L1's list, oldest first; None when Redis did not answer.
-        list_length: How many entries the list has in all.
-        ttl_seconds: How long the list has to live, None when there is none.
-        stored: The newest of L2's rows, oldest first; None when PostgreSQL did not answer.
-        stored_count: How many rows there are in all.
-        undrained: How many exchanges L1 knows of that L2 does not hold yet.
-        lag_seconds: How long the oldest of those has waited, 0 when there is none; None when a layer did not answer.
-        as_of: When that was so; aware, UTC.
+        listed: The newest messages of L1's list, oldest first; None if Redis did not respond.
+        list_length: The number of entries in the list.
+        ttl_seconds: The list's time to live; None without a list.
+        stored: The newest of L2's rows, oldest first; None if PostgreSQL did not respond.
+        stored_count: The number of rows.
+        undrained: The number of L1's exchanges that L2 does not have yet.
+        lag_seconds: The age of the oldest of these, 0 without any; None if a layer did not respond.
+        as_of: The time of this reading, in UTC.
     """
 
     listed: list[ListedMessage] | None
@@ -56,14 +56,14 @@ class ThreadLayers:
 
 @dataclass(frozen=True, slots=True)
 class BacklogStatus:
-    """What was accepted by the whole deployment and is not in L2 yet.
+    """The undrained exchanges of the whole deployment.
 
     Attributes:
-        queue: The exchange queue; None when it did not answer, like the others.
-        dead_letters: The dead-letter queue; None also if no setting names it.
-        outbox: What waits in Redis for the queue and PostgreSQL to be back.
-        degraded: Layers that did not answer.
-        as_of: When that was so; aware, UTC.
+        queue: The exchange queue; None if it did not respond.
+        dead_letters: The dead-letter queue; None if it did not respond or is not configured.
+        outbox: The outbox; None if Redis did not respond.
+        degraded: Layers that did not respond.
+        as_of: The time of this reading, in UTC.
     """
 
     queue: QueueCounts | None
@@ -74,7 +74,7 @@ class BacklogStatus:
 
     @property
     def lag_seconds(self) -> float | None:
-        """How long the oldest accepted exchange has waited for L2, 0 if none waits; None if unknown."""
+        """The age of the oldest undrained exchange; 0 without any, None if unknown."""
         if self.queue is None or self.outbox is None:
             return None
         ages = [self.age_seconds(waiting) for waiting in (self.queue, self.outbox) if waiting.total]
@@ -82,12 +82,12 @@ class BacklogStatus:
         return max(known, default=0.0) if len(known) == len(ages) else None
 
     def age_seconds(self, waiting: QueueCounts) -> float | None:
-        """Return how old the oldest is; None if there is none, or the source does not tell."""
+        """Return the age of the oldest; None if there is none or the source does not report it."""
         return None if waiting.oldest is None else max(0.0, (self.as_of - waiting.oldest).total_seconds())
 
 
 class Inspection:
-    """Looks, and changes nothing: no list is refilled, no time to live prolonged, no message received."""
+    """Reads without side effects: no list is refilled, no time to live extended, no message received."""
 
     def __init__(
         self, memory: Memory, cache: CacheInspector, queue: QueueInspector, dead_letters: QueueInspector | None
@@ -98,14 +98,14 @@ class Inspection:
         self._dead_letters = dead_letters
 
     def thread(self, thread_id: str, limit: int, owner: str | None = None) -> ThreadLayers:
-        """Return the newest `limit` messages of a thread as each layer holds them; with `owner`, what is theirs.
+        """Return the newest `limit` messages of a thread in each layer; with `owner`, only that user's.
 
         Raises:
-            ThreadNotFound: Neither layer knows the thread.
-            StoreUnavailable: A layer that is needed did not respond.
+            ThreadNotFound: Neither layer has the thread.
+            StoreUnavailable: A required layer did not respond.
         """
         missing: list[StoreUnavailable] = []
-        # L1 first: what is drained in between is then in L2.
+        # L1 first, so that an exchange drained in between is in L2.
         looked = _asked(lambda: self._cache.thread(thread_id, limit), missing)
         if looked is not None and owner is not None:
             pending = [exchange for exchange in looked.pending if exchange.user_id == owner]
@@ -138,33 +138,33 @@ class Inspection:
         )
 
     def _not_stored(self, pending: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
-        """Return what waits in L1 for the drain and is not in L2: an append may be slower than its drain."""
+        """Return L1's undrained exchanges that L2 does not have: an append may be slower than its drain."""
         stored = _asked(lambda: self._memory.archive.stored(pending), missing) if pending else None
         done = drained_among(pending, stored or [])
         return [each for each in pending if each not in done]
 
     def backlog_status(self) -> BacklogStatus:
-        """Count what waits in the whole deployment."""
+        """Count the whole deployment's undrained exchanges."""
         missing: list[StoreUnavailable] = []
         queue = _asked(self._queue.waiting, missing)
         dead = None
-        if self._dead_letters is not None and queue is not None:  # the same service: asked once is enough
+        if self._dead_letters is not None and queue is not None:  # the same service: one request is enough
             dead = _asked(self._dead_letters.waiting, missing)
         outbox = _asked(self._cache.outbox, missing)
         return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in missing)))
 
 
 class _Stored:
-    """Tells which exchanges L2 holds, from the newest of its rows."""
+    """Decides which exchanges L2 has, based on its newest rows."""
 
     def __init__(self, rows: list[Message] | None, limit: int) -> None:
         self._answered = rows is not None
         self._revisions = {row.exchange_id: row.revision for row in rows or []}
-        # Beyond a full page lies what was not looked at.
+        # With a full page, older rows are unknown.
         self._from = rows[-1].order if rows is not None and len(rows) >= limit else None
 
     def holds(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_pending: bool) -> bool:
-        """Return whether L2 holds the exchange in this revision; where L2 was not seen, L1's word is taken."""
+        """Return whether L2 has this revision of the exchange; if the rows do not tell, use L1's state."""
         if exchange_id in self._revisions:
             return self._revisions[exchange_id] >= revision
         is_seen = self._answered and (self._from is None or order is None or order >= self._from)
@@ -172,7 +172,7 @@ class _Stored:
 
 
 def _waiting_since(looked: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
-    """Return the exchanges that L1 knows of and L2 does not hold, with the time of their acceptance."""
+    """Return L1's exchanges that L2 does not have, with their time of acceptance."""
     pending = {exchange.exchange_id: exchange for exchange in looked.pending}
     known = {e.exchange_id: (e.order, e.created_at, e.revision) for e in looked.pending}
     for message in looked.messages:
@@ -194,7 +194,7 @@ def _listed(message: Message, looked: ListSnapshot, stored: _Stored) -> ListedMe
 
 
 def _asked(question: Callable[[], _Seen], missing: list[StoreUnavailable]) -> _Seen | None:
-    """Return the answer, or note who did not give one."""
+    """Return the result, or record the layer that did not respond."""
     try:
         return question()
     except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""Whether Redis may have lost what waits for the drain, so that a window may lack something."""
+"""Checks whether Redis may have lost undrained exchanges, so that a window may be incomplete."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from shared.stores.cache import CacheState
 
 
 def may_lack_undrained(state: CacheState, uptime: float) -> bool:
-    """Return whether Redis may have lost an exchange that still waits for the drain.
+    """Return whether Redis may have lost an exchange that is still undrained.
 
-    Not if it never lost anything, nor if all stores have been up since for longer than an exchange waits.
+    This is impossible if Redis never lost anything, or if all stores have been up since for longer than an exchange
+    waits.
     """
     age = state.age()
     return age is None or not (age == math.inf or is_past_draining(age, uptime))
 
 
 def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
-    """Return whether nothing waits for the drain, so that PostgreSQL holds all that Redis may have lost.
+    """Return whether the queue is empty, so that PostgreSQL has everything that Redis may have lost.
 
-    The drain is given a moment. Note the loss if no process has.
+    Wait a moment for the drain. Record the loss if no process has.
 
     Raises:
-        StoreUnavailable: PostgreSQL did not answer.
+        StoreUnavailable: PostgreSQL did not respond.
     """
     is_first = state.lost_at is None and memory.archive.log_empty_cache()
     is_empty = _is_empty(memory, state, degraded)
@@ -40,7 +41,7 @@ def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> 
 
 
 def _is_empty(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
-    """Return whether outbox and queue are empty; add the queue if something waits."""
+    """Return whether the outbox and the queue are empty; add the queue to `degraded` if not."""
     if state.has_outbox:
         add_layer(degraded, "queue")
         return False

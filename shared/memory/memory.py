@@ -1,4 +1,4 @@
-"""The stores, and what one process knows of them: clocks, how far threads have got, what it accepted lately."""
+"""The stores, and one process' state: clocks, the latest order key of each thread, recently accepted exchanges."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from shared.stores.queue import ExchangeQueue
 
 _MAX_FLOORS: Final = 10_000
 _ASK_EVERY: Final = 60.0
-# Seconds that this machine's clock may gain on the time that has passed before it counts as set.
+# If this machine's clock differs by more seconds than this from the elapsed time, it was set.
 _MAX_DRIFT: Final = 1.0
 
 
 class Memory:
-    """The stores and what a process remembers of them; one per process of the function.
+    """The stores and the process' state; one instance per process of the function.
 
     Args:
-        clock: Unix seconds; another one than the system's for tests of clocks that differ.
+        clock: Unix seconds; tests pass other clocks than the system's.
 
     Attributes:
-        accepted: The exchanges that this process accepted lately.
+        accepted: The exchanges that this process accepted recently.
     """
 
     def __init__(
@@ -56,15 +56,16 @@ class Memory:
         self.accepted = AcceptedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
-        # What this machine's clock said when it was compared with the others, less the time that no clock can set.
+        # The difference of this machine's clock and the monotonic clock at the last comparison with the other clocks.
         self._started_at = 0.0
-        # How much later it may be than this process says, where two clocks are far apart and the third does not answer.
+        # How much later the true time may be than this process' time, if two clocks differ and the third does not
+        # respond.
         self._doubt = 0.0
         self._archive_offset: float | None = None
         self._archive_asked_at = -math.inf
 
     def observe(self, thread_id: str, *orders: UUID | None) -> None:
-        """Remember that the thread has got as far as these: what this process adds has to sort after them."""
+        """Record order keys of a thread: new exchanges must sort after them."""
         if not any(orders):
             return
         end = self._end_of_skew()
@@ -77,25 +78,25 @@ class Memory:
             self._floors.popitem(last=False)
 
     def _end_of_skew(self) -> UUID:
-        """Return the first order key that only a wrong clock makes."""
+        """Return the first order key that only a wrong clock creates."""
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
-        """Return how far the thread has got; None also where this process's clock was wrong when it observed that."""
+        """Return the thread's latest order key; None also if this process' clock was wrong when it was recorded."""
         floor = self._floors.get(thread_id)
         return floor if floor is not None and floor < self._end_of_skew() else None
 
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
-        """Remember how far L1 and this process know the thread to have got."""
+        """Record the thread's exchanges in L1 and in this process."""
         self.set_clock(cached.state.clock)
         accepted = [*cached.pending, *self.recent(thread_id)]
         self.observe(thread_id, newest_order(cached.messages), *(exchange.order for exchange in accepted))
 
     def set_clock(self, shared: float | None) -> None:
-        """Take over the time of the clock that all processes share, Redis's.
+        """Adopt the time of Redis' clock, which all processes share.
 
-        Where it is far from this machine's, one of the two is wrong, and PostgreSQL's clock decides: the one in the
-        middle of the three is taken.
+        If it differs much from this machine's, one of them is wrong. PostgreSQL's clock decides: the median of the
+        three is used.
         """
         if shared is None:
             return
@@ -104,15 +105,15 @@ class Memory:
         self._doubt = 0.0
         if abs(shared - local) > MAX_DIFFERENCE:
             third = self._offset_of_archive(local)
-            # While PostgreSQL does not answer, nothing tells which of the two is right: this machine's has to do.
+            # While PostgreSQL does not respond, neither clock can be confirmed; this machine's is used.
             self._doubt = max(0.0, shared - local) if third is None else 0.0
             shared = sorted([local, shared, local + (third or 0.0)])[1]
         self._clock_offset = shared - local
 
     def _offset_of_archive(self, local: float) -> float | None:
-        """Return how far PostgreSQL's clock is ahead, asked at most once a minute; None while it does not answer."""
+        """Return PostgreSQL's clock offset, read at most once a minute; None while it does not respond."""
         if abs(local - self._archive_asked_at) > _ASK_EVERY:
-            # Not answered, it is asked again: what is dated by a wrong clock is so for good.
+            # After a failure it is read again, because a wrong date is permanent.
             self._archive_offset = None
             with suppress(StoreUnavailable):
                 self._archive_offset = self.archive.clock() - local
@@ -120,48 +121,48 @@ class Memory:
         return self._archive_offset
 
     def now(self) -> float:
-        """Return Unix seconds, of the shared clock once this process has heard it."""
+        """Return Unix seconds, of the shared clock once this process has read it."""
         return self._clock() + (self._clock_offset or 0.0)
 
     def new_id(self, thread_id: str | None = None) -> UUID:
-        """Return an id that sorts after everything this process has seen of the thread."""
+        """Return an id that sorts after all of the thread's exchanges known to this process."""
         self._ask_for_clock()
         return self._ids.new(after=self._floor(thread_id or ""), now=self.now())
 
     def is_ahead(self, exchange_id: UUID) -> bool:
-        """Return whether an id that a caller made carries a time that has not come yet."""
+        """Return whether a caller's id has a time in the future."""
         if not is_time_ordered(exchange_id):
             return False
         self._ask_for_clock()
         if milliseconds_of(exchange_id) / 1000 <= self._latest() + MAX_AHEAD:
             return False
-        # This machine's clock may have been set since it was compared with the others.
+        # This machine's clock may have been set since the last comparison.
         self._compare_clocks()
         return milliseconds_of(exchange_id) / 1000 > self._latest() + MAX_AHEAD
 
     def _latest(self) -> float:
-        """Return the latest time that it may be for a caller."""
+        """Return the latest time that a caller's clock may have."""
         local, now = self._clock(), self.now()
-        # Of two clocks that are a little apart, the caller may go by either.
+        # If two clocks differ slightly, the caller may use either.
         return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._doubt
 
     def _ask_for_clock(self) -> None:
-        # A clock that was set since, as while Lambda had frozen the process, is compared again.
+        # A clock that was set, e.g. while Lambda had frozen the process, is compared again.
         if self._clock_offset is None or abs(self._clock() - time.monotonic() - self._started_at) > _MAX_DRIFT:
             self._compare_clocks()
 
     def _compare_clocks(self) -> None:
-        # Without Redis this process's own clock has to do; what it has seen of the thread is respected all the same.
+        # Without Redis this process' own clock is used; new ids still sort after the thread's known exchanges.
         with suppress(StoreUnavailable):
             self.set_clock(self.cache.clock())
 
     def name(self, exchange: Exchange) -> Exchange:
-        """Return the exchange under a new id."""
-        # The id may have to run ahead of the clock, to sort after what another clock has made; the time does not.
+        """Return the exchange with a new id."""
+        # The id may be ahead of the clock, to sort after another clock's ids; the time is not.
         return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
     def date(self, thread_id: str, exchange_id: UUID) -> datetime:
-        """Return when an exchange that its caller named was accepted; after what is known of its thread."""
+        """Return the time of acceptance for a caller's exchange, which is after the thread's known exchanges."""
         self._ask_for_clock()
         now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floor(thread_id)
@@ -170,22 +171,22 @@ class Memory:
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
 
     def remember(self, exchange: Exchange, *, is_durable: bool = True) -> None:
-        """Keep an exchange at hand until it is surely drained, should L1 lose it before; or only its outbox have it."""
+        """Keep an exchange until it is surely drained, in case L1 loses it or only its outbox has it."""
         self.accepted.add(exchange, self._clock(), is_durable=is_durable)
 
     def recent(self, thread_id: str) -> list[Exchange]:
-        """Return the thread's exchanges that this process accepted lately."""
+        """Return the thread's exchanges that this process accepted recently."""
         return self.accepted.of(thread_id, self._clock())
 
     def forget(self, deletion: Deletion) -> None:
-        """Drop what a deletion reaches of what this process still holds."""
+        """Remove the exchanges that a deletion includes from this process' state."""
         self.accepted.remove(deletion)
 
     def forget_exchange(self, thread_id: str, exchange_id: UUID) -> None:
-        """Drop what this process still holds of a deleted exchange."""
+        """Remove a deleted exchange from this process' state."""
         self.accepted.remove_exchange(thread_id, exchange_id)
 
     def retry(self, put: Callable[[Exchange], object]) -> None:
-        """Put what only L1's outbox took where a newer exchange was just taken; what fails there stays."""
+        """Send exchanges that only the outbox has to the store that accepted a newer one; those that fail stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
             self.accepted.retry(put)

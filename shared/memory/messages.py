@@ -1,4 +1,4 @@
-"""The messages of a window from what Redis lists and what is stored or accepted beside that."""
+"""Merges Redis' list with stored and accepted messages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def merge_messages(
     settings: MemorySettings,
     deleted: Collection[UUID] = (),
 ) -> list[Message]:
-    """Return the newest messages of what L1 and L2 hold, each once, without what was deleted or replaced."""
+    """Return the newest messages of L1 and L2 without duplicates, deleted ones and replaced ones."""
     known = {message.exchange_id: message.revision for message in cached if message.exchange_id is not None}
     others: dict[UUID, Exchange] = {}
     for exchange in stored:
         shown = known.get(exchange.exchange_id, -1)
-        # Of two with one revision, L2's stays: it comes first in `stored`.
+        # If both have the same revision, L2's is used, because it comes first in `stored`.
         is_newer = exchange.revision > shown or exchange.revision == shown > 0
         if is_newer and exchange.revision > _revision_of(others.get(exchange.exchange_id)):
             others[exchange.exchange_id] = exchange
@@ -43,12 +43,12 @@ def _revision_of(exchange: Exchange | None) -> int:
 
 
 def place_of(message: Message) -> tuple[int, int, bool]:
-    """Return what sorts a message in its thread."""
+    """Return the key that sorts a message in its thread."""
     order = message.order.int if message.order else 0
     return order, message.exchange_id.int if message.exchange_id else 0, message.role != "user"
 
 
 def add_layer(degraded: list[str], layer: str) -> None:
-    """Note that a layer did not answer."""
+    """Add a layer that did not respond."""
     if layer not in degraded:
         degraded.append(layer)

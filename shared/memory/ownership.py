@@ -1,4 +1,4 @@
-"""Whose a thread is: PostgreSQL decides it, and a whole list in Redis shows it by its entries."""
+"""Thread ownership: PostgreSQL decides it, and the entries of a sealed list in Redis show it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ user, its owner's, and then the turn is the owner's too."""
 
 
 def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: Access) -> str | None:
-    """Return whose a turn is: the user's, or for a trusted caller the thread's owner's.
+    """Return the turn's user: the caller, or for a trusted caller the thread's owner.
 
     Raises:
-        ThreadNotFound: The thread is another user's.
+        ThreadNotFound: The thread belongs to another user.
     """
     if access == "open" or not owner.is_known:
         return user_id
@@ -30,17 +30,17 @@ def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: A
 
 
 def is_listed_as(cached: CacheRead, user_id: str) -> bool:
-    """Return whether a thread is this user's by its list: PostgreSQL has confirmed it, and all of it is theirs.
+    """Return whether a list proves that the thread is this user's: it is sealed, and all its entries are the user's.
 
-    Only the thread's owner adds to it, and a deletion, after which another may own it, removes what is listed.
+    Only the thread's owner can add to it, and a deletion, after which the owner may change, removes the entries.
     """
     return cached.is_whole and cached.messages.owners() == {user_id}
 
 
 def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
-    """Return the owner of an unclaimed thread, from its exchanges of the time before owners were recorded.
+    """Return the owner of an unclaimed thread, from exchanges of releases that did not record owners.
 
-    What PostgreSQL knows to be deleted makes no owner: an older Redis may have brought it back.
+    Exchanges that PostgreSQL has deleted do not count: an older Redis may have restored them.
     """
     known, gone = window.owner, deleted_with_users(cached, window.user_cutoffs)
     held: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]

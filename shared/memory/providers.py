@@ -11,14 +11,14 @@ from shared.memory.turn import AppendResult, Turn
 
 
 class MemoryProvider(Protocol):
-    """What an agent's host calls around a run."""
+    """The interface that an agent's host calls around a run."""
 
     async def invoking(self) -> str:
-        """Return the context for the instructions, '' when there is none."""
+        """Return the context for the instructions; '' if there is none."""
         ...
 
     async def invoked(self, user_message: str, assistant_message: str) -> object:
-        """Keep what is to be kept of the exchange."""
+        """Store the exchange."""
         ...
 
 
@@ -29,7 +29,7 @@ class ThreadMemoryProvider:
         self._turn = turn
 
     async def invoking(self) -> str:
-        """Return `Previous conversation:` and its lines; '' without a thread, a history, or a store that answers."""
+        """Return `Previous conversation:` and its lines; '' without a thread, a history, or an available store."""
         return conversation_text(self._turn.show().messages)
 
     async def invoked(
@@ -40,19 +40,19 @@ class ThreadMemoryProvider:
         exchange_id: UUID | None = None,
         metadata: str | None = None,
     ) -> AppendResult:
-        """Keep the exchange, and say where it is."""
+        """Store the exchange, and return its store."""
         return self._turn.keep(user_message, assistant_message, document_ids, exchange_id, metadata)
 
 
 class UserPreferencesProvider:
-    """What is known of the user across all conversations."""
+    """The user's preferences across all conversations."""
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
 
     async def invoking(self) -> str:
-        """Return `User preferences:` and its lines; '' without a user, preferences, or a store that answers."""
+        """Return `User preferences:` and its lines; '' without a user, preferences, or an available store."""
         return preferences_text(self._turn.show().preferences)
 
     async def invoked(self, user_message: str, assistant_message: str) -> None:
-        """Do nothing more: the turn's one round trip has already prolonged the preferences' life in L1."""
+        """Do nothing: the turn's round trip has already extended the preferences' time to live in L1."""

@@ -1,4 +1,4 @@
-"""What a turn finds: the window of its thread and the preferences of its user."""
+"""A turn's loaded memory: the window of its thread and the preferences of its user."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from shared.stores.archive import MessagePosition
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a turn knows of its thread.
+    """A turn's state of its thread.
 
     Attributes:
         messages: The window, oldest first.
         source: The layer that served it.
-        cutoff: How far the thread is deleted.
-        user_cutoff: How far the turn's user is.
-        deleted: Which of its exchanges are.
-        user_id: Whose the turn is: for a trusted caller, the thread's owner.
-        has_owner: Whether the thread has an owner; if not, an append has to claim it first.
+        cutoff: The thread's cutoff.
+        user_cutoff: The cutoff of the turn's user.
+        deleted: The deleted exchanges of the thread.
+        user_id: The turn's user; for a trusted caller the thread's owner.
+        has_owner: Whether the thread has an owner; if not, an append must claim it first.
         is_acquired: Whether this turn has claimed it.
     """
 
@@ -41,22 +41,22 @@ class History:
     is_acquired: bool = False
 
     def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
-        """Return whether an exchange, or its thread or user up to its order key, was deleted."""
+        """Return whether an exchange was deleted, alone or with its thread or user."""
         return is_deleted(exchange_id, order, self.deleted, self.cutoff, self.user_cutoff)
 
     def deleted_to(self, cutoff: UUID | None) -> Self:
-        """Return the same, with a deletion of the thread that this turn has heard of since."""
+        """Return this state with a later deletion of the thread."""
         return self if cutoff is None else replace(self, cutoff=max(cutoff, self.cutoff or cutoff))
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What the memory holds for a turn.
+    """A turn's loaded memory.
 
     Attributes:
         messages: The window, oldest first.
-        source: The layer that served it: `redis`, `postgres`, or `none` when there is nothing.
-        degraded: Layers that did not respond, so that an outage never looks like an empty history.
+        source: The layer that served it: `redis`, `postgres`, or `none` if there is nothing.
+        degraded: Layers that did not respond, so that an outage differs from an empty history.
     """
 
     messages: Sequence[Message] = field(default_factory=list)
@@ -66,21 +66,21 @@ class Recall:
 
     @property
     def context(self) -> str:
-        """The text for the instructions, '' when there is none."""
+        """The text for the instructions; '' if there is none."""
         return join_parts(conversation_text(self.messages), preferences_text(self.preferences))
 
     def answer_of(self, exchange_id: UUID) -> str | None:
-        """Return the assistant's side of an exchange in the window."""
+        """Return the assistant's message of an exchange in the window."""
         sides = (m.content for m in self.messages if m.exchange_id == exchange_id and m.role == "assistant")
         return next(sides, None)
 
 
 def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:
-    """Return what the memory held before an exchange of the thread.
+    """Return the memory as it was before an exchange of the thread.
 
     Raises:
         ExchangeNotFound: The thread has no such exchange.
-        StoreUnavailable: PostgreSQL did not answer, and the window does not hold the exchange.
+        StoreUnavailable: PostgreSQL did not respond, and the window does not have the exchange.
     """
     most = 2 * memory.settings.max_thread_messages
     order = next((message.order for message in recall.messages if message.exchange_id == exchange_id), None)
@@ -93,7 +93,7 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
     if not is_shown or len(recall.messages) >= most:
-        # The window reaches back from the thread's end, not from this exchange.
+        # The window ends at the thread's end, not at this exchange.
         try:
             stored = memory.archive.messages(thread_id, most, MessagePosition(order, 0), descending=True)
         except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""A thread's window from PostgreSQL, united with what Redis and this process hold; Redis is refilled with it."""
+"""Loads a thread's window from PostgreSQL, merges it with Redis and this process, and refills Redis."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def load_from_archive(
     cached: CacheRead | None,
     degraded: list[str],
 ) -> History:
-    """Return what PostgreSQL holds, united with Redis' list and with what is not drained yet; and refill Redis."""
+    """Return PostgreSQL's window merged with Redis' list and undrained exchanges; refill Redis."""
     held = cached or CacheRead()
     accepted = [*held.pending, *memory.recent(thread_id)]
-    # This turn's user too: what is added has to sort after their deletion, which Redis may have forgotten.
+    # Includes this turn's user: new exchanges must sort after the user's deletion, which Redis may have lost.
     users = {user_id, *users_in(held), *(exchange.user_id for exchange in accepted)}
     try:
         window, is_all_there = _ask_archive(memory, thread_id, users, cached, degraded)
@@ -44,7 +44,7 @@ def load_from_archive(
     if access != "open":
         user_id = authorize(thread_id, first_owner(held, window), user_id, access)
         if len(exchanges_of(window.exchanges, user_id)) < len(window.exchanges):
-            # The thread is no single user's.
+            # The thread has several users.
             raise ThreadNotFound(thread_id)
         if user_id is not None and user_id not in users:
             window = replace(window, user_cutoffs={**window.user_cutoffs, **memory.archive.user_cutoffs([user_id])})
@@ -61,7 +61,7 @@ def load_from_archive(
         user_cutoff,
         held.deleted | window.deleted,
         user_id,
-        # What was accepted before there were owners has to be claimed for the user of the first of it.
+        # A thread from a release without owners must be claimed for the user of its first exchange.
         window.owner.is_known,
     )
     if held.is_whole:
@@ -73,7 +73,7 @@ def load_from_archive(
     messages = merge_messages(held.messages, stored, window.cutoff, memory.settings, window.deleted)
     is_all_there = is_all_there and split is not None
     if cached is not None and not held.state.refuses_writes and (is_all_there or window.cutoff or window.deleted):
-        # Without the token the list stays unsealed, so that the next reader asks PostgreSQL again.
+        # Without the token the list stays unsealed, so the next reader reads PostgreSQL again.
         read = held if is_all_there else replace(held, token=None)
         try:
             memory.cache.refill(thread_id, replace(window, exchanges=stored), read, drained, foreign)
@@ -86,7 +86,7 @@ def load_from_archive(
 def _ask_archive(
     memory: Memory, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
 ) -> tuple[Window, bool]:
-    """Return PostgreSQL's window, and whether nothing else that Redis may have lost still waits for the drain."""
+    """Return PostgreSQL's window, and whether exchanges that Redis may have lost are all drained."""
     most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
     window = memory.archive.window(thread_id, most, names)
     if cached is None or cached.is_whole or cached.state.refuses_writes:
@@ -94,12 +94,12 @@ def _ask_archive(
     if not may_lack_undrained(cached.state, window.uptime):
         return window, True
     is_all_there = is_queue_drained(memory, cached.state, degraded)
-    # Read again: what was drained between the two is in the queue's count no more, nor in the window yet.
+    # Read again: an exchange that was drained in between is neither in the queue nor in the first window.
     return memory.archive.window(thread_id, most, names), is_all_there
 
 
 def _without_archive(memory: Memory, held: CacheRead, user_id: str | None) -> History:
-    """Return what Redis holds, not what this process remembers or an older Redis brought back: it may be deleted."""
+    """Return Redis' data only: this process' and an older Redis' exchanges may have been deleted."""
     listed = [each for each in held.messages if held.vouches_for(each.created_at)]
     pending = [each for each in held.pending if held.vouches_for(each.created_at)]
     messages = merge_messages(listed, pending, held.cutoff, memory.settings)
@@ -107,14 +107,14 @@ def _without_archive(memory: Memory, held: CacheRead, user_id: str | None) -> Hi
 
 
 def _only_of(held: CacheRead, user_id: str | None) -> CacheRead:
-    """Return what of Redis' is this user's; a list with something else in it is not whole."""
+    """Return this user's part of Redis' data; a list with foreign entries is not complete."""
     messages = held.messages.of_user(user_id)
     is_whole = held.is_whole and len(messages) == len(held.messages)
     return replace(held, messages=messages, is_whole=is_whole, pending=exchanges_of(held.pending, user_id))
 
 
 def _foreign_in(held: CacheRead, own: CacheRead) -> list[Message | Exchange]:
-    """Return what Redis holds and is not this user's."""
+    """Return Redis' entries that are not this user's."""
     messages, pending = own.messages, own.pending
     return [
         *(each for each in held.messages if each not in messages),
@@ -125,9 +125,9 @@ def _foreign_in(held: CacheRead, own: CacheRead) -> list[Message | Exchange]:
 def _split_accepted(
     memory: Memory, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
 ) -> tuple[list[Exchange], list[Exchange]] | None:
-    """Return what was accepted and PostgreSQL does not hold yet, and what Redis holds for the drain although it does.
+    """Return the accepted exchanges that PostgreSQL does not have yet, and Redis' undrained ones that it has.
 
-    Without what was deleted. None if PostgreSQL does not say what it holds before the window.
+    Deleted ones are left out. None if the rows before PostgreSQL's window are unknown.
     """
     known = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
     found: dict[UUID, Exchange] = {}
@@ -138,8 +138,8 @@ def _split_accepted(
             known[exchange.exchange_id] = exchange.revision
             found[exchange.exchange_id] = exchange
     first = window.exchanges[0].order if window.exchanges else None
-    # Told twice under one such name, an exchange may lie before the window: it has the place of its first telling.
-    # One that was replaced has kept it.
+    # A repeated id may belong to an exchange before the window, whose position it has. A replaced exchange keeps its
+    # position.
     unplaced = [
         e
         for e in found.values()

@@ -1,8 +1,8 @@
-"""What an answer may weigh, and what a text weighs in it.
+"""Size limits of responses, and the sizes of texts in them.
 
-Lambda refuses an answer of more than 6,291,556 bytes. The answer is the event that the runtime writes: it has the
-body's JSON as a string, so that quotes are escaped twice, and some runtimes write what is not ASCII as six bytes or
-twelve.
+Lambda refuses a response of more than 6,291,556 bytes. The runtime writes the response as an event that contains the
+body's JSON as a string, so quotes are escaped twice, and some runtimes write a non-ASCII character as six or twelve
+bytes.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import Final, TypeVar
 import orjson
 
 _MAX_EVENT_BYTES: Final = 6_291_556
-# Status, headers and, where an answer has several lists, what is beside them.
+# Status, headers and, if a response has several lists, the other fields.
 _BESIDE: Final = 50_000
 MAX_BYTES: Final = _MAX_EVENT_BYTES - _BESIDE
-# A character beyond the basic plane in the event, or a control character.
+# In the event, a character beyond the basic plane or a control character takes this many bytes.
 _MAX_BYTES_OF_A_CHARACTER: Final = 12
 _Item = TypeVar("_Item")
 
 
 def size_in_event(content: object) -> int:
-    """Return how many bytes what JSON can hold takes in the event, where its JSON is a string."""
+    """Return the bytes of a JSON value in the event, which contains its JSON as a string."""
     return len(json.dumps(orjson.dumps(content).decode()))
 
 
 def fits(content: object) -> bool:
-    """Return whether an answer is small enough, also as the object that a direct invocation returns."""
+    """Return whether a response is small enough, also as the result of a direct invocation."""
     return fits_as_json(orjson.dumps(content))
 
 
 def fits_as_json(body: bytes) -> bool:
-    """Return whether an answer is small enough whose JSON this is."""
+    """Return whether a response with this JSON is small enough."""
     if len(body) * _MAX_BYTES_OF_A_CHARACTER <= MAX_BYTES:
         return True
     return len(json.dumps(body.decode())) <= MAX_BYTES
 
 
 def fit_to_event(items: Iterable[_Item], to_json: Callable[[_Item], object], most_bytes: int = MAX_BYTES) -> int:
-    """Return how many items from the front are small enough together."""
+    """Return how many of the first items are small enough together."""
     total = count = 0
     for item in items:
         total += size_in_event(to_json(item))

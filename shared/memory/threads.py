@@ -1,4 +1,4 @@
-"""What people do with threads: read them back, list, rename, delete."""
+"""Operations on threads: read, list, rename, delete."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Page(Generic[_Item]):
     """A page of messages or threads.
 
     Attributes:
-        next_cursor: Where the next page starts; None after the last.
-        degraded: Layers that did not respond; what only they hold is not in `items`.
+        next_cursor: The start of the next page; None on the last page.
+        degraded: Layers that did not respond; `items` lacks what only they have.
     """
 
     items: list[_Item]
@@ -38,24 +38,24 @@ class Page(Generic[_Item]):
 
 
 class Threads:
-    """Use cases on threads."""
+    """Operations on threads."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
     def get(self, thread_id: str, owner: str | None = None) -> Thread:
-        """Return a thread with what is not drained yet, as far as L1 answers; with `owner`, one of theirs.
+        """Return a thread including undrained exchanges, if L1 responds; with `owner`, only that user's.
 
         Raises:
-            ThreadNotFound: Neither layer knows it, or it is another's.
-            StoreUnavailable: A layer that is needed did not respond.
+            ThreadNotFound: Neither layer has it, or it belongs to another user.
+            StoreUnavailable: A required layer did not respond.
         """
         found = self._memory.archive.thread(thread_id)
         if found is not None and owner in {None, found.user_id}:
             with suppress(StoreUnavailable):
                 return _with(found, self._not_stored_yet(thread_id, owner))
             return found
-        # For another's thread as for one that is not stored: it takes as long, and finds as little.
+        # The same for another user's thread as for one that is not stored, so that the response time does not differ.
         cached = self._read(thread_id, owner)
         exchanges = self._cached_exchanges(thread_id, cached, owner) if found is None else []
         if not exchanges:
@@ -74,8 +74,8 @@ class Threads:
         """Return a user's threads, newest first.
 
         Raises:
-            InvalidCursor: The cursor is not one of this list.
-            StoreUnavailable: PostgreSQL did not answer.
+            InvalidCursor: The cursor does not belong to this list.
+            StoreUnavailable: PostgreSQL did not respond.
         """
         listing = f"threads:{user_id}"
         before = None
@@ -92,12 +92,12 @@ class Threads:
     def messages(
         self, thread_id: str, limit: int, cursor: str | None, *, descending: bool, owner: str | None = None
     ) -> Page[Message]:
-        """Return a page of a thread's messages, from L2 plus what is still only in L1; with `owner`, of one of theirs.
+        """Return a page of a thread's messages from L2, plus L1's undrained ones; with `owner`, only that user's.
 
         Raises:
-            InvalidCursor: The cursor is not one of this list.
-            ThreadNotFound: Neither layer knows the thread, or it is another's.
-            StoreUnavailable: PostgreSQL did not answer, and L1 does not hold the whole thread, or say whose it is.
+            InvalidCursor: The cursor does not belong to this list.
+            ThreadNotFound: Neither layer has the thread, or it belongs to another user.
+            StoreUnavailable: PostgreSQL did not respond, and L1 does not have the whole thread or its owner.
         """
         listing = f"messages:{'desc' if descending else 'asc'}:{thread_id}"
         after = None
@@ -140,7 +140,7 @@ class Threads:
         return Page(items, next_cursor, degraded)
 
     def _not_deleted(self, thread_id: str, messages: list[Message], degraded: list[str]) -> list[Message]:
-        """Return those of L1's messages whose exchanges L2, if it answers, does not know to be deleted."""
+        """Return L1's messages without exchanges that L2, if it responds, has deleted."""
         named = [message.exchange_id for message in messages if message.exchange_id is not None]
         if not named or "postgres" in degraded:
             return messages
@@ -153,21 +153,21 @@ class Threads:
             return
         if degraded:
             self._require_claimed(thread_id, owner)
-            # It may be a thread that only the layer knows that did not answer.
+            # The layer that did not respond may have the thread.
             raise StoreUnavailable(degraded[0])
         raise ThreadNotFound(thread_id)
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread:
-        """Title a thread for good; one that is not drained yet is drained for it; with `owner`, one of theirs.
+        """Set a thread's title permanently, after storing it if it is undrained; with `owner`, only that user's.
 
         Raises:
-            ThreadNotFound: Neither layer knows it, or it is another's.
-            StoreUnavailable: A layer that is needed did not respond.
+            ThreadNotFound: Neither layer has it, or it belongs to another user.
+            StoreUnavailable: A required layer did not respond.
         """
         try:
             renamed = self._memory.archive.rename(thread_id, title, owner)
         except ThreadNotFound:
-            # As for a thread that does not exist, so that it takes as long.
+            # The same as for a missing thread, so that the response time does not differ.
             self._read(thread_id, owner)
             raise
         if renamed is None:
@@ -180,11 +180,11 @@ class Threads:
         return renamed
 
     def delete(self, thread_id: str, owner: str | None = None) -> None:
-        """Delete a thread from both layers, and whatever of it is on its way; with `owner`, one of theirs.
+        """Delete a thread from both layers and the queue; with `owner`, only that user's.
 
         Raises:
-            ThreadNotFound: Neither layer knew it, or it is another's; nothing is deleted then.
-            StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
+            ThreadNotFound: Neither layer has it, or it belongs to another user; nothing is deleted.
+            StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
         """
         try:
             cached = self._memory.cache.peek(thread_id)
@@ -207,7 +207,7 @@ class Threads:
             raise ThreadNotFound(thread_id)
 
     def require(self, thread_id: str, owner: str) -> None:
-        """Return if the thread is theirs.
+        """Check that the thread belongs to this user.
 
         Raises:
             ThreadNotFound: It does not exist, or has another owner.
@@ -222,14 +222,14 @@ class Threads:
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
     def _not_stored_yet(self, thread_id: str, owner: str | None) -> list[Exchange]:
-        """Return what L1 says is not drained yet and L2 does not hold either: it may have been drained just now."""
+        """Return L1's undrained exchanges that L2 does not have either: they may just have been drained."""
         pending = self._memory.cache.peek(thread_id).pending
         waiting = [exchange for exchange in pending if owner in {None, exchange.user_id}]
         stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
         return [exchange for exchange in waiting if exchange.exchange_id not in stored]
 
     def _read(self, thread_id: str, owner: str | None) -> CacheRead:
-        """Return what L1 holds; without it, that is an outage only to whom the thread may be."""
+        """Return L1's data. An outage of L1 is reported only to a caller who may own the thread."""
         try:
             return self._memory.cache.peek(thread_id)
         except StoreUnavailable:
@@ -237,7 +237,7 @@ class Threads:
             raise
 
     def _require_claimed(self, thread_id: str, owner: str | None) -> None:
-        """Return unless L2 says that the thread has no owner or another one; it knows queued threads, too."""
+        """Check that L2 has no other owner of the thread; L2 knows the owners of queued threads, too."""
         if owner is None:
             return
         known = self._memory.archive.owner(thread_id)
@@ -245,20 +245,20 @@ class Threads:
             raise ThreadNotFound(thread_id)
 
     def _require_own(self, thread_id: str, owner: str, held: Sequence[Message]) -> None:
-        """Return if the thread is theirs in L2, or has no owner there and L1 holds exchanges of theirs."""
+        """Check that L2's owner is this user, or that there is none and L1 has exchanges of this user."""
         known = self._memory.archive.owner(thread_id)
         if known.user_id != owner if known.is_known else not held:
             raise ThreadNotFound(thread_id)
 
     def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> Sequence[Message]:
-        """Return what L1 and this process hold of a thread; with `owner`, what is theirs."""
+        """Return a thread's messages in L1 and this process; with `owner`, only that user's."""
         listed, undrained = cached.messages, [*cached.pending, *self._memory.recent(thread_id)]
         if owner is not None:
             listed, undrained = listed.of_user(owner), exchanges_of(undrained, owner)
         return merge_messages(listed, undrained, cached.cutoff, self._memory.settings, cached.deleted)
 
     def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
-        """Return the same as exchanges; entries of other programs are left out."""
+        """Return the same as exchanges, without other programs' entries."""
         sides: dict[UUID, dict[str, Message]] = {}
         for message in self._cached_messages(thread_id, cached, owner):
             if message.exchange_id is not None:
@@ -280,7 +280,7 @@ class Threads:
 
 
 def _with(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
-    """Return a thread as it will be when these are drained."""
+    """Return a thread as it will be after the drain of these exchanges."""
     return replace(
         thread,
         updated_at=max([thread.updated_at, *(exchange.created_at for exchange in undrained)]),
@@ -290,13 +290,13 @@ def _with(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
 
 
 def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, ...]:
-    """Return the documents that exchanges attach, with `owner` those of theirs, in the order of the attachment."""
+    """Return the exchanges' documents in the order of attachment; with `owner`, only that user's."""
     own = sorted((each for each in exchanges if owner in {None, each.user_id}), key=lambda each: each.order)
     return tuple(dict.fromkeys(name for exchange in own for name in exchange.document_ids))
 
 
 def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
-    """Return if L1 says that the thread is theirs; L2 cannot be asked."""
+    """Check that L1's owner of the thread is this user, because L2 is down."""
     if not is_listed_as(cached, owner):
         raise error
 
@@ -317,5 +317,5 @@ def _is_beyond(message: Message, after: MessagePosition | None, *, descending: b
 
 
 def _fitting(messages: list[Message]) -> list[Message]:
-    """Return as many from the front as an answer can hold; one it always can."""
+    """Return the first messages that fit into a response, at least one."""
     return messages[: max(1, fit_to_event(messages, Message.to_json))]

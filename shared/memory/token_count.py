@@ -1,7 +1,7 @@
-"""An upper bound of the tokens of a text, without a vocabulary at run time.
+"""An upper bound of a text's tokens, without a vocabulary at runtime.
 
-The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It rests on facts that `infra/build/token_table.py`
-checks against both when it writes `token_table.json`:
+The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It is based on these facts, which
+`infra/build/token_table.py` checks for both when it writes `token_table.json`:
 
 - A byte pair encoding never leaves two neighbours whose concatenation is in its vocabulary. So of n letters whose pairs
   are all in it, at most 2n/3 tokens begin, rounded up, and of up to 79 spaces or 10 line ends one.
@@ -23,13 +23,12 @@ TABLE: Final = "token_table.json"
 _SPACES: Final = " \t\n\v\f\r"
 _ASCII_MARKS: Final = "".join(chr(c) for c in range(128) if not chr(c).isalnum() and chr(c) not in _SPACES)
 _SEGMENTS: Final = re.compile("[A-Za-z]+|[0-9]+")
-# Both encodings cut these off, also from the beginning of a word, and one of them joins them to the word before.
+# Both encodings split these off, also from the beginning of a word, and one of them joins them to the preceding word.
 _CONTRACTION: Final = re.compile("(?:[sdmt]|ll|ve|re)", re.IGNORECASE)
 _DIGITS_OF_A_TOKEN: Final = 3
 _LINE_ENDS_OF_A_TOKEN: Final = 10
 _LONGEST_WORD: Final = 40
-# What is counted again and again is remembered: the words of a language, and the exchanges of windows in use, as many
-# as take some megabytes.
+# Caches of frequent inputs, the words of a language and the exchanges of current windows, of some megabytes.
 _WORDS_REMEMBERED: Final = 20_000
 _TEXTS_REMEMBERED: Final = 1_000
 _MAX_REMEMBERED: Final = 8_000
@@ -40,13 +39,13 @@ class Table:
     """The facts.
 
     Attributes:
-        words: For a word in small letters its tokens after a space, alone, and the same two with a capital.
-        pairs: Two letters that are a token.
-        marks: Punctuation that is a token, with a space before or line ends after.
-        joints: Characters that add at most two tokens to a word that they stand right before.
-        separators: Punctuation and symbols beyond ASCII that are a token.
-        characters: For `str.translate`: the characters beyond ASCII that are a token, each to one of one byte.
-        pieces: Splits a text into what is counted one by one.
+        words: For a lowercase word its tokens after a space and alone, and the same two with a capital.
+        pairs: Two letters that are one token.
+        marks: Punctuation that is one token, with a preceding space or following line ends.
+        joints: Characters that add at most two tokens to a directly following word.
+        separators: Punctuation and symbols beyond ASCII that are one token.
+        characters: For `str.translate`: maps characters beyond ASCII that are one token to one-byte characters.
+        pieces: Splits a text into separately counted pieces.
     """
 
     words: dict[str, str]
@@ -59,7 +58,7 @@ class Table:
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Table:
-        """Return the table that a JSON object holds."""
+        """Return the table in a JSON object."""
         return cls(
             words={word: counts for counts, line in raw["words"].items() for word in line.split()},
             pairs=frozenset(raw["pairs"].split()),
@@ -71,12 +70,12 @@ class Table:
         )
 
     def count(self, text: str) -> int:
-        """Return how many tokens a text has at most."""
+        """Return the maximum number of a text's tokens."""
         found = self.pieces.findall(text)
         return sum([_count_short(piece) if len(piece) < _LONGEST_WORD else self.count_piece(piece) for piece in found])
 
     def count_piece(self, piece: str) -> int:
-        """Return how many tokens begin in a piece at most."""
+        """Return the maximum number of tokens that begin in a piece."""
         if len(piece) == 1 and (piece.isascii() or piece in self.separators):
             return 1
         before = piece[0] if self._is_mark(piece[0]) else ""
@@ -85,7 +84,7 @@ class Table:
             return self._count_marks(piece)
         if rest.isascii():
             return self._count_word(before, rest)
-        # A space may take the first bytes of the character after it, which leaves the others to be one token more.
+        # A space may join the first bytes of the next character, whose other bytes are then one more token.
         return (2 if before == " " else len(before)) + len(
             rest.translate(self.characters).encode("utf-8", "surrogatepass")
         )
@@ -101,10 +100,10 @@ class Table:
         return len(marks) + (line_ends if line_ends > _LINE_ENDS_OF_A_TOKEN else min(line_ends, 1))
 
     def _count_word(self, before: str, word: str) -> int:
-        """Count letters and digits, and a contraction after them."""
+        """Count letters and digits, with a following contraction."""
         word, apostrophe, contraction = word.partition("'")
         is_plain = not contraction or contraction.islower()
-        # In small letters it is a token with its apostrophe, and so begins no second one.
+        # A lowercase contraction is one token with its apostrophe, so it begins no second one.
         total = len(apostrophe) if is_plain else len(apostrophe + contraction)
         for segment in _SEGMENTS.findall(word):
             if segment.isdigit():
@@ -130,7 +129,7 @@ class Table:
         return len(before) + self._bound(letters)
 
     def _bound(self, letters: str) -> int:
-        """Return how many tokens begin in letters of no known word at most."""
+        """Return the maximum number of tokens that begin in letters of an unknown word."""
         total = begin = 0
         for end in range(1, len(letters)):
             if letters[end - 1 : end + 1] not in self.pairs:
@@ -140,7 +139,7 @@ class Table:
 
 
 def count_tokens(text: str) -> int:
-    """Return how many tokens a text has at most; takes time in proportion to its length."""
+    """Return the maximum number of a text's tokens, in linear time."""
     return _count_remembered(text) if len(text) <= _MAX_REMEMBERED else _table().count(text)
 
 
@@ -164,15 +163,16 @@ def _two_thirds(count: int) -> int:
 
 
 def _pieces(separators: str) -> re.Pattern[str]:
-    """Return the pattern. No branch looks further than it takes, so that it takes linear time."""
+    """Return the pattern. No branch looks ahead further than it consumes, so matching takes linear time."""
     marks = re.escape(_ASCII_MARKS + separators)
     word = rf"[^{marks}{_SPACES}]"
     return re.compile(
-        # A word, a number, or what is not ASCII, with what both encodings put before it, and a contraction.
+        # A word, a number or non-ASCII characters, with the preceding character that both encodings include, and a
+        # contraction.
         rf"[{marks} \t\v\f]?{word}++(?:(?<=[A-Za-z])'(?:(?i:[sdmt]|ll|ve|re)))?"
-        # Punctuation that both encodings take as a whole, with the line ends after it.
+        # Punctuation that both encodings keep together, with following line ends.
         rf"|(?: |(?<![^A-Za-z0-9\t\n\v\f\r])(?!(?<=[\r\n])/))[{marks}]++"
         rf"(?:\n++(?![\r/])|(?=[A-Za-z0-9 \t]|\Z))"
-        # Line ends, and the spaces before the one that belongs to a word.
+        # Line ends, and spaces except the one that belongs to a word.
         r"|(?<!\n)\n{1,10}(?!\n)| {1,79}(?= [^\s\ufeff])|[\s\S]"
     )

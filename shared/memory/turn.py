@@ -1,4 +1,4 @@
-"""A turn: what an agent is told before it answers, and what is kept after. The providers are its two faces."""
+"""A turn: loads the memory before an agent's answer and stores the exchange after it. The providers use it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NEVER: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """Where an exchange is.
+    """Where an exchange is stored.
 
     Attributes:
-        exchange_id: None when there was no thread to keep it in.
-        durability: The store that holds it for good: `queue`, `postgres`, `redis` (L1's outbox) or `none`.
+        exchange_id: None without a thread.
+        durability: The store that has it permanently: `queue`, `postgres`, `redis` (L1's outbox) or `none`.
         cached: Whether L1's list has it.
         degraded: Layers that did not respond.
     """
@@ -47,10 +47,10 @@ class AppendResult:
 
 
 class Turn:
-    """One question and its answer. `recall` reads at most once, so that both providers share the round trip.
+    """One question and its answer. `recall` reads at most once, so both providers share the round trip.
 
     Attributes:
-        user_id: Who the turn is of; for a trusted caller the thread's owner once `recall` or `keep` was called.
+        user_id: The turn's user; for a trusted caller the thread's owner after `recall` or `keep`.
     """
 
     def __init__(self, memory: Memory, thread_id: str | None, user_id: str | None, access: Access = "open") -> None:
@@ -63,27 +63,27 @@ class Turn:
 
     @property
     def owner(self) -> str | None:
-        """The required owner of the thread; None for any."""
+        """The owner that the thread must have; None for any."""
         return None if self._access == "open" else self.user_id
 
     def recall(self) -> Recall:
-        """Return history and preferences: from L1 in one round trip, from L2 where L1 does not know all.
+        """Return history and preferences: from L1 in one round trip, from L2 if L1 is incomplete.
 
         Raises:
-            ThreadNotFound: The thread has to be this user's, and is another's.
-            StoreUnavailable: The turn needs the thread's owner, and no store can name it.
+            ThreadNotFound: The thread must be this user's, and belongs to another.
+            StoreUnavailable: The turn needs the thread's owner, and no store can return it.
         """
         if self._recalled is not None:
             return self._recalled
         memory, asked_of, degraded = self._memory, self.user_id, list[str]()
         if memory.accepted.undurable:
-            # What only the outbox took is shown, so it has to be on its way, also should L1 have lost its outbox.
+            # Exchanges that only the outbox has are shown, so they are retried in case L1 loses its outbox.
             memory.retry(memory.queue.send)
         cached = read_cache(memory, self.thread_id, asked_of, degraded)
         if self.thread_id is not None:
             self._look_back(self.thread_id, cached, degraded)
         if self.user_id != asked_of:
-            # The thread is another's, whose turn this is: nothing of who asks may stand in it.
+            # The turn belongs to the thread's owner, so it must not contain the caller's own data.
             cached = read_cache(memory, None, self.user_id, degraded)
         messages, source = self._history.messages, self._history.source
         preferences, of_user = dict[str, str](), source
@@ -95,29 +95,29 @@ class Turn:
         return self._recalled
 
     def _look_back(self, thread_id: str, cached: CacheRead | None, degraded: list[str]) -> None:
-        """Find out what there is of the thread; what is added has to sort after it."""
+        """Load the thread's state; new exchanges must sort after it."""
         history = load_history(self._memory, thread_id, self.user_id, self._access, cached, degraded)
         self._history, self.user_id = history, history.user_id
         self._memory.observe(thread_id, history.cutoff, newest_order(history.messages))
 
     def rewind(self, exchange_id: UUID) -> None:
-        """Show the history as it was before an exchange of the thread.
+        """Restore the history from before an exchange of the thread.
 
         Raises:
             ExchangeNotFound: The thread has no such exchange.
-            StoreUnavailable: PostgreSQL did not answer, and the window does not hold the exchange.
+            StoreUnavailable: PostgreSQL did not respond, and the window does not have the exchange.
         """
         self._recalled = rewind(self._memory, self.thread_id or "", exchange_id, self.recall())
 
     def show(self) -> Shown:
-        """Return what `MEMORY__MAX_CONTEXT_TOKENS` leaves of it."""
+        """Return the selection within `MEMORY__MAX_CONTEXT_TOKENS`."""
         recall = self.recall()
         return show(recall.messages, recall.preferences, Limits(self._memory.settings.max_context_tokens))
 
     def is_deleted(self, order: UUID, exchange_id: UUID) -> bool:
-        """Return whether the exchange, or its thread or user up to its order key, was deleted; call `recall` before.
+        """Return whether the exchange was deleted, alone or with its thread or user; call `recall` first.
 
-        While PostgreSQL is away, Redis's word on the thread has to do.
+        While PostgreSQL is down, Redis' state of the thread is used.
         """
         if self._history.has_deleted(order, exchange_id):
             return True
@@ -141,21 +141,21 @@ class Turn:
         exchange_id: UUID | None = None,
         metadata: str | None = None,
     ) -> AppendResult:
-        """Keep the exchange: on the queue, else in L2, else in L1's outbox; and in L1's list.
+        """Store the exchange in the queue, otherwise in L2, otherwise in L1's outbox; and in L1's list.
 
-        `exchange_id` is the caller's name for it: the same one twice is one exchange. A new one unless given.
-        `metadata` is JSON text as `encode_metadata` writes it.
+        `exchange_id` is the caller's id: two exchanges with one id are one. It is generated by default. `metadata` is
+        JSON text in the format of `encode_metadata`.
 
         Raises:
-            ThreadNotFound: The thread has to be this user's, and is another's.
-            StoreUnavailable: The turn needs the thread's owner, and no store can name it.
+            ThreadNotFound: The thread must be this user's, and belongs to another.
+            StoreUnavailable: The turn needs the thread's owner, and no store can return it.
         """
         if self.thread_id is None:
             return AppendResult(None, "none", cached=False)
         memory, thread_id = self._memory, self.thread_id
         if self._recalled is None:
-            # Another process may have told the caller more of the thread than this one has seen, and what is added has
-            # to sort after all of it; nor does a list then begin in the middle of its thread.
+            # Another process may have shown the caller more of the thread than this one has read, and the new exchange
+            # must sort after it. A list must also not start in the middle of its thread.
             self._look_back(thread_id, read_cache(memory, thread_id, None, []), [])
         if self._access != "open" and not self._history.has_owner:
             self._claim()
@@ -174,7 +174,7 @@ class Turn:
             keyed=keyed_request.get(),
         )
         if exchange_id is not None and self._history.has_deleted(exchange.order, exchange_id):
-            # By its own id it belongs to what was deleted, and no drain would store it.
+            # Its id dates it before the deletion, so the drain would not store it.
             return AppendResult(exchange_id, "none", cached=False)
         return self._keep(exchange, is_named=exchange_id is not None)
 
@@ -185,12 +185,12 @@ class Turn:
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
         if durability == "none":
-            # Each store said why before.
+            # Each store has logged its reason.
             _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         if appended.cutoff is not None and not is_second and not (is_named and is_time_ordered(exchange.exchange_id)):
-            # The thread was deleted up to a time that this process's clock has not reached. What is told after a
-            # deletion is a new thread's, so it is kept under an id or a date that says so; the drain drops the first.
+            # The thread was deleted up to a time that this process' clock has not reached. An exchange after a deletion
+            # belongs to a new thread, so it is stored again with a later id or date; the drain drops the first one.
             memory.observe(exchange.thread_id, appended.cutoff)
             self._history = self._history.deleted_to(appended.cutoff)
             if self._access != "open":
@@ -206,11 +206,11 @@ class Turn:
         return AppendResult(exchange.exchange_id, durability, appended.is_cached, degraded)
 
     def _claim(self) -> None:
-        """Make the thread this user's, unless it is already.
+        """Claim the thread for this user, unless it has been.
 
         Raises:
-            ThreadNotFound: It is another's by now.
-            StoreUnavailable: PostgreSQL did not answer.
+            ThreadNotFound: It belongs to another user meanwhile.
+            StoreUnavailable: PostgreSQL did not respond.
         """
         thread_id = self.thread_id or ""
         owner = self._memory.archive.claim_ownership(thread_id, self.user_id)
@@ -221,7 +221,7 @@ class Turn:
     def _append(
         self, exchange: Exchange, durability: Durability | Literal["erased"], degraded: list[str]
     ) -> CacheAppendResult:
-        """Put the exchange into Redis, where a layer that does not answer is no error: `degraded` names it."""
+        """Append the exchange in Redis. A layer that does not respond is no error: `degraded` names it."""
         memory, nowhere = self._memory, CacheAppendResult(is_cached=False)
         try:
             if durability == "erased":
@@ -232,18 +232,18 @@ class Turn:
             if durability == "postgres":
                 log_invalidation(memory, exchange.thread_id, degraded)
             elif self._access != "open" and not self._history.is_acquired:
-                # Redis cannot say whether the thread was deleted since, and is another's by now.
+                # Redis cannot tell whether the thread was deleted since and belongs to another user.
                 self._confirm(degraded)
             return nowhere
         if not appended.is_cached and appended.cutoff is None:
-            # Redis took the outbox's part of the append, and not the list's.
+            # Redis accepted the outbox' part of the append, but not the list's.
             add_layer(degraded, "redis")
         return appended
 
     def _append_as_owner(self, exchange: Exchange, durability: Durability, degraded: list[str]) -> CacheAppendResult:
-        """Append under the condition that the thread was not deleted since the turn knows whose it is.
+        """Append on the condition that the thread was not deleted since its owner was read.
 
-        It may have another owner since. If it has not, the exchange is the first of what came after.
+        After a deletion it may have another owner. If it does not, the exchange is the new thread's first.
         """
         memory, is_drained, in_outbox = self._memory, durability == "postgres", durability == "none"
         if self._access == "open":
@@ -254,17 +254,17 @@ class Turn:
             return appended
         self._history = self._history.deleted_to(appended.cutoff)
         if not self._confirm(degraded):
-            # The queue or the outbox has the exchange; PostgreSQL checks its owner when it is stored.
+            # The queue or the outbox has the exchange; PostgreSQL checks its owner in the drain.
             return CacheAppendResult(is_cached=False, is_in_outbox=in_outbox)
         known = self._history.cutoff or _NEVER
         again = memory.cache.append(exchange, is_drained=is_drained, after=known)
         return CacheAppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
 
     def _confirm(self, degraded: list[str]) -> bool:
-        """Return whether PostgreSQL says that the thread is this user's still; False if it does not answer.
+        """Return whether PostgreSQL still has this user as the owner; False if it does not respond.
 
         Raises:
-            ThreadNotFound: It is another's by now; the drain refuses the exchange.
+            ThreadNotFound: It belongs to another user; the drain refuses the exchange.
         """
         try:
             self._claim()

@@ -1,4 +1,4 @@
-"""What people do with what is known of a user: read and change the preferences, forget the user."""
+"""Operations on users: read and change preferences, delete all data."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from shared.memory.memory import Memory
 
 
 class Users:
-    """Use cases on users."""
+    """Operations on users."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
     def preferences(self, user_id: str) -> dict[str, str]:
-        """Return all preferences; while PostgreSQL does not answer, from L1 if it knows them.
+        """Return all preferences; while PostgreSQL does not respond, L1's if it has them.
 
         Raises:
-            StoreUnavailable: PostgreSQL did not answer, and L1 does not know.
+            StoreUnavailable: PostgreSQL did not respond, and L1 does not have them.
         """
-        # A read for people changes nothing in Redis: the next turn refills it.
+        # A read without a turn does not change Redis; the next turn refills it.
         try:
             return self._memory.archive.preferences(user_id)
         except StoreUnavailable:
@@ -34,18 +34,18 @@ class Users:
             raise
 
     def replace(self, user_id: str, preferences: Mapping[str, str]) -> dict[str, str]:
-        """Make these all the preferences there are, in both layers.
+        """Replace all preferences in both layers.
 
         Raises:
-            StoreUnavailable: A layer did not answer; asking again completes the change.
+            StoreUnavailable: A layer did not respond; a retry completes the change.
         """
         return self._change(user_id, preferences, replace=True)
 
     def merge(self, user_id: str, changes: Mapping[str, str | None]) -> dict[str, str]:
-        """Set the given preferences, remove those given as None, and return all.
+        """Set the given preferences, remove those that are None, and return all.
 
         Raises:
-            StoreUnavailable: A layer did not answer; asking again completes the change.
+            StoreUnavailable: A layer did not respond; a retry completes the change.
         """
         return self._change(user_id, changes, replace=False)
 
@@ -54,21 +54,21 @@ class Users:
             try:
                 self._memory.cache.set_preferences(user_id, found)
             except StoreUnavailable:
-                # PostgreSQL has it, and notes that L1 has to be told.
+                # PostgreSQL has the change and the record that L1 needs an update.
                 return False
             return True
 
         return self._memory.archive.change_preferences(user_id, changes, replace=replace, then=publish)
 
     def forget(self, user_id: str) -> None:
-        """Delete every thread and preference of the user from both layers, and whatever is on its way.
+        """Delete every thread and preference of the user from both layers and the queue.
 
         Raises:
-            StoreUnavailable: A layer did not answer, so that the deletion is not complete; asking again completes it.
+            StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
         """
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
         with add_half_deleted_outcome("user"):
-            # From here on an append of something of the user's finds the tombstone and takes it back.
+            # From now on an append of the user's data finds the tombstone and is undone.
             late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
             if late:
                 threads |= self._forget_stored(user_id, sorted(late))[1]
@@ -76,8 +76,8 @@ class Users:
             self._memory.cache.forget_index(user_id, cutoff)
 
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        # What only L1 knows of may have been made by a clock ahead of this one's: the cutoff comes after it. Ids of one
-        # process rise, so that the last is after everything that L1 and this process know of the threads.
+        # A clock ahead of this one may have created exchanges that only L1 has, so the cutoff must be after them. A
+        # process' ids increase, so its last id is after all exchanges that L1 and this process have of the threads.
         known = self._memory.cache.newest(also) if also else {}
         cutoff = self._memory.new_id()
         for thread_id in also:

@@ -1,4 +1,4 @@
-"""What the memory asks of its stores, and one package a store: its driver is imported there and nowhere else.
+"""The stores: their protocols, and one package per store, the only place that imports its driver.
 
-What only an operator asks of them is in `cli/stores`; their in-memory twins for tests are in `shared/testing`.
+Store operations for operators are in `cli/stores`; the in-memory twins for tests are in `shared/testing`.
 """

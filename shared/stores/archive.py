@@ -1,4 +1,4 @@
-"""What the memory asks of L2, and what L2 says."""
+"""L2's protocol and results."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from uuid import UUID
 from shared.cutoffs import is_deleted
 from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 
-# The sweep beats once a minute; after a longer silence it, or PostgreSQL, was away.
+# The sweep writes a heartbeat once a minute; a longer gap means that it or PostgreSQL was down.
 HEALTH_GAP_SECONDS: Final = 100
-# Longer than an exchange can be on its way: 14 days in the dead-letter queue, and as long again each time it is moved.
+# The longest time that an exchange can be queued: 14 days in the dead-letter queue, and as long again after each move.
 TOMBSTONE_SECONDS: Final = 90 * 86_400
-# What grows with time, and is deleted in time.
+# Tables that grow with time and are purged.
 PurgedTable = Literal["idempotency_keys", "thread_tombstones", "user_tombstones", "exchange_tombstones", "cache_epochs"]
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadOwner:
-    """Whose a thread is, as L2 says.
+    """The owner of a thread in L2.
 
     Attributes:
-        is_known: Whether it has an owner; with `user_id` None it is an anonymous one.
-        cutoff: Order key of the thread's last deletion, after which this holds; None if it never was deleted.
+        is_known: Whether it has an owner; with `user_id` None the owner is anonymous.
+        cutoff: The order key of the thread's last deletion, after which this owner is valid; None if it was never
+            deleted.
     """
 
     is_known: bool
@@ -38,13 +39,13 @@ class Window:
     """The newest exchanges of a thread in L2.
 
     Attributes:
-        exchanges: Oldest first, at most as many as were asked for.
+        exchanges: Oldest first, at most the requested number.
         is_all: Whether the thread has no older ones.
-        cutoff: Order key of the thread's last deletion, None if it never was deleted.
-        deleted: The exchanges that were deleted from it last.
-        owner: Whose the thread is.
-        user_cutoffs: Up to which order key the users are gone that were asked for, of those that were deleted.
-        uptime: For how many seconds L2 and the sweep have been up, see `Archive.uptime_seconds`.
+        cutoff: The order key of the thread's last deletion; None if it was never deleted.
+        deleted: The most recently deleted exchanges of the thread.
+        owner: The thread's owner.
+        user_cutoffs: The cutoffs of those of the requested users who were deleted.
+        uptime: How many seconds L2 and the sweep have been up, see `Archive.uptime_seconds`.
     """
 
     exchanges: list[Exchange]
@@ -56,20 +57,20 @@ class Window:
     uptime: float = 0.0
 
     def has_deleted(self, exchange_id: UUID | None, order: UUID | None) -> bool:
-        """Return whether an exchange was deleted, by itself or with its thread."""
+        """Return whether an exchange was deleted, alone or with its thread."""
         return is_deleted(exchange_id, order, self.deleted, self.cutoff)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What a batch did to L2.
+    """The effect of a batch on L2.
 
     Attributes:
-        stored: Exchanges that are new.
-        duplicates: Exchanges that were there already.
-        erased: Exchanges that a deletion had overtaken, so that they were dropped.
-        effective: Every exchange of the batch that L2 now holds, as L2 holds it.
-        rejected_owner: Exchanges that were refused, because another user has the thread.
+        stored: New exchanges.
+        duplicates: Exchanges that L2 had already.
+        erased: Exchanges dropped because of a newer deletion.
+        effective: L2's version of every exchange of the batch that L2 now has.
+        rejected_owner: Exchanges refused because the thread belongs to another user.
     """
 
     stored: int
@@ -81,24 +82,24 @@ class StoreResult:
 
 @dataclass(frozen=True, slots=True)
 class HiddenThreads:
-    """Threads that a deleted user still has in L2, where no reader finds them.
+    """Threads of a deleted user that still have rows in L2, hidden from all readers.
 
     Attributes:
-        cutoffs: The order key up to which each is gone.
+        cutoffs: The cutoff of each thread.
     """
 
     user_id: str
     cutoffs: Mapping[str, UUID]
 
 
-# What became of an exchange that was to be deleted: it was there, it was deleted before, or it is not known.
+# The result of deleting an exchange: it existed, it was deleted before, or it is unknown.
 ExchangeDeletion = Literal["deleted", "gone", "unknown"]
 InvalidationKind = Literal["thread", "user"]
 
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """A thread or user whose change L1 did not hear of."""
+    """A thread or user whose change L1 missed."""
 
     kind: InvalidationKind
     id: str
@@ -107,38 +108,38 @@ class Invalidation:
 
 @dataclass(frozen=True, slots=True)
 class MessagePosition:
-    """Where a page of messages starts: after (or, descending, before) this message."""
+    """The start of a page: after (or, descending, before) this message."""
 
     order: UUID
     position: int
 
 
 class Archive(Protocol):
-    """L2: PostgreSQL. Every method raises `StoreUnavailable` when it does not answer."""
+    """L2: PostgreSQL. Every method raises `StoreUnavailable` if it does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
+        """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
         ...
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
-        """Return one exchange of the thread, however old."""
+        """Return one exchange of the thread, of any age."""
         ...
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, all or nothing, idempotently, in a constant number of statements.
 
         Raises:
-            InvalidRecord: PostgreSQL refuses the data (of one of them).
-            StatementRefused: PostgreSQL refuses it for another reason, of one of them or of all.
+            InvalidRecord: PostgreSQL refuses the data of one of them.
+            StatementRefused: PostgreSQL refuses one or all of them for another reason.
             StoreBusy: It took too long.
         """
         ...
 
     def try_store(self) -> None:
-        """Store a made-up exchange and take it back, which shows whether a refusal is the record's fault.
+        """Store and roll back a test exchange, which shows whether a refusal was caused by the record.
 
         Raises:
-            StoreUnavailable: PostgreSQL does not take it either.
+            StoreUnavailable: PostgreSQL refuses the test exchange, too.
         """
         ...
 
@@ -147,7 +148,7 @@ class Archive(Protocol):
         ...
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Return what L2 holds under the ids of these."""
+        """Return L2's exchanges with these ids."""
         ...
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
@@ -162,12 +163,13 @@ class Archive(Protocol):
         replace: bool,
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set (or with None remove) preferences and return all.
+        """Set preferences, or remove those that are None, and return all.
 
-        `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
+        `then` gets them before another writer can change them, and returns whether L1 has them; otherwise L1's missing
+        update is recorded.
 
         Raises:
-            TooManyPreferences: They would be more, or longer, than a user may have; nothing is changed.
+            TooManyPreferences: They would exceed a limit; nothing is changed.
         """
         ...
 
@@ -178,7 +180,7 @@ class Archive(Protocol):
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
-        """Return threads newest first, each with its place in that order."""
+        """Return threads newest first, each with its position in that order."""
         ...
 
     def messages(
@@ -190,54 +192,54 @@ class Archive(Protocol):
         descending: bool,
         owner: str | None = None,
     ) -> list[Message]:
-        """Return a page of messages in thread order; with `owner`, only of a thread of theirs."""
+        """Return a page of messages in thread order; with `owner`, only if the thread is that user's."""
         ...
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
-        """Title the thread for good.
+        """Set the thread's title permanently.
 
         Raises:
-            ThreadNotFound: It is not the `owner`'s.
+            ThreadNotFound: It does not belong to `owner`.
         """
         ...
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
-        """Delete the thread, remember it, and note that L1 has to be told.
+        """Delete the thread, store its tombstone, and record that L1 needs an update.
 
-        Returns whether there was one, and up to which order key it is gone.
+        Returns whether it existed, and its cutoff.
 
         Raises:
-            ThreadNotFound: It is not the `owner`'s; nothing is deleted.
+            ThreadNotFound: It does not belong to `owner`; nothing is deleted.
         """
         ...
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
-        """Give a stored exchange other texts, and note that L1 has to be told.
+        """Replace a stored exchange's texts, and record that L1 needs an update.
 
-        Its revision is the next one, higher than `above` too. Returns the exchange as it is now, with the documents of
-        the texts; None if L2 does not hold it.
+        Its revision is the next one, and higher than `above`. Returns the new exchange with its documents; None if L2
+        does not have it.
 
         Raises:
-            ThreadNotFound: The thread is not the `owner`'s; nothing is changed.
+            ThreadNotFound: The thread does not belong to `owner`; nothing is changed.
             InvalidRecord: PostgreSQL refuses the texts.
         """
         ...
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
-        """Delete a stored exchange for good, and note that L1 has to be told.
+        """Delete a stored exchange permanently, and record that L1 needs an update.
 
         Raises:
-            ThreadNotFound: The thread is not the `owner`'s; nothing is deleted.
+            ThreadNotFound: The thread does not belong to `owner`; nothing is deleted.
         """
         ...
 
     def remove_deleted(self) -> int:
-        """Remove rows of deleted exchanges that a release before this one stored again, and return how many threads.
+        """Remove rows of deleted exchanges that a previous release stored again; return the number of threads.
 
-        A call looks at some thousand of the last day's deleted exchanges, the next one at those that follow, and so on
-        round and round. L1 is told of each thread.
+        A call checks some thousand of the last day's deleted exchanges, the next call the following ones, and so on in
+        a cycle. The record that L1 needs an update is written for each thread.
         """
         ...
 
@@ -246,73 +248,73 @@ class Archive(Protocol):
         ...
 
     def owner(self, thread_id: str) -> ThreadOwner:
-        """Return whose the thread is."""
+        """Return the thread's owner."""
         ...
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Set the thread's owner unless it has one, and return the owner."""
+        """Set the thread's owner if it has none, and return the owner."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete the user's threads, those in `also`, and the preferences, and note that L1 has to be told.
+        """Delete the user's threads, those in `also`, and the preferences, and record that L1 needs an update.
 
-        Returns the order key up to which the user is gone, and the same for each thread in `also` and for as many
-        others as a step takes; `hidden_threads` has the rest. No reader finds any of them from here on.
+        Returns the cutoffs of the user, of each thread in `also`, and of as many other threads as one step includes;
+        `hidden_threads` returns the rest. From now on all are hidden from readers.
         """
         ...
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return some of the threads that a deleted user still has; None if no deleted user has any."""
+        """Return some hidden threads of a deleted user; None if no deleted user has any."""
         ...
 
     def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
-        """Take a deleted user's threads out of the way; with `must_invalidate`, note that L1 has to be told of them."""
+        """Detach a deleted user's threads; with `must_invalidate`, record that L1 needs an update."""
         ...
 
     def erase_rows(self) -> int:
-        """Delete some of the rows of what was deleted; return how many, 0 if none is left."""
+        """Delete some rows of deleted threads and users; return their number, 0 if none is left."""
         ...
 
     def count_messages(self) -> int:
-        """Count the messages of some threads that an older release stored; return of how many, 0 if none is left."""
+        """Count the messages of some threads of an older release; return the number of threads, 0 if none is left."""
         ...
 
     def purge(self, table: PurgedTable) -> int:
-        """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""
+        """Delete some expired rows; return their number, 0 if none is left."""
         ...
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return, for those of the users that were deleted, up to which order key they are gone."""
+        """Return the cutoffs of those of the users who were deleted."""
         ...
 
     def log_empty_cache(self) -> bool:
-        """Remember that L1 was found empty; return whether that was the first time ever."""
+        """Record that L1 was found empty; return whether that was the first time."""
         ...
 
     def heartbeat(self) -> None:
-        """Note that L2 and the sweep are up, and since when without a gap."""
+        """Record that L2 and the sweep are up, and since when without a gap."""
         ...
 
     def uptime_seconds(self) -> float:
-        """Return for how long L2 and the sweep have been up without a gap of `HEALTH_GAP_SECONDS`."""
+        """Return how long L2 and the sweep have been up without a gap of `HEALTH_GAP_SECONDS`."""
         ...
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
-        """Remember threads or users whose change L1 did not hear of."""
+        """Record threads or users whose change L1 missed."""
         ...
 
     def invalidations(self, limit: int) -> list[Invalidation]:
-        """Return the oldest of what `log_invalidations` remembered."""
+        """Return the oldest records of `log_invalidations`."""
         ...
 
     def clear_invalidation(self, repair: Invalidation) -> None:
-        """Forget a repair, unless it was noted again meanwhile."""
+        """Delete a record, unless it was written again meanwhile."""
         ...
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's newest messages that hold the query's words."""
+        """Return the user's newest messages that contain the query's words."""
         ...
 
     def ping(self) -> None:
-        """Return if it stores exchanges, within its timeout."""
+        """Return if it can store exchanges, within its timeout."""
         ...

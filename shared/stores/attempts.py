@@ -1,4 +1,4 @@
-"""What the drain notes of its attempts to store, so that another process learns of one that ended the process."""
+"""The protocol of the drain's attempt counters, which show the next process which attempt killed the previous one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class Attempts(Protocol):
-    """Attempts that have begun and not finished, by the message's id. Methods raise `StoreUnavailable`."""
+    """Unfinished attempts by message id. Methods raise `StoreUnavailable`."""
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Note that these are attempted.
+        """Record that an attempt on these messages starts.
 
-        Return for each how many attempts on it alone are unfinished; None where no attempt was.
+        Return for each how many attempts on it alone are unfinished; None if no attempt was recorded.
         """
         ...
 
@@ -21,5 +21,5 @@ class Attempts(Protocol):
         ...
 
     def forget(self, message_ids: Sequence[str]) -> None:
-        """Forget the attempts on these: the process is still there."""
+        """Delete the records of these messages' attempts, because the process has survived them."""
         ...

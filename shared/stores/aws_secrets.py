@@ -1,4 +1,4 @@
-"""Users and passwords that AWS Secrets Manager keeps, read for each new connection, so that a rotated one is used."""
+"""Reads users and passwords from AWS Secrets Manager for each new connection, so that rotated ones are used."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 
 class SecretUnavailableError(Exception):
-    """Secrets Manager does not answer, or refuses; or the secret is not one to sign in with."""
+    """Secrets Manager does not respond or refuses, or the secret has an unknown format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What to sign in with.
+    """The credentials in a secret.
 
     Attributes:
-        user: None where the secret names none; the settings do then.
-        password: Its password.
+        user: None if the secret has none; the settings' user is then used.
+        password: The password.
     """
 
     user: str | None
@@ -29,7 +29,7 @@ class Secret:
 
 @cache
 def _client() -> Any:
-    # Imported and made at the first connection, as for tokens. A connection waits for it, so it gives up early.
+    # Imported and created at the first connection, like tokens. A connection waits for it, so its timeouts are short.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -38,10 +38,10 @@ def _client() -> Any:
 
 
 def read_secret(arn: str) -> Secret:
-    """Return a secret: a JSON object with `password` and perhaps `username`, as RDS writes it, or a password alone.
+    """Return a secret: a JSON object with `password` and optionally `username`, as RDS writes it, or a password alone.
 
     Raises:
-        SecretUnavailableError: It cannot be read, or holds no password.
+        SecretUnavailableError: It cannot be read, or has no password.
     """
     try:
         text = str(_client().get_secret_value(SecretId=arn).get("SecretString", ""))
@@ -50,7 +50,7 @@ def read_secret(arn: str) -> Secret:
     except BotoCoreError as error:
         raise SecretUnavailableError(f"its secret: {type(error).__name__}") from None
     try:
-        # Without the cause: a parser's error quotes what it read.
+        # Without the cause, because a parser's error quotes its input.
         fields = json.loads(text) if text.startswith("{") else {"password": text}
     except ValueError:
         raise SecretUnavailableError("its secret is no JSON") from None

@@ -1,4 +1,4 @@
-"""Sign-in tokens for stores that ask IAM instead of a password: signed here, without a call, valid for 15 minutes."""
+"""Sign-in tokens for IAM authentication of stores: signed in this process, valid for 15 minutes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from shared.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    import boto3  # imported at the first connection: a cold start with passwords needs none of it
+    import boto3  # imported at the first connection, because a cold start with passwords does not need it
 
 _SECONDS: Final = 900
 
 
 def database_token(host: str, port: int, user: str) -> str:
-    """Return what PostgreSQL on RDS, or RDS Proxy, takes as the user's password for a new connection.
+    """Return the token that PostgreSQL on RDS, or RDS Proxy, accepts as the user's password for a new connection.
 
     Raises:
         StoreUnavailable: The process has no AWS credentials or no region.
@@ -25,11 +25,11 @@ def database_token(host: str, port: int, user: str) -> str:
 
 
 def cache_token(cache_name: str, user: str) -> str:
-    """Return what ElastiCache takes as the user's password for a new connection.
+    """Return the token that ElastiCache accepts as the user's password for a new connection.
 
     Args:
-        cache_name: The replication group, not its address.
-        user: Its id, which is its name too.
+        cache_name: The replication group's name, not its address.
+        user: The user's id, which is also its name.
 
     Raises:
         StoreUnavailable: The process has no AWS credentials or no region.
@@ -38,7 +38,7 @@ def cache_token(cache_name: str, user: str) -> str:
 
 
 def public_certificates() -> str:
-    """Return the path of the public certificate authorities: boto3's, which the Lambda runtime has."""
+    """Return the path of boto3's public certificate authorities, which the Lambda runtime includes."""
     import botocore.httpsession  # noqa: PLC0415
 
     return str(botocore.httpsession.get_cert_path(verify=True))
@@ -46,7 +46,7 @@ def public_certificates() -> str:
 
 @cache
 def _session() -> boto3.Session:
-    # Made at the first connection, not at the start: a snapshot of the process must not keep credentials.
+    # Created at the first connection, because a snapshot of the process must not contain credentials.
     import boto3  # noqa: PLC0415
 
     return boto3.Session()
@@ -60,7 +60,7 @@ def _signed(service: str, host: str, query: dict[str, str], *, layer: str) -> st
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:
         raise StoreUnavailable(layer, "no AWS credentials or no region to sign with")
-    # The host is what is signed for; nothing is sent to it, and the scheme is not part of a token.
+    # The token is a presigned request to this host, without the scheme; the request is never sent.
     request = AWSRequest("GET", f"http://{host}/?{urlencode(query)}")
     SigV4QueryAuth(credentials.get_frozen_credentials(), service, session.region_name, _SECONDS).add_auth(request)
     return str(request.url).removeprefix("http://")

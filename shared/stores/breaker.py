@@ -15,20 +15,20 @@ _logger = logging.getLogger(__name__)
 
 
 class CircuitBreaker:
-    """Skips a store after its first failure, and finds out beside the requests when it is back.
+    """Skips a store after its first failure, and detects its recovery by probes beside the requests.
 
-    While open, a request starts a probe (at most one at a time, at most one in `probe_interval`) on a thread of its
-    own, with a connection of its own, and gives it `grace` seconds: a healthy store answers within that, so the first
-    request after a recovery already uses it; a store that still hangs costs the request only the grace.
+    While open, a request starts a probe (at most one at a time and one per `probe_interval`) in a thread with a
+    connection of its own, and waits `grace` seconds for it. A healthy store responds within that time, so the first
+    request after a recovery uses it; a store that still hangs delays the request only by the grace.
 
-    It is closed only by what had failed: the probe asks for the same kind of thing as the call that failed. A call that
-    can be made again, whatever came of it, is its own probe; else the store's own has to ask for as much.
+    Only a probe of the same kind as the failed call closes it. A call that can be repeated safely is its own probe;
+    otherwise the store's probe must test as much as the call.
 
     Args:
         layer: The store's name in `degraded`.
-        probe: Raises if the store does not do its work; bounded by the store's own timeout.
-        probe_interval: Seconds between the starts of two probes.
-        grace: Seconds a request waits for a probe it started.
+        probe: Raises if the store does not work; limited by the store's own timeout.
+        probe_interval: Minimum seconds between the starts of two probes.
+        grace: Seconds that a request waits for a probe that it started.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class CircuitBreaker:
         """Run a call to the store; any of `failures` opens the circuit.
 
         Args:
-            failures: A `StoreUnavailable` among them is raised as it is.
-            probe: What has to work before the circuit is closed again, if this call opens it.
+            failures: The errors that open the circuit; a `StoreUnavailable` among them is raised unchanged.
+            probe: What must work before the circuit closes again, if this call opens it.
 
         Raises:
-            StoreUnavailable: The circuit is open, or the call failed in one of the given ways.
+            StoreUnavailable: The circuit is open, or the call failed with one of `failures`.
         """
         if self._open and not self._close_circuit():
             raise StoreUnavailable(self.layer, "circuit open")
@@ -76,7 +76,7 @@ class CircuitBreaker:
                 self._probe = probe or self._default_probe
                 self._open = True
                 self.outages += 1
-                # The first probe starts with the next request, not within this one.
+                # The next request starts the first probe, not this one.
                 self._last_probe = -math.inf
                 _logger.warning("circuit opened", extra={"layer": self.layer, "error": type(error).__name__})
 
@@ -84,7 +84,7 @@ class CircuitBreaker:
         with self._lock:
             is_due = time.monotonic() - self._last_probe >= self._interval
             if not is_due or (self._probing is not None and self._probing.is_alive()):
-                # The request that started the running probe waits for it; one is enough.
+                # Only the request that started the running probe waits for it.
                 return not self._open
             self._last_probe = time.monotonic()
             probing = self._probing = threading.Thread(target=self._run_probe, name=f"probe-{self.layer}", daemon=True)
@@ -95,7 +95,7 @@ class CircuitBreaker:
     def _run_probe(self) -> None:
         try:
             self._probe()
-        except Exception as error:  # noqa: BLE001 - whatever it raises, the store has not answered
+        except Exception as error:  # noqa: BLE001 - any error means that the store does not work
             _logger.debug("probe failed", extra={"layer": self.layer, "error": type(error).__name__})
             return
         with self._lock:

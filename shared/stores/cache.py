@@ -1,4 +1,4 @@
-"""What the memory asks of L1, and what L1 says."""
+"""L1's protocol and results."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from shared.stores.archive import Window
 
 @dataclass(frozen=True, slots=True)
 class CacheState:
-    """What L1 says of itself: how far what it holds can be trusted. Times are Unix seconds of its clock.
+    """How far L1's data can be trusted. Times are Unix seconds of L1's clock.
 
     Attributes:
-        clock: Now, by the clock that all processes share.
-        generation: The one for which what L1 holds is confirmed; None if nothing is, because L1 may have missed writes.
-        lost_at: When L1 may have lost something for the last time, by being emptied or by evicting keys; -inf if there
-            was no L1 before this one. None if `note_loss` was not called since. Evictions are looked for where a list
-            is not whole.
-        evictions: Keys that L1 has evicted, for `note_loss`; None if that was not asked or may not be known.
-        has_outbox: Whether anything waits in the outbox, when the list is not whole.
-        suspect_until: L1 came back older: what was accepted before this may be deleted unless the list is whole. None
-            if L1 lacks no deletion.
-        refuses_writes: L1 answers reads and refuses writes, so that it lacks what was written since.
+        clock: The current time by the clock that all processes share.
+        generation: The current generation; None if L1 may have missed writes, so that no seal is valid.
+        lost_at: The last time at which L1 may have lost data, by being emptied or by evicting keys; -inf if there was
+            no L1 before this one. None if `note_loss` was not called since. Evictions are checked if a list is not
+            sealed.
+        evictions: The number of keys that L1 has evicted, for `note_loss`; None if it was not read or cannot be read.
+        has_outbox: Whether the outbox has entries, if the list is not sealed.
+        suspect_until: L1 was restored with older data: exchanges accepted before this time may be deleted unless the
+            list is sealed. None if L1 lacks no deletion.
+        refuses_writes: Whether L1 answers reads and refuses writes, so that it lacks newer data.
     """
 
     clock: float | None = None
@@ -41,7 +41,7 @@ class CacheState:
     refuses_writes: bool = False
 
     def age(self) -> float | None:
-        """Return for how many seconds L1 has lost nothing, 0 if a clock was set; None if a loss was not noted."""
+        """Return how many seconds L1 has lost nothing; 0 if a clock was set, None if a loss was not recorded."""
         if self.lost_at is None or self.clock is None:
             return None
         return 0.0 if self.lost_at > -math.inf and is_odd(self.clock) else self.clock - self.lost_at
@@ -49,19 +49,19 @@ class CacheState:
 
 @dataclass(frozen=True, slots=True)
 class CacheRead:
-    """What L1 holds, read in one round trip.
+    """L1's data, read in one round trip.
 
     Attributes:
         messages: The thread's list, oldest first, at most the window.
-        is_whole: Whether nothing is missing from `messages` that belongs into the window.
-        token: For `refill`: what the list carries while it is not whole. None if it carries none.
-        pending: Exchanges of the thread that were not drained yet when L1 last heard of them. `read` leaves them out
-            where the list is whole, because it has them; `peek` does not.
-        cutoff: Order key of the thread's last deletion, if L1 remembers one.
-        deleted: Exchanges that were deleted from the thread, as far as L1 remembers.
-        preferences: What the user's hash holds.
-        knows_preferences: Whether `preferences` is all there is, also when it is empty.
-        state: How far all this can be trusted.
+        is_whole: Whether `messages` is sealed: no exchange of the window is missing.
+        token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
+        pending: The thread's exchanges that L1 knows as undrained. `read` omits them if the list is sealed, because the
+            list contains them; `peek` does not.
+        cutoff: The order key of the thread's last deletion, if L1 has one.
+        deleted: The deleted exchanges of the thread, as far as L1 has them.
+        preferences: The user's hash.
+        knows_preferences: Whether `preferences` is complete, even if it is empty.
+        state: How far this data can be trusted.
     """
 
     messages: ListedMessages = field(default_factory=ListedMessages)
@@ -75,7 +75,7 @@ class CacheRead:
     state: CacheState = CacheState()
 
     def vouches_for(self, created_at: datetime | None) -> bool:
-        """Return whether what L1 holds of this time of acceptance is not deleted for certain, without asking L2."""
+        """Return whether L1's exchanges with this time of acceptance are certainly not deleted, without reading L2."""
         suspect_until = self.state.suspect_until
         if self.is_whole or suspect_until is None:
             return True
@@ -84,13 +84,13 @@ class CacheRead:
 
 @dataclass(frozen=True, slots=True)
 class CacheAppendResult:
-    """What an append did.
+    """The effect of an append.
 
     Attributes:
-        cutoff: Order key of the newest deletion that reaches the exchange, or came after `after`; the exchange then is
-            not in the list. Else None.
+        cutoff: The order key of the newest deletion that includes the exchange, or is later than `after`; the exchange
+            is then not in the list. Otherwise None.
         is_cached: Whether the list has the exchange.
-        is_in_outbox: Whether the outbox has it. A refused list does not take that back.
+        is_in_outbox: Whether the outbox has it, even if the list refused it.
     """
 
     cutoff: UUID | None = None
@@ -106,16 +106,16 @@ class Cache(Protocol):
         ...
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read a thread's window and a user's preferences without changing anything, for people who look at it."""
+        """Read a thread's window and a user's preferences without changing anything, for the inspector and lists."""
         ...
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> CacheAppendResult:
-        """Merge one new exchange in one round trip; until it is drained, Redis holds it in a second place too.
+        """Merge one new exchange in one round trip; until the drain, Redis also keeps it in the undrained hash.
 
-        With `in_outbox`, Redis also keeps it in the outbox, from where the sweep stores it. With `after`, the exchange
-        is only added if the thread was not deleted since the deletion with this order key.
+        With `in_outbox`, Redis also adds it to the outbox, from which the sweep stores it. With `after`, the exchange
+        is added only if the thread was not deleted since the deletion with this order key.
         """
         ...
 
@@ -127,33 +127,33 @@ class Cache(Protocol):
         drained: Sequence[Exchange] = (),
         foreign: Sequence[Message | Exchange] = (),
     ) -> None:
-        """Merge what L2 holds, which is complete as far back as it reaches, if the list carries the token of the read.
+        """Merge L2's window into the list if the list carries the read's token.
 
-        Remove what is `drained` from where undrained exchanges wait, and what the window says was deleted. Also remove
-        what is `foreign`: of a user whose the thread is not.
+        Remove `drained` exchanges from the undrained hash, and those that the window lists as deleted. Also remove
+        `foreign` ones, of users who do not own the thread.
         """
         ...
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
+        """Merge L2's window into the list if there is one, with the other effects of `refill`."""
         ...
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
-        """Merge what L2 just took into the lists that exist; return the threads whose list is not sealed."""
+        """Merge newly stored exchanges into existing lists; return the threads whose list is not sealed."""
         ...
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge what L2 took with the next call that gets through; nothing is sent now."""
+        """Merge stored exchanges with the next successful call; nothing is sent now."""
         ...
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
-        """Make the user's hash hold exactly these."""
+        """Replace the user's hash."""
         ...
 
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Remember that L1 has lost something before now, of which `evictions` it had made when it was read.
+        """Record that L1 lost data before now; `evictions` is the count that the read returned.
 
-        `is_first`: nothing was lost, because there never was an L1 before this one.
+        With `is_first`, nothing was lost, because there was no L1 before this one.
         """
         ...
 
@@ -162,7 +162,7 @@ class Cache(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if it takes writes, within its timeout."""
+        """Return if it accepts writes, within its timeout."""
         ...
 
 
@@ -170,27 +170,27 @@ class CacheEraser(Protocol):
     """Deletions. Methods raise `StoreUnavailable` when L1 does not answer."""
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
+        """Return the order key of each thread's newest exchange, for threads that Redis has."""
         ...
 
     def threads_of(self, user_id: str) -> list[str]:
-        """Return the threads whose list holds something of the user's, also those that L2 does not know."""
+        """Return the threads whose list has exchanges of the user, including those that L2 does not have."""
         ...
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
-        """Remember the deletion of threads, and remove what Redis holds of each up to its cutoff."""
+        """Store the tombstones of threads, and remove Redis' data of each up to its cutoff."""
         ...
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
-        """Remember the deletion of exchanges, and remove them from the thread's list and its second place."""
+        """Record the deletion of exchanges, and remove them from the thread's list and its undrained hash."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Remember the deletion, remove the user's preferences, and return the threads the user wrote to."""
+        """Store the user's tombstone, remove the preferences, and return the threads that the user wrote to."""
         ...
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:
-        """Remove threads from the user's index that were last written to before the deletion, once it reached them."""
+        """Remove threads from the user's index that were last written to before the deletion, once they are deleted."""
         ...
 
 
@@ -198,11 +198,11 @@ class Outbox(Protocol):
     """Exchanges that only L1 has, for the sweep. Methods raise `StoreUnavailable` when L1 does not answer."""
 
     def outbox(self, limit: int) -> list[str]:
-        """Return the oldest wire bodies in the outbox."""
+        """Return the oldest bodies in the outbox."""
         ...
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
-        """Remove bodies that are kept elsewhere now."""
+        """Remove bodies that are stored elsewhere."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What the memory asks of a layer that remembers idempotency keys."""
+"""The protocol of a layer's idempotency keys."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-# How long a request may hold an idempotency key without answering: longer than a function runs.
+# The lease of a claim without a response, which is longer than a function runs.
 LEASE_SECONDS: Final = 40
-# How long the answer to a key is kept.
+# How long a key's response is kept.
 ANSWER_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """What a layer knows of a key.
+    """A layer's state of a key.
 
     Attributes:
         is_acquired: Whether this call has made or taken over the claim.
-        claim: What tells the claim that this call made from a later one, for `release`.
-        answer: JSON, once there is one.
-        is_sure: Whether the layer still knows all keys that it ever was told.
-        age: For how many seconds it has lost none, except by eviction: an evicted key that PostgreSQL lacks came while
-            PostgreSQL was away.
-        may_be_in_outbox: Whether the key's exchange may wait in the layer's outbox for the sweep.
+        claim: Identifies this call's claim, for `release`.
+        answer: The response's JSON, if there is one.
+        is_sure: Whether the layer still has all keys that it ever stored.
+        age: How many seconds it has lost no key except by eviction. An evicted key that PostgreSQL lacks came while
+            PostgreSQL was down.
+        may_be_in_outbox: Whether the key's exchange may be in the layer's outbox.
     """
 
     body_hash: str
@@ -37,22 +37,22 @@ class KeyState:
 
 
 class KeyStore(Protocol):
-    """A layer that remembers keys. Methods raise `StoreUnavailable`.
+    """A layer's idempotency keys. Methods raise `StoreUnavailable`.
 
     Attributes:
-        learns_from_exchanges: Whether it knows the key of each exchange that is stored.
+        learns_from_exchanges: Whether it gets the key of each stored exchange.
     """
 
     learns_from_exchanges: bool
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, or take over a claim older than `LEASE_SECONDS`, or say what is known of it."""
+        """Claim the key, take over a claim older than `LEASE_SECONDS`, or return its state."""
         ...
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Remember the answer for `ANSWER_SECONDS`."""
+        """Store the response for `ANSWER_SECONDS`."""
         ...
 
     def release(self, key: str, claim: str) -> None:
-        """Forget this claim, unless it has an answer, or its lease has ended and another request holds the key."""
+        """Release this claim, unless it has a response, or its lease has ended and another request holds the key."""
         ...

@@ -1,4 +1,4 @@
-"""The inspector's protocols of the stores: reads without side effects and without waiting."""
+"""The protocols of the inspector's reads, without side effects and waiting."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class ListSnapshot:
     """A thread's list in L1.
 
     Attributes:
-        messages: Its newest messages, oldest first; deleted ones left out.
-        length: How many entries the list has, also those that are not in `messages`.
-        ttl_seconds: How long the list has to live; None when there is none, or it lives for ever.
-        pending: The thread's exchanges that were not drained yet when L1 last heard of them, also without a list.
+        messages: Its newest messages, oldest first, without deleted ones.
+        length: The number of entries, including those that are not in `messages`.
+        ttl_seconds: The list's time to live; None without a list or without an expiry.
+        pending: The thread's exchanges that L1 knows as undrained, even without a list.
     """
 
     messages: ListedMessages = field(default_factory=ListedMessages)
@@ -29,13 +29,14 @@ class ListSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """What waits in a queue, or in the outbox, where nothing is in flight or delayed.
+    """The depth of a queue, or of the outbox, which has no messages in flight or delayed.
 
     Attributes:
         visible: Ready to be received.
-        in_flight: Received and neither deleted nor visible again.
+        in_flight: Received, and neither deleted nor visible again.
         delayed: Not visible for the first time yet.
-        oldest: When the oldest was sent (in the outbox: accepted); None if there is none, or the source does not tell.
+        oldest: When the oldest was sent (in the outbox: accepted); None if there is none or the source does not report
+            it.
     """
 
     visible: int
@@ -50,14 +51,14 @@ class QueueCounts:
 
 
 class CacheInspector(Protocol):
-    """L1. Methods raise `StoreUnavailable` when it does not answer."""
+    """L1. Methods raise `StoreUnavailable` if it does not respond."""
 
     def thread(self, thread_id: str, most: int) -> ListSnapshot:
-        """Look at the newest `most` messages of a thread's list."""
+        """Read the newest `most` messages of a thread's list."""
         ...
 
     def outbox(self) -> QueueCounts:
-        """Count what waits in the outbox."""
+        """Count the outbox' entries."""
         ...
 
 
@@ -65,9 +66,9 @@ class QueueInspector(Protocol):
     """A queue."""
 
     def waiting(self) -> QueueCounts:
-        """Count its messages, about.
+        """Count its messages approximately.
 
         Raises:
-            StoreUnavailable: SQS does not answer, or refuses.
+            StoreUnavailable: SQS does not respond, or refuses.
         """
         ...

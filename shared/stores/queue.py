@@ -1,4 +1,4 @@
-"""What the memory asks of the exchange queue."""
+"""The exchange queue's protocol."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from shared.models import Exchange
 
 
 class ExchangeQueue(Protocol):
-    """The exchange queue. Every method raises `StoreUnavailable` when it does not answer."""
+    """The exchange queue. Every method raises `StoreUnavailable` if it does not respond."""
 
     def send(self, exchange: Exchange) -> None:
-        """Put an exchange on the queue.
+        """Send an exchange to the queue.
 
         Raises:
-            TooLargeForQueue: The message is over what SQS takes.
+            TooLargeForQueue: The message exceeds SQS' limit.
         """
         ...
 
     def depth(self) -> int:
-        """Return how many messages wait or are in flight, about."""
+        """Return approximately how many messages wait or are in flight."""
         ...
 
     def ping(self) -> None:
-        """Return if it takes messages, within its timeout."""
+        """Return if it accepts messages, within its timeout."""
         ...

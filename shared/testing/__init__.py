@@ -1,8 +1,8 @@
-"""In-memory twins of the stores, for tests: this project's, and those of programs that use it.
+"""In-memory twins of the stores, for tests of this project and of programs that use it.
 
-They keep to the protocols of `shared/stores`, not to any server: no time to live, no network, one process. Each has
-`is_down`, which makes every call raise `StoreUnavailable` as the real store does, and `calls`, the names of the methods
-that were called. No artifact holds them, and nothing that an artifact holds imports them.
+They implement the protocols of `shared/stores` without a server: no time to live, no network, one process. Each has
+`is_down`, which makes every call raise `StoreUnavailable` like the real store, and `calls`, the names of the called
+methods. No artifact contains them, and no module of an artifact imports them.
 """
 
 from shared.testing.archive import InMemoryArchive

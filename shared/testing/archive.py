@@ -30,7 +30,7 @@ class InMemoryArchive(Twin):
 
     Attributes:
         healthy_for: The seconds that L2 and the sweep have been up without a gap.
-        old_rows: How many rows of each table have been kept long enough.
+        old_rows: The number of expired rows of each table.
         time: Its clock, in Unix seconds.
     """
 
@@ -56,7 +56,7 @@ class InMemoryArchive(Twin):
         return found.in_order() if found else []
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
+        """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
         self.begin("window")
         found, cutoff = self.exchanges(thread_id), self.deleted_threads.get(thread_id)
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
@@ -94,7 +94,7 @@ class InMemoryArchive(Twin):
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
-        """Give a stored exchange other texts under the next revision."""
+        """Replace a stored exchange's texts with the next revision."""
         self.begin("replace_exchange")
         self._require(thread_id, owner)
         thread = self._conversations.get(thread_id)
@@ -104,7 +104,7 @@ class InMemoryArchive(Twin):
         return made
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
-        """Delete a stored exchange for good."""
+        """Delete a stored exchange permanently."""
         self.begin("delete_exchange")
         self._require(thread_id, owner)
         thread = self._conversations.get(thread_id)
@@ -117,7 +117,7 @@ class InMemoryArchive(Twin):
         return "deleted"
 
     def remove_deleted(self) -> int:
-        """Find nothing to remove: this twin has no release before it."""
+        """Return that nothing was found, because this twin has no previous release."""
         self.begin("remove_deleted")
         return 0
 
@@ -127,7 +127,7 @@ class InMemoryArchive(Twin):
         return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
 
     def try_store(self) -> None:
-        """Return if it takes exchanges."""
+        """Return, because it accepts exchanges."""
         self.begin("try_store")
 
     def clock(self) -> float:
@@ -136,7 +136,7 @@ class InMemoryArchive(Twin):
         return self.time()
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Return what is held under the ids of these."""
+        """Return the stored exchanges with these ids."""
         self.begin("stored")
         threads = [(self._conversations.get(each.thread_id), each.exchange_id) for each in exchanges]
         return [kept.exchanges[name] for kept, name in threads if kept is not None and name in kept.exchanges]
@@ -157,7 +157,7 @@ class InMemoryArchive(Twin):
         replace: bool,
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set (or with None remove) preferences, return all, and give them to `then`, which may miss them."""
+        """Set preferences, or remove those that are None; return all, and give them to `then`, which may miss them."""
         self.begin("change_preferences")
         changed = {} if replace else dict(self._preferences.get(user_id, {}))
         for key, value in changes.items():
@@ -180,7 +180,7 @@ class InMemoryArchive(Twin):
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
-        """Return threads newest first, each with its place in that order."""
+        """Return threads newest first, each with its position in that order."""
         self.begin("threads")
         return self._conversations.threads(user_id, limit, before)
 
@@ -201,7 +201,7 @@ class InMemoryArchive(Twin):
         return self._conversations.messages(thread_id, limit, after, descending=descending)
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
-        """Title the thread for good."""
+        """Set the thread's title permanently."""
         self.begin("rename")
         self._require(thread_id, owner)
         if thread_id in self._conversations:
@@ -210,7 +210,7 @@ class InMemoryArchive(Twin):
         return self._conversations.thread(thread_id)
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
-        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone."""
+        """Delete the thread and store its tombstone; return whether it existed, and its cutoff."""
         self.begin("forget_thread")
         self._require(thread_id, owner)
         return self._forget_thread(thread_id, cutoff)
@@ -241,31 +241,31 @@ class InMemoryArchive(Twin):
         return cutoff, gone
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return None: a deletion deletes everything at once."""
+        """Return None, because a deletion removes everything at once."""
         self.begin("hidden_threads")
         return None
 
-    def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:  # noqa: ARG002 - the protocol's
+    def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:  # noqa: ARG002 - the protocol's parameters
         """Do nothing."""
         self.begin("detach")
 
     def erase_rows(self) -> int:
-        """Return that no rows are left."""
+        """Return 0, because no rows are left."""
         self.begin("erase_rows")
         return 0
 
     def count_messages(self) -> int:
-        """Return that all are counted."""
+        """Return 0, because all are counted."""
         self.begin("count_messages")
         return 0
 
     def purge(self, table: PurgedTable) -> int:
-        """Return how many rows were old, and have none from here on."""
+        """Return the number of expired rows, and reset it."""
         self.begin("purge")
         return self.old_rows.pop(table, 0)
 
     def owner(self, thread_id: str) -> ThreadOwner:
-        """Return whose the thread is."""
+        """Return the thread's owner."""
         self.begin("owner")
         return self._owner(thread_id)
 
@@ -276,7 +276,7 @@ class InMemoryArchive(Twin):
         return ThreadOwner(found is not None, None if found is None else found.user_id, cutoff)
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Set the thread's owner unless it has one, and return the owner."""
+        """Set the thread's owner if it has none, and return the owner."""
         self.begin("claim")
         known = self._owner(thread_id)
         self.owners[thread_id] = known.user_id if known.is_known else user_id
@@ -288,44 +288,44 @@ class InMemoryArchive(Twin):
             raise ThreadNotFound(thread_id)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return, for those of the users that were deleted, up to which order key they are gone."""
+        """Return the cutoffs of those of the users who were deleted."""
         self.begin("user_cutoffs")
         return {user_id: self.deleted_users[user_id] for user_id in user_ids if user_id in self.deleted_users}
 
     def log_empty_cache(self) -> bool:
-        """Remember that L1 was found empty; return whether that was the first time."""
+        """Record that L1 was found empty; return whether that was the first time."""
         self.begin("log_empty_cache")
         self._epochs += 1
         return self._epochs == 1
 
     def heartbeat(self) -> None:
-        """Note that L2 and the sweep are up."""
+        """Record that L2 and the sweep are up."""
         self.begin("heartbeat")
 
     def uptime_seconds(self) -> float:
-        """Return for how long they have been up."""
+        """Return how long they have been up."""
         self.begin("uptime_seconds")
         return self.healthy_for
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
-        """Remember threads or users whose change L1 did not hear of."""
+        """Record threads or users whose change L1 missed."""
         self.begin("log_invalidations")
         for name in ids:
             self._repairs[kind, name] = datetime.now(UTC)
 
     def invalidations(self, limit: int) -> list[Invalidation]:
-        """Return the oldest of what `log_invalidations` remembered."""
+        """Return the oldest records of `log_invalidations`."""
         self.begin("invalidations")
         noted = [Invalidation(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
         return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
 
     def clear_invalidation(self, repair: Invalidation) -> None:
-        """Forget a repair, unless it was noted again meanwhile."""
+        """Delete a record, unless it was written again meanwhile."""
         self.begin("repaired")
         if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:
             del self._repairs[repair.kind, repair.id]
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's messages that hold any of the query's words, best first."""
+        """Return the user's messages that contain any of the query's words, best first."""
         self.begin("search")
         return self._conversations.search(user_id, query, limit, exclude_thread)

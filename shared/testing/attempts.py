@@ -21,7 +21,7 @@ class InMemoryAttempts(Twin):
         self.counts: dict[str, int] = {}
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Note that these are attempted, and return what is known of each."""
+        """Record an attempt on these messages, and return each one's state."""
         self.begin("note")
         found = [self.counts.get(message_id) for message_id in message_ids]
         for message_id in message_ids:
@@ -34,7 +34,7 @@ class InMemoryAttempts(Twin):
         self.counts[message_id] = self.counts.get(message_id, 0) + 1
 
     def forget(self, message_ids: Sequence[str]) -> None:
-        """Forget the attempts on these."""
+        """Delete the records of these messages' attempts."""
         self.begin("forget")
         for message_id in message_ids:
             self.counts.pop(message_id, None)

@@ -27,8 +27,8 @@ class InMemoryCache(InMemoryOutbox):
 
     Attributes:
         lists: The entries of each thread, oldest first.
-        hashes: The preferences of each user, also of one known to have none.
-        pending: What of each thread is not drained yet, as far as the cache knows.
+        hashes: The preferences of each user, including users known to have none.
+        pending: The undrained exchanges of each thread, as far as the cache knows.
         lost_at: See `CacheState.lost_at`.
     """
 
@@ -46,7 +46,7 @@ class InMemoryCache(InMemoryOutbox):
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
-        # What is sealed counts in one generation; an outage ends it. And exchanges that the cache missed.
+        # A seal is valid in one generation; an outage ends it. `_late` has the missed exchanges.
         self._generation = 1
         self._has_failed = False
         self._preferences_in: dict[str, str] = {}
@@ -58,7 +58,7 @@ class InMemoryCache(InMemoryOutbox):
         return str(self._generation)
 
     def lose_everything(self) -> None:
-        """Do what a restart of Redis does."""
+        """Simulate a restart of Redis."""
         for kept in (
             self.lists,
             self.hashes,
@@ -75,16 +75,16 @@ class InMemoryCache(InMemoryOutbox):
         self.lost_at = None
 
     def lose_thread(self, thread_id: str) -> None:
-        """Do what the end of a list's time to live does, or its eviction."""
+        """Simulate the expiry of a list, or its eviction."""
         self.lists.pop(thread_id, None)
 
     def contents(self, thread_id: str) -> list[tuple[str, str]]:
-        """Return role and content of the thread's list."""
+        """Return role and content of the thread's messages."""
         found = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
         return [(message.role, message.content) for message in found if message is not None]
 
     def begin(self, call: str) -> None:
-        """Note the call; after an outage, begin a generation and merge what was missed."""
+        """Record the call; after an outage, start a generation and merge the missed exchanges."""
         self._has_failed = self._has_failed or self.is_down
         super().begin(call)
         if self._has_failed:
@@ -199,7 +199,7 @@ class InMemoryCache(InMemoryOutbox):
         drained: Sequence[Exchange] = (),
         foreign: Sequence[Message | Exchange] = (),
     ) -> None:
-        """Merge what L2 holds if the list carries the token of the read."""
+        """Merge L2's window if the list carries the read's token."""
         self.begin("refill")
         self._forget_drained(
             thread_id,
@@ -232,7 +232,7 @@ class InMemoryCache(InMemoryOutbox):
                 del waiting[exchange.exchange_id]
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Merge what L2 holds into the list if there is one."""
+        """Merge L2's window into the list if there is one."""
         self.begin("recheck_thread")
         self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
@@ -248,7 +248,7 @@ class InMemoryCache(InMemoryOutbox):
         )
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
-        """Merge what L2 just took into the lists that exist."""
+        """Merge newly stored exchanges into existing lists."""
         self.begin("merge_stored")
         for exchange in exchanges:
             self._forget_drained(exchange.thread_id, [exchange])
@@ -260,11 +260,11 @@ class InMemoryCache(InMemoryOutbox):
         return [name for name in names if token_of(self.lists.get(name, []))]
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge what L2 took with the next call that gets through."""
+        """Merge stored exchanges with the next successful call."""
         self._late.append((exchange, True))
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
-        """Make the user's hash hold exactly these."""
+        """Replace the user's hash."""
         self.begin("set_preferences")
         self.hashes[user_id] = dict(preferences)
         self._preferences_in[user_id] = self.generation
@@ -282,7 +282,7 @@ class InMemoryCache(InMemoryOutbox):
         return found
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
-        """Remember the deletions and remove what each reaches."""
+        """Store the tombstones, and remove the exchanges up to each cutoff."""
         self.begin("forget_threads")
         for thread_id, cutoff in cutoffs.items():
             set_tombstone(self.deleted_threads, thread_id, cutoff)
@@ -295,7 +295,7 @@ class InMemoryCache(InMemoryOutbox):
             self.pending[thread_id] = kept
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
-        """Remove exchanges from the thread's list and remember the deletion."""
+        """Remove exchanges from the thread's list and record their deletion."""
         self._late = [each for each in self._late if each[0].key not in {(thread_id, name) for name in exchange_ids}]
         self.begin("forget_exchanges")
         self._note_deleted(thread_id, exchange_ids)
@@ -308,7 +308,7 @@ class InMemoryCache(InMemoryOutbox):
             self.pending.get(thread_id, {}).pop(name, None)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Remember the deletion, remove the user's hash, and return the threads the user wrote to."""
+        """Store the user's tombstone, remove the hash, and return the threads that the user wrote to."""
         self.begin("forget_user")
         set_tombstone(self.deleted_users, user_id, cutoff)
         self.hashes.pop(user_id, None)
@@ -322,13 +322,13 @@ class InMemoryCache(InMemoryOutbox):
         self._threads_of.pop(user_id, None)
 
     def threads_of(self, user_id: str) -> list[str]:
-        """Return the threads the user wrote to."""
+        """Return the threads that the user wrote to."""
         self.begin("threads_of")
         return list(self._threads_of.get(user_id, {}))
 
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Remember that the cache has lost nothing since now, or ever."""
-        del evictions  # nothing is ever evicted here
+        """Record that the cache has lost nothing since now, or ever."""
+        del evictions  # this twin never evicts
         self.begin("note_loss")
         if self.lost_at is None:
             self.lost_at = -math.inf if is_first else self._clock()

@@ -1,4 +1,4 @@
-"""The rows that L2's in-memory twin has of threads: their exchanges, titles and documents."""
+"""The rows of threads in L2's in-memory twin: their exchanges, titles and documents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Conversation:
         return sorted(self.exchanges.values(), key=lambda exchange: (exchange.order, exchange.exchange_id))
 
     def add(self, exchange: Exchange) -> bool:
-        """Add an exchange, or the newer form of a known one, and return whether it is new."""
+        """Add an exchange, or the newer version of a known one, and return whether it is new."""
         title = title_of(exchange.user_message)
         if exchange.created_at < self.created_at:
             self.user_id = exchange.user_id
@@ -45,7 +45,7 @@ class Conversation:
         return known is None
 
     def revise(self, exchange_id: UUID, texts: ExchangeTexts, above: int) -> Exchange | None:
-        """Give an exchange other texts under a revision higher than `above`; None where there is no such exchange."""
+        """Replace an exchange's texts with a revision higher than `above`; None if it does not exist."""
         known = self.exchanges.get(exchange_id)
         if known is None:
             return None
@@ -56,7 +56,7 @@ class Conversation:
         return made
 
     def remove(self, exchange_id: UUID) -> bool:
-        """Remove an exchange and return whether there was one."""
+        """Remove an exchange and return whether it existed."""
         known = self.exchanges.pop(exchange_id, None)
         if known is None:
             return False
@@ -70,14 +70,14 @@ class Conversation:
 
 
 class Conversations(dict[str, Conversation]):
-    """All threads' rows, by the thread's id."""
+    """All threads' rows, by thread id."""
 
     def __init__(self) -> None:
         super().__init__()
         self._rows = 0
 
     def add(self, exchange: Exchange) -> bool:
-        """Add an exchange to its thread, which is made if need be, and return whether the exchange is new."""
+        """Add an exchange to its thread, which is created if necessary, and return whether the exchange is new."""
         if exchange.thread_id not in self:
             self._rows += 1
             moments = exchange.created_at, exchange.created_at
@@ -102,7 +102,7 @@ class Conversations(dict[str, Conversation]):
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
-        """Return a user's threads newest first, each with its place in that order."""
+        """Return a user's threads newest first, each with its position in that order."""
         found = [
             (replace(thread, document_ids=None), (kept.updated_at, kept.row_id))
             for thread_id, kept in self.items()
@@ -127,7 +127,7 @@ class Conversations(dict[str, Conversation]):
         return [message for _, message in placed[:limit]]
 
     def search(self, user_id: str, query: str, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return a user's messages that hold any of the query's words, best first."""
+        """Return a user's messages that contain any of the query's words, best first."""
         words = {word.lower() for word in re.findall(r"\w{3,}", query)}
         found = []
         for thread_id, kept in self.items():
@@ -138,7 +138,7 @@ class Conversations(dict[str, Conversation]):
 
 
 def _hits(thread_id: str, kept: Conversation, words: set[str]) -> Iterator[tuple[int, Exchange, SearchHit]]:
-    """Yield each message of a thread with how many of the words it holds."""
+    """Yield each message of a thread with the number of words it contains."""
     for exchange in kept.in_order():
         for side in exchange.messages:
             hits = sum(word in side.content.lower() for word in words)

@@ -15,7 +15,7 @@ class InMemoryKeys(Twin):
     """A layer's idempotency keys.
 
     Attributes:
-        states: What is known of each key.
+        states: The state of each key.
     """
 
     def __init__(self, layer: str = "redis", clock: Callable[[], float] = time.time) -> None:
@@ -27,7 +27,7 @@ class InMemoryKeys(Twin):
         self._clock = clock
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
+        """Claim the key, take over a claim whose lease has ended, or return its state."""
         self.begin("claim")
         known = self.states.get(key)
         if known is None:
@@ -38,7 +38,7 @@ class InMemoryKeys(Twin):
         return replace(known, is_acquired=True, claim=str(self._claimed_at[key]))
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Remember the answer; PostgreSQL not where a deletion has emptied it."""
+        """Store the response; not in PostgreSQL's twin if a deletion has emptied it."""
         self.begin("answer")
         known = self.states.get(key)
         if self.learns_from_exchanges and known is not None and known.answer == "{}":
@@ -46,7 +46,7 @@ class InMemoryKeys(Twin):
         self.states[key] = KeyState(body_hash, exchange_id, answer, is_acquired=False)
 
     def release(self, key: str, claim: str) -> None:
-        """Forget this claim, unless it has an answer or another request holds the key."""
+        """Release this claim, unless it has a response or another request holds the key."""
         self.begin("release")
         if key in self.states and self.states[key].answer is None and claim == str(self._claimed_at[key]):
             del self.states[key]

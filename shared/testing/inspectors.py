@@ -1,4 +1,4 @@
-"""What an inspector sees of the in-memory twins."""
+"""The inspector's view of the in-memory twins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class InMemoryCacheInspector:
     """L1's twin.
 
     Attributes:
-        ttl_seconds: What every list is said to have to live: the twin has no time.
+        ttl_seconds: The time to live of every list, because the twin has no expiry.
     """
 
     def __init__(self, cache: InMemoryCache, ttl_seconds: float = 86_400) -> None:
@@ -21,7 +21,7 @@ class InMemoryCacheInspector:
         self.ttl_seconds = ttl_seconds
 
     def thread(self, thread_id: str, most: int) -> ListSnapshot:
-        """Look at the newest `most` messages of a thread's list."""
+        """Read the newest `most` messages of a thread's list."""
         self._cache.begin("look")
         entries = self._cache.lists.get(thread_id, [])
         messages = decode_list(without_placeholder(entries[-most:]))
@@ -29,13 +29,13 @@ class InMemoryCacheInspector:
         return ListSnapshot(messages, len(entries), self.ttl_seconds if entries else None, pending)
 
     def outbox(self) -> QueueCounts:
-        """Count what waits in the outbox."""
+        """Count the outbox' entries."""
         self._cache.begin("look")
         return _waiting(self._cache.outbox_bodies)
 
 
 class InMemoryQueueInspector:
-    """The exchange queue's twin; its messages are sent when their exchange is accepted."""
+    """The exchange queue's twin; a message's sent time is its exchange's time of acceptance."""
 
     def __init__(self, queue: InMemoryQueue) -> None:
         self._queue = queue

@@ -1,4 +1,4 @@
-"""The plain model of `read.lua` and `merge.lua`: they are checked against it, and the in-memory cache runs on it."""
+"""The plain model of `read.lua` and `merge.lua`, against which they are tested. The in-memory cache uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Ending = tuple[str, str] | None
 
 
 def ask(entries: Sequence[bytes], most: int, generation: str, token: str) -> list[bytes]:
-    """Return what `read.lua` makes of a list: one that is not sealed carries a token."""
+    """Return a list after `read.lua`: an unsealed one carries a token."""
     if not entries:
         return [PLACEHOLDER + ending("asked", token)]
     sealed = seal_of(entries[0])
@@ -45,16 +45,16 @@ def merge(
     deleted: Collection[UUID] = (),
     is_stored: bool = False,
 ) -> list[bytes] | None:
-    """Return what `merge.lua` makes of a list; None for a refill whose token is not there.
+    """Return a list after `merge.lua`; None for a refill whose token the list does not carry.
 
     Args:
         entries: The list, oldest first.
-        exchanges: What to merge into it.
-        most: The most messages to keep.
+        exchanges: The exchanges to merge.
+        most: Maximum number of messages.
         refill: A token, `first` or `whole`, and a generation.
-        cutoff: Order key up to which everything is dropped.
+        cutoff: Entries up to this order key are dropped.
         deleted: Exchanges whose entries are dropped.
-        is_stored: Whether the exchanges are PostgreSQL's, which decides between two that share a revision.
+        is_stored: Whether these are PostgreSQL's exchanges, which win over others with the same revision.
     """
     if refill is not None and token_of(entries) != refill[0]:
         return None
@@ -88,7 +88,7 @@ def merge(
 
 
 def _comes_before(entry: bytes, sealed: bytes) -> bool:
-    """Return whether an entry is not certainly the sealed one, or one after it."""
+    """Return whether an entry may sort before the sealed one."""
     if entry == sealed:
         return False
     new, old = OWN.match(entry), OWN.match(sealed)
@@ -103,7 +103,7 @@ def _united(
     *,
     is_stored: bool,
 ) -> tuple[list[bytes], list[bytes]]:
-    """Return the entries of another writer's making, and the others in their order."""
+    """Return the foreign entries, and the others in their order."""
     others: list[bytes] = []
     pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
     for entry in without_placeholder(entries):
@@ -130,7 +130,7 @@ def _united(
 
 
 def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
-    """Return whether this is one exchange that comes after all others, and is not there already."""
+    """Return whether this is one new exchange that sorts after all others."""
     if len(exchanges) != 1:
         return False
     kept = without_placeholder(entries)
@@ -149,5 +149,5 @@ def _ended(entry: bytes, said: _Ending) -> bytes:
 
 
 def set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:
-    """Remember a deletion, unless a later one is known."""
+    """Store a tombstone, unless a later one is known."""
     tombstones[name] = max(cutoff, tombstones.get(name, cutoff))

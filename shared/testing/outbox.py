@@ -11,7 +11,7 @@ class InMemoryOutbox(Twin):
     """What L1 keeps for the sweep.
 
     Attributes:
-        outbox_bodies: Wire forms of exchanges that nothing else took.
+        outbox_bodies: The bodies of exchanges that no other store has.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class InMemoryOutbox(Twin):
         self.outbox_bodies: list[str] = []
 
     def outbox(self, limit: int) -> list[str]:
-        """Return the oldest wire bodies in the outbox."""
+        """Return the oldest bodies in the outbox."""
         self.begin("outbox")
         return self.outbox_bodies[:limit]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
-        """Remove bodies that are kept elsewhere now."""
+        """Remove bodies that are stored elsewhere."""
         self.begin("remove_from_outbox")
         for body in bodies:
             if body in self.outbox_bodies:

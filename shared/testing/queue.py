@@ -15,7 +15,7 @@ class InMemoryQueue(Twin):
     """The exchange queue's twin.
 
     Attributes:
-        bodies: The messages that were sent and not taken, oldest first.
+        bodies: The sent messages that were not taken yet, oldest first.
     """
 
     layer = "queue"
@@ -25,10 +25,10 @@ class InMemoryQueue(Twin):
         self.bodies: list[str] = []
 
     def send(self, exchange: Exchange) -> None:
-        """Put an exchange on the queue.
+        """Send an exchange to the queue.
 
         Raises:
-            TooLargeForQueue: The message is over what SQS takes.
+            TooLargeForQueue: The message exceeds SQS' limit.
         """
         body = exchange.to_wire()
         if len(body.encode()) > _MAX_BYTES:
@@ -37,11 +37,11 @@ class InMemoryQueue(Twin):
         self.bodies.append(body)
 
     def depth(self) -> int:
-        """Return how many messages wait."""
+        """Return the number of waiting messages."""
         self.begin("depth")
         return len(self.bodies)
 
     def take(self) -> list[Exchange]:
-        """Return what is on the queue and empty it."""
+        """Return the queue's messages and empty it."""
         taken, self.bodies = self.bodies, []
         return [Exchange.from_wire(body) for body in taken]

@@ -1,4 +1,4 @@
-"""What the in-memory twins have in common: a switch, and a record of what they were asked."""
+"""The common base of the in-memory twins: a switch, and a record of the calls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Twin:
         self.calls: list[str] = []
 
     def begin(self, call: str) -> None:
-        """Note the call.
+        """Record the call.
 
         Raises:
-            StoreUnavailable: It is switched off.
+            StoreUnavailable: The store is switched off.
         """
         self.calls.append(call)
         if self.is_down:

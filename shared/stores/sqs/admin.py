@@ -1,4 +1,4 @@
-"""A queue as an operator uses it: count, look, move, purge."""
+"""Queue operations for operators: count, read, move, purge."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 10
 _LOOK_SECONDS: Final = 30
-# Long polling: a short poll asks only some of SQS's servers, so that "nothing" would not mean empty.
+# Long polling: a short poll asks only some of SQS's servers, so that an empty result would not mean an empty queue.
 _WAIT_SECONDS: Final = 1
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
@@ -37,11 +37,11 @@ _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class QueueAccess:
-    """How SQS is reached.
+    """The access to SQS.
 
     Attributes:
         endpoint_url: None for AWS itself.
-        region: None for what boto3 finds.
+        region: None for boto3's default.
     """
 
     endpoint_url: str | None = None
@@ -49,21 +49,21 @@ class QueueAccess:
 
     @property
     def is_local(self) -> bool:
-        """Whether the endpoint is on this machine, so an emulator."""
+        """Whether the endpoint is on this machine, i.e. an emulator."""
         return self.endpoint_url is not None and urlsplit(self.endpoint_url).hostname in _LOOPBACK
 
     def client(self, service: str = "sqs") -> Any:
-        """Return a boto3 client that gives up early; nothing connects yet.
+        """Return a boto3 client with short timeouts, without connecting.
 
         Raises:
-            StoreUnavailable: boto3 cannot make one, e.g. because no region is named.
+            StoreUnavailable: boto3 cannot create one, e.g. because the region is unknown.
         """
         config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
         with asking():
             session = boto3.Session(region_name=self.region)
             if not self.is_local:
                 return session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
-            # An emulator takes any credentials, and no proxy knows the way to it.
+            # An emulator accepts any credentials, and proxies cannot reach it.
             if session.get_credentials() is None:
                 session = boto3.Session("test", "test", region_name=session.region_name or "us-east-1")
             return session.client(  # type: ignore[call-overload]
@@ -75,7 +75,7 @@ class QueueAccess:
 
 
 class QueueAdmin:
-    """One queue. Methods raise `StoreUnavailable` when SQS does not answer or refuses."""
+    """One queue. Methods raise `StoreUnavailable` if SQS does not respond or refuses."""
 
     def __init__(self, url: str, access: QueueAccess, client: SQSClient | None = None) -> None:
         self.url = url
@@ -96,14 +96,14 @@ class QueueAdmin:
             ]
 
     def peek_without_receiving(self) -> list[QueuedMessage] | None:
-        """Return every message, unchanged, or None where only receiving shows them."""
+        """Return every message unchanged, or None if the endpoint shows messages only by receiving them."""
         return queue_emulator.look(self.access.endpoint_url, self.url)
 
     def look(self, limit: int, is_wanted: Callable[[QueuedMessage], bool] | None = None) -> list[QueuedMessage]:
-        """Return up to `limit` messages, or the first wanted one alone.
+        """Return up to `limit` messages, or only the first wanted one.
 
-        Where only receiving shows them, they are hidden while this runs and released at its end, and their receive
-        count rises by one.
+        If messages must be received, they are hidden meanwhile and released at the end, and their receive count rises
+        by one.
         """
         messages = self.peek_without_receiving()
         if messages is None:
@@ -117,7 +117,7 @@ class QueueAdmin:
         try:
             while len(held) < limit:
                 batch = self.receive(min(_BATCH, limit - len(held)), hide_seconds=_LOOK_SECONDS)
-                # One that was seen before: the look takes longer than it hides messages, so it has been round.
+                # A message seen before: the search takes longer than messages stay hidden, so it has wrapped around.
                 fresh = [message for message in batch if message.message_id not in held]
                 held.update((message.message_id, message) for message in batch)
                 if not fresh or (is_last is not None and any(map(is_last, fresh))):
@@ -127,7 +127,7 @@ class QueueAdmin:
         return list(held.values())
 
     def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
-        """Receive up to ten messages, hidden from other receivers for so long."""
+        """Receive up to ten messages, and hide them from other receivers for this time."""
         with asking():
             answer = self.client.receive_message(
                 QueueUrl=self.url,
@@ -140,7 +140,7 @@ class QueueAdmin:
         return [_received(message) for message in answer.get("Messages", [])]
 
     def release(self, messages: Sequence[QueuedMessage]) -> None:
-        """Make received messages visible again; best effort, they become so by themselves a little later."""
+        """Make received messages visible again. Failures are ignored, because they become visible by themselves."""
         with suppress(StoreUnavailable), asking():
             for start in range(0, len(messages), _BATCH):
                 entries: Any = [
@@ -150,10 +150,10 @@ class QueueAdmin:
                 self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
 
     def send(self, body: str, attributes: Mapping[str, str | None] | None = None) -> None:
-        """Put a message on the queue, with those of the attributes that have a value.
+        """Send a message to the queue, with those of the attributes that have a value.
 
         Raises:
-            InvalidRecord: SQS will never take it.
+            InvalidRecord: SQS will never accept it.
         """
         with asking():
             try:
@@ -179,10 +179,10 @@ class QueueAdmin:
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Translate what boto3 raises.
+    """Translate boto3's exceptions.
 
     Raises:
-        StoreUnavailable: No answer, or a refusal.
+        StoreUnavailable: SQS did not respond, or refused.
     """
     try:
         yield
@@ -190,7 +190,7 @@ def asking() -> Iterator[None]:
         fault = error.response["Error"]
         raise StoreUnavailable("queue", f"{fault['Code']}: {fault.get('Message', '')}"[:200]) from error
     except (BotoCoreError, ValueError) as error:
-        # ValueError: what botocore says of an endpoint that is no URL.
+        # ValueError: botocore's error for an endpoint that is not a URL.
         raise StoreUnavailable("queue", str(error)[:200]) from error
 
 
@@ -202,7 +202,7 @@ def _received(message: MessageTypeDef) -> QueuedMessage:
         body=message["Body"],
         sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
         receive_count=int(system.get("ApproximateReceiveCount", 1)),
-        is_visible=True,  # it was, or it could not have been received
+        is_visible=True,  # set by receiving the message
         attributes={
             name: value["StringValue"]
             for name, value in message.get("MessageAttributes", {}).items()

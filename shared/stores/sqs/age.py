@@ -1,4 +1,4 @@
-"""The age of a queue's oldest message, which SQS itself does not tell."""
+"""The age of a queue's oldest message, which SQS does not report."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from shared.errors import StoreUnavailable
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from shared.stores.sqs.messages import QueueDepth
 
-# Looking returns whole messages: beyond so many, knowing the oldest is not worth the traffic.
+# Peeking returns whole messages, so the oldest of a longer queue is not worth the traffic.
 _MAX_LOOKED_AT: Final = 1_000
 _PERIOD: Final = timedelta(minutes=5)
 
 
 def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
-    """Return the age in seconds and when that was so, or None where it is not known.
+    """Return the age in seconds and the time of that reading, or None if it is unknown.
 
-    The emulator shows it; AWS has it in CloudWatch, minutes late, if the caller may read that.
+    The emulator reports it at once; CloudWatch reports it minutes late, if the caller may read it.
     """
     now = datetime.now(UTC)
     if depth.total == 0:

@@ -1,4 +1,4 @@
-"""Looking into a queue of the local AWS emulator, which can be done there without receiving anything."""
+"""Reads a queue of the local AWS emulator without receiving its messages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shared.stores.sqs.messages import QueuedMessage
 
 _PATH: Final = "/_ministack/sqs/messages"
 _SECONDS: Final = 5
-# The emulator is on this machine or near it: a proxy for the rest of the world must not be asked for it.
+# The emulator is a local server, which a proxy cannot reach.
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def look(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None:
-    """Return the queue's messages, oldest first, or None where the endpoint is no such emulator."""
+    """Return the queue's messages, oldest first, or None if the endpoint is not such an emulator."""
     if endpoint_url is None:
         return None
     try:
@@ -35,7 +35,7 @@ def look(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None
         ]
         return sorted(map(_message, found), key=lambda message: message.sent_at or _NEVER)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        # Another service, an error page, or no answer: the caller then uses SQS itself.
+        # Another service, an error page, or no response: the caller then uses SQS itself.
         return None
 
 

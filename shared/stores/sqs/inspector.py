@@ -1,4 +1,4 @@
-"""A queue as an inspector sees it: how much waits in it, and since when where that costs nothing."""
+"""The inspector's view of a queue: its depth, and the oldest message's age if that is cheap."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class SqsInspector:
     """One queue.
 
     Args:
-        url: The queue's.
-        client: Who asks; gives up early.
-        endpoint_url: The emulator's, None for AWS itself.
+        url: The queue's URL.
+        client: A client with short timeouts.
+        endpoint_url: The emulator's URL; None for AWS itself.
     """
 
     def __init__(self, url: str, client: SQSClient, endpoint_url: str | None) -> None:
@@ -28,10 +28,10 @@ class SqsInspector:
     def waiting(self) -> QueueCounts:
         """Count its messages.
 
-        Since when the oldest waits, AWS tells by CloudWatch only, minutes late; an emulator is looked into.
+        AWS reports the oldest message's age only through CloudWatch, minutes late; an emulator is read directly.
 
         Raises:
-            StoreUnavailable: SQS does not answer, or refuses.
+            StoreUnavailable: SQS does not respond, or refuses.
         """
         depth, oldest = self._admin.depth(), None
         if self._admin.access.endpoint_url is not None and (found := oldest_age(self._admin, depth)) is not None:

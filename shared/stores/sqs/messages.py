@@ -1,4 +1,4 @@
-"""A message of a queue, as a peek shows it."""
+"""A message of a queue, as returned by a peek."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class QueuedMessage:
     """A message in a queue.
 
     Attributes:
-        sent_at: When it was first sent; a move to the dead-letter queue does not change it. Aware, UTC.
-        receive_count: How often it was received, by us included.
+        sent_at: When it was first sent, in UTC; a move to the dead-letter queue does not change it.
+        receive_count: How often it was received, including by this project.
         is_visible: Whether a consumer could receive it now.
-        attributes: Its text attributes, e.g. the `reason` that the drain gives.
-        receipt: What deletes or releases it; None for a message that was looked at without receiving it.
+        attributes: Its text attributes, e.g. the drain's `reason`.
+        receipt: The handle for deleting or releasing it; None for a message that was not received.
     """
 
     message_id: str
@@ -29,11 +29,11 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many messages a queue holds; approximate on AWS.
+    """The number of a queue's messages; approximate on AWS.
 
     Attributes:
         visible: Ready to be received.
-        in_flight: Received and neither deleted nor visible again.
+        in_flight: Received, and neither deleted nor visible again.
         delayed: Not visible for the first time yet.
     """
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# SQS takes 1 MiB with attributes; what is left is for the ids of request and trace and what the dead-letter queue adds.
+# SQS accepts 1 MiB including attributes; the rest is for the ids of request and trace and the dead-letter attributes.
 _MAX_BYTES: Final = 1_048_576 - 4_096
 _COUNTS: Final[
     list[
@@ -29,23 +29,24 @@ _COUNTS: Final[
         ]
     ]
 ] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
-# What SQS says of a message it will never take; anything else is the queue's trouble, not the message's.
+# SQS' error codes for a message that it will never accept; all other errors concern the queue.
 _MESSAGE_ERRORS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
-# One second more than a message may be delayed, and a character that none may hold: LocalStack refuses only the latter.
+# The probe's delay exceeds SQS' maximum by one second, and its body has a forbidden character: LocalStack checks only
+# the latter.
 _REFUSED_DELAY: Final = 901
 _REFUSED_BODY: Final = "probe\x01"
 
 
 def sqs_client() -> SQSClient:
-    """Return a client that gives up early: a request waits for it, and there are other places to put an exchange."""
-    import boto3  # noqa: PLC0415 - with its models of SQS a third of what a cold start costs, and the drain needs none
+    """Return a client with short timeouts: a request waits for it, and an exchange can be stored elsewhere."""
+    import boto3  # noqa: PLC0415 - with its SQS models a third of a cold start, and the drain rarely needs it
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
         connect_timeout=0.5,
         read_timeout=1,
         retries={"mode": "standard", "total_max_attempts": 2},
-        # SQS says what is wrong with a call, and these calls are checked by mypy.
+        # SQS validates the parameters itself, and mypy checks these calls.
         parameter_validation=False,
         tcp_keepalive=True,
     )
@@ -62,26 +63,26 @@ class _ClientAtFirstCall:
 
 
 def sqs_client_at_first_call() -> SQSClient:
-    """Return a client that is made when it is first called: the drain calls SQS only for what it cannot store."""
+    """Return a client that is created at its first call: the drain calls SQS only for messages that it cannot store."""
     return cast("SQSClient", _ClientAtFirstCall())
 
 
 def text_attributes(values: Mapping[str, str | None]) -> dict[str, MessageAttributeValueTypeDef]:
-    """Return a message's attributes, of the values that are there."""
+    """Return message attributes of the values that are not None."""
     return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value is not None}
 
 
 class SqsQueue:
-    """Sends exchanges; receiving is the event source mapping's work.
+    """Sends exchanges; the event source mapping receives them.
 
     Attributes:
-        breaker: Of sending. What SQS does not answer of other questions keeps no message from the queue.
+        breaker: The circuit breaker of sending. A failure of another request does not stop messages from being sent.
     """
 
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._url = settings.queue_url
         self._client = client or sqs_client()
-        # SQS is further away than Redis: a healthy one answers within tens of milliseconds.
+        # SQS is further away than Redis: a healthy one responds within tens of milliseconds.
         self.breaker = CircuitBreaker("queue", self._probe_sending, grace=0.1)
         self._counts = CircuitBreaker("queue", self._probe, grace=0.1)
         self._checks = CircuitBreaker("queue", self._probe_all, grace=0.1)
@@ -90,7 +91,7 @@ class SqsQueue:
         self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
 
     def _probe_sending(self) -> None:
-        """Ask to take a message: SQS refuses it for what it is, so nothing of it stays."""
+        """Send an invalid message: SQS refuses it, so nothing of it stays."""
         try:
             self._client.send_message(QueueUrl=self._url, MessageBody=_REFUSED_BODY, DelaySeconds=_REFUSED_DELAY)
         except ClientError as error:
@@ -102,11 +103,11 @@ class SqsQueue:
         self._probe_sending()
 
     def send(self, exchange: Exchange) -> None:
-        """Put an exchange on the queue.
+        """Send an exchange to the queue.
 
         Raises:
-            TooLargeForQueue: The message is over what SQS takes.
-            StoreUnavailable: SQS does not answer, or has no such queue.
+            TooLargeForQueue: The message exceeds SQS' limit.
+            StoreUnavailable: SQS does not respond, or has no such queue.
         """
         body = exchange.to_wire()
         if len(body.encode()) > _MAX_BYTES:
@@ -123,7 +124,7 @@ class SqsQueue:
                 raise
 
         def probe() -> None:
-            # A probe may send: the same exchange twice is one row. An SQS that refuses the message responds.
+            # The probe may send the message: a duplicate is stored once. An SQS that refuses the message has responded.
             with suppress(TooLargeForQueue):
                 put()
 
@@ -131,14 +132,14 @@ class SqsQueue:
             put()
 
     def depth(self) -> int:
-        """Return how many messages wait, are in flight or delayed; SQS counts approximately."""
+        """Return the number of waiting, in-flight and delayed messages; SQS counts approximately."""
         with self._counts.guard((BotoCoreError, ClientError)):
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=_COUNTS)
         return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     def ping(self) -> None:
-        """Return if the queue takes messages, which an answer to another question does not show."""
-        # A circuit that sending has opened says it, too.
+        """Return if the queue accepts messages, which other requests do not show."""
+        # A circuit that sending has opened is reported, too.
         with self.breaker.guard(()), self._checks.guard((BotoCoreError, ClientError)):
             self._probe_all()
 
