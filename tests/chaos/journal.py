@@ -129,6 +129,7 @@ class Deleted:
         began: The time of the first request, in monotonic seconds.
         ended: The time of the successful response; infinity until then.
         tries: The number of requests.
+        last: The last response's status, or the error without one.
     """
 
     thread_id: str
@@ -136,6 +137,7 @@ class Deleted:
     ended: float = float("inf")
     tries: int = 0
     user_id: str | None = None
+    last: str = ""
 
 
 @dataclass(slots=True)

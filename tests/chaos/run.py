@@ -162,7 +162,7 @@ def _note_unfinished(
     if not is_swept:
         verdict.unfinished.append("the schedule never ran the sweep")
     verdict.unfinished += [
-        f"the deletion of {each.user_id or each.thread_id} was asked for {each.tries} times"
+        f"the deletion of {each.user_id or each.thread_id} was asked for {each.tries} times, last: {each.last}"
         for each in journal.deletions
         if each.ended == float("inf")
     ]
