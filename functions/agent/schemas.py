@@ -86,14 +86,16 @@ Id = Annotated[
 DocumentId = Annotated[str, AfterValidator(_check_id), Field(description=_PRINTABLE, json_schema_extra=_LENGTHS)]
 ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
-Text = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH})]
-Name = Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=MAX_ID_LENGTH)]
+_TEXT: Final = (AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH}))
+Text = Annotated[str, *_TEXT]
+# Lengths before the rest: only of a text that nothing has checked yet does pydantic speak as of characters.
+Name = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_check_name)]
 IdempotencyKey = Annotated[
-    str, AfterValidator(_check_id), Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE)
+    str, Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE), AfterValidator(_check_id)
 ]
 ExchangePath = Annotated[UUID, Path(description="The exchange's id.")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
-Preference = Annotated[str, AfterValidator(_check_name), Field(max_length=_MAX_PREFERENCE)]
+Preference = Annotated[str, Field(max_length=_MAX_PREFERENCE), AfterValidator(_check_name)]
 
 
 class _Request(BaseModel):
@@ -111,7 +113,7 @@ ContextTokens = Annotated[
 class RunRequest(_Request):
     """`POST /run`: a turn with the agent."""
 
-    prompt: Annotated[Text, Field(min_length=1)]
+    prompt: Annotated[str, Field(min_length=1), *_TEXT]
     agent_name: Name = "assistant"
     instructions: Text = "You are a helpful assistant."
     tools: list[Name] = Field(default=[], max_length=_MAX_LIST)
@@ -173,7 +175,7 @@ class ReplaceRequest(_Request):
 class RenameRequest(_Request):
     """`PATCH /threads/{thread_id}`."""
 
-    title: Annotated[str, AfterValidator(_check_name), Field(min_length=1, max_length=_MAX_TITLE)]
+    title: Annotated[str, Field(min_length=1, max_length=_MAX_TITLE), AfterValidator(_check_name)]
 
 
 class ThreadsQuery(_Request):

@@ -150,6 +150,31 @@ def test_a_cursor_of_another_list(api: Api) -> None:
     problem(api.ask("GET", "/threads/b/messages", query={"cursor": cursor}), 422, "cursor")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "detail"),
+    [
+        ("POST", "/run", {"prompt": ""}, "prompt", "String should have at least 1 character"),
+        ("POST", "/run", {"prompt": "x", "tools": [""]}, "tools.0", "String should have at least 1 character"),
+        ("PATCH", "/threads/t", {"title": "x" * 501}, "title", "String should have at most 500 characters"),
+        ("PUT", "/users/u/preferences", {"k": "x" * 20_001}, "k", "String should have at most 20000 characters"),
+        ("PUT", "/users/u/preferences", {"": "x"}, "body", "the name: String should have at least 1 character"),
+        (
+            "PATCH",
+            "/users/u/preferences",
+            {"k" * 300: None},
+            "k" * 100,
+            "the name: String should have at most 255 characters",
+        ),
+    ],
+)
+def test_a_text_of_a_wrong_length_is_told_in_characters(
+    method: str, path: str, body: dict[str, Any], field: str, detail: str, api: Api
+) -> None:
+    """And a wrong name as such."""
+    told = problem(api.ask(method, path, body), 422, field)
+    assert told["errors"][0]["detail"] == detail
+
+
 @pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
 def test_a_faulty_path(path: str, api: Api) -> None:
     """Invalid ids are refused."""

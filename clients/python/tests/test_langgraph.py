@@ -73,8 +73,30 @@ def test_filters(client: MemoryClient, user_id: str) -> None:
         ({"score": {"$ne": 0}}, ["k1", "k2", "k3"]),
         ({"score": {"$eq": 3}}, ["k3"]),
         ({"other": 1}, []),
+        ({"other": {"$ne": 1}}, ["k0", "k1", "k2", "k3"]),
+        ({"score": [1]}, []),
     ):
         assert [item.key for item in store.search(place, filter=wanted)] == keys
+    with pytest.raises(ValueError, match="Unsupported operator"):
+        store.search(place, filter={"score": {"$in": [1]}})
+
+
+def test_filters_of_texts_and_of_what_is_nested(client: MemoryClient, user_id: str) -> None:
+    """As in the framework's own store, which fails for a text that is no number, however."""
+    ours, own, place = PreferencesStore(client), InMemoryStore(), ("preferences", user_id)
+    values: dict[str, dict[str, Any]] = {
+        "a": {"value": "10"},
+        "b": {"at": {"x": 1, "y": [1, {"z": 2}]}},
+        "c": {"value": "3"},
+    }
+    for key, value in values.items():
+        ours.put(place, key, value)
+        own.put(place, key, value)
+    for wanted in ({"at": {"x": 1}}, {"at": {"y": [1, {"z": {"$lt": 3}}]}}, {"at": {"x": 2}}, {"value": {"$ne": "3"}}):
+        assert [i.key for i in ours.search(place, filter=wanted)] == [i.key for i in own.search(place, filter=wanted)]
+    assert [item.key for item in ours.search(place, filter={"value": {"$gt": 3}})] == ["a"]
+    ours.put(place, "d", {"value": "brief"})
+    assert [item.key for item in ours.search(place, filter={"value": {"$gt": 3}})] == ["a"]
 
 
 def test_a_batch_and_without_waiting(client: MemoryClient, user_id: str) -> None:

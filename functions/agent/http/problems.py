@@ -144,14 +144,17 @@ def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
             return Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON.")
         if fault["type"] == TOO_LONG:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        errors.append({"field": name or where, "in": where, "detail": str(fault["msg"])})
+        is_of_a_key = fault["loc"][-1:] == ("[key]",)
+        detail = f"the name: {fault['msg']}" if is_of_a_key else str(fault["msg"])
+        errors.append({"field": name or where, "in": where, "detail": detail})
     detail = "; ".join(f"{error['field']}: {error['detail']}" for error in errors[:3])
     return Problem(status, detail, errors[:_MAX_ERRORS])
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[str, str]:
     """Return the location and the name of an invalid field, e.g. `body` and `tools.0`."""
-    parts = [str(part) for part in location]
+    # `[key]` is how pydantic marks that the last part is itself at fault.
+    parts = [str(part) for part in location if part != "[key]"]
     where = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
     # A key in the body may be long or contain invalid characters; its beginning identifies it.
     return where, ".".join(parts).encode("utf-8", "replace").decode()[:100]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
 from langchain_core.chat_history import BaseChatMessageHistory
@@ -32,14 +33,8 @@ _KIND: Final = "langgraph"
 _VALUE: Final = "value"
 # The memory does not report when a preference was set.
 _UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_COMPARISONS: Final = {
-    "$eq": lambda one, other: one == other,
-    "$ne": lambda one, other: one != other,
-    "$gt": lambda one, other: one > other,
-    "$gte": lambda one, other: one >= other,
-    "$lt": lambda one, other: one < other,
-    "$lte": lambda one, other: one <= other,
-}
+_EQUALITIES: Final[dict[str, Callable[[Any, Any], bool]]] = {"$eq": eq, "$ne": ne}
+_ORDERS: Final[dict[str, Callable[[float, float], bool]]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
 
 class PreferencesStore(BaseStore):
@@ -190,14 +185,26 @@ def _item(namespace: tuple[str, ...], key: str, text: str) -> dict[str, Any]:
     return {"namespace": namespace, "key": key, "value": _to_value(text), **times}
 
 
-def _matches(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    for key, expected in wanted.items():
-        tests = (
-            expected if isinstance(expected, dict) and all(op in _COMPARISONS for op in expected) else {"$eq": expected}
-        )
-        if key not in value or not all(_COMPARISONS[op](value[key], other) for op, other in tests.items()):
-            return False
-    return True
+def _matches(value: Any, wanted: Any) -> bool:
+    """Compare as the framework's own store does; a value that is no number is neither more nor less than another."""
+    if isinstance(wanted, dict):
+        if any(key.startswith("$") for key in wanted):
+            return all(_holds(operator, value, other) for operator, other in wanted.items())
+        return isinstance(value, dict) and all(_matches(value.get(key), other) for key, other in wanted.items())
+    if isinstance(wanted, (list, tuple)):
+        return isinstance(value, list) and len(value) == len(wanted) and all(map(_matches, value, wanted))
+    return bool(value == wanted)
+
+
+def _holds(operator: str, value: Any, other: Any) -> bool:
+    if operator in _EQUALITIES:
+        return _EQUALITIES[operator](value, other)
+    if operator not in _ORDERS:
+        raise ValueError(f"Unsupported operator: {operator}")
+    try:
+        return _ORDERS[operator](float(value), float(other))
+    except (TypeError, ValueError):
+        return False
 
 
 def _pair(message: BaseMessage) -> tuple[Any, Texts]:
