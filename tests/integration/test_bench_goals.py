@@ -22,6 +22,8 @@ _CASES = (
     "hydrate 100 of",
     "growth: append by threads",
     "growth: read by undrained exchanges",
+    "read of 50 threads by 8 processes, after a failover",
+    "PostgreSQL queries of these 50 reads",
 )
 
 

@@ -443,7 +443,7 @@ _STATEMENTS: dict[str, dict[str, Any]] = {
     "erase_rows": {"only": None, "conversations": 500, "rows": 2000},
     "erase_conversations": {"conversation_ids": [_ANY]},
     "threads": {"user_id": "u", "rows": 50, "before_time": MOMENT + timedelta(days=1), "before_id": _ANY},
-    "window": {"thread_id": "t", "rows": 101, "deleted": 100, "users": []},
+    "window": {"thread_id": "t", "rows": 101, "deleted": 100, "users": [], "gap": 100},
 }
 
 

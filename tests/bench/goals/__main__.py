@@ -16,6 +16,7 @@ from typing import Final
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
 from tests.bench.environment import configure, pin_to_one_core
+from tests.bench.goals.failover import failover
 from tests.bench.goals.figures import Figure, table
 from tests.bench.goals.growth import growth
 from tests.bench.goals.imports import imports
@@ -30,8 +31,9 @@ _PARTS: Final[dict[str, Callable[[Scene], Iterator[Figure]]]] = {
     "imports": imports,
     "storage": storage,
     "growth": growth,
+    "failover": failover,
 }
-_TINY: Final = Sizes(3, 2_000, 2, 1, (10, 100), (10, 100), (10, 100))
+_TINY: Final = Sizes(3, 2_000, 2, 1, (10, 100), (10, 100), (10, 100), 50)
 
 
 def measure(sizes: Sizes, parts: Sequence[str]) -> list[Figure]:
@@ -55,12 +57,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.goals", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
     parser.add_argument("--rows", type=int, default=Sizes().rows, help="messages in the table that is read from")
+    parser.add_argument("--threads", type=int, default=Sizes().unsealed, help="threads that a failover unseals")
     parser.add_argument("--tiny", action="store_true", help="measure next to nothing, to see that it works")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     asked = parser.parse_args(arguments)
     started = time.monotonic()
     pin_to_one_core()
-    figures = measure(_TINY if asked.tiny else Sizes(rows=asked.rows), asked.parts)
+    figures = measure(_TINY if asked.tiny else Sizes(rows=asked.rows, unsealed=asked.threads), asked.parts)
     if asked.json:
         sys.stdout.write(json.dumps([figure.to_json() for figure in figures], indent=2) + "\n")
         return 0

@@ -14,6 +14,7 @@ from uuid import uuid4
 import psycopg
 
 from shared.ids import ExchangeIds, timestamp_of
+from shared.memory.memory import Memory
 from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.archive import Window
@@ -21,6 +22,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
+from shared.testing import InMemoryQueue
 from tests.support.exchanges import refill
 
 # Exchanges, for a list of 100 messages.
@@ -48,6 +50,7 @@ class Sizes:
         threads: Additional threads in Redis.
         exchanges: Exchanges of a thread.
         undrained: Undrained exchanges of a thread.
+        unsealed: Threads whose lists a failover of Redis unseals.
     """
 
     repetitions: int = 1_000
@@ -57,6 +60,7 @@ class Sizes:
     threads: tuple[int, ...] = (10, 10_000, 1_000_000)
     exchanges: tuple[int, ...] = (10, 1_000, 100_000)
     undrained: tuple[int, ...] = (10, 10_000)
+    unsealed: int = 100_000
 
 
 def _text(length: int) -> str:
@@ -97,16 +101,22 @@ class Scene:
     """
 
     def __init__(self, redis_port: int, database_url: str, sizes: Sizes) -> None:
-        memory = MemorySettings(max_thread_messages=WINDOW)
-        redis = RedisSettings(host="127.0.0.1", port=redis_port, password=None, db=0, tls=False)
-        self.cache = RedisCache(RedisConnection(redis), memory)
-        self.archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=database_url)))
+        self._settings = MemorySettings(max_thread_messages=WINDOW)
+        self._redis = RedisSettings(host="127.0.0.1", port=redis_port, password=None, db=0, tls=False)
+        self._database = DatabaseSettings(url=database_url)
+        self.cache = RedisCache(RedisConnection(self._redis), self._settings)
+        self.archive = PostgresArchive(PostgresConnection(self._database))
         self.connection = psycopg.connect(database_url, autocommit=True)
         self.redis_port = redis_port
         self.sizes = sizes
         self._ids = ExchangeIds()
         self._latest = datetime.now(UTC)
         self._handle: Callable[[Event, Any], Event] | None = None
+
+    def memory(self, archive: type[PostgresArchive]) -> Memory:
+        """Return the state of another process, with its own connections; its queue is empty."""
+        cache = RedisCache(RedisConnection(self._redis), self._settings)
+        return Memory(cache, archive(PostgresConnection(self._database)), InMemoryQueue(), self._settings)
 
     def exchange(self, thread_id: str, length: int) -> Exchange:
         """Return a new exchange with two messages of this length."""

@@ -12,7 +12,7 @@ from (
         ) as user_cutoffs,
         (
             select extract(epoch from clock_timestamp() - healthy_since)::float8 from drain_health
-            where beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
+            where id = 1 and beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
         ) as uptime
 ) as t
 left join lateral (

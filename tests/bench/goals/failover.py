@@ -1,0 +1,119 @@
+"""Measures reads after a failover of Redis that has lost nothing: each list is compared with PostgreSQL once.
+
+Several processes of the agent function are simulated by threads, each with its own connections. A read is a turn's
+recall. Only a read compares a list: it causes one query, or two in the first 150 seconds, when it also looks at the
+queue.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import redis
+
+from shared.memory.memory import Memory
+from shared.memory.turn import Turn
+from shared.models import Exchange
+from shared.stores.archive import Window
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.redis.entries import encode, ending
+from shared.stores.redis.names import EPOCH, messages_key
+from tests.bench.goals.figures import Figure, Goal, microseconds
+from tests.bench.goals.scene import Scene
+
+_LENGTH: Final = 200
+_PROCESSES: Final = 8
+_BATCH: Final = 1_000
+_HOT: Final = "failover-hot"
+# For each read of a list that is not sealed, at most.
+_QUERIES: Final = 2.0
+_HEALTHY: Final = """
+insert into drain_health values (1, now() - interval '1 hour', now() + interval '1 day')
+on conflict (id) do update set healthy_since = excluded.healthy_since, beat_at = excluded.beat_at"""
+
+
+class _CountingArchive(PostgresArchive):
+    """L2, with the number of windows that were read."""
+
+    queries = 0
+
+    def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
+        """Count a query and run it."""
+        self.queries += 1
+        return super().window(thread_id, limit, users)
+
+
+def failover(scene: Scene) -> Iterator[Figure]:
+    """Measure the reads of all threads before and after the failover."""
+    names = [f"failover-{number}" for number in range(scene.sizes.unsealed)]
+    with redis.Redis(port=scene.redis_port) as client, ThreadPoolExecutor(_PROCESSES) as pool:
+        memories = [scene.memory(_CountingArchive) for _ in range(_PROCESSES)]
+        _fill(scene, client, [*names, _HOT])
+        _read(pool, memories, names)
+        sealed, _ = _read(pool, memories, names)
+        # As a promoted replica with all data: it holds the name of the server before.
+        client.hset(EPOCH, "identity", "the server before")
+        hot = _queries(memories)
+        list(pool.map(lambda memory: Turn(memory, _HOT, None).recall(), memories))
+        hot = _queries(memories) - hot
+        first, queries = _read(pool, memories, names)
+        again, later = _read(pool, memories, names)
+    what = f"of {len(names):,} threads by {_PROCESSES} processes"
+    yield _figure(f"read {what}, after a failover", first, sealed)
+    yield _figure(f"read {what}, again", again, sealed)
+    a_thread = queries / len(names)
+    most = Goal(_QUERIES, "x")
+    yield Figure(f"PostgreSQL queries of these {len(names):,} reads", f"{queries:,}", "", None, a_thread, most)
+    yield Figure("PostgreSQL queries of the reads again", f"{later:,}", "", None, later, Goal(0.0, "x"))
+    at_once = f"PostgreSQL queries of {_PROCESSES} reads of one thread at once"
+    yield Figure(at_once, f"{hot:,}", "", None, hot / _PROCESSES, most)
+
+
+def _fill(scene: Scene, client: redis.Redis, names: Sequence[str]) -> None:
+    """Store an exchange of each thread, and seal its list."""
+    # Neither the first Redis, nor a stack that has just started.
+    scene.archive.log_empty_cache()
+    scene.connection.execute(_HEALTHY)
+    generation = scene.cache.read("failover", None).state.generation or ""
+    for start in range(0, len(names), _BATCH):
+        exchanges = [scene.exchange(name, _LENGTH) for name in names[start : start + _BATCH]]
+        scene.archive.store(exchanges)
+        pipe = client.pipeline(transaction=False)
+        for exchange in exchanges:
+            pipe.rpush(messages_key(exchange.thread_id), *_sealed(exchange, generation))
+        pipe.execute()
+
+
+def _sealed(exchange: Exchange, generation: str) -> tuple[bytes, bytes]:
+    user, assistant = encode(exchange)
+    return user[:-1] + ending("first", generation), assistant
+
+
+def _read(pool: ThreadPoolExecutor, memories: Sequence[Memory], names: Sequence[str]) -> tuple[float, int]:
+    """Read each thread once; return the microseconds of a read, and the number of queries."""
+    shuffled = random.sample(names, len(names))
+    before = _queries(memories)
+
+    def read(place: int) -> None:
+        for name in shuffled[place::_PROCESSES]:
+            found = Turn(memories[place], name, None).recall()
+            if len(found.messages) != 2 or found.degraded:
+                raise RuntimeError(f"{name} was read as {found}")
+
+    started = time.perf_counter()
+    list(pool.map(read, range(_PROCESSES)))
+    return (time.perf_counter() - started) * 1e6 / len(names), _queries(memories) - before
+
+
+def _queries(memories: Sequence[Memory]) -> int:
+    return sum(memory.archive.queries for memory in memories if isinstance(memory.archive, _CountingArchive))
+
+
+def _figure(name: str, cost: float, sealed: float) -> Figure:
+    a_second = f"{1e6 / cost:,.0f} a second"
+    reference = f"sealed lists: {1e6 / sealed:,.0f} a second, {microseconds(sealed)}"
+    return Figure(name, f"{a_second}, {microseconds(cost)}", reference, cost / sealed, cost / sealed, None)
