@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
+from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+import orjson
 
 from shared.memory.recall import Recall
 from shared.memory.turn import AppendResult
 from shared.stores.breaker import CircuitBreaker
+
+_NAMESPACE: Final = "HybridMemory"
 
 
 class AgentMetrics:
@@ -20,9 +26,9 @@ class AgentMetrics:
     """
 
     def __init__(self, breakers: Mapping[str, CircuitBreaker]) -> None:
-        self._metrics = Metrics(namespace="HybridMemory")
+        self._counts: Counter[str] = Counter()
         self._breakers = breakers
-        self._has_counts = False
+        self._service = os.environ.get("POWERTOOLS_SERVICE_NAME", "agent")
 
     def recalled(self, recall: Recall) -> None:
         """Count the layer that served a context, and the layers that did not respond."""
@@ -46,14 +52,22 @@ class AgentMetrics:
             self._count(f"Degraded{layer.capitalize()}")
 
     def _count(self, name: str) -> None:
-        self._has_counts = True
-        self._metrics.add_metric(name, MetricUnit.Count, 1)
+        self._counts[name] += 1
 
     def flush(self) -> None:
         """Write the counts of this invocation and the state of every circuit breaker. Without counts, write nothing."""
-        if not self._has_counts:
+        if not self._counts:
             return
-        for layer, breaker in self._breakers.items():
-            self._metrics.add_metric(f"CircuitOpen{layer.capitalize()}", MetricUnit.Count, int(breaker.is_open))
-        self._metrics.flush_metrics()
-        self._has_counts = False
+        circuits = {
+            f"CircuitOpen{layer.capitalize()}": int(breaker.is_open) for layer, breaker in self._breakers.items()
+        }
+        counts = {**self._counts, **circuits}
+        self._counts.clear()
+        described = {
+            "Namespace": _NAMESPACE,
+            "Dimensions": [["service"]],
+            "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
+        }
+        meta = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
+        line = orjson.dumps({"_aws": meta, "service": self._service, **counts})
+        sys.stdout.write(f"{line.decode()}\n")

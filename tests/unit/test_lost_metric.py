@@ -1,11 +1,15 @@
-"""The alarm `Lost` fires for lost exchanges, and not for those rejected on purpose."""
+"""The agent function's metrics. The alarm `Lost` fires for lost exchanges, and not for those rejected on purpose."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from functions.agent.metrics import AgentMetrics
+from shared.memory.recall import Recall
 from shared.memory.turn import AppendResult
+from shared.stores.breaker import CircuitBreaker
 
 
 @pytest.mark.parametrize(
@@ -20,3 +24,24 @@ def test_only_what_no_store_could_take_is_lost(
     measures.kept(AppendResult(None, "none", cached=False, degraded=degraded))
     measures.flush()
     assert ('"Lost"' in capsys.readouterr().out) == is_lost
+
+
+def test_a_line_of_the_embedded_metric_format(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the counts of one invocation and the state of each circuit; without counts there is no line."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack-agent")
+    measures = AgentMetrics({"redis": CircuitBreaker("redis", probe=lambda: None)})
+    measures.recalled(Recall(source="postgres", degraded=["redis"]))
+    measures.kept(AppendResult(None, "queue", cached=False, degraded=["redis"]))
+    measures.flush()
+    measures.flush()
+    (line,) = capsys.readouterr().out.splitlines()
+    fields = json.loads(line)
+    meta = fields.pop("_aws")
+    counts = {"Hydrations": 1, "DegradedRedis": 2, "DurabilityQueue": 1, "CircuitOpenRedis": 0}
+    assert fields == {"service": "stack-agent", **counts}
+    assert isinstance(meta["Timestamp"], int)
+    (described,) = meta["CloudWatchMetrics"]
+    assert (described["Namespace"], described["Dimensions"]) == ("HybridMemory", [["service"]])
+    assert described["Metrics"] == [{"Name": name, "Unit": "Count"} for name in counts]
