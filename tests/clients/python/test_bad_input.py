@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, MemoryClient
+from hybrid_memory_client import AsyncMemoryClient, CannotBeKept, InvalidRequest, MemoryClient
 from hybrid_memory_client._validation import MOST_DEPTH, json_error
 from shared.metadata import MAX_METADATA_DEPTH, metadata_error
-from tests.clients.python.callers import Caller
+from tests.clients.python.callers import Caller, refusal
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -121,3 +123,37 @@ def test_the_rules_are_the_services(value: object) -> None:
         return
     assert (ours is None) == (theirs is None), (ours, theirs)
     assert MOST_DEPTH == MAX_METADATA_DEPTH
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+@pytest.mark.parametrize("key", [" k", "k ", "a\nb", "\u00fc", 5, b"k"])
+def test_a_key_that_no_header_holds(kind: type[MemoryClient | AsyncMemoryClient], key: Any) -> None:
+    """HTTP would drop spaces at its ends, and refuse the rest."""
+    caller = Caller(kind)
+    with pytest.raises(CannotBeKept, match="idempotency_key"):
+        caller.run("q", idempotency_key=key)
+    assert caller.requests == []
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+def test_a_header_that_http_cannot_hold(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
+    """It is no lost connection, which would be tried again, and the error does not repeat the token."""
+    caller = Caller(kind, httpx.LocalProtocolError("Illegal header value b'Bearer secret\\n'"))
+    with pytest.raises(CannotBeKept, match="header") as caught:
+        caller.health()
+    assert "secret" not in str(caught.value)
+    assert (caught.value.__cause__, len(caller.requests)) == (None, 1)
+
+
+@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+def test_an_empty_id_is_not_taken_for_none(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
+    """The service refuses it; without it the exchange would have an id that its caller does not know."""
+    for name in ("exchange_id", "replaces"):
+        caller = Caller(kind, refusal(422))
+        with pytest.raises(InvalidRequest):
+            caller.run("q", thread_id="t", **{name: ""})
+        assert json.loads(caller.requests[0].content)[name] == ""
+    caller = Caller(kind, refusal(422))
+    with pytest.raises(InvalidRequest):
+        caller.invoked("q", "a", thread_id="t", exchange_id="")
+    assert json.loads(caller.requests[0].content)["exchange_id"] == ""

@@ -198,6 +198,10 @@ def test_a_policy_is_checked() -> None:
     """Invalid values are refused at construction."""
     with pytest.raises(ValueError, match="at least one attempt"):
         RetryPolicy(attempts=0)
+    with pytest.raises(ValueError, match="number of seconds"):
+        RetryPolicy(first_delay=float("nan"))
+    with pytest.raises(ValueError, match="capitals"):
+        RetryPolicy(methods=frozenset({"GET", "put"}))
 
 
 @pytest.mark.parametrize(

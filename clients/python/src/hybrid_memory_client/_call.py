@@ -80,6 +80,11 @@ class Call(Generic[_Answer]):
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
+def is_about_a_header(error: httpx.LocalProtocolError) -> bool:
+    """Return whether a request was not sent because of a header that it should have had."""
+    return str(error).startswith("Illegal header")
+
+
 def may_have_worked(error: MemoryClientError) -> bool:
     """Return whether a failed attempt may still have had its effect.
 

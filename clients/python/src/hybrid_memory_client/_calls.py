@@ -31,6 +31,8 @@ from hybrid_memory_client.models import (
 )
 
 Order = Literal["asc", "desc"]
+# A header's value: HTTP drops spaces around it.
+_KEY_TEXT: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
 _REPLAYED: Final = "Idempotent-Replayed"
 # With a base URL that ends with one of these, the API would read the next path segment as an id.
 _LISTS: Final = frozenset({"threads", "users"})
@@ -45,7 +47,8 @@ def base_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         is_right = parts.scheme in {"http", "https"} and bool(httpx.URL(url).host) and not re.search(r"\s", url)
-    except (ValueError, httpx.InvalidURL):
+        is_right = is_right and parts.port != 0
+    except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
         is_right = False
     if not is_right or {"?", "#"} & set(url):
         raise ValueError(f"the API's URL must be like https://host/stage, and is {url!r}")
@@ -74,12 +77,16 @@ def run(
     Raises:
         CannotBeKept: The key has characters that a header cannot contain.
     """
-    if not (idempotency_key.isascii() and idempotency_key.isprintable()):
-        raise CannotBeKept("idempotency_key: must hold printable ASCII characters only")
+    if not isinstance(idempotency_key, str) or not _KEY_TEXT.fullmatch(idempotency_key):
+        raise CannotBeKept("idempotency_key: must be printable ASCII characters, without spaces at its ends")
     body: dict[str, Any] = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
-    body |= {"metadata": metadata, "replaces": str(replaces) if replaces else None}
+    body |= {"metadata": metadata, "replaces": None if replaces is None else str(replaces)}
     body["max_context_tokens"] = max_context_tokens
-    body |= {"thread_id": thread_id, "user_id": user_id, "exchange_id": str(exchange_id) if exchange_id else None}
+    body |= {
+        "thread_id": thread_id,
+        "user_id": user_id,
+        "exchange_id": None if exchange_id is None else str(exchange_id),
+    }
     lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
     headers = {_KEY: idempotency_key}
     return Call("POST", "/run", _run_result, _given(body) | lists, headers=headers, waits_for_first=True)

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import httpx
 
-from hybrid_memory_client._call import Call, may_have_worked
+from hybrid_memory_client._call import Call, is_about_a_header, may_have_worked
 from hybrid_memory_client._calls import base_of
 from hybrid_memory_client._connections import Connections
 from hybrid_memory_client._ids import ids_for
 from hybrid_memory_client.auth import Authentication, authentication
-from hybrid_memory_client.errors import ApiError, ConnectionFailed, MemoryClientError, UnexpectedAnswer
+from hybrid_memory_client.errors import ApiError, CannotBeKept, ConnectionFailed, MemoryClientError, UnexpectedAnswer
 from hybrid_memory_client.retries import Retries, RetryPolicy
 
 _Answer = TypeVar("_Answer")
@@ -89,6 +89,11 @@ class Sender:
         )
         try:
             answer = http.send(request, auth=httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth)
+        except httpx.LocalProtocolError as error:
+            # The library's own message repeats the header, which may be the token.
+            if is_about_a_header(error):
+                raise CannotBeKept("a header that HTTP cannot hold: see the token and `headers`") from None
+            raise ConnectionFailed(f"{call.method} {self.base_url}: {error}") from error
         except httpx.TransportError as error:
             raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
         except httpx.RequestError as error:

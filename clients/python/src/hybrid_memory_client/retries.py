@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -37,6 +38,10 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if self.attempts < 1 or min(self.first_delay, self.most_delay, self.most_seconds) < 0:
             raise ValueError("a call needs at least one attempt, and no wait is negative")
+        if any(math.isnan(wait) for wait in (self.first_delay, self.most_delay, self.most_seconds)):
+            raise ValueError("a wait between attempts is a number of seconds")
+        if self.methods is not None and not all(method.isupper() for method in self.methods):
+            raise ValueError("HTTP methods are written in capitals, such as GET")
 
     def attempts_of(self, method: str) -> int:
         """Return the number of attempts for an HTTP method."""
