@@ -51,23 +51,21 @@ class AgentMetrics:
         for layer in layers:
             self._count(f"Degraded{layer.capitalize()}")
 
-    def _count(self, name: str) -> None:
-        self._counts[name] += 1
+    def _count(self, name: str, count: int = 1) -> None:
+        self._counts[name] += count
 
     def flush(self) -> None:
         """Write the counts of this invocation and the state of every circuit breaker. Without counts, write nothing."""
         if not self._counts:
             return
-        circuits = {
-            f"CircuitOpen{layer.capitalize()}": int(breaker.is_open) for layer, breaker in self._breakers.items()
-        }
-        counts = {**self._counts, **circuits}
-        self._counts.clear()
+        for layer, breaker in self._breakers.items():
+            self._count(f"CircuitOpen{layer.capitalize()}", int(breaker.is_open))
         described = {
             "Namespace": _NAMESPACE,
             "Dimensions": [["service"]],
-            "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
+            "Metrics": [{"Name": name, "Unit": "Count"} for name in self._counts],
         }
         meta = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
-        line = orjson.dumps({"_aws": meta, "service": self._service, **counts})
+        line = orjson.dumps({"_aws": meta, "service": self._service, **self._counts})
+        self._counts.clear()
         sys.stdout.write(f"{line.decode()}\n")

@@ -19,7 +19,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, Span, SpanKind, Stat
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.traceparent import TRACEPARENT, traceparent
-from shared.tracing.export import BoundedExport
+from shared.tracing.span_export import BoundedExport
 
 Attributes = Mapping[str, str | int]
 _P = ParamSpec("_P")

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
-from functions.agent.http.page import _FOLDER
+from functions.agent.http.page_routes import _FOLDER
 from tests.e2e.conftest import (  # noqa: F401 - the same stack, with the same readers and faults
     api,
     aws,

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.agent.http import page
+from functions.agent.http import page_routes
 from tests.support.api import Api, problem
 
 
@@ -16,12 +16,12 @@ from tests.support.api import Api, problem
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of the page's files, with the fallback page."""
     (tmp_path / "unbuilt.html").write_text("<h1>not built</h1>")
-    monkeypatch.setattr(page, "_FOLDER", tmp_path)
-    page._index.cache_clear()
-    page._assets.cache_clear()
+    monkeypatch.setattr(page_routes, "_FOLDER", tmp_path)
+    page_routes._index.cache_clear()
+    page_routes._assets.cache_clear()
     yield tmp_path
-    page._index.cache_clear()
-    page._assets.cache_clear()
+    page_routes._index.cache_clear()
+    page_routes._assets.cache_clear()
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_nothing_else(api: Api, built: Path, name: str) -> None:
 
 def test_the_real_fallback_page_needs_nothing(api: Api) -> None:
     """It has no script, no style and no URL except the API's."""
-    text = (Path(page.__file__).parent / "static" / "unbuilt.html").read_text()
+    text = (Path(page_routes.__file__).parent / "static" / "unbuilt.html").read_text()
     assert "<script" not in text
     assert "<style" not in text
     assert "//" not in text

@@ -17,7 +17,7 @@ from functions.agent.http.auth import CallerOf, Guard, ProblemsMiddleware
 from functions.agent.http.inspection_routes import add_inspection_routes
 from functions.agent.http.json_body import JsonRoute
 from functions.agent.http.openapi import add_description_routes
-from functions.agent.http.page import add_page_routes
+from functions.agent.http.page_routes import add_page_routes
 from functions.agent.http.problems import CONTENT_TYPE, Problem, problem_of
 from functions.agent.http.thread_json import thread_json
 from functions.agent.operations import Operations
