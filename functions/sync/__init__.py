@@ -1,1 +1,1 @@
-"""The sync function: SQS batches in, rows in PostgreSQL out."""
+"""The sync function: drains SQS batches into PostgreSQL, and sweeps on a schedule."""

@@ -1,4 +1,4 @@
-"""Stores a batch: no record blocks another, and an error of PostgreSQL is not blamed on a record."""
+"""Stores a batch: no record blocks another, and PostgreSQL's own errors are not blamed on records."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class BatchResult:
     """The result of storing a batch.
 
     Attributes:
-        stored: What each transaction did.
-        waiting: What PostgreSQL did not take, which is no fault of these.
-        refused: What it will never take, and why.
+        stored: The result of each transaction.
+        waiting: Exchanges that PostgreSQL could not store for reasons of its own.
+        refused: Exchanges that PostgreSQL will never accept, with the reasons.
     """
 
     stored: list[StoreResult] = field(default_factory=list)
@@ -52,9 +52,9 @@ class BatchResult:
 class BatchStore:
     """Stores batches. One instance per process remembers the size that PostgreSQL can store at once.
 
-    A part that PostgreSQL refuses, for whatever reason, is halved until the record stands alone. A part that takes too
-    long is cut into tenths, and later parts begin at that size; they double again while PostgreSQL is quick. Good parts
-    come first: what is left of a bad one is tried after all others.
+    A part that PostgreSQL refuses for any reason is halved until the refused record is alone. A part that takes too
+    long is cut into tenths, and later parts start with that size; the size doubles again while PostgreSQL is fast.
+    Valid parts come first: the rest of a refused part is tried after all others.
     """
 
     def __init__(self, archive: Archive, clock: Callable[[], float] = time.monotonic) -> None:
@@ -90,7 +90,7 @@ class BatchStore:
             except (StatementRefused, InvalidRecord) as error:
                 _split_unreadable(part, error, parts, refused)
             except StoreUnavailable:
-                # PostgreSQL is down: do not wait for a timeout with each of the others.
+                # PostgreSQL is down: do not wait for a timeout with each part.
                 result.waiting += [*part, *(exchange for left in parts for exchange in left)]
                 break
             except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
@@ -108,8 +108,9 @@ class BatchStore:
     def _judge(self, refused: Sequence[tuple[Exchange, Exception]], result: BatchResult, latest: float) -> None:
         """Decide whether the records or PostgreSQL caused the rejections.
 
-        What is refused for its own sake is refused again after PostgreSQL took another exchange. A missing table, a
-        right that was not granted, or a trigger that stops everything refuses that one too: then all of them wait.
+        A record that caused its rejection is rejected again after PostgreSQL has accepted a test exchange. A missing
+        table, a missing privilege or a trigger that blocks everything rejects the test exchange too: then all records
+        wait.
         """
         if not refused:
             return
@@ -175,11 +176,11 @@ def read_exchange(body: str) -> Exchange:
     """Parse a body.
 
     Raises:
-        InvalidRecord: It can never be stored, for whatever reason.
+        InvalidRecord: The body can never be stored.
     """
     try:
         return Exchange.from_wire(body)
     except InvalidRecord:
         raise
-    except Exception as error:  # noqa: BLE001 - a parser's own limits, e.g. of depth or of a number's size
+    except Exception as error:  # noqa: BLE001 - a parser's own limits, e.g. on depth or a number's size
         raise unexpected(error) from None

@@ -20,9 +20,9 @@ class CacheUpdate:
         self._cache = cache
 
     def merge(self, result: StoreResult) -> tuple[bool, bool]:
-        """Merge stored exchanges into the lists that L1 has.
+        """Merge stored exchanges into existing lists of L1.
 
-        Returns whether L1 has it, and whether it surely will: if not now, then because the sweep compares the lists.
+        Returns whether L1 has them, or surely will, because the sweep compares the lists.
         """
         try:
             unsealed = self._cache.merge_stored(result.effective)
@@ -31,18 +31,18 @@ class CacheUpdate:
                 "redis was not told of a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
             )
             return False, self._note({exchange.thread_id for exchange in result.effective})
-        # The order key of an id that is not a UUIDv7 depends on the time of acceptance. A repetition may be in the list
-        # at another position than the first one, and may have pushed an exchange out of the window.
+        # The order key of an id that is not a UUIDv7 depends on the time of acceptance. A repetition may therefore be
+        # in the list at another position than the first one, and may have pushed an exchange out of the window.
         moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
         if result.duplicates and moved and not self._note(moved):
             return True, False
         if unsealed:
-            # Without waiting for a reader, let the sweep compare an unsealed list with PostgreSQL.
+            # Do not wait for a reader: let the sweep compare an unsealed list with PostgreSQL.
             self._note(set(unsealed))
         return True, True
 
     def _note(self, thread_ids: set[str]) -> bool:
-        """Let the sweep compare the lists with L2; return whether that was logged."""
+        """Let the sweep compare the lists with L2; return whether that was recorded."""
         try:
             self._archive.log_invalidations("thread", sorted(thread_ids))
         except StoreUnavailable as error:

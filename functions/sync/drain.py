@@ -38,7 +38,7 @@ _IDS_A_LINE: Final = 1_000
 _SECONDS: Final = 8.0
 
 
-# The sender got a 404: it lost a race for the thread after SQS had accepted its exchange.
+# The sender got a 404, because it lost a race for the thread after SQS had accepted its exchange.
 NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another user's")
 
 
@@ -59,9 +59,9 @@ class DrainResult:
     """The result of draining a batch.
 
     Attributes:
-        failed: Ids of the messages that stay on the queue.
-        finished: Ids of the requests whose exchanges are stored or deleted.
-        dead: Dead letters, by reason.
+        failed: Ids of the messages that stay in the queue.
+        finished: Request ids of stored or deleted exchanges.
+        dead: The number of dead letters by reason.
     """
 
     stored: int = 0
@@ -81,7 +81,7 @@ class Drain:
         archive: L2.
         cache: L1.
         queue: The exchange queue and its dead-letter queue.
-        attempts: Where attempts are noted; None to store every batch together.
+        attempts: Counts attempts; None to store every batch together.
         random: Random numbers from 0 to 1, for delays.
     """
 
@@ -109,9 +109,9 @@ class Drain:
         return outcome
 
     def _drain_alone(self, messages: Sequence[SqsRecord], outcome: DrainResult, latest: float) -> None:
-        """Store messages one by one, of which each may end the process, until one has to wait.
+        """Store messages that may kill the process one by one, until one has to wait.
 
-        Not after a dead letter: should the process end before SQS takes its message away, it would be one again.
+        Stop after a dead letter: if the process ended before SQS deletes that message, it would be dead-lettered again.
         """
         for place, message in enumerate(messages):
             seconds = latest - time.monotonic()
@@ -237,8 +237,8 @@ def backoff(receives: int) -> int:
 def _read(message: SqsRecord) -> Exchange:
     """Return the message's exchange.
 
-    The clock of whoever made its id may have been days ahead; of what was accepted so, nothing is lost. It is compared
-    with the clock of SQS too, because this one may be behind.
+    The clock that created the id may have been days ahead; an exchange accepted with such an id is not lost. The id's
+    time is also compared with SQS' clock, because this machine's clock may be behind.
 
     Raises:
         InvalidRecord: It can never be stored.

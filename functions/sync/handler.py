@@ -27,7 +27,7 @@ from shared.tracing.calls import trace_postgres, trace_queue_calls, trace_redis
 from shared.tracing.switch import start_tracing
 
 if TYPE_CHECKING:
-    from shared.tracing.tracer import Tracer  # which imports OpenTelemetry
+    from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
 
 _NAMESPACE: Final = "HybridMemory"
 # The time that an invocation needs after its last transaction: to update Redis and to hide up to a thousand messages.
@@ -40,17 +40,17 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     """Read the settings and build the function, without connecting.
 
     Args:
-        tracer: Makes spans of the calls to the stores; None where traces are off.
+        tracer: Creates spans of the calls to the stores; None if tracing is off.
 
-    Returns the drain, the sweep, and how many seconds before its end an invocation may begin its last transaction.
+    Returns the drain, the sweep, and how many seconds before the invocation's end the last transaction may start.
 
     Raises:
-        SettingsError: A setting cannot work.
+        SettingsError: A setting is invalid.
     """
     memory_settings = load(MemorySettings)
     database = load(DatabaseSettings)
     timeout = database.drain_timeout_ms / 1000
-    # Slow is not down: the drain then sends smaller batches, and an overloaded server needs longer to recover.
+    # A slow PostgreSQL is not down: the drain sends smaller batches, and an overloaded server needs longer to recover.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, is_late_an_outage=False))
     archive = PostgresArchive(postgres)
     redis = RedisConnection(load(RedisSettings))
@@ -92,7 +92,7 @@ def _measure(outcome: DrainResult) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Drain a batch and return `batchItemFailures`, the messages that stay on the queue; on a schedule, sweep."""
+    """Drain a batch and return `batchItemFailures`, the messages that stay in the queue; on a schedule, sweep."""
     if tracer is None:
         return _answer(event, context)
     try:

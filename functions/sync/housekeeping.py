@@ -19,7 +19,7 @@ _TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)
 class Housekeeping:
     """Works in steps of a bounded number of rows, each in its own transaction, until no row is left or the time is up.
 
-    Each part takes one step at least. Whatever ends it in between, the next sweep goes on from there; two at once do
+    Each part runs at least one step. After an interruption the next sweep continues. Two concurrent sweeps process
     different rows, or the same ones with the same result.
     """
 
@@ -51,8 +51,8 @@ class Housekeeping:
     def purge(self, latest: float) -> int:
         """Purge expired rows, some of each table; return their number.
 
-        None while PostgreSQL's clock and this machine's are far apart: one of the two is wrong, and what is deleted by
-        a wrong clock is a tombstone or a key that is needed.
+        None while PostgreSQL's clock and this machine's are far apart: one of them is wrong, and a wrong clock could
+        delete tombstones or keys that are still needed.
         """
         if abs(self._archive.clock() - time.time()) > MAX_DIFFERENCE:
             _logger.warning("nothing is purged while the clocks of postgres and of this machine differ")

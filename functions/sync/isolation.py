@@ -1,7 +1,7 @@
-"""Finds the record that ends the process: by memory, by time, or by a crash, which no code can catch.
+"""Finds the record that kills the process: by memory, time or a crash, which no code can catch.
 
-SQS brings a batch back whose process has ended, again and again. What an attempt did not come back from is stored
-alone, the least suspect first, so that all but the record that ends the process are stored. Three attempts show it.
+SQS redelivers a batch whose process has ended. Messages of unfinished attempts are then stored one by one, the least
+suspect first, so that all but the killing record are stored. Three unfinished attempts alone identify it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ ENDED: Final = InvalidRecord("process_ended", "the process ended three times whi
 
 
 class Isolation:
-    """Notes attempts. Without Redis nothing is noted, and a batch stays together.
+    """Records attempts. Without Redis nothing is recorded, and a batch stays together.
 
     Args:
-        attempts: Where; None to note nothing.
+        attempts: The store of attempts; None to record nothing.
     """
 
     def __init__(self, attempts: Attempts | None) -> None:
@@ -31,10 +31,10 @@ class Isolation:
         self._noted: set[str] = set()
 
     def split(self, messages: Sequence[SqsRecord]) -> tuple[list[SqsRecord], list[SqsRecord]]:
-        """Return what is stored together, and what is stored alone, in this order.
+        """Return the messages to store together, and those to store one by one, in this order.
 
-        For which the process has ended often enough has a fault. Only what was received before is noted: all else
-        costs nothing.
+        A message whose attempts have killed the process often enough gets an error. Only redelivered messages are
+        recorded, so a first delivery costs nothing.
         """
         self._noted.clear()
         again = [message for message in messages if message.receive_count > 1]
@@ -64,15 +64,15 @@ class Isolation:
         """Count an attempt on one message, before it is stored."""
         if self._attempts is None:
             return
-        # Without Redis it is stored all the same: should the process end, it is as suspect as it was.
+        # Without Redis the message is stored anyway. If the process ends, the message's count is unchanged.
         with suppress(StoreUnavailable):
             self._attempts.note_alone(message.message_id)
 
     def forget(self, messages: Sequence[SqsRecord]) -> None:
-        """Forget the attempts on these, whatever came of them."""
+        """Delete the records of these messages' attempts, whatever their result was."""
         noted = [message.message_id for message in messages if message.message_id in self._noted]
         if self._attempts is None or not noted:
             return
-        # Without Redis they are stored alone should they come again, and then forgotten.
+        # Without Redis they are stored one by one when redelivered, and then deleted.
         with suppress(StoreUnavailable):
             self._attempts.forget(noted)

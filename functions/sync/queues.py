@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
 
 _BATCH: Final = 10
-# SQS refuses an attribute with a control character, and a long one makes a message that fits the queue too large.
+# SQS refuses attributes with control characters, and a long attribute could make the message too large.
 _MAX_DETAIL: Final = 200
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _T = TypeVar("_T")
@@ -36,7 +36,7 @@ class SqsQueues:
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Send a message to the dead-letter queue.
 
-        Its attributes are `reason`, `detail`, `original_message_id`, and the `request_id` and `traceparent` it had.
+        Its attributes are `reason`, `detail`, `original_message_id`, and the original `request_id` and `traceparent`.
         """
         attributes = {
             "original_message_id": message.message_id,
@@ -46,9 +46,9 @@ class SqsQueues:
         self._dead_letter(message.body, reason, detail, attributes)
 
     def dead_letter_body(self, body: str, error: InvalidRecord, request_id: str | None = None) -> None:
-        """Put a body from elsewhere than the queue on the dead-letter queue, with `reason`, `detail` and `request_id`.
+        """Send a body from the outbox to the dead-letter queue, with `reason`, `detail` and `request_id`.
 
-        Of what SQS takes in no body (SendMessage, "Unicode characters") a question mark is left.
+        Characters that SQS does not accept (SendMessage, "Unicode characters") are replaced by question marks.
         """
         self._dead_letter(_REFUSED.sub("?", body) or "?", error.reason, error.detail, {REQUEST_ID: request_id})
 

@@ -1,4 +1,4 @@
-"""A message as the event source mapping hands it over."""
+"""A message in the event source mapping's format."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shared.traceparent import TRACEPARENT, valid_traceparent
 
 @dataclass(frozen=True, slots=True)
 class SqsRecord:
-    """A message as the event source mapping hands it over.
+    """A message in the event source mapping's format.
 
     Attributes:
-        sent_at: Unix seconds by the clock of SQS.
-        request_id: The request that brought it, where its sender said so.
-        traceparent: The span that sent it, likewise.
-        fault: Why it can never be stored, where that is known without reading its body.
+        sent_at: Unix seconds of SQS' clock.
+        request_id: The id of the sender's request, if the message has one.
+        traceparent: The sender's span, if the message has one.
+        fault: Why it can never be stored, if that is known before its body is parsed.
     """
 
     message_id: str
@@ -35,10 +35,10 @@ class SqsRecord:
 
     @classmethod
     def from_record(cls, record: object) -> SqsRecord:
-        """Read an SQS event's record.
+        """Parse an SQS event's record.
 
         Raises:
-            InvalidRecord: It is none that SQS makes.
+            InvalidRecord: It is not in SQS' format.
         """
         fields = record if isinstance(record, Mapping) else {}
         for name in ("messageId", "receiptHandle", "body"):
@@ -56,7 +56,7 @@ class SqsRecord:
 
     @classmethod
     def of(cls, record: object) -> SqsRecord:
-        """Read a record, whatever it is; one that SQS does not make has a `fault`."""
+        """Parse any record; one that is not in SQS' format has a `fault`."""
         try:
             return cls.from_record(record)
         except InvalidRecord as error:
@@ -66,23 +66,23 @@ class SqsRecord:
     def unreadable(cls, record: object) -> SqsRecord:
         """Wrap a malformed record as a message, so that it can be dead-lettered."""
         name = record.get("messageId") if isinstance(record, Mapping) else None
-        # An unknown message id in the answer fails the batch, so a message that is not stored is delivered again.
+        # SQS redelivers the whole batch if a returned message id is unknown, so the message is not lost.
         named = name if isinstance(name, str) and name else "-"
         return cls(named, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
 
 
 def request_id_of(record: object) -> str | None:
-    """Return the id that the sender of an SQS event's record gave its request, or None."""
+    """Return the request id in the message's attributes, or None."""
     return valid_request_id(_sent(record, REQUEST_ID))
 
 
 def traceparent_of(record: object) -> str | None:
-    """Return the span that sent an SQS event's record, as `traceparent`, or None."""
+    """Return the `traceparent` in the message's attributes, or None."""
     return valid_traceparent(_sent(record, TRACEPARENT))
 
 
 def _sent(record: object, name: str) -> object:
-    """Return what the sender of an SQS event's record gave it as this attribute, or None."""
+    """Return a text attribute of the message, or None."""
     attributes = record.get("messageAttributes") if isinstance(record, Mapping) else None
     attribute = attributes.get(name) if isinstance(attributes, Mapping) else None
     return attribute.get("stringValue") if isinstance(attribute, Mapping) else None
@@ -91,5 +91,5 @@ def _sent(record: object, name: str) -> object:
 def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:
     attributes = fields.get("attributes")
     value = attributes.get(name) if isinstance(attributes, Mapping) else None
-    # Its digits only, and few: the number is an exponent later.
+    # Only digits, and few: the number is used as an exponent.
     return int(value) if isinstance(value, str) and re.fullmatch(f"[0-9]{{1,{digits}}}", value) else 0

@@ -33,7 +33,7 @@ class SweepResult:
         removed: Threads with an exchange that a drain of the previous release stored again after its deletion.
         erased: Deleted rows of deleted threads and users.
         purged: Deleted expired rows.
-        skipped: Layers that did not respond; the rest waits for the next sweep.
+        skipped: Layers that did not respond; their work waits for the next sweep.
     """
 
     stored: int = 0
@@ -72,11 +72,11 @@ class Sweep:
     def run(self, seconds: float = _SECONDS) -> SweepResult:
         """Run for about `seconds`, and return the counts.
 
-        Each part has its share of the time that is left, so that a slow one leaves some to the next, and none keeps the
-        others from being done.
+        Each part has its share of the remaining time, so that a slow part leaves time for the others. An error of one
+        part does not stop the others.
 
         Raises:
-            Exception: The first that no part foresees, after all parts were tried.
+            Exception: The first unexpected error, after all parts have run.
         """
         swept = SweepResult()
         unexpected: list[Exception] = []
@@ -155,7 +155,7 @@ class Sweep:
         """Send bodies to the dead-letter queue; return those that it did not accept."""
         for done, (body, error, exchange) in enumerate(dead):
             request_id = exchange.request_id if exchange else None
-            # On the queue the request id is an attribute; in the outbox it is part of the body.
+            # In the queue the request id is an attribute; in the outbox it is part of the body.
             letter = exchange.to_wire() if exchange and request_id else body
             try:
                 self._bury(letter, error, request_id)

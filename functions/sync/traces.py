@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]:
-    """Make a span of an invocation, whatever its event is.
+    """Create a span of an invocation for any event.
 
-    A batch has messages of many requests, so it is a trace of its own, which links to theirs.
+    A batch has messages of many requests, so it has its own trace with links to theirs.
     """
     records = event.get("Records") if isinstance(event, dict) else None
     attributes: dict[str, str | int] = {"faas.invocation_id": str(context.aws_request_id)}

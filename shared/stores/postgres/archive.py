@@ -1,4 +1,4 @@
-"""L2 in PostgreSQL, in SQL of its own (see the `sql` folder)."""
+"""L2 in PostgreSQL, with statements in the `sql` folder."""
 
 from __future__ import annotations
 
@@ -42,33 +42,33 @@ _CHANGED_BEHIND_THE_CACHE: Final = (
     "the preferences are changed in PostgreSQL and may still be as before in the cache, until the next sweep. "
     "Repeat the request to change them there at once"
 )
-# How often a batch is stored anew because it met the threads of a deleted user; each time they are taken away.
+# How often a batch is retried because it met threads of a deleted user, which are detached each time.
 _MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
 
 class PostgresArchive:
-    """L2. Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+    """L2. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self._erasure = PostgresErasure(connection)
         self._purge = PostgresPurge(connection)
-        # What PostgreSQL has to do again before it counts as back: not only answer, but take an exchange.
+        # PostgreSQL counts as recovered only if it can store an exchange.
         connection.check = try_storing
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
+        """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
         return self._connection.run(lambda c: read_window(c, thread_id, limit, users), is_one_statement=True)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
-        """Return one exchange of the thread, however old."""
+        """Return one exchange of the thread, of any age."""
         wanted = {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}
         rows = self._connection.run(lambda c: c.execute(_STORED, wanted).fetchall(), is_one_statement=True)
         return next(iter(exchanges_of(thread_id, rows)), None)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store a batch, all or nothing, in two statements and one more if some were there already."""
+        """Store a batch, all or nothing, in two statements, or three with duplicates."""
         for _ in range(_MAX_TRIES):
             try:
                 return self._connection.run(store_batch(exchanges))
@@ -77,15 +77,15 @@ class PostgresArchive:
         raise StoreBusy("postgres", "the users of these threads are being deleted again and again")
 
     def try_store(self) -> None:
-        """Store a made-up exchange and take it back."""
+        """Store a test exchange and roll it back."""
         try:
             self._connection.run(try_storing, is_trial=True)
         except InvalidRecord as error:
-            # Nothing is wrong with the made-up one.
+            # The test exchange itself is valid.
             raise StoreUnavailable("postgres", error.detail) from error
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Return what L2 holds under the ids of these."""
+        """Return L2's exchanges with these ids."""
         return self._connection.run(lambda c: stored_exchanges(c, exchanges), is_one_statement=True)
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
@@ -100,9 +100,10 @@ class PostgresArchive:
         replace: bool,
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set (or with None remove) preferences and return all.
+        """Set preferences, or remove those that are None, and return all.
 
-        `then` gets them before another writer can change them, and says whether L1 has them; else a repair is noted.
+        `then` gets them before another writer can change them, and returns whether L1 has them; otherwise L1's missing
+        update is recorded.
         """
         changed = self._connection.run(lambda c: change_preferences(c, user_id, changes, replace=replace))
         with add_outcome(_CHANGED_BEHIND_THE_CACHE):
@@ -116,7 +117,7 @@ class PostgresArchive:
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
-        """Return threads newest first, each with its place in that order."""
+        """Return threads newest first, each with its position in that order."""
         return self._connection.run(lambda c: list_threads(c, user_id, limit, before), is_one_statement=True)
 
     def messages(
@@ -128,17 +129,17 @@ class PostgresArchive:
         descending: bool,
         owner: str | None = None,
     ) -> list[Message]:
-        """Return a page of messages in thread order, or in reverse; with `owner`, only of a thread of theirs."""
+        """Return a page of messages in thread order, or in reverse; with `owner`, only if the thread is that user's."""
         return self._connection.run(
             lambda c: list_messages(c, thread_id, limit, after, descending=descending, owner=owner),
             is_one_statement=True,
         )
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
-        """Title the thread for good.
+        """Set the thread's title permanently.
 
         Raises:
-            ThreadNotFound: It is not the `owner`'s.
+            ThreadNotFound: It does not belong to `owner`.
         """
 
         def work(connection: _Connection) -> Thread | None:
@@ -149,58 +150,58 @@ class PostgresArchive:
         return self._connection.run(work)
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
-        """Delete the thread and remember it; return whether there was one, and up to which order key it is gone.
+        """Delete the thread and store its tombstone; return whether it existed, and its cutoff.
 
         Raises:
-            ThreadNotFound: It is not the `owner`'s; nothing is deleted.
+            ThreadNotFound: It does not belong to `owner`; nothing is deleted.
         """
         return self._erasure.forget_thread(thread_id, cutoff, owner)
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also`, and the preferences.
 
-        Returns the order key up to which the user is gone, and the same for each thread.
+        Returns the cutoffs of the user and of each thread.
         """
         return self._erasure.forget_user(user_id, cutoff, also)
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return some of the threads that a deleted user still has; None if no deleted user has any."""
+        """Return some hidden threads of a deleted user; None if no deleted user has any."""
         return self._erasure.hidden_threads()
 
     def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
-        """Take a deleted user's threads out of the way; with `must_invalidate`, note that L1 has to be told of them."""
+        """Detach a deleted user's threads; with `must_invalidate`, record that L1 needs an update."""
         self._erasure.detach(hidden, must_invalidate=must_invalidate)
 
     def erase_rows(self) -> int:
-        """Delete some of the rows of what was deleted; return how many, 0 if none is left."""
+        """Delete some rows of deleted threads and users; return their number, 0 if none is left."""
         return self._erasure.erase_rows()
 
     def count_messages(self) -> int:
-        """Count the messages of some threads that an older release stored; return of how many, 0 if none is left."""
+        """Count the messages of some threads of an older release; return the number of threads, 0 if none is left."""
         return self._purge.count_messages()
 
     def purge(self, table: PurgedTable) -> int:
-        """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""
+        """Delete some expired rows; return their number, 0 if none is left."""
         return self._purge.purge(table)
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
-        """Give a stored exchange other texts under the next revision, and note that L1 has to be told."""
+        """Replace a stored exchange's texts with the next revision, and record that L1 needs an update."""
 
         def work(connection: _Connection) -> Exchange | None:
             lock_shared(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             made = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
             if made is not None:
-                # With the change itself, as for a deletion.
+                # In the same transaction as the change, like for a deletion.
                 log_invalidations(connection, "thread", [thread_id])
             return made
 
         return self._connection.run(work)
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
-        """Delete a stored exchange for good, and note that L1 has to be told."""
+        """Delete a stored exchange permanently, and record that L1 needs an update."""
 
         def work(connection: _Connection) -> ExchangeDeletion:
             lock_exclusive(connection, [thread_id])
@@ -213,7 +214,7 @@ class PostgresArchive:
         return self._connection.run(work)
 
     def remove_deleted(self) -> int:
-        """Remove rows of some deleted exchanges that an older release stored again; return how many threads."""
+        """Remove rows of some deleted exchanges that an older release stored again; return the number of threads."""
         return self._purge.remove_deleted()
 
     def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
@@ -223,45 +224,45 @@ class PostgresArchive:
         )
 
     def owner(self, thread_id: str) -> ThreadOwner:
-        """Return whose the thread is."""
+        """Return the thread's owner."""
         return self._connection.run(lambda c: owner_of(c, thread_id), is_one_statement=True)
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Set the thread's owner unless it has one, and return the owner."""
+        """Set the thread's owner if it has none, and return the owner."""
         return self._connection.run(lambda c: claim(c, thread_id, user_id), is_one_statement=True)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return, for those of the users that were deleted, up to which order key they are gone."""
+        """Return the cutoffs of those of the users who were deleted."""
         statement = "select user_id, cutoff from user_tombstones where user_id = any(%s)"
         rows = self._connection.run(lambda c: c.execute(statement, (list(user_ids),)).fetchall(), is_one_statement=True)
         return {row["user_id"]: row["cutoff"] for row in rows}
 
     def log_empty_cache(self) -> bool:
-        """Remember that L1 was found empty; return whether that was the first time ever."""
+        """Record that L1 was found empty; return whether that was the first time."""
         return self._connection.run(health.log_empty_cache)
 
     def heartbeat(self) -> None:
-        """Note that PostgreSQL and the sweep are up, and since when without a gap."""
+        """Record that PostgreSQL and the sweep are up, and since when without a gap."""
         self._connection.run(health.heartbeat, is_one_statement=True)
 
     def uptime_seconds(self) -> float:
-        """Return for how long PostgreSQL and the sweep have been up without a gap."""
+        """Return how long PostgreSQL and the sweep have been up without a gap."""
         return self._connection.run(health.uptime_seconds, is_one_statement=True)
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
-        """Remember threads or users whose change L1 did not hear of."""
+        """Record threads or users whose change L1 missed."""
         self._connection.run(lambda c: log_invalidations(c, kind, ids))
 
     def invalidations(self, limit: int) -> list[Invalidation]:
-        """Return the oldest of what `log_invalidations` remembered."""
+        """Return the oldest records of `log_invalidations`."""
         return self._connection.run(lambda c: oldest_repairs(c, limit))
 
     def clear_invalidation(self, repair: Invalidation) -> None:
-        """Forget a repair, unless it was noted again meanwhile."""
+        """Delete a record, unless it was written again meanwhile."""
         self._connection.run(lambda c: forget_repair(c, repair))
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's messages that hold any of the query's words of three letters or more, best first."""
+        """Return the user's messages that contain any of the query's words of three letters or more, best first."""
         return self._connection.run(
             lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
             is_one_statement=True,
@@ -272,5 +273,5 @@ class PostgresArchive:
         return self._connection.run(health.clock, is_one_statement=True)
 
     def ping(self) -> None:
-        """Return if it stores exchanges, which an answer alone does not show."""
+        """Return if it can store exchanges, which a response alone does not show."""
         self.try_store()

@@ -1,4 +1,4 @@
-"""How a batch of exchanges gets into PostgreSQL, and what is there under their ids."""
+"""Stores a batch of exchanges in PostgreSQL, and reads existing ones with their ids."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _Connection = psycopg.Connection[DictRow]
 _STORE, _STORED = sql("store"), sql("stored")
 
 
-class HiddenThreadsFound(Exception):  # noqa: N818 - named for what is so; never leaves the store
-    """A batch adds to threads that a deleted user still has."""
+class HiddenThreadsFound(Exception):  # noqa: N818 - named after the state; never leaves the store
+    """A batch has exchanges of threads that a deleted user still has."""
 
     def __init__(self, thread_ids: Sequence[str]) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class HiddenThreadsFound(Exception):  # noqa: N818 - named for what is so; never
 
 
 def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:
-    """Return what stores a batch in a transaction, all or nothing.
+    """Return a function that stores a batch in a transaction, all or nothing.
 
-    It raises `HiddenThreadsFound` where the batch adds to threads that a deleted user still has.
+    It raises `HiddenThreadsFound` if the batch has exchanges of threads that a deleted user still has.
     """
     batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
     threads = {exchange.thread_id for exchange in exchanges}
@@ -51,7 +51,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
         if by_fate["hidden"]:
             raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
         if by_fate["erased"]:
-            # Who sent them may have told L1 of them, where the deletion is forgotten.
+            # The sender may have written them to L1, which may have lost the deletion.
             log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
         duplicates = by_fate["duplicate"]
         rejected_owner = {exchange.key for exchange in by_fate["foreign"]}
@@ -68,7 +68,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
 
 
 def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return what L2 holds of exchanges that were there already."""
+    """Return L2's version of duplicates."""
     if not exchanges:
         return []
     wanted = {
@@ -82,7 +82,7 @@ def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> 
 
 
 def try_storing(connection: _Connection) -> None:
-    """Store an exchange that uses every column and table that one can use, and roll it back."""
+    """Store an exchange that uses every column and table, and roll it back."""
     now = datetime.now(UTC)
     made_up = Exchange(uuid4(), f"trial:{uuid4()}", "trial", "question", "answer", now, ("document",), "{}")
     with connection.transaction(force_rollback=True):
@@ -101,7 +101,7 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         "assistant_message": exchange.assistant_message,
         "created_at": format_time(exchange.created_at),
         "document_ids": list(exchange.document_ids),
-        # As text: the batch is jsonb, which would write it in another form.
+        # As text, because jsonb would change its bytes.
         "metadata": exchange.metadata,
         "revision": exchange.revision,
     }

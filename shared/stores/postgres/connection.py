@@ -1,4 +1,4 @@
-"""One PostgreSQL connection a process: made at first use, bounded in time, made anew when it died or led elsewhere."""
+"""A process' PostgreSQL connection, with timeouts. It is replaced if it died or leads to a standby."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def sql(name: str) -> bytes:
 
 
 def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return who signs in and with what, where the URL does not say it: `password`, `user`, `sslrootcert`.
+    """Return the sign-in parameters that the URL does not contain: `password`, `user`, `sslrootcert`.
 
-    It is good for one connection attempt.
+    They are valid for one connection attempt.
 
     Raises:
-        StoreUnavailable: There is nothing to sign with, or the secret cannot be read.
+        StoreUnavailable: There are no credentials, or the secret cannot be read.
     """
     if settings.auth == "password":
         return {}
     given = conninfo_to_dict(settings.url)
-    # Without a list of its own, libpq looks for one in a home directory that a function does not have.
+    # Otherwise libpq would search for certificates in a home directory, which a function does not have.
     needs_roots = given.get("sslmode") == "verify-full" and "sslrootcert" not in given
     roots = {"sslrootcert": public_certificates()} if needs_roots else {}
     if settings.auth == "secret":
@@ -60,10 +60,10 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def _validate(url: str) -> None:
-    """Refuse a URL that libpq cannot read, which would otherwise look like a PostgreSQL that is away for ever.
+    """Refuse a URL that libpq cannot parse, which would otherwise look like a permanent outage.
 
     Raises:
-        SettingsError: It cannot; the sentence repeats nothing that may be a password.
+        SettingsError: The URL is malformed; the message contains no password.
     """
     try:
         conninfo_to_dict(url)
@@ -74,21 +74,21 @@ def _validate(url: str) -> None:
 
 
 class _Unavailable(StoreUnavailable):
-    """No PostgreSQL, or none that takes writes: the next calls skip it."""
+    """PostgreSQL is down, or accepts no writes: the circuit opens."""
 
 
 class _TimedOut(StoreBusy):
-    """Too slow, so that the next calls skip it."""
+    """PostgreSQL is too slow: the circuit opens."""
 
 
-class _WrongServer(Exception):  # noqa: N818 - named for what is so; never leaves this module
-    """The connection leads to a server that takes no writes."""
+class _WrongServer(Exception):  # noqa: N818 - named after the state; never leaves this module
+    """The connection leads to a server that accepts no writes."""
 
 
 class _BoundedConnection(psycopg.Connection[DictRow]):
-    """Begins its transactions with what they rely on, and gives up each statement on this side, too.
+    """Begins transactions with the required settings, and limits each statement's time in the client, too.
 
-    PostgreSQL ends a statement first, unless it hangs and cannot.
+    PostgreSQL's own timeout comes first, unless PostgreSQL hangs.
     """
 
     limit_seconds: float | None = None
@@ -102,19 +102,19 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
             return super().wait(gen, interval, self.limit_seconds if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # Given up in the middle of a statement: what still arrives would be taken for the next one's answer.
+                # An aborted statement's late reply must not be read as the next statement's.
                 self.pgconn.finish()
                 self.was_given_up = True
             raise
 
     def execute(self, query: Any, params: Params | None = None, **how: Any) -> psycopg.Cursor[DictRow]:
-        """Run a statement; where `is_one_statement`, in a transaction of its own and in one round trip."""
+        """Run a statement; with `is_one_statement`, in its own transaction and one round trip."""
         if not self.is_one_statement:
             return super().execute(query, params, **how)
         return self.execute_together(((query, params),), **how)
 
     def execute_together(self, statements: Sequence[tuple[Any, Params | None]], **how: Any) -> psycopg.Cursor[DictRow]:
-        """Run statements in a transaction of their own and in one round trip; return what the last one found."""
+        """Run statements in their own transaction and one round trip; return the last one's result."""
         begin, pin = self.beginning
         pinned: psycopg.Cursor[DictRow] | None = None
         try:
@@ -141,7 +141,7 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
         _require_primary(begun)
 
     def end(self, how: str) -> None:
-        """Commit, or roll back what a failure has left open."""
+        """Commit, or roll back after a failure."""
         if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
             super().execute(how)
 
@@ -149,7 +149,7 @@ class _BoundedConnection(psycopg.Connection[DictRow]):
 def execute_locked(
     connection: psycopg.Connection[DictRow], lock: tuple[Any, Params], query: bytes, params: Params
 ) -> psycopg.Cursor[DictRow]:
-    """Run a statement under a lock that it takes first, as one round trip where the work is one statement."""
+    """Acquire a lock and run a statement, in one round trip if the work is one statement."""
     if isinstance(connection, _BoundedConnection) and connection.is_one_statement:
         return connection.execute_together((lock, (query, params)))
     connection.execute(*lock)
@@ -157,9 +157,9 @@ def execute_locked(
 
 
 def _of_a_beginning(error: psycopg.Error) -> Exception:
-    """Return what an error says where no data was sent yet: it is the fault of no record."""
+    """Translate an error from before any data was sent: no record caused it."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
-        # A standby begins no transaction that may write.
+        # A standby refuses to begin a writing transaction.
         return _WrongServer()
     if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
         return StoreUnavailable("postgres", describe(error), state=StatementRefused.state)
@@ -176,11 +176,11 @@ class PostgresConnection:
     """Runs work in transactions on one connection.
 
     Args:
-        settings: Where, and how long a connection attempt and a statement may take, each.
-        limits: How long in place of the settings' `timeout_ms`.
+        settings: The address, and the timeout of a connection attempt and of a statement.
+        limits: Timeouts that replace the settings' `timeout_ms`.
 
     Raises:
-        SettingsError: The URL is none that libpq reads.
+        SettingsError: libpq cannot parse the URL.
     """
 
     def __init__(self, settings: DatabaseSettings, limits: Limits | None = None) -> None:
@@ -197,14 +197,14 @@ class PostgresConnection:
         given = conninfo_to_dict(self._settings.url)
         made = _BoundedConnection.connect(
             self._settings.url,
-            # The driver takes whole seconds, at least two.
+            # The driver accepts whole seconds, at least two.
             connect_timeout=max(2, round(self._limits.seconds)),
             autocommit=True,
-            # A pooler in front (RDS Proxy, PgBouncer) hands each transaction another server connection.
+            # A pooler (RDS Proxy, PgBouncer) may use another server connection for each transaction.
             prepare_threshold=None,
             row_factory=dict_row,
             client_encoding="utf8",
-            # Of the servers behind a name, the one that takes writes: a standby's answers are of the past.
+            # Of several servers behind a name, use the primary: a standby's data may be old.
             target_session_attrs=given.get("target_session_attrs") or "primary",
             **signed_in(self._settings),
         )
@@ -219,27 +219,27 @@ class PostgresConnection:
             connection.begin()
             self.check(connection)
         except psycopg.Error as error:
-            # A refusal is an answer.
+            # A refusal is a response.
             if connection.closed or error_kind(error) not in {ErrorKind.ROW, ErrorKind.REFUSED}:
                 raise
         finally:
-            # Which rolls back.
+            # Rolls back.
             connection.close()
 
     def run(self, work: _Work[_T], *, is_one_statement: bool = False, is_trial: bool = False) -> _T:
-        """Run `work` in one transaction; once more on a new connection if the old one turns out to have died.
+        """Run `work` in one transaction; repeat it once on a new connection if the old one has died.
 
-        So it is if the old one leads to a server that takes no writes any more, as after a failover behind one name.
+        The old one also counts as dead if its server no longer accepts writes, as after a failover behind one name.
 
-        One statement spares the round trips of a beginning and an end. A trial that PostgreSQL ends for its time says
-        nothing of the calls that are no trials: they do not skip PostgreSQL for it.
+        A single statement saves the round trips of begin and commit. A trial that exceeds its time limit does not open
+        the circuit for other calls.
 
-        `work` has to be idempotent: a connection can die after the commit and before its confirmation.
+        `work` must be idempotent: a connection can die after the commit and before its confirmation.
 
         Raises:
-            StoreUnavailable: No answer, or none from a server that takes writes.
-            StoreBusy: PostgreSQL ended the statement: it took too long, or another transaction was in its way.
-            StatementRefused: PostgreSQL refuses it, for a row in it or for another reason.
+            StoreUnavailable: No response from a server that accepts writes.
+            StoreBusy: PostgreSQL aborted the statement: it took too long, or another transaction was in its way.
+            StatementRefused: PostgreSQL refuses it, because of one row or for another reason.
             InvalidRecord: PostgreSQL refuses the data.
         """
         self._is_unconfirmed = False
@@ -255,12 +255,12 @@ class PostgresConnection:
             try:
                 return self._attempt(work, is_one_statement=is_one_statement)
             except psycopg.errors.TransactionRollback:
-                # It lost against another transaction, which is over now.
+                # It lost against another transaction, which has finished.
                 return self._attempt(work, is_one_statement=is_one_statement)
         except _WrongServer:
             raise _Unavailable("postgres", "read only", state="takes no writes") from None
         except psycopg.Error as error:
-            # Without the cause: its detail quotes rows, and a log of the chain would have them.
+            # Without the cause, because its detail quotes rows, and a log would include it.
             raise self._translated(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
@@ -272,7 +272,7 @@ class PostgresConnection:
                 old.close()
             except psycopg.Error:
                 if old.was_given_up or not old.closed:
-                    # It hangs, or it answered with an error of its own: another connection would fare no better.
+                    # It hangs, or responded with an error of its own: a new connection would not help.
                     raise
         self._connection = None
         self._connection = made = self._connect()
@@ -290,7 +290,7 @@ class PostgresConnection:
             connection.end("commit")
         except BaseException as error:
             _roll_back(connection)
-            # PostgreSQL may or may not have committed.
+            # PostgreSQL may have committed.
             self._is_unconfirmed |= connection.is_committing and connection.closed
             if isinstance(error, psycopg.Error) and error_kind(error) is ErrorKind.ELSEWHERE:
                 raise _WrongServer from None
@@ -324,5 +324,5 @@ def _roll_back(connection: _BoundedConnection) -> None:
     try:
         connection.end("rollback")
     except psycopg.Error:
-        # What was raised before says what happened; a connection in an unknown state is of no more use.
+        # The first error describes the failure; a connection in an unknown state is closed.
         connection.close()

@@ -1,8 +1,8 @@
-"""Deletions in PostgreSQL: each shows at once, in a transaction of a few rows; the other rows follow in steps.
+"""Deletions in PostgreSQL: each takes effect in one small transaction; the other rows are deleted in steps.
 
 A deleted thread's conversation loses its name and its user, so that no reader finds it (`erasures` lists it). A deleted
-user's rows are hidden by `user_erasures` until their threads have lost their names, some at a time. Every step may be
-repeated, and two processes may take steps at once.
+user's rows are hidden by `user_erasures` until all of the user's threads have lost their names, some at a time. Every
+step may be repeated, and two processes may run steps concurrently.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.stores.postgres.owners import require_owner
 
 _logger = logging.getLogger(__name__)
 _Connection = psycopg.Connection[DictRow]
-# What a step takes: so many threads, and so many messages of so many threads.
+# The size of a step: a number of threads, and a number of messages of a number of conversations.
 _THREADS: Final = 1_000
 _ROWS: Final = 2_000
 _CONVERSATIONS: Final = 500
@@ -35,28 +35,28 @@ _ERASE_ROWS, _ERASE_CONVERSATIONS = sql("erase_rows"), sql("erase_conversations"
 
 
 def lock_preferences(connection: _Connection, user_id: str) -> None:
-    """Lock a user's preferences for the rest of a transaction."""
+    """Lock a user's preferences until the transaction ends."""
     connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (_PREFERENCES_LOCK, user_id))
 
 
 class PostgresErasure:
-    """Deletes. Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+    """Deletes threads and users. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None) -> tuple[bool, UUID]:
-        """Delete a thread, and its first rows.
+        """Delete a thread, and the first of its rows.
 
         Raises:
-            ThreadNotFound: It is not the `owner`'s; nothing is deleted.
+            ThreadNotFound: It does not belong to `owner`; nothing is deleted.
         """
 
         def work(connection: _Connection) -> DictRow:
             lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
-            # With the deletion itself: whatever becomes of this process, the sweep sees to it that Redis hears of it.
+            # In the same transaction, so that the sweep updates Redis even if this process dies.
             log_invalidations(connection, "thread", [thread_id])
             return row
 
@@ -93,11 +93,11 @@ class PostgresErasure:
         try:
             self.erase_rows(conversation_ids)
         except StoreUnavailable as error:
-            # They are deleted and stay so; the sweep goes on.
+            # They are deleted and stay deleted; the sweep continues.
             _logger.info("rows of a deletion are left to the sweep", extra={"reason": str(error)})
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return some threads of the user who was deleted first of those who still have any."""
+        """Return some threads of the user who was deleted first among those who still have any."""
 
         def work(connection: _Connection) -> HiddenThreads | None:
             first = connection.execute("select user_id from user_erasures order by serial limit 1").fetchone()
@@ -108,7 +108,7 @@ class PostgresErasure:
         return self._connection.run(work)
 
     def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
-        """Take a deleted user's threads out of the way; with `must_invalidate`, note that Redis has to hear of them."""
+        """Detach a deleted user's threads; with `must_invalidate`, record that Redis needs an update."""
 
         def work(connection: _Connection) -> None:
             _detach(connection, list(hidden.cutoffs))
@@ -119,7 +119,7 @@ class PostgresErasure:
         self._connection.run(work)
 
     def detach_threads(self, thread_ids: Sequence[str]) -> None:
-        """Take threads out of the way that deleted users still have."""
+        """Detach threads that deleted users still have."""
 
         def work(connection: _Connection) -> None:
             rows = _detach(connection, thread_ids)
@@ -128,12 +128,12 @@ class PostgresErasure:
         self._connection.run(work)
 
     def erase_rows(self, only: Sequence[UUID] | None = None) -> int:
-        """Delete some rows of deleted threads, `only` of these conversations; return how many, 0 if none is left."""
+        """Delete some rows of deleted threads, `only` of these conversations; return their number."""
         wanted = {"only": None if only is None else list(only), "conversations": _CONVERSATIONS, "rows": _ROWS}
         done = self._connection.run(lambda c: _one(c, _ERASE_ROWS, wanted))
         if not done["conversation_ids"]:
             return 0
-        # In a transaction of its own: looking through what a large thread leaves in the indexes can take long.
+        # In a separate transaction, because searching the index entries of a large deleted thread can take long.
         chosen = {"conversation_ids": done["conversation_ids"]}
         return int(done["rows"]) + self._connection.run(lambda c: c.execute(_ERASE_CONVERSATIONS, chosen).rowcount)
 
@@ -166,7 +166,7 @@ def _detach(
 
 
 def _end(connection: _Connection, user_id: str) -> None:
-    """Forget that a deletion is under way if the user has no rows from before it; under the lock of all deletions."""
+    """Delete the record of a user's deletion if no older row of the user is left; holds the lock of all deletions."""
     connection.execute(_END, {"user_id": user_id})
 
 

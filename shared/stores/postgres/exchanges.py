@@ -28,7 +28,7 @@ _Connection = psycopg.Connection[DictRow]
 
 
 def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
-    """Return exchanges from message rows that come in thread order."""
+    """Return exchanges from message rows in thread order."""
     found: dict[UUID, dict[int, dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["exchange_id"], {})[row["position"]] = row
@@ -50,7 +50,7 @@ def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
 def replace(
     connection: _Connection, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, above: int
 ) -> Exchange | None:
-    """Give an exchange other texts under the next revision; None if it is not there."""
+    """Replace an exchange's texts with the next revision; None if it does not exist."""
     thread = _locked_thread(connection, thread_id)
     known = _exchange(connection, thread_id, exchange_id)
     if thread is None or known is None:
@@ -75,7 +75,7 @@ def replace(
 
 
 def delete(connection: _Connection, thread_id: str, exchange_id: UUID) -> ExchangeDeletion:
-    """Delete an exchange for good; the caller holds off who stores."""
+    """Delete an exchange permanently; the caller holds the exclusive lock."""
     thread = _locked_thread(connection, thread_id)
     known = _exchange(connection, thread_id, exchange_id)
     row = connection.execute(_DELETE, {"thread_id": thread_id, "exchange_id": exchange_id}).fetchone()
@@ -99,7 +99,7 @@ def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequenc
 
 
 def _locked_thread(connection: _Connection, thread_id: str) -> DictRow | None:
-    """Return the thread's row, locked first as those who store do it: two of these wait for each other in a line."""
+    """Return the thread's row, locked first like in the drain, so that two transactions wait in line."""
     statement = (
         "select c.id, c.title, c.title_is_fixed from live_conversations l join conversations c on c.id = l.id"
         " where l.thread_id = %s for update of c"
@@ -113,6 +113,6 @@ def _exchange(connection: _Connection, thread_id: str, exchange_id: UUID) -> Exc
 
 
 def _retitle(connection: _Connection, thread: DictRow, titled_by: Exchange, title: str | None) -> None:
-    """Give the thread another title where its title is the beginning of what is gone."""
+    """Change the thread's title if it is the beginning of a deleted text."""
     if not thread["title_is_fixed"] and thread["title"] == title_of(titled_by.user_message):
         connection.execute(_RETITLE, (title, thread["id"]))

@@ -1,4 +1,4 @@
-"""Since when PostgreSQL and the sweep are up, how often L1 was found empty, and PostgreSQL's clock."""
+"""The uptime of PostgreSQL and the sweep, the times at which L1 was empty, and PostgreSQL's clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEARTBEAT = sql("heartbeat")
 
 
 def log_empty_cache(connection: _Connection) -> bool:
-    """Remember that L1 was found empty; return whether that was the first time ever."""
+    """Record that L1 was found empty; return whether that was the first time."""
     row = connection.execute(
         "insert into cache_epochs default values returning not exists (select from cache_epochs) as is_first"
     ).fetchone()
@@ -23,12 +23,12 @@ def log_empty_cache(connection: _Connection) -> bool:
 
 
 def heartbeat(connection: _Connection) -> None:
-    """Note that PostgreSQL and the sweep are up, and since when without a gap."""
+    """Record that PostgreSQL and the sweep are up, and since when without a gap."""
     connection.execute(_HEARTBEAT, {"gap": HEALTH_GAP_SECONDS})
 
 
 def uptime_seconds(connection: _Connection) -> float:
-    """Return for how long PostgreSQL and the sweep have been up without a gap."""
+    """Return how long PostgreSQL and the sweep have been up without a gap."""
     row = connection.execute(
         "select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
         " where beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())",

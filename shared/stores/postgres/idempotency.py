@@ -18,7 +18,7 @@ _CLAIM, _STORE = sql("acquire_key"), sql("store_keys")
 
 
 class PostgresKeys:
-    """Remembers keys in L2."""
+    """Stores keys in L2."""
 
     learns_from_exchanges = True
 
@@ -26,7 +26,7 @@ class PostgresKeys:
         self._connection = connection
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim whose holder fell silent, or say what is known of it."""
+        """Claim the key, take over a claim whose lease has ended, or return its state."""
         wanted = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
         row = self._connection.run(lambda c: c.execute(_CLAIM, wanted).fetchone())
         if row is None:
@@ -35,7 +35,7 @@ class PostgresKeys:
         return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"], claim=claim)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Remember the answer, also where the claim could not be made, but not one that a deletion has emptied."""
+        """Store the response, even without a claim, but not over one that a deletion has emptied."""
         self._connection.run(
             lambda c: c.execute(
                 "insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id)"
@@ -47,13 +47,13 @@ class PostgresKeys:
         )
 
     def release(self, key: str, claim: str) -> None:
-        """Forget this claim; one that took it over was made at another time."""
+        """Release this claim; a claim that took it over has another time."""
         statement = "delete from idempotency_keys where key = %s and answer is null and claimed_at = %s::timestamptz"
         self._connection.run(lambda c: c.execute(statement, (key, claim)))
 
 
 def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exchange]) -> None:
-    """Remember the keys of the requests that brought these exchanges, in the transaction that has stored them."""
+    """Store the keys of these exchanges' requests, in the transaction that stores the exchanges."""
     found = {exchange.keyed.key: (exchange.keyed, exchange) for exchange in exchanges if exchange.keyed is not None}
     if not found:
         return
@@ -70,7 +70,7 @@ def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exch
 
 
 def _answer_of(exchange: Exchange) -> str:
-    """Return what is left of an answer in its exchange; what it said of the memory is made anew."""
+    """Return the response that an exchange contains; its memory report is created again."""
     told = {
         "response": exchange.assistant_message,
         "thread_id": exchange.thread_id,
@@ -80,6 +80,6 @@ def _answer_of(exchange: Exchange) -> str:
 
 
 def _thread_of(answer: str) -> str | None:
-    """Return the thread that an answer is about, so that a deletion finds the answer."""
+    """Return the thread of a response, so that a deletion finds the response."""
     told = orjson.loads(answer)
     return told.get("thread_id") if isinstance(told, dict) else None

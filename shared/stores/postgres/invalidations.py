@@ -1,4 +1,4 @@
-"""Threads and users whose change Redis did not hear of, in PostgreSQL."""
+"""Records of threads and users whose change Redis missed, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Connection = psycopg.Connection[DictRow]
 
 
 def log_invalidations(connection: _Connection, kind: InvalidationKind, ids: Sequence[str]) -> None:
-    """Remember threads or users."""
+    """Record threads or users."""
     connection.execute(
         "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
         " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",
@@ -22,13 +22,13 @@ def log_invalidations(connection: _Connection, kind: InvalidationKind, ids: Sequ
 
 
 def oldest_repairs(connection: _Connection, limit: int) -> list[Invalidation]:
-    """Return the oldest of what was remembered."""
+    """Return the oldest records."""
     statement = "select kind, id, noted_at from cache_repairs order by noted_at limit %s"
     return [Invalidation(**row) for row in connection.execute(statement, (limit,)).fetchall()]
 
 
 def forget_repair(connection: _Connection, repair: Invalidation) -> None:
-    """Forget a repair, unless it was noted again meanwhile."""
+    """Delete a record, unless it was written again meanwhile."""
     connection.execute(
         "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
         (repair.kind, repair.id, repair.noted_at),

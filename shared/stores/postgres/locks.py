@@ -1,9 +1,10 @@
-"""Locks between what adds to threads and what deletes them, each for the rest of a transaction.
+"""Locks between writes and deletions of threads, held until the transaction ends.
 
-What adds locks its threads and users shared, what deletes locks them alone: an exchange on its way when its thread is
-deleted is either there to be deleted, or stored after the tombstone can be seen. PostgreSQL's table of locks is small,
-so a large batch takes one lock in place of many, which every deletion takes too. All are taken in one order, so that no
-two transactions wait for each other. A deletion holds its locks for a few rows' time, however much it deletes.
+A write locks its threads and users in shared mode, a deletion in exclusive mode. An exchange that is stored during its
+thread's deletion is therefore either deleted with it, or stored after the tombstone is visible. PostgreSQL's lock table
+is small, so a large batch takes one lock instead of many, which every deletion takes too. All transactions take locks
+in one order, so that they cannot deadlock. A deletion holds its locks only while it changes a few rows, whatever its
+size.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from psycopg.rows import DictRow
 
 from shared.stores.postgres.connection import sql
 
-# The release before this one knows only this lock: it takes it shared for whatever it adds, and alone to delete. So it
-# is taken shared for a day after an upgrade also by what adds little (`lock_transition`).
+# The previous release knows only this lock: shared for all writes, exclusive for deletions. For a day after an upgrade,
+# small writes therefore take it shared, too (`lock_transition`).
 _ALL: Final = 7_215_002
 _SEED: Final = 7_215_004
 _MOST: Final = 64
@@ -40,7 +41,7 @@ def shared_lock(
 
 
 def lock_exclusive(connection: _Connection, thread_ids: Iterable[str], user_ids: Iterable[str] = ()) -> None:
-    """Lock threads and users to delete them. A transaction does so once: a second call could wait in a circle."""
+    """Lock threads and users for their deletion. Call it once per transaction: a second call could deadlock."""
     connection.execute(_ALONE, {"all": _ALL, "seed": _SEED, "names": _names(thread_ids, user_ids)})
 
 

@@ -1,4 +1,4 @@
-"""Whose threads are, in PostgreSQL: the one store that decides it."""
+"""Thread owners in PostgreSQL, the only store that decides them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _Connection = psycopg.Connection[DictRow]
 
 
 def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
-    """Return whose a thread is."""
+    """Return a thread's owner."""
     row = _one(connection.execute(_OWNER, {"thread_id": thread_id}).fetchone())
     return ThreadOwner(row["is_known"], row["user_id"], row["cutoff"])
 
 
 def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
-    """Set a thread's owner unless it has one, and return the owner."""
-    # After a deletion that is under way, or before it begins.
+    """Set a thread's owner if it has none, and return the owner."""
+    # Either after a running deletion or before it starts.
     lock, wanted = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
     row = _one(execute_locked(connection, lock, _CLAIM, wanted).fetchone())
     return ThreadOwner(is_known=True, user_id=row["user_id"], cutoff=row["cutoff"])
 
 
 def require_owner(connection: _Connection, thread_id: str, user_id: str | None) -> None:
-    """Return if the thread is the user's or has no owner, or if no user is given.
+    """Check that the thread belongs to the user or has no owner; without a user, do nothing.
 
     Raises:
-        ThreadNotFound: It is another's.
+        ThreadNotFound: It belongs to another user.
     """
     if user_id is None:
         return

@@ -33,10 +33,10 @@ def read_preferences(
 def change_preferences(
     connection: _Connection, user_id: str, changes: Mapping[str, str | None], *, replace: bool
 ) -> dict[str, str]:
-    """Set (or with None remove) preferences, note that L1 has to be told of them, and return all.
+    """Set preferences or remove those that are None, record that L1 needs an update, and return all.
 
     Raises:
-        TooManyPreferences: The user would have more, or longer ones, than one may have.
+        TooManyPreferences: The preferences would exceed a limit.
     """
     removed = [key for key, value in changes.items() if value is None]
     kept = [(key, value) for key, value in changes.items() if value is not None]
@@ -54,16 +54,16 @@ def change_preferences(
     )
     changed = _preferences(connection, user_id)
     if fault := preferences_error(changed):
-        # Within the transaction, so that nothing of the change stays.
+        # Inside of the transaction, so that the change is rolled back.
         raise TooManyPreferences(fault)
-    # Until L1 is updated, also by another process if this one dies in between.
+    # Until L1 is updated, by another process if this one dies in between.
     log_invalidations(connection, "user", [user_id])
     return changed
 
 
 def publish_preferences(connection: _Connection, user_id: str, then: Callable[[dict[str, str]], bool]) -> None:
-    """Give a user's committed preferences to `then`, and forget the repair if it says that L1 has them."""
-    # After the commit, so that L1 never holds what L2 does not; under the lock, so that the newest stays.
+    """Give a user's committed preferences to `then`, and delete the record if it returns that L1 has them."""
+    # After the commit, so that L1 never has values that L2 lacks; under the lock, so that the newest win.
     lock_preferences(connection, user_id)
     if then(_preferences(connection, user_id)):
         connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))

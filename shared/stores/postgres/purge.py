@@ -1,4 +1,4 @@
-"""What the sweep does with rows in bulk, some at a time: deletes old and deleted ones, counts messages."""
+"""The sweep's bulk work in steps: deletes expired rows and rows of deletions, counts messages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
     "thread_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "user_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "exchange_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
-    # Only whether there was one before is asked of these: the last one stays.
+    # Of these tables the last row is kept, because it shows whether there was one before.
     "cache_epochs": ("began_at", TOMBSTONE_SECONDS),
 }
-# Rows that another sweep deletes, or a request changes, are left to the next call.
+# Rows locked by another sweep or a request are left for the next call.
 _PURGE: Final = """
 delete from {table} where ctid = any(array(
     select ctid from {table} where {time} < now() - make_interval(secs => %(age)s) {which}
@@ -42,15 +42,15 @@ _Connection = psycopg.Connection[DictRow]
 
 
 class PostgresPurge:
-    """Methods raise `StoreUnavailable` when PostgreSQL does not answer."""
+    """Purges in steps. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
-        # The last tombstone of an exchange that was looked at.
+        # The last exchange tombstone that was checked.
         self._last: dict[str, Any] = _BEFORE_ALL
 
     def remove_deleted(self) -> int:
-        """Look at some of the day's deleted exchanges, at others each time; see `Archive.remove_deleted`."""
+        """Check some of the day's deleted exchanges, the next ones at each call; see `Archive.remove_deleted`."""
 
         def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
             found = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
@@ -63,7 +63,7 @@ class PostgresPurge:
         return count
 
     def purge(self, table: PurgedTable) -> int:
-        """Delete some of what has been kept long enough; return how many rows, 0 if none is left."""
+        """Delete some expired rows; return their number, 0 if none is left."""
         time, age = _AGES[table]
         statement = composable.SQL(_PURGE).format(
             table=composable.Identifier(table),
@@ -73,10 +73,10 @@ class PostgresPurge:
         return self._connection.run(lambda c: c.execute(statement, {"age": age, "rows": _ROWS}).rowcount)
 
     def count_messages(self) -> int:
-        """Count the messages of some conversations that an older release began; return of how many."""
+        """Count the messages of some conversations of an older release; return the number of conversations."""
 
         def work(connection: _Connection) -> int:
-            # First the rows' locks, then a look of its own at the messages: what is added in between is counted.
+            # Lock the rows first and then count in a new statement, so that exchanges added in between are counted.
             found = connection.execute(
                 "select id from conversations where message_count is null order by id limit %s for update skip locked",
                 (_CONVERSATIONS,),

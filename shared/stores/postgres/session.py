@@ -1,4 +1,4 @@
-"""What a transaction may rely on, whatever the role, the database or a pooler in front of PostgreSQL sets."""
+"""The settings of every transaction, independent of the role, the database or a pooler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
-# The role, the database or the server may set other defaults for a session; these are PostgreSQL's own.
+# The role, the database or the server may set other session defaults; these are PostgreSQL's own.
 _DEFAULTS: Final = {
     "search_path": '"$user", public',
     "timezone": "UTC",
@@ -22,16 +22,18 @@ _DEFAULTS: Final = {
     "standard_conforming_strings": "on",
     "array_nulls": "on",
     "row_security": "on",
-    # Statements here are short: compiling one takes longer than running it.
+    # Statements are short, so compiling one would take longer than running it.
     "jit": "off",
-    # Without its triggers, the foreign keys delete nothing. Only a superuser may set it back; another is refused.
+    # Without its triggers, foreign keys delete nothing. Only a superuser may reset this setting; for other roles the
+    # transaction is refused.
     "session_replication_role": "origin",
-    # Since PostgreSQL 17, for all statements of a transaction together.
+    # Since PostgreSQL 17: a limit for all statements of a transaction together.
     "transaction_timeout": "0",
 }
-# In the transaction, not in the session: behind RDS Proxy or PgBouncer the next one may have another session. What
-# holds already is not set again, and a setting that this server does not know is left out. With `synchronous_commit`
-# off, a commit could be lost after the queue has let go of the message; its other values all keep what is committed.
+# Set for the transaction, because behind RDS Proxy or PgBouncer the next transaction may use another session. Settings
+# that already have their value are not set again, and settings that this server does not know are left out. With
+# `synchronous_commit` off, a commit could be lost after the queue has deleted the message; all other values make
+# commits durable.
 _PIN: Final = """\
 begin isolation level read committed read write;
 select pg_catalog.pg_is_in_recovery() as is_standby, count(pg_catalog.set_config(s.name, s.value, true))
@@ -42,12 +44,13 @@ where pg_catalog.current_setting(s.name, true) <> s.value
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long PostgreSQL may take.
+    """Time limits for PostgreSQL.
 
     Attributes:
-        seconds: After which the caller gives up a statement.
-        grace: How long a caller waits for a probe of a PostgreSQL that was away.
-        is_late_an_outage: Whether the next calls skip PostgreSQL when it was up but too slow; the drain asks for less.
+        seconds: The client's limit for a statement.
+        grace: How long a caller waits for a probe of a PostgreSQL that was down.
+        is_late_an_outage: Whether a timeout opens the circuit. For the drain it does not, because the drain reduces its
+            batches.
     """
 
     seconds: float
@@ -55,12 +58,12 @@ class Limits:
     is_late_an_outage: bool = True
 
     def begin(self, *, has_schema: bool = False) -> tuple[bytes, bytes]:
-        """Return the two statements that begin a transaction, and pin what it relies on.
+        """Return the two statements that begin a transaction and set its settings.
 
-        With `has_schema` the connection's URL says where the tables are.
+        With `has_schema` the connection's URL sets the schema.
 
-        PostgreSQL ends a statement a quarter earlier than the caller gives it up, so that nothing runs on unseen and
-        the connection can be used again; a wait for a lock ends first, so that its error says what it was.
+        PostgreSQL's limit is a quarter shorter than the client's, so that no statement continues unnoticed and the
+        connection stays usable. The limit for locks is shorter still, so that its error identifies a lock.
         """
         milliseconds = round(self.seconds * 1000)
         pinned = _DEFAULTS | {
@@ -77,7 +80,7 @@ class Limits:
 
 
 class ErrorKind(enum.Enum):
-    """What an error of PostgreSQL's says."""
+    """The meaning of a PostgreSQL error."""
 
     AWAY = "no server, or one that takes no work"
     ELSEWHERE = "this server takes no writes: another one does since a failover"
@@ -90,7 +93,7 @@ class ErrorKind(enum.Enum):
 _LATE: Final = {"57014", "55P03", "25P03", "25P04"}
 _ELSEWHERE: Final = {"25006"}
 _CONFLICTS: Final = {"53100", "53200", "53400", "55006"}
-# Where in PostgreSQL an error comes from that a trigger raises, with whatever SQLSTATE, or a row-level-security policy.
+# The source locations of errors raised by triggers, with any SQLSTATE, and by row-level-security policies.
 _RAISED_BY: Final = {"exec_stmt_raise", "ExecWithCheckOptions"}
 # Raised by a trigger (P0), a view's check option (44), a cardinality (21), a limit of an index or of nesting (54).
 _OF_A_VALUE: Final = {"22", "23"}
@@ -98,7 +101,7 @@ _ABOUT_A_ROW: Final = {"22", "23", "21", "44", "54", "P0"}
 
 
 def error_kind(error: psycopg.Error) -> ErrorKind:
-    """Return what an error says; `REFUSED` for each that is not known, so that it stops no other record."""
+    """Return an error's meaning; `REFUSED` for unknown errors, so that they stop no other record."""
     state = error.sqlstate or ""
     if is_raised(error) and state[:2] not in _OF_A_VALUE:
         # A trigger may raise the SQLSTATE of a timeout, a deadlock or an outage.
@@ -115,32 +118,32 @@ def error_kind(error: psycopg.Error) -> ErrorKind:
 
 
 def is_raised(error: psycopg.Error) -> bool:
-    """Return whether a trigger or a policy has raised an error, so that it says nothing of the server."""
+    """Return whether a trigger or policy raised the error, which then does not describe the server."""
     return error.diag.source_function in _RAISED_BY
 
 
 def is_about_a_row(error: psycopg.Error) -> bool:
-    """Return whether an error is one of those that a trigger, a check or a value causes."""
+    """Return whether a trigger, a check or a row's value may have caused the error."""
     return (error.sqlstate or "")[:2] in _ABOUT_A_ROW or is_raised(error)
 
 
 def describe(error: psycopg.Error) -> str:
-    """Return SQLSTATE and primary message only: the detail quotes the data."""
+    """Return SQLSTATE and primary message only, because the detail quotes data."""
     parts = [error.sqlstate or type(error).__name__, error.diag.message_primary]
     return ": ".join(part for part in parts if part)[:200]
 
 
 class IsoTimeLoader(Loader):
-    """Reads a time as the pinned session writes it.
+    """Parses times in the format of this module's transactions.
 
-    The driver's own goes by the format that the server named at the connection's start, which is the role's.
+    The driver's own loader uses the format that the server named when the connection started, which is the role's.
     """
 
     def load(self, data: Buffer) -> datetime:
-        """Return the time, in UTC.
+        """Return the time in UTC.
 
         Raises:
-            psycopg.DataError: Python has no such time, e.g. `infinity`.
+            psycopg.DataError: Python cannot represent the time, e.g. `infinity`.
         """
         try:
             return datetime.fromisoformat(bytes(data).decode()).astimezone(UTC)
@@ -149,5 +152,5 @@ class IsoTimeLoader(Loader):
 
 
 def prepare(connection: psycopg.Connection[Any]) -> None:
-    """Make a new connection read what pinned transactions write."""
+    """Make a new connection parse the format of this module's transactions."""
     connection.adapters.register_loader("timestamptz", IsoTimeLoader)

@@ -1,4 +1,4 @@
-"""Threads and their messages in PostgreSQL, as people list and search them."""
+"""Threads and their messages in PostgreSQL, for listing, reading and searching."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_thread(connection: _Connection, thread_id: str) -> Thread | None:
 def list_threads(
     connection: _Connection, user_id: str, limit: int, before: tuple[datetime, UUID] | None
 ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
-    """Return a user's threads newest first, each with its place in that order."""
+    """Return a user's threads newest first, each with its position in that order."""
     time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
     wanted = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
     rows = connection.execute(_THREADS, wanted).fetchall()
@@ -47,7 +47,7 @@ def list_messages(
     descending: bool,
     owner: str | None,
 ) -> list[Message]:
-    """Return a page of messages in thread order, or in reverse; with `owner`, only of a thread of theirs."""
+    """Return a page of messages in thread order, or in reverse; with `owner`, only if the thread is that user's."""
     start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
     wanted = {
         "thread_id": thread_id,
@@ -72,7 +72,7 @@ def list_messages(
 
 
 def rename_thread(connection: _Connection, thread_id: str, title: str) -> Thread | None:
-    """Title a thread for good, and return it."""
+    """Set a thread's title permanently, and return the thread."""
     connection.execute(
         "update conversations c set title = %s, title_is_fixed = true from live_conversations l"
         " where l.thread_id = %s and c.id = l.id",
@@ -84,7 +84,7 @@ def rename_thread(connection: _Connection, thread_id: str, title: str) -> Thread
 def search_messages(
     connection: _Connection, user_id: str, query: str, *, limit: int, exclude_thread: str | None
 ) -> list[SearchHit]:
-    """Return a user's messages that hold any of the query's words of three letters or more, best first."""
+    """Return a user's messages that contain any of the query's words of three letters or more, best first."""
     words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MAX_WORDS]
     patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
     wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}

@@ -1,4 +1,4 @@
-"""A thread's window in PostgreSQL, with all that a turn has to know of the thread, in one statement."""
+"""Reads a thread's window and state from PostgreSQL in one statement."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.stores.postgres.exchanges import exchanges_of
 
 _WINDOW: Final = sql("window")
 _ROWS_AN_EXCHANGE: Final = 2
-# Of a thread's deleted exchanges, as many as its readers are told of.
+# The maximum number of deleted exchanges that a read returns.
 _MAX_DELETED: Final = 1_000
 
 
 def read_window(
     connection: psycopg.Connection[DictRow], thread_id: str, limit: int, users: Collection[str] = ()
 ) -> Window:
-    """Return the newest `limit` exchanges, the thread's owner, and which of the users were deleted."""
+    """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
     most = limit * _ROWS_AN_EXCHANGE
     wanted = {
         "thread_id": thread_id,

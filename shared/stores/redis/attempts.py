@@ -1,4 +1,4 @@
-"""The drain's unfinished attempts, in Redis."""
+"""The drain's attempt counters in Redis."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SECONDS: Final = 86_400
 
 
 class RedisAttempts:
-    """Counts unfinished attempts in one hash, in one round trip a question."""
+    """Counts unfinished attempts in one hash, with one round trip per call."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Note that these are attempted, and return what is known of each."""
+        """Record an attempt on these messages, and return each one's state."""
         names = [_name(message_id) for message_id in message_ids]
         found, *replies = self._connection.call(
             lambda pipe: (
@@ -36,11 +36,11 @@ class RedisAttempts:
         require(self._connection.call(lambda pipe: pipe.hincrby(ATTEMPTS, _name(message_id), 1)))
 
     def forget(self, message_ids: Sequence[str]) -> None:
-        """Forget the attempts on these."""
+        """Delete the records of these messages' attempts."""
         names = [_name(message_id) for message_id in message_ids]
         require(self._connection.call(lambda pipe: pipe.hdel(ATTEMPTS, *names)))
 
 
 def _name(message_id: str) -> bytes:
-    # A record that is none of SQS' may have any text there.
+    # A record that is not in SQS' format may have any text here.
     return message_id.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""L1 in Redis (Valkey speaks the same protocol). Core commands only; a script or transaction touches one key."""
+"""L1 in Redis (or Valkey, with the same protocol). Only core commands; a script or transaction uses one key."""
 
 from __future__ import annotations
 

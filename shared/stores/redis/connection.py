@@ -1,4 +1,4 @@
-"""One Redis client a process: connects at first use, bounded in time, skipped while Redis is away."""
+"""A process' Redis client: connects at first use, with timeouts, skipped while Redis is down."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from shared.stores.redis.names import PROBE
 from shared.stores.redis.scripts import SHA_OF
 
 _logger = logging.getLogger(__name__)
-# A refusal is the reply to its command; one that is raised refuses the connection itself.
+# A refusal is the reply to a command; an exception refuses the whole connection.
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError)
-# What a server says that is not, or is no longer, the one to talk to; or one that has forgotten this session.
+# Errors of a server that is not, or no longer, the right one, or that has lost this session.
 _WRONG_SERVER: Final = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.MasterDownError,
@@ -42,7 +42,7 @@ _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 Pipeline = redis.client.Pipeline
 Command = tuple[str | bytes | int | float, ...]
 _PROBE_SECONDS: Final = 60
-# A script that writes, as a merge is: Redis may refuse this and still answer reads.
+# A write by a script, like a merge: Redis may refuse it and still answer reads.
 PROBE_WRITE: Final[Command] = (
     "EVAL",
     "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])",
@@ -53,7 +53,7 @@ PROBE_WRITE: Final[Command] = (
 
 
 class _Tokens(CredentialProvider):
-    """A token for each new connection, which ElastiCache ends after twelve hours."""
+    """A token for each new connection, because ElastiCache ends connections after twelve hours."""
 
     def __init__(self, cache_name: str, user: str) -> None:
         self._cache_name, self._user = cache_name, user
@@ -87,27 +87,26 @@ def _credentials(settings: RedisSettings) -> CredentialProvider | None:
 
 
 class RedisConnection:
-    """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may live on different nodes.
+    """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may be on different nodes.
 
     Attributes:
-        identity: Which server answers, and which history its data has (`run_id` and `master_replid` of INFO): another
-            one after a restart, and after a failover behind the same name. None if the server does not tell.
-        connects: How many connections were made, so that a caller sees a new one where the identity is unknown.
+        identity: The server and the history of its data (`run_id` and `master_replid` of INFO), which change after a
+            restart and a failover behind the same name. None if the server does not report them.
+        connects: The number of connections, so that a caller notices a new one if the identity is unknown.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
-        # Whether the server keeps scripts for this user, so that they need not travel with each call.
+        # Whether the server caches scripts for this user, so that calls need not send them.
         self._keeps_scripts = True
         self.identity: str | None = None
         self.connects = 0
         self._credentials = _credentials(settings)
-        # A socket that died while the process was frozen is made anew once; a store that is away is not waited for.
+        # A socket that died while the process was frozen is replaced once; a store that is down is not waited for.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
-        # Those of the pool's connections that no thread uses. The pool itself counts each loan for its metrics, which
-        # takes a tenth of a call.
+        # The pool's unused connections. The pool itself records each use in metrics, which takes a tenth of a call.
         self._idle: list[AbstractConnection] = []
-        # As plain keys: every command's name is written in capitals here.
+        # A plain dictionary: all command names here are in capitals.
         self._callbacks: dict[str, Callable[..., Any]] = dict(self._client.response_callbacks)
         self.breaker = CircuitBreaker("redis", self._probe)
 
@@ -129,9 +128,9 @@ class RedisConnection:
         )
 
     def _identify_server(self, connection: redis.Connection) -> None:
-        """Sign in on a new connection, ask which server it leads to, and load the scripts.
+        """Sign in on a new connection, read which server it leads to, and load the scripts.
 
-        Also where a client reconnects by itself.
+        Also called when a client reconnects by itself.
         """
         connection.on_connect()  # type: ignore[no-untyped-call]
         self.connects += 1
@@ -145,20 +144,21 @@ class RedisConnection:
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
         try:
-            # As a turn does: a Redis whose writes hang while it answers reads is not back. A refusal is an answer.
+            # Like a turn: a Redis that answers reads but hangs on writes has not recovered. A refusal is a response.
             with suppress(redis.ResponseError):
-                client.execute_command(*PROBE_WRITE)  # type: ignore[no-untyped-call] # redis-py gives it no types
+                client.execute_command(*PROBE_WRITE)  # type: ignore[no-untyped-call] # redis-py has no types for it
         finally:
             client.close()
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what `fill` queues in one round trip and return the replies, an exception for a refused command.
+        """Send the commands that `fill` queues in one round trip and return the replies.
 
-        A reply that says that this is the wrong server, or the wrong session, is followed by one try on a new
-        connection: after a failover the same name leads elsewhere. `fill` may therefore be called twice.
+        The reply of a refused command is an exception. A reply that reports the wrong server, or a lost session, is
+        followed by one attempt on a new connection, because after a failover the same name leads elsewhere. `fill` may
+        therefore be called twice.
 
         Raises:
-            StoreUnavailable: No answer.
+            StoreUnavailable: Redis did not respond.
         """
         with self.breaker.guard(_OUTAGES):
             replies = self._execute(fill)
@@ -169,12 +169,12 @@ class RedisConnection:
             return replies
 
     def _execute(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send a pipeline and return its replies. redis-py's own way costs as much again for each command."""
+        """Send a pipeline and return its replies. redis-py's own method costs as much again for each command."""
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
         commands = pipe.command_stack
         if self._keeps_scripts:
-            # By a loaded script's name instead of its text.
+            # By a loaded script's hash instead of its text.
             commands = [
                 (("EVALSHA", sha, *given[2:]), options)
                 if given[0] == "EVAL" and (sha := SHA_OF.get(given[1])) is not None
@@ -196,7 +196,7 @@ class RedisConnection:
         return replies
 
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
-        # redis-py's own packer looks at each argument twice.
+        # redis-py's own packer visits each argument twice.
         given = [arguments if " " not in arguments[0] else _words(arguments) for arguments, _ in commands]
         packed = [b"".join(map(pack_command, given))]
         connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
@@ -214,16 +214,16 @@ class RedisConnection:
         return replies
 
     def disconnect(self) -> None:
-        """Let the next call make a new connection, and ask again which server answers."""
+        """Let the next call open a new connection and read the server's identity again."""
         self._client.connection_pool.disconnect()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._client.close()
 
 
 def _renew_if_stale(connection: AbstractConnection) -> None:
-    """Connect anew where the server has closed a connection, e.g. while the process was frozen."""
+    """Reconnect if the server has closed a connection, e.g. while the process was frozen."""
     connection.connect()  # type: ignore[no-untyped-call]
     try:
         is_stale = connection.can_read()
@@ -235,7 +235,7 @@ def _renew_if_stale(connection: AbstractConnection) -> None:
 
 
 def _reply(connection: redis.Connection) -> Any:
-    """Return the next reply, None for a refusal: this user may not ask."""
+    """Return the next reply; None for a refusal, because this user may lack the right."""
     try:
         return connection.read_response()
     except redis.ResponseError:
@@ -248,18 +248,18 @@ def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
 
 
 def _words(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a command's arguments with a name of several words as several, as in `ACL WHOAMI`."""
+    """Return a command's arguments, with a name of several words split, as in `ACL WHOAMI`."""
     return (*arguments[0].split(" "), *arguments[1:])
 
 
 def queue_commands(pipe: Pipeline, *commands: Command) -> object:
-    """Queue commands, one reply each; without what redis-py's methods do around each."""
+    """Queue commands with one reply each, without the overhead of redis-py's methods."""
     pipe.command_stack += [(command, {}) for command in commands]
     return pipe
 
 
 def ignore_wrongtype(replies: list[Any]) -> list[Any]:
-    """Return the replies, None for a key that holds another type: another program made it, and it says nothing."""
+    """Return the replies; None for a key of another type, which another program created."""
     refusal = redis.ResponseError
     return [None if isinstance(each, refusal) and str(each).startswith("WRONGTYPE") else each for each in replies]
 
@@ -268,7 +268,7 @@ def require(replies: list[Any]) -> list[Any]:
     """Return the replies.
 
     Raises:
-        StoreUnavailable: One of them is a refusal, e.g. out of memory, read only, or a key of another type.
+        StoreUnavailable: A reply is a refusal, e.g. out of memory, read only, or a key of another type.
     """
     for refusal in [reply for reply in replies if isinstance(reply, redis.RedisError)]:
         _logger.error("redis refused a command", extra={"error": str(refusal)[:200]})

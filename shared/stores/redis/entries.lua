@@ -1,6 +1,6 @@
--- What the scripts know of a list's entries; each script begins with this.
+-- Functions for a list's entries; each script begins with them.
 
--- What ends an entry stands in its last bytes.
+-- An entry's ending is in its last bytes.
 local ENDING = 80
 local NIL = '00000000-0000-0000-0000-000000000000'
 local PLACEHOLDER = '{"exchange_id":"' .. NIL .. '","order":"' .. NIL .. '","created_at":"1970-01-01T00:00:00.000000Z",'
@@ -8,7 +8,7 @@ local PLACEHOLDER = '{"exchange_id":"' .. NIL .. '","order":"' .. NIL .. '","cre
 
 local ENDINGS = {first = true, whole = true, asked = true}
 
--- The entry without its ending, and what the ending says. Earlier releases wrote `true` for a generation.
+-- The entry without its ending, and the ending's value. Earlier releases wrote `true` for a generation.
 local function split(entry)
   local tail = string.sub(entry, -ENDING)
   local at, _, name, value = string.find(tail, ',"(%l+)":"?([%w.]+)"?}$')
@@ -18,7 +18,7 @@ local function split(entry)
   return entry
 end
 
--- An entry of another writer's making takes an ending only if it stays JSON by that.
+-- A foreign entry gets an ending only if it stays valid JSON.
 local function ended(entry, name, value)
   if name and string.byte(entry) == 123 and string.find(string.sub(entry, -2), '^[^%s{,]}$') then
     return string.sub(entry, 1, -2) .. ',"' .. name .. '":"' .. value .. '"}'

@@ -1,4 +1,4 @@
-"""The Redis list's entries: one JSON object a message, in the form that `merge.lua` reads."""
+"""The entries of Redis' lists: one JSON object per message, in the format that `merge.lua` parses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
-# How an entry of this project's begins, with its id, order key and time.
+# The beginning of this project's entries, with id, order key and time.
 OWN: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
-# The same, with a zero for each hexadecimal digit: all entries of a list are compared with it at once.
+# The same with a zero for each hexadecimal digit; all entries of a list are compared with it at once.
 _DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _HEAD: Final = (
     b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'
@@ -31,13 +31,13 @@ _HEAD: Final = (
 ).translate(_DIGITS)
 _TEXTS: Final = ("exchange_id", "order", "created_at", "role", "content")
 _head_of: Final = itemgetter(slice(len(_HEAD)))
-# What may end a list's first entry: a seal with its generation, or the token of a reader that asks PostgreSQL. Earlier
-# releases wrote `true` for a generation.
+# The endings of a list's first entry: a seal with its generation, or the token of a reader that reads PostgreSQL.
+# Earlier releases wrote `true` for a generation.
 _ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
 _ENDING_BYTES: Final = 80
 _GENERATION: Final = re.compile(r"[0-9.]+")
-# Stands in a list without an exchange, to carry a seal or a token. The release before takes it for an exchange older
-# than all others that it cannot read: it shows nothing of it, and asks PostgreSQL.
+# The entry of a list without exchanges, for a seal or a token. The previous release reads it as an unreadable exchange
+# older than all others: it does not show it, and reads PostgreSQL.
 _NIL: Final = UUID(int=0)
 PLACEHOLDER: Final = (
     f'{{"exchange_id":"{_NIL}","order":"{_NIL}","created_at":"1970-01-01T00:00:00.000000Z",'
@@ -46,14 +46,14 @@ PLACEHOLDER: Final = (
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
-    """Return the user's and the assistant's entry."""
+    """Return the entries of the user's and the assistant's message."""
     return script_arguments(exchange)[3:]
 
 
 def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
-    """Return the five arguments an exchange is to `merge.lua`; the last two are its entries.
+    """Return an exchange's five arguments for `merge.lua`; the last two are its entries.
 
-    The first fields of an entry stand in the order the script expects.
+    An entry's first fields are in the order that the script expects.
     """
     order, created_at = str(exchange.order), format_time(exchange.created_at)
     named = order if exchange.order is exchange.exchange_id else str(exchange.exchange_id)
@@ -70,12 +70,12 @@ def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
 
 
 def pending_field(exchange_id: UUID, revision: int) -> str:
-    """Return the field of one revision of an exchange in the thread's second place: draining one leaves the next."""
+    """Return the undrained hash's field for one revision of an exchange: draining a revision keeps the next one."""
     return f"{exchange_id}:{revision}" if revision else str(exchange_id)
 
 
 def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
-    """Return an exchange that was kept whole beside the list, or None if another program wrote it."""
+    """Return an exchange from the undrained hash, or None for another program's value."""
     try:
         exchange = Exchange.from_wire(body)
     except InvalidRecord as error:
@@ -85,13 +85,13 @@ def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
 
 
 def decode(entry: bytes) -> Message | None:
-    """Return the message, or None for the placeholder and for what is no JSON object with `role` and `content`."""
+    """Return the message; None for the placeholder and for an entry without `role` and `content`."""
     fields = _fields(entry)
     return None if fields is None else ListedMessages([fields])[0]
 
 
 def decode_list(entries: Sequence[bytes]) -> ListedMessages:
-    """Return a list's messages, parsed at once, without those that cannot be read."""
+    """Return a list's messages without unreadable ones, parsed at once."""
     if b"".join(map(_head_of, entries)).translate(_DIGITS) == _HEAD * len(entries):
         with suppress(orjson.JSONDecodeError, KeyError, TypeError):
             parsed = orjson.loads(b"[" + b",".join(entries) + b"]")
@@ -103,9 +103,9 @@ def decode_list(entries: Sequence[bytes]) -> ListedMessages:
 
 
 def _fields(entry: bytes) -> dict[str, Any] | None:
-    """Return an entry as JSON object.
+    """Return an entry as a JSON object.
 
-    Only an entry in this project's own form is taken at its word for id, order and time, here as in `merge.lua`.
+    Id, order and time are used only from entries in this project's format, like in `merge.lua`.
     """
     if entry.startswith(PLACEHOLDER):
         return None
@@ -129,30 +129,30 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
             "revision": int(own[4] or 0),
         }
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        # Another program wrote it. The list is not complete without it, so the caller reads L2.
+        # A foreign entry: the list is not complete without it, so the caller reads L2.
         _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
         return None
 
 
 def ending(name: str, value: str) -> bytes:
-    """Return how a first entry ends: `first` or `whole` with a generation, `asked` with a token."""
+    """Return the ending of a first entry: `first` or `whole` with a generation, `asked` with a token."""
     return f',"{name}":"{value}"}}'.encode()
 
 
 def ending_of(entry: bytes) -> tuple[str, str] | None:
-    """Return what an entry's ending says: its name and value, None for an entry without one."""
+    """Return the name and value of an entry's ending; None without an ending."""
     found = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
     return (found[1].decode(), found[2].decode()) if found else None
 
 
 def seal_of(entry: bytes) -> tuple[str, str] | None:
-    """Return what an entry's seal claims and the generation it names, None for an entry without one."""
+    """Return an entry's seal and its generation; None without a seal."""
     found = ending_of(entry)
     return found if found and found[0] != "asked" and _GENERATION.fullmatch(found[1]) else None
 
 
 def token_of(entries: Sequence[bytes]) -> str | None:
-    """Return the token that a list carries."""
+    """Return the list's token."""
     found = ending_of(entries[0]) if entries else None
     return found[1] if found and found[0] == "asked" else None
 
@@ -164,7 +164,7 @@ def without_ending(entry: bytes) -> bytes:
 
 
 def without_placeholder(entries: Sequence[bytes]) -> Sequence[bytes]:
-    """Return a list's entries without the placeholder that it may begin with."""
+    """Return a list's entries without a placeholder at the beginning."""
     return entries[1:] if entries and entries[0].startswith(PLACEHOLDER) else entries
 
 
@@ -174,7 +174,7 @@ def is_first(entry: bytes, generation: str | None) -> bool:
 
 
 def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> bool:
-    """Return whether a list is sealed in this generation: nothing is missing that belongs into so many messages."""
+    """Return whether a list is sealed in this generation: nothing is missing from so many messages."""
     if not entries or generation is None:
         return False
     found = ending_of(entries[0])

@@ -15,12 +15,12 @@ from shared.stores.redis.names import OUTBOX
 from shared.stores.redis.read import clock_of
 
 _MAX_LOOKED_AT: Final = 200
-# Removes what was not replaced.
+# Deletes a key only if its value was not replaced.
 _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 class RedisKeys:
-    """Remembers keys in L1. A claim's lease is the key's time to live; another key keeps its exchange id for longer."""
+    """Stores keys in L1. A claim's lease is the key's time to live; another key keeps its exchange id for longer."""
 
     learns_from_exchanges = False
 
@@ -28,7 +28,7 @@ class RedisKeys:
         self._connection = connection
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim whose lease has ended, or say what is known of it, in one round trip."""
+        """Claim the key, take over a claim whose lease has ended, or return its state, in one round trip."""
         record = _record(body_hash, exchange_id, None)
         set_reply, known, exchange_reply, exchange, now, epoch, outbox, stats = self._connection.call(
             lambda pipe: (
@@ -43,15 +43,15 @@ class RedisKeys:
             )
         )
         if isinstance(set_reply, Exception) and isinstance(known, bytes):
-            # A Redis that refuses writes still knows what it was told.
+            # A Redis that refuses writes still has its older keys.
             set_reply = exchange_reply = None
         require([set_reply, known, exchange_reply, exchange, now, epoch, outbox])
         fields = orjson.loads(known or record)
         if fields["answer"] is None and exchange:
-            # The first claim has named the exchange, also where its lease has ended.
+            # The first claim determines the exchange's id, even after its lease.
             fields = orjson.loads(exchange)
         read, clock = read_epoch(epoch), clock_of(now)
-        # It may have evicted this key.
+        # Redis may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
         is_same_server = read.lost_at is not None and read.is_of(self._connection.identity)
         return KeyState(
@@ -59,7 +59,7 @@ class RedisKeys:
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_acquired=bool(set_reply),
-            # A clock that was set has ended the lives of keys, too.
+            # A clock that was set has also expired keys.
             is_sure=not has_evicted and is_same_server and not is_odd(clock) and _has_all_keys(read, clock),
             age=_age(read, clock) if is_same_server else 0.0,
             may_be_in_outbox=outbox > 0 and self._may_be_in_outbox(key),
@@ -67,26 +67,26 @@ class RedisKeys:
         )
 
     def _may_be_in_outbox(self, key: str) -> bool:
-        """Return whether an exchange in the outbox carries the key; of a long outbox only the beginning is read."""
+        """Return whether an exchange in the outbox has the key; only the beginning of a long outbox is read."""
         (bodies,) = require(self._connection.call(lambda pipe: pipe.lrange(OUTBOX, 0, _MAX_LOOKED_AT)))
         return len(bodies) > _MAX_LOOKED_AT or any(key.encode() in body for body in bodies)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Remember the answer for a day."""
+        """Store the response for a day."""
         record = _record(body_hash, exchange_id, answer)
         claim = _record(body_hash, exchange_id, None)
         require(
             self._connection.call(
                 lambda pipe: (
                     pipe.set(_name(key), record, ex=ANSWER_SECONDS),
-                    # It ends with the answer: later the key is new.
+                    # It expires with the response; later the key is new.
                     pipe.set(_exchange_name(key), claim, ex=ANSWER_SECONDS),
                 )
             )
         )
 
     def release(self, key: str, claim: str) -> None:
-        """Forget a claim; one that took it over has another record."""
+        """Release a claim; a claim that took it over has another value."""
         (is_own,) = require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _name(key), claim)))
         if is_own:
             require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _exchange_name(key), claim)))
@@ -102,9 +102,9 @@ def _age(epoch: Epoch, clock: float) -> float:
 
 
 def _has_all_keys(epoch: Epoch, clock: float) -> bool:
-    """Return whether Redis was told, and has, every key of the time for which answers are kept.
+    """Return whether Redis has every key from the time for which responses are kept.
 
-    It was not told of those that came while it did not answer: then a generation began.
+    Redis lacks keys from its outages; each outage starts a generation.
     """
     if epoch.is_first:
         return True

@@ -1,4 +1,4 @@
-"""L1 as an inspector sees it: one thread's list, and the outbox. Reads only, a round trip each."""
+"""The inspector's view of L1: one thread's list, and the outbox. Read-only, one round trip each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, pending
 
 
 class RedisInspector:
-    """L1. Methods raise `StoreUnavailable` when it does not answer."""
+    """L1. Methods raise `StoreUnavailable` if it does not respond."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
     def thread(self, thread_id: str, most: int) -> ListSnapshot:
-        """Look at the newest `most` messages of a thread's list."""
+        """Read the newest `most` messages of a thread's list."""
         key = messages_key(thread_id)
         entries, length, ttl, tombstone, pending, members = require(
             ignore_wrongtype(
@@ -40,7 +40,7 @@ class RedisInspector:
         return ListSnapshot(
             messages=decode_list(kept).without(cutoff, deleted),
             length=(length or 0) - (len(entries or []) - len(kept)),
-            # Redis' own way to say that there is no key, or no end to its life: a negative number.
+            # Redis returns a negative number for a missing key or one without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
             pending=newest_revisions(
                 each for each in waiting if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
@@ -48,7 +48,7 @@ class RedisInspector:
         )
 
     def outbox(self) -> QueueCounts:
-        """Count what waits in the outbox."""
+        """Count the outbox' entries."""
         length, oldest = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, 0)]))
         try:
             accepted = Exchange.from_wire(oldest).created_at if oldest else None

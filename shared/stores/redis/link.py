@@ -1,4 +1,4 @@
-"""What a process says to Redis: everything in its turn, after what Redis has missed."""
+"""A process' calls to Redis, each after the changes that Redis has missed."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from shared.stores.redis.names import EPOCH, pending_key
 from shared.stores.redis.read import clock_of
 
 _MAX_UNMERGED: Final = 500
-# How many threads are spoken of in one round trip.
+# The number of threads in one round trip.
 THREADS_A_CALL: Final = 500
 
 
 class CacheLink:
-    """A connection that makes up for what Redis missed, ahead of whatever is said next."""
+    """A connection that sends the changes that Redis has missed before any other call."""
 
     def __init__(self, connection: RedisConnection, memory: MemorySettings) -> None:
         self._memory = memory
         self._connection = connection
         self._lists = ThreadLists(memory)
-        # Appends that failed: made up for ahead of the next call that gets through.
+        # Failed appends, which are sent before the next successful call.
         self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
-        # The generation of the last read: what this process confirms is sealed for it.
+        # The generation of the last read, for which this process seals lists.
         self._generation: str | None = None
-        # When a call last failed or was refused, on the monotonic clock; None once that is made up for.
+        # When a call last failed or was refused, on the monotonic clock; None after the recovery.
         self._failed_at: float | None = None
         self._probed_at = -math.inf
         self._connects = 0
@@ -54,12 +54,12 @@ class CacheLink:
         return self._connection.breaker
 
     def _call(self, fill: Callable[[Pipeline], object], *, is_read: bool = False) -> list[Any]:
-        """Send what `fill` queues in one round trip, after what Redis missed, and return the replies.
+        """Send the commands that `fill` queues in one round trip, after missed changes, and return the replies.
 
-        A read finds nothing in a key of another type.
+        A read ignores keys of another type.
 
         Raises:
-            StoreUnavailable: No answer, or a refusal of any of the commands.
+            StoreUnavailable: Redis did not respond, or refused a command.
         """
         self._catch_up()
         replies = self._send(fill)
@@ -80,7 +80,7 @@ class CacheLink:
             raise
 
     def _catch_up(self) -> bool:
-        """Make up for what Redis missed, before anything is read from it; return whether Redis takes writes."""
+        """Send missed changes before anything is read; return whether Redis accepts writes."""
         if self._failed_at is not None and not self._recover(self._failed_at):
             return False
         late = list(self._unmerged.values())
@@ -101,9 +101,9 @@ class CacheLink:
         return True
 
     def _recover(self, failed_at: float) -> bool:
-        """Return whether Redis takes writes again; if so, a generation begins that all readers respect.
+        """Return whether Redis accepts writes again; if so, start a generation.
 
-        One process does it for all: not if a generation has begun since this one's last failure.
+        One process does this for all: not if a generation has started since this process' last failure.
         """
         probed, now, reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
         if isinstance(probed, Exception):
@@ -113,7 +113,7 @@ class CacheLink:
         clock = clock_of(now)
         epoch = read_epoch(None if isinstance(reply, Exception) else reply)
         last = epoch.generation
-        # One from the future was named before Redis' clock was set back, so it tells nothing of when it began.
+        # A name in the future was written before Redis' clock was set back, so its start is unknown.
         has_begun_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
         if last is not None and not has_begun_since:
             self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=started_after(epoch, clock))))
@@ -121,7 +121,10 @@ class CacheLink:
         return True
 
     def _end_late(self, append: Append, replies: list[Any]) -> None:
-        """Respect a deletion of what was made up for, and stop owing it; what L1 refused stays owed."""
+        """Undo a retried append that a deletion includes, and remove it from the missed ones.
+
+        An append that L1 refused stays missed.
+        """
         if any(isinstance(reply, Exception) for reply in replies):
             return
         appended = append.outcome(replies)
@@ -142,12 +145,12 @@ class CacheLink:
             del self._unmerged[name]
 
     def _forget_drained(self, exchange: Exchange) -> None:
-        """Remove an exchange from its second place: the drain was faster than the append."""
+        """Remove an exchange from the undrained hash, because the drain was faster than the append."""
         field = pending_field(exchange.exchange_id, exchange.revision)
         self._require(self._send(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
 
     def _undo(self, exchange: Exchange, appended: Appended) -> None:
-        """Remove an exchange that a deletion overtook; if it was its thread's, all that this means."""
+        """Remove an exchange that a deletion includes; for its thread's deletion, with all other effects."""
         self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.of_thread)))
 
     def _forget_pending(
@@ -156,7 +159,7 @@ class CacheLink:
         cutoffs: Mapping[str, UUID | None],
         deleted: Collection[UUID] = (),
     ) -> None:
-        """Remove undrained exchanges that a deletion reaches; what comes later finds the tombstone."""
+        """Remove undrained exchanges that a deletion includes; later appends find the tombstone."""
         gone: dict[str, list[str]] = {}
         for thread_id, cutoff in cutoffs.items():
             pending = [decode_pending(thread_id, body) for body in bodies[thread_id] or []]
@@ -181,5 +184,5 @@ class CacheLink:
         return clock_of(now)
 
     def ping(self) -> None:
-        """Return if it answers and takes writes."""
+        """Return if it responds and accepts writes."""
         self._call(lambda pipe: queue_commands(pipe, PROBE_WRITE))

@@ -1,4 +1,4 @@
-"""What is sent to Redis to change a thread's list: a merge, an append, a mark, and taking an append back."""
+"""The commands that change a thread's list: a merge, an append, a seal, and undoing an append."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
-# For as long as the queue keeps an exchange for the drain, at least.
+# At least as long as the queue keeps a message.
 _UNDRAINED_SECONDS: Final = 4 * 86_400
 _MAX_FIELDS: Final = 100
 
@@ -46,18 +46,18 @@ def order_of(reply: bytes | None) -> UUID | None:
 
 
 def queue_tombstone(pipe: Pipeline, key: str, cutoff: UUID) -> None:
-    """Queue that a deletion is remembered, unless a later one is known; one reply."""
+    """Queue a tombstone, unless there is a later one; one reply."""
     pipe.eval(SET_TOMBSTONE, 1, key, str(cutoff), _TOMBSTONE_SECONDS)
 
 
 def ids_of(members: Iterable[bytes]) -> list[str]:
-    """Return the ids among a set's members; others come from other programs."""
+    """Return the ids among a set's members; other members come from other programs."""
     texts = (member.decode("utf-8", "surrogateescape") for member in members)
     return [text for text in texts if id_error(text) is None]
 
 
 def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
-    """Return the exchange ids among a set's members; others come from other programs."""
+    """Return the exchange ids among a set's members; other members come from other programs."""
     found = set()
     for member in members:
         with suppress(ValueError):
@@ -66,7 +66,7 @@ def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
 
 
 def newest_revisions(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """Return exchanges, of each the highest revision, in the order of their first."""
+    """Return the highest revision of each exchange, in the order of their first occurrences."""
     found: dict[UUID, Exchange] = {}
     for exchange in exchanges:
         known = found.get(exchange.exchange_id)
@@ -77,12 +77,12 @@ def newest_revisions(exchanges: Iterable[Exchange]) -> list[Exchange]:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What an append found.
+    """The result of an append.
 
     Attributes:
-        cutoff: The newest deletion that overtook the exchange, None if none did.
-        of_thread: The same of the thread's own deletion only.
-        was_drained: The drain had stored the exchange before the append reached Redis.
+        cutoff: The newest deletion that includes the exchange; None if there is none.
+        of_thread: The thread's own deletion among these.
+        was_drained: Whether the drain had stored the exchange before the append.
     """
 
     cutoff: UUID | None
@@ -92,12 +92,12 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """A new exchange on its way into L1, now or late.
+    """A new exchange for L1, sent now or retried.
 
     Attributes:
-        is_drained: L2 has it, so that it need not wait beside the list for the drain.
-        in_outbox: Neither the queue nor L2 took it: L1 keeps it for the sweep.
-        after: The thread must not have been deleted since the deletion with this order key; None if it may.
+        is_drained: Whether L2 has it, so that the undrained hash does not need it.
+        in_outbox: Whether neither the queue nor L2 has it: L1 keeps it for the sweep.
+        after: The thread must not have been deleted since the deletion with this order key; None for no condition.
     """
 
     exchange: Exchange
@@ -106,7 +106,7 @@ class Append:
     after: UUID | None = None
 
     def outcome(self, replies: Sequence[Any]) -> Appended:
-        """Read the replies to what `ThreadLists.queue_append` queued."""
+        """Parse the replies to the commands of `ThreadLists.queue_append`."""
         replies = list(replies)
         was_drained = not self.is_drained and bool(replies.pop())
         of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
@@ -117,7 +117,7 @@ class Append:
         if of_thread is not None and self.after is not None and of_thread > self.after:
             cutoffs.append(of_thread)
         if is_deleted:
-            # The deletion of this exchange alone reaches as far as the exchange itself.
+            # The cutoff of this exchange's own deletion is its order key.
             cutoffs.append(order)
         return Appended(
             cutoff=max(cutoffs, default=None),
@@ -127,7 +127,7 @@ class Append:
 
 
 class ThreadLists:
-    """Queues commands, for windows of the configured size and life."""
+    """Queues commands for lists with the configured window and time to live."""
 
     def __init__(self, memory: MemorySettings) -> None:
         self._memory = memory
@@ -145,18 +145,17 @@ class ThreadLists:
         deleted: Collection[UUID] = (),
         is_stored: bool = False,
     ) -> None:
-        """Queue `merge.lua`, which says what the arguments mean; one reply, the number of messages in the list.
+        """Queue `merge.lua`, which documents the arguments; one reply, the number of messages in the list.
 
         Args:
-            pipe: Where to queue it.
-            thread_id: Whose list.
-            exchanges: What to merge.
-            ttl: Seconds, 0 keeps what the list has.
-            refill: The token of the read before; `first` if the exchanges are all of the thread, else `whole`; the
-                generation.
-            cutoff: Of a deletion.
-            deleted: Exchanges that were deleted.
-            is_stored: Whether PostgreSQL has the exchanges in this form.
+            pipe: The pipeline.
+            thread_id: The thread.
+            exchanges: The exchanges to merge.
+            ttl: The time to live in seconds; 0 keeps the current one.
+            refill: The read's token; `first` if the exchanges are the whole thread, else `whole`; the generation.
+            cutoff: A deletion's cutoff.
+            deleted: Deleted exchanges.
+            is_stored: Whether these are PostgreSQL's exchanges.
         """
         arguments: list[str | bytes | int] = [
             ttl,
@@ -171,20 +170,20 @@ class ThreadLists:
         queue_commands(pipe, ("EVAL", MERGE, 1, messages_key(thread_id), *arguments))
 
     def queue_append(self, pipe: Pipeline, append: Append) -> None:
-        """Queue the merge of a new exchange and all that belongs to it; `Append.outcome` reads the replies."""
+        """Queue a new exchange's merge and its other commands; `Append.outcome` parses the replies."""
         exchange = append.exchange
         thread_id, user_id, named = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
         field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)
         before: list[Command] = []
         if append.in_outbox:
-            # First, so that after a partial pipeline no list shows an exchange that no store has.
+            # First, so that a partly executed pipeline never shows an exchange in a list that no store has.
             before.append(("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True)))
         if not append.is_drained:
-            # Before the list: what gets through in part, or finds no list, is shown from here.
+            # Before the list, so that readers find the exchange here after a partial pipeline or without a list.
             before += (("HSET", pending, field, exchange.to_wire()), ("EXPIRE", pending, self._undrained_seconds))
         queue_commands(pipe, *before)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
-        # A reader of the release before asks PostgreSQL under this lease, until something is written.
+        # The previous release's readers use this lease for reading PostgreSQL, until the next write.
         after: list[Command] = [("DEL", claim_key(thread_id))]
         if user_id is not None:
             user_ttl = self._memory.user_ttl_seconds
@@ -193,7 +192,7 @@ class ThreadLists:
                 ("EXPIRE", preferences_key(user_id), user_ttl),
                 ("EXPIRE", preferences_seal_key(user_id), user_ttl),
             )
-        # After all that is written: a deletion or a drain that comes in between finds it, or is found here.
+        # After all writes: a concurrent deletion or drain either finds them, or is found here.
         after += (("GET", tombstone_key(thread_id)), ("SISMEMBER", deleted_key(thread_id), named))
         if user_id is not None:
             after.append(("GET", user_tombstone_key(user_id)))
@@ -202,7 +201,7 @@ class ThreadLists:
         queue_commands(pipe, *after)
 
     def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
-        """Queue the note that Redis has a list which holds something of the user's, of this moment or earlier."""
+        """Queue the record that a list has an exchange of the user with this or an earlier time."""
         queue_commands(pipe, *self._of_user(user_id, thread_id, moment))
 
     def _of_user(self, user_id: str, thread_id: str, moment: datetime) -> tuple[Command, Command]:
@@ -210,23 +209,23 @@ class ThreadLists:
         return ("ZADD", key, "GT", moment.timestamp(), thread_id), ("EXPIRE", key, self._undrained_seconds)
 
     def queue_undo_append(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
-        """Queue the removal of an exchange; with `cutoff`, of all that its thread's deletion means."""
+        """Queue the removal of an exchange; with `cutoff`, also the other effects of its thread's deletion."""
         thread_id = exchange.thread_id
         if cutoff is not None:
             self.queue_merge(pipe, thread_id, [], cutoff=cutoff)
-        # Another user's exchanges in the thread stay: this one goes by its value, sealed or not.
+        # Other users' exchanges in the thread stay: this one is removed by value, sealed or not.
         pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
         pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))
 
     def queue_deleted(self, pipe: Pipeline, thread_id: str, deleted: Collection[UUID]) -> None:
-        """Queue the note that exchanges were deleted from a thread; two replies, none where there are none."""
+        """Queue the record of deleted exchanges of a thread; two replies, none without exchanges."""
         if deleted:
             pipe.sadd(deleted_key(thread_id), *map(str, deleted))
             pipe.expire(deleted_key(thread_id), _DELETED_SECONDS)
 
 
 def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
-    """Return the fields of what waited for the drain, now that PostgreSQL holds these exchanges."""
+    """Return the undrained hash's fields of exchanges that PostgreSQL now has."""
     fields = []
     for exchange in exchanges:
         first = max(1, exchange.revision - _MAX_FIELDS)

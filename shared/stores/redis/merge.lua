@@ -1,20 +1,20 @@
--- The one writer of a thread's list: union by exchange id, sort by order key, keep the newest. Commutative,
--- associative and idempotent, so that any writers in any order, however often, leave the same list. It never makes a
--- list: only `read.lua` does, for a reader that then asks PostgreSQL.
+-- The only writer of a thread's list: unites exchanges by id, sorts them by order key, keeps the newest. Merging is
+-- commutative, associative and idempotent, so all orders and repetitions of writes lead to the same list. It never
+-- creates a list: only `read.lua` does, for a reader that then reads PostgreSQL.
 --
--- The list's first entry ends with a seal or with a token (see `read.lua`), or with neither.
+-- The list's first entry ends with a seal, with a token (see `read.lua`), or with neither.
 --
 -- KEYS[1]  the list
--- ARGV[1]  time to live in seconds; 0 keeps what the list has
--- ARGV[2]  most messages to keep
--- ARGV[3]  'TOKEN first G' or 'TOKEN whole G': a refill. If the list carries this token, then nothing is missing from
---          what it holds after the merge, and it is sealed for generation G: as all of its thread (first), or as the
---          newest of it (whole). If it does not, nothing is done. '': no refill
--- ARGV[4]  order key of a deletion; entries up to it are dropped, and token or seal with them; '' for none
--- ARGV[5]  ids of deleted exchanges between commas, whose entries are dropped, and the token with them; '' for none
--- ARGV[6]  '1': the exchanges are PostgreSQL's, which decides between two that share a revision
+-- ARGV[1]  time to live in seconds; 0 keeps the current one
+-- ARGV[2]  maximum number of messages
+-- ARGV[3]  'TOKEN first G' or 'TOKEN whole G': a refill. If the list carries this token, it is complete after the
+--          merge and is sealed for generation G: as the whole thread (first), or as its newest part (whole).
+--          Otherwise nothing is done. '': no refill
+-- ARGV[4]  order key of a deletion; entries up to it are dropped, with the token or seal; '' for none
+-- ARGV[5]  ids of deleted exchanges between commas; their entries and the token are dropped; '' for none
+-- ARGV[6]  '1': these are PostgreSQL's exchanges, which win over others with the same revision
 -- ARGV[7…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
--- Returns the number of messages in the list; -1 for a refill whose token is not there.
+-- Returns the number of messages in the list; -1 for a refill whose token the list does not carry.
 
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
@@ -26,7 +26,7 @@ local is_stored = ARGV[6] == '1'
 local is_deletion = cutoff ~= '' or deleted ~= ''
 local EXCHANGES = 7
 
--- The list is a cache: what stands in its place and is no list gives way to it.
+-- The list is a cache: a key of another type is replaced.
 local head = redis.pcall('LINDEX', key, 0)
 if type(head) ~= 'string' then
   if head then
@@ -35,7 +35,7 @@ if type(head) ~= 'string' then
   return token and -1 or 0
 end
 
--- Id, order key, time and revision of an entry in the project's own form; nil for one of another writer's making.
+-- Id, order key, time and revision of an entry in the project's format; nil for a foreign entry.
 local function parse(entry)
   local id, order, created, rest =
     string.match(entry, '^{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([0-9TZ:.-]+)"()')
@@ -57,24 +57,24 @@ local function finish(length)
   return length
 end
 
--- Whether an exchange of this id is in the list: an entry of the project's own form has it at this place.
+-- Whether an exchange with this id is in the list: entries in the project's format have it at this position.
 local function holds(id)
   local last = string.byte(id, -1)
   for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
-    -- The last digit first: a string that Lua makes of the whole id costs more.
+    -- Compare the last digit first, because creating a Lua string of the whole id costs more.
     if string.byte(entry, 52) == last and string.sub(entry, 17, 52) == id and parse(entry) == id then
       return true
     end
   end
 end
 
--- The usual case: one exchange, newer than all.
+-- The usual case: one exchange that is newer than all others.
 if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
   local order, id = ARGV[EXCHANGES], ARGV[EXCHANGES + 1]
   local is_newest = is_empty and redis.call('LLEN', key) == 1
   if not is_newest then
     local _, tail_order = parse(redis.call('LINDEX', key, -1))
-    -- Under an id that is not its order key it may be in the list already, at an earlier place.
+    -- If its id is not its order key, it may already be in the list at an earlier position.
     is_newest = tail_order and order > tail_order and not is_empty and (order == id or not holds(id))
   end
   if is_newest then
@@ -103,13 +103,13 @@ for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
     local known = by_id[id].entries
     known[#known + 1] = entry
   elseif id ~= NIL then
-    -- The placeholder gives way to what comes.
+    -- The first exchange replaces the placeholder.
     by_id[id] = {id = id, order = order, created = created, revision = revision, entries = {entry}}
     all[#all + 1] = by_id[id]
   end
 end
 
--- The highest revision wins, then the earliest, here as in PostgreSQL, so that both layers keep the same one of two.
+-- The highest revision wins, then the earliest, as in PostgreSQL, so that both layers keep the same one.
 local function wins(created, revision, known)
   if not known.created or revision ~= known.revision then
     return not known.created or revision > known.revision
@@ -141,7 +141,7 @@ end)
 
 local list, foreign = {}, cutoff == '' and #others or 0
 if cutoff == '' then
-  -- Entries of another writer's making have no id: they stay what they are, before everything that has one.
+  -- Foreign entries have no id: they stay unchanged, before all others.
   list = others
 end
 local gone = {}
@@ -156,18 +156,18 @@ for _, exchange in ipairs(all) do
   end
 end
 
--- Whole exchanges only: what must go is rounded up to the next user's entry by the pairs being pairs.
+-- Only whole exchanges are removed, so the number is rounded up to a pair of entries.
 local start = math.max(1, #list - most + 1)
 if token then
   name, value = (claim == 'first' and start > 1) and 'whole' or claim, generation
 elseif name == 'asked' or cutoff ~= '' then
-  -- What came after a deletion of the thread may be of its former owner or of the next: PostgreSQL is asked.
+  -- Exchanges after the thread's deletion may belong to its former or its next owner, so PostgreSQL must be read.
   name = not is_deletion and name or nil
 elseif name == 'first' then
-  -- Of a list that is all of its thread, everything that comes belongs to it.
+  -- If the list is the whole thread, it stays the whole thread after a merge.
   name = (foreign == 0 or list[1] == bare) and (start > 1 and 'whole' or 'first') or nil
 elseif name and list[start] ~= bare then
-  -- What was sealed may have left at the front; but what came before it may lack others.
+  -- The sealed entry may have left the window; but entries before it may be incomplete.
   local id, order = parse(list[start] or '')
   local sealed_id, sealed_order = parse(bare)
   if not id or not sealed_id or order < sealed_order or (order == sealed_order and id < sealed_id) then

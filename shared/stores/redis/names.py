@@ -1,13 +1,13 @@
-"""The keys in Redis. A list and a hash are the contract's; the others are the project's own business."""
+"""The keys in Redis. The list and the preferences' hash are part of the contract; the others are internal."""
 
 from typing import Final
 
 OUTBOX: Final = "outbox:exchanges"
-# The generation of what Redis holds, and since when it has lost nothing; see `redis_generation`.
+# The generation of Redis' data, and since when it has lost nothing; see `redis_generation`.
 EPOCH: Final = "memory:epoch"
-# Written to find out whether Redis takes writes.
+# A key for testing whether Redis accepts writes.
 PROBE: Final = "memory:probe"
-# What the drain began to store and has not finished.
+# The drain's unfinished attempts.
 ATTEMPTS: Final = "drain:attempts"
 
 
@@ -17,7 +17,7 @@ def messages_key(thread_id: str) -> str:
 
 
 def claim_key(thread_id: str) -> str:
-    """Under what a reader of the release before asks PostgreSQL, until something is written to the thread."""
+    """The previous release's lease for reading PostgreSQL, until something is written to the thread."""
     return f"thread:{thread_id}:claim"
 
 
@@ -32,17 +32,17 @@ def deleted_key(thread_id: str) -> str:
 
 
 def owner_key(thread_id: str) -> str:
-    """Where earlier releases noted whose a thread is; only removed."""
+    """Earlier releases stored a thread's owner here; only deleted now."""
     return f"thread:{thread_id}:owner"
 
 
 def pending_key(thread_id: str) -> str:
-    """A hash of a thread's exchanges that are not drained yet, in their wire form."""
+    """A hash of a thread's undrained exchanges in their wire format."""
     return f"thread:{thread_id}:pending"
 
 
 def drained_key(thread_id: str) -> str:
-    """A set of the ids of a thread's exchanges that were drained in the last minutes."""
+    """A set of the ids of a thread's recently drained exchanges."""
     return f"thread:{thread_id}:drained"
 
 
@@ -52,17 +52,17 @@ def preferences_key(user_id: str) -> str:
 
 
 def preferences_seal_key(user_id: str) -> str:
-    """The generation in which PostgreSQL confirmed that a user's preferences, or that there are none, are all."""
+    """The generation in which PostgreSQL confirmed that a user's preferences, or their absence, are complete."""
     return f"user:{user_id}:preferences:seal"
 
 
 def no_preferences_key(user_id: str) -> str:
-    """Where earlier releases noted that a user has no preferences; only removed."""
+    """Earlier releases recorded here that a user has no preferences; only deleted now."""
     return f"user:{user_id}:preferences:none"
 
 
 def user_threads_key(user_id: str) -> str:
-    """The threads a user wrote to lately, by time."""
+    """The threads that a user wrote to recently, by time."""
     return f"user:{user_id}:threads"
 
 

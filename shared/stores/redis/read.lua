@@ -1,20 +1,20 @@
--- Prepares a thread's list for a reader, who reads it with the next command: one that is not sealed carries the reader's
--- token from then on, which says that a reader asks PostgreSQL.
+-- Prepares a thread's list for a reader, which reads it with the next command. An unsealed list carries the reader's token
+-- from then on, which means that a reader reads PostgreSQL.
 --
--- A refill (`merge.lua`) happens only while the token is there. It goes with the list (deletion, eviction, end of life),
--- and with every deletion; whatever is merged meanwhile stays in the list beside it. A list that does not exist is made,
--- with one placeholder that carries the token, and only here.
+-- A refill (`merge.lua`) needs the token. The token is lost with the list (deletion, eviction, expiry) and with every
+-- deletion of an exchange; exchanges merged meanwhile stay in the list with the token. Only this script creates a missing
+-- list, with one placeholder that carries the token.
 --
 -- KEYS[1]  the list
--- ARGV[1]  most messages that a reader is shown
--- ARGV[2]  the generation in which a seal counts
+-- ARGV[1]  maximum number of messages of a read
+-- ARGV[2]  the generation in which a seal is valid
 -- ARGV[3]  the reader's token
--- ARGV[4]  for how many seconds a placeholder lives
+-- ARGV[4]  the placeholder's time to live in seconds
 
 local key = KEYS[1]
 local most, generation, token, seconds = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
--- A server that refuses writes still answers: then nothing carries the token, and nothing is refilled.
+-- A server that refuses writes still answers reads: without a token, nothing is refilled.
 local head = redis.pcall('LINDEX', key, 0)
 if type(head) == 'table' then
   local removed = redis.pcall('DEL', key)

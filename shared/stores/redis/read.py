@@ -1,4 +1,4 @@
-"""One read of Redis: what it asks in its round trip, and what the replies say."""
+"""The commands and replies of one read of Redis."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import READ
 
-# Replies that may be a refusal: of the probe, or of what this user may not ask.
+# Replies that may be a refusal, of the test write or of a command that this user may not run.
 _PLACEHOLDER_SECONDS: Final = 900
 MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
 
 
 class ReadCommands:
-    """The commands of one read, each under a name.
+    """The commands of one read by name.
 
     Attributes:
-        names: Of the commands, in the order of the replies.
+        names: The commands' names in the order of the replies.
     """
 
     def __init__(self) -> None:
@@ -43,25 +43,25 @@ class ReadCommands:
         self.names = self._asked.keys()
 
     def ask_for_writes(self) -> None:
-        """Add a write that shows whether Redis takes any, and what has become of its replication."""
+        """Add a test write and the replication state."""
         self._asked |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
     def ask_for_step(self, begun: Mapping[Any, Any]) -> None:
-        """Add the beginning of a generation, see `started_by`, in a Redis that is empty, or that came back older."""
+        """Add the start of a generation, see `started_by`, for an empty or restored Redis."""
         fields = [text for item in begun.items() for text in item]
-        # Redis may hold less than it was given: nothing of the old epoch holds, whatever stands there.
+        # Redis may have lost data, so the old epoch is invalid.
         self._asked |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
 
     def ask_for_rest(self, thread_id: str) -> None:
-        """Add what a reader needs whose list is not sealed; after the list, so that nothing is lost in between.
+        """Add the commands for an unsealed list, after the list, so that no exchange is missed in between.
 
-        What waits for the drain, and whether Redis may have lost some of that.
+        They read the undrained exchanges, and whether Redis may have lost some of them.
         """
         self.ask_for_pending(thread_id)
         self._asked |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
 
     def ask_for_pending(self, thread_id: str) -> None:
-        """Add what waits for the drain: all of it, so not where the list is sealed and has it too."""
+        """Add all undrained exchanges; not needed for a sealed list, which contains them."""
         self._asked["pending"] = ("HVALS", pending_key(thread_id))
 
     def ask_for_state(self) -> None:
@@ -69,7 +69,7 @@ class ReadCommands:
         self._asked |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
     def ask_for_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
-        """Add a thread's newest messages and all that belongs to them.
+        """Add a thread's newest messages and its tombstones.
 
         With a generation and a `token`, a list that is not sealed in the generation carries the token from then on.
         """
@@ -90,7 +90,7 @@ class ReadCommands:
         }
 
     def fill(self, pipe: Pipeline) -> None:
-        """Queue them all."""
+        """Queue all commands."""
         queue_commands(pipe, *self._asked.values())
 
 
@@ -100,19 +100,19 @@ def clock_of(reply: tuple[int, int]) -> float:
 
 
 def preferences_seal(generation: str, count: int) -> bytes:
-    """Return what is noted beside a user's preferences: their number too, because the hash may be evicted alone."""
+    """Return the seal of a user's preferences, with their number, because the hash may be evicted alone."""
     return f"{generation} {count}".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a read was answered.
+    """The replies of a read.
 
     Attributes:
-        replies: By the names of `ReadCommands`.
-        generation: The one that lasts, None if it has ended.
-        thread_id: Whose list was read, '' for none.
-        most: The most messages that belong into the list.
+        replies: The replies by the names of `ReadCommands`.
+        generation: The current one; None if it has ended.
+        thread_id: The thread; '' for none.
+        most: The list's maximum number of messages.
     """
 
     replies: dict[str, Any]
@@ -127,7 +127,7 @@ class Answer:
         return dataclasses.replace(self, replies=self.replies | replies)
 
     def read(self) -> CacheRead:
-        """Return what the replies say, as far as the generation confirms it; a Redis that refuses writes has none."""
+        """Return the data as far as the generation confirms it; a Redis that refuses writes has no generation."""
         replies, state = self.replies, self._state()
         listed: list[bytes] = replies.get("messages") or []
         entries = without_placeholder(listed)
@@ -151,14 +151,14 @@ class Answer:
         )
 
     def _state(self) -> CacheState:
-        """Return what the replies say of Redis itself."""
+        """Return the state of Redis."""
         epoch, stats = self.epoch, self.replies.get("stats")
         clock = clock_of(self.replies["time"])
         generation = None if self.refuses_writes else self.generation
         evictions = None if stats is None else int(stats["evicted_keys"])
         lost_at = epoch.lost_at
         if self.generation is None or evictions not in {None, epoch.evictions}:
-            # Redis may have lost a list together with what lay beside it.
+            # Redis may have lost a list together with its other keys.
             lost_at = None
         return CacheState(
             clock,
@@ -171,7 +171,7 @@ class Answer:
         )
 
     def _preferences(self, generation: str | None) -> tuple[dict[str, str], bool]:
-        """Return the preferences, and whether these are all."""
+        """Return the preferences, and whether they are complete."""
         found: Mapping[bytes, bytes] = self.replies.get("preferences") or {}
         seal: bytes | None = self.replies.get("preferences_seal")
         preferences = {str(name, "utf-8", "replace"): str(value, "utf-8", "replace") for name, value in found.items()}
@@ -181,7 +181,7 @@ class Answer:
 def undrained_in(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
 ) -> list[Exchange]:
-    """Return the exchanges of a reply to `ReadCommands.ask_for_pending`, without what was deleted."""
+    """Return the exchanges in a reply to `ReadCommands.ask_for_pending`, without deleted ones."""
     found = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
     return newest_revisions(
         each for each in found if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)

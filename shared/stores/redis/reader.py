@@ -15,18 +15,18 @@ from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import EPOCH
 from shared.stores.redis.read import MAY_FAIL, Answer, ReadCommands, clock_of
 
-# How often a process finds out with a read whether Redis takes writes, in seconds.
+# Seconds between two reads that also test whether Redis accepts writes.
 _PROBE_EVERY: Final = 1.0
 
 
 class ListReader(CacheLink):
-    """Reads, and begins a generation where the last one has ended."""
+    """Reads, and starts a generation if the last one has ended."""
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip.
 
-        A list that is not whole carries a token from then on, for `refill`. Everything is read again when a generation
-        has to begin first, or when this process does not know yet which one lasts.
+        An unsealed list carries a token from then on, for `refill`. Everything is read again if a generation must start
+        first, or if this process does not know the current one yet.
         """
         if thread_id is None and user_id is None:
             return CacheRead()
@@ -52,10 +52,10 @@ class ListReader(CacheLink):
         return self._read_anew(thread_id, user_id, clock_of(answer.replies["time"]))
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read the same without changing anything: the list gets no token, and no generation begins.
+        """Read the same without changing anything: the list gets no token, and no generation starts.
 
-        The result has no token either, because the undrained exchanges were read before the list: a refill by it could
-        lack an exchange.
+        The result has no token, because the undrained exchanges were read before the list: a refill with it could lack
+        an exchange.
         """
         questions = ReadCommands()
         if thread_id is not None:
@@ -63,7 +63,7 @@ class ListReader(CacheLink):
         return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read(), token=None)
 
     def _read_anew(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
-        """Read everything in one round trip, on a new connection; begin a generation where none lasts."""
+        """Read everything in one round trip on a new connection; start a generation if there is none."""
         questions = ReadCommands()
         epoch = self._ask_epoch_anew()
         generation = epoch.generation
@@ -73,7 +73,7 @@ class ListReader(CacheLink):
         return self._ask(questions, thread_id, user_id, generation, has_rest=True).read()
 
     def _ask_epoch_anew(self) -> Epoch:
-        """Return the epoch on a new connection, which also tells anew which server answers."""
+        """Return the epoch from a new connection, which also reads the server's identity again."""
         self._connection.disconnect()
         return read_epoch(self._call(lambda pipe: queue_commands(pipe, READ_EPOCH), is_read=True)[0])
 
@@ -109,9 +109,9 @@ class ListReader(CacheLink):
         return Answer(replies, epoch, found_in, thread_id or "", most, refuses_writes=not takes_writes)
 
     def _ask_later(self, questions: ReadCommands, generation: str | None) -> dict[str, Any] | None:
-        """Return the replies to a read's second round trip.
+        """Return the replies of a read's second round trip.
 
-        None if Redis may have lost what the first one found: the connection is a new one, or names another generation.
+        None if Redis may have lost what the first one found, because the connection is new or has another generation.
         """
         questions.ask_for_state()
         replies = self._send_questions(questions)
@@ -119,7 +119,7 @@ class ListReader(CacheLink):
         return replies if is_same and read_epoch(replies["epoch"]).generation == generation else None
 
     def _send_questions(self, questions: ReadCommands) -> dict[str, Any]:
-        """Return the replies by name, None for one that may be a refusal and is one."""
+        """Return the replies by name; None for a permitted refusal."""
         replies = dict(zip(questions.names, ignore_wrongtype(self._send(questions.fill)), strict=True))
         for name in MAY_FAIL & replies.keys():
             if isinstance(replies[name], Exception):
@@ -128,12 +128,12 @@ class ListReader(CacheLink):
         return replies
 
     def _generation_of(self, epoch: Epoch, replication: Mapping[str, Any] | None) -> str | None:
-        """Return the generation that a read found, None if it ended: another server answers, or has other data."""
+        """Return the read's generation; None if it has ended, because the server or its data has changed."""
         identity, connects = self._connection.identity, self._connects
         self._connects = self._connection.connects
         if identity is None:
             if connects not in {0, self._connects}:
-                # Nothing tells this server from the one before the new connection.
+                # Without an identity, a new connection may lead to another server.
                 self._failed_at = time.monotonic()
                 return None
         elif replication is not None and not identity.endswith(f":{replication.get('master_replid', '')}"):
@@ -141,9 +141,9 @@ class ListReader(CacheLink):
         return epoch.generation if epoch.is_of(identity) else None
 
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Remember that Redis has lost nothing since now, or ever: `is_first`, there was none before this one.
+        """Record that Redis has lost nothing since now, or ever: with `is_first` there was none before this one.
 
-        `evictions` are those that the read found which has seen the loss. Another process may have noted them since.
+        `evictions` is the count of the read that found the loss. Another process may have recorded evictions since.
         """
         now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_EPOCH))
         epoch = read_epoch(reply)

@@ -1,8 +1,8 @@
--- Removes entries from a list, however they end, and the token with them.
+-- Removes entries with any ending from a list, with the token.
 --
 -- KEYS[1]  the list
--- ARGV     the entries, without what may end a first entry
--- Returns how many were removed.
+-- ARGV     the entries, without an ending
+-- Returns the number of removed entries.
 
 if redis.call('TYPE', KEYS[1]).ok ~= 'list' then
   return 0

@@ -1,4 +1,4 @@
--- Makes a hash hold exactly the given fields.
+-- Replaces a hash's fields.
 --
 -- KEYS[1]  the hash
 -- ARGV[1]  time to live in seconds

@@ -6,7 +6,7 @@ from typing import Final
 
 
 def _script(name: str) -> str:
-    """Return a script without comments and indentation: it travels with every call that runs it."""
+    """Return a script without comments and indentation, because it may be sent with each call."""
     lines = (line.strip() for line in (Path(__file__).parent / name).read_text().splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("--"))
 
@@ -18,7 +18,7 @@ REMOVE_ENTRIES: Final = f"{_ENTRIES}\n{_script('remove_entries.lua')}"
 REPLACE_HASH: Final = _script("replace_hash.lua")
 SET_TOMBSTONE: Final = _script("set_tombstone.lua")
 
-# What a connection loads when it is made, and under which name a server then knows each.
+# The scripts that a new connection loads, with the hashes by which the server knows them.
 SHA_OF: Final = {
     script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
     for script in (MERGE, READ, REMOVE_ENTRIES, REPLACE_HASH, SET_TOMBSTONE)

@@ -1,9 +1,9 @@
--- Sets a tombstone, unless a newer one stands there: of two deletions the later one holds, in whatever order they come.
+-- Sets a tombstone, unless there is a newer one: the later of two deletions wins in any order.
 --
 -- KEYS[1]  the tombstone
 -- ARGV[1]  the deletion's order key
--- ARGV[2]  for how many seconds it stays
--- Returns the order key that stands there now.
+-- ARGV[2]  its time to live in seconds
+-- Returns the current order key.
 
 local key, cutoff, seconds = KEYS[1], ARGV[1], ARGV[2]
 local known = redis.call('TYPE', key).ok == 'string' and redis.call('GET', key) or ''

@@ -1,4 +1,4 @@
-"""Everything that adds to a thread's list."""
+"""All writes to a thread's list."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from shared.stores.redis.names import (
     tombstone_key,
 )
 
-# Longer than an append can take after its exchange is on the queue.
+# Longer than an append can take after its exchange was queued.
 _DRAINED_SECONDS: Final = 900
 
 
 class ListWriter(CacheLink):
-    """Appends, refills, and merges what PostgreSQL took."""
+    """Appends, refills, and merges stored exchanges."""
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> CacheAppendResult:
         """Merge one new exchange in one round trip.
 
-        Until it is drained, the exchange also lies whole beside the list, so that a list that expires or is evicted
-        before the drain takes nothing with it; `in_outbox`, Redis also keeps it for the sweep.
+        Until the drain, the exchange is also in the undrained hash, so that an expired or evicted list loses nothing.
+        With `in_outbox`, Redis also keeps it for the sweep.
         """
         append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=after)
         try:
@@ -48,7 +48,7 @@ class ListWriter(CacheLink):
                 self._remember_unmerged(replace(append, after=None))
             raise
         if replies is None:
-            # The sweep stores it; the list gets it then, or by the next call that Redis takes.
+            # The sweep stores it; the list gets it then, or with the next successful call.
             self._remember_unmerged(replace(append, in_outbox=False, after=None))
             return CacheAppendResult(is_cached=False, is_in_outbox=True)
         appended = append.outcome(replies)
@@ -59,7 +59,7 @@ class ListWriter(CacheLink):
         return CacheAppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
 
     def _send_append(self, append: Append) -> list[Any] | None:
-        """Send an append and return the replies; None if Redis took it into the outbox only."""
+        """Send an append and return the replies; None if only the outbox' part was accepted."""
         self._catch_up()
         replies = self._send(lambda pipe: self._lists.queue_append(pipe, append))
         if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
@@ -75,14 +75,14 @@ class ListWriter(CacheLink):
         drained: Sequence[Exchange] = (),
         foreign: Sequence[Message | Exchange] = (),
     ) -> None:
-        """Merge what L2 holds in one round trip, if the list still carries the token that the read found.
+        """Merge L2's window in one round trip, if the list still carries the read's token.
 
-        The token is gone when the list is, or when something was deleted since: then the next reader refills.
+        The token is gone with the list or after a deletion; then the next reader refills.
         """
         generation = self._generation
         claim = "first" if window.is_all else "whole"
         refill = None if read.token is None or generation is None else (read.token, claim, generation)
-        # A deletion of these users has to find the list, even if L2 has deleted the thread.
+        # A deletion of these users must find the list, even if L2 has deleted the thread.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
         gone = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
@@ -116,17 +116,17 @@ class ListWriter(CacheLink):
         pending: Sequence[Exchange],
         drained: Sequence[Exchange],
     ) -> None:
-        """Queue what a refill does beside the list: note what was deleted, and remove what waits no more."""
+        """Queue a refill's other commands: record deletions, and remove drained exchanges from the undrained hash."""
         if window.cutoff is not None:
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
-        # An older Redis may have come back with what a deletion had removed there.
+        # An older Redis may have restored exchanges that a deletion had removed there.
         done = [*drained, *(each for each in pending if window.has_deleted(each.exchange_id, each.order))]
         if done:
             pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in done))
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Merge what L2 holds into the list if there is one, and do what else `refill` does."""
+        """Merge L2's window into the list if there is one, with the other effects of `refill`."""
 
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_merge(
@@ -139,9 +139,9 @@ class ListWriter(CacheLink):
         self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff}, window.deleted)
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
-        """Merge what L2 just took into the lists that exist, all threads in one round trip.
+        """Merge newly stored exchanges into existing lists, all threads in one round trip.
 
-        Returns the threads whose list carries a token, so that something may be missing between its entries.
+        Returns the threads whose list carries a token, so that exchanges may be missing in it.
         """
         threads: dict[str, list[Exchange]] = {}
         for exchange in exchanges:
@@ -153,7 +153,7 @@ class ListWriter(CacheLink):
                 pipe.get(tombstone_key(thread_id))
                 fields = drained_fields(batch)
                 pipe.smembers(deleted_key(thread_id))
-                # Before the removal: an append that comes after it finds here that its exchange is drained.
+                # Before the removal, so that a later append finds that its exchange is drained.
                 pipe.sadd(drained_key(thread_id), *fields)
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
                 pipe.hdel(pending_key(thread_id), *fields)
@@ -179,7 +179,7 @@ class ListWriter(CacheLink):
         return [name for name, head in zip(threads, replies[7::8], strict=True) if token_of([head] if head else [])]
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge what L2 took ahead of the next call that gets through."""
+        """Merge stored exchanges with the next successful call."""
         self._remember_unmerged(Append(exchange, is_drained=True, in_outbox=False))
 
 

@@ -1,4 +1,4 @@
--- Claims an idempotency key, or says who has it. A claim whose holder fell silent is taken over, with its exchange id.
+-- Claims an idempotency key, or returns its holder. A claim whose lease has ended is taken over with its exchange id.
 insert into idempotency_keys as k (key, body_hash, exchange_id, claimed_at)
 values (%(key)s, %(body_hash)s, %(exchange_id)s, now())
 on conflict (key) do update

@@ -1,13 +1,12 @@
 -- claim_thread
--- Makes a thread somebody's unless it is somebody's already, and says whose it is now. A claim of a user who was deleted
--- since holds no more.
+-- Sets a thread's owner if it has none, and returns the owner. The claim of a user who was deleted since is invalid.
 insert into thread_owners as o (thread_id, user_id)
 select given.thread_id, case when c.id is null then given.user_id else c.user_id end
 from (values (%(thread_id)s::text, %(user_id)s::text)) as given (thread_id, user_id)
 left join live_conversations c on c.thread_id = given.thread_id
 on conflict (thread_id) do update set
     user_id = case
-        -- By what the row itself says: it may be of another claim, made while this one waited.
+        -- From the row itself: it may belong to another claim, made while this one waited.
         when coalesce(o.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = o.user_id), -1)
             then o.user_id
         else excluded.user_id

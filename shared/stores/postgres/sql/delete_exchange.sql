@@ -1,4 +1,4 @@
--- Deletes an exchange for good, if it is there.
+-- Deletes an exchange permanently, if it exists.
 with deleted as (
     delete from messages m using live_conversations c
     where c.thread_id = %(thread_id)s and m.conversation_id = c.id and m.exchange_id = %(exchange_id)s
@@ -10,7 +10,7 @@ remembered as (
     on conflict (thread_id, exchange_id) do nothing
 ),
 answered as (
-    -- The key stays, so that a repetition is told of the deletion; what it answered does not.
+    -- The key stays, so that a repetition learns of the deletion; its response is emptied.
     update idempotency_keys k set answer = '{}'
     where k.thread_id = %(thread_id)s and k.answer::json ->> 'exchange_id' = %(exchange_id)s::text
         and exists (select from deleted)

@@ -1,5 +1,5 @@
--- Takes the threads of deleted users out of the way, as `forget_thread.sql` does, so that their names are free. Of
--- `also`, threads that only Redis knows, those are remembered as deleted that are not another user's.
+-- Detaches the threads of deleted users like `forget_thread.sql`, so that their names are free. `also` lists threads
+-- that only Redis has; those that do not belong to another user get a tombstone.
 with hidden as (
     select c.id, c.thread_id, c.user_id, greatest(e.cutoff, (
         select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1

@@ -1,4 +1,4 @@
--- Forgets that a user's deletion is under way if no row of theirs is from before it.
+-- Deletes the record of a user's deletion if no older row of the user is left.
 delete from user_erasures e
 where e.user_id = %(user_id)s
     and not exists (

@@ -1,4 +1,4 @@
--- Deletes those of the conversations that `erase_rows.sql` has emptied.
+-- Deletes conversations that `erase_rows.sql` has emptied.
 delete from conversations c using erasures e
 where c.id = any(%(conversation_ids)s) and e.conversation_id = c.id
     and not exists (

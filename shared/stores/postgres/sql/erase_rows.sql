@@ -1,4 +1,4 @@
--- Deletes some of the rows of threads that were deleted. `reached` spares the next call what is gone already.
+-- Deletes some rows of deleted threads. `reached` lets the next call skip the rows that are gone.
 with chosen as materialized (
     select conversation_id, thread_id, reached from erasures
     where %(only)s::uuid[] is null or conversation_id = any(%(only)s::uuid[])
@@ -19,7 +19,7 @@ doomed as materialized (
     limit %(rows)s
 ),
 answered as (
-    -- The key stays, so that a repetition is told of the deletion; what it answered does not.
+    -- The key stays, so that a repetition learns of the deletion; its response is emptied.
     update idempotency_keys set answer = '{}'
     where exchange_id = any(array(select exchange_id from doomed)) and answer is not null
         and (thread_id is null or thread_id = any(array(select thread_id from chosen)))

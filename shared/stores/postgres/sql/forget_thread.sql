@@ -1,5 +1,5 @@
--- Deletes a thread and remembers it, up to the newest exchange that is known here or was seen by the caller. The
--- conversation loses its name and its user, so that no reader finds it; its rows follow, see `erase_rows.sql`.
+-- Deletes a thread and stores its tombstone, up to the newest exchange here or seen by the caller. The conversation
+-- loses its name and its user, so that no reader finds it; `erase_rows.sql` deletes its rows later.
 with found as (
     select c.id, c.user_id, l.id is not null as is_live,
         (select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1) as newest

@@ -1,6 +1,6 @@
--- Deletes a user and remembers it: from here on nothing of theirs is shown that was there before, see
--- `live_conversations` and `live_thread_owners`. It takes as long for a user with a million threads; of those that were
--- written to last, the newest exchange may be of a clock ahead of the caller's.
+-- Deletes a user and stores the tombstone: from now on the user's older data is hidden, see `live_conversations` and
+-- `live_thread_owners`. The duration does not depend on the number of threads. Of the threads that were written to
+-- last, the newest exchange may have a clock ahead of the caller's.
 with newest as (
     select m.order_key
     from (
@@ -23,7 +23,7 @@ remembered as (
 ),
 hidden as (
     insert into user_erasures as e (user_id, cutoff, serial)
-    -- For the user's threads: how far each reaches beyond it is looked at when it is taken out of the way.
+    -- For the user's threads: each thread's newest exchange is read when the thread is detached.
     select user_id, %(cutoff)s::uuid, nextval('row_serial') from remembered
     on conflict (user_id) do update set cutoff = greatest(e.cutoff, excluded.cutoff), serial = excluded.serial
 )

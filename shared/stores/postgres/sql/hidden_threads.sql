@@ -1,4 +1,4 @@
--- Some of the threads that a deleted user still has, stored or only claimed, and up to where each is gone.
+-- Some of the threads that a deleted user still has, stored or only claimed, with their cutoffs.
 with e as (
     select * from user_erasures where user_id = %(user_id)s
 ),

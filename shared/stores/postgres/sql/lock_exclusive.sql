@@ -1,4 +1,4 @@
--- Waits for every transaction that adds to these threads or users, and holds up the next ones.
+-- Waits for all transactions that write to these threads or users, and blocks later ones.
 select pg_advisory_xact_lock(wanted.key)
 from (
     select 0 as rank, %(all)s::bigint as key

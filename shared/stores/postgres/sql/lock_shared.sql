@@ -1,5 +1,4 @@
--- Locks threads and users against their deletion, for a transaction that adds to them. Which locks are taken, see
--- `locks.py`.
+-- Locks threads and users against their deletion, for a transaction that writes to them; see `locks.py`.
 select pg_advisory_xact_lock_shared(wanted.key)
 from (
     select 0 as rank, %(all)s::bigint as key

@@ -1,4 +1,4 @@
--- Gives a stored exchange other texts; its place and its time stay.
+-- Replaces a stored exchange's texts; its position and time stay.
 insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at, revision)
 values
     (%(conversation_id)s, %(exchange_id)s, 0, 'user', %(user_message)s, %(metadata)s::json, %(created_at)s, %(revision)s),

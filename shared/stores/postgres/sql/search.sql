@@ -1,4 +1,4 @@
--- A user's messages that hold any of the patterns, those that hold most of them first, then the newest.
+-- A user's messages that match any of the patterns: those with most matches first, then the newest.
 select c.thread_id, c.title, m.role, m.content, m.created_at
 from live_conversations c
 join messages m on m.conversation_id = c.id

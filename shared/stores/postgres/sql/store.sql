@@ -1,5 +1,5 @@
--- Stores a batch of exchanges in one statement, whatever its size, and says what became of each.
--- :batch is a JSON array; `number` is the place in it.
+-- Stores a batch of exchanges of any size in one statement, and returns each one's result. :batch is a JSON array;
+-- `number` is the position in it.
 with input as materialized (
     select r.*
     from jsonb_to_recordset(%(batch)s::jsonb) as r (
@@ -17,20 +17,19 @@ undeleted as (
     where e.exchange_id is null
         and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)
 ),
--- Where somebody has claimed the thread, nobody else's exchange gets into it.
+-- In a claimed thread, only the owner's exchanges are stored.
 alive as (
     select d.*
     from undeleted d
     left join live_thread_owners o on o.thread_id = d.thread_id
     where o.thread_id is null or o.user_id is not distinct from d.user_id
 ),
--- The same exchange twice in one batch: the highest revision wins, then the earliest, as it does across batches and in
--- Redis.
+-- Of two equal ids in one batch the highest revision wins, then the earliest, as across batches and in Redis.
 single as (
     select distinct on (thread_id, exchange_id) * from alive
     order by thread_id, exchange_id, revision desc, created_at
 ),
--- A thread's user and title are those of the exchange accepted first: that is not for a caller's choice of id to say.
+-- A thread's user and title are those of the exchange that was accepted first, whatever ids callers choose.
 threads as (
     select distinct on (s.thread_id)
         s.thread_id, s.user_id, s.title,
@@ -39,13 +38,13 @@ threads as (
     from single s
     order by s.thread_id, s.created_at, s.order_key
 ),
--- In the order of thread_id, so that two drains that share threads cannot wait for each other in a circle.
+-- Ordered by thread_id, so that two drains with common threads cannot deadlock.
 conversation as (
     insert into conversations as c (thread_id, user_id, title, created_at, updated_at)
     select thread_id, user_id, title, began_at, ended_at from threads order by thread_id
     on conflict (thread_id) do update set
         user_id = case when excluded.created_at < c.created_at then excluded.user_id else c.user_id end,
-        -- Another user's row is not from before that user's deletion.
+        -- A row of another user does not predate this user's deletion.
         serial = case
             when excluded.created_at < c.created_at and excluded.user_id is distinct from c.user_id then excluded.serial
             else c.serial
@@ -56,7 +55,7 @@ conversation as (
         end,
         created_at = least(c.created_at, excluded.created_at),
         updated_at = greatest(c.updated_at, excluded.updated_at)
-    -- Nothing is added to a conversation whose user was deleted: it is taken out of the way first.
+    -- No exchange is added to a conversation of a deleted user, which must be detached first.
     where coalesce(c.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = c.user_id), -1)
     returning c.id, c.thread_id
 ),

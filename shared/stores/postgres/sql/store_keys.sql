@@ -1,5 +1,5 @@
--- Remembers what the requests of stored exchanges were answered, where the request itself could not. The answer of an
--- exchange that was deleted is gone; its key stays, so that a repetition is told of the deletion.
+-- Stores the responses of stored exchanges' requests, for requests that could not store them. A deleted exchange's
+-- response is gone; its key stays, so that a repetition learns of the deletion.
 insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id, claimed_at)
 select
     given.key, given.body_hash, given.exchange_id,

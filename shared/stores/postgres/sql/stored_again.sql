@@ -1,5 +1,5 @@
--- Removes the rows of deleted exchanges that a release before this one stored again: looks at the next tombstones of the
--- last day, and returns the last of them, how many they were, and the threads that had such rows.
+-- Removes the rows of deleted exchanges that a previous release stored again. It checks the next tombstones of the last
+-- day, and returns the last one, their number, and the threads with such rows.
 with looked_at as materialized (
     select deleted_at, thread_id, exchange_id from exchange_tombstones
     where deleted_at > now() - interval '1 day'

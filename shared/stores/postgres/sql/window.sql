@@ -1,8 +1,7 @@
--- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
--- A row comes in any case, for the thread's last deletion, its owner, the deletions of the users asked for, and for
--- how long PostgreSQL and the sweep have been up; the
--- exchanges deleted last are rows without a position.
--- Limited within, where the conversation is known: the index then gives the order, however long the thread is.
+-- The newest exchanges of a thread, newest first, as two rows each; one more than requested shows that older ones
+-- exist. There is always a row with the thread's last deletion, its owner, the deletions of the requested users, and
+-- the uptime of PostgreSQL and the sweep; recently deleted exchanges are rows without a position. The limit is inside,
+-- where the conversation is known, so that the index provides the order for a thread of any length.
 select t.cutoff, t.user_cutoffs, t.uptime, o.user_id as owner, o.is_known, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, m.user_id
 from (
     select
