@@ -139,6 +139,12 @@ class SyncSettings(BaseSettings):
     queue_url: str
     dlq_url: OptionalText = None
 
+    @field_validator("dlq_url", mode="before")
+    @classmethod
+    def _is_none_under_sam_local(cls, value: str | None) -> str | None:
+        # `sam local` gives the name of the template's resource, not a URL, where its caller names no queue.
+        return None if value == "ExchangeDeadLetterQueue" else value
+
     @field_validator("queue_url", "dlq_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:

@@ -109,6 +109,14 @@ def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
 
 
+def test_sam_local_knows_no_url_of_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives the name of the template's resource; a caller who names the exchange queue alone can go on."""
+    assert "  ExchangeDeadLetterQueue:\n" in (ROOT / "template.yaml").read_text()
+    monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
+    monkeypatch.setenv("SYNC__DLQ_URL", "ExchangeDeadLetterQueue")
+    assert load(SyncSettings).dlq_url is None
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
