@@ -20,6 +20,7 @@ from shared.settings import DatabaseSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
+from tests.support.exchanges import exchange
 from tests.support.servers import admin
 
 _SETTINGS = {
@@ -192,8 +193,31 @@ def test_what_is_committed_is_on_disk(alter: Alter, connection: PostgresConnecti
 def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnection) -> None:
     """Deleting a thread would leave its messages: PostgreSQL refuses to be used so, with the reason."""
     alter("session_replication_role", "replica")
-    with pytest.raises(StoreUnavailable, match=r"42501: permission denied to set parameter"):
-        PostgresArchive(connection).log_empty_cache()
+    archive = PostgresArchive(connection)
+    calls: list[Callable[[], object]] = [
+        archive.log_empty_cache,
+        lambda: archive.owner("t"),
+        lambda: archive.window("t", 10),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable, match=r"42501: permission denied to set parameter"):
+            call()
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_ids_that_look_like_sql(alter: Alter, connection: PostgresConnection, setting: str) -> None:
+    """The window's statement has its values in its text: they stay values, whatever the role's setting for strings."""
+    alter("standard_conforming_strings", setting)
+    archive = PostgresArchive(connection)
+    for number, name in enumerate(
+        ("'; drop table messages; --", r"\'; select 1; --", "%s %(thread_id)s", "ü\U0001f600$$")
+    ):
+        stored = exchange(number, name, name)
+        archive.store([stored])
+        archive.forget_user(f"{name}2", stored.order, [])
+        window = archive.window(name, 10, [f"{name}2"])
+        assert ([each.user_message for each in window.exchanges], window.owner.user_id) == ([f"q{number}"], name)
+        assert set(window.user_cutoffs) == {f"{name}2"}
 
 
 def test_the_session_itself_is_left_as_it_is(connection: PostgresConnection, database_url: str) -> None:

@@ -15,8 +15,8 @@ from psycopg.rows import DictRow
 from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings
 from shared.stores.breaker import CircuitBreaker
+from shared.stores.postgres.bounded import WrongServer as Elsewhere
 from shared.stores.postgres.connection import PostgresConnection
-from shared.stores.postgres.connection import _WrongServer as Elsewhere
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]

@@ -65,7 +65,7 @@ BREAKS: Final = (
     Break(
         "4 Whole",
         "a standby behind a live connection is taken for the primary",
-        _POSTGRES,
+        "shared/stores/postgres/bounded.py",
         "    if isinstance(error, psycopg.errors.FeatureNotSupported):\n",
         "    if False:\n",
         (f"{_FAILOVER}::test_a_standby_and_its_promotion[sessions are ended]",),
@@ -90,8 +90,8 @@ BREAKS: Final = (
         "2 Same",
         "the merge does not compare ids",
         "shared/stores/redis/merge.lua",
-        "  local known = by_id[id]\n  if not known then",
-        "  local known = nil\n  if not known then",
+        "    local known = by_id[id]\n    if not known then",
+        "    local known = nil\n    if not known then",
         (f"{_MINIMAL}::test_a_full_list_stays_whole",),
     ),
     Break(

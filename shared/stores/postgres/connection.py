@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg.abc import Params, PQGen
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from shared.errors import InvalidRecord, SettingsError, StatementRefused, StoreBusy, StoreUnavailable
@@ -19,12 +17,12 @@ from shared.settings import DatabaseSettings
 from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
+from shared.stores.postgres.bounded import BoundedConnection, WrongServer
 from shared.stores.postgres.session import ErrorKind, Limits, describe, error_kind, is_about_a_row, prepare
 
 _logger = logging.getLogger(__name__)
 _PORT: Final = 5432
 _UNKNOWN_PARAMETER: Final = re.compile(r'URI query parameter: "(\w+)"')
-_RV = TypeVar("_RV")
 _T = TypeVar("_T")
 _Work = Callable[[psycopg.Connection[DictRow]], _T]
 
@@ -81,97 +79,6 @@ class _TimedOut(StoreBusy):
     """PostgreSQL is too slow: the circuit opens."""
 
 
-class _WrongServer(Exception):  # noqa: N818 - named after the state; never leaves this module
-    """The connection leads to a server that accepts no writes."""
-
-
-class _BoundedConnection(psycopg.Connection[DictRow]):
-    """Begins transactions with the required settings, and limits each statement's time in the client, too.
-
-    PostgreSQL's own timeout comes first, unless PostgreSQL hangs.
-    """
-
-    limit_seconds: float | None = None
-    beginning: tuple[bytes, bytes] = (b"", b"")
-    was_given_up = False
-    is_one_statement = False
-    is_committing = False
-
-    def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
-        try:
-            return super().wait(gen, interval, self.limit_seconds if timeout is None else timeout)
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # An aborted statement's late reply must not be read as the next statement's.
-                self.pgconn.finish()
-                self.was_given_up = True
-            raise
-
-    def execute(self, query: Any, params: Params | None = None, **how: Any) -> psycopg.Cursor[DictRow]:
-        """Run a statement; with `is_one_statement`, in its own transaction and one round trip."""
-        if not self.is_one_statement:
-            return super().execute(query, params, **how)
-        return self.execute_together(((query, params),), **how)
-
-    def execute_together(self, statements: Sequence[tuple[Any, Params | None]], **how: Any) -> psycopg.Cursor[DictRow]:
-        """Run statements in their own transaction and one round trip; return the last one's result."""
-        begin, pin = self.beginning
-        pinned: psycopg.Cursor[DictRow] | None = None
-        try:
-            with self.pipeline():
-                super().execute(begin)
-                pinned = super().execute(pin)
-                for query, params in statements:
-                    cursor = super().execute(query, params, **how)
-                super().execute("commit")
-        except psycopg.Error as error:
-            if pinned is not None and pinned.pgresult is None:
-                raise _of_a_beginning(error) from None
-            raise
-        _require_primary(pinned)
-        return cursor
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        try:
-            begun = super().execute(b";".join(self.beginning))
-        except psycopg.Error as error:
-            raise _of_a_beginning(error) from None
-        begun.nextset()
-        _require_primary(begun)
-
-    def end(self, how: str) -> None:
-        """Commit, or roll back after a failure."""
-        if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
-            super().execute(how)
-
-
-def execute_locked(
-    connection: psycopg.Connection[DictRow], lock: tuple[Any, Params], query: bytes, params: Params
-) -> psycopg.Cursor[DictRow]:
-    """Acquire a lock and run a statement, in one round trip if the work is one statement."""
-    if isinstance(connection, _BoundedConnection) and connection.is_one_statement:
-        return connection.execute_together((lock, (query, params)))
-    connection.execute(*lock)
-    return connection.execute(query, params)
-
-
-def _of_a_beginning(error: psycopg.Error) -> Exception:
-    """Translate an error from before any data was sent: no record caused it."""
-    if isinstance(error, psycopg.errors.FeatureNotSupported):
-        # A standby refuses to begin a writing transaction.
-        return _WrongServer()
-    if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
-        return StoreUnavailable("postgres", describe(error), state=StatementRefused.state)
-    return error
-
-
-def _require_primary(pinned: psycopg.Cursor[DictRow]) -> None:
-    row = pinned.fetchone()
-    if row is None or row["is_standby"]:
-        raise _WrongServer
-
-
 class PostgresConnection:
     """Runs work in transactions on one connection.
 
@@ -187,15 +94,15 @@ class PostgresConnection:
         _validate(settings.url)
         self._settings = settings
         self._limits = limits or Limits(settings.timeout_ms / 1000)
-        self._connection: _BoundedConnection | None = None
+        self._connection: BoundedConnection | None = None
         self._is_unconfirmed = False
         self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=1.0, grace=self._limits.grace)
         self.check: _Work[object] = lambda connection: connection.execute("select 1")
         """What shows, in a transaction that is rolled back, that PostgreSQL does its work again."""
 
-    def _connect(self) -> _BoundedConnection:
+    def _connect(self) -> BoundedConnection:
         given = conninfo_to_dict(self._settings.url)
-        made = _BoundedConnection.connect(
+        made = BoundedConnection.connect(
             self._settings.url,
             # The driver accepts whole seconds, at least two.
             connect_timeout=max(2, round(self._limits.seconds)),
@@ -257,7 +164,7 @@ class PostgresConnection:
             except psycopg.errors.TransactionRollback:
                 # It lost against another transaction, which has finished.
                 return self._attempt(work, is_one_statement=is_one_statement)
-        except _WrongServer:
+        except WrongServer:
             raise _Unavailable("postgres", "read only", state="takes no writes") from None
         except psycopg.Error as error:
             # Without the cause, because its detail quotes rows, and a log would include it.
@@ -268,7 +175,7 @@ class PostgresConnection:
         if old is not None and not old.closed:
             try:
                 return self._transact(old, work, is_one_statement=is_one_statement)
-            except _WrongServer:
+            except WrongServer:
                 old.close()
             except psycopg.Error:
                 if old.was_given_up or not old.closed:
@@ -278,7 +185,7 @@ class PostgresConnection:
         self._connection = made = self._connect()
         return self._transact(made, work, is_one_statement=is_one_statement)
 
-    def _transact(self, connection: _BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
+    def _transact(self, connection: BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
         # One statement is sent together with its commit.
         connection.is_one_statement = connection.is_committing = is_one_statement
         try:
@@ -293,7 +200,7 @@ class PostgresConnection:
             # PostgreSQL may have committed.
             self._is_unconfirmed |= connection.is_committing and connection.closed
             if isinstance(error, psycopg.Error) and error_kind(error) is ErrorKind.ELSEWHERE:
-                raise _WrongServer from None
+                raise WrongServer from None
             raise
         else:
             return result
@@ -320,7 +227,7 @@ class PostgresConnection:
             self._connection = None
 
 
-def _roll_back(connection: _BoundedConnection) -> None:
+def _roll_back(connection: BoundedConnection) -> None:
     try:
         connection.end("rollback")
     except psycopg.Error:

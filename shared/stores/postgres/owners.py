@@ -7,7 +7,8 @@ from psycopg.rows import DictRow
 
 from shared.errors import ThreadNotFound
 from shared.stores.archive import ThreadOwner
-from shared.stores.postgres.connection import execute_locked, sql
+from shared.stores.postgres.bounded import execute_locked
+from shared.stores.postgres.connection import sql
 from shared.stores.postgres.locks import shared_lock
 
 _OWNER, _CLAIM = sql("owner"), sql("claim_ownership")

@@ -133,6 +133,18 @@ def describe(error: psycopg.Error) -> str:
     return ": ".join(part for part in parts if part)[:200]
 
 
+def parse_time(text: str) -> datetime:
+    """Return a time that the pinned session has written, in UTC.
+
+    Raises:
+        psycopg.DataError: Python has no such time, e.g. `infinity`.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise psycopg.DataError("a time that Python cannot hold") from error
+
+
 class IsoTimeLoader(Loader):
     """Parses times in the format of this module's transactions.
 
@@ -145,10 +157,7 @@ class IsoTimeLoader(Loader):
         Raises:
             psycopg.DataError: Python cannot represent the time, e.g. `infinity`.
         """
-        try:
-            return datetime.fromisoformat(bytes(data).decode()).astimezone(UTC)
-        except ValueError as error:
-            raise psycopg.DataError("a time that Python cannot hold") from error
+        return parse_time(bytes(data).decode())
 
 
 def prepare(connection: psycopg.Connection[Any]) -> None:

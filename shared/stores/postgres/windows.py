@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import DictRow
 
+from shared.models import Exchange
 from shared.stores.archive import HEALTH_GAP_SECONDS, ThreadOwner, Window
+from shared.stores.postgres.bounded import execute_as_text
 from shared.stores.postgres.connection import sql
-from shared.stores.postgres.exchanges import exchanges_of
+from shared.stores.postgres.session import parse_time
 
 _WINDOW: Final = sql("window")
 _ROWS_AN_EXCHANGE: Final = 2
 # The maximum number of deleted exchanges that a read returns.
 _MAX_DELETED: Final = 1_000
+
+
+class _Row(NamedTuple):
+    """A row of `window.sql`: the thread, and one side of an exchange; a deleted exchange has no position."""
+
+    cutoff: UUID | None
+    user_cutoffs: dict[str, str] | None
+    uptime: float | None
+    owner: str | None
+    is_known: bool
+    exchange_id: UUID | None
+    position: int | None
+    content: Any
+    metadata: str | None
+    created_at: Any
+    revision: Any
+    user_id: str | None
 
 
 def read_window(
@@ -31,15 +50,39 @@ def read_window(
         "users": list(users),
         "gap": HEALTH_GAP_SECONDS,
     }
-    rows = connection.execute(_WINDOW, wanted).fetchall()
+    rows = [_Row._make(row) for row in execute_as_text(connection, _WINDOW, wanted).fetchall()]
     first = rows[0]
-    sides = [row for row in rows if row["position"] is not None]
+    sides = [row for row in rows if row.position is not None]
     return Window(
-        exchanges=exchanges_of(thread_id, reversed(sides[:most])),
+        exchanges=_exchanges(thread_id, reversed(sides[:most])),
         is_all=len(sides) <= most,
-        cutoff=first["cutoff"],
-        deleted=frozenset({row["exchange_id"] for row in rows if row["position"] is None} - {None}),
-        owner=ThreadOwner(first["is_known"] is not None, first["owner"], first["cutoff"]),
-        user_cutoffs={user: UUID(cutoff) for user, cutoff in (first["user_cutoffs"] or {}).items()},
-        uptime=first["uptime"] or 0.0,
+        cutoff=first.cutoff,
+        deleted=frozenset({row.exchange_id for row in rows if row.position is None and row.exchange_id is not None}),
+        owner=ThreadOwner(first.is_known, first.owner, first.cutoff),
+        user_cutoffs={user: UUID(cutoff) for user, cutoff in (first.user_cutoffs or {}).items()},
+        uptime=first.uptime or 0.0,
     )
+
+
+def _exchanges(thread_id: str, rows: Iterable[_Row]) -> list[Exchange]:
+    """Return exchanges from their sides, in thread order."""
+    found: dict[Any, dict[int | None, _Row]] = {}
+    for row in rows:
+        found.setdefault(row.exchange_id, {})[row.position] = row
+    exchanges = []
+    for exchange_id, sides in found.items():
+        asked, answered = sides.get(0), sides.get(1)
+        any_side: Any = asked or answered
+        exchanges.append(
+            Exchange(
+                exchange_id,
+                thread_id,
+                any_side.user_id,
+                asked.content if asked else "",
+                answered.content if answered else "",
+                parse_time(any_side.created_at),
+                metadata=asked.metadata if asked else None,
+                revision=max(side.revision for side in sides.values()),
+            )
+        )
+    return exchanges

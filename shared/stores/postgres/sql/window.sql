@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 -- The newest exchanges of a thread, newest first, as two rows each; one more than requested shows that older ones
 -- exist. There is always a row with the thread's last deletion, its owner, the deletions of the requested users, and
 -- the uptime of PostgreSQL and the sweep; recently deleted exchanges are rows without a position. The limit is inside,
@@ -14,27 +15,41 @@ from (
             where id = 1 and beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
         ) as uptime
 ) as t
+=======
+-- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
+-- A row comes in any case, for the thread's last deletion, its owner, the deletions of the users asked for, and for
+-- how long PostgreSQL and the sweep have been up; the exchanges deleted last are rows without a position.
+-- Limited within, where the conversation is known: the index then gives the order, however long the thread is. Each
+-- table stands here once: planning takes longer than running.
+select
+    (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
+    (
+        select json_object_agg(user_id, cutoff) from user_tombstones where user_id = any(%(users)s::text[])
+    ) as user_cutoffs,
+    (
+        select extract(epoch from clock_timestamp() - healthy_since)::float8 from drain_health
+        where id = 1
+            and beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
+    ) as uptime,
+    case when o.thread_id is null then c.user_id else o.user_id end as owner,
+    coalesce(o.thread_id, c.thread_id) is not null as is_known,
+    m.exchange_id, m.position, m.content, m.metadata, m.created_at, m.revision, c.user_id
+from (values (1)) as always (one)
+left join live_thread_owners o on o.thread_id = %(thread_id)s
+left join live_conversations c on c.thread_id = %(thread_id)s
+>>>>>>> fc8bb89 (Read a window with one message to PostgreSQL, and fill an empty list without comparing entries)
 left join lateral (
-    select l.user_id, true as is_known, 0 as rank from live_thread_owners l where l.thread_id = %(thread_id)s
-    union all
-    select c.user_id, true, 1 from live_conversations c where c.thread_id = %(thread_id)s
-    order by rank
-    limit 1
-) as o on true
-left join lateral (
-    select newest.exchange_id, newest.position, newest.content, newest.metadata, newest.created_at, newest.revision,
-        c.user_id, newest.order_key
-    from live_conversations c
-    cross join lateral (
-        select * from messages m
-        where m.conversation_id = c.id
-        order by m.order_key desc, m.position desc
+    (
+        select stored.exchange_id, stored.position, stored.content, stored.metadata::text, stored.created_at::text,
+            stored.revision, stored.order_key
+        from messages stored
+        where stored.conversation_id = c.id
+        order by stored.order_key desc, stored.position desc
         limit %(rows)s
-    ) as newest
-    where c.thread_id = %(thread_id)s
+    )
     union all
     (
-        select exchange_id, null, null, null, null, null, null, null from exchange_tombstones
+        select exchange_id, null, null, null, null, null, null from exchange_tombstones
         where thread_id = %(thread_id)s
         order by deleted_at desc
         limit %(deleted)s

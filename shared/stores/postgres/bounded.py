@@ -1,0 +1,139 @@
+"""A connection to PostgreSQL that begins its transactions with what they rely on and gives up what takes too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import Params, PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, TupleRow, tuple_row
+
+from shared.errors import StatementRefused, StoreUnavailable
+from shared.stores.postgres.session import ErrorKind, describe, error_kind
+
+_RV = TypeVar("_RV")
+
+
+class WrongServer(Exception):  # noqa: N818 - named after the state; never leaves the store
+    """The connection leads to a server that accepts no writes."""
+
+
+class BoundedConnection(psycopg.Connection[DictRow]):
+    """Begins transactions with the required settings, and limits each statement's time in the client, too.
+
+    PostgreSQL's own timeout comes first, unless PostgreSQL hangs.
+    """
+
+    limit_seconds: float | None = None
+    beginning: tuple[bytes, bytes] = (b"", b"")
+    was_given_up = False
+    is_one_statement = False
+    is_committing = False
+
+    def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
+        """Wait for a reply, at most `limit_seconds`; close a connection that is given up in a statement."""
+        try:
+            return super().wait(gen, interval, self.limit_seconds if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                # An aborted statement's late reply must not be read as the next statement's.
+                self.pgconn.finish()
+                self.was_given_up = True
+            raise
+
+    def execute(self, query: Any, params: Params | None = None, **how: Any) -> psycopg.Cursor[DictRow]:
+        """Run a statement; with `is_one_statement`, in its own transaction and one round trip."""
+        if not self.is_one_statement:
+            return super().execute(query, params, **how)
+        return self.execute_together(((query, params),), **how)
+
+    def execute_together(self, statements: Sequence[tuple[Any, Params | None]], **how: Any) -> psycopg.Cursor[DictRow]:
+        """Run statements in their own transaction and one round trip; return the last one's result."""
+        begin, pin = self.beginning
+        pinned: psycopg.Cursor[DictRow] | None = None
+        try:
+            with self.pipeline():
+                super().execute(begin)
+                pinned = super().execute(pin)
+                for query, params in statements:
+                    cursor = super().execute(query, params, **how)
+                super().execute("commit")
+        except psycopg.Error as error:
+            if pinned is not None and pinned.pgresult is None:
+                raise _of_a_beginning(error) from None
+            raise
+        _require_primary(pinned)
+        return cursor
+
+    def execute_as_text(self, query: bytes, params: Params) -> psycopg.Cursor[TupleRow]:
+        """Run a statement with its values in its text, which has to be short; where `is_one_statement`, as `execute`.
+
+        The server then gets one message instead of four statements. RDS Proxy keeps a session for one client after a
+        text of more than 16 KB.
+        """
+        cursor = psycopg.ClientCursor(self, row_factory=tuple_row)
+        if not self.is_one_statement:
+            return cursor.execute(query, params)
+        try:
+            cursor.execute(b";\n".join((*self.beginning, query, b"commit")), params)
+        except psycopg.Error as error:
+            if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
+                # The beginning alone shows whether it was the cause.
+                self.end("rollback")
+                self.begin()
+            raise
+        cursor.nextset()
+        (is_standby, _) = cursor.fetchone() or (True, 0)
+        if is_standby:
+            raise WrongServer
+        cursor.nextset()
+        return cursor
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        try:
+            begun = super().execute(b";".join(self.beginning))
+        except psycopg.Error as error:
+            raise _of_a_beginning(error) from None
+        begun.nextset()
+        _require_primary(begun)
+
+    def end(self, how: str) -> None:
+        """Commit, or roll back after a failure."""
+        if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().execute(how)
+
+
+def execute_locked(
+    connection: psycopg.Connection[DictRow], lock: tuple[Any, Params], query: bytes, params: Params
+) -> psycopg.Cursor[DictRow]:
+    """Acquire a lock and run a statement, in one round trip if the work is one statement."""
+    if isinstance(connection, BoundedConnection) and connection.is_one_statement:
+        return connection.execute_together((lock, (query, params)))
+    connection.execute(*lock)
+    return connection.execute(query, params)
+
+
+def execute_as_text(connection: psycopg.Connection[DictRow], query: bytes, params: Params) -> psycopg.Cursor[TupleRow]:
+    """Run a statement with its values in its text, which has to be short."""
+    if isinstance(connection, BoundedConnection):
+        return connection.execute_as_text(query, params)
+    return psycopg.ClientCursor(connection, row_factory=tuple_row).execute(query, params)
+
+
+def _of_a_beginning(error: psycopg.Error) -> Exception:
+    """Translate an error from before any data was sent: no record caused it."""
+    if isinstance(error, psycopg.errors.FeatureNotSupported):
+        # A standby refuses to begin a writing transaction.
+        return WrongServer()
+    if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
+        return StoreUnavailable("postgres", describe(error), state=StatementRefused.state)
+    return error
+
+
+def _require_primary(pinned: psycopg.Cursor[DictRow]) -> None:
+    row = pinned.fetchone()
+    if row is None or row["is_standby"]:
+        raise WrongServer
