@@ -91,29 +91,7 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
   end
 end
 
-<<<<<<< HEAD
-local by_id = {}
-local all = {}
-local others = {}
-for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
-  local id, order, created, revision = parse(entry)
-  entry = split(entry)
-  if not id then
-    others[#others + 1] = entry
-  elseif by_id[id] then
-    local known = by_id[id].entries
-    known[#known + 1] = entry
-  elseif id ~= NIL then
-    -- The first exchange replaces the placeholder.
-    by_id[id] = {id = id, order = order, created = created, revision = revision, entries = {entry}}
-    all[#all + 1] = by_id[id]
-  end
-end
-
 -- The highest revision wins, then the earliest, as in PostgreSQL, so that both layers keep the same one.
-=======
--- The highest revision wins, then the earliest, here as in PostgreSQL, so that both layers keep the same one of two.
->>>>>>> fc8bb89 (Read a window with one message to PostgreSQL, and fill an empty list without comparing entries)
 local function wins(created, revision, known)
   if not known.created or revision ~= known.revision then
     return not known.created or revision > known.revision
@@ -121,44 +99,7 @@ local function wins(created, revision, known)
   return created < known.created or (is_stored and created == known.created)
 end
 
-<<<<<<< HEAD
-for at = EXCHANGES, #ARGV, 5 do
-  local order, id, created = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local _, _, _, revision = parse(ARGV[at + 3])
-  local known = by_id[id]
-  if not known then
-    known = {id = id}
-    by_id[id] = known
-    all[#all + 1] = known
-  end
-  if wins(created, revision, known) then
-    known.order, known.created, known.revision = order, created, revision
-    known.entries = {ARGV[at + 3], ARGV[at + 4]}
-  end
-end
-
-table.sort(all, function(a, b)
-  if a.order == b.order then
-    return a.id < b.id
-  end
-  return a.order < b.order
-end)
-
-local list, foreign = {}, cutoff == '' and #others or 0
-if cutoff == '' then
-  -- Foreign entries have no id: they stay unchanged, before all others.
-  list = others
-end
-local gone = {}
-for id in string.gmatch(deleted, '[^,]+') do
-  gone[id] = true
-end
-for _, exchange in ipairs(all) do
-  if exchange.order > cutoff and not gone[exchange.id] then
-    for _, entry in ipairs(exchange.entries) do
-      list[#list + 1] = entry
-=======
--- What the list holds and what comes, in thread order, and how many of the entries are of another writer's making.
+-- The list's entries and the new ones in thread order, and the number of foreign entries.
 local function united()
   local by_id = {}
   local all = {}
@@ -172,10 +113,9 @@ local function united()
       local known = by_id[id].entries
       known[#known + 1] = entry
     elseif id ~= NIL then
-      -- The placeholder gives way to what comes.
+      -- The first exchange replaces the placeholder.
       by_id[id] = {id = id, order = order, created = created, revision = revision, entries = {entry}}
       all[#all + 1] = by_id[id]
->>>>>>> fc8bb89 (Read a window with one message to PostgreSQL, and fill an empty list without comparing entries)
     end
   end
 
@@ -201,7 +141,7 @@ local function united()
     return a.order < b.order
   end)
 
-  -- Entries of another writer's making have no id: they stay what they are, before everything that has one.
+  -- Foreign entries have no id: they stay unchanged, before all others.
   local list = cutoff == '' and others or {}
   local foreign = #list
   local gone = {}
@@ -218,7 +158,7 @@ local function united()
   return list, foreign
 end
 
--- The same for a list without an exchange, if what comes is in thread order already, and nothing of it was deleted.
+-- The same for a list without an exchange, if the new ones are in thread order and none of them is deleted.
 local function all_new()
   local list, known, newest = {}, {}, ''
   for at = EXCHANGES, #ARGV, 5 do

@@ -1,26 +1,8 @@
-<<<<<<< HEAD
 -- The newest exchanges of a thread, newest first, as two rows each; one more than requested shows that older ones
 -- exist. There is always a row with the thread's last deletion, its owner, the deletions of the requested users, and
 -- the uptime of PostgreSQL and the sweep; recently deleted exchanges are rows without a position. The limit is inside,
--- where the conversation is known, so that the index provides the order for a thread of any length.
-select t.cutoff, t.user_cutoffs, t.uptime, o.user_id as owner, o.is_known, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, m.user_id
-from (
-    select
-        (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
-        (
-            select json_object_agg(user_id, cutoff) from user_tombstones where user_id = any(%(users)s::text[])
-        ) as user_cutoffs,
-        (
-            select extract(epoch from clock_timestamp() - healthy_since)::float8 from drain_health
-            where id = 1 and beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
-        ) as uptime
-) as t
-=======
--- The newest exchanges of a thread, newest first, as two rows each; one more than asked for says that there are older.
--- A row comes in any case, for the thread's last deletion, its owner, the deletions of the users asked for, and for
--- how long PostgreSQL and the sweep have been up; the exchanges deleted last are rows without a position.
--- Limited within, where the conversation is known: the index then gives the order, however long the thread is. Each
--- table stands here once: planning takes longer than running.
+-- where the conversation is known, so that the index gives the order of a thread of any length. Each table is named
+-- once, because planning takes longer than execution.
 select
     (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
     (
@@ -37,7 +19,6 @@ select
 from (values (1)) as always (one)
 left join live_thread_owners o on o.thread_id = %(thread_id)s
 left join live_conversations c on c.thread_id = %(thread_id)s
->>>>>>> fc8bb89 (Read a window with one message to PostgreSQL, and fill an empty list without comparing entries)
 left join lateral (
     (
         select stored.exchange_id, stored.position, stored.content, stored.metadata::text, stored.created_at::text,
