@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 # If two machines' clocks differ by more than this, one of them is wrong.
@@ -11,11 +10,3 @@ MAX_DIFFERENCE: Final = 120.0
 MAX_AHEAD: Final = 10.0
 # No clock skew explains an order key further ahead than this, so later ids need not sort after it.
 MAX_SKEW: Final = 86_400.0
-
-
-def is_odd(clock: float) -> bool:
-    """Return whether another machine's clock and this one differ so much that one of them was set wrong.
-
-    Elapsed time by that clock is then meaningless.
-    """
-    return abs(clock - time.time()) > MAX_DIFFERENCE

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from shared.clocks import is_odd
 from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message
 from shared.stores.archive import Window
@@ -22,9 +20,9 @@ class CacheState:
     Attributes:
         clock: The current time by the clock that all processes share.
         generation: The current generation; None if L1 may have missed writes, so that no seal is valid.
-        lost_at: The last time at which L1 may have lost data, by being emptied or by evicting keys; -inf if there was
-            no L1 before this one. None if `note_loss` was not called since. Evictions are checked if a list is not
-            sealed.
+        lost_at: The last time at which L1 may have lost data, by being emptied, by evicting keys or because its clock
+            was set; -inf if there was no L1 before this one. None if `note_loss` was not called since. Evictions are
+            checked if a list is not sealed.
         evictions: The number of keys that L1 has evicted, for `note_loss`; None if it was not read or cannot be read.
         has_outbox: Whether the outbox has entries, if the list is not sealed.
         suspect_until: L1 was restored with older data: exchanges accepted before this time may be deleted unless the
@@ -41,10 +39,10 @@ class CacheState:
     refuses_writes: bool = False
 
     def age(self) -> float | None:
-        """Return how many seconds L1 has lost nothing; 0 if a clock was set, None if a loss was not recorded."""
+        """Return how many seconds L1 has lost nothing; None if a loss was not recorded."""
         if self.lost_at is None or self.clock is None:
             return None
-        return 0.0 if self.lost_at > -math.inf and is_odd(self.clock) else self.clock - self.lost_at
+        return self.clock - self.lost_at
 
 
 @dataclass(frozen=True, slots=True)

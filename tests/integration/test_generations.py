@@ -410,6 +410,29 @@ def test_redis_clock_was_set_while_a_generation_lasts(
     assert found.token is not None
 
 
+def test_redis_clock_was_set_forward_and_back(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
+    """Set forward, it ends the lives of keys, also of what waits for the drain; also known once it is right again."""
+    memory = process()
+    Turn(memory, "other", "ana").recall()
+    memory.cache.note_loss(is_first=True)
+    for number, days in enumerate((-5, 5)):
+        _keep(memory, number)
+        redis_client.delete("thread:t:messages", "thread:t:pending")
+        # As if Redis' clock had been days off when this was noted, or right then and days off now.
+        redis_client.hset("memory:epoch", "offset", days * 86_400)
+        reader = process()
+        for _ in range(2):
+            shown, degraded = _shown(reader)
+            assert (f"q{number}" in shown, degraded) == (False, ["queue"])
+        age = reader.cache.read("t", None).state.age()
+        assert age is not None
+        assert 0 <= age < 60
+        _drain(memory, queue)
+        assert _shown(process()) == (told(*range(number + 1)), [])
+
+
 def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
     """Its generation is later than the previous server's, and exchanges that may be deleted do not count as newer."""
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})

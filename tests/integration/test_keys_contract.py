@@ -154,7 +154,12 @@ def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.R
     whole = {**epoch, "began": f"{long_ago:.6f}"}
     redis_client.hset("memory:epoch", mapping=whole)
     assert in_redis.acquire("k", "body", A).is_sure
-    losses: list[dict[Any, Any]] = [{"began": f"{now:.6f}"}, {"identity": "another"}, {"evictions": "3"}]
+    losses: list[dict[Any, Any]] = [
+        {"began": f"{now:.6f}"},
+        {"identity": "another"},
+        {"evictions": "3"},
+        {"offset": "99999"},
+    ]
     for lost in losses:
         redis_client.hset("memory:epoch", mapping={**whole, **lost})
         assert not in_redis.acquire("k", "body", A).is_sure

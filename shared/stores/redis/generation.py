@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.clocks import MAX_AHEAD
+from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.names import EPOCH
 
 # `doubt` is the generation's name: earlier releases wrote the time of Redis' last failure there.
-_FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect")
+_FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect", "offset")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 # The value of `began` for a Redis that has lost nothing, and missed a write in its first generation.
@@ -46,6 +46,7 @@ class Epoch:
         is_first: Whether there was no Redis before this generation.
         evictions: The number of evicted keys at `lost_at`.
         suspect_until: Redis was restored with older data: exchanges accepted before this time may have been deleted.
+        offset: How far Redis' clock was ahead of a process's clock when `lost_at` was recorded.
     """
 
     generation: str | None = None
@@ -54,6 +55,11 @@ class Epoch:
     is_first: bool = False
     evictions: int = 0
     suspect_until: float | None = None
+    offset: float = 0.0
+
+    def is_on_time(self, clock: float) -> bool:
+        """Return whether Redis' clock was not set since `lost_at`: setting it forward expires keys."""
+        return abs(offset_of(clock) - self.offset) <= MAX_DIFFERENCE
 
     def is_of(self, identity: str | None) -> bool:
         """Return whether the generation is valid on the server with this identity; an unknown identity is accepted."""
@@ -67,7 +73,7 @@ def queue_epoch(pipe: Pipeline) -> object:
 
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     """Return the epoch in the reply; another program's value counts as none."""
-    generation, identity, began, evictions, suspect = reply or (None,) * len(_FIELDS)
+    generation, identity, began, evictions, suspect, offset = reply or (None,) * len(_FIELDS)
     name = generation.decode() if generation and _GENERATION.fullmatch(generation) else None
     lost_at = number_of(began)
     # There was no Redis before a time that equals its generation's start.
@@ -79,7 +85,13 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
         is_first=is_first,
         evictions=int(number_of(evictions) or 0),
         suspect_until=number_of(suspect) if suspect else None,
+        offset=number_of(offset) or 0.0,
     )
+
+
+def offset_of(clock: float) -> float:
+    """Return how far Redis' clock is ahead of this process's clock."""
+    return clock - time.time()
 
 
 def name_of(clock: float, after: str | None = None) -> str:

@@ -7,11 +7,10 @@ from uuid import UUID
 
 import orjson
 
-from shared.clocks import is_odd
 from shared.stores.idempotency import ANSWER_SECONDS, LEASE_SECONDS, KeyState
 from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.generation import Epoch, queue_epoch, read_epoch
-from shared.stores.redis.names import OUTBOX
+from shared.stores.redis.names import EPOCH, OUTBOX
 from shared.stores.redis.read import clock_of
 
 _MAX_LOOKED_AT: Final = 200
@@ -53,14 +52,18 @@ class RedisKeys:
         read, clock = read_epoch(epoch), clock_of(now)
         # Redis may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
-        is_same_server = read.lost_at is not None and read.is_of(self._connection.identity)
+        # A clock that was set has also expired keys.
+        is_on_time = read.is_on_time(clock)
+        if read.lost_at is not None and not is_on_time:
+            # The other processes learn it even if the clock is right again by then.
+            require(self._connection.call(lambda pipe: pipe.hdel(EPOCH, "began")))
+        is_same_server = read.lost_at is not None and is_on_time and read.is_of(self._connection.identity)
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_acquired=bool(set_reply),
-            # A clock that was set has also expired keys.
-            is_sure=not has_evicted and is_same_server and not is_odd(clock) and _has_all_keys(read, clock),
+            is_sure=not has_evicted and is_same_server and _has_all_keys(read, clock),
             age=_age(read, clock) if is_same_server else 0.0,
             may_be_in_outbox=outbox > 0 and self._may_be_in_outbox(key),
             claim=record.decode(),
@@ -93,12 +96,12 @@ class RedisKeys:
 
 
 def _age(epoch: Epoch, clock: float) -> float:
-    """Return for how many seconds Redis was neither emptied nor replaced; 0 where a clock was set.
+    """Return for how many seconds Redis was neither emptied nor replaced.
 
     An eviction begins no generation.
     """
     lost_at = clock if epoch.lost_at is None else epoch.lost_at
-    return 0.0 if is_odd(clock) else clock - min(lost_at, float(epoch.generation or lost_at))
+    return clock - min(lost_at, float(epoch.generation or lost_at))
 
 
 def _has_all_keys(epoch: Epoch, clock: float) -> bool:

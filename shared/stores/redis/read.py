@@ -157,7 +157,7 @@ class Answer:
         generation = None if self.refuses_writes else self.generation
         evictions = None if stats is None else int(stats["evicted_keys"])
         lost_at = epoch.lost_at
-        if self.generation is None or evictions not in {None, epoch.evictions}:
+        if self.generation is None or evictions not in {None, epoch.evictions} or not epoch.is_on_time(clock):
             # Redis may have lost a list together with its other keys.
             lost_at = None
         return CacheState(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import ignore_wrongtype, queue_commands
-from shared.stores.redis.generation import READ_EPOCH, Epoch, name_of, read_epoch, started_by
+from shared.stores.redis.generation import READ_EPOCH, Epoch, name_of, offset_of, read_epoch, started_by
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import EPOCH
 from shared.stores.redis.read import MAY_FAIL, Answer, ReadCommands, clock_of
@@ -147,7 +147,9 @@ class ListReader(CacheLink):
         """
         now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_EPOCH))
         epoch = read_epoch(reply)
-        if epoch.lost_at is not None and evictions in {None, epoch.evictions}:
+        clock = clock_of(now)
+        if epoch.lost_at is not None and evictions in {None, epoch.evictions} and epoch.is_on_time(clock):
             return
-        began = epoch.generation if is_first and epoch.generation is not None else name_of(clock_of(now))
-        self._call(lambda pipe: pipe.hset(EPOCH, mapping={"began": began, "evictions": evictions or 0}))
+        began = epoch.generation if is_first and epoch.generation is not None else name_of(clock)
+        noted: dict[Any, Any] = {"began": began, "evictions": evictions or 0, "offset": f"{offset_of(clock):.3f}"}
+        self._call(lambda pipe: pipe.hset(EPOCH, mapping=noted))
