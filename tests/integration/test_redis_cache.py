@@ -336,6 +336,13 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     assert [Exchange.from_wire(body) for body in cache.outbox(9)] == [made[0], *made[2:]]
 
 
+def test_looking_at_a_list_gives_no_token(real_cache: MakeCache) -> None:
+    """Only a read that asks for the undrained exchanges after the list may refill it."""
+    cache = real_cache()
+    assert cache.read("t", None).token is not None
+    assert cache.peek("t").token is None
+
+
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """An emptied L1 reports it until `note_loss` is called; an eviction is reported in the same way."""
     cache = real_cache()

@@ -120,6 +120,22 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
+        "a loss of Redis is over before the drain has stored what was lost",
+        "shared/memory/losses.py",
+        "    return age is None or not (age == math.inf or is_past_draining(age, uptime))\n",
+        "    return age is None\n",
+        ("tests/unit/test_recall.py::test_a_loss_of_long_ago",),
+    ),
+    Break(
+        "3 Read your writes",
+        "a list is refilled by a token that was read after the undrained exchanges",
+        "shared/stores/redis/reader.py",
+        "return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read(), token=None)",
+        "return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read())",
+        (f"{_CACHE}::test_looking_at_a_list_gives_no_token",),
+    ),
+    Break(
+        "3 Read your writes",
         "an emptied L1 is taken for a new one",
         "shared/memory/backlog.py",
         "    while queue.depth() > 0:\n",
