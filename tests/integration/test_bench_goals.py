@@ -40,3 +40,24 @@ def names() -> list[str]:
 def test_it_measures_the_case(names: list[str], case: str) -> None:
     """Every case of the table is measured."""
     assert [name for name in names if name.startswith(case)]
+
+
+_FAILING: str = """\
+import sys
+from tests.bench.goals import __main__ as bench
+
+def fails(scene):
+    yield from bench.queue(scene)
+    raise RuntimeError("no more")
+
+bench._PARTS["turns"] = fails
+sys.exit(bench.main(["--tiny", "--parts", "turns", "queue"]))
+"""
+
+
+def test_a_part_that_fails() -> None:
+    """The lines of a failed part and those of the other parts are printed, with the error and the exit code 1."""
+    run = subprocess.run([sys.executable, "-c", _FAILING], capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 1
+    assert run.stdout.count("SQS send, client side, 800 characters") == 2
+    assert "The part `turns` failed: RuntimeError: no more" in run.stdout
