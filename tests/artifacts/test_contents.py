@@ -69,7 +69,7 @@ def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], func
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_not_in_it(artifacts: dict[str, Path], function: str) -> None:
+def test_files_that_are_not_in_the_artifact(artifacts: dict[str, Path], function: str) -> None:
     """It has no tests, documents, types, build files, or packages of the runtime."""
     paths = sorted(path.relative_to(artifacts[function]).as_posix() for path in artifacts[function].rglob("*"))
 

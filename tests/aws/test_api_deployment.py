@@ -40,7 +40,7 @@ def _parameters(value: Any) -> set[str]:
 _DEPENDS_ON: Final = sorted(_parameters(_TEMPLATE["Resources"]["Api"]["Properties"]["DefinitionBody"]))
 
 
-def test_what_the_definition_depends_on_is_found() -> None:
+def test_the_definitions_parameters_are_found() -> None:
     """Parameters in its conditions are found."""
     assert {"Stage", "ApiKeyRequired"} <= set(_DEPENDS_ON)
     assert _parameters({"Fn::If": ["NeedsApiKey", 1, 2]}) == {"Stage", "ApiKeyRequired"}
@@ -54,7 +54,7 @@ def test_another_value_is_another_deployment(name: str) -> None:
     assert deployment(transform(**({"Stage": "prod"} | {name: _OTHER[name]}))) != before
 
 
-def test_what_is_not_in_the_definition_deploys_nothing() -> None:
+def test_other_parameters_deploy_nothing() -> None:
     """An equal definition is the same deployment."""
     assert deployment(transform(Stage="prod", MaxThreadMessages="7")) == deployment(transform(Stage="prod"))
 

@@ -239,7 +239,7 @@ def test_the_api_calls_the_alias(emulator: Emulator, outputs: dict[str, str]) ->
     assert called == {outputs["AgentAliasArn"]}
 
 
-def test_alarms_have_somebody_to_tell(emulator: Emulator, outputs: dict[str, str]) -> None:
+def test_alarms_notify_the_topic(emulator: Emulator, outputs: dict[str, str]) -> None:
     """Every alarm notifies the topic, and the topic has the configured mailbox."""
     cloudwatch = emulator.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(MaxRecords=100)["MetricAlarms"]

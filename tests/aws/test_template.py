@@ -28,7 +28,7 @@ def test_a_local_stage_on_aws_asks_for_tokens(given: str) -> None:
 
 
 @pytest.mark.parametrize("account", _EMULATORS)
-def test_a_local_stage_on_an_emulator_does_as_it_is_told(account: str) -> None:
+def test_a_local_stage_on_an_emulator_follows_the_parameter(account: str) -> None:
     """Without a parameter no tokens are required; with `jwt` they are."""
     assert Evaluated(account).environment()["AUTH__MODE"] == {"Ref": "AuthMode"}
     assert Evaluated(account, Stage="prod").environment()["AUTH__MODE"] == "jwt"

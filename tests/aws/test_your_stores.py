@@ -51,7 +51,7 @@ def test_the_functions_sign_in(given: dict[str, str], auth: str, password: Any, 
         assert "Stack" not in str([one for one in allowed if set(one["Action"]) & _SIGN_IN])
 
 
-def test_what_is_made_here_is_signed_in_to_by_iam_whatever_is_given() -> None:
+def test_created_stores_are_signed_in_to_by_iam() -> None:
     """The parameters for existing stores are ignored then."""
     environment = Evaluated(_AWS, Stage="prod", **_SECRETS).environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")

@@ -98,7 +98,7 @@ def _store(deployment: Deployment, made: list[Any]) -> None:
     connection.close()
 
 
-def test_an_export_of_thousands_while_more_is_said(
+def test_an_export_of_thousands_during_new_exchanges(
     cli: CommandLine, deployment: Deployment, api: MemoryApi, layers: Layers, thread_id: str, tmp_path: Path
 ) -> None:
     """Each message is exported exactly once, in order; messages added meanwhile at most once."""
@@ -214,7 +214,7 @@ def test_forget_reports_each_store(
     assert "Nothing was changed." in plain
 
 
-def test_dead_letters_of_who_is_forgotten_are_told(
+def test_dead_letters_of_a_deleted_user_are_reported(
     cli: CommandLine, aws: Aws, deployment: Deployment, stack: StackProcess | None, user_id: str
 ) -> None:
     """A dead letter's text is left, which is exit code 1; the search does not change the queue."""
@@ -281,7 +281,7 @@ def test_wrong_usage(cli: CommandLine, words: list[str], told: str) -> None:
     assert done.stdout == ""
 
 
-def test_nobody_says_where_the_api_is(cli: CommandLine) -> None:
+def test_the_apis_address_is_unknown(cli: CommandLine) -> None:
     """The message lists every way to name the API."""
     done = cli.run(command=[str(SCRIPT), "threads", "list", "--user", "u"], code=2)
     assert "--api-url or HYBRID_MEMORY_API_URL" in done.stderr
@@ -304,7 +304,7 @@ def test_an_api_that_is_away(cli: CommandLine, words: list[str]) -> None:
     assert (done.stdout, done.stderr) == ("", "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n")
 
 
-def test_what_is_not_the_api(cli: CommandLine, deployment: Deployment) -> None:
+def test_another_server_or_stage(cli: CommandLine, deployment: Deployment) -> None:
     """Another stage or another server is a usage error that says so."""
     away = f"{deployment.api_url}/elsewhere"
     assert "404" in cli.run("--api-url", away, "threads", "show", "x", code=2).stderr

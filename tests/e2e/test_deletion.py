@@ -29,7 +29,9 @@ def test_a_deleted_thread_is_gone_from_both_layers(
     assert api.invoking(thread_id=thread_id)["context"] == ""
 
 
-def test_what_was_on_its_way_does_not_come_back(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_queued_exchanges_of_a_deleted_thread_are_dropped(
+    api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
+) -> None:
     """A queued exchange of a deleted thread is dropped by the drain."""
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
@@ -133,7 +135,7 @@ def test_a_deleted_user_can_come_back_as_a_new_one(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_deleting_a_user_nobody_knows_succeeds(api: MemoryApi, user_id: str, times: int) -> None:
+def test_deleting_an_unknown_user_succeeds(api: MemoryApi, user_id: str, times: int) -> None:
     """The deletion of an unknown user succeeds, repeatedly."""
     for _ in range(times):
         assert api.send("DELETE", f"/users/{user_id}").status_code == httpx.codes.NO_CONTENT

@@ -66,7 +66,7 @@ def test_turns_go_on_from_redis(
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == api.contents(thread_id)
 
 
-def test_a_new_thread_says_that_its_history_could_not_be_asked_for(
+def test_a_new_thread_reports_the_unavailable_layer(
     api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str
 ) -> None:
     """An outage is not reported as an empty history: the response names the layer and has an answer."""
@@ -113,9 +113,7 @@ def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers
     assert sorted(times)[len(times) // 2] < _TIMEOUT / 2
 
 
-def test_what_needs_postgres_is_refused_while_it_is_away(
-    api: MemoryApi, servers: Servers, known: tuple[str, str]
-) -> None:
+def test_requests_that_need_postgresql_return_503(api: MemoryApi, servers: Servers, known: tuple[str, str]) -> None:
     """Listing, renaming, deleting and changing preferences return 503; reading a cached thread works."""
     thread_id, user_id = known
     requests: tuple[tuple[str, str, Json], ...] = (

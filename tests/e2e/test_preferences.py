@@ -69,6 +69,6 @@ def test_preferences_reach_the_agent_in_every_thread(api: MemoryApi, thread_id: 
     assert "- tone: long" in api.run("Hello", thread_id=f"{thread_id}_2", user_id=user_id)["response"]
 
 
-def test_a_user_nobody_knows_has_no_preferences(api: MemoryApi, user_id: str) -> None:
+def test_an_unknown_user_has_no_preferences(api: MemoryApi, user_id: str) -> None:
     """An unknown user's preferences are an empty object, not an error."""
     assert api.preferences(user_id) == {}

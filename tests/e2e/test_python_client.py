@@ -71,7 +71,7 @@ def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
     assert again.exchange_id == first.exchange_id
 
 
-def test_what_is_kept_beside_the_texts(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
+def test_metadata(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
     """Metadata is equal from Redis, from PostgreSQL, and from both."""
     beside: dict[str, object] = {
         "tool_calls": [{"name": "weather", "arguments": {"city": "Köln 🎉", "days": 3.0}}],

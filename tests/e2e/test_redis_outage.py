@@ -104,7 +104,7 @@ def test_a_frozen_redis_costs_one_request_its_timeout(
     eventually(lambda: layers.cached_contents(thread_id) == layers.stored_contents(thread_id))
 
 
-def test_what_redis_missed_while_frozen_is_not_forgotten(
+def test_preferences_changed_while_redis_is_frozen(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
     """Preferences that changed while Redis hung are in the next turns."""

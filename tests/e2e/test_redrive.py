@@ -72,7 +72,7 @@ def _no_other_dead_letters(aws: Aws, deployment: Deployment, queues: Queues) -> 
     )
 
 
-def test_what_is_redriven_is_stored(
+def test_redriven_dead_letters_are_stored(
     aws: Aws,
     deployment: Deployment,
     layers: Layers,

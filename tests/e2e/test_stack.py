@@ -65,7 +65,7 @@ def test_stack_json_holds_every_address(stack: StackProcess, api: MemoryApi, lay
     assert layers.rows("select 1") == [(1,)]
 
 
-def test_what_it_prints_can_be_tried(stack: StackProcess, api: MemoryApi) -> None:
+def test_the_printed_commands_work(stack: StackProcess, api: MemoryApi) -> None:
     """The output has the API's URL, three curl lines, and the data directory."""
     printed = stack.log.read_text()
 

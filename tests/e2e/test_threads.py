@@ -100,7 +100,7 @@ def test_many_messages_come_in_pages(api: MemoryApi, layers: Layers, thread_id: 
     }
 
 
-def test_a_page_holds_50_messages_unless_told(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_a_page_has_50_messages_by_default(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """Without a limit a page has fifty messages, in thread order."""
     for number in range(30):
         api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
@@ -127,7 +127,7 @@ def test_pages_go_on_while_messages_are_added(api: MemoryApi, thread_id: str) ->
     assert rest["next_cursor"] is None
 
 
-def test_what_is_only_in_redis_is_read_too(api: MemoryApi, queues: Queues, thread_id: str, user_id: str) -> None:
+def test_undrained_messages_are_read(api: MemoryApi, queues: Queues, thread_id: str, user_id: str) -> None:
     """While exchanges are queued, the thread, its messages and its pages are available."""
     with queues.paused_drain():
         for number in range(3):

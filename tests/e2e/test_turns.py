@@ -22,7 +22,7 @@ def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, threa
     assert "I remember 4 messages" in answer["response"]
 
 
-def test_a_first_turn_says_where_its_exchange_is(api: MemoryApi, thread_id: str, user_id: str) -> None:
+def test_a_first_turn_names_the_store_of_its_exchange(api: MemoryApi, thread_id: str, user_id: str) -> None:
     """There is no memory yet; the exchange is in the queue and in Redis."""
     answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
 

@@ -37,7 +37,7 @@ def _invoke(guarded: OtherStack, text: str, thread_id: str, headers: dict[str, s
     return guarded.api.send("POST", "/invoked", json=body, headers=headers)
 
 
-def test_nobody_gets_in(guarded: OtherStack, issuer: Issuer) -> None:
+def test_no_request_without_a_token_succeeds(guarded: OtherStack, issuer: Issuer) -> None:
     """401 on every protected route; open routes need no token."""
     for headers in (
         {},

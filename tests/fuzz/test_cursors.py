@@ -54,7 +54,7 @@ def test_any_text(cursor: str) -> None:
 
 @rubbish.fuzz
 @given(_places)
-def test_cursors_that_somebody_forged(place: list[Any]) -> None:
+def test_forged_cursors(place: list[Any]) -> None:
     """The checksum in a cursor detects mistakes; an invalid position with a valid checksum is refused, too."""
     for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
         try:
@@ -74,7 +74,7 @@ def test_checked_noise(content: bytes) -> None:
 
 @rubbish.fuzz
 @given(rubbish.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3))
-def test_what_was_encoded_is_decoded(listing: str, place: list[str | int]) -> None:
+def test_a_position_is_decoded(listing: str, place: list[str | int]) -> None:
     """Any position is decoded unchanged; a cursor of another list is invalid."""
     if any("\ud800" <= character <= "\udfff" for character in listing):
         return

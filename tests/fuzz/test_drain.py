@@ -64,7 +64,7 @@ def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
 
 @rubbish.fuzz
 @given(rubbish.values | rubbish.damaged_fields(_RECORD))
-def test_what_is_no_record(record: Any) -> None:
+def test_a_malformed_record(record: Any) -> None:
     """It is parsed, or refused with its message id; its receive count fits an exponent."""
     try:
         message, reason = SqsRecord.from_record(record), ""
@@ -80,7 +80,7 @@ def test_what_is_no_record(record: Any) -> None:
 @pytest.mark.parametrize(
     ("record", "name"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
 )
-def test_what_cannot_be_buried_stays(record: Any, name: str) -> None:
+def test_a_record_that_cannot_be_dead_lettered_stays(record: Any, name: str) -> None:
     """If the dead-letter queue is down, the response names the record; a record without an id fails the batch."""
     outcome = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_away=True)).run([record, _RECORD])
 

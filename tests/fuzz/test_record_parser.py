@@ -78,7 +78,7 @@ def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) ->
 
 
 @pytest.mark.parametrize("body", [None, 17, 1.5, True, [], {}, {"version": 1}, object(), memoryview(b"[]")])
-def test_what_is_no_body(body: Any) -> None:
+def test_a_malformed_body(body: Any) -> None:
     """A record's body may be any value."""
     _check(body)
 

@@ -172,7 +172,7 @@ def test_the_sweep_gets_past_anything(
     assert swept.stored + swept.refused <= len(waiting)
 
 
-def test_a_buried_body_is_one_that_sqs_takes(queues: Queues) -> None:
+def test_sqs_accepts_a_dead_lettered_body(queues: Queues) -> None:
     """Characters that SQS refuses are removed from the body, so that it does not stay in the outbox forever."""
     SqsQueues(queues.settings()).dead_letter_body("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
 

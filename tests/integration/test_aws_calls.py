@@ -31,7 +31,7 @@ def client(queues: Queues, asked: list[str]) -> Any:
     return made
 
 
-def test_what_the_agent_function_asks(client: Any, queues: Queues, asked: list[str]) -> None:
+def test_the_agent_functions_requests(client: Any, queues: Queues, asked: list[str]) -> None:
     """It sends messages and reads the depth."""
     queue = SqsQueue(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     queue.send(exchange(1))
@@ -42,7 +42,7 @@ def test_what_the_agent_function_asks(client: Any, queues: Queues, asked: list[s
     assert set(asked) == {"SendMessage", "GetQueueAttributes"}
 
 
-def test_what_the_sync_function_asks(client: Any, queues: Queues, asked: list[str]) -> None:
+def test_the_sync_functions_requests(client: Any, queues: Queues, asked: list[str]) -> None:
     """It sends to the dead-letter queue and changes visibility."""
     ours = SqsQueues(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     client.send_message(QueueUrl=queues.url, MessageBody="{}")

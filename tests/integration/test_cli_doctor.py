@@ -181,7 +181,7 @@ def test_postgres(
     assert found["migrations"]["advice"] == "Run hybrid-memory migrate up."
 
 
-def test_what_is_away(tmp_path: Path) -> None:
+def test_unreachable_ports(tmp_path: Path) -> None:
     """Ports without a server are unreachable, and the other checks run."""
     found = _doctor(
         tmp_path,
@@ -195,9 +195,7 @@ def test_what_is_away(tmp_path: Path) -> None:
     assert "secret" not in json.dumps(found)
 
 
-def test_a_port_where_somebody_else_listens(
-    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server with another protocol is reported as one that refuses."""
     # The command waits for the whole timeout twice, because Valkey does not respond to unknown input.
     monkeypatch.setattr("cli.deployment._TIMEOUT_MS", 2_000)

@@ -142,7 +142,7 @@ def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) 
     assert "order" in {difference["kind"] for difference in _answer(verify("--json"), 1)["differences"]}
 
 
-def test_what_is_no_list_of_exchanges(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
+def test_foreign_entries_are_reported(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
     """Foreign entries, keys and threads are reported and do not stop the comparison."""
     redis_client.rpush(f"thread:{both[0].thread_id}:messages", '{"role": "user", "content": "x"}')
     redis_client.set("thread:text:messages", "x")

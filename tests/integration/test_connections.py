@@ -64,7 +64,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
 
 
 @pytest.mark.parametrize("command", ["time", "hmget", "lrange", "smembers", "get", "hset", "info", "eval", "evalsha"])
-def test_a_command_that_this_user_may_not_give(
+def test_a_command_without_permission(
     process: MakeProcess, redis_client: redis.Redis, valkey: ValkeyServer, command: str
 ) -> None:
     """The turn goes on without Redis, in this process and in a new one."""

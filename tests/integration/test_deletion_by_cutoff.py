@@ -238,9 +238,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
     assert _shown(process()) == (told(1), [])
 
 
-def test_what_an_older_redis_brings_back_is_removed_by_the_next_turn(
-    process: MakeMemory, redis_client: redis.Redis
-) -> None:
+def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
     """An undrained exchange that was drained long ago, with a text that was replaced since."""
     memory = process()
     _keep(memory, 0)
@@ -285,7 +283,7 @@ def test_an_earlier_deletion_of_a_user_changes_no_later_one(real_cache: MakeCach
 
 
 @pytest.mark.parametrize("foreign", [b"", b"zzz", b"\xff" * 36, None])
-def test_what_is_no_tombstone_gives_way_to_one(
+def test_another_programs_value_is_replaced_by_a_tombstone(
     real_cache: MakeCache, redis_client: redis.Redis, foreign: bytes | None
 ) -> None:
     """Another program's value is replaced, even one of another type."""

@@ -214,7 +214,7 @@ def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_what_is_ahead_of_the_clock(archive: PostgresArchive) -> None:
+def test_an_id_ahead_of_the_clock(archive: PostgresArchive) -> None:
     """A redelivered exchange of a deleted user's thread stays deleted, although its id is newer than the deletion."""
     ahead = exchange(1, "ana-0", "ana", exchange_id=ExchangeIds().new(now=MOMENT.timestamp() + 10**8))
     archive.store([ahead])
@@ -488,7 +488,7 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
     assert texts(Turn(process(), "t", "ana").recall().messages) == told(1)
 
 
-def test_what_an_older_release_stored_again(
+def test_rows_stored_again_by_an_older_release(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows are deleted some tombstones at a time, and L1 is updated."""

@@ -126,7 +126,7 @@ def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache
 # - replacing ---
 
 
-def test_what_is_on_its_way_does_not_bring_the_old_text_back(
+def test_a_queued_old_text_is_not_restored(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """Neither the queue, a redriven dead letter, a refill nor another process restores it."""

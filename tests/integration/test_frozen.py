@@ -85,7 +85,7 @@ def test_after_a_freeze_the_history_is_complete(
     assert texts(Turn(other, "t", None).recall().messages) == told(*range(6))
 
 
-def test_what_was_missed_is_made_up_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
+def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
     """The process whose merge failed retries it before its next call, so that other processes see the exchange."""
     memory, other = process(), process()
     _tell(memory, 0)
@@ -159,9 +159,7 @@ def test_a_frozen_redis_is_probed_one_at_a_time(
         until(lambda: Turn(memory, "t", None).recall().degraded == [])
 
 
-def test_a_reply_that_comes_too_late_is_nobodys_answer(
-    valkey: ValkeyServer, postgres: PostgresServer, process: MakeProcess
-) -> None:
+def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer, process: MakeProcess) -> None:
     """A reply to a request from before the freeze is not used for the next request."""
     memory = process()
     memory.archive.store([exchange("one", "one"), exchange("two", "two")])

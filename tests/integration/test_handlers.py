@@ -86,7 +86,7 @@ def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | Non
         assert answer["isBase64Encoded"] is False
 
 
-def test_a_turn_says_where_its_time_went(load: Import) -> None:
+def test_a_turn_reports_its_durations(load: Import) -> None:
     """In milliseconds, for browsers' tools and the page."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), Context())

@@ -95,7 +95,7 @@ def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
-def test_who_the_server_is_is_checked_where_it_can_be() -> None:
+def test_the_servers_certificate_is_checked() -> None:
     """With the public certificate authorities by default; the file exists."""
     url = f"postgresql://memory@{_HOST}:5432/memory"
     given = signed_in(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
@@ -179,7 +179,7 @@ def test_each_connection_to_redis_has_a_token_of_its_own(
         (DatabaseSettings, {"DATABASE__AUTH": "trust"}, "DATABASE__AUTH "),
     ],
 )
-def test_what_iam_needs(
+def test_required_settings_of_iam(
     kind: type[RedisSettings | DatabaseSettings],
     given: dict[str, str],
     sentence: str,

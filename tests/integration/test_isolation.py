@@ -173,7 +173,7 @@ def _told(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_strangers(world: World, bring_about: Callable[[str], str], situation: str) -> None:
+def test_requests_without_a_valid_token(world: World, bring_about: Callable[[str], str], situation: str) -> None:
     """401 on every route, without any user's data."""
     thread_id = bring_about(situation)
     for name, headers in STRANGERS.items():
@@ -214,7 +214,7 @@ def test_another_user(world: World, bring_about: Callable[[str], str], situation
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
-def test_who_may(world: World, bring_about: Callable[[str], str], situation: str, who: str) -> None:
+def test_authorized_callers(world: World, bring_about: Callable[[str], str], situation: str, who: str) -> None:
     """The owner and operators, as far as the available layers allow."""
     thread_id = bring_about(situation)
     headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
@@ -273,7 +273,7 @@ def test_an_operator_in_anothers_thread(
 
 
 @pytest.mark.parametrize("down", ["redis", "postgres", "both"])
-def test_a_thread_that_nobody_can_tell_of(
+def test_a_thread_with_an_unknown_owner(
     world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
 ) -> None:
     """With PostgreSQL down, a thread that Redis does not have is refused, even to its creator's process."""
@@ -369,7 +369,7 @@ def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Call
     assert world.say("ana") == 404
 
 
-def test_a_deleted_thread_is_anybodys(world: World) -> None:
+def test_a_deleted_thread_has_no_owner(world: World) -> None:
     """Its name is free, and its contents are not restored for the next owner."""
     assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
     assert world.say("bob", text="bobs") == 202
@@ -379,7 +379,7 @@ def test_a_deleted_thread_is_anybodys(world: World) -> None:
     assert world.drain() == []
 
 
-def test_a_deleted_users_threads_are_anybodys(world: World) -> None:
+def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
     """Stored and queued threads; only the user's own threads are deleted."""
     assert world.say("ana", "new") == 202
     assert world.say("bob", "bobs", "bobs") == 202
@@ -406,7 +406,7 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
     assert world.drain() == []
 
 
-def test_what_a_stray_wrote_into_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
+def test_another_users_entry_in_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
     """An entry of another user, left by a process that died, is removed by the owner's next turn."""
     stray = exchange(9, THREAD, "bob")
     world.memory.cache.append(stray, is_drained=False)

@@ -143,7 +143,7 @@ def test_another_body_leaves_no_claim(world: World) -> None:
     # An exchange that no layer has does not count as deleted.
     [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
 )
-def test_what_was_deleted(world: World, what: str, *, is_drained: bool) -> None:
+def test_a_deleted_exchange_of_a_key(world: World, what: str, *, is_drained: bool) -> None:
     """A retry is told so; the stored responses contain nothing of the exchange."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()

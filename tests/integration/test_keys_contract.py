@@ -63,7 +63,7 @@ def test_the_first_claims(keys: KeyStore) -> None:
     assert (second.is_acquired, second.exchange_id, second.body_hash, second.answer) == (False, A, "body", None)
 
 
-def test_an_answer_is_told(keys: KeyStore) -> None:
+def test_a_response_is_stored(keys: KeyStore) -> None:
     """Even without an earlier claim; a completed key is never taken over."""
     keys.answer("k", "body", A, '{"a":1}')
     state = keys.acquire("k", "body", B)

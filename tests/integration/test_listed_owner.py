@@ -147,7 +147,7 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
 
 
 @pytest.mark.parametrize("is_of_user", [False, True], ids=["the thread", "its user"])
-def test_what_an_older_redis_brings_back_makes_no_owner(
+def test_restored_exchanges_make_no_owner(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
 ) -> None:
     """PostgreSQL has deleted the thread or its owner: the next user may claim it, drained or not."""

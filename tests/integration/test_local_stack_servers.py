@@ -105,7 +105,7 @@ def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
             assert two.port != one.port
 
 
-def test_a_taken_port_is_said_and_taken_back_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_reported_and_used_again_when_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the taken port and its replacement, which stays the same until the usual port is free."""
     said: list[str] = []
     used: list[int] = []

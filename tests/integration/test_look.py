@@ -59,7 +59,9 @@ def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
     assert (texts(seen.messages), seen.length, seen.ttl_seconds) == (["by hand"], 1, None)
 
 
-def test_what_was_deleted_is_not_shown(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_deleted_exchanges_are_not_shown(
+    look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
+) -> None:
     """After a deletion the list shows only newer messages."""
     cache = real_cache()
     old, new = exchanges(2)

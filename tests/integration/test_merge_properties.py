@@ -225,7 +225,7 @@ def test_again_changes_nothing(real: List, first: list[Exchange], second: list[E
 
 @relaxed
 @given(batches, windows)
-def test_what_is_left_is_the_newest(real: List, made: list[Exchange], most: int) -> None:
+def test_the_newest_exchanges_stay(real: List, made: list[Exchange], most: int) -> None:
     """Of each id the earliest, of those the newest that fit, as complete exchanges in thread order."""
     real.begin()
     for exchange in made:
@@ -235,7 +235,7 @@ def test_what_is_left_is_the_newest(real: List, made: list[Exchange], most: int)
 
 @relaxed
 @given(batches, time_ordered(), windows)
-def test_what_was_deleted_stays_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
+def test_deleted_exchanges_stay_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
     """Nothing up to the cutoff is left, in any order of deletion and merges."""
     for order in sorted(set(permutations(["merge", "cut", "merge", "cut"]))):
         real.begin()

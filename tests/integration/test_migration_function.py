@@ -197,12 +197,12 @@ def test_a_migration_that_does_not_end_in_time(
 
 
 @pytest.mark.usefixtures("url")
-def test_by_hand() -> None:
+def test_a_direct_invocation_returns_the_revision() -> None:
     """A direct invocation returns the revision."""
     assert handler.handler({}, _CONTEXT) == {"revision": _NEWEST}
 
 
-def test_a_database_of_somebody_else(
+def test_an_existing_database(
     url: str, cloudformation: CloudFormation, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No user is created; the named user must exist and gets access to the rows."""

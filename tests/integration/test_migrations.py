@@ -142,7 +142,7 @@ def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
     assert migrations.status(url).current == "0002"
 
 
-def test_what_the_database_sets_for_its_sessions(new_database: Callable[..., str]) -> None:
+def test_the_databases_session_settings(new_database: Callable[..., str]) -> None:
     """A migration sets its own session settings."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:

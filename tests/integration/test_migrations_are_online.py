@@ -75,7 +75,7 @@ def test_a_migration_blocks_no_one_for_long(new_database: Callable[..., str], re
         "ALTER TABLE messages ADD CONSTRAINT c CHECK (position < 2)",
     ],
 )
-def test_what_is_found(statement: str) -> None:
+def test_blocking_statements(statement: str) -> None:
     """Every kind of blocking statement, on an existing table."""
     assert len(_blocking([statement])) == 1
     assert _blocking(["CREATE TABLE messages (id int)", statement]) == []
@@ -91,6 +91,6 @@ def test_what_is_found(statement: str) -> None:
         "ALTER TABLE messages ADD CONSTRAINT c UNIQUE USING INDEX ix",
     ],
 )
-def test_what_is_not(statement: str) -> None:
+def test_statements_that_do_not_block(statement: str) -> None:
     """PostgreSQL executes these without a long lock."""
     assert _blocking([statement]) == []

@@ -26,7 +26,7 @@ def _received(record: dict[str, object], receives: int | None = None) -> SqsReco
     )
 
 
-def test_what_is_sent_is_received(real_queue: SqsQueue, queues: Queues) -> None:
+def test_a_sent_exchange_is_received(real_queue: SqsQueue, queues: Queues) -> None:
     """Including characters that SQS refuses."""
     made = Exchange(UUID(int=5), "t", "ana", "\ufffe\uffff\x01🎉", "שלום", MOMENT, ("d1",))
     real_queue.send(made)
@@ -82,7 +82,7 @@ def test_a_queue_that_is_not_there(queues: Queues) -> None:
 # --- the drain's side ---
 
 
-def test_a_dead_letter_says_why(queues: Queues) -> None:
+def test_a_dead_letter_has_its_reason(queues: Queues) -> None:
     """The unchanged body, with the reason in the message's attributes."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody="no json")
     (record,) = queues.receive()
@@ -97,7 +97,7 @@ def test_a_dead_letter_says_why(queues: Queues) -> None:
     assert len(attributes["detail"]) == 200
 
 
-def test_a_body_of_the_outbox_is_buried(queues: Queues) -> None:
+def test_a_body_of_the_outbox_is_dead_lettered(queues: Queues) -> None:
     """It has no message id, and may have a reason without a detail."""
     SqsQueues(queues.settings()).dead_letter_body("no json", InvalidRecord("not_json", ""))
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
@@ -132,7 +132,7 @@ def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
         drain_side.dead_letter(message, "r", "d")
 
 
-def test_a_queue_that_tells_no_count_takes_messages(real_queue: SqsQueue, queues: Queues, sqs: SqsServer) -> None:
+def test_a_queue_without_a_depth_accepts_messages(real_queue: SqsQueue, queues: Queues, sqs: SqsServer) -> None:
     """Neither a failed depth request nor a health check stops exchanges from being queued."""
     sqs.refused.add("GetQueueAttributes")
     for ask in (real_queue.depth, real_queue.ping):

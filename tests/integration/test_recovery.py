@@ -135,7 +135,7 @@ def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueu
     assert texts(Turn(process(), "t", "ana").recall().messages) == told(*range(9))
 
 
-def test_what_postgresql_is_told_again_keeps_its_first_place(process: MakeProcess) -> None:
+def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProcess) -> None:
     """Without the queue, Redis gets the text that PostgreSQL has under the id, not the repeated one."""
     queue, name = InMemoryQueue(), uuid4()
     memory = process(queue, max_thread_messages=2)

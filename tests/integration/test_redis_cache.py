@@ -90,7 +90,7 @@ def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Re
     assert _read(cache) == (told(*range(3, 53)), True)
 
 
-def test_a_short_list_is_whole_only_when_it_says_so(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """After an expiry a new exchange is only in the undrained hash, and does not count as the thread."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(2)))
@@ -145,7 +145,7 @@ def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, re
     assert _read(one) == ([], False)
 
 
-def test_what_is_not_drained_lies_in_a_second_place(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Until the drain; an exchange stored in L2 directly is never undrained."""
     cache = real_cache()
     made = exchanges(3)

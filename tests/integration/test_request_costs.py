@@ -225,7 +225,7 @@ CASES: Final = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_a_request_costs(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
+def test_the_cost_of_a_request(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
     """Calls and files are maxima; the round trips are exact."""
     if case.is_expired:
         redis_client.delete(f"thread:{KNOWN}:messages")

@@ -137,13 +137,13 @@ def test_every_answer_has_it(
     assert "conv" not in json.dumps(lines)
 
 
-def test_a_page_elsewhere_may_read_it(agent: Function) -> None:
+def test_a_page_of_another_origin_may_read_the_id(agent: Function) -> None:
     """The header is exposed."""
     _, answer = agent.ask("GET", "/health", headers={"Origin": "http://localhost:3000"})
     assert "x-request-id" in answer["headers"]["access-control-expose-headers"].lower()
 
 
-def test_what_goes_wrong_has_it(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected error, inside and outside of a route."""
 
     def fail(*_: object) -> None:
@@ -263,7 +263,7 @@ def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Func
     assert sync.lines()[0]["correlation_id"] == named
 
 
-def test_what_only_the_outbox_took(agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer) -> None:
+def test_an_exchange_in_the_outbox(agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer) -> None:
     """The sweep that stores it logs the request's id."""
     sqs.stop()
     postgres.kill()

@@ -84,7 +84,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
         ("p$%{ü", Secret(None, "p$%{ü")),
     ],
 )
-def test_what_a_secret_may_be(secrets: SecretsManager, text: str, secret: Secret) -> None:
+def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> None:
     """In RDS' format, or a password alone."""
     secrets.text = text
     assert read_secret(_ARN) == secret
@@ -92,7 +92,7 @@ def test_what_a_secret_may_be(secrets: SecretsManager, text: str, secret: Secret
 
 
 @pytest.mark.parametrize("text", [None, "", '{"username": "hunter2"}', '{"hunter2": ', '{"password": null}'])
-def test_what_it_may_not_be(secrets: SecretsManager, text: str | None) -> None:
+def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
     """Refused with a reason that quotes nothing of it."""
     secrets.text = text
     with pytest.raises(SecretUnavailableError) as caught:
@@ -164,7 +164,7 @@ def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgre
 
 
 @pytest.mark.parametrize(("kind", "prefix"), [(RedisSettings, "REDIS"), (DatabaseSettings, "DATABASE")])
-def test_what_a_secret_needs(
+def test_the_required_setting_of_a_secret(
     kind: type[RedisSettings | DatabaseSettings], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its name, whose absence is reported at the start."""

@@ -157,7 +157,7 @@ def test_all_of_them_together(alter: Alter, connection: PostgresConnection, new_
 
 
 @pytest.mark.parametrize("setting", ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"])
-def test_how_long_it_may_take(setting: str, alter: Alter, connection: PostgresConnection) -> None:
+def test_the_time_limit(setting: str, alter: Alter, connection: PostgresConnection) -> None:
     """The caller's limit applies."""
     if setting == "transaction_timeout" and not _knows_it(connection):
         pytest.skip("not known to this server")
@@ -177,7 +177,7 @@ def _knows_it(connection: PostgresConnection) -> bool:
     return bool(row and row["knows"])
 
 
-def test_what_is_committed_is_on_disk(alter: Alter, connection: PostgresConnection) -> None:
+def test_commits_are_durable(alter: Alter, connection: PostgresConnection) -> None:
     """The queue deletes a committed message, so commits must be durable; a stricter setting is kept."""
 
     def asked(made: psycopg.Connection[DictRow]) -> object:

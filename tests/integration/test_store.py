@@ -160,7 +160,7 @@ def test_documents_are_attached_once(archive: PostgresArchive) -> None:
     assert thread.document_ids == ("b", "c", "a", "d")
 
 
-def test_what_a_deletion_overtook_is_dropped(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_exchanges_of_a_deleted_thread_are_dropped(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """Of a thread, and of a user in any thread; later exchanges stay."""
     old = [exchange(0, "t1"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t3", "ana")]
     cutoff = ExchangeIds().new(after=old[-1].exchange_id)

@@ -168,7 +168,7 @@ def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: An
         [TRACEPARENT, TRACEPARENT],
     ],
 )
-def test_a_traceparent_that_is_none(agent: ModuleType, collector: Collector, queues: Queues, theirs: Any) -> None:
+def test_an_invalid_traceparent(agent: ModuleType, collector: Collector, queues: Queues, theirs: Any) -> None:
     """The request is served with a new trace."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": theirs}), _context())
     assert answer["statusCode"] == 202
@@ -224,7 +224,7 @@ def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queue
     assert collector.named(f"dead_letter {queues.dlq_url.rpartition('/')[2]}")
 
 
-def test_what_fails(agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """The span has the status and the error's class only."""
 
     async def fail(*_: object) -> None:
@@ -326,7 +326,7 @@ def test_off_imports_nothing(queues: Queues) -> None:
         ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
     ],
 )
-def test_what_switches_them_on(switches: dict[str, str], is_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+def test_variables_that_turn_tracing_on(switches: dict[str, str], is_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
     """An endpoint, or the exporter's name."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
@@ -351,7 +351,7 @@ def test_what_switches_them_on(switches: dict[str, str], is_on: bool, monkeypatc
     ],
 )
 @pytest.mark.usefixtures("collector")
-def test_what_cannot_work_stops_the_start(
+def test_invalid_variables_stop_the_start(
     load: Import, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names the variable."""
@@ -438,7 +438,7 @@ def test_an_exporter_that_raises(
     assert "secret" not in written.getvalue()
 
 
-def test_what_waits_is_bounded(agent: ModuleType, collector: Collector) -> None:
+def test_the_number_of_kept_spans_is_limited(agent: ModuleType, collector: Collector) -> None:
     """A limited number of spans is kept in memory."""
     collector.freeze()
     agent.tracer._export._seconds = 0.01

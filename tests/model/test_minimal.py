@@ -89,7 +89,7 @@ def test_a_full_list_stays_whole(real_cache: MakeCache) -> None:
     assert (texts(read.messages), read.is_whole) == (told(3, 4, 5), True)
 
 
-def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Another exchange arrived and its list was evicted: L2's response is older and proves nothing."""
     for answer in (NOTHING, Window([exchange(0)], is_all=True)):
         redis_client.flushall()
@@ -102,7 +102,7 @@ def test_what_was_written_while_l2_was_asked(real_cache: MakeCache, redis_client
         assert not one.read("t", None).is_whole
 
 
-def test_who_cannot_know_what_lies_before_the_window_declares_nothing_whole(
+def test_a_window_without_older_rows_known_is_not_sealed(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2 returned the window and then went down: undrained exchanges are missing, so the list is not complete."""
@@ -150,7 +150,7 @@ def test_a_list_and_its_second_place_evicted(
     assert _shown(process()) == (told(0, 1), [])
 
 
-def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redis.Redis) -> None:
+def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_client: redis.Redis) -> None:
     """A Redis user without the right to INFO is served as without evictions."""
     process().cache.note_loss()
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
@@ -163,7 +163,7 @@ def test_evictions_that_may_not_be_known(process: MakeMemory, redis_client: redi
 # --- Same, Durable ---
 
 
-def test_what_no_store_took_is_not_shown(
+def test_an_exchange_that_no_store_has_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
     """Not even by an L1 that recovers."""
@@ -189,7 +189,9 @@ def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
     assert _shown(other) == _shown(one) == (told(2, 3, 4), [])
 
 
-def test_what_l1_did_not_take_is_not_taken_later(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exchange_that_l1_refused_is_not_appended_later(
+    real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No other store had it, so the caller was told that no store has it."""
     cache = real_cache()
     with monkeypatch.context() as patched:
@@ -208,7 +210,7 @@ def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
     assert (texts(read.messages), read.pending, cache.outbox(10)) == (told(1), [made], [made.to_wire()])
 
 
-def test_who_begins_again_after_the_deletion(
+def test_an_exchange_after_a_deletion_ahead_of_the_clock(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """A deletion with a cutoff ahead of the clock, lost by L1, removes nothing that is stored after it."""
@@ -225,7 +227,7 @@ def test_who_begins_again_after_the_deletion(
 # --- Causal ---
 
 
-def test_a_turn_told_by_one_sandbox_and_kept_by_another(process: MakeMemory, queue: InMemoryQueue) -> None:
+def test_a_turn_loaded_by_one_process_and_stored_by_another(process: MakeMemory, queue: InMemoryQueue) -> None:
     """The second process has never read the thread, and its clock is behind the loaded exchange's."""
     ahead = process()
     ahead._clock = lambda: time.time() + 5
@@ -261,7 +263,7 @@ def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMem
 
 
 @pytest.mark.parametrize("what", ["thread", "user"])
-def test_an_append_made_up_for_after_the_deletion(
+def test_an_append_retried_after_the_deletion(
     real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """L1 was down for one process while another deleted the thread: nothing of it is restored."""
@@ -281,7 +283,7 @@ def test_an_append_made_up_for_after_the_deletion(
     assert one.read("t", None).messages == []
 
 
-def test_an_append_made_up_for(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in the undrained hash too, until the drain."""
     one, other, late = real_cache(), real_cache(), exchange(1)
     other.read("t", None)
@@ -316,7 +318,9 @@ def test_an_old_id_where_l1_forgot_the_deletion(
     assert len(queue.bodies) == 1
 
 
-def test_what_the_drain_drops_leaves_l1(process: MakeMemory, real_archive: Callable[..., PostgresArchive]) -> None:
+def test_exchanges_that_the_drain_drops_leave_l1(
+    process: MakeMemory, real_archive: Callable[..., PostgresArchive]
+) -> None:
     """A late writer appended to an L1 that had lost the deletion."""
     memory, late = process(), exchange(1)
     memory.archive.forget_thread("t", ExchangeIds().new(after=late.order))
@@ -340,7 +344,7 @@ def test_a_user_deleted_after_half_of_a_threads_deletion(
     assert redis_client.lrange(LIST, 0, -1) == []
 
 
-def test_what_a_process_remembers_of_a_deleted_thread(
+def test_a_process_own_memory_of_a_deleted_thread(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deleted elsewhere, lost by L1, L2 down: the thread is not shown, and L2 is reported as degraded."""

@@ -84,7 +84,7 @@ BREAKS: Final = (
         "functions/sync/isolation.py",
         "        noted = [message.message_id for message in messages if message.message_id in self._noted]\n",
         "        noted: list[str] = []\n",
-        ("tests/unit/test_isolation.py::test_what_waits_is_not_suspect",),
+        ("tests/unit/test_isolation.py::test_receives_during_an_outage_do_not_count",),
     ),
     Break(
         "2 Same",
@@ -100,7 +100,7 @@ BREAKS: Final = (
         "shared/stores/redis/writer.py",
         "            if not in_outbox:\n",
         "            if True:\n",
-        (f"{_MINIMAL}::test_what_l1_did_not_take_is_not_taken_later",),
+        (f"{_MINIMAL}::test_an_exchange_that_l1_refused_is_not_appended_later",),
     ),
     Break(
         "1 Durable",
@@ -140,7 +140,7 @@ BREAKS: Final = (
         "shared/memory/backlog.py",
         "    while queue.depth() > 0:\n",
         "    while False:\n",
-        ("tests/unit/test_recall.py::test_an_emptied_l1_says_what_it_may_lack",),
+        ("tests/unit/test_recall.py::test_an_emptied_l1_is_degraded_while_messages_wait",),
     ),
     Break(
         "4 Whole",
@@ -180,7 +180,7 @@ BREAKS: Final = (
         "shared/memory/turn.py",
         "        if self._recalled is None:\n            # Another",
         "        if False:\n            # Another",
-        (f"{_MINIMAL}::test_a_turn_told_by_one_sandbox_and_kept_by_another",),
+        (f"{_MINIMAL}::test_a_turn_loaded_by_one_process_and_stored_by_another",),
     ),
     Break(
         "6 Idempotent",
@@ -188,7 +188,7 @@ BREAKS: Final = (
         "shared/memory/idempotency.py",
         "            if state.answer is not None:\n",
         "            if False:\n",
-        ("tests/unit/test_idempotency.py::test_the_first_claims_and_the_second_is_told_the_answer",),
+        ("tests/unit/test_idempotency.py::test_the_first_claims_and_the_second_gets_the_response",),
     ),
     Break(
         "6 Idempotent",
@@ -204,7 +204,7 @@ BREAKS: Final = (
         "functions/sync/batch_store.py",
         "    if len(part) == 1:\n        refused.append((part[0], error))\n",
         "    if len(part) >= 1:\n        refused.append((part[0], error))\n",
-        ("tests/unit/test_drain.py::test_what_l2_refuses_is_found_by_halving",),
+        ("tests/unit/test_drain.py::test_a_refused_record_is_found_by_halving",),
     ),
     Break(
         "7 Isolated failure",
@@ -212,7 +212,7 @@ BREAKS: Final = (
         "functions/sync/batch_store.py",
         "        takes_others = self._accepts_other_rows()\n",
         "        takes_others = True\n",
-        ("tests/unit/test_batch_store.py::test_what_postgres_refuses_of_everybody",),
+        ("tests/unit/test_batch_store.py::test_an_error_of_postgresql_itself",),
     ),
     Break(
         "8 Erased",
@@ -228,7 +228,7 @@ BREAKS: Final = (
         "shared/stores/postgres/sql/store.sql",
         "        and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)\n",
         "",
-        ("tests/integration/test_store.py::test_what_a_deletion_overtook_is_dropped",),
+        ("tests/integration/test_store.py::test_exchanges_of_a_deleted_thread_are_dropped",),
     ),
     Break(
         "8 Erased",
@@ -244,7 +244,7 @@ BREAKS: Final = (
         "shared/stores/redis/link.py",
         "        if appended.cutoff is not None:\n            self._undo(append.exchange, appended)\n        self",
         "        self",
-        (f"{_MINIMAL}::test_an_append_made_up_for_after_the_deletion",),
+        (f"{_MINIMAL}::test_an_append_retried_after_the_deletion",),
     ),
     Break(
         "2 Same",
@@ -444,7 +444,7 @@ BREAKS: Final = (
         "shared/cutoffs.py",
         "    return order is not None and any(",
         "    return order is None and any(",
-        ("tests/unit/test_accepted.py::test_what_only_the_outbox_has_is_bounded_and_forgotten",),
+        ("tests/unit/test_accepted.py::test_outbox_exchanges_are_limited_and_removed",),
     ),
     Break(
         "8 Erased",
@@ -468,7 +468,7 @@ BREAKS: Final = (
         "shared/memory/refill.py",
         "    drained = drained_among(held.pending, window.exchanges)\n",
         "    drained: list[Exchange] = []\n",
-        (f"{_CUTOFF}::test_what_an_older_redis_brings_back_is_removed_by_the_next_turn",),
+        (f"{_CUTOFF}::test_restored_exchanges_are_removed_by_the_next_turn",),
     ),
     Break(
         "8 Erased",

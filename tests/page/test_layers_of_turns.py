@@ -27,9 +27,7 @@ def _badges(chat: ChatPage) -> list[str]:
 
 
 @pytest.mark.embedded(reason="freezes Valkey")
-def test_the_badge_tells_which_layer_served(
-    open_page: Open, layers: Layers, servers: Servers, picture: Picture
-) -> None:
+def test_the_badge_names_the_layer(open_page: Open, layers: Layers, servers: Servers, picture: Picture) -> None:
     """First nothing, then Redis, PostgreSQL after a flush, degraded without Redis; a reload keeps the badges."""
     chat = open_page(user_id="ada", thread_id=f"analytical-engine-{uuid4().hex[:4]}")
     chat.say("My name is Ada Lovelace.")
@@ -89,7 +87,7 @@ def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers
     chat.wait_drained()
 
 
-def test_what_is_not_drained_is_marked(open_page: Open, queues: Queues, picture: Picture) -> None:
+def test_undrained_messages_are_marked(open_page: Open, queues: Queues, picture: Picture) -> None:
     """PostgreSQL's column marks it as missing until the drain, and the queue's depth is shown."""
     chat = open_page(user_id="grace", thread_id=f"first-compiler-{uuid4().hex[:4]}")
     chat.say("Hello. I am Grace, and I write compilers.")

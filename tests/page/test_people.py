@@ -145,7 +145,7 @@ def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
     assert api.send("GET", f"/threads/{gone}").status_code == 404
 
 
-def test_what_screen_readers_are_told(chat: ChatPage) -> None:
+def test_announcements_for_screen_readers(chat: ChatPage) -> None:
     """The conversation is a log, one line announces the status, and nothing else is announced."""
     expect(chat.page.get_by_role("log")).to_have_count(1)
     expect(chat.page.get_by_role("status")).to_have_count(1)
@@ -160,7 +160,7 @@ def test_what_screen_readers_are_told(chat: ChatPage) -> None:
     expect(chat.composer).to_be_focused()
 
 
-def test_what_is_not_sent_is_kept(chat: ChatPage) -> None:
+def test_an_unsent_message_is_kept(chat: ChatPage) -> None:
     """The reason is an alert; the text stays and can be sent again with one key."""
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")
@@ -218,7 +218,7 @@ def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
     expect(alert).to_have_count(0)
 
 
-def test_the_list_of_threads_says_what_went_wrong(chat: ChatPage) -> None:
+def test_the_list_of_threads_shows_its_error(chat: ChatPage) -> None:
     """The error is an alert."""
     chat.page.route("**/threads?*", lambda route: route.abort())
     chat.page.reload()

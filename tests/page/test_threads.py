@@ -190,7 +190,7 @@ def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> No
     expect(tone).to_have_value("changed elsewhere")
 
 
-def test_what_is_typed_while_a_preference_is_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
+def test_text_typed_during_a_save_stays(chat: ChatPage, api: MemoryApi) -> None:
     """The field keeps the typed text, which is saved next."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()

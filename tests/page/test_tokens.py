@@ -46,7 +46,7 @@ def _give(chat: ChatPage, token: str) -> None:
     expect(chat.page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_everybody_sees_their_own(context: BrowserContext, page_url: str, issuer: Issuer) -> None:
+def test_users_see_their_own_threads(context: BrowserContext, page_url: str, issuer: Issuer) -> None:
     """The token identifies the user; a thread belongs to its owner; only operators see the queues."""
     thread_id, ana = f"diary-{uuid4().hex[:6]}", f"ana-{uuid4().hex[:6]}"
     chat = _sign_in(context, page_url, issuer.token(ana), thread_id)

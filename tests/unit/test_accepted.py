@@ -55,7 +55,7 @@ def test_recent_ones_are_forgotten() -> None:
     assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[2:3])
 
 
-def test_what_only_the_outbox_has_is_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some at a time; those that fail stay."""
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
     accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
@@ -74,7 +74,7 @@ def test_what_only_the_outbox_has_is_retried_oldest_first(monkeypatch: pytest.Mo
     assert put == made
 
 
-def test_what_only_the_outbox_has_is_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest are kept; deleted ones are not retried."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     accepted, put = AcceptedExchanges(), list[Exchange]()

@@ -73,7 +73,7 @@ def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> Non
     assert told_of[2:] == [("Hello", body["exchange_id"]), (first["response"], body["exchange_id"])]
 
 
-def test_run_refuses_an_id_that_is_none(api: Api) -> None:
+def test_run_refuses_an_invalid_id(api: Api) -> None:
     """It is refused before the run."""
     problem(api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "exchange_id": "x"}), 422, "exchange_id")
     assert api.is_untouched()
@@ -183,7 +183,7 @@ def test_a_bounded_context(api: Api) -> None:
         ({"query": 3}, "query"),
     ],
 )
-def test_bounds_that_are_none(fields: dict[str, object], name: str, api: Api) -> None:
+def test_invalid_limits(fields: dict[str, object], name: str, api: Api) -> None:
     """Each is refused with its name."""
     problem(api.ask("POST", "/invoking", {"thread_id": "t", **fields}), 422, name)
 

@@ -167,7 +167,7 @@ def test_a_cursor_of_another_list(api: Api) -> None:
         ),
     ],
 )
-def test_a_text_of_a_wrong_length_is_told_in_characters(
+def test_a_text_of_a_wrong_length_is_reported_in_characters(
     method: str, path: str, body: dict[str, Any], field: str, detail: str, api: Api
 ) -> None:
     """And a wrong name as such."""
@@ -282,7 +282,7 @@ def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch
     assert api.is_untouched()
 
 
-def test_what_nobody_foresaw(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """500 without details, which are in the log."""
 
     def fail(*_: object) -> None:

@@ -29,7 +29,7 @@ def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "build", build)
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_ingredients_are_reported() -> None:
     """Once for each ingredient, with the effect and the fix."""
     held = gather(_NONE, environment={})
     assert (held.python, held.page) == (None, False)
@@ -42,13 +42,13 @@ def test_what_is_missing_is_said() -> None:
 
 
 @pytest.mark.parametrize(("switch", "way_out"), [("BYTECODE", "BYTECODE=off"), ("PAGE", "PAGE=off")])
-def test_what_is_required_is_there_or_nothing_is_built(switch: str, way_out: str) -> None:
+def test_without_a_required_ingredient_nothing_is_built(switch: str, way_out: str) -> None:
     """The message says how to build without it."""
     with pytest.raises(MissingIngredientError, match=way_out):
         gather(_NONE, environment={switch: "required"})
 
 
-def test_what_is_off_is_left_out_though_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_switched_off_ingredient_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two machines then build the same."""
     monkeypatch.setattr(page, "build", lambda: True)
     there = gather(_THIS, environment={})
@@ -64,7 +64,7 @@ def test_another_value_is_refused(switch: str) -> None:
         gather(_THIS, environment={switch: "on"})
 
 
-def test_an_artifact_says_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the agent function's artifact includes the page."""
     monkeypatch.setattr(page, "build", lambda: True)
     held = gather(_THIS, environment={})

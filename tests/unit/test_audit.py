@@ -72,7 +72,7 @@ def test_the_clients_files_too(pip_audit: Callable[..., tuple[Path, Path]]) -> N
 
 
 @pytest.mark.parametrize("probe", [_UNKNOWN, None], ids=["unknown", "unreachable"])
-def test_an_index_that_tells_nothing_is_said_to(
+def test_an_index_without_vulnerabilities_is_reported(
     pip_audit: Callable[..., tuple[Path, Path]],
     requirements: Path,
     capfd: pytest.CaptureFixture[str],

@@ -38,7 +38,7 @@ def _paths(routes: list[BaseRoute]) -> list[str]:
     return [str(getattr(route, "path", "")) for route in routes]
 
 
-def test_what_is_open_is_named(guarded_api: Api) -> None:
+def test_the_open_paths(guarded_api: Api) -> None:
     """Exactly these paths need no token, whether they exist or not."""
     for path in [*_paths(guarded_api.app.routes), "/nothing", "/health/", "/health/x", "/docs.json"]:
         is_let_in = guarded_api.ask("GET", path.replace("{name}", "swagger-ui.css")).status_code != 401
@@ -46,7 +46,7 @@ def test_what_is_open_is_named(guarded_api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_what_is_open_needs_no_token(guarded_api: Api, path: str) -> None:
+def test_open_paths_need_no_token(guarded_api: Api, path: str) -> None:
     """Even an invalid token is ignored there."""
     for headers in ({}, bearer("x")):
         assert guarded_api.ask("GET", path, headers=headers).status_code == 200
@@ -170,7 +170,7 @@ def test_a_header_of_another_form(guarded_api: Api, issuer: Issuer, header: str)
     assert 'error="invalid_request"' in answer.headers["www-authenticate"]
 
 
-def test_a_token_elsewhere_is_none(guarded_api: Api, issuer: Issuer) -> None:
+def test_a_token_in_another_place_is_ignored(guarded_api: Api, issuer: Issuer) -> None:
     """Tokens in the query or the body are ignored, because they would be logged."""
     token = issuer.token("ana")
     problem(guarded_api.ask("GET", "/threads", query={"access_token": token}), 401)

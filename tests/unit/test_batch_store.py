@@ -94,7 +94,7 @@ def test_whatever_one_record_causes(error: Exception, store: Callable[..., Batch
 
 @pytest.mark.parametrize("error", [_TRIGGER, _POLICY, _MISSING, KeyError("x"), InvalidRecord("refused", "23502: no")])
 @pytest.mark.parametrize("many", [1, 2, 50])
-def test_what_postgres_refuses_of_everybody(
+def test_an_error_of_postgresql_itself(
     error: Exception, many: int, store: Callable[..., BatchResult], archive: Unwilling
 ) -> None:
     """This is not a record's error, so all wait."""
@@ -119,7 +119,7 @@ def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive
     assert (result.merged().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
 
 
-def test_a_trigger_that_knows_no_made_up_exchange(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResult], archive: Unwilling) -> None:
     """The trigger accepted other records, so it refuses this one."""
     archive.errors, archive.trial = {"q3": _TRIGGER}, _TRIGGER
     result = store(exchanges(8))

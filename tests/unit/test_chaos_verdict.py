@@ -39,13 +39,13 @@ def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:
     assert _judge(journal, "x1", "x2").shown_too_little
 
 
-def test_an_answer_that_says_that_a_layer_did_not_answer_is_none() -> None:
+def test_a_degraded_response_is_no_violation() -> None:
     """An incomplete response with a degraded layer is correct."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[], degraded=("queue",))])
     assert _judge(journal, "x1", "x2").is_clean
 
 
-def test_what_was_not_answered_yet_need_not_be_shown() -> None:
+def test_an_exchange_without_a_response_may_be_missing() -> None:
     """No caller knew of the exchange when the memory was loaded."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 1.4, shown=[])])
     assert _judge(journal, "x1", "x2").is_clean
@@ -66,7 +66,7 @@ def test_the_last_look_has_to_show_all_and_to_say_that_it_is_all() -> None:
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"])]), "x1").is_clean
 
 
-def test_what_lies_before_a_full_window_need_not_be_shown() -> None:
+def test_exchanges_before_a_full_window_may_be_missing() -> None:
     """A window has fifty exchanges; only older ones may be missing."""
     turns = [_turn(f"x{number}", number) for number in range(51)]
     shown = [f"x{number}" for number in range(1, 51)]
@@ -76,7 +76,7 @@ def test_what_lies_before_a_full_window_need_not_be_shown() -> None:
     assert _judge(Journal(turns=turns, last_looks=[_recall(90, without_one)]), *stored).shown_too_little
 
 
-def test_what_a_deletion_reached_may_be_gone_and_must_not_come_back() -> None:
+def test_deleted_exchanges_must_not_return() -> None:
     """Neither in PostgreSQL nor in a response."""
     deletions = [Deleted(_THREAD, 5, 6)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
@@ -85,12 +85,12 @@ def test_what_a_deletion_reached_may_be_gone_and_must_not_come_back() -> None:
     assert _judge(shown_again).back
 
 
-def test_what_is_said_after_a_deletion_has_to_stay() -> None:
+def test_exchanges_after_a_deletion_must_stay() -> None:
     """A deletion does not excuse a loss of later exchanges."""
     assert _judge(Journal(turns=[_turn("x1", 7)], deletions=[Deleted(_THREAD, 5, 6)])).lost
 
 
-def test_what_is_said_during_a_deletion_is_shown_if_it_is_kept() -> None:
+def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
     """It is before the deletion or after it; if it is after it, readers see it."""
     deletions = [Deleted(_THREAD, 0.9, 2)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
@@ -98,7 +98,7 @@ def test_what_is_said_during_a_deletion_is_shown_if_it_is_kept() -> None:
     assert _judge(kept, "x1", "x2").shown_too_little
 
 
-def test_each_storm_begins_with_what_nobody_doubts_and_has_every_kind() -> None:
+def test_each_storm_begins_with_trusted_data_and_has_every_kind() -> None:
     """Even a short run has a refusal and an older Redis."""
     faults = Plan(1, 200).faults()
     storm = [next(faults).kind for _ in FAULT_KINDS]

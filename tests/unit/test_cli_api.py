@@ -91,7 +91,7 @@ def test_a_token_that_cannot_be_one(opened: ExitStack, token: str) -> None:
     assert token not in str(caught.value)
 
 
-def test_a_question_is_repeated_while_nobody_answers(opened: ExitStack, pauses: list[float]) -> None:
+def test_a_read_is_retried_without_a_response(opened: ExitStack, pauses: list[float]) -> None:
     """Three attempts with pauses."""
     handle, asked = _answers(httpx.ConnectError("refused"), problem(503), httpx.Response(200, json=_HEALTH))
     assert _api(opened, handle).health().status == "ok"
@@ -177,7 +177,7 @@ def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: 
     assert result.stderr.startswith('{"error": "The API')
 
 
-def test_what_the_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a usage error, and nothing is sent."""
     play_api(monkeypatch, _answers()[0])
     result = CliRunner().invoke(app, ["prefs", "set", "u", "tone=a\ud800"])
@@ -210,7 +210,7 @@ def _delete(api: MemoryClient) -> None:
 
 
 @pytest.mark.parametrize("answer", _OTHERS)
-def test_what_is_not_this_api(opened: ExitStack, answer: httpx.Response) -> None:
+def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
     """The message says so, even if the response looks like a success."""
     for call in _QUESTIONS if answer.status_code == HTTPStatus.NO_CONTENT else [*_QUESTIONS, _delete]:
         with pytest.raises((NotThisApi, ApiError)) as caught:

@@ -144,7 +144,7 @@ def test_a_list_of_strange_entries_only() -> None:
     assert _kinds(_compare([b"x"], _made(2))) == ["unreadable"]
 
 
-def test_ages_are_told() -> None:
+def test_ages_are_reported() -> None:
     """A difference includes the exchange's age."""
     made = _made(1, datetime(2026, 1, 1, tzinfo=UTC))
     (difference,) = _compare(_entries(made), [], datetime(2026, 1, 1, 0, 5, tzinfo=UTC)).differences

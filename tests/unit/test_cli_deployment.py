@@ -44,7 +44,7 @@ def stack() -> MakeStack:
     return make
 
 
-def test_nobody_says_where(tmp_path: Path) -> None:
+def test_an_unknown_address(tmp_path: Path) -> None:
     """One message lists all ways to set the address."""
     with pytest.raises(SettingsError, match=r"redis_url.*--redis-url or REDIS__HOST.*stack\.json"):
         Deployment(CliOptions(), tmp_path).redis()

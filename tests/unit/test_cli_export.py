@@ -80,7 +80,7 @@ def test_something_waits(run: Run, status: list[httpx.Response], waiting: dict[s
     assert len(Path("u.ndjson").read_text().splitlines()) == 3
 
 
-def test_what_waited_at_first(run: Run, status: list[httpx.Response]) -> None:
+def test_exchanges_drained_during_the_export(run: Run, status: list[httpx.Response]) -> None:
     """Exchanges that are drained before the last listing are in the export."""
     status[:] = [_waiting("queue", visible=1), httpx.Response(200, json=STATUS)]
     assert run("users", "export", "u").exit_code == 0
@@ -90,7 +90,9 @@ def test_what_waited_at_first(run: Run, status: list[httpx.Response]) -> None:
     "answer",
     [problem(403), httpx.Response(200, json={**STATUS, "queue": None})],
 )
-def test_nobody_tells_what_waits(run: Run, status: list[httpx.Response], answer: httpx.Response) -> None:
+def test_the_number_of_undrained_exchanges_is_unknown(
+    run: Run, status: list[httpx.Response], answer: httpx.Response
+) -> None:
     """The export is unchanged, and a message says that it is unknown."""
     status[:] = [answer]
     result = run("users", "export", "u")

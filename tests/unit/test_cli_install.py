@@ -58,7 +58,7 @@ def _reached() -> set[str]:
     return reached
 
 
-def test_what_the_command_imports_comes_with_it() -> None:
+def test_the_commands_imports_are_installed() -> None:
     """`pip install .` installs exactly what the command line imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
@@ -71,7 +71,7 @@ def test_the_command_leads_into_no_function() -> None:
     assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
 
 
-def test_what_is_installed_has_what_it_reads(tmp_path: Path) -> None:
+def test_the_wheel_contains_its_data_files(tmp_path: Path) -> None:
     """The wheel contains the scripts, statements and migrations, and no tests."""
     script = Path(sys.executable).with_name("hatchling")
     subprocess.run([script, "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True, capture_output=True)

@@ -107,7 +107,7 @@ def test_the_version() -> None:
 
 
 @pytest.mark.parametrize("words", [["-v", "doctor"], ["doctor", "--verbose"], ["doctor"]])
-def test_places_are_said_when_asked_for(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_addresses_are_printed_with_verbose(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Before or after a command's name, and never in the output."""
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, "--redis-url", "redis://127.0.0.1:1"])
@@ -117,7 +117,7 @@ def test_places_are_said_when_asked_for(words: list[str], monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
-def test_threads_of_nobody(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the option, not the API's field."""
     play_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
@@ -172,7 +172,7 @@ def test_a_dead_letter_without_its_text() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
-def test_a_dead_letter_may_be_anything(body: str) -> None:
+def test_a_malformed_dead_letter(body: str) -> None:
     """For a malformed body, the description has the queue's data."""
     described = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
     assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)

@@ -64,6 +64,6 @@ def test_commands_are_found(page: Path) -> None:
         ("first … last", "first and more", False),
     ],
 )
-def test_what_is_shown(shown: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
+def test_the_documented_output(shown: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
     """Ids, times, cut parts and line breaks may differ; nothing else."""
     assert Command(1, "x", shown).expects(output) is is_expected

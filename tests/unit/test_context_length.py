@@ -98,7 +98,7 @@ def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None
     assert refused.value.field == "instructions"
 
 
-def test_what_a_model_takes_is_remembered(runner: AgentRunner, engine: ShortEngine) -> None:
+def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortEngine) -> None:
     """The next turn starts with the accepted length; a long prompt reduces the memory's share."""
     memory = ShownMemory(Recall(window(*["word " * 200] * 50), {}), 0)
     ask(runner, memory)

@@ -34,7 +34,7 @@ def _ask(
     return asyncio.run(ask())
 
 
-def test_a_page_that_may(api: Api) -> None:
+def test_an_allowed_origin(api: Api) -> None:
     """Its preflight request and its requests get CORS headers, even refused ones."""
     asked = {"Origin": _PAGE, "Access-Control-Request-Method": "POST"}
     asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
@@ -50,7 +50,7 @@ def test_a_page_that_may(api: Api) -> None:
         assert "Idempotent-Replayed" in answer.headers["access-control-expose-headers"]
 
 
-def test_a_page_that_may_not(api: Api) -> None:
+def test_a_forbidden_origin(api: Api) -> None:
     """Its browser gets no CORS headers."""
     asked = {"Origin": "https://elsewhere.example.com", "Access-Control-Request-Method": "POST"}
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
@@ -64,7 +64,7 @@ def test_a_page_that_may_not(api: Api) -> None:
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE"])
-def test_nobody_may_unless_it_is_said(api: Api, method: str) -> None:
+def test_no_origin_is_allowed_by_default(api: Api, method: str) -> None:
     """A method without a route is a problem."""
     answer = _ask(api.app, AgentSettings().origins, method, "/run", {"Origin": _PAGE})
     assert answer.status_code == 405
@@ -149,7 +149,7 @@ def test_every_method_of_the_api(api: Api, method: str) -> None:
     assert (answer.status_code, method in answer.headers["access-control-allow-methods"]) == (200, True)
 
 
-def test_what_a_page_may_read(api: Api) -> None:
+def test_exposed_headers(api: Api) -> None:
     """The headers that the guides use, and the timings."""
     answer = _ask(api.app, [_PAGE], "GET", "/nothing", {"Origin": _PAGE})
     exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}

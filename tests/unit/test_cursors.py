@@ -10,7 +10,7 @@ from shared.memory.cursors import decode, encode
 
 
 @pytest.mark.parametrize("place", [["a", 1], ["2026-03-04T05:06:07.891234Z", "id"], ["🎉", 0]])
-def test_what_was_encoded_is_decoded(place: list[str | int]) -> None:
+def test_a_position_is_decoded(place: list[str | int]) -> None:
     """A position is decoded unchanged."""
     assert decode("messages:asc:t", encode("messages:asc:t", place)) == place
 

@@ -209,7 +209,7 @@ def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
             assert without_ending.count(opening) == without_ending.count(closing), block
 
 
-def test_what_is_not_run_is_little_and_has_a_reason() -> None:
+def test_few_commands_are_not_run_and_have_a_reason() -> None:
     """Each reason is in the list and occurs at most as often as the list allows."""
     given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
     assert set(given) <= REASONS.keys()

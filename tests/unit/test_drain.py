@@ -136,7 +136,7 @@ def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Picky) -
         (json.dumps({**json.loads(exchange().to_wire()), "created_at": "0001-01-01T00:00:00Z"}), "invalid_field"),
     ],
 )
-def test_poison_is_buried_alone(
+def test_an_invalid_record_is_dead_lettered_alone(
     body: str, reason: str, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """The rest of the batch is stored, and the queue is empty."""
@@ -147,7 +147,7 @@ def test_poison_is_buried_alone(
     assert archive.exchanges("t") == made
 
 
-def test_what_l2_refuses_is_found_by_halving(
+def test_a_refused_record_is_found_by_halving(
     run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """One in a thousand is dead-lettered alone, with a number of calls that grows logarithmically."""
@@ -185,7 +185,7 @@ def test_a_database_that_is_away(
     assert (sqs_queue.postponed, sqs_queue.dead) == ([("m1", seconds)], [])
 
 
-def test_what_failed_together_comes_back_together(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
+def test_a_failed_batch_returns_together(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
     """They return as one batch, but not at the same moment as the next batch."""
     archive.is_down = True
     draws = iter([0.0, 0.5, 1.0])
@@ -222,7 +222,7 @@ def test_messages_outlast_their_retention() -> None:
     assert dead["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
 
 
-def test_the_function_may_put_nothing_on_its_own_queue() -> None:
+def test_the_function_sends_nothing_to_its_own_queue() -> None:
     """Lambda stops a function that triggers itself after sixteen times."""
     (policy,) = template()["SyncRole"]["Properties"]["Policies"]
     sends = [
@@ -240,7 +240,7 @@ def test_a_queue_that_hides_nothing(run: Callable[..., DrainResult], archive: Pi
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
-def test_l1_is_told_what_l2_has(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
+def test_l1_gets_l2s_exchanges(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
     """Existing lists are updated; a duplicate is updated with L2's text."""
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)
@@ -261,7 +261,7 @@ def test_l1_that_is_away_fails_no_batch(run: Callable[..., DrainResult], cache: 
     assert sorted(repair.id for repair in archive.invalidations(9)) == ["t1", "t2"]
 
 
-def test_nobody_can_note_that_l1_is_behind(
+def test_l1s_missing_update_cannot_be_recorded(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky
 ) -> None:
     """The batch is redelivered, and L1 is updated with the duplicates."""
@@ -317,7 +317,7 @@ def test_a_record_from_a_far_future(
     assert len(archive.exchanges("t")) == 1
 
 
-def test_what_was_deleted_meanwhile_is_dropped(run: Callable[..., DrainResult], archive: Picky) -> None:
+def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult], archive: Picky) -> None:
     """It is neither stored nor a failure."""
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
@@ -368,7 +368,7 @@ def test_a_dead_letter_queue_that_hangs_is_asked_once(run: Callable[..., DrainRe
 
 
 @pytest.mark.parametrize("error", [RecursionError, OverflowError, MemoryError, KeyError, UnicodeEncodeError])
-def test_what_no_parser_expects(
+def test_an_unexpected_parser_error(
     error: type[Exception],
     run: Callable[..., DrainResult],
     archive: Picky,

@@ -61,7 +61,7 @@ def _told(answer: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("headers", [*_HOSTILE, {}, None], ids=repr)
-def test_headers_that_anybody_may_send(api: Api, source: events.Source, headers: dict[str, Any] | None) -> None:
+def test_any_headers(api: Api, source: events.Source, headers: dict[str, Any] | None) -> None:
     """No header changes how the event is parsed."""
     answer = _ask(api.app, source("GET", "/users/ana/preferences", headers=headers))
     assert (answer["statusCode"], _told(answer)) == (200, {})
@@ -101,7 +101,7 @@ def test_parts_that_an_event_lacks(api: Api, source: events.Source, missing: str
         {"requestContext": {"connectionId": "c", "routeKey": "$connect"}},
     ],
 )
-def test_what_is_no_request(event: dict[str, Any]) -> None:
+def test_an_event_that_is_not_a_request(event: dict[str, Any]) -> None:
     """It counts as a direct invocation, and the problem names the missing fields."""
     assert not is_request(event)
 

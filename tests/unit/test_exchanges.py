@@ -196,7 +196,7 @@ def test_a_turn_that_replaces(api: Api, said: list[str]) -> None:
     problem(api.ask("POST", "/run", body), 404)
 
 
-def test_what_a_turn_may_replace(api: Api, said: list[str]) -> None:
+def test_exchanges_that_a_turn_may_replace(api: Api, said: list[str]) -> None:
     """An exchange of its own thread, with that exchange's id."""
     body = {"prompt": "better", "replaces": said[0]}
     problem(api.ask("POST", "/run", body), 422, "replaces")

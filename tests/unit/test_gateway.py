@@ -111,7 +111,7 @@ def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
         ("//memory/health", "//memory/health"),
     ],
 )
-def test_a_base_path_that_only_a_setting_tells(path: str, below: str) -> None:
+def test_a_base_path_from_the_setting(path: str, below: str) -> None:
     """It consists of whole segments and is removed once; URLs without it keep working."""
     for event in (
         _http(path, domain="abc.lambda-url.eu-west-1.on.aws"),
@@ -189,7 +189,7 @@ def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any]
     assert (answered, told["status"]) == (status, status)
 
 
-def test_an_integer_that_is_too_long_is_told_as_such(api: Api) -> None:
+def test_an_integer_that_is_too_long_is_reported(api: Api) -> None:
     """It is valid JSON all the same."""
     _, told = _post(api, '{"limit": ' + "9" * 5000 + "}")
     assert told["detail"] == "The body has an integer that is too long to be read."

@@ -44,7 +44,7 @@ def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes
     return keys.acquire(scope, key, body, ExchangeIds().new())
 
 
-def test_the_first_claims_and_the_second_is_told_the_answer(keys: Idempotency) -> None:
+def test_the_first_claims_and_the_second_gets_the_response(keys: Idempotency) -> None:
     """With the first one's exchange id."""
     first = _claim(keys)
     assert first.replayed is None
@@ -77,7 +77,7 @@ def test_keys_belong_to_their_user(keys: Idempotency) -> None:
     assert _claim(keys, scope="bob").replayed is None
 
 
-def test_a_request_that_kept_nothing_may_come_again(keys: Idempotency) -> None:
+def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> None:
     """Its claim is released."""
     _claim(keys).release()
     assert _claim(keys).replayed is None

@@ -42,7 +42,7 @@ def _age(moment: str) -> float:
     return abs((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
 
 
-def test_what_is_not_drained_is_marked(api: Api) -> None:
+def test_undrained_messages_are_marked(api: Api) -> None:
     """Redis has both exchanges, PostgreSQL only the first."""
     _keep(api, "one")
     _drain(api)

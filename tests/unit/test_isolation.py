@@ -149,7 +149,7 @@ def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
     assert (world.dead, world.waiting, len(world.archive.sizes)) == ([], {}, 10)
 
 
-def test_what_waits_is_not_suspect(world: World) -> None:
+def test_receives_during_an_outage_do_not_count(world: World) -> None:
     """Receives during an outage do not count: the batch is stored together after it."""
     world.send(10)
     world.archive.is_down = True

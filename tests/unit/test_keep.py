@@ -47,7 +47,7 @@ def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCac
     assert (queue.bodies, cache.calls) == ([], [])
 
 
-def test_what_is_too_large_for_the_queue_goes_to_l2(
+def test_an_exchange_too_large_for_the_queue_goes_to_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """It is durable there, and nothing is degraded."""
@@ -56,7 +56,7 @@ def test_what_is_too_large_for_the_queue_goes_to_l2(
     assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
 
 
-def test_what_is_kept_is_told_to_the_next_turn(memory: MakeMemory) -> None:
+def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
     """Even in another process, before the drain."""
     made = memory()
     for number in range(3):
@@ -147,7 +147,7 @@ def _erase(memory: Memory) -> None:
     Threads(memory).delete("t")
 
 
-def test_what_is_told_after_a_deletion_begins_a_new_thread(
+def test_an_exchange_after_a_deletion_begins_a_new_thread(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """Only the new exchange is shown and stored."""
@@ -176,7 +176,7 @@ def test_a_deletion_by_a_clock_ahead(
     assert _shown(memory()) == told(1)
 
 
-def test_an_old_id_that_is_told_again_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:
+def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """The id is from before the deletion, so the exchange is rejected, and the result says so."""
     made = memory()
     old = ExchangeIds().new()

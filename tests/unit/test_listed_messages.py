@@ -28,7 +28,7 @@ def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool
     assert [found[place] for place in range(len(found))] == messages
 
 
-def test_what_is_somebodys() -> None:
+def test_a_users_own_messages() -> None:
     """Entries without an owner, and another user's, do not count as the user's own."""
     other, own = exchange(1, "t", "bob"), exchange(2, "t", "ana")
     foreign = b'{"role":"user","content":"x","user_id":"ana"}'

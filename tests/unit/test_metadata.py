@@ -92,7 +92,7 @@ def test_null_is_none_and_empty_is_empty(api: Api) -> None:
         (json.dumps({"a": "x" * 100_000}), 413),
     ],
 )
-def test_what_it_may_not_be(api: Api, metadata: str, status: int) -> None:
+def test_invalid_values(api: Api, metadata: str, status: int) -> None:
     """The problem names the field, and nothing is stored."""
     body = json.dumps(KEPT)[:-1] + f', "metadata": {metadata}}}'
     answer = api.ask("POST", "/invoked", content=body.encode())
@@ -102,7 +102,7 @@ def test_what_it_may_not_be(api: Api, metadata: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("metadata", [_nested(64), {"a": "x" * 99_991}, {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324}])
-def test_what_it_may_just_be(api: Api, metadata: dict[str, Any]) -> None:
+def test_metadata_at_its_limits(api: Api, metadata: dict[str, Any]) -> None:
     """Values at the limits are valid."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": metadata})
     assert api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"][0]["metadata"] == metadata

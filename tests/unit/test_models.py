@@ -241,7 +241,7 @@ def test_endless_tool_calls_end(openai: ChatServer) -> None:
     assert len(openai.requests) < 10
 
 
-def test_characters_nobody_can_store(openai: ChatServer) -> None:
+def test_characters_that_cannot_be_stored(openai: ChatServer) -> None:
     """A model's NUL and lone surrogates become replacement characters."""
     openai.answers = [{"role": "assistant", "content": "a\x00b\ud800c"}]
     assert asyncio.run(_closing(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
@@ -265,7 +265,7 @@ def test_provider_refuses(status: int, openai: ChatServer) -> None:
     assert caught.value.__cause__ is not None
 
 
-def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection is an error of the run."""
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{_free_port()}/v1")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -406,7 +406,7 @@ def test_bedrock_refuses(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
     assert KEY not in str(caught.value)
 
 
-def test_bedrock_nobody_listens(aws: pytest.MonkeyPatch) -> None:
+def test_bedrock_refuses_the_connection(aws: pytest.MonkeyPatch) -> None:
     """A refused connection is an error of the run."""
     aws.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{_free_port()}")
     with pytest.raises(AgentRunError, match=r"could not be asked: ModelConnectionError\.$"):

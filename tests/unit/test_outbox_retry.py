@@ -72,7 +72,7 @@ def test_an_answer_that_one_layer_missed(lost: int) -> None:
     assert keys.acquire("ana", "k", b"{}", ExchangeIds().new()).replayed == {"response": "Hi!"}
 
 
-def test_what_fails_stays() -> None:
+def test_failed_retries_stay() -> None:
     """One request does not retry all of them."""
     accepted, put, kept = AcceptedExchanges(), list[Exchange](), exchanges(30)
     for each in kept:

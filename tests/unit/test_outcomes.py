@@ -129,7 +129,7 @@ def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: b
     ],
 )
 @pytest.mark.parametrize("situation", ["drained", "queued", "drained, cold", "queued, cold"])
-def test_what_is_said_is_so(
+def test_the_reported_outcome_is_true(
     guarded_api: Api,
     issuer: Issuer,
     fault: _Fault,
@@ -208,7 +208,7 @@ def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error:
     )
 
 
-def test_an_answer_that_nobody_can_store(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_no_store_accepts(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The agent has answered, and PostgreSQL can no longer return the thread's owner: the caller gets the answer."""
     headers = {**bearer(issuer.token("ana")), "Idempotency-Key": "k"}
     answering = AgentRunner.run

@@ -28,7 +28,7 @@ def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) ->
 
 
 @pytest.mark.parametrize("sample", LOOKUPS, ids=lambda sample: sample.route)
-def test_another_users_thread_takes_as_long_as_none(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+def test_another_users_thread_takes_as_long_as_a_missing_one(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
     """The same calls to the same stores, whether the thread is cached, drained, both, or missing."""
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     for thread_id in ("cached", "both"):

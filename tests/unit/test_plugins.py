@@ -193,7 +193,7 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
     ("result", "told"),
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
-def test_what_is_no_text_becomes_text(result: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_other_than_text_becomes_text(result: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values other than text become JSON, without characters that a request cannot contain."""
 
     def returns(_: ToolContext) -> Any:
@@ -273,7 +273,7 @@ async def _yields_later(_: ToolContext) -> Any:
         (_no_context, "ToolContext first"),
     ],
 )
-def test_what_cannot_be_a_tool(tool: Any, told: str) -> None:
+def test_invalid_tools(tool: Any, told: str) -> None:
     """It is refused when it is added, at the start."""
     with pytest.raises(ValueError, match=told):
         registry.add_tool(tool)

@@ -58,7 +58,7 @@ def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache)
     assert cache.calls == ["read", "append"]
 
 
-def test_the_thread_provider_says_where_the_exchange_is(memory: MakeMemory, queue: InMemoryQueue) -> None:
+def test_the_thread_provider_returns_the_store(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """Documents and a caller's id are stored with it."""
     named = ExchangeIds().new()
     provider = ThreadMemoryProvider(Turn(memory(), "t", "ana"))

@@ -107,7 +107,7 @@ def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) 
         assert texts(_recall(memory()).messages) == told(*range(10, 60))
 
 
-def test_what_l2_lacks_is_united_with_what_it_has(
+def test_undrained_and_stored_exchanges_are_merged(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Drained and undrained exchanges are in thread order, without duplicates."""
@@ -135,9 +135,7 @@ def test_entries_of_another_program_come_first(
 
 
 @pytest.mark.parametrize("entry", [b"nonsense", b"[]", b'{"role":1,"content":"x"}', b'{"role":"user"}', b"\xff", b"{}"])
-def test_an_entry_that_nobody_can_read(
-    entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
-) -> None:
+def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """It is left out, and the other entries are shown with L2's."""
     archive.store(exchanges(2))
     _recall(memory())
@@ -145,7 +143,7 @@ def test_an_entry_that_nobody_can_read(
     assert texts(_recall(memory()).messages) == told(0, 1)
 
 
-def test_what_was_kept_before_anything_was_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
+def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """It is shown at once, for any length of the queue."""
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
@@ -181,7 +179,7 @@ def test_an_emptied_l1_waits_for_the_drain(
     assert (texts(recalled.messages), recalled.degraded) == (told(0), [])
 
 
-def test_an_emptied_l1_says_what_it_may_lack(
+def test_an_emptied_l1_is_degraded_while_messages_wait(
     memory: MakeMemory,
     cache: InMemoryCache,
     archive: InMemoryArchive,

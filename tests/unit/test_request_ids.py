@@ -52,7 +52,7 @@ def test_ids_of_gateways(named: str) -> None:
 
 
 @pytest.mark.parametrize("named", HOSTILE)
-def test_what_is_no_id(named: object) -> None:
+def test_invalid_request_ids(named: object) -> None:
     """Lambda's own id is used instead; a message with an invalid id counts as one without."""
     assert valid_request_id(named) is None
     assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == _LAMBDA
@@ -179,9 +179,7 @@ def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
     ]
 
 
-def test_what_the_drain_says_of_each(
-    caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
-) -> None:
+def test_the_drains_log_lines(caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache) -> None:
     """Stored and dead-lettered records, malformed ones included; a record without an id is no problem."""
     queue = _Queue()
     records: list[object] = [
@@ -197,7 +195,9 @@ def test_what_the_drain_says_of_each(
     assert _lines(caplog, "message sent to the dead-letter queue") == ["r-2", "r-3"]
 
 
-def test_what_waits_is_named(caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache) -> None:
+def test_waiting_records_are_logged(
+    caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
+) -> None:
     """While PostgreSQL is down."""
     caplog.set_level(logging.INFO)
     archive.is_down = True
@@ -214,7 +214,7 @@ def test_a_line_has_its_size() -> None:
     assert max(len(json.dumps(part)) for part in parts) < 256 * 1024
 
 
-def test_what_the_sweep_says_of_the_outbox(
+def test_the_sweeps_log_lines_of_the_outbox(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
     """A dead letter has the body that the queue would have, and the id as an attribute."""

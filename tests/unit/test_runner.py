@@ -154,7 +154,7 @@ def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- memory ---
 
 
-def test_without_memory_it_says_so() -> None:
+def test_without_memory() -> None:
     """The answer says that there is no memory."""
     assert _ask(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
 

@@ -246,7 +246,7 @@ def test_a_missing_value_names_its_variable() -> None:
         load(SyncSettings)
 
 
-def test_two_wrong_values_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_invalid_values_are_both_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """One start reports both."""
     monkeypatch.setenv("REDIS__PORT", "x")
     monkeypatch.setenv("REDIS__DB", "y")
@@ -353,7 +353,7 @@ def test_one_class_does_not_refuse_anothers_variables(monkeypatch: pytest.Monkey
     load(RedisSettings)
 
 
-def test_what_the_template_sets_are_settings_within_their_bounds() -> None:
+def test_the_templates_variables_are_valid_settings() -> None:
     """The functions know each variable, and the template and the settings have equal limits."""
     template = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
     known = {
@@ -402,7 +402,7 @@ def test_no_stage_but_local_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", TOKENS)
-def test_what_the_check_of_tokens_needs(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Each is required and must not be empty."""
     monkeypatch.setenv("AUTH__MODE", "jwt")
     for name, value in {**TOKENS, missing: ""}.items():
@@ -425,7 +425,7 @@ def test_what_the_check_of_tokens_needs(monkeypatch: pytest.MonkeyPatch, missing
         ("http://[", set()),
     ],
 )
-def test_where_keys_may_come_from(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
+def test_allowed_key_urls(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
     """Only over TLS, except from this machine for tests."""
     for name, value in {**TOKENS, "AUTH__MODE": "jwt", "AUTH__JWKS_URL": url}.items():
         monkeypatch.setenv(name, value)

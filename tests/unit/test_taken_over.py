@@ -76,7 +76,7 @@ def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, m
 
 
 @pytest.mark.usefixtures("taken_over")
-def test_the_kept_answer_is_told(operations: Operations) -> None:
+def test_the_stored_answer_is_returned(operations: Operations) -> None:
     """With its exchange id, even if the window has moved on."""
     answer = asyncio.run(operations.run(REQUEST, "k")).answer
     assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
@@ -100,7 +100,7 @@ def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArch
     assert asyncio.run(operations.run(REQUEST, "k")).answer["exchange_id"] == str(DEAD.exchange_id)
 
 
-def test_the_kept_answer_is_told_under_an_id_of_the_caller(
+def test_the_stored_answer_is_returned_with_the_callers_id(
     operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim has an id of its own; the exchange is found by the caller's id."""

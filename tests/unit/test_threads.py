@@ -95,7 +95,7 @@ def test_a_thread_counts_what_is_not_drained_yet(
     assert (threads.get("t").message_count, threads.get("t").document_ids) == (4, ("d2", "d1"))
 
 
-def test_a_thread_that_nobody_knows(threads: Threads) -> None:
+def test_an_unknown_thread(threads: Threads) -> None:
     """Each operation raises an error."""
     for use in (
         lambda: threads.get("t"),

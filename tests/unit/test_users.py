@@ -117,7 +117,7 @@ def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCach
     assert archive.store([ahead]).erased == 1
 
 
-def test_a_forgotten_user_may_come_back(
+def test_a_deleted_user_may_return(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The user's later data is new."""

@@ -12,7 +12,7 @@ from tests.support import strategies
 
 
 @given(strategies.exchanges())
-def test_what_is_sent_is_received(made: Exchange) -> None:
+def test_a_sent_exchange_is_received(made: Exchange) -> None:
     """Unchanged, in characters that SQS accepts."""
     body = made.to_wire()
     assert Exchange.from_wire(body) == made

@@ -59,7 +59,7 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
     asyncio.run(check())
 
 
-def test_what_other_readers_see(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
+def test_the_texts_for_other_readers(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
     """Each run is one exchange, and the agent gets the exchanges of other programs."""
 
     async def check() -> None:
@@ -146,7 +146,7 @@ def test_a_replayed_conversation_is_kept_once(
 
 
 @pytest.mark.parametrize("status", [200, 503])
-def test_what_cannot_be_compared_is_kept_whole(status: int) -> None:
+def test_messages_are_stored_twice_if_the_check_fails(status: int) -> None:
     """If the check fails, messages are stored twice and the run succeeds. Without a replay there is no check."""
     sent: list[httpx.Request] = []
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_compared_is_kept_whole(status: int) -> None:
     asyncio.run(check())
 
 
-def test_what_cannot_be_kept(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_a_message_that_cannot_be_stored(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """The message is refused, and nothing of the run is stored."""
 
     async def check() -> None:

@@ -49,7 +49,7 @@ def test_every_value_comes_back(client: MemoryClient, user_id: str) -> None:
         assert each.get(place, "nothing") is None
 
 
-def test_a_preference_is_what_everybody_sees(client: MemoryClient, user_id: str) -> None:
+def test_a_preference_is_visible_to_other_clients(client: MemoryClient, user_id: str) -> None:
     """A preference from the store is visible to other clients, and vice versa."""
     store, place = PreferencesStore(client), ("preferences", user_id)
     store.put(place, "tone", {"value": "brief"})
@@ -141,7 +141,7 @@ def test_a_value_that_would_not_come_back_is_refused(client: MemoryClient, user_
     assert store.search(place) == []
 
 
-def test_what_it_cannot_do_is_said(client: MemoryClient, user_id: str) -> None:
+def test_unsupported_requests_are_refused(client: MemoryClient, user_id: str) -> None:
     """Unsupported requests raise an error instead of returning nothing."""
     store = PreferencesStore(client)
     with pytest.raises(CannotBeKept, match="preferences"):

@@ -96,7 +96,7 @@ def test_a_run_that_fails_loses_nothing(async_client: AsyncMemoryClient, thread_
     asyncio.run(check())
 
 
-def test_every_way_to_read_and_take_back(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_limits_and_pops(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """Limits and pops in any order have the same results as the SDK's own session."""
 
     async def check() -> None:
@@ -122,7 +122,7 @@ def test_every_way_to_read_and_take_back(async_client: AsyncMemoryClient, thread
     asyncio.run(check())
 
 
-def test_several_take_back_at_once(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_concurrent_retractions(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """Each caller gets a different item, and none is lost."""
 
     async def check() -> None:
@@ -204,7 +204,7 @@ def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: Me
     assert [each.content for each in client.read_messages(thread_id).items] == ["two", ""]
 
 
-def test_what_others_have_written_comes_as_messages(
+def test_exchanges_of_other_programs_are_messages(
     async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str
 ) -> None:
     """An example is the service's own agent. These items can be retracted like any other."""

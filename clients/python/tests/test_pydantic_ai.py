@@ -63,7 +63,7 @@ def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> Non
     asyncio.run(check())
 
 
-def test_what_is_no_text(client: MemoryClient, thread_id: str) -> None:
+def test_contents_other_than_text(client: MemoryClient, thread_id: str) -> None:
     """Thinking, files (also large ones) and metadata are read back; an invalid value is refused with its batch."""
     history = MessageHistory(client, thread_id)
     paper = BinaryContent(b"\x00\x01\xff" * 1000, media_type="application/pdf")
@@ -102,7 +102,7 @@ def _agent_whose_tool_returns(returned: Any) -> Agent:
         ({"at": date(2026, 11, 22)}, {"at": "2026-11-22"}),
     ],
 )
-def test_what_a_tool_returns_is_kept_as_json(client: MemoryClient, thread_id: str, returned: Any, shown: Any) -> None:
+def test_a_tools_result_is_stored_as_json(client: MemoryClient, thread_id: str, returned: Any, shown: Any) -> None:
     """pydantic-ai converts the result to JSON, and a later run continues from it."""
     clock = _agent_whose_tool_returns(returned)
     history = MessageHistory(client, thread_id)
@@ -115,7 +115,7 @@ def test_what_a_tool_returns_is_kept_as_json(client: MemoryClient, thread_id: st
 
 
 @pytest.mark.parametrize("returned", [float("nan"), [1, float("inf")], {"a": (float("-inf"),)}])
-def test_what_is_no_number_is_refused(client: MemoryClient, thread_id: str, returned: Any) -> None:
+def test_nan_is_refused(client: MemoryClient, thread_id: str, returned: Any) -> None:
     """NaN and infinity would otherwise be stored as None."""
     result = _agent_whose_tool_returns(returned).run_sync("How much is it?")
     with pytest.raises(CannotBeKept, match="NaN"):
@@ -123,7 +123,7 @@ def test_what_is_no_number_is_refused(client: MemoryClient, thread_id: str, retu
     assert MessageHistory(client, thread_id).load() == []
 
 
-def test_what_others_have_written(client: MemoryClient, thread_id: str) -> None:
+def test_exchanges_of_other_programs(client: MemoryClient, thread_id: str) -> None:
     """Exchanges of other programs are returned as text messages, and a run continues from them."""
     client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
     loaded = MessageHistory(client, thread_id).load()

@@ -160,7 +160,9 @@ def test_messages(repository: HybridSessionRepository, client: MemoryClient, thr
         repository.update_message(thread_id, "a", _message(9, {"text": "x"}))
 
 
-def test_what_cannot_be_kept(repository: HybridSessionRepository, outage: MemoryClient, thread_id: str) -> None:
+def test_a_message_that_cannot_be_stored(
+    repository: HybridSessionRepository, outage: MemoryClient, thread_id: str
+) -> None:
     """An invalid message is refused, a large picture is stored, and an outage is not reported as a missing session."""
     with pytest.raises(CannotBeKept):
         repository.create_message(thread_id, "a", _message(0, {"text": "NUL \x00"}))

@@ -100,7 +100,7 @@ def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize("thread_id", ["", None, 7, b"t"])
-def test_what_is_no_text_is_no_path(thread_id: Any) -> None:
+def test_an_invalid_id_is_not_a_path(thread_id: Any) -> None:
     """An empty id would be another route."""
     with pytest.raises(CannotBeKept, match="thread_id"):
         Caller(MemoryClient).read_thread(thread_id)

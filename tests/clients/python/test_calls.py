@@ -313,7 +313,7 @@ def test_a_token_may_be_a_text_or_httpx_own(make: Make) -> None:
     assert caller.requests[0].headers["Authorization"].startswith("Basic ")
 
 
-def test_a_token_may_be_awaited_where_one_can_wait() -> None:
+def test_a_token_may_be_awaitable_for_the_asynchronous_client() -> None:
     """A synchronous client refuses an awaitable token with an explanation."""
 
     async def token() -> str:
@@ -351,7 +351,7 @@ def test_threads_are_followed_to_the_end(make: Make) -> None:
     assert thread.document_ids is None
 
 
-def test_a_page_that_may_lack_messages_is_not_taken_for_whole(make: Make) -> None:
+def test_a_degraded_page_is_not_taken_for_complete(make: Make) -> None:
     """A degraded page raises an error unless the caller allows it."""
     degraded = {"items": [message(1)], "next_cursor": None, "degraded": ["redis"]}
     with pytest.raises(HistoryDegraded) as caught:
@@ -361,7 +361,7 @@ def test_a_page_that_may_lack_messages_is_not_taken_for_whole(make: Make) -> Non
     assert make(ok(degraded)).read_messages("t").degraded == ("redis",)
 
 
-def test_pages_say_what_they_may_lack(make: Make) -> None:
+def test_pages_report_their_degraded_layers(make: Make) -> None:
     """Each page reports its own degraded layers, even an empty one."""
     first = {"items": [message(1)], "next_cursor": "c", "degraded": ["redis"]}
     last: dict[str, Any] = {"items": [], "next_cursor": None, "degraded": []}

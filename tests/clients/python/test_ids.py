@@ -49,7 +49,7 @@ def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, co
 
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Wed, 99 Oct 2015 07:28:00 GMT"])
-def test_a_date_that_is_none_corrects_nothing(date: str | None) -> None:
+def test_an_invalid_date_corrects_nothing(date: str | None) -> None:
     """The clock is not changed."""
     ids = ExchangeIds(lambda: NOW)
     ids.heed(date, NOW)

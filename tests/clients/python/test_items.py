@@ -62,7 +62,7 @@ def _read(messages: list[Message]) -> list[Any]:
 
 
 @given(st.lists(st.one_of(added, taken_back), max_size=6))
-def test_what_was_added_and_not_taken_back_is_read(doings: list[list[tuple[Any, Texts]] | None]) -> None:
+def test_items_that_were_not_retracted_are_read(doings: list[list[tuple[Any, Texts]] | None]) -> None:
     """Items are read in order and unchanged, even if exchanges are small and a large item is split."""
     kept: list[tuple[UUID, Draft]] = []
     expected: list[Any] = []
@@ -82,7 +82,7 @@ def test_what_was_added_and_not_taken_back_is_read(doings: list[list[tuple[Any, 
     assert _read(_newest_first(kept)) == expected
 
 
-def test_what_an_older_version_has_written_is_read() -> None:
+def test_items_of_an_older_version_are_read() -> None:
     """Items without ids and counting retractions, together with newer ones."""
     old = [
         Draft(Texts("q", LONG), {KIND: {"items": [{"n": 1}, {"n": 2, "said": {"$exchange": "assistant"}}]}}),
@@ -126,7 +126,7 @@ def test_a_large_item_is_kept_in_parts(size: int, *, is_said: bool) -> None:
         assert (draft.metadata.get("kind") == "step") == (draft.texts == Texts())
 
 
-def test_what_is_larger_than_everything_is_refused() -> None:
+def test_an_item_larger_than_the_limit_is_refused() -> None:
     """It is refused before a request is sent."""
     with patch("hybrid_memory_client._items._MOST_PARTS", 1), pytest.raises(CannotBeKept, match="larger"):
         records([({"text": "".join(map(str, range(200_000)))}, Texts())])
@@ -146,7 +146,7 @@ def test_an_item_without_all_its_parts_is_no_item() -> None:
                 [reader.left_of(entry) for entry in entries]
 
 
-def test_what_is_too_much_for_one_exchange_is_several() -> None:
+def test_many_items_need_several_exchanges() -> None:
     """The items keep their order."""
     many = [({"n": number, "text": f"{number}" * 30_000}, Texts()) for number in range(10)]
     made = drafts(KIND, records(many))
@@ -164,14 +164,14 @@ def test_an_item_in_two_exchanges_is_read_once() -> None:
 @pytest.mark.parametrize(
     "item", [*BAD, (1,), {"a": (1,)}, {"$exchange": 1}, [{"$parts": 1}]], ids=lambda item: type(item).__name__
 )
-def test_what_would_not_come_back_is_refused(item: object) -> None:
+def test_items_changed_by_json_are_refused(item: object) -> None:
     """The client refuses such items before the service would."""
     for wrapped in ({"item": item}, [item]):
         with pytest.raises(CannotBeKept):
             records([(wrapped, Texts())])
 
 
-def test_what_is_refused_may_be_replaced_or_left_out() -> None:
+def test_refused_items_may_be_replaced_or_left_out() -> None:
     """The application decides."""
     given: list[Any] = ["a", circle, "\x00", object(), "b"]
 

@@ -70,7 +70,7 @@ FAULTS = [httpx.Response(503, json={}), _answer(202, "01a20403-af8b-76fb-9bf9-0b
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_is_stored_of_a_call_that_failed_is_said(fault: httpx.Response, *, is_async: bool) -> None:
+def test_a_failed_call_reports_its_stored_items(fault: httpx.Response, *, is_async: bool) -> None:
     """The caller can store the rest without duplicates."""
     service = Service(1, fault)
     with pytest.raises(NotKept, match="of 5 items are stored") as caught:
@@ -120,7 +120,7 @@ def test_a_turn_is_one_exchange_where_it_can_be_replaced(*, can_replace: bool) -
     assert steps == ([None, None] if can_replace else [None, "step", "step", None] * 2)
 
 
-def test_what_another_writes_in_between_keeps_its_place() -> None:
+def test_an_exchange_of_another_program_keeps_its_position() -> None:
     """A turn is extended only while it is the newest exchange of its thread."""
     memory = Memory()
     one, other = _journal(memory), _journal(memory)
@@ -131,7 +131,7 @@ def test_what_another_writes_in_between_keeps_its_place() -> None:
 
 
 @pytest.mark.parametrize("callers", [2, 8])
-def test_several_take_back_at_once(callers: int) -> None:
+def test_concurrent_retractions(callers: int) -> None:
     """Separate clients, like separate processes, each get a different item."""
     memory = Memory()
     _journal(memory).append([({"n": number}, Texts(user="x")) for number in range(callers - 1)])
@@ -143,7 +143,7 @@ def test_several_take_back_at_once(callers: int) -> None:
     assert _journal(memory).read() == []
 
 
-def test_what_is_added_meanwhile_is_not_taken_back() -> None:
+def test_a_concurrent_item_is_not_retracted() -> None:
     """The retraction names the item that was read."""
     memory = Memory()
     journal, other = _journal(memory), _journal(memory)

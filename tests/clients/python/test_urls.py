@@ -54,7 +54,7 @@ OTHERS = {
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("answer", OTHERS.values(), ids=OTHERS.keys())
-def test_what_is_not_this_api_is_said_to_be_none(
+def test_another_server_is_not_this_api(
     kind: type[MemoryClient | AsyncMemoryClient], call: Callable[[Caller], Any], answer: httpx.Response
 ) -> None:
     """Other servers' responses raise `NotThisApi` without a retry, and not a missing thread."""
@@ -65,7 +65,7 @@ def test_what_is_not_this_api_is_said_to_be_none(
     assert caught.value.status == answer.status_code
 
 
-def test_what_answers_instead_is_described() -> None:
+def test_another_servers_response_is_described() -> None:
     """The error has the data for a caller's own message, including a gateway page's media type."""
     with pytest.raises(NotThisApi) as caught:
         Caller(MemoryClient, httpx.Response(404, json={"message": "No such app"})).health()
@@ -86,7 +86,7 @@ def test_a_redirection_names_its_target(location: str) -> None:
         Caller(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
 
 
-def test_what_a_gateway_says_before_this_api_is_typed_as_ever() -> None:
+def test_a_gateways_error_is_typed_at_any_url() -> None:
     """The form of the gateway's response does not matter."""
     once = RetryPolicy(attempts=1)
     with pytest.raises(TooManyRequests):
@@ -107,7 +107,7 @@ def test_no_answer_is_one_kind_of_error(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://a b", "http://[::1", "http://x:port", "https:///stage", ""])
-def test_a_url_that_is_none_is_refused_at_the_start(url: str) -> None:
+def test_a_malformed_url_is_refused_at_the_start(url: str) -> None:
     """At construction instead of at the first call."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
