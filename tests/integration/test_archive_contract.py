@@ -187,6 +187,17 @@ def test_a_restart_between_two_heartbeats(
         assert 0 <= seconds < 60
 
 
+def test_a_clock_of_postgres_that_was_ahead(
+    real_archive: Callable[..., PostgresArchive], database: psycopg.Connection
+) -> None:
+    """After it is right again, the next heartbeat starts anew."""
+    archive = real_archive()
+    archive.heartbeat()
+    database.execute("update drain_health set healthy_since = now() + interval '2 d', beat_at = now() + interval '2 d'")
+    archive.heartbeat()
+    assert 0 <= archive.uptime_seconds() < 60
+
+
 def test_search(archive: Archive) -> None:
     """The user's own messages with these words, most matches first, without the searching thread."""
     made = [

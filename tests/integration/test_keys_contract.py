@@ -141,6 +141,14 @@ def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection
     assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
+def test_a_holder_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+    """PostgreSQL's clock was ahead when the key was acquired: the lease has no end, so another request takes over."""
+    in_postgres.acquire("k", "body", A)
+    database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")
+    states = [in_postgres.acquire("k", "body", B) for _ in range(2)]
+    assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
+
+
 def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """It may have lost keys that a client repeats, unless it is brand-new."""
     assert not in_redis.acquire("k", "body", A).is_sure

@@ -1,9 +1,12 @@
--- Claims an idempotency key, or returns its holder. A claim whose lease has ended is taken over with its exchange id.
+-- Claims an idempotency key, or returns its holder. A claim whose lease has ended is taken over with its exchange id; so
+-- is one of a time to come, made while this server's clock was ahead.
 insert into idempotency_keys as k (key, body_hash, exchange_id, claimed_at)
 values (%(key)s, %(body_hash)s, %(exchange_id)s, now())
 on conflict (key) do update
     set claimed_at = case
-        when k.answer is null and k.claimed_at < now() - make_interval(secs => %(lease)s) then now()
+        when k.answer is null
+            and k.claimed_at not between now() - make_interval(secs => %(lease)s) and now() + make_interval(secs => %(lease)s)
+            then now()
         else k.claimed_at
     end
 returning

@@ -4,6 +4,8 @@ values (1, clock_timestamp(), clock_timestamp())
 on conflict (id) do update set
     healthy_since = case
         when h.beat_at < greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())
+            -- Recorded while this server's clock was ahead.
+            or h.healthy_since > clock_timestamp()
             then clock_timestamp()
         else h.healthy_since
     end,
