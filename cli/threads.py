@@ -45,10 +45,10 @@ def list_(
       hybrid-memory threads list --user ada --all --json | jq -r '.items[].thread_id'
     """
     # One more than shown, to learn whether more exist.
-    asked = None if all_of_them else limit + 1
-    page_size = min(asked or PAGE_SIZE, PAGE_SIZE)
+    maximum = None if all_of_them else limit + 1
+    page_size = min(maximum or PAGE_SIZE, PAGE_SIZE)
     try:
-        found = list(islice(connect.api(deployment).iter_threads(user, page_size=page_size), asked))
+        found = list(islice(connect.api(deployment).iter_threads(user, page_size=page_size), maximum))
     except InvalidRequest:
         if user is not None:
             raise

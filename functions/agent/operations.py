@@ -76,7 +76,7 @@ class Operations:
         metrics: TurnMetrics | None = None,
     ) -> None:
         self._memory = memory
-        self._measures = metrics
+        self._metrics = metrics
         self._runner = runner
         self._idempotency = idempotency
         self.inspection = inspection
@@ -287,12 +287,12 @@ class Operations:
         return append_result_json(receipt)
 
     def _measure(self, recall: Recall | None, receipt: AppendResult | None) -> None:
-        if self._measures is None:
+        if self._metrics is None:
             return
         if recall is not None:
-            self._measures.recalled(recall)
+            self._metrics.recalled(recall)
         if receipt is not None and receipt.exchange_id is not None:
-            self._measures.kept(receipt)
+            self._metrics.kept(receipt)
 
     def health(self) -> dict[str, str]:
         """Test a write in every layer, and return `status` and each layer's `ok` or `unavailable`."""

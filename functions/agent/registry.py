@@ -59,8 +59,8 @@ def add_tool(tool: Tool) -> None:
     Raises:
         ValueError: The function cannot be called as a tool, or a tool with this name exists.
     """
-    if fault := _tool_error(tool):
-        raise ValueError(fault)
+    if reason := _tool_error(tool):
+        raise ValueError(reason)
     if TOOLS.setdefault(tool.__name__, tool) is not tool:
         message = f"there are two tools {tool.__name__}"
         raise ValueError(message)

@@ -195,12 +195,12 @@ class Sweep:
 
     def _repair_thread(self, thread_id: str) -> None:
         window = self._archive.window(thread_id, self._window)
-        held = self._cache.peek(thread_id)
-        if users := users_in(held):
+        cached = self._cache.peek(thread_id)
+        if users := users_in(cached):
             # The drain drops exchanges of a deleted user; only this step removes them from Redis' list.
-            gone = deleted_with_users(held, self._archive.user_cutoffs(sorted(users)))
+            gone = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | gone)
-        self._cache.recheck_thread(thread_id, window, drained_among(held.pending, window.exchanges))
+        self._cache.recheck_thread(thread_id, window, drained_among(cached.pending, window.exchanges))
 
     def _repair_one(self, repair: Invalidation) -> None:
         if repair.kind == "thread":

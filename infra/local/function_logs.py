@@ -18,8 +18,8 @@ def readable(line: str) -> str:
         return line
     try:
         fields = json.loads(written)
-        told = [fields["method"], fields.get("route") or "-", fields["status"], f"{fields['milliseconds']} ms"]
-        return f"{name} | {' '.join(map(str, told))} {fields['correlation_id']}"
+        parts = [fields["method"], fields.get("route") or "-", fields["status"], f"{fields['milliseconds']} ms"]
+        return f"{name} | {' '.join(map(str, parts))} {fields['correlation_id']}"
     except (ValueError, KeyError, TypeError):
         return line
 

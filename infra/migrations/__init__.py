@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.exc import OperationalError
 
 LOCK_WAIT_SECONDS: Final = 300
-"""How long a migration tries to get its locks, and waits for another runner."""
+"""The time limit for getting a migration's locks and for waiting for another runner."""
 
 _RETRY_PAUSE_SECONDS: Final = 2
 # A pause, and the second for which a migration then waits for its lock.

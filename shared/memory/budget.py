@@ -121,13 +121,13 @@ def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[
 def _newest(exchanges: Sequence[str], tokens: int, most: int) -> tuple[Sequence[str], int]:
     """Return the lines of the newest exchanges that fit, oldest first, and the tokens of the whole context."""
     # A blank line separates the conversation from the preferences. Line ends are counted with the preceding text.
-    beside, end = count_tokens("Previous conversation:\n"), "\n" if tokens else ""
+    prefix_tokens, end = count_tokens("Previous conversation:\n"), "\n" if tokens else ""
     for place in range(len(exchanges) - 1, -1, -1):
         if lines := exchanges[place]:
-            cost = beside + count_tokens(lines + end)
+            cost = prefix_tokens + count_tokens(lines + end)
             if most and tokens + cost > most:
                 return exchanges[place + 1 :], tokens
-            tokens, beside, end = tokens + cost, 0, ""
+            tokens, prefix_tokens, end = tokens + cost, 0, ""
     return exchanges, tokens
 
 

@@ -196,7 +196,7 @@ class Exchanges:
             cached, missing = CacheRead(), error
 
         def highest(*accepted: Exchange) -> Exchange | None:
-            held = (
+            revisions = (
                 each
                 for each in accepted
                 if each.exchange_id == exchange_id
@@ -204,7 +204,7 @@ class Exchanges:
                 and not is_deleted(exchange_id, each.order, cached.deleted, cached.cutoff)
             )
             # The first one with the highest revision: complete exchanges precede those without documents.
-            return max(held, key=lambda each: each.revision, default=None)
+            return max(revisions, key=lambda each: each.revision, default=None)
 
         listed = _listed(thread_id, exchange_id, cached.messages)
         found = highest(*cached.pending, *self._memory.recent(thread_id), *listed)

@@ -120,8 +120,8 @@ class AgentRunner:
         """Return the answer. As long as the model rejects the context as too long, retry with half of the memory."""
         if memory is None:
             return await ask(instructions=instructions)
-        beside = count_tokens(instructions) + count_tokens(prompt)
-        shown = memory.at_most(None if self._accepted is None else self._accepted - beside)
+        other_tokens = count_tokens(instructions) + count_tokens(prompt)
+        shown = memory.at_most(None if self._accepted is None else self._accepted - other_tokens)
         most, is_refused = shown.tokens, False
         for halvings_left in reversed(range(_MAX_HALVINGS + 1)):
             try:
@@ -136,9 +136,9 @@ class AgentRunner:
                 if is_refused:
                     # Half of the limit, not of the memory's length: the memory may be much shorter because one long
                     # exchange did not fit.
-                    self._accepted = beside + most
+                    self._accepted = other_tokens + most
                 elif self._accepted is not None:
-                    self._accepted = max(self._accepted, beside + shown.tokens)
+                    self._accepted = max(self._accepted, other_tokens + shown.tokens)
                 return answer
         raise AssertionError  # the last attempt returns or raises
 

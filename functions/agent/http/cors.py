@@ -42,8 +42,8 @@ class _Cors(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Allow the requested headers that have valid names."""
         answer = super().preflight_response(request_headers)
-        asked = ",".join(request_headers.getlist("access-control-request-headers"))
-        names = [name for one in asked.split(",") if _TOKEN.fullmatch(name := one.strip())]
+        requested = ",".join(request_headers.getlist("access-control-request-headers"))
+        names = [name for one in requested.split(",") if _TOKEN.fullmatch(name := one.strip())]
         known = {name.lower() for name in _SENT}
         allowed = [*_SENT, *dict.fromkeys(name for name in names if name.lower() not in known)]
         answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed)
@@ -58,8 +58,8 @@ class _Cors(CORSMiddleware):
 
 def _as_problem(refusal: Response) -> Response:
     """Return what refuses a preflight in the form of every other error."""
-    faults = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
-    answer = problem_response(Problem(refusal.status_code, f"A page must not ask for this by CORS: {faults}."))
+    reasons = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
+    answer = problem_response(Problem(refusal.status_code, f"A page must not ask for this by CORS: {reasons}."))
     kept = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
     answer.headers.update(kept)
     return answer

@@ -16,7 +16,7 @@ from infra.build.artifact.size import check
 ROOT: Final = Path(__file__).resolve().parents[3]
 FUNCTIONS: Final = ("agent", "migrate", "sync")
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
-"""The wheels' platform for each architecture of the template. Lambda's own system has glibc 2.34."""
+"""The wheels' platform for each architecture of the template. Lambda's system has glibc 2.34."""
 
 # The earliest time that a zip can store.
 EPOCH: Final = 315532800

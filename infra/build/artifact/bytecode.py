@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 READ_THEIR_SOURCE: Final = frozenset({"anyio"})
-"""Packages whose modules parse their own source at run time, and do less without it."""
+"""Packages whose modules parse their own source at runtime and lose features without it."""
 
 # The directory into which Lambda unpacks an artifact; tracebacks name the files there.
 _TASK_ROOT: Final = "/var/task"

@@ -20,7 +20,7 @@ from infra.build.artifact.interpreter import OVERRIDE, find_python
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 RECORD: Final = "artifact.json"
-"""The file in an artifact that says what it holds."""
+"""The file in an artifact that lists its ingredients."""
 
 Switch = Literal["auto", "required", "off"]
 BYTECODE: Final = "BYTECODE"

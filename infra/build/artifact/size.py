@@ -6,7 +6,7 @@ from typing import Final
 
 MEGABYTE: Final = 1_000_000
 LIMITS: Final = {"agent": 60 * MEGABYTE, "migrate": 40 * MEGABYTE, "sync": 32 * MEGABYTE}
-"""Bytes, unzipped, a function."""
+"""Maximum unzipped bytes of each function."""
 
 _SHOWN: Final = 15
 

@@ -61,10 +61,10 @@ class PreferencesStore(BaseStore):
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Execute operations. All reads precede all writes, as in the framework's own stores."""
         operations = list(ops)
-        asked = [self._user(op.namespace) for op in operations if isinstance(op, GetOp)]
-        asked += [self._searched(op) for op in operations if isinstance(op, SearchOp)]
+        users = [self._user(op.namespace) for op in operations if isinstance(op, GetOp)]
+        users += [self._searched(op) for op in operations if isinstance(op, SearchOp)]
         changes = self._changes(operations)
-        found = {user: self._client.read_preferences(user) for user in dict.fromkeys(asked)}
+        found = {user: self._client.read_preferences(user) for user in dict.fromkeys(users)}
         results = [self._result(op, found) for op in operations]
         for user, changed in changes.items():
             self._client.merge_preferences(user, changed)

@@ -77,8 +77,8 @@ class Retries:
             self.failed += 1
             if self.failed >= self.policy.attempts_of(self.method):
                 return None
-        asked = error.retry_after if isinstance(error, ApiError) else None
-        seconds = self._own_delay() if asked is None else asked
+        requested = error.retry_after if isinstance(error, ApiError) else None
+        seconds = self._own_delay() if requested is None else requested
         return seconds if self.clock() - self._began + seconds <= self.policy.most_seconds else None
 
     def _own_delay(self) -> float:
