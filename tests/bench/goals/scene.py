@@ -60,7 +60,7 @@ class Sizes:
     threads: tuple[int, ...] = (10, 10_000, 1_000_000)
     exchanges: tuple[int, ...] = (10, 1_000, 100_000)
     undrained: tuple[int, ...] = (10, 10_000)
-    unsealed: int = 100_000
+    unsealed: int = 5_000
 
 
 def _text(length: int) -> str:
