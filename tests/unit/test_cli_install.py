@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"cli", "functions", "hybrid_memory_client", "infra", "shared"}
 SOURCES = (ROOT, ROOT / "clients" / "python" / "src")
-# Dependencies of declared distributions: botocore of boto3, anyio of httpx.
-INDIRECT = {"anyio", "botocore"}
+# Dependencies of declared distributions: botocore of boto3, anyio of httpx, hiredis of redis[hiredis].
+INDIRECT = {"anyio", "botocore", "hiredis"}
 # Distributions that are imported by another name.
 NAMES = {"dotenv": "python-dotenv", "pydantic_settings": "pydantic-settings"}
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
+from shared.cutoffs import is_reached
 from shared.ids import milliseconds_of
 from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.link import THREADS_A_CALL, CacheLink
@@ -32,9 +33,7 @@ class ListEraser(CacheLink):
         Only what is up to the cutoff goes. Another process may have accepted an exchange after the deletion, and that
         is the first of a new thread.
         """
-        self._forget_local(
-            lambda exchange: exchange.thread_id in cutoffs and exchange.order <= cutoffs[exchange.thread_id]
-        )
+        self._forget_local(lambda exchange: is_reached(exchange.order, cutoffs.get(exchange.thread_id)))
         names = list(cutoffs)
         for start in range(0, len(names), THREADS_A_CALL):
             self._forget_some({name: cutoffs[name] for name in names[start : start + THREADS_A_CALL]})
@@ -76,7 +75,7 @@ class ListEraser(CacheLink):
             pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
 
-        self._forget_local(lambda exchange: exchange.user_id == user_id and exchange.order <= cutoff)
+        self._forget_local(lambda exchange: exchange.user_id == user_id and is_reached(exchange.order, cutoff))
         replies = self._call(fill)
         return ids_of(replies[1])
 

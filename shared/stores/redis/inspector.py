@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.cutoffs import is_deleted
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.inspectors import ListSnapshot, QueueCounts
@@ -43,7 +44,7 @@ class RedisInspector:
             # Redis returns a negative number for a missing key or one without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
             pending=newest_revisions(
-                each for each in waiting if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
+                each for each in waiting if not is_deleted(each.exchange_id, each.order, deleted, cutoff)
             ),
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
 from shared.settings import MemorySettings
@@ -166,7 +167,7 @@ class CacheLink:
             fields = [
                 pending_field(each.exchange_id, each.revision)
                 for each in pending
-                if each is not None and (each.exchange_id in deleted or (cutoff is not None and each.order <= cutoff))
+                if each is not None and is_deleted(each.exchange_id, each.order, deleted, cutoff)
             ]
             if fields:
                 gone[thread_id] = fields

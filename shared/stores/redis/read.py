@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
+from shared.cutoffs import is_deleted
 from shared.models import Exchange
 from shared.stores.cache import CacheRead, CacheState
 from shared.stores.redis.connection import PROBE_WRITE, Command, Pipeline, queue_commands
@@ -183,6 +184,4 @@ def undrained_in(
 ) -> list[Exchange]:
     """Return the exchanges in a reply to `ReadCommands.ask_for_pending`, without deleted ones."""
     found = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
-    return newest_revisions(
-        each for each in found if each.exchange_id not in deleted and (cutoff is None or each.order > cutoff)
-    )
+    return newest_revisions(each for each in found if not is_deleted(each.exchange_id, each.order, deleted, cutoff))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
+from shared.cutoffs import is_reached
 from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
 from shared.stores.archive import Window
@@ -167,7 +168,7 @@ class ListWriter(CacheLink):
         for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::8], replies[2::8], strict=True):
             cutoff, deleted = order_of(tombstone), uuids_of(members)
             gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
-            if gone or (cutoff is not None and any(exchange.order <= cutoff for exchange in batch)):
+            if gone or any(is_reached(exchange.order, cutoff) for exchange in batch):
                 overtaken[thread_id] = cutoff, gone
 
         def clean(pipe: Pipeline) -> None:
