@@ -48,21 +48,21 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """
 
     @functools.wraps(function)
-    def run(ctx: typer.Context, **given: Any) -> None:
-        own = CliOptions(**{name: given.pop(name) for name in NAMES})
+    def run(ctx: typer.Context, **arguments: Any) -> None:
+        own = CliOptions(**{name: arguments.pop(name) for name in NAMES})
         ctx.obj = ctx.obj.overridden_by(own) if isinstance(ctx.obj, CliOptions) else own
         deployment = Deployment(ctx.obj)
         _be_quiet()
         try:
             with deployment.opened:
-                function(deployment, **given)
+                function(deployment, **arguments)
         except SettingsError as error:
-            raise _failed(str(error), USAGE, given) from None
+            raise _failed(str(error), USAGE, arguments) from None
         except MemoryClientError as error:
             text = printable(format_error(error, deployment.used["api_url"].url))
-            raise _failed(text, UNREACHABLE if is_outage(error) else USAGE, given) from None
+            raise _failed(text, UNREACHABLE if is_outage(error) else USAGE, arguments) from None
         except StoreUnavailable as error:
-            raise _failed(sentence(error, deployment), UNREACHABLE, given) from None
+            raise _failed(sentence(error, deployment), UNREACHABLE, arguments) from None
         except KeyboardInterrupt:
             warn("Stopped.")
             raise typer.Exit(INTERRUPTED) from None
@@ -88,9 +88,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _failed(text: str, code: int, given: dict[str, Any]) -> typer.Exit:
+def _failed(text: str, code: int, arguments: dict[str, Any]) -> typer.Exit:
     """Print why a command failed, as JSON if the command prints JSON, and return the exit."""
-    warn(json.dumps({"error": text}, ensure_ascii=False) if given.get("as_json") else f"Error: {text}")
+    warn(json.dumps({"error": text}, ensure_ascii=False) if arguments.get("as_json") else f"Error: {text}")
     return typer.Exit(code)
 
 

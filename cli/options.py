@@ -39,8 +39,8 @@ class CliOptions:
 
     def overridden_by(self, other: CliOptions) -> CliOptions:
         """Return these options, replaced by those that are set in `other`."""
-        named = {name: getattr(other, name) for name in NAMES}
-        return replace(self, **{name: value for name, value in named.items() if value is not None})
+        values = {name: getattr(other, name) for name in NAMES}
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
 NAMES: Final = tuple(field.name for field in fields(CliOptions))

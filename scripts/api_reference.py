@@ -62,8 +62,8 @@ def _entry(route: str, operation: dict[str, Any]) -> str:
 
 
 def _slug(heading: str) -> str:
-    kept = "".join(c for c in heading.lower() if c.isalnum() or c in "_- ")
-    return kept.replace(" ", "-")
+    characters = "".join(c for c in heading.lower() if c.isalnum() or c in "_- ")
+    return characters.replace(" ", "-")
 
 
 def _route(route: str, operation: dict[str, Any]) -> Iterator[str]:

@@ -31,15 +31,15 @@ class KeyedRequest:
         return {"key": self.key, "body_hash": self.body_hash}
 
     @classmethod
-    def from_json(cls, given: object) -> Self | None:
+    def from_json(cls, value: object) -> Self | None:
         """Parse it from a wire record; None if the record has none.
 
         Raises:
             InvalidRecord: It is malformed.
         """
-        if given is None:
+        if value is None:
             return None
-        fields = given if isinstance(given, dict) else {}
+        fields = value if isinstance(value, dict) else {}
         hashes = [fields.get(name) for name in ("key", "body_hash")]
         if not all(isinstance(each, str) and _HASH.fullmatch(each) for each in hashes):
             raise InvalidRecord("invalid_field", "idempotency is not a key's hash and a body's")

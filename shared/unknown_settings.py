@@ -30,8 +30,8 @@ def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
     """
     in_file = list(_bindings())
     # pydantic-settings ignores case.
-    given = {name.upper() for name in (*os.environ, *(each.key for each in in_file if each.key))}
-    unknown = sorted(name for name in given if name.startswith(prefix) and name not in known and name not in _RESERVED)
+    names = {name.upper() for name in (*os.environ, *(each.key for each in in_file if each.key))}
+    unknown = sorted(name for name in names if name.startswith(prefix) and name not in known and name not in _RESERVED)
     sentences = [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
     # A line without a value or an assignment sets nothing.
     lines = [each.original for each in in_file if each.value is None and prefix in each.original.string.upper()]

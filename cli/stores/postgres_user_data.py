@@ -26,6 +26,6 @@ class PostgresUserData:
 
     def thread_ids(self, user_id: str, after: str, limit: int) -> list[str]:
         """Return the user's next thread ids after `after`, in order."""
-        wanted = {"user_id": user_id, "after": after, "rows": limit}
-        rows = self._connection.run(lambda c: c.execute(_THREADS, wanted).fetchall())
+        parameters = {"user_id": user_id, "after": after, "rows": limit}
+        rows = self._connection.run(lambda c: c.execute(_THREADS, parameters).fetchall())
         return [row["thread_id"] for row in rows]

@@ -21,8 +21,8 @@ class PostgresVerify:
 
     def windows(self, thread_ids: Sequence[str], limit: int) -> dict[str, list[Message]]:
         """Return each thread's newest `limit` messages, oldest first; an empty list for an unknown thread."""
-        wanted = {"thread_ids": list(thread_ids), "rows": limit}
-        rows = self._connection.run(lambda c: c.execute(_WINDOWS, wanted).fetchall())
+        parameters = {"thread_ids": list(thread_ids), "rows": limit}
+        rows = self._connection.run(lambda c: c.execute(_WINDOWS, parameters).fetchall())
         found: dict[str, list[Message]] = {thread_id: [] for thread_id in thread_ids}
         for row in rows:
             found[row["thread_id"]].append(

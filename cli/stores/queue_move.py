@@ -66,12 +66,12 @@ def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> Move
     The target is always named: the drain sends dead letters itself, and of those SQS does not know the source queue.
     """
     arn = source.arn()
-    wanted: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}
+    request: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}
     if rate is not None:
-        wanted["MaxNumberOfMessagesPerSecond"] = rate
+        request["MaxNumberOfMessagesPerSecond"] = rate
     with asking():
         try:
-            answer = source.client.start_message_move_task(**wanted)
+            answer = source.client.start_message_move_task(**request)
         except ClientError as error:
             if error.response["Error"]["Code"].rpartition(".")[2] in _NO_SUCH_ACTION:
                 return None

@@ -97,8 +97,8 @@ def find_tools(agent: AgentDefinition, names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UnknownToolError: A name is not registered.
     """
-    wanted = tuple(dict.fromkeys((*agent.tools, *names)))
-    for name in wanted:
+    all_names = tuple(dict.fromkeys((*agent.tools, *names)))
+    for name in all_names:
         if name not in TOOLS:
             raise UnknownToolError(name, TOOLS)
-    return wanted
+    return all_names

@@ -59,7 +59,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def lose_everything(self) -> None:
         """Simulate a restart of Redis."""
-        for kept in (
+        for store in (
             self.lists,
             self.hashes,
             self.pending,
@@ -70,7 +70,7 @@ class InMemoryCache(InMemoryOutbox):
             self._threads_of,
             self._preferences_in,
         ):
-            kept.clear()
+            store.clear()
         self._generation += 1
         self.lost_at = None
 
@@ -291,8 +291,8 @@ class InMemoryCache(InMemoryOutbox):
 
     def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
         pending = self.pending.pop(thread_id, {})
-        if kept := {name: exchange for name, exchange in pending.items() if not is_reached(exchange.order, cutoff)}:
-            self.pending[thread_id] = kept
+        if left := {name: exchange for name, exchange in pending.items() if not is_reached(exchange.order, cutoff)}:
+            self.pending[thread_id] = left
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         """Remove exchanges from the thread's list and record their deletion."""

@@ -104,9 +104,9 @@ class Conversations(dict[str, Conversation]):
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
         """Return a user's threads newest first, each with its position in that order."""
         found = [
-            (replace(thread, document_ids=None), (kept.updated_at, kept.row_id))
-            for thread_id, kept in self.items()
-            if kept.user_id == user_id and (thread := self.thread(thread_id)) is not None
+            (replace(thread, document_ids=None), (conversation.updated_at, conversation.row_id))
+            for thread_id, conversation in self.items()
+            if conversation.user_id == user_id and (thread := self.thread(thread_id)) is not None
         ]
         found.sort(key=lambda item: item[1], reverse=True)
         return [item for item in found if before is None or item[1] < before][:limit]
@@ -130,16 +130,18 @@ class Conversations(dict[str, Conversation]):
         """Return a user's messages that contain any of the query's words, best first."""
         words = {word.lower() for word in re.findall(r"\w{3,}", query)}
         found = []
-        for thread_id, kept in self.items():
-            if kept.user_id == user_id and thread_id != exclude_thread:
-                found += [((hits, exchange.order), hit) for hits, exchange, hit in _hits(thread_id, kept, words)]
+        for thread_id, conversation in self.items():
+            if conversation.user_id == user_id and thread_id != exclude_thread:
+                found += [
+                    ((hits, exchange.order), hit) for hits, exchange, hit in _hits(thread_id, conversation, words)
+                ]
         found.sort(key=lambda item: item[0], reverse=True)
         return [hit for (hits, _), hit in found if hits][:limit]
 
 
-def _hits(thread_id: str, kept: Conversation, words: set[str]) -> Iterator[tuple[int, Exchange, SearchHit]]:
+def _hits(thread_id: str, conversation: Conversation, words: set[str]) -> Iterator[tuple[int, Exchange, SearchHit]]:
     """Yield each message of a thread with the number of words it contains."""
-    for exchange in kept.in_order():
+    for exchange in conversation.in_order():
         for side in exchange.messages:
             hits = sum(word in side.content.lower() for word in words)
-            yield hits, exchange, SearchHit(thread_id, kept.title, side.role, side.content, exchange.created_at)
+            yield hits, exchange, SearchHit(thread_id, conversation.title, side.role, side.content, exchange.created_at)

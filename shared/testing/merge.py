@@ -133,19 +133,19 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
     """Return whether this is one new exchange that sorts after all others."""
     if len(exchanges) != 1:
         return False
-    kept = without_placeholder(entries)
-    if len(kept) != len(entries):
-        return not kept
-    tail = OWN.match(kept[-1])
+    exchange_entries = without_placeholder(entries)
+    if len(exchange_entries) != len(entries):
+        return not exchange_entries
+    tail = OWN.match(exchange_entries[-1])
     if tail is None or str(exchanges[0].order) <= tail[2].decode():
         return False
-    ids = {found[1].decode() for entry in kept if (found := OWN.match(entry))}
+    ids = {found[1].decode() for entry in exchange_entries if (found := OWN.match(entry))}
     return str(exchanges[0].exchange_id) not in ids
 
 
 def _ended(entry: bytes, said: _Ending) -> bytes:
-    kept = without_ending(entry)
-    return kept[:-1] + ending(*said) if said and _OBJECT.fullmatch(kept) else kept
+    exchange_entries = without_ending(entry)
+    return exchange_entries[:-1] + ending(*said) if said and _OBJECT.fullmatch(exchange_entries) else exchange_entries
 
 
 def set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:

@@ -104,8 +104,8 @@ class TokenVerifier:
         """Return the token's scopes: a list, or a text with words separated by spaces (RFC 8693)."""
         found: set[str] = set()
         for name in self._settings.scope_claims:
-            given = _find(claims, name)
-            words = given.split(" ") if isinstance(given, str) else given if isinstance(given, list) else []
+            scopes = _find(claims, name)
+            words = scopes.split(" ") if isinstance(scopes, str) else scopes if isinstance(scopes, list) else []
             found.update(word for word in words if isinstance(word, str))
         return found
 

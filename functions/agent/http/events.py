@@ -158,8 +158,8 @@ def _query(event: Mapping[str, Any]) -> str:
     values = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
     pairs = [
         (name, "" if value is None else str(value))
-        for name, given in values.items()
-        for value in (given if isinstance(given, list) else [given])
+        for name, value_or_list in values.items()
+        for value in (value_or_list if isinstance(value_or_list, list) else [value_or_list])
     ]
     if "elb" in event["requestContext"]:
         # A load balancer does not decode queries.

@@ -90,8 +90,8 @@ def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
 
 
 def _invocation(context: Any) -> dict[str, str]:
-    named = getattr(context, "aws_request_id", None)
-    return {"faas.invocation_id": named} if isinstance(named, str) else {}
+    invocation_id = getattr(context, "aws_request_id", None)
+    return {"faas.invocation_id": invocation_id} if isinstance(invocation_id, str) else {}
 
 
 def _finish(tracer: Tracer, span: Span, status: int) -> None:

@@ -29,9 +29,9 @@ def compile_modules(directory: Path, python: Path, with_source: Collection[str])
         subprocess.CalledProcessError: A module cannot be compiled.
     """
     entries = [path for path in sorted(directory.iterdir()) if path.is_dir() or path.suffix == ".py"]
-    kept = [path for path in entries if path.stem in with_source]
+    sources = [path for path in entries if path.stem in with_source]
     others = [path for path in entries if path.stem not in with_source]
-    _compile(python, directory, kept, [])
+    _compile(python, directory, sources, [])
     _compile(python, directory, others, ["-b"])
     for entry in others:
         for source in [entry] if entry.is_file() else sorted(entry.rglob("*.py")):

@@ -33,8 +33,8 @@ def _loaded(library: bytes) -> bytes:
     for number in range(count):
         offset, _, _, length = struct.unpack_from("<4Q", library, table + entry * number + 8)
         end = max(end, offset + length)
-    kept = bytearray(library[:end])
-    struct.pack_into("<Q", kept, _SECTIONS_AT, 0)
+    loaded = bytearray(library[:end])
+    struct.pack_into("<Q", loaded, _SECTIONS_AT, 0)
     # The size of an entry is not changed.
-    struct.pack_into("<2H", kept, _SECTIONS + 2, 0, 0)
-    return bytes(kept)
+    struct.pack_into("<2H", loaded, _SECTIONS + 2, 0, 0)
+    return bytes(loaded)

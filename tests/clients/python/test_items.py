@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hybrid_memory_client import CannotBeKept, HistoryDegraded, Message
 from hybrid_memory_client._ids import compose, id_after
-from hybrid_memory_client._items import Draft, drafts, pairs, part_drafts, records, retraction, whole
+from hybrid_memory_client._items import Draft, combined_draft, drafts, pairs, part_drafts, records, retraction
 from hybrid_memory_client._reading import Entry, Reader, require_whole
 from hybrid_memory_client._texts import Step, Texts
 from tests.clients.python.test_bad_input import BAD, circle
@@ -100,14 +100,14 @@ def test_a_long_text_is_kept_once() -> None:
     """The item refers to the exchange's text, even to a part of it."""
     first, second = "x" * 90_000, "y" * 90_000
     made = records([({"content": text}, Texts(assistant=text)) for text in (first, second)])
-    draft = whole(KIND, made)
+    draft = combined_draft(KIND, made)
     assert draft is not None
     assert draft.metadata[KIND]["items"] == [
         {"content": {"$exchange": ["assistant", 0, 90_000]}},
         {"content": {"$exchange": ["assistant", 90_002, 180_002]}},
     ]
     assert _read(_newest_first(_named([draft]))) == [{"content": first}, {"content": second}]
-    alone = whole(KIND, made[:1])
+    alone = combined_draft(KIND, made[:1])
     assert alone is not None
     assert alone.metadata[KIND]["items"] == [{"content": {"$exchange": "assistant"}}]
 
@@ -157,7 +157,7 @@ def test_many_items_need_several_exchanges() -> None:
 def test_an_item_in_two_exchanges_is_read_once() -> None:
     """A replacement whose response was lost, and the exchange that was stored instead."""
     first, second = records([({"n": 1}, Texts(user="q")), ({"n": 2}, Texts())])
-    made = [whole(KIND, [first, second]), whole(KIND, [second])]
+    made = [combined_draft(KIND, [first, second]), combined_draft(KIND, [second])]
     assert _read(_newest_first(_named([draft for draft in made if draft]))) == [{"n": 1}, {"n": 2}]
 
 
@@ -211,7 +211,7 @@ def test_an_exchange_of_another_writer_has_no_items() -> None:
     assert reader.end() == []
 
 
-def test_whole_is_what_one_layer_did_not_answer() -> None:
+def test_a_page_without_one_layer_is_complete() -> None:
     """With one layer down, drained exchanges are complete.
 
     With both down, or with queued exchanges, some may be missing.

@@ -17,9 +17,9 @@ _Lifetime = AsyncGenerator[httpx.AsyncClient, None]
 class Connections:
     """The pool of a synchronous client."""
 
-    def __init__(self, given: httpx.Client | None, timeout: float | httpx.Timeout) -> None:
-        self._is_own = given is None
-        self._http = given or httpx.Client(timeout=timeout, trust_env=False)
+    def __init__(self, http_client: httpx.Client | None, timeout: float | httpx.Timeout) -> None:
+        self._is_own = http_client is None
+        self._http = http_client or httpx.Client(timeout=timeout, trust_env=False)
 
     def current(self) -> httpx.Client:
         """Return the pool."""
@@ -38,8 +38,8 @@ class AsyncConnections:
     which closes when its loop ends.
     """
 
-    def __init__(self, given: httpx.AsyncClient | None, timeout: float | httpx.Timeout) -> None:
-        self._given = given
+    def __init__(self, http_client: httpx.AsyncClient | None, timeout: float | httpx.Timeout) -> None:
+        self._given = http_client
         self._timeout = timeout
         self._lock = threading.Lock()
         self._open: dict[object, tuple[httpx.AsyncClient, _Lifetime, weakref.finalize[..., Any]]] = {}

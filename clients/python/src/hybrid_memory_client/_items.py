@@ -45,7 +45,7 @@ STEP: Final = "step"
 STEPS: Final = "steps"
 
 OnRefused = Callable[[Any, CannotBeKept], Any]
-_Given = TypeVar("_Given")
+_Object = TypeVar("_Object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ class Draft:
 
 
 def pairs(
-    given: Sequence[_Given], pair: Callable[[_Given], tuple[Any, Texts]], on_refused: OnRefused | None
+    objects: Sequence[_Object], pair: Callable[[_Object], tuple[Any, Texts]], on_refused: OnRefused | None
 ) -> list[tuple[Any, Texts]]:
     """Convert a framework's objects into items with their texts.
 
     Args:
-        given: The objects.
+        objects: The objects.
         pair: Converts one object, or raises `CannotBeKept`.
         on_refused: Returns a replacement for an object that cannot be stored; None skips the object. Without this
             function the error is raised.
@@ -87,7 +87,7 @@ def pairs(
         CannotBeKept: An object or its replacement cannot be stored.
     """
     made = []
-    for each in given:
+    for each in objects:
         try:
             made.append(_paired(each, pair))
         except CannotBeKept as error:
@@ -138,14 +138,14 @@ def drafts(kind: str, kept: Sequence[Record]) -> list[Draft]:
     rest = list(kept)
     while rest:
         count = len(rest)
-        while (draft := whole(kind, rest[:count])) is None:
+        while (draft := combined_draft(kind, rest[:count])) is None:
             count = (count + 1) // 2
         made.append(draft)
         rest = rest[count:]
     return made
 
 
-def whole(kind: str, kept: Sequence[Record]) -> Draft | None:
+def combined_draft(kind: str, kept: Sequence[Record]) -> Draft | None:
     """Return one exchange that holds all the items, or None if it would be too large."""
     texts = Texts(
         _joined([each.texts.user for each in kept]),
@@ -189,7 +189,7 @@ def joined_parts(parts: Sequence[str]) -> Any:
     return json.loads(zlib.decompress(base64.b64decode("".join(parts))))
 
 
-def _paired(each: _Given, pair: Callable[[_Given], tuple[Any, Texts]]) -> tuple[Any, Texts]:
+def _paired(each: _Object, pair: Callable[[_Object], tuple[Any, Texts]]) -> tuple[Any, Texts]:
     try:
         item, texts = pair(each)
     except (ValueError, TypeError, RecursionError) as error:

@@ -138,8 +138,8 @@ class MemoryClient(Sender):
         """
         turn = user_message, assistant_message, thread_id, user_id, document_ids
         try:
-            named = self.new_id() if exchange_id is None else exchange_id
-            return self._send(calls.invoked(*turn, named, metadata))
+            id_ = self.new_id() if exchange_id is None else exchange_id
+            return self._send(calls.invoked(*turn, id_, metadata))
         except InvalidRequest as error:
             if exchange_id is not None or not calls.is_future_id(error):
                 raise

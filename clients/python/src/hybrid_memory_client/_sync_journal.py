@@ -10,7 +10,7 @@ from uuid import UUID
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._calls import Order
 from hybrid_memory_client._ids import id_after, is_time_ordered
-from hybrid_memory_client._items import Draft, Record, drafts, part_drafts, records, retraction, whole
+from hybrid_memory_client._items import Draft, Record, combined_draft, drafts, part_drafts, records, retraction
 from hybrid_memory_client._reading import Entry, Found, Reader, require_whole
 from hybrid_memory_client._texts import Texts
 from hybrid_memory_client._turns import Turn, turns_of
@@ -92,7 +92,7 @@ class Journal:
         The exchange must be the thread's newest, so that the items keep their order. If the replacement fails, the
         caller stores the items in a new exchange. If it succeeded after all, readers skip the duplicates.
         """
-        draft = whole(self._kind, [*turn.records, *new])
+        draft = combined_draft(self._kind, [*turn.records, *new])
         return draft is not None and self._replace(turn, draft, new)
 
     def _replace(self, turn: Turn, draft: Draft, new: list[Record]) -> bool:
@@ -131,7 +131,7 @@ class Journal:
             self._turns.put(self._kind, self.thread_id, turn)
             return False
         revised = [new if older else each for each, older in zip(turn.records, is_match, strict=True)]
-        draft = whole(self._kind, revised)
+        draft = combined_draft(self._kind, revised)
         return draft is not None and self._replace(turn, draft, [new])
 
     def _is_newest(self, exchange_id: UUID) -> bool:

@@ -182,10 +182,10 @@ async def _keep(
     new = list(messages)
     if _may_be_replayed(new):
         try:
-            kept = [Message.from_dict(item) for item in await journal.read(len(new))]
+            stored = [Message.from_dict(item) for item in await journal.read(len(new))]
         except Unavailable:
-            kept = []
-        new = _new_of(new, kept)
+            stored = []
+        new = _new_of(new, stored)
     await journal.append(pairs(new, lambda message: (_item(message), _texts(message)), on_refused))
 
 
@@ -195,27 +195,27 @@ def _may_be_replayed(messages: Sequence[Message]) -> bool:
     return "assistant" in roles and "user" in roles[roles.index("assistant") :]
 
 
-def _new_of(messages: list[Message], kept: list[Message]) -> list[Message]:
+def _new_of(messages: list[Message], stored: list[Message]) -> list[Message]:
     """Return the messages after those that are already stored.
 
     Args:
         messages: The conversation, or its end.
-        kept: The newest messages of the thread, up to the number of `messages`.
+        stored: The newest messages of the thread, up to the number of `messages`.
     """
-    for start in range(len(messages) - len(kept) + 1):
-        if _is_overlap(kept, messages[start : start + len(kept)]):
-            return messages[start + len(kept) :]
-    for count in range(min(len(messages), len(kept)), 0, -1):
-        if _is_overlap(kept[-count:], messages[:count]):
+    for start in range(len(messages) - len(stored) + 1):
+        if _is_overlap(stored, messages[start : start + len(stored)]):
+            return messages[start + len(stored) :]
+    for count in range(min(len(messages), len(stored)), 0, -1):
+        if _is_overlap(stored[-count:], messages[:count]):
             return messages[count:]
     return messages
 
 
-def _is_overlap(kept: Sequence[Message], passed: Sequence[Message]) -> bool:
-    if not kept or not all(map(_is_same, kept, passed)):
+def _is_overlap(stored: Sequence[Message], passed: Sequence[Message]) -> bool:
+    if not stored or not all(map(_is_same, stored, passed)):
         return False
     # A user may repeat a message, so one equal user message is no evidence.
-    return len(kept) > 1 or kept[0].role != "user" or kept[0].message_id is not None
+    return len(stored) > 1 or stored[0].role != "user" or stored[0].message_id is not None
 
 
 def _is_same(one: Message, other: Message) -> bool:

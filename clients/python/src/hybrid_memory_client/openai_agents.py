@@ -82,8 +82,8 @@ class HybridMemorySession(SessionABC):
         await self._journal.clear()
 
 
-def _pair(given: Any) -> tuple[Any, Texts]:
-    item = checked(given)
+def _pair(object_: Any) -> tuple[Any, Texts]:
+    item = checked(object_)
     steps = () if (step := _step(item)) is None else (step,)
     if item.get("role") == "user":
         return item, Texts(user=_text(item.get("content")), is_prompt=True)
@@ -93,13 +93,13 @@ def _pair(given: Any) -> tuple[Any, Texts]:
 
 
 def _step(item: dict[str, Any]) -> Step | None:
-    kind, named = str(item.get("type") or ""), str(item.get("call_id") or item.get("id") or "")
+    kind, call_id = str(item.get("type") or ""), str(item.get("call_id") or item.get("id") or "")
     if kind.endswith("_call"):
-        return Step("tool_call", named, str(item.get("name") or kind), _text(item.get("arguments")))
+        return Step("tool_call", call_id, str(item.get("name") or kind), _text(item.get("arguments")))
     if kind.endswith(("_call_output", "_call_result")):
         output = item.get("output")
         shown = _text(output) or ("" if output is None else json.dumps(output, ensure_ascii=False, default=str))
-        return Step("tool_result", named, text=shown)
+        return Step("tool_result", call_id, text=shown)
     return None
 
 
