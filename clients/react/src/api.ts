@@ -1,5 +1,5 @@
 import type { components } from './api-types.js';
-import { AgentChatError } from './errors.js';
+import { AgentChatError, unsendable } from './errors.js';
 import { send, type Connection } from './http.js';
 
 type Schemas = components['schemas'];
@@ -84,7 +84,7 @@ export async function deleteExchange(
 
 /** Returns whether the thread or exchange does not exist. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof AgentChatError && error.status === 404;
+  return error instanceof AgentChatError && error.status === 404 && !error.isForeign;
 }
 
 /** Returns whether the API rejected the exchange id: the clock of this machine is ahead of the server's. */
@@ -100,7 +100,11 @@ export function isKeyOfDeleted(error: unknown): boolean {
 }
 
 function pathOf(threadId: string): string {
-  return `/threads/${encodeURIComponent(threadId)}`;
+  try {
+    return `/threads/${encodeURIComponent(threadId)}`;
+  } catch (error) {
+    throw unsendable(error);
+  }
 }
 
 function timingsOf(response: Response): Record<string, number> {

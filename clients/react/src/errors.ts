@@ -3,6 +3,8 @@ import type { components } from './api-types.js';
 /** A validation error of one field of the request. */
 export type FieldError = components['schemas']['FieldError'];
 
+const NO_ROUTE = new Set([404, 405]);
+
 interface ServerProblem {
   status: number;
   title: string;
@@ -11,6 +13,7 @@ interface ServerProblem {
   retryAfter?: number | undefined;
   isAbort?: boolean;
   isTimeout?: boolean;
+  isForeign?: boolean;
   errors?: readonly FieldError[];
   cause?: unknown;
 }
@@ -30,6 +33,8 @@ export class AgentChatError extends Error {
   readonly isAbort: boolean;
   /** Whether the answer took longer than `timeoutMs`; the server may have finished the turn. */
   readonly isTimeout: boolean;
+  /** Whether the response does not come from this API: the address is wrong, or a proxy answered. */
+  readonly isForeign: boolean;
   readonly errors: readonly FieldError[];
 
   constructor(problem: ServerProblem) {
@@ -41,6 +46,7 @@ export class AgentChatError extends Error {
     this.retryAfter = problem.retryAfter;
     this.isAbort = problem.isAbort ?? false;
     this.isTimeout = problem.isTimeout ?? false;
+    this.isForeign = problem.isForeign ?? false;
     this.errors = problem.errors ?? [];
   }
 }
@@ -75,12 +81,21 @@ export function timedOut(): AgentChatError {
 export function unreadable(response: Response, cause?: unknown): AgentChatError {
   const detail = 'The response does not come from this API. Check the address.';
   const requestId = requestIdOf(response);
-  return new AgentChatError({ status: response.status, title: 'Unreadable response', detail, requestId, cause });
+  const title = 'Unreadable response';
+  return new AgentChatError({ status: response.status, title, detail, requestId, isForeign: true, cause });
+}
+
+/** Returns the error of a request that cannot be written: a value that JSON has not, an id that no address can hold. */
+export function unsendable(cause: unknown): AgentChatError {
+  const detail = 'The message, its metadata or the id of its thread holds something that cannot be sent.';
+  return new AgentChatError({ status: 400, title: 'Not sent', detail, cause });
 }
 
 /** Returns the error of a response with an error status. */
 export async function errorOf(response: Response): Promise<AgentChatError> {
   const problem = await problemOf(response);
+  // Any server answers so where it has no such route, and this API always with a problem.
+  if (NO_ROUTE.has(response.status) && problem['status'] !== response.status) return unreadable(response);
   const field = (name: string): string | undefined => {
     const value = problem[name];
     return typeof value === 'string' && value !== '' ? value : undefined;

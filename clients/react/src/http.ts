@@ -1,5 +1,5 @@
 import { syncClock } from './clock.js';
-import { AgentChatError, errorOf, isOnline, stopped, timedOut, noResponse, unreadable } from './errors.js';
+import { AgentChatError, errorOf, isOnline, stopped, timedOut, noResponse, unreadable, unsendable } from './errors.js';
 import type { UseAgentChatOptions } from './types.js';
 
 /** How to reach the API. */
@@ -22,6 +22,8 @@ export interface RetryableRequest<T> {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+// Browsers fire a longer timer, such as an infinite one, at once.
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const DEFAULT_RETRIES = 3;
 const TRANSIENT = new Set([429, 502, 503, 504]);
 const CONFLICT = 409;
@@ -65,10 +67,13 @@ export async function send<T>(
 async function sendOnce<T>(connection: Connection, request: RetryableRequest<T>): Promise<[T, Response]> {
   const own = new AbortController();
   const timeout = new AbortController();
-  const timer = setTimeout(() => {
-    timeout.abort();
-    own.abort();
-  }, connection.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const timer = setTimeout(
+    () => {
+      timeout.abort();
+      own.abort();
+    },
+    Math.min(connection.timeoutMs ?? DEFAULT_TIMEOUT_MS, MAX_TIMER_MS),
+  );
   const stop = (): void => {
     own.abort();
   };
@@ -101,10 +106,18 @@ async function fetchResponse(
   const init: RequestInit = { method: request.method ?? 'GET', headers, signal };
   if (request.body !== undefined) {
     headers.set('Content-Type', 'application/json');
-    init.body = JSON.stringify(request.body);
+    init.body = jsonOf(request.body);
   }
   if (connection.credentials !== undefined) init.credentials = connection.credentials;
   return (connection.fetch ?? globalThis.fetch)(baseUrlOf(connection) + request.path, init);
+}
+
+function jsonOf(body: unknown): string {
+  try {
+    return JSON.stringify(body);
+  } catch (error) {
+    throw unsendable(error);
+  }
 }
 
 async function read<T>(response: Response, isAnswer: (body: unknown) => body is T): Promise<T> {

@@ -1,4 +1,5 @@
-import { HttpResponse } from 'msw';
+import { act } from '@testing-library/react';
+import { delay, HttpResponse } from 'msw';
 import { expect, test } from 'vitest';
 import { chat } from './chat.js';
 import { serve } from './server.js';
@@ -97,3 +98,49 @@ test('a callback that throws stops nothing', async () => {
     for (const each of listeners) process.on('uncaughtException', each);
   }
 });
+
+test.each([
+  ['an HTTP API', () => HttpResponse.json({ message: 'Not Found' }, { status: 404 })],
+  ['another framework', () => HttpResponse.json({ detail: 'Not Found' }, { status: 404 })],
+  ['a file server', () => new HttpResponse(HTML, { status: 404, headers: { 'Content-Type': 'text/html' } })],
+  ['a static site', () => new HttpResponse(null, { status: 405 })],
+])('%s that has no such route is another address, not an empty thread', async (_, response) => {
+  serve({ run: response, read: response });
+  const shown = chat({ threadId: 't' });
+  await shown.until(({ historyStatus }) => historyStatus !== 'loading');
+  expect(shown.now.historyStatus).toBe('error');
+  expect(shown.now.error).toMatchObject({ title: 'Unreadable response', isForeign: true });
+  await shown.say('Hello');
+  expect(shown.now.error).toMatchObject({ title: 'Unreadable response', isForeign: true });
+});
+
+test('what JSON has not is an error of the message, not of the network', async () => {
+  const memory = serve();
+  const shown = chat({ retries: 3 });
+  for (const metadata of [{ count: 1n }, circle()]) {
+    await act(() => shown.now.sendMessage({ text: 'Hello', metadata }));
+    expect(shown.now.error).toMatchObject({ status: 400, title: 'Not sent', isForeign: false });
+  }
+  expect(memory.runs).toEqual([]);
+  await shown.say('Hello again');
+  expect(shown.texts.at(-1)).toBe('You said: Hello again');
+});
+
+test('an id that no address can hold is one, too', async () => {
+  serve();
+  const shown = chat({ threadId: 'lone \ud800' });
+  await shown.until(({ historyStatus }) => historyStatus === 'error');
+  expect(shown.now.error).toMatchObject({ status: 400, title: 'Not sent' });
+});
+
+test.each([Infinity, 2 ** 31, 2 ** 40])('a time limit of %d is as long as a timer can be', async (timeoutMs) => {
+  serve({ run: async () => (await delay(20), undefined) });
+  const shown = chat({ timeoutMs });
+  expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
+});
+
+function circle(): Record<string, unknown> {
+  const made: Record<string, unknown> = {};
+  made['made'] = made;
+  return made;
+}
