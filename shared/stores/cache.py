@@ -195,8 +195,8 @@ class CacheEraser(Protocol):
 class Outbox(Protocol):
     """Exchanges that only L1 has, for the sweep. Methods raise `StoreUnavailable` when L1 does not answer."""
 
-    def outbox(self, limit: int) -> list[str]:
-        """Return the oldest bodies in the outbox."""
+    def outbox(self, limit: int, skip: int = 0) -> list[str]:
+        """Return the oldest bodies in the outbox after the first `skip` ones."""
         ...
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:

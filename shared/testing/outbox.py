@@ -18,10 +18,10 @@ class InMemoryOutbox(Twin):
         super().__init__()
         self.outbox_bodies: list[str] = []
 
-    def outbox(self, limit: int) -> list[str]:
-        """Return the oldest bodies in the outbox."""
+    def outbox(self, limit: int, skip: int = 0) -> list[str]:
+        """Return the oldest bodies in the outbox after the first `skip` ones."""
         self.begin("outbox")
-        return self.outbox_bodies[:limit]
+        return self.outbox_bodies[skip : skip + limit]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
         """Remove bodies that are stored elsewhere."""

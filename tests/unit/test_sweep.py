@@ -65,6 +65,22 @@ def test_the_outbox_is_emptied(
     assert (cache.outbox_bodies, archive.exchanges("t")) == ([], made)
 
 
+def test_entries_that_no_queue_takes(archive: InMemoryArchive, cache: InMemoryCache) -> None:
+    """They stay at the front of the outbox, and do not keep the sweep from what comes after them."""
+
+    def dead_letter_body(*_: object) -> None:
+        raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
+
+    stuck = [f"no json {number}" for number in range(450)]
+    cache.outbox_bodies.extend(stuck)
+    made = exchanges(250)
+    for each in made:
+        cache.append(each, is_drained=False, in_outbox=True)
+    swept = Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run()
+    assert (swept.stored, swept.refused, set(swept.skipped)) == (250, 0, {"queue"})
+    assert (cache.outbox_bodies, archive.exchanges("t")) == (stuck, made)
+
+
 def test_the_outbox_waits_for_l2(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:

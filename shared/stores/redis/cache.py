@@ -71,9 +71,9 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         replies = self._call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
         return ids_of(replies[0])
 
-    def outbox(self, limit: int) -> list[str]:
+    def outbox(self, limit: int, skip: int = 0) -> list[str]:
         """Return the oldest wire bodies in the outbox; bytes that are no text as lone surrogates, which none holds."""
-        replies = self._call(lambda pipe: pipe.lrange(OUTBOX, 0, limit - 1))
+        replies = self._call(lambda pipe: pipe.lrange(OUTBOX, skip, skip + limit - 1))
         return [body.decode("utf-8", "surrogateescape") for body in replies[0]]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
