@@ -59,16 +59,26 @@ conversation as (
     where coalesce(c.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = c.user_id), -1)
     returning c.id, c.thread_id
 ),
+-- The conversations as one map: the planner does not know how many exchanges there are, and would compare each of them
+-- with each conversation.
+conversations_by_thread as materialized (
+    select jsonb_object_agg(thread_id, id) as ids from conversation
+),
+placed as (
+    select s.*, (b.ids ->> s.thread_id)::uuid as conversation_id
+    from single s
+    cross join conversations_by_thread b
+),
 written as (
     insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at, revision)
-    select c.id, s.exchange_id, side.position, side.role, side.content, side.metadata, s.created_at, s.revision
-    from single s
-    join conversation c on c.thread_id = s.thread_id
+    select s.conversation_id, s.exchange_id, side.position, side.role, side.content, side.metadata, s.created_at, s.revision
+    from placed s
     cross join lateral (
         values
             (0::smallint, 'user', s.user_message, s.metadata::json),
             (1::smallint, 'assistant', s.assistant_message, null)
     ) as side (position, role, content, metadata)
+    where s.conversation_id is not null
     on conflict (conversation_id, exchange_id, position) do update
         set content = excluded.content, metadata = excluded.metadata, created_at = excluded.created_at,
             revision = excluded.revision
@@ -78,11 +88,11 @@ written as (
 ),
 attached as (
     insert into conversation_documents as a (conversation_id, document_id, attached_at)
-    select distinct on (c.id, d.document_id) c.id, d.document_id, s.created_at
-    from single s
-    join conversation c on c.thread_id = s.thread_id
+    select distinct on (s.conversation_id, d.document_id) s.conversation_id, d.document_id, s.created_at
+    from placed s
     cross join lateral jsonb_array_elements_text(s.document_ids) as d (document_id)
-    order by c.id, d.document_id, s.created_at
+    where s.conversation_id is not null
+    order by s.conversation_id, d.document_id, s.created_at
     on conflict (conversation_id, document_id) do update
         set attached_at = excluded.attached_at
         where excluded.attached_at < a.attached_at
@@ -92,7 +102,7 @@ select
     case
         when d.number is null then 'erased'
         when a.number is null then 'foreign'
-        when c.id is null then 'hidden'
+        when s.conversation_id is null then 'hidden'
         when s.number is distinct from i.number or w.exchange_id is null then 'duplicate'
         when w.is_new then 'stored'
         else 'replaced'
@@ -100,7 +110,6 @@ select
 from input i
 left join undeleted d on d.number = i.number
 left join alive a on a.number = i.number
-left join single s on s.thread_id = i.thread_id and s.exchange_id = i.exchange_id
-left join conversation c on c.thread_id = i.thread_id
-left join written w on w.conversation_id = c.id and w.exchange_id = i.exchange_id and w.position = 0
+left join placed s on s.thread_id = i.thread_id and s.exchange_id = i.exchange_id
+left join written w on w.conversation_id = s.conversation_id and w.exchange_id = i.exchange_id and w.position = 0
 order by i.number
