@@ -7,7 +7,10 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from types import FunctionType, MethodType
+from typing import Final, get_type_hints
+
+from pydantic import TypeAdapter
 
 from functions.agent.request_errors import UnknownAgentError, UnknownToolError
 from functions.agent.tools import current_time, search_conversations
@@ -77,6 +80,24 @@ def _tool_error(tool: object) -> str | None:
     first = next(iter(inspect.signature(tool).parameters.values()), None)
     if first is None or first.kind not in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}:
         return f"the tool {tool.__name__} has to take a ToolContext first"
+    return _parameter_error(tool, first.name)
+
+
+def _parameter_error(tool: FunctionType | MethodType, first: str) -> str | None:
+    """Return why no model can pass a tool's parameters after the first, or None."""
+
+    def described() -> None: ...
+
+    described.__annotations__ = {
+        name: kind for name, kind in tool.__annotations__.items() if name not in {first, "return"}
+    }
+    try:
+        hints = get_type_hints(described, inspect.unwrap(tool).__globals__, include_extras=True)
+        for kind in hints.values():
+            TypeAdapter(kind).json_schema()
+    except Exception as error:  # noqa: BLE001 - annotations are the plugin's own code
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        return f"the tool {tool.__name__} has a parameter that no model can pass: {reason}"
     return None
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from functions.agent import registry
 from functions.agent.agents.runner import AgentRunner, AgentTimeoutError
+from functions.agent.agents.tool_calls import adapt
 from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 from shared.errors import SettingsError
@@ -260,6 +261,14 @@ async def _yields_later(_: ToolContext) -> Any:
     yield ""
 
 
+def _takes_no_json(_: ToolContext, search: Search) -> str:
+    return repr(search)
+
+
+def _takes_what_is_not_there(_: ToolContext, thing: NotThere) -> str:  # type: ignore[name-defined]  # noqa: F821
+    return repr(thing)
+
+
 @pytest.mark.parametrize(
     ("tool", "told"),
     [
@@ -271,6 +280,8 @@ async def _yields_later(_: ToolContext) -> Any:
         (lambda _: "", "a tool's name"),
         (len, "has to be a function"),
         (_no_context, "ToolContext first"),
+        (_takes_no_json, "a parameter that no model can pass: .*Search"),
+        (_takes_what_is_not_there, "a parameter that no model can pass: .*NotThere"),
     ],
 )
 def test_invalid_tools(tool: Any, told: str) -> None:
@@ -299,3 +310,14 @@ def _is_refused(register: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, module.__name__, module)
     with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{told}"):
         AgentRunner(AgentSettings(model="offline", plugins=module.__name__), Search())
+
+
+def _returns_what_is_not_there(_: ToolContext, number: int) -> NotThere:  # type: ignore[name-defined]  # noqa: F821
+    return number
+
+
+def test_what_a_tool_says_that_it_returns_does_not_matter() -> None:
+    """The model gets text in any case, and the name may be there for type checks only."""
+    registry.add_tool(_returns_what_is_not_there)
+    adapted = adapt("_returns_what_is_not_there")
+    assert list(adapted.function_schema.json_schema["properties"]) == ["number"]

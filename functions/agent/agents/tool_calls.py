@@ -29,7 +29,7 @@ def adapt(name: str) -> Tool[ToolContext]:
 
     # The tool's own signature, except that the first parameter is the library's context.
     first = next(iter(inspect.signature(function).parameters))
-    call.__annotations__ = {**function.__annotations__, first: RunContext[ToolContext]}
+    call.__annotations__ = {**function.__annotations__, first: RunContext[ToolContext], "return": str}
     return Tool(call, takes_ctx=True, name=name)
 
 
