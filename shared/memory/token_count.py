@@ -3,10 +3,11 @@
 The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It is based on these facts, which
 `infra/build/token_table.py` checks for both when it writes `token_table.json`:
 
-- A byte pair encoding never leaves two neighbours whose concatenation is in its vocabulary. So of n letters whose pairs
-  are all in it, at most 2n/3 tokens begin, rounded up, and of up to 79 spaces or 10 line ends one.
-- A word of the table has, where both encodings split it off, the number of tokens that the table gives.
-- Digits come in groups of three. Anything else has at most a token a byte, or one a character of `characters`.
+- A byte pair encoding never leaves two adjacent tokens whose concatenation is in its vocabulary. If all pairs of n
+  letters are in the vocabulary, at most 2n/3 tokens (rounded up) begin in them. In up to 79 spaces or 10 line ends one
+  begins.
+- If both encodings split off a word of the table, it has the number of tokens in the table.
+- Digits are grouped by three. Other text has at most one token per byte, or one per character of `characters`.
 """
 
 from __future__ import annotations

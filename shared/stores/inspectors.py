@@ -18,7 +18,7 @@ class ListSnapshot:
         messages: Its newest messages, oldest first, without deleted ones.
         length: The number of entries, including those that are not in `messages`.
         ttl_seconds: The list's time to live; None without a list or without an expiry.
-        pending: The thread's exchanges that L1 knows as undrained, even without a list.
+        pending: The thread's undrained exchanges as far as L1 knows, even without a list.
     """
 
     messages: ListedMessages = field(default_factory=ListedMessages)

@@ -80,7 +80,7 @@ def test_an_issuer_that_is_down(
     assert not _goes_off(capsys.readouterr().out)
 
 
-def test_a_caller_cannot_make_it_go_off(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_caller_cannot_trigger_the_alarm(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
     """Unknown key ids cause a lookup but do not count as an outage of the issuer."""
     now = 1_000_000.0
     keys = SigningKeys(f"{issuer.url}/jwks.json", clock=lambda: now)

@@ -35,7 +35,7 @@ def _written() -> set[str]:
 
 
 @pytest.mark.parametrize("name", _ALARMS)
-def test_its_metric_is_written(name: str) -> None:
+def test_the_alarms_metric_is_written(name: str) -> None:
     """The code writes the metric under the same name."""
     own = {one["MetricName"] for one in _metrics(_ALARMS[name]) if one["Namespace"] == "HybridMemory"}
     assert own <= _written()
@@ -46,20 +46,20 @@ def test_its_metric_is_written(name: str) -> None:
     ["AgentErrors", "AgentThrottles", "SyncErrors", "SyncThrottles"]
     + [f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")],
 )
-def test_it_is_of_a_share(name: str) -> None:
+def test_the_alarm_is_on_a_share(name: str) -> None:
     """One failure among a million requests must not wake anyone."""
     expressions = [one["Expression"] for one in _ALARMS[name]["Metrics"] if "Expression" in one]
     assert ["/" in expression for expression in expressions] == [True]
 
 
-def test_the_sweep_s_own_sign_of_life() -> None:
+def test_the_sweeps_own_heartbeat() -> None:
     """A heartbeat of the drain does not count as one of the sweep."""
     (metric,) = _metrics(_ALARMS["SweepStopped"])
     assert (metric["Namespace"], metric["MetricName"]) == ("HybridMemory", "Sweeps")
 
 
 @pytest.mark.parametrize("name", ["ProxyBorrow", "ProxySignIn", "ReplicaLag", "CacheReplicaLag", "IssuerDown", "Lost"])
-def test_it_is_there(name: str) -> None:
+def test_the_alarm_exists(name: str) -> None:
     """Without these alarms, callers would notice the failure first."""
     assert name in _ALARMS
 
@@ -100,7 +100,7 @@ def test_a_queue_outlives_its_stack(name: str) -> None:
     assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_the_drain_s_place_is_kept_where_the_account_allows_it() -> None:
+def test_reserved_concurrency_of_the_drain() -> None:
     """By default no concurrency is reserved, because a new account has too little."""
     drain = Evaluated("111122223333").template["Resources"]["SyncFunction"]["Properties"][
         "ReservedConcurrentExecutions"

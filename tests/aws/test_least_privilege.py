@@ -109,7 +109,7 @@ def test_no_policy_is_wide(roles: dict[str, dict[str, Any]], function: str) -> N
     assert set(denied["Condition"]["ArnLike"]) == {"lambda:SourceFunctionArn"}
 
 
-def test_other_models_are_asked_through_the_profile_only(roles: dict[str, dict[str, Any]]) -> None:
+def test_other_models_are_called_through_the_profile_only(roles: dict[str, dict[str, Any]]) -> None:
     """The statement for all models applies only to requests through one inference profile."""
     (wide,) = [one for one in statements(roles["AgentFunction"]) if one.get("Sid") == "AskTheModelThroughItsProfile"]
     (profile,) = wide["Condition"]["ArnEquals"].values()

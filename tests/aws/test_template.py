@@ -22,7 +22,7 @@ _NOT_OF_A_VERSION: Final = {"AgentConcurrency"}
 
 
 @pytest.mark.parametrize("given", ["", "none", "jwt"])
-def test_a_local_stage_on_aws_asks_for_tokens(given: str) -> None:
+def test_a_local_stage_on_aws_requires_tokens(given: str) -> None:
     """A default stage, deployed to AWS by mistake, requires tokens."""
     assert Evaluated(_AWS, AuthMode=given).environment()["AUTH__MODE"] == "jwt"
 
@@ -43,7 +43,7 @@ def test_a_local_stage_on_an_emulator_follows_the_parameter(account: str) -> Non
         ({"Stage": "prod", "DataStores": "existing", **_SUBNETS}, True),
     ],
 )
-def test_functions_are_in_a_network_with_what_that_needs(parameters: dict[str, str], *, inside: bool) -> None:
+def test_functions_are_in_a_network_with_its_permissions(parameters: dict[str, str], *, inside: bool) -> None:
     """The functions are in a created or an existing network, and only then have the permission for its interfaces."""
     evaluated = Evaluated(_AWS, **parameters)
     network = evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"])
@@ -111,7 +111,7 @@ def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
     assert "AgentFunction" not in str(template["Resources"]["StampStack"])
 
 
-def test_whatever_is_in_a_stamp_replaces_its_layer() -> None:
+def test_each_parameter_in_a_stamp_replaces_its_layer() -> None:
     """Each parameter of the stack is in a property that cannot be changed without replacing the layer."""
     stack = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / "stamp.yaml").read_text())
     layers = [resource["Properties"] for resource in stack["Resources"].values()]

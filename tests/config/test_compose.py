@@ -87,7 +87,7 @@ def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
     assert wanted <= compose["services"]["deploy"]["environment"].keys()
 
 
-def test_what_is_deployed_is_what_the_makefile_builds() -> None:
+def test_the_makefile_builds_the_deployed_functions() -> None:
     """The service builds each function with its make target."""
     makefile = (_ROOT / "Makefile").read_text()
 

@@ -51,7 +51,7 @@ def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str
     assert name == "localstack" or "DatabaseUrl" not in overrides
 
 
-def test_production_is_asked_about(samconfig: dict[str, Any]) -> None:
+def test_production_must_be_confirmed(samconfig: dict[str, Any]) -> None:
     """A change of production is shown and must be confirmed."""
     assert samconfig["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
     assert (

@@ -298,7 +298,7 @@ def test_the_apis_address_is_unknown(cli: CommandLine) -> None:
         ["openapi"],
     ],
 )
-def test_an_api_that_is_away(cli: CommandLine, words: list[str]) -> None:
+def test_an_unreachable_api(cli: CommandLine, words: list[str]) -> None:
     """Exit code 3, one message with its address, and no standard output."""
     done = cli.run("--api-url", "http://127.0.0.1:1/local", *words, code=3)
     assert (done.stdout, done.stderr) == ("", "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n")

@@ -44,7 +44,9 @@ def test_the_schema_is_the_newest(cli: CommandLine) -> None:
     assert cli.json("migrate", "up")["applied"] == []
 
 
-def test_redis_is_gone(cli: CommandLine, servers: Servers, api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_doctor_while_redis_is_down(
+    cli: CommandLine, servers: Servers, api: MemoryApi, layers: Layers, thread_id: str
+) -> None:
     """The port and the API's health fail; an export has PostgreSQL's messages and reports the missing layer."""
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)

@@ -60,7 +60,7 @@ def _http_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
     } | ({} if body is None else {"body": json.dumps(body)})
 
 
-def test_the_files_hold_what_was_meant_to_be_captured() -> None:
+def test_the_sample_events_have_the_captured_contents() -> None:
     """The sample events have the contents that `tests/events/capture.py` sends."""
     for name, bodies in (("sync-batch.json", BATCH), ("sync-poison.json", POISON)):
         assert [record["body"] for record in _event(name)["Records"]] == bodies
@@ -69,7 +69,7 @@ def test_the_files_hold_what_was_meant_to_be_captured() -> None:
     assert json.loads(_event("api-run.json")["body"]) == RUN
 
 
-def test_the_direct_events_do_what_the_routes_do(functions: Functions) -> None:
+def test_the_direct_events_return_the_routes_results(functions: Functions) -> None:
     """Each direct sample event returns the object of its HTTP route."""
     kept = functions.agent(_event("agent-invoked.json"))
     recalled = functions.agent(_event("agent-invoking.json"))
@@ -111,7 +111,7 @@ def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make
     assert deleted["statusCode"] == 204
 
 
-def test_a_stage_in_the_path_of_an_http_api_is_no_part_of_the_route(functions: Functions) -> None:
+def test_the_stage_of_an_http_api_is_not_part_of_the_route(functions: Functions) -> None:
     """An HTTP API with a named stage prefixes the path with it; the route is the rest."""
     event = _http_event("GET", "/prod/health")
     event["requestContext"] |= {"stage": "prod", "domainName": "api-id.execute-api.us-east-1.amazonaws.com"}
@@ -119,7 +119,7 @@ def test_a_stage_in_the_path_of_an_http_api_is_no_part_of_the_route(functions: F
     assert functions.agent(event)["statusCode"] == 200
 
 
-def test_a_body_that_is_no_text_is_refused(functions: Functions) -> None:
+def test_a_body_that_is_not_utf_8_is_refused(functions: Functions) -> None:
     """A binary body that is not UTF-8 is not JSON."""
     event = _rest_event("POST", "/run") | {"isBase64Encoded": True}
     event["body"] = base64.b64encode(b'{"prompt": "\xff\xfe"}').decode()

@@ -86,7 +86,7 @@ def test_a_message_delivered_twice_is_stored_once(layers: Layers, queues: Queues
     assert layers.stored_contents(thread_id) == ["Hello", "Hi"]
 
 
-def test_many_exchanges_at_once_are_all_kept(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_many_concurrent_exchanges_are_all_stored(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """Twenty concurrent writers to one thread lose nothing, and both layers have the same order."""
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda n: api.invoked(f"question {n}", f"answer {n}", thread_id=thread_id), range(20)))

@@ -107,7 +107,7 @@ def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> N
     client.delete_thread(named)
 
 
-def test_an_outage_is_no_empty_history(client: MemoryClient, servers: Servers, thread_id: str) -> None:
+def test_an_outage_is_not_an_empty_history(client: MemoryClient, servers: Servers, thread_id: str) -> None:
     """Without Redis, pages report it and iterating raises an error; exchanges stored meanwhile are kept."""
     client.invoked("q1", "a1", thread_id=thread_id)
     eventually(lambda: client.read_layers(thread_id).undrained == 0)

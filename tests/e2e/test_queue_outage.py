@@ -65,7 +65,7 @@ def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, th
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == ["Hello", "Hi"]
 
 
-def test_redis_keeps_the_exchange_when_postgres_is_away_too(
+def test_redis_stores_the_exchange_when_postgresql_is_down_too(
     api: MemoryApi, layers: Layers, servers: Servers, functions: Functions, thread_id: str
 ) -> None:
     """With PostgreSQL down too, the exchange is cached and in the outbox, and the next sweep stores it."""

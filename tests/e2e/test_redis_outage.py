@@ -135,7 +135,7 @@ def test_threads_are_read_and_written_while_redis_is_down(
     assert renamed["title"] == "Renamed"
 
 
-def test_a_deletion_that_redis_missed_is_no_success(
+def test_a_deletion_that_redis_missed_fails(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
     """While Redis hangs a deletion returns 503; a retry afterwards completes it in both layers."""

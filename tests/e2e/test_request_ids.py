@@ -87,7 +87,7 @@ def test_preflights_and_pages_elsewhere(api: MemoryApi) -> None:
 
 
 @pytest.mark.parametrize("theirs", ["chosen-by-the-client", "x" * 5_000, "\N{LATIN SMALL LETTER E WITH ACUTE}", "a\tb"])
-def test_a_client_does_not_choose_it(api: MemoryApi, log: _Log, thread_id: str, theirs: str) -> None:
+def test_a_clients_id_is_ignored(api: MemoryApi, log: _Log, thread_id: str, theirs: str) -> None:
     """Ids that a client sends are ignored."""
     headers = {name: theirs.encode() for name in ("X-Request-Id", "X-Amzn-Trace-Id")}
     body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
@@ -106,7 +106,7 @@ def test_without_a_gateway(functions: Functions, aws: Aws, deployment: Deploymen
     assert json.loads(answer["Payload"].read())["durability"] == "queue"
 
 
-def test_a_dead_letter_keeps_it(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
+def test_a_dead_letter_keeps_the_id(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
     """The drain's log line has it, and the dead letter's attributes."""
     named, body = str(uuid4()), f"{uuid4()} is not JSON"
     attribute: Any = {"request_id": {"DataType": "String", "StringValue": named}}

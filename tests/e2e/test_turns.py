@@ -166,7 +166,7 @@ def test_any_text_comes_back_as_it_was(api: MemoryApi, layers: Layers, thread_id
     assert layers.wait_stored(thread_id, 2)[0][1] == text
 
 
-def test_a_prompt_of_200000_characters_is_remembered_whole(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_a_prompt_of_200000_characters_is_stored_completely(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """The longest prompt is stored completely and is in the next turn's context."""
     prompt = "x" * 199_990 + " the end. "
     assert len(prompt) == 200_000
@@ -188,7 +188,7 @@ def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, 
     assert api.contents(thread_id) == [question, answer]
 
 
-def test_tools_answer_when_they_are_asked_for(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
+def test_requested_tools_are_called(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
     """The time is returned, and only the user's own older conversations are found."""
     for owner in (user_id, f"{user_id}_2"):
         api.run(f"{owner} likes pistachio", thread_id=f"old_{owner}", user_id=owner)

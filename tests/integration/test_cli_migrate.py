@@ -57,7 +57,7 @@ def test_a_database_that_newer_code_made(database_url: str, database: psycopg.Co
 
 
 @pytest.mark.parametrize("word", ["status", "up"])
-def test_a_database_that_is_away(word: str) -> None:
+def test_a_database_that_is_down(word: str) -> None:
     """Exit code 3 and a message without the password."""
     result = _run(word, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory")
     assert (result.exit_code, result.stdout) == (3, "")
@@ -71,7 +71,9 @@ def test_a_database_that_refuses(database_url: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_database_that_asks_iam(postgres: PostgresServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_with_iam_authentication(
+    postgres: PostgresServer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The URL gets a token for this user and host instead of a password."""
     monkeypatch.setenv("DATABASE__AUTH", "iam")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")

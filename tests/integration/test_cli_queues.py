@@ -119,7 +119,7 @@ def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: d
     assert _as_the_emulator_has_them(dead, state["endpoint_url"]) == before
 
 
-def test_showing_what_is_not_there(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_showing_an_unknown_id(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """An unknown id is a usage error."""
     assert queues
     result = _run("dlq", "show", "nothing")
@@ -349,7 +349,7 @@ def test_status_of_two_deployments(
     assert "redis_url (from option) is skipped" in result.stderr
 
 
-def test_status_while_a_store_is_away(
+def test_status_while_a_store_is_down(
     queues: tuple[QueueAdmin, QueueAdmin], valkey: ValkeyServer, database_url: str
 ) -> None:
     """A layer that does not respond is named in one message with code 3; the others are shown."""
@@ -371,7 +371,7 @@ def test_status_while_a_store_is_away(
 
 
 @pytest.mark.parametrize("words", [["dlq", "list"], ["dlq", "redrive"], ["dlq", "purge", "--yes"], ["queue", "status"]])
-def test_the_queue_is_away(state: dict[str, Any], words: list[str]) -> None:
+def test_the_queue_is_down(state: dict[str, Any], words: list[str]) -> None:
     """An endpoint that does not respond is code 3 and a message with its address, for every command."""
     assert state
     result = _run("--endpoint-url", "http://127.0.0.1:1", *words)

@@ -96,7 +96,7 @@ def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Conn
     assert (result.exit_code, "not_stored" in result.stdout, "'é" in result.stdout) == (1, True, False)
 
 
-def test_a_whole_thread_is_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+def test_a_thread_that_is_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
     """Each exchange of a thread that is missing in PostgreSQL is a difference."""
     database.execute("delete from conversations where thread_id = %s", (both[0].thread_id,))
     answer = _answer(verify("--json"), 1)
@@ -183,7 +183,7 @@ def test_a_longer_list_than_the_window(
     assert (answer["exchanges"], answer["partial_threads"]) == (100, 0)
 
 
-def test_a_layer_is_away(verify: Verify) -> None:
+def test_a_layer_is_down(verify: Verify) -> None:
     """A layer that does not respond is one message and exit code 3."""
     result = verify("--redis-url", "redis://127.0.0.1:1")
     assert (result.exit_code, result.stdout) == (3, "")

@@ -34,7 +34,7 @@ def _clients(client: redis.Redis) -> set[str]:
     return {one["id"] for one in client.client_list() if one["id"] != str(client.client_id())}
 
 
-def test_connections_are_kept(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
+def test_connections_are_reused(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
     """Any number of turns use one connection to each server."""
     memory = process()
     assert len(_clients(redis_client)) == 1

@@ -74,7 +74,7 @@ def test_poison_in_a_batch(
     assert queues.waiting() == (0, 0, 0)
 
 
-def test_postgres_away(
+def test_postgresql_down(
     process: MakeProcess,
     real_queue: SqsQueue,
     drain: Callable[[], list[str]],
@@ -93,7 +93,7 @@ def test_postgres_away(
     assert queues.dead() == []
 
 
-def test_redis_away(
+def test_redis_down(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], valkey: ValkeyServer
 ) -> None:
     """The batch is stored, and the outdated lists are recorded for the sweep."""

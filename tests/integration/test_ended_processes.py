@@ -102,7 +102,7 @@ def test_attempts(attempts: Attempts) -> None:
     assert attempts.note(["never noted"]) == [1]
 
 
-def test_they_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
+def test_counters_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
     """Counters of abandoned records expire after a day."""
     RedisAttempts(real_redis).note(["m-1"])
     assert 0 < int(redis_client.ttl(ATTEMPTS)) <= 86_400

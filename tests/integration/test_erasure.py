@@ -333,7 +333,7 @@ def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> N
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_redis_forgets_what_the_sweep_takes(process: Process) -> None:
+def test_the_sweep_deletes_lists_from_redis(process: Process) -> None:
     """The cached list of a thread that was not in the user's index is deleted with the thread."""
     memory = process()
     for name in _fill(memory.archive, 6):  # type: ignore[arg-type]

@@ -197,7 +197,7 @@ def test_without_redis(
     assert _shown(other) == [*told(0), "new question", "new answer", *told(2)]
 
 
-def test_the_sweep_mends_what_redis_missed(
+def test_the_sweep_repairs_missed_changes(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, real_archive: MakeArchive
 ) -> None:
     """The processes that replaced or deleted died before they updated Redis."""
@@ -291,7 +291,7 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
     assert (texts(read.messages), read.is_whole) == (told(0, 2), False)
 
 
-def test_a_deletion_while_postgresql_was_asked(real_cache: MakeCache) -> None:
+def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
     """PostgreSQL's earlier response is not merged, and no exchange becomes the thread's first."""
     cache, other, made = real_cache(max_thread_messages=2), real_cache(max_thread_messages=2), exchanges(3)
     asked = cache.read("t", None)
@@ -302,7 +302,7 @@ def test_a_deletion_while_postgresql_was_asked(real_cache: MakeCache) -> None:
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
-def test_the_mark_of_a_whole_list(real_cache: MakeCache, gone: int) -> None:
+def test_the_seal_of_a_list(real_cache: MakeCache, gone: int) -> None:
     """The seal moves to the next first entry; a window without a seal is read from PostgreSQL."""
     made, kept = exchanges(3), [number for number in range(3) if number != gone]
     whole, window = real_cache(), real_cache(max_thread_messages=3)

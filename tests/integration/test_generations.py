@@ -484,7 +484,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
     assert _shown(memory) == (told(0), [])
 
 
-def test_a_loss_before_the_rest_of_a_whole_list(
+def test_a_loss_before_the_second_round_trip_of_a_sealed_list(
     process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
     """The list of the first round trip is not used, and the next reader compares it with PostgreSQL."""

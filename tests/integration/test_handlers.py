@@ -161,7 +161,7 @@ def test_a_body_over_the_size(load: Import) -> None:
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
 
 
-def test_a_body_that_is_not_there(load: Import) -> None:
+def test_a_missing_body(load: Import) -> None:
     """400, as for any body that is not JSON."""
     assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
 

@@ -111,7 +111,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
     assert not _run(process, key="other").is_replayed
 
 
-def test_redis_is_away(world: World) -> None:
+def test_redis_is_down(world: World) -> None:
     """Its keys are unknown, so queued exchanges decide."""
     _run(world.process(AWAY))
     process = world.process()

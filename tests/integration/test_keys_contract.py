@@ -73,7 +73,7 @@ def test_a_response_is_stored(keys: KeyStore) -> None:
     assert keys.acquire("k2", "body", B).answer == "{}"
 
 
-def test_a_late_answer_of_what_was_deleted(in_postgres: PostgresKeys) -> None:
+def test_a_late_response_of_a_deleted_exchange(in_postgres: PostgresKeys) -> None:
     """PostgreSQL keeps the empty response that the deletion left."""
     layers: list[KeyStore] = [in_postgres, InMemoryKeys("postgres")]
     for keys in layers:

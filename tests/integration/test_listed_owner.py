@@ -52,7 +52,7 @@ def _away(*_: object) -> None:
     raise StoreUnavailable("postgres", "injected")
 
 
-def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
+def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
     """Neither does an empty or a missing list."""
     head = cast("str", redis_client.lindex("thread:t:messages", 0))
     seal = head.rindex(',"first"')
@@ -77,7 +77,7 @@ def test_a_list_that_is_not_whole_shows_no_owner(memory: Memory, redis_client: r
         memory.archive.window = window  # type: ignore[method-assign]
 
 
-def test_a_thread_of_several_users_is_no_users(process: MakeProcess) -> None:
+def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
     """Without authentication a thread may have several users: its list shows no owner, and PostgreSQL decides."""
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):

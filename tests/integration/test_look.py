@@ -105,7 +105,7 @@ def test_a_queue(queues: Queues) -> None:
     assert look.waiting() == QueueCounts(1, in_flight=1)
 
 
-def test_a_queue_that_is_not_there(queues: Queues) -> None:
+def test_a_missing_queue(queues: Queues) -> None:
     """It is unavailable, not empty."""
     with pytest.raises(StoreUnavailable, match="queue"):
         SqsInspector(f"{queues.url}-gone", sqs_client(), None).waiting()

@@ -152,7 +152,7 @@ steps = st.tuples(
     st.lists(FOREIGN, max_size=3) | st.lists(FOREIGN, max_size=2).map(lambda others: [ASKED, *others]),
     st.lists(FOREIGN, max_size=1),
 )
-def test_the_scripts_do_what_the_model_does(
+def test_the_scripts_equal_the_model(
     real: List,
     steps: list[tuple[list[Exchange], tuple[str, str, str] | None, UUID | None, list[UUID], bool, str]],
     most: int,
@@ -261,7 +261,7 @@ def test_foreign_entries_are_not_touched(
 
 @relaxed
 @given(batches, windows, batches)
-def test_a_refill_seals_what_carries_its_token(
+def test_a_refill_seals_a_list_with_its_token(
     real: List, made: list[Exchange], most: int, later: list[Exchange]
 ) -> None:
     """Only the first entry is sealed, and the seal stays on the first entry."""

@@ -83,7 +83,7 @@ def test_a_repair_and_a_page(
         assert [each.metadata for each in page.items if each.role == "user"] == [TEXT, TEXT]
 
 
-def test_the_earliest_of_two_wins_whole(
+def test_the_earliest_of_two_wins_with_its_metadata(
     real_archive: Callable[..., PostgresArchive],
     real_cache: Callable[..., RedisCache],
     redis_client: redis.Redis,

@@ -108,7 +108,7 @@ def _asked(url: str, query: str, user: str = _OWNER) -> Any:
         return row and row[0]
 
 
-def test_the_template_asks_for_the_newest_schema() -> None:
+def test_the_template_requires_the_newest_schema() -> None:
     """Otherwise CloudFormation would not detect a new schema."""
     path = Path(__file__).parents[2] / "infra" / "aws" / "migration.yaml"
     template = yaml_parse(path.read_text())

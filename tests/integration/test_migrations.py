@@ -97,7 +97,7 @@ def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
     assert _tables(url) == set()
 
 
-def test_a_failure_keeps_what_was_completed(new_database: Callable[..., str]) -> None:
+def test_a_failure_keeps_completed_migrations(new_database: Callable[..., str]) -> None:
     """Each migration commits by itself; the next run continues there."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:

@@ -45,7 +45,7 @@ def _drain(queues: Queues, archive: PostgresArchive) -> int:
     return archive.store(queues.exchanges()).stored
 
 
-def test_redis_gone(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
+def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
     """PostgreSQL serves history and preferences; exchanges stored meanwhile are there when Redis returns empty."""
     valkey.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
@@ -60,7 +60,7 @@ def test_redis_gone(warm: Memory, valkey: ValkeyServer, queues: Queues, real_arc
     assert _keep(warm, 2).cached
 
 
-def test_postgres_gone(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
+def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
     """L1 serves its part; requests that need more are told that PostgreSQL did not respond."""
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
@@ -74,7 +74,7 @@ def test_postgres_gone(warm: Memory, postgres: PostgresServer, process: MakeProc
     assert texts(_recall(process()).messages) == told(0, 1)
 
 
-def test_both_gone(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
+def test_both_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
     """The agent runs without memory; exchanges wait in the queue."""
     valkey.kill()
     postgres.kill()
@@ -83,7 +83,7 @@ def test_both_gone(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
 
 
-def test_sqs_gone(warm: Memory, sqs: SqsServer) -> None:
+def test_sqs_is_down(warm: Memory, sqs: SqsServer) -> None:
     """PostgreSQL stores the exchange directly, and the queue is used again when it is back."""
     sqs.stop()
     receipt = _keep(warm, 1)
@@ -94,7 +94,7 @@ def test_sqs_gone(warm: Memory, sqs: SqsServer) -> None:
     until(lambda: _keep(warm, next(numbers)).durability == "queue")
 
 
-def test_sqs_and_postgres_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer) -> None:
+def test_sqs_and_postgresql_are_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer) -> None:
     """The exchange is in L1's outbox and list."""
     sqs.stop()
     postgres.kill()
@@ -104,7 +104,7 @@ def test_sqs_and_postgres_gone(warm: Memory, sqs: SqsServer, postgres: PostgresS
     assert texts(_recall(warm).messages) == told(0, 1)
 
 
-def test_all_gone(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
+def test_all_stores_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
     """No store has the exchange, no exception is raised, and the result says so."""
     sqs.stop()
     postgres.kill()
@@ -123,7 +123,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
     assert texts(Turn(warm, "t", None).recall().messages) == told(0)
 
 
-def test_redis_gone_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
+def test_redis_is_down_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
     """PostgreSQL has the change; Redis returns with old data, which is not shown."""
     valkey.freeze()
     assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}

@@ -71,7 +71,7 @@ def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues)
     real_queue.ping()
 
 
-def test_a_queue_that_is_not_there(queues: Queues) -> None:
+def test_a_missing_queue(queues: Queues) -> None:
     """This is an outage of the queue, not an invalid message."""
     wrong = SqsQueue(SyncSettings(queue_url=queues.url + "-not"))
     for use in (wrong.ping, wrong.depth, lambda: wrong.send(exchange())):
@@ -122,7 +122,7 @@ def test_postponed_messages_are_hidden(queues: Queues) -> None:
     assert len(queues.receive()) == 13
 
 
-def test_a_queue_that_is_away(queues: Queues, sqs: SqsServer) -> None:
+def test_a_queue_that_is_down(queues: Queues, sqs: SqsServer) -> None:
     """Every method raises its error."""
     drain_side, message = SqsQueues(queues.settings()), SqsRecord("m", "r", "b", 1)
     sqs.stop()
@@ -155,7 +155,7 @@ def _is_well(queue: SqsQueue) -> bool:
     return True
 
 
-def test_time_is_kept(real_queue: SqsQueue, queues: Queues) -> None:
+def test_times_keep_their_precision(real_queue: SqsQueue, queues: Queues) -> None:
     """With microsecond precision."""
     made = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
     real_queue.send(made)

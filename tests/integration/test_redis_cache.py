@@ -104,14 +104,14 @@ def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_
     assert [each.user_message for each in cache.read("t", None).pending] == ["q2", "q3"]
 
 
-def test_a_part_of_a_long_thread_is_not_whole(real_cache: MakeCache) -> None:
+def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
     """L2 had older exchanges than its window."""
     cache = real_cache()
     refill(cache, "t", Window(exchanges(2), is_all=False))
     assert _read(cache) == (told(0, 1), False)
 
 
-def test_the_first_exchange_of_a_new_thread_makes_a_whole_list(real_cache: MakeCache) -> None:
+def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: MakeCache) -> None:
     """Whether this process or another asked L2 first."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
@@ -186,7 +186,7 @@ def _cutoff(batch: list[Exchange]) -> UUID:
     return ExchangeIds().new(after=batch[-1].order)
 
 
-def test_a_deleted_thread_takes_only_what_is_newer(real_cache: MakeCache) -> None:
+def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) -> None:
     """From any of the writers."""
     cache = real_cache()
     old = exchanges(3)
@@ -240,7 +240,7 @@ def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> Non
     assert cache.append(exchange(4, "t3", "bob"), is_drained=False).cutoff is None
 
 
-def test_deleting_what_is_not_there(real_cache: MakeCache) -> None:
+def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
     """Not an error."""
     cache = real_cache()
     cache.forget_threads({"t": ExchangeIds().new()})
@@ -260,7 +260,7 @@ def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
         assert (read.preferences, read.knows_preferences) == (preferences, True)
 
 
-def test_a_hash_is_replaced_whole(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """With a thousand fields, and with any text."""
     cache = real_cache()
     many = {f"key {number} 🎉": "\x01日本語\n" for number in range(1_200)}
@@ -290,7 +290,7 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
     assert _read(cache)[0] == told(0)
 
 
-def test_preferences_that_are_no_text(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Another program's bytes do not fail a turn."""
     redis_client.hset(HASH, mapping={"tone": b"\xff\xfe", b"\xfe": "x", "language": "Python"})
     read = real_cache().read(None, "ana")
@@ -318,7 +318,7 @@ def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None
     assert _read(cache)[0] == told(0, 1)
 
 
-def test_without_thread_and_user_nothing_is_asked(real_cache: MakeCache) -> None:
+def test_without_thread_and_user_no_server_is_called(real_cache: MakeCache) -> None:
     """No server is needed."""
     assert real_cache(port=1).read(None, None) == CacheRead()
 

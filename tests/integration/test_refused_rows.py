@@ -94,7 +94,7 @@ def test_every_state_in_one_batch(
     ],
     ids=["also the made-up one", "after the row", "of the thread"],
 )
-def test_where_it_stands(
+def test_the_triggers_position(
     run: Callable[[], DrainResult],
     queues: Queues,
     database: psycopg.Connection,

@@ -120,7 +120,7 @@ _PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method"
         ("OPTIONS", "/run", None, {}, 405, "/run"),
     ],
 )
-def test_every_answer_has_it(
+def test_every_response_has_the_id(
     agent: Function, method: str, path: str, body: object, headers: dict[str, str], status: int, route: str | None
 ) -> None:
     """In a header, in a problem's body, and in the log line, which has no ids of threads or users."""
@@ -174,7 +174,7 @@ def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
 
 
 @pytest.mark.parametrize("hostile", _HOSTILE)
-def test_a_client_does_not_choose_it(agent: Function, queues: Queues, hostile: str) -> None:
+def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) -> None:
     """A client's header neither sets it nor injects text into a line, a header or a message."""
     sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
     named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent)
@@ -234,7 +234,7 @@ def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Qu
     assert (drained["stored"], "correlation_id" in drained, "correlation_id" in swept) == (3, False, False)
 
 
-def test_a_record_without_one(sync: Function, queues: Queues) -> None:
+def test_a_record_without_an_id(sync: Function, queues: Queues) -> None:
     """A record of an earlier release is drained normally."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange().to_wire())
     _, answer = sync.invoke({"Records": queues.receive()})
@@ -275,7 +275,7 @@ def test_an_exchange_in_the_outbox(agent: Function, sync: Function, postgres: Po
     assert [line["correlation_ids"] for line in sync.lines() if line["message"] == "outbox drained"] == [[named]]
 
 
-def test_while_postgresql_is_away(agent: Function, sync: Function, queues: Queues, postgres: PostgresServer) -> None:
+def test_while_postgresql_is_down(agent: Function, sync: Function, queues: Queues, postgres: PostgresServer) -> None:
     """Each attempt of the drain logs the ids of the waiting records."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     records = queues.receive()

@@ -107,7 +107,7 @@ def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
     assert _invoking(watched.memory)[0].count("\n") == 100
 
 
-def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
+def test_a_miss_reads_postgresql_once(watched: Watched) -> None:
     """One query; the list is read and gets a token, losses are read, and the list is refilled at once."""
     watched.memory.archive.store([*exchanges(50, "other")])
     turn = Turn(watched.memory, "other", None)
@@ -116,7 +116,7 @@ def test_a_miss_asks_postgresql_once(watched: Watched) -> None:
     assert (redis, postgres, connections) == (3, 1, 0)
 
 
-def test_no_preferences_are_asked_for_once(watched: Watched) -> None:
+def test_missing_preferences_are_read_once(watched: Watched) -> None:
     """Their absence is cached."""
     first = watched.costs(lambda: Turn(watched.memory, None, "bob").recall())
     assert first[1] > 0

@@ -8,28 +8,27 @@ every thread; at every rest all guarantees hold without exceptions.
 
 These are the limits of any design with two stores and a queue, and how a caller detects them:
 
-- **A merge that failed.** L1 did not take an exchange that the queue took: its own sandbox shows it, another one may
-  not, until the drain, the sweep or the first sandbox's next call has told L1. Nobody else can know; so the answer to
-  the write itself says it, by `cached: false` and `redis` in its `degraded`.
-- **Redis emptied, exchanges on the queue.** Only the sandbox that kept them shows them. Every other names `queue` in
-  `degraded`, until the queue was seen empty.
-- **Redis emptied or evicted, and PostgreSQL away.** Nothing is shown, `degraded` names `postgres`: what a sandbox
-  remembers may be deleted, and nobody is there to say so.
-- **Both stores away.** Nothing is shown, `degraded` names both.
-- **Redis away or emptied, and a clock behind.** An exchange that such a sandbox keeps, within the clocks' difference
-  after a deletion that its turn was not told of, may be taken for one from before it.
-- **A clock days off, and one of the other two not heard.** What a sandbox keeps then is dated by its own clock. While
-  all stores answer, everything is dated by the two clocks that agree.
-- **A key, and its exchange in no store**: none took it, the outbox that had it is lost, or it is a dead letter.
-- **The dead-letter queue.** What Redis has forgotten and the queue has given up on is not shown until it is redriven;
-  the queue gives up on no good message by itself.
-- **A list and its second place evicted at once**, before the drain: `degraded` names `queue`, until the queue was seen
-  empty.
-- **The outbox** (`durability: redis`) is lost with its Redis, unless the sandbox that filled it is still there.
-- **An id from the future**, named by the caller or made after such a one, that is on the queue only: a deletion reaches
-  as far as the clock and as what Redis and PostgreSQL hold, so not to it.
-- **An id from before a deletion**, named by the caller: by its id it belongs to what was deleted. `durability` is
-  `none` where a layer that answers knows of the deletion.
+- **A failed merge.** L1 did not accept an exchange that the queue accepted: the writing process shows it, another one
+  may not, until the drain, the sweep or the process' next call has updated L1. No other process can know, so the
+  write's response reports it with `cached: false` and `redis` in its `degraded`.
+- **Redis emptied, exchanges in the queue.** Only the process that stored them shows them. All others report `queue` in
+  `degraded` until the queue was empty.
+- **Redis emptied or evicted, and PostgreSQL down.** Nothing is shown, and `degraded` has `postgres`: the process' own
+  exchanges may have been deleted elsewhere.
+- **Both stores down.** Nothing is shown, and `degraded` has both.
+- **Redis down or emptied, and a clock behind.** An exchange that such a process stores shortly after a deletion unknown
+  to its turn may count as older than the deletion.
+- **A clock off by days, and one of the other two unknown.** The process dates its exchanges by its own clock. While all
+  stores respond, everything is dated by the two clocks that agree.
+- **A key whose exchange is in no store**: no store accepted it, its outbox is lost, or it is a dead letter.
+- **The dead-letter queue.** An exchange that Redis has lost and that is a dead letter is not shown until it is
+  redriven; the queue never dead-letters a valid message by itself.
+- **A list and its undrained hash evicted together** before the drain: `degraded` has `queue` until the queue was empty.
+- **The outbox** (`durability: redis`) is lost with its Redis, unless the process that filled it still runs.
+- **An id from the future**, from a caller or generated after such an id, that is only in the queue: a deletion includes
+  exchanges up to the current time and up to those in Redis and PostgreSQL, so it does not include this one.
+- **A caller's id from before a deletion**: its date says that it was deleted. `durability` is `none` if a responding
+  layer has the deletion.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
     assert (texts(read.messages), read.is_whole) == (told(0, 2, 3), False)
 
 
-def test_a_full_list_stays_whole(real_cache: MakeCache) -> None:
+def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
     """The seal moves on when its entry leaves the window, and when an older exchange arrives late."""
     cache, made = real_cache(**WINDOW), exchanges(6)
     refill(cache, "t", NOTHING)

@@ -44,7 +44,7 @@ BREAKS: Final = (
         "functions/sync/drain.py",
         "        outcome.failed.extend(message.message_id for message in waiting)\n",
         "",
-        ("tests/unit/test_drain.py::test_a_database_that_is_away",),
+        ("tests/unit/test_drain.py::test_a_database_that_is_down",),
     ),
     Break(
         "1 Durable",
@@ -92,7 +92,7 @@ BREAKS: Final = (
         "shared/stores/redis/merge.lua",
         "    local known = by_id[id]\n    if not known then",
         "    local known = nil\n    if not known then",
-        (f"{_MINIMAL}::test_a_full_list_stays_whole",),
+        (f"{_MINIMAL}::test_a_full_list_stays_complete",),
     ),
     Break(
         "2 Same",
@@ -148,7 +148,7 @@ BREAKS: Final = (
         "shared/stores/redis/writer.py",
         '        claim = "first" if window.is_all else "whole"\n',
         '        claim = "first"\n',
-        (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_whole",),
+        (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_complete",),
     ),
     Break(
         "4 Whole",
@@ -164,7 +164,7 @@ BREAKS: Final = (
         "shared/stores/redis/merge.lua",
         "if token and not (name == 'asked' and value == token) then",
         "if false then",
-        (f"{_MERGE}::test_a_refill_seals_what_carries_its_token",),
+        (f"{_MERGE}::test_a_refill_seals_a_list_with_its_token",),
     ),
     Break(
         "5 Causal",
@@ -172,7 +172,7 @@ BREAKS: Final = (
         "shared/memory/memory.py",
         "        return floor if floor is not None and floor < self._end_of_skew() else None\n",
         "        return None\n",
-        ("tests/unit/test_keep.py::test_an_id_sorts_after_what_the_turn_has_seen",),
+        ("tests/unit/test_keep.py::test_an_id_sorts_after_the_loaded_exchanges",),
     ),
     Break(
         "5 Causal",
@@ -284,7 +284,7 @@ BREAKS: Final = (
         "shared/stores/redis/merge.lua",
         "(start > 1 and 'whole' or 'first')",
         "'first'",
-        (f"{_MERGE}::test_a_refill_seals_what_carries_its_token",),
+        (f"{_MERGE}::test_a_refill_seals_a_list_with_its_token",),
     ),
     Break(
         "8 Erased",

@@ -186,7 +186,7 @@ def test_without_a_server(chat: ChatPage) -> None:
     expect(chat.messages).to_have_count(2)
 
 
-def test_an_error_that_stands_is_announced_once(chat: ChatPage) -> None:
+def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
     """It is an alert in its panel; later polls do not repeat it."""
     chat.warm_up()
     polls: list[Route] = []
@@ -269,7 +269,7 @@ def test_markup_stays_text(chat: ChatPage) -> None:
     assert chat.log.locator("img, b").count() == 0
 
 
-def test_a_token_is_asked_for(context: BrowserContext, page_url: str) -> None:
+def test_the_page_requires_a_token(context: BrowserContext, page_url: str) -> None:
     """It is sent with every request and never stored; an unsent message is kept."""
     claims = b64encode(b'{"sub": "ada"}').decode()
     good = f"a.{claims}.c"

@@ -86,7 +86,7 @@ def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatc
     assert put == made[4:]
 
 
-def test_the_process_stores_what_a_lost_outbox_had(
+def test_the_process_stores_a_lost_outbox(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """With the next exchange that the queue or L2 accepts."""

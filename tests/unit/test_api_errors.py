@@ -26,7 +26,7 @@ def test_a_body_that_is_not_json(path: str, content: bytes, api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
-def test_a_body_that_is_no_object(body: object, api: Api) -> None:
+def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
     """It is JSON, so the error concerns the whole body."""
     response = api.ask("POST", "/run", content=b"null" if body is None else None, body=body)
     assert response.status_code in {400, 422}
@@ -111,7 +111,7 @@ def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
 @pytest.mark.parametrize(
     "text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا بالعالم", "\u202eevil", "\ufffe\uffff", "a\tb\r\nc\x01"]
 )
-def test_text_of_the_world_is_fine(text: str, api: Api) -> None:
+def test_text_of_any_script(text: str, api: Api) -> None:
     """It is returned unchanged."""
     assert api.ask("POST", "/run", {"prompt": text, "thread_id": "t"}).status_code == 200
     assert api.ask("GET", "/threads/t/messages").json()["items"][0]["content"] == text
@@ -242,7 +242,7 @@ def test_a_method_that_a_route_has_not(method: str, path: str, allowed: str, api
 # - failures ---
 
 
-def test_a_layer_away(api: Api) -> None:
+def test_a_layer_down(api: Api) -> None:
     """A turn continues and reports the layer; requests that need the layer return a 503, which may be retried."""
     api.cache.is_down = api.archive.is_down = True
     answer = api.ask("POST", "/run", RUN).json()

@@ -79,7 +79,7 @@ def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> N
     assert "page" not in json.loads(held.record("sync", "arm64", _THIS))
 
 
-def test_the_stamp_differs_with_what_the_artifact_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a build with bytecode after one without would publish nothing."""
     stamps = {
         release(_THIS, architecture, {"BYTECODE": bytecode, "PAGE": "off"})

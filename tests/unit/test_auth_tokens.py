@@ -143,7 +143,7 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_token_that_is_not_believed(issuer: Issuer, verify: TokenVerifier, name: str) -> None:
+def test_an_invalid_token(issuer: Issuer, verify: TokenVerifier, name: str) -> None:
     """The reason is given without the token's contents."""
     forge, why = FORGERIES[name]
     with pytest.raises(Unauthenticated, match=why) as caught:

@@ -63,7 +63,7 @@ def test_no_token(guarded_api: Api, sample: Sample) -> None:
 
 
 @each_route
-def test_a_token_that_is_not_believed(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+def test_an_invalid_token(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
     """401 with the reason."""
     answer = guarded_api.ask(sample.method, sample.path("t", "ana"), headers=bearer(issuer.token(exp=1)))
     problem(answer, 401)
@@ -177,7 +177,7 @@ def test_a_token_in_another_place_is_ignored(guarded_api: Api, issuer: Issuer) -
     problem(guarded_api.ask("POST", "/invoking", {"access_token": token}), 401)
 
 
-def test_a_browser_asks_in_advance(guarded_api: Api) -> None:
+def test_a_preflight_request_needs_no_token(guarded_api: Api) -> None:
     """A browser's preflight request has no token, and is answered as without authentication."""
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     assert guarded_api.ask("OPTIONS", "/run", headers=headers).status_code != 401

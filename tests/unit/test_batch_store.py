@@ -79,7 +79,7 @@ def _texts(found: Sequence[Exchange]) -> set[str]:
     "error",
     [InvalidRecord("refused_by_postgres", "23514: no"), _TRIGGER, _POLICY, _MISSING, RecursionError(), KeyError("x")],
 )
-def test_whatever_one_record_causes(error: Exception, store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchResult], archive: Unwilling) -> None:
     """The record is found, and only it is refused, with the reason."""
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
@@ -136,7 +136,7 @@ def test_a_refusal_that_does_not_last(
     assert (result.merged().stored, result.refused, result.waiting) == (1, [], [])
 
 
-def test_l2_that_is_away_is_asked_once(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], archive: Unwilling) -> None:
     """Not once per part."""
     archive.errors = {"q2": StoreUnavailable("postgres", "circuit open")}
     archive.each, archive.limit = 0.001, 0.25

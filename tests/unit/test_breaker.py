@@ -72,7 +72,7 @@ def _open(breaker: CircuitBreaker, store: Store) -> None:
     assert breaker.is_open
 
 
-def test_closed_it_is_not_there(store: Store) -> None:
+def test_a_closed_circuit_passes_calls(store: Store) -> None:
     """Calls go through without probes."""
     breaker = CircuitBreaker("redis", store.probe)
     assert [_ask(breaker, store) for _ in range(3)] == ["answer"] * 3

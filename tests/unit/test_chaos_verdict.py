@@ -39,7 +39,7 @@ def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:
     assert _judge(journal, "x1", "x2").shown_too_little
 
 
-def test_a_degraded_response_is_no_violation() -> None:
+def test_a_degraded_response_is_not_a_violation() -> None:
     """An incomplete response with a degraded layer is correct."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[], degraded=("queue",))])
     assert _judge(journal, "x1", "x2").is_clean

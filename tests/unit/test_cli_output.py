@@ -54,7 +54,7 @@ def test_text_stays_text(text: str) -> None:
     "character",
     ["\x00", "\x9b", "\x7f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\ud800", "\U000e0041", "\r", "\x85"],
 )
-def test_what_is_no_text_is_escaped(character: str) -> None:
+def test_control_characters_are_escaped(character: str) -> None:
     """Control characters, direction overrides, lone surrogates, and tags without their flag."""
     shown = printable(f"a{character}b")
     assert shown.isascii()
@@ -62,7 +62,7 @@ def test_what_is_no_text_is_escaped(character: str) -> None:
     assert shown.endswith("b")
 
 
-def test_moments_are_whole_in_80_columns() -> None:
+def test_timestamps_are_complete_in_80_columns() -> None:
     """Two timestamps beside an id of 36 characters and a long title."""
     console = Console(width=80, no_color=True)
     moments = "2026-11-22T16:08:00.139000Z", "2026-11-23T16:08:00.139Z"

@@ -223,7 +223,7 @@ def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytes
     assert api.threads == {}
 
 
-def test_a_drain_that_stands_still(api: FakeApi) -> None:
+def test_a_stopped_drain(api: FakeApi) -> None:
     """The wait ends after the caller's limit, with a message."""
     api.is_drained = False
     findings = _run(api)
@@ -232,7 +232,7 @@ def test_a_drain_that_stands_still(api: FakeApi) -> None:
     assert (findings["gone"].state, api.threads) == ("ok", {})
 
 
-def test_layers_that_are_away(api: FakeApi) -> None:
+def test_layers_that_are_down(api: FakeApi) -> None:
     """Each is a fault, and the other steps run."""
     api.broken["GET health"] = httpx.Response(200, json={**HEALTH, "postgres": "unavailable"})
     api.broken["POST invoked"] = [_kept("none", cached=False)]

@@ -39,7 +39,7 @@ def test_absent_parts_leave_no_blank_lines() -> None:
     assert join_parts("", "", "") == ""
 
 
-def test_nothing_is_no_text() -> None:
+def test_no_memory_is_no_text() -> None:
     """Neither a heading without lines nor a blank line."""
     assert conversation_text([]) == ""
     assert conversation_text([Message("user", ""), Message("assistant", "")]) == ""

@@ -124,7 +124,7 @@ def test_pages_of_the_machine_itself(api: Api, origin: str) -> None:
         "http://192.168.0.7:3000",
     ],
 )
-def test_pages_that_only_look_local(api: Api, origin: str) -> None:
+def test_origins_that_resemble_local_ones(api: Api, origin: str) -> None:
     """They must not call it."""
     answer = _preflight(api.app, origin, is_local=True)
     assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (400, False)

@@ -51,13 +51,13 @@ def test_a_month_of_silence() -> None:
     assert prod["Alarms, dashboard"].dollars > dev["Alarms, dashboard"].dollars
 
 
-def test_the_sum_stands_below() -> None:
+def test_the_table_has_a_sum() -> None:
     """Rounded to its precision."""
     made = table([Line("a", "b", 0.123), Line("c", "d", 1234.4)], "all")
     assert made.splitlines()[2:] == ["| a | b | 0.12 |", "| c | d | 1,234 |", "| **all** | | **1,235** |"]
 
 
-def test_the_page_has_what_is_written() -> None:
+def test_the_page_has_the_written_tables() -> None:
     """The page has the same tables and lines as `make cost` writes."""
     page = (_ROOT / "docs" / "cost.md").read_text()
     measured = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]

@@ -35,7 +35,7 @@ def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> Appen
     return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
-def test_redis_gone(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
+def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
     """PostgreSQL serves history and preferences; the exchange is durable and not cached."""
     cache.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
@@ -55,7 +55,7 @@ def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArch
     assert _recall(process).degraded == []
 
 
-def test_postgres_gone(process: Memory, archive: InMemoryArchive) -> None:
+def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
     """L1 serves turns, and does not need L2 for what it has."""
     archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
@@ -64,7 +64,7 @@ def test_postgres_gone(process: Memory, archive: InMemoryArchive) -> None:
     assert texts(_recall(process).messages) == told(0, 1)
 
 
-def test_postgres_gone_and_the_list_too(
+def test_postgresql_is_down_and_the_list_is_lost(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory
 ) -> None:
     """The outage is reported. Recently stored exchanges are not shown, because they may have been deleted elsewhere."""
@@ -76,7 +76,7 @@ def test_postgres_gone_and_the_list_too(
     assert (stranger.messages, stranger.source, stranger.degraded) == ([], "none", ["postgres"])
 
 
-def test_postgres_gone_and_a_new_thread(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """Only L2 could tell whether it is new; its exchanges are remembered nevertheless."""
     archive.is_down = True
     made = memory()
@@ -86,7 +86,7 @@ def test_postgres_gone_and_a_new_thread(memory: MakeMemory, archive: InMemoryArc
         assert _keep(made, number).cached
 
 
-def test_both_gone(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_both_down(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """The agent runs without memory, and the exchange is still durable."""
     cache.is_down = archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
@@ -94,7 +94,7 @@ def test_both_gone(process: Memory, cache: InMemoryCache, archive: InMemoryArchi
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
 
 
-def test_sqs_gone(process: Memory, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+def test_sqs_is_down(process: Memory, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
     """PostgreSQL stores the exchange directly."""
     queue.is_down = True
     receipt = _keep(process, 1)
@@ -102,7 +102,7 @@ def test_sqs_gone(process: Memory, archive: InMemoryArchive, queue: InMemoryQueu
     assert [each.user_message for each in archive.exchanges("t")] == ["q0", "q1"]
 
 
-def test_sqs_and_redis_gone(
+def test_sqs_and_redis_are_down(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """PostgreSQL stores the exchange, and L1's missing update is recorded."""
@@ -112,7 +112,7 @@ def test_sqs_and_redis_gone(
     assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "t")]
 
 
-def test_sqs_and_postgres_gone(
+def test_sqs_and_postgresql_are_down(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The exchange is in L1's outbox until the queue or PostgreSQL is back."""
@@ -122,7 +122,7 @@ def test_sqs_and_postgres_gone(
     assert len(cache.outbox_bodies) == 1
 
 
-def test_all_gone(
+def test_all_stores_down(
     process: Memory,
     cache: InMemoryCache,
     archive: InMemoryArchive,

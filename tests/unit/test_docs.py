@@ -62,13 +62,13 @@ def _slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+def test_every_setting_is_in_the_readme_with_its_default() -> None:
     """The table has exactly the settings that the code reads, with their defaults."""
     listed = {row[0].strip("`"): row[1] for row in _rows(_section("Settings"))}
     assert listed == _settings()
 
 
-def test_every_route_stands_in_the_readme() -> None:
+def test_every_route_is_in_the_readme() -> None:
     """The table has exactly the application's routes."""
     app = create_app(cast("Operations", object()))
     served = {
@@ -90,7 +90,7 @@ def test_every_make_target_in_the_documents_exists() -> None:
         assert named <= targets, f"{document.name}: {named - targets}"
 
 
-def test_every_public_make_target_stands_in_the_readme() -> None:
+def test_every_public_make_target_is_in_the_readme() -> None:
     """The README lists exactly the targets of `make help`."""
     helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = {target for row in _rows(_section("Commands")) for target in re.findall(r"`make ([a-z-]+)", row[0])}
@@ -128,7 +128,7 @@ def test_sample_events_are_all_in_the_readme() -> None:
     assert listed == {path.name for path in (ROOT / "tests" / "events").glob("*.json")}
 
 
-def test_every_operator_command_stands_in_the_readme() -> None:
+def test_every_operator_command_is_in_the_readme() -> None:
     """The table has exactly the commands of the command line."""
     root = typer.main.get_command(cli)
     offered = {f"hybrid-memory {name}" for name in _leaves(root)}

@@ -66,7 +66,7 @@ def test_the_api_reference_is_the_apis() -> None:
     assert FILE.read_text() == reference(describe()), "docs/api.md is not what the API says: run `make docs`"
 
 
-def test_every_route_and_shape_stands_in_the_api_reference() -> None:
+def test_every_route_and_schema_is_in_the_api_reference() -> None:
     """The page has a heading for each route and schema, and a type for each field."""
     document, page = describe(), FILE.read_text()
     for path, operations in document["paths"].items():
@@ -87,7 +87,7 @@ def test_the_command_reference_is_the_commands() -> None:
     assert kept == command_reference.reference(), "docs/commands.md is not what the commands say: run `make docs`"
 
 
-def test_every_example_in_a_commands_help_can_be_meant() -> None:
+def test_every_example_in_a_commands_help_is_valid() -> None:
     """Each example has an existing command, existing options and valid values."""
     page = command_reference.FILE.read_text()
     examples = re.findall(r"^    (hybrid-memory .+)$", page, re.MULTILINE)
@@ -103,7 +103,7 @@ def _parse(command: Any, words: list[str]) -> None:
         _parse(child, rest)
 
 
-def test_every_key_in_redis_stands_on_its_page() -> None:
+def test_every_key_in_redis_is_documented() -> None:
     """The table has exactly the keys that the code names."""
     names = {value for name, value in vars(redis_names).items() if name.isupper()}
     for name, function in inspect.getmembers(redis_names, inspect.isfunction):
@@ -114,7 +114,7 @@ def test_every_key_in_redis_stands_on_its_page() -> None:
     assert _first_cells(_page("redis-keys.md"), "All of them") == names
 
 
-def test_every_field_of_the_epoch_stands_on_its_page() -> None:
+def test_every_field_of_the_epoch_is_documented() -> None:
     """The table has exactly the fields of `memory:epoch`."""
     assert _first_cells(_page("redis-keys.md"), "The epoch") == set(redis_generation._FIELDS)
 
@@ -145,7 +145,7 @@ def _names(node: ast.expr) -> set[str]:
     return set()  # a name passed by another call, which is checked itself
 
 
-def test_every_metric_stands_in_the_operating_guide() -> None:
+def test_every_metric_is_in_the_operating_guide() -> None:
     """The table has exactly the metrics that the functions write."""
     files = ("functions/agent/metrics.py", "functions/agent/http/auth_keys.py", "functions/sync/handler.py")
     written = set().union(*map(_metrics, files))
@@ -180,7 +180,7 @@ def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
         assert len(section.partition("\n")[2].split()) > 15, section
 
 
-def test_every_setting_stands_in_the_configuration() -> None:
+def test_every_setting_is_in_the_configuration_page() -> None:
     """The page has every variable of the functions and every option of the command line."""
     page = _page("configuration.md")
     for _, kind in inspect.getmembers(settings, inspect.isclass):

@@ -165,7 +165,7 @@ def test_several_that_l2_refuses(run: Callable[..., DrainResult], archive: Picky
     assert (outcome.stored, {message_id for message_id, _, _ in sqs_queue.dead}) == (12, {"m0", "m7", "m8", "m15"})
 
 
-def test_a_dead_letter_queue_that_is_away(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
+def test_a_dead_letter_queue_that_is_down(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
     """The invalid record stays in the queue; the valid ones are stored."""
     sqs_queue.broken.add("dead_letter")
     outcome = run(_records(["no json", *exchanges(2)]))
@@ -175,7 +175,7 @@ def test_a_dead_letter_queue_that_is_away(run: Callable[..., DrainResult], sqs_q
 @pytest.mark.parametrize(
     ("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (7, 60), (11, 60), (240, 60), (241, 600), (9_999, 600)]
 )
-def test_a_database_that_is_away(
+def test_a_database_that_is_down(
     receives: int, seconds: int, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
     """All messages stay in the queue, hidden for increasing times; nothing is sent to any queue."""
@@ -253,7 +253,7 @@ def test_l1_gets_l2s_exchanges(run: Callable[..., DrainResult], cache: InMemoryC
     assert cache.pending["t"] == {}
 
 
-def test_l1_that_is_away_fails_no_batch(run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky) -> None:
+def test_an_outage_of_l1_fails_no_batch(run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky) -> None:
     """The batch is stored, and L1's missing update is recorded."""
     cache.is_down = True
     outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
@@ -352,7 +352,7 @@ def test_an_exchange_of_another_user_in_a_claimed_thread(
     assert run(_records([exchange(1, "free", "bob"), exchange(2, "free", "ana")])).stored == 2
 
 
-def test_a_dead_letter_queue_that_hangs_is_asked_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
+def test_a_hanging_dead_letter_queue_is_called_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
     """Not once per record, each with its timeout."""
     sqs_queue.broken.add("dead_letter")
     tries: list[str] = []

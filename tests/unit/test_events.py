@@ -143,7 +143,7 @@ def test_a_query_that_names_something_twice(api: Api, source: events.Source, que
 
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("query", ["user_id=%FF", "user_id=%ED%A0%80", "%FF=1"])
-def test_a_query_that_is_no_text(api: Api, source: events.Source, query: str) -> None:
+def test_a_query_that_is_not_utf_8(api: Api, source: events.Source, query: str) -> None:
     """It is refused, because replacement characters would name another user."""
     event = source("GET", "/threads", query=query)
     if "rawQueryString" in event or "elb" in event["requestContext"]:

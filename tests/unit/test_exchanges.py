@@ -124,7 +124,7 @@ def test_unknown_ones(api: Api, said: list[str]) -> None:
     assert _context(api) == ["q0", "a0", "q1", "a1", "q2", "a2"]
 
 
-def test_another_users_thread_is_not_there(guarded_api: Api, issuer: Issuer) -> None:
+def test_another_users_thread_is_not_found(guarded_api: Api, issuer: Issuer) -> None:
     """The response equals that for a missing thread."""
     ana, bob = (bearer(issuer.token(name)) for name in ("ana", "bob"))
     body = {"thread_id": "t", "user_message": "q0", "assistant_message": "a0"}

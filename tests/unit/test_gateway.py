@@ -86,7 +86,7 @@ def test_a_base_path_alone() -> None:
         ("/health", "$default", "/health"),
     ],
 )
-def test_a_stage_is_a_whole_segment(path: str, stage: str, below: str) -> None:
+def test_a_stage_is_one_segment(path: str, stage: str, below: str) -> None:
     """It is removed once."""
     assert sent_path(_http(path, stage)) == below
 

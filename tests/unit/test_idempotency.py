@@ -101,7 +101,7 @@ def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layer
 
 
 @pytest.mark.parametrize("away", [0, 1])
-def test_one_layer_away(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """The other one is sufficient."""
     layers[away].is_down = True
     claim = _claim(keys)
@@ -112,7 +112,7 @@ def test_one_layer_away(away: int, keys: Idempotency, layers: list[InMemoryKeys]
     assert _claim(keys).replayed == ANSWER
 
 
-def test_both_layers_away(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """The key may be a repeated one, so the request is refused instead of run twice."""
     for layer in layers:
         layer.is_down = True

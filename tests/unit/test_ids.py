@@ -110,7 +110,7 @@ def test_order_keys_of_other_ids_rise_with_time() -> None:
     assert keys == sorted(keys)
 
 
-def test_an_id_with_another_variant_is_no_version_7() -> None:
+def test_an_id_with_another_variant_is_not_a_uuidv7() -> None:
     """PostgreSQL checks the version digit only, Python also the variant; the results must agree."""
     foreign = UUID(V7.hex[:16] + "c" + V7.hex[17:])
     assert foreign.version is None

@@ -82,7 +82,7 @@ def test_the_newest_of_both(api: Api) -> None:
     assert layers["undrained"] == 0
 
 
-def test_what_redis_holds_for_the_drain_and_is_stored(api: Api) -> None:
+def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
     """PostgreSQL knows that nothing waits, also of an exchange that is older than the messages that are shown."""
     _keep(api, "one", "two", "three")
     held = dict(api.cache.pending["t"])

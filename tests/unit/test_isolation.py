@@ -160,7 +160,7 @@ def test_receives_during_an_outage_do_not_count(world: World) -> None:
     assert (world.archive.sizes, world.waiting) == ((10,), {})
 
 
-def test_the_first_receive_asks_nothing(world: World) -> None:
+def test_the_first_receive_records_nothing(world: World) -> None:
     """Almost all batches are in their first receive."""
     world.send(10)
     assert world.drain()
@@ -178,7 +178,7 @@ def test_without_redis(world: World) -> None:
     assert (world.archive.sizes, world.dead) == ((3,), [])
 
 
-def test_redis_goes_away_in_between(world: World) -> None:
+def test_redis_goes_down_in_between(world: World) -> None:
     """The remaining counters are found again later."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
@@ -188,7 +188,7 @@ def test_redis_goes_away_in_between(world: World) -> None:
     assert world.dead == [(_question(1), "process_ended")]
 
 
-def test_a_dead_letter_queue_that_is_away(world: World) -> None:
+def test_a_dead_letter_queue_that_is_down(world: World) -> None:
     """The record stays marked and does not kill the process again; the others are stored."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
@@ -202,7 +202,7 @@ def test_a_dead_letter_queue_that_is_away(world: World) -> None:
     assert (world.dead, world.waiting) == ([(_question(1), "process_ended")], {})
 
 
-def test_postgres_away_while_they_are_alone(world: World) -> None:
+def test_postgresql_down_during_single_attempts(world: World) -> None:
     """If the first record has to wait, so do the rest, and no attempt is counted."""
     world.send(5)
     world.archive.ends = frozenset({_question(0)})

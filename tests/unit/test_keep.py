@@ -41,7 +41,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
     assert "store" not in archive.calls
 
 
-def test_without_a_thread_nothing_is_kept(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
+def test_without_a_thread_nothing_is_stored(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
     """This is not an error."""
     assert Turn(memory(), None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert (queue.bodies, cache.calls) == ([], [])
@@ -64,7 +64,7 @@ def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
         assert _shown(made) == _shown(memory()) == told(*range(number + 1))
 
 
-def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """Even if that id comes from a clock that is an hour ahead."""
     ahead = ExchangeIds().new(now=time.time() + 3_600)
     archive.store([exchange(0, exchange_id=ahead)])
@@ -77,7 +77,7 @@ def test_an_id_sorts_after_what_the_turn_has_seen(memory: MakeMemory, archive: I
     assert _shown(memory()) == told(0, 1)
 
 
-def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_a_clock_days_ahead_does_not_affect_the_thread(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """An id more than a day ahead is ignored."""
     archive.store([exchange(0, exchange_id=ExchangeIds().new(now=time.time() + 40 * 86_400))])
     turn = Turn(memory(), "t", None)
@@ -87,7 +87,7 @@ def test_an_absurd_clock_does_not_drag_a_thread_along(memory: MakeMemory, archiv
     assert milliseconds_of(receipt.exchange_id) < (time.time() + 86_400) * 1_000
 
 
-def test_sandboxes_take_over_l1s_clock(memory: MakeMemory) -> None:
+def test_processes_adopt_l1s_clock(memory: MakeMemory) -> None:
     """Processes with clocks ten seconds apart create ids in the order of their turns."""
     slow, fast = memory(clock=lambda: time.time() - 5), memory(clock=lambda: time.time() + 5)
     made = []
@@ -100,7 +100,7 @@ def test_sandboxes_take_over_l1s_clock(memory: MakeMemory) -> None:
     assert _shown(slow) == told(0, 1, 2, 3)
 
 
-def test_a_thread_that_was_never_read_is_kept_by_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
+def test_an_append_without_a_read_uses_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
     """The first read returns L1's time; without L1 the process' own clock is used."""
     fast = memory(clock=lambda: time.time() + 500)
     receipts = [_keep(fast, number) for number in range(2)]
@@ -127,7 +127,7 @@ def test_the_same_id_twice_is_one_exchange(
     assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
 
 
-def test_an_id_that_is_no_time_is_ordered_by_its_acceptance(
+def test_an_id_without_a_time_is_ordered_by_its_acceptance(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """It sorts after earlier exchanges and before later ones."""
@@ -203,7 +203,7 @@ def test_a_deleted_user_is_as_gone(
     assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
 
 
-def test_a_floor_is_kept_for_ten_thousand_threads(memory: MakeMemory) -> None:
+def test_a_floor_is_stored_for_ten_thousand_threads(memory: MakeMemory) -> None:
     """Beyond that, the least recently used one is removed."""
     made = memory()
     for number in range(10_001):

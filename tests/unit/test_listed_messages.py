@@ -39,7 +39,7 @@ def test_a_users_own_messages() -> None:
 
 
 @pytest.mark.parametrize("user_id", [["ana"], 5, None, {"ana": 1}, True])
-def test_a_user_id_that_is_no_text(user_id: object) -> None:
+def test_a_user_id_that_is_not_a_text(user_id: object) -> None:
     """Another program's entry in this project's format is unreadable and has no owner."""
     entries = [entry for number in (1, 2) for entry in encode(exchange(number, "t", "ana"))]
     entries[0] = orjson.dumps({**orjson.loads(entries[0]), "user_id": user_id})

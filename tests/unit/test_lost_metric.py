@@ -16,7 +16,7 @@ from shared.stores.breaker import CircuitBreaker
     ("degraded", "is_lost"),
     [([], False), (["redis"], False), (["queue"], False), (["queue", "postgres"], True)],
 )
-def test_only_what_no_store_could_take_is_lost(
+def test_only_exchanges_without_a_store_are_lost(
     capsys: pytest.CaptureFixture[str], degraded: list[str], *, is_lost: bool
 ) -> None:
     """A repeated exchange that was deleted has durability `none`, too."""

@@ -36,7 +36,7 @@ def _nested(depth: int) -> dict[str, Any]:
 
 
 @given(strategies.objects)
-def test_it_has_one_form(value: dict[str, Any]) -> None:
+def test_metadata_has_one_form(value: dict[str, Any]) -> None:
     """Parsing and serialising again produces equal bytes."""
     text = encode_metadata(value)
     assert text is not None
@@ -57,7 +57,7 @@ def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
         assert [each.get("metadata", "none") for each in shown] == [TOOL_CALL, "none", "none", "none"]
 
 
-def test_it_is_no_part_of_the_context(api: Api) -> None:
+def test_metadata_is_not_part_of_the_context(api: Api) -> None:
     """The text for the instructions consists of texts only."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": TOOL_CALL})
     assert (
@@ -120,7 +120,7 @@ def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
 # - wire format ---
 
 
-def test_a_body_without_it_is_what_it_was() -> None:
+def test_a_body_without_metadata_is_unchanged() -> None:
     """There is no field without a value."""
     assert "metadata" not in json.loads(exchange().to_wire())
 

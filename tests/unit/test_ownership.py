@@ -45,7 +45,7 @@ def test_another_users_thread_takes_as_long_as_a_missing_one(guarded_api: Api, i
         assert _calls(guarded_api, sample, bob, thread_id) == nothing, thread_id
 
 
-def test_a_usual_turn_costs_what_it_did(
+def test_a_hit_costs_no_extra_read(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """A hit reads L1 once and appends once, without L2."""
@@ -60,7 +60,7 @@ def test_a_usual_turn_costs_what_it_did(
     assert (cache.calls, archive.calls) == (["read", "append"], [])
 
 
-def test_redis_goes_away_after_it_was_read(
+def test_redis_goes_down_after_its_read(
     memory: Callable[..., Memory], archive: InMemoryArchive, cache: InMemoryCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list shows no owner, so PostgreSQL decides, and the response names the layer."""

@@ -146,7 +146,7 @@ def test_a_plugin_that_cannot_work(register: Any, told: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", ["no_such_module", "..", "examples.none"])
-def test_a_plugin_that_is_not_there(name: str) -> None:
+def test_a_missing_plugin(name: str) -> None:
     """A misspelt or invalid module name is reported."""
     with pytest.raises(SettingsError, match=r"^AGENT__PLUGINS names .*, which cannot be used: "):
         AgentRunner(AgentSettings(plugins=name), Search())

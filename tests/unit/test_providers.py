@@ -75,7 +75,7 @@ def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
     assert asyncio.run(ThreadMemoryProvider(turn).invoked("q", "a")).durability == "none"
 
 
-def test_stores_that_are_away_leave_no_context(
+def test_no_context_while_the_stores_are_down(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """The agent runs without memory."""

@@ -29,7 +29,7 @@ def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
     assert _recall(memory()) == Recall([], {}, "none", [])
 
 
-def test_without_thread_and_user_no_store_is_asked(
+def test_without_thread_and_user_no_store_is_called(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Neither is an error."""
@@ -44,7 +44,7 @@ def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
     assert cache.calls.count("read") == 1
 
 
-def test_a_hit_asks_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """A sealed list and cached preferences, or their cached absence, need no other store."""
     made = memory()
     _recall(made, "t", "ana")
@@ -152,7 +152,7 @@ def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InM
     assert len(queue.bodies) == 1
 
 
-def test_once_the_queue_was_seen_empty_it_is_not_asked_again(memory: MakeMemory, queue: InMemoryQueue) -> None:
+def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """The first read of an unused L1 is enough."""
     _recall(memory())
     queue.calls.clear()
@@ -248,7 +248,7 @@ def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> No
     assert _recall(memory(), "other", None).context == ""
 
 
-def test_a_kept_answer_is_found_by_its_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_a_stored_answer_is_found_by_its_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """The window returns an exchange's answer."""
     made = exchange(1)
     archive.store([made])

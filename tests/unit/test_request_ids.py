@@ -71,7 +71,7 @@ def test_invalid_request_ids(named: object) -> None:
         {"requestContext": {"elb": {}}, "headers": {"x-amzn-trace-id": "Root=1-2-3", "x-request-id": "theirs"}},
     ],
 )
-def test_lambdas_own_where_there_is_no_gateway(event: object) -> None:
+def test_lambdas_own_id_without_a_gateway(event: object) -> None:
     """Even behind a load balancer, whose trace id may be the client's."""
     assert of_event(event, _LAMBDA) == _LAMBDA
 
@@ -85,7 +85,7 @@ def test_records_without_one(record: object) -> None:
     assert request_id_of(record) is None
 
 
-def test_it_ends_with_its_request() -> None:
+def test_the_id_ends_with_its_request() -> None:
     """The request's tasks have the id; code outside of it and threads that outlive it do not."""
 
     async def task() -> str | None:
@@ -116,7 +116,7 @@ def test_requests_beside_each_other() -> None:
     assert asyncio.run(all_of_them()) == [f"r-{number}" for number in range(5)]
 
 
-def test_it_is_no_part_of_an_exchange() -> None:
+def test_the_request_id_is_not_part_of_an_exchange() -> None:
     """An exchange repeated by another request is one exchange, and the queue's body is unchanged."""
     one, other = (Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id=named) for named in ("r-1", "r-2"))
     assert one == other
@@ -125,7 +125,7 @@ def test_it_is_no_part_of_an_exchange() -> None:
     assert one.to_wire() == other.to_wire()
 
 
-def test_the_outbox_keeps_it() -> None:
+def test_the_outbox_keeps_the_id() -> None:
     """A body in the outbox has no attributes; an invalid id is ignored."""
     kept = Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id="r-1").to_wire(has_request_id=True)
     assert Exchange.from_wire(kept).request_id == "r-1"

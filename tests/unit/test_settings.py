@@ -275,7 +275,7 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 @pytest.mark.parametrize("place", ["environment", "file"])
-def test_a_variable_that_is_no_setting(
+def test_an_unknown_variable(
     kind: type[BaseSettings], wrong: str, right: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The message names it and a similar setting, in the environment or a file."""
@@ -303,7 +303,7 @@ def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_file_that_is_no_text(encoding: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8(encoding: str, tmp_path: Path) -> None:
     """The message names it."""
     (tmp_path / ".env").write_bytes("# caf\u00e9\nMEMORY__USER_TTL_DAYS=3\n".encode(encoding))
     with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):

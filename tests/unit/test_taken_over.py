@@ -122,7 +122,7 @@ def test_the_stored_answer_is_returned_with_the_callers_id(
     assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
 
 
-def test_a_repetition_keeps_what_no_store_took(
+def test_a_repetition_stores_a_lost_exchange(
     operations: Operations,
     cache: InMemoryCache,
     archive: InMemoryArchive,

@@ -75,7 +75,7 @@ def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache,
     assert (early.title, early.user_id, early.message_count, early.document_ids) == ("q0", "ana", 4, ())
 
 
-def test_a_thread_counts_what_is_not_drained_yet(
+def test_a_threads_count_includes_undrained_messages(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Each is counted once, even while both layers have it; without L1 the count is L2's."""
@@ -202,7 +202,7 @@ def test_a_deleted_thread_is_gone_from_everywhere(
         threads.get("t")
 
 
-def test_a_deletion_takes_what_a_clock_ahead_made(
+def test_a_deletion_includes_exchanges_of_a_clock_ahead(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The cutoff is at least the newest known exchange."""
@@ -222,7 +222,7 @@ def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, qu
     assert len(queue.bodies) == 1
 
 
-def test_l1_away_at_a_deletion(
+def test_l1_down_at_a_deletion(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The caller is told that the deletion is incomplete; nothing of it is shown; a retry completes it."""
@@ -242,7 +242,7 @@ def test_l1_away_at_a_deletion(
 # - outages ---
 
 
-def test_l1_away(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """L2's messages are returned as degraded; an unknown thread may exist in L1 only."""
     archive.store(exchanges(1))
     cache.is_down = True
@@ -254,7 +254,7 @@ def test_l1_away(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
         threads.get("other")
 
 
-def test_l2_away(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
     """A thread that is complete in L1 is returned; others, and changes, need L2."""
     made = memory()
     Turn(made, "t", "ana").recall()
@@ -273,7 +273,7 @@ def test_l2_away(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
             use()
 
 
-def test_l2_away_and_a_thread_longer_than_the_window(
+def test_l2_down_and_a_thread_longer_than_the_window(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """A full list is complete for the window, not for the thread."""

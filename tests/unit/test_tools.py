@@ -58,7 +58,7 @@ def test_unknown_zone(zone: str) -> None:
     assert len(answer) < 400
 
 
-def test_search_asks_for_this_user_without_this_thread() -> None:
+def test_search_is_for_this_user_without_this_thread() -> None:
     """User and thread come from the run."""
     search = FakeSearch([HIT])
     answer = search_conversations(_context(search), "  pizza ", limit=3)

@@ -52,7 +52,7 @@ def test_a_read_for_people_leaves_the_refill_to_the_next_turn(
     assert cache.hashes == {}
 
 
-def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:
+def test_l1_down(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:
     """L2 serves and accepts changes; L1 does not show old values when it is back, and the sweep updates it."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
@@ -63,7 +63,7 @@ def test_l1_away(users: Users, cache: InMemoryCache, archive: InMemoryArchive, m
     assert Turn(memory(), None, "ana").recall().preferences == {"a": "2"}
 
 
-def test_l1_goes_away_while_l2_answers(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_l1_goes_down_while_l2_responds(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """The response is still L2's."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
@@ -77,7 +77,7 @@ def test_l1_goes_away_while_l2_answers(users: Users, cache: InMemoryCache, archi
     assert users.preferences("ana") == {"a": "1"}
 
 
-def test_l2_away(users: Users, archive: InMemoryArchive) -> None:
+def test_l2_down(users: Users, archive: InMemoryArchive) -> None:
     """L1's preferences are returned; changes and unknown users need L2."""
     users.replace("ana", {"a": "1"})
     archive.is_down = True
@@ -146,7 +146,7 @@ def test_a_thread_written_to_while_its_user_is_forgotten(
     assert "late" in archive.deleted_threads
 
 
-def test_l1_away_when_a_user_is_forgotten(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_l1_down_when_a_user_is_deleted(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """Nothing is deleted before L1 has returned the user's threads, and the caller gets an error."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
@@ -155,7 +155,7 @@ def test_l1_away_when_a_user_is_forgotten(users: Users, cache: InMemoryCache, ar
     assert "forget_user" not in archive.calls
 
 
-def test_l1_goes_away_while_a_user_is_forgotten(
+def test_l1_goes_down_while_a_user_is_deleted(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """The rest is recorded for the sweep, and the caller gets an error."""

@@ -117,7 +117,7 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
 
 
 @pytest.mark.parametrize("make", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
-def test_a_replayed_conversation_is_kept_once(
+def test_a_repeated_conversation_is_stored_once(
     async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
 ) -> None:
     """A caller may pass the whole conversation at each run and repeat messages; each is stored once."""
@@ -229,7 +229,7 @@ def test_a_tool_that_raises(
     asyncio.run(check())
 
 
-def test_an_outage_is_no_empty_history(async_outage: AsyncMemoryClient) -> None:
+def test_an_outage_is_not_an_empty_history(async_outage: AsyncMemoryClient) -> None:
     """Reading and writing raise an error."""
 
     async def check() -> None:

@@ -81,7 +81,7 @@ def test_filters(client: MemoryClient, user_id: str) -> None:
         store.search(place, filter={"score": {"$in": [1]}})
 
 
-def test_filters_of_texts_and_of_what_is_nested(client: MemoryClient, user_id: str) -> None:
+def test_filters_of_texts_and_of_nested_values(client: MemoryClient, user_id: str) -> None:
     """As in the framework's own store, which fails for a text that is no number, however."""
     ours, own, place = PreferencesStore(client), InMemoryStore(), ("preferences", user_id)
     values: dict[str, dict[str, Any]] = {
@@ -176,7 +176,7 @@ def test_a_thread_as_history(client: MemoryClient, thread_id: str) -> None:
     assert history.messages == []
 
 
-def test_an_outage_is_no_empty_history(outage: MemoryClient) -> None:
+def test_an_outage_is_not_an_empty_history(outage: MemoryClient) -> None:
     """Reading and writing raise an error, and a message that JSON would change is refused."""
     history = ThreadMessageHistory(outage, "t")
     with pytest.raises(HistoryDegraded):

@@ -246,7 +246,7 @@ def test_large_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
     asyncio.run(check())
 
 
-def test_an_outage_is_no_empty_history(async_outage: AsyncMemoryClient) -> None:
+def test_an_outage_is_not_an_empty_history(async_outage: AsyncMemoryClient) -> None:
     """Reading and writing raise an error. With `allow_degraded` the session names the missing layers."""
 
     async def check() -> None:

@@ -136,7 +136,7 @@ def test_exchanges_of_other_programs(client: MemoryClient, thread_id: str) -> No
     assert len(agent.run_sync("Thank you.", message_history=loaded).all_messages()) == 4
 
 
-def test_an_outage_is_no_empty_history(outage: MemoryClient) -> None:
+def test_an_outage_is_not_an_empty_history(outage: MemoryClient) -> None:
     """Reading and writing raise an error."""
     with pytest.raises(HistoryDegraded):
         MessageHistory(outage, "t").load()

@@ -48,7 +48,7 @@ BAD: list[Any] = [
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("value", BAD, ids=lambda value: type(value).__name__)
-def test_metadata_that_cannot_be_kept(kind: type[MemoryClient | AsyncMemoryClient], value: object) -> None:
+def test_invalid_metadata_is_refused(kind: type[MemoryClient | AsyncMemoryClient], value: object) -> None:
     """Invalid values are refused at any depth."""
     for metadata in ({"k": value}, {"k": [1, {"l": value}]}):
         for call in ("invoked", "run"):
@@ -82,7 +82,7 @@ CALLS: dict[str, Callable[[Caller, str], Any]] = {
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("field", CALLS)
 @pytest.mark.parametrize("text", ["a\x00b", "\ud83d"])
-def test_a_text_that_cannot_be_kept_names_its_field(
+def test_an_invalid_text_is_reported_with_its_field(
     kind: type[MemoryClient | AsyncMemoryClient], field: str, text: str
 ) -> None:
     """Every request validates its texts."""

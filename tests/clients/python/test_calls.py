@@ -163,7 +163,7 @@ def test_a_deletion_that_was_never_there_is_not_done(make: Make, fault: Answer) 
     assert make(httpx.ReadTimeout("x"), fault, refusal(404)).delete_thread("t") is None
 
 
-def test_deleting_what_is_not_there_is_not_found(make: Make) -> None:
+def test_deleting_a_missing_thread_is_not_found(make: Make) -> None:
     """No earlier attempt can have deleted it."""
     with pytest.raises(NotFound):
         make(refusal(404)).delete_thread("t")

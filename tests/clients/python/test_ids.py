@@ -56,7 +56,7 @@ def test_an_invalid_date_corrects_nothing(date: str | None) -> None:
     assert milliseconds_of(ids.new()) == NOW * 1000
 
 
-def test_ids_follow_what_was_seen_but_not_into_the_future() -> None:
+def test_ids_sort_after_read_ids_but_not_into_the_future() -> None:
     """The next id sorts after an exchange of another process whose clock is slightly ahead."""
     ids = ExchangeIds(lambda: NOW)
     seen = compose(int((NOW + 5) * 1000), 0)

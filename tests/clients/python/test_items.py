@@ -96,7 +96,7 @@ def test_items_of_an_older_version_are_read() -> None:
     assert _read(_newest_first(kept)) == [{"n": 1}]
 
 
-def test_a_long_text_is_kept_once() -> None:
+def test_a_long_text_is_stored_once() -> None:
     """The item refers to the exchange's text, even to a part of it."""
     first, second = "x" * 90_000, "y" * 90_000
     made = records([({"content": text}, Texts(assistant=text)) for text in (first, second)])
@@ -114,7 +114,7 @@ def test_a_long_text_is_kept_once() -> None:
 
 @pytest.mark.parametrize("size", [60_000, 99_000, 250_000, 2_000_000])
 @pytest.mark.parametrize("is_said", [False, True])
-def test_a_large_item_is_kept_in_parts(size: int, *, is_said: bool) -> None:
+def test_a_large_item_is_stored_in_parts(size: int, *, is_said: bool) -> None:
     """An item may have any size; other readers see the beginning of a long text."""
     text = "".join(f"{number:x}" for number in range(size // 4))[:size].ljust(size, "ü")
     item = {"data": text, "again": [text[1:]]}
@@ -132,7 +132,7 @@ def test_an_item_larger_than_the_limit_is_refused() -> None:
         records([({"text": "".join(map(str, range(200_000)))}, Texts())])
 
 
-def test_an_item_without_all_its_parts_is_no_item() -> None:
+def test_an_item_with_missing_parts() -> None:
     """The history is refused, or continues without the item."""
     head, *parts = _kept([({"data": "".join(map(str, range(90_000)))}, Texts(user="q"))])
     messages = _newest_first(_named([head, *parts[1:]]))

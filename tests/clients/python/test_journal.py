@@ -161,7 +161,7 @@ def test_a_concurrent_item_is_not_retracted() -> None:
     assert journal.read() == [ANSWER[0]]
 
 
-def test_reading_one_item_asks_for_one_exchange() -> None:
+def test_reading_one_item_requests_one_exchange() -> None:
     """Not a page of 200 messages."""
     memory = Memory()
     for number in range(50):

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "clients" / "python"
 
 
 @pytest.mark.parametrize("name", ["client", "journal", "sender"])
-def test_the_synchronous_module_is_what_the_script_makes(name: str) -> None:
+def test_the_synchronous_module_is_generated(name: str) -> None:
     """The test fails if only one of the two files was edited."""
     spec = importlib.util.spec_from_file_location("unasync", PACKAGE / "unasync.py")
     assert spec is not None

@@ -114,13 +114,13 @@ def test_a_malformed_url_is_refused_at_the_start(url: str) -> None:
 
 
 @pytest.mark.parametrize("route", ["threads", "users/"])
-def test_a_route_is_no_base(route: str) -> None:
+def test_a_base_url_with_a_route_is_refused(route: str) -> None:
     """Below it, `threads/t` would be the id of a thread that does not exist."""
     with pytest.raises(ValueError, match="without the route"):
         MemoryClient(f"http://api.example.com/prod/{route}")
 
 
-def test_an_error_of_another_api_is_no_history() -> None:
+def test_an_error_of_another_api_is_not_an_empty_history() -> None:
     """A journal would otherwise read a missing thread as an empty history."""
     assert not issubclass(NotThisApi, NotFound)
     assert issubclass(NotThisApi, MemoryClientError)
