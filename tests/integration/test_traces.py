@@ -227,7 +227,7 @@ def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queue
 def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """The span has the status and the error's class only."""
 
-    async def fail(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("secret")
 
     monkeypatch.setattr(agent.operations, "invoking", fail)
