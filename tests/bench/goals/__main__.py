@@ -84,11 +84,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.goals", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
     parser.add_argument("--rows", type=int, default=Sizes().rows, help="messages in the table that is read from")
+    parser.add_argument("--threads", type=int, default=Sizes().unsealed, help="threads that a failover unseals")
     parser.add_argument("--tiny", action="store_true", help="measure next to nothing, to see that it works")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     asked = parser.parse_args(arguments)
     pin_to_one_core()
-    report = measure(_TINY if asked.tiny else Sizes(rows=asked.rows), asked.parts)
+    report = measure(_TINY if asked.tiny else Sizes(rows=asked.rows, unsealed=asked.threads), asked.parts)
     if asked.json:
         sys.stdout.write(json.dumps([figure.to_json() for figure in report.figures], indent=2) + "\n")
     else:
