@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 def make_durable(
     memory: Memory, exchange: Exchange, degraded: list[str]
 ) -> tuple[Durability | Literal["erased"], Exchange]:
-    """Return which of the two has the exchange, and PostgreSQL's exchange with this id if PostgreSQL was called.
+    """Return which store has the exchange, and PostgreSQL's exchange with this id if PostgreSQL was called.
 
     The result is `erased` if PostgreSQL has a newer deletion.
 

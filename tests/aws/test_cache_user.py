@@ -69,7 +69,7 @@ def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str)
     "command",
     ["flushall", "flushdb", "keys", "config|get", "shutdown", "acl|list", "debug", "monitor", "replicaof", "blpop"],
 )
-def test_none_that_it_does_not_need(redis_client: redis.Redis, user: str, command: str) -> None:
+def test_no_unneeded_permission(redis_client: redis.Redis, user: str, command: str) -> None:
     """No command that empties the server, lists all keys, or changes permissions."""
     assert not _may(redis_client, user, command)
 

@@ -13,8 +13,8 @@ _SETTINGS = ("REDIS__", "MEMORY__", "AGENT__", "AUTH__", "DATABASE__", "SYNC__",
 def separate_cores(*servers: int) -> None:
     """Assign one core to this process and the others to the servers.
 
-    Waking a sleeping core costs more than a small reply. Without pinning, the floor varies by a factor of four between
-    runs. Does nothing with one core or without support for pinning.
+    Waking a sleeping core takes longer than a small reply. Without pinning, the floor varies by a factor of four
+    between runs. With one core, or on a system without pinning, this function does nothing.
     """
     if sys.platform != "linux":
         return

@@ -70,7 +70,7 @@ def test_functions_run_in_containers_of_their_own(compose: dict[str, Any]) -> No
     assert volume == "${DOCKER_SOCK:-/var/run/docker.sock}:/var/run/docker.sock"
 
 
-def test_the_build_cache_is_kept(compose: dict[str, Any]) -> None:
+def test_the_build_cache_is_not_removed(compose: dict[str, Any]) -> None:
     """The build cache is in a volume, independent of the image user's home."""
     deploy = compose["services"]["deploy"]
     name, _, path = next(volume for volume in deploy["volumes"] if "cache" in volume).partition(":")

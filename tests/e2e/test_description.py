@@ -49,7 +49,7 @@ def test_the_description_holds_every_route(api: MemoryApi) -> None:
     assert {path: set(methods) for path, methods in document["paths"].items()} == _ROUTES
 
 
-def test_the_description_can_be_read_by_people(api: MemoryApi) -> None:
+def test_the_api_serves_its_documentation_page(api: MemoryApi) -> None:
     """The page and all its files come from the API itself."""
     page = api.send("GET", "/docs")
 

@@ -45,7 +45,7 @@ def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues,
     assert [message["content"] for message in api.invoking(thread_id=thread_id)["messages"]] == expected
 
 
-def test_replaced_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_replacing_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """The drain finds the new text and keeps it."""
     with queues.paused_drain():
         named = _say(api, thread_id)
@@ -74,7 +74,7 @@ def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues
     assert api.call("POST", "/invoked", json=again)["durability"] == "none"
 
 
-def test_deleted_while_it_is_queued(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_deleting_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """The drain drops it; the thread stays, without exchanges."""
     with queues.paused_drain():
         named = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]

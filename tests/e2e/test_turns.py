@@ -155,7 +155,7 @@ def test_two_threads_and_two_users_do_not_mix(api: MemoryApi, thread_id: str, us
         pytest.param(" ", id="a space"),
     ],
 )
-def test_any_text_comes_back_as_it_was(api: MemoryApi, layers: Layers, thread_id: str, text: str) -> None:
+def test_any_text_is_unchanged(api: MemoryApi, layers: Layers, thread_id: str, text: str) -> None:
     """Text of every script is unchanged by API, queue, list and table."""
     api.run(text, thread_id=thread_id)
 

@@ -134,7 +134,7 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
 
 
 @pytest.mark.parametrize("port", [1])
-def test_nothing_connects_before_it_is_used(
+def test_connections_are_opened_at_first_use(
     port: int, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
     """A function starts without its stores; each then reports that it does not respond."""

@@ -69,10 +69,10 @@ def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client
 
 
 def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process: MakeMemory) -> None:
-    """The next deletion of the user finds it, although PostgreSQL does not have it yet."""
+    """The next deletion of the user finds the thread, although PostgreSQL does not have it yet."""
     memory = process()
     _keep(memory, 0)
-    # Deletions have millisecond precision; the index keeps a thread of the same millisecond.
+    # A deletion leaves a thread in the index that was written to in the deletion's millisecond.
     time.sleep(0.002)
     Users(memory).forget("ana")
     assert memory.cache.threads_of("ana") == []
@@ -124,10 +124,10 @@ def _changes(client: redis.Redis) -> int:
     return int(client.info("persistence")["rdb_changes_since_last_save"])
 
 
-def test_a_read_for_people_writes_nothing(
+def test_a_read_only_request_writes_nothing(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a thread that exists nowhere, and of one that does; nor does it ask Redis to take a write."""
+    """The read neither writes nor tests whether Redis accepts writes, with a missing thread and with a stored one."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory = process()
     threads = Threads(memory)
@@ -164,7 +164,7 @@ def test_a_drain_that_is_faster_than_the_append(
     assert _shown(process()) == (told(0, 1), [])
 
 
-def test_the_outbox_took_it_and_the_list_refused(
+def test_the_outbox_has_the_exchange_and_the_list_does_not(
     process: MakeMemory, queue: InMemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The response names the store that has the exchange."""
@@ -239,7 +239,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
 
 
 def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """An undrained exchange that was drained long ago, with a text that was replaced since."""
+    """A restored undrained hash has an exchange that was drained long ago and whose text was replaced since."""
     memory = process()
     _keep(memory, 0)
     (kept,) = memory.recent("t")
@@ -254,7 +254,7 @@ def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, re
 
 
 @pytest.mark.parametrize("how", ["refill", "repair", "deletion"])
-def test_a_late_word_of_an_earlier_deletion_changes_no_later_one(
+def test_a_late_response_to_an_earlier_deletion_changes_no_later_one(
     real_cache: MakeCache, redis_client: redis.Redis, how: str
 ) -> None:
     """PostgreSQL's response from before the second deletion reaches Redis after it."""

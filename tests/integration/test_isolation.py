@@ -352,7 +352,7 @@ def test_the_first_exchange_is_still_queued(
     assert world.drain() == []
 
 
-def test_a_turn_that_lost_its_thread_while_it_ran(world: World, make_world: Callable[[], World]) -> None:
+def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Callable[[], World]) -> None:
     """The user deleted the thread and another claimed it: 404, and the drain refuses the exchange."""
     turn = Turn(world.memory, THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4

@@ -245,7 +245,7 @@ def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
         _run(world.process(), key="three")
 
 
-def test_a_process_that_ends_before_it_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ends_before_its_response(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL is down when the request is repeated after the lease: there is still one exchange."""
     with monkeypatch.context() as patched:
         patched.setattr("shared.memory.idempotency.KeyLease.complete", lambda *_: None)

@@ -85,7 +85,7 @@ def test_no_identity_works_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
         PostgresServer(tmp_path / "postgres").start()
 
 
-def test_valkey_keeps_its_data_through_a_stop_and_loses_it_in_a_kill(tmp_path: Path) -> None:
+def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: Path) -> None:
     """Valkey's data survives a clean stop only, and is loaded once only."""
     with ValkeyServer(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")

@@ -220,7 +220,7 @@ def test_ids_that_look_like_sql(alter: Alter, connection: PostgresConnection, se
         assert set(window.user_cutoffs) == {f"{name}2"}
 
 
-def test_the_session_itself_is_left_as_it_is(connection: PostgresConnection, database_url: str) -> None:
+def test_the_session_itself_is_unchanged(connection: PostgresConnection, database_url: str) -> None:
     """Behind a pooler the session's next transaction may be another client's."""
     archive = PostgresArchive(connection)
     archive.ping()

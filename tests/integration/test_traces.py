@@ -438,7 +438,7 @@ def test_an_exporter_that_raises(
     assert "secret" not in written.getvalue()
 
 
-def test_the_number_of_kept_spans_is_limited(agent: ModuleType, collector: Collector) -> None:
+def test_the_number_of_buffered_spans_is_limited(agent: ModuleType, collector: Collector) -> None:
     """A limited number of spans is kept in memory."""
     collector.freeze()
     agent.tracer._export._seconds = 0.01

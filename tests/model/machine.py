@@ -132,7 +132,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.take_snapshot()
 
     @rule()
-    def come_back_older(self) -> None:
+    def restore_older_data(self) -> None:
         """Restart Redis with its dump, or promote the replica."""
         self.doings.restore()
 
@@ -171,7 +171,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.doings.remove(place, self.doings.entry(thread, which))
 
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
-    def weather(self, down: tuple[Store, ...]) -> None:
+    def set_outages(self, down: tuple[Store, ...]) -> None:
         """Take some stores down until further notice, and the others up."""
         self.world.faults.down.clear()
         self.world.faults.down.update(down)
@@ -189,7 +189,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self) -> None:
-        """Everything is drained, and all stores have been up since Redis lost something for longer than that takes."""
+        """When everything is drained: 200 seconds have passed since Redis lost data, with all stores up."""
         world = self.world
         is_quiet = not world.queue.waiting and not world.client.exists("outbox:exchanges")
         if is_quiet and world.client.hexists("memory:epoch", "began") and not world.is_refusing:
@@ -232,7 +232,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.world.replace_sandbox(place)
 
     @rule()
-    def quiet(self) -> None:
+    def check_at_rest(self) -> None:
         """At rest, with all stores up and everything drained and swept, every guarantee holds without exceptions."""
         self.world.refuse_writes(is_refusing=False)
         self.world.faults.down.clear()
@@ -249,9 +249,9 @@ class MemoryMachine(RuleBasedStateMachine):
             type(self).steps += 1
         self.has_begun = True
         with self.doings.noting_failure():
-            self.look()
+            self.check_contents()
 
-    def look(self) -> None:
+    def check_contents(self) -> None:
         """Check L2's contents and a new process' context."""
         check_stored(self.ledger, self.world.rows(self.doings.all_threads))
         if self.world.queue.near_max_receives:
@@ -264,4 +264,4 @@ class MemoryMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """End every example at rest, unless it has failed."""
         if self.doings.is_sound:
-            self.quiet()
+            self.check_at_rest()

@@ -220,7 +220,7 @@ BREAKS: Final = (
         "shared/stores/redis/set_tombstone.lua",
         "and known > cutoff then",
         "and false then",
-        (f"{_CUTOFF}::test_a_late_word_of_an_earlier_deletion_changes_no_later_one",),
+        (f"{_CUTOFF}::test_a_late_response_to_an_earlier_deletion_changes_no_later_one",),
     ),
     Break(
         "8 Erased",

@@ -160,7 +160,7 @@ def test_announcements_for_screen_readers(chat: ChatPage) -> None:
     expect(chat.composer).to_be_focused()
 
 
-def test_an_unsent_message_is_kept(chat: ChatPage) -> None:
+def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
     """The reason is an alert; the text stays and can be sent again with one key."""
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")

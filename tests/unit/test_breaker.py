@@ -98,7 +98,7 @@ def test_other_errors_pass(store: Store) -> None:
     assert not breaker.is_open
 
 
-def test_a_probe_closes_it_and_the_request_that_started_it_goes_through(store: Store) -> None:
+def test_a_successful_probe_closes_the_breaker(store: Store) -> None:
     """The first request after an outage uses the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=20)
     _open(breaker, store)

@@ -59,7 +59,7 @@ def test_a_fault_excuses_no_answer() -> None:
     assert _judge(journal, "x1", "x2").shown_too_little
 
 
-def test_the_last_look_has_to_show_all_and_to_say_that_it_is_all() -> None:
+def test_the_last_read_must_be_complete_and_not_degraded() -> None:
     """At rest, each thread is complete and not degraded."""
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, [])]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"], ("redis",))]), "x1").shown_too_little

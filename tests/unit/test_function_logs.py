@@ -41,6 +41,6 @@ def test_a_request_is_short() -> None:
         _line(["x", {"message": "request"}]),
     ],
 )
-def test_all_else_is_as_it_was_written(line: str) -> None:
+def test_everything_else_is_unchanged(line: str) -> None:
     """Even a line that resembles a request's."""
     assert readable(line) == line

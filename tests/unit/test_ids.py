@@ -94,7 +94,7 @@ def test_a_version_7_id_is_its_own_order_key() -> None:
     assert order_key(V7, datetime(2000, 1, 1, tzinfo=UTC)) == V7
 
 
-def test_another_id_is_ordered_by_the_time_it_was_accepted() -> None:
+def test_another_id_is_ordered_by_its_time_of_acceptance() -> None:
     """The milliseconds replace the first 48 bits; the rest distinguishes ids of one millisecond."""
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
     key = order_key(V4, moment)

@@ -168,7 +168,7 @@ def test_an_entry_with_something_else_in_its_place_is_not_read(metadata: str) ->
     assert decode(entry[:-1] + f',"metadata":{metadata}}}'.encode()) is None
 
 
-def test_lists_that_differ_in_it_are_found() -> None:
+def test_lists_with_different_metadata_are_found() -> None:
     """`verify` compares metadata without showing it."""
     made = exchange(created_at=MOMENT)
     one, other = (Exchange(made.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}'))
@@ -179,7 +179,7 @@ def test_lists_that_differ_in_it_are_found() -> None:
     assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0), generation=None).differences == []
 
 
-def test_the_list_holds_it_as_json(api: Api, cache: InMemoryCache) -> None:
+def test_the_list_has_the_metadata_as_json(api: Api, cache: InMemoryCache) -> None:
     """Other programs that read Redis get an object."""
     api.ask("POST", "/invoked", {**KEPT, "user_id": "u", "metadata": TOOL_CALL})
     (entries,) = cache.lists.values()

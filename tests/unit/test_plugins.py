@@ -316,7 +316,7 @@ def _returns_what_is_not_there(_: ToolContext, number: int) -> NotThere:  # type
     return number
 
 
-def test_what_a_tool_says_that_it_returns_does_not_matter() -> None:
+def test_a_return_annotation_does_not_matter() -> None:
     """The model gets text in any case, and the name may be there for type checks only."""
     registry.add_tool(_returns_what_is_not_there)
     adapted = adapt("_returns_what_is_not_there")

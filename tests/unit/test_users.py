@@ -40,7 +40,7 @@ def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache)
         assert users.preferences("ana") == cache.hashes["ana"] == expected
 
 
-def test_a_read_for_people_leaves_the_refill_to_the_next_turn(
+def test_a_read_only_request_leaves_the_refill_to_the_next_turn(
     users: Users, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """PostgreSQL responds, and nothing is written to Redis."""

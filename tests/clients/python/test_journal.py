@@ -82,7 +82,7 @@ def test_a_failed_call_reports_its_stored_items(fault: httpx.Response, *, is_asy
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_call_of_which_nothing_is_stored_fails_as_it_is(*, is_async: bool) -> None:
+def test_a_call_that_stores_nothing_keeps_its_error(*, is_async: bool) -> None:
     """The caller can repeat the whole call."""
     with pytest.raises(Unavailable):
         _adding(Service(0, FAULTS[0]), is_async=is_async)(ITEMS)
@@ -105,7 +105,7 @@ def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
 
 
 @pytest.mark.parametrize("can_replace", [True, False])
-def test_a_turn_is_one_exchange_where_it_can_be_replaced(*, can_replace: bool) -> None:
+def test_a_replaceable_turn_is_one_exchange(*, can_replace: bool) -> None:
     """Otherwise its steps are exchanges of kind `step`; the items read are equal."""
     memory = Memory()
     memory.can_replace = can_replace

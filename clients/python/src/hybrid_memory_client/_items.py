@@ -7,7 +7,7 @@ one exchange is stored in parts, in exchanges of their own, and the turn refers 
 In the metadata, `kind` and `steps` are for every reader of the thread. The value under the framework's name is for its
 adapter only:
 
-    {"kind": "step",                       not of a turn: an exchange without texts, which readers leave out
+    {"kind": "step",                       only without texts: such an exchange is no turn, and readers skip it
      "steps": [{"type": "tool_call", "name": …, "id": …, "text": …}, {"type": "tool_result", …}],
      "<framework>": {"items": […], "ids": […]}, or {"part": […]}, or {"retracted": […], "by": …}}
 """
