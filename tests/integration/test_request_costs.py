@@ -170,8 +170,8 @@ CASES: Final = {
     # A sealed list.
     "invoking, hit": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
-        open=Cost(150, 31, 1, 0, 0),
-        tokens=Cost(169, 33, 1, 0, 0),
+        open=Cost(155, 31, 1, 0, 0),
+        tokens=Cost(174, 33, 1, 0, 0),
     ),
     "run, hit": _Case(
         lambda w: w.ask("/run", KNOWN, user_id="ana", prompt="q"),
@@ -180,19 +180,19 @@ CASES: Final = {
     ),
     "invoked, hit": _Case(
         lambda w: w.ask("/invoked", KNOWN, **_SAID),
-        open=Cost(194, 37, 2, 0, 1),
-        tokens=Cost(213, 39, 2, 0, 1),
+        open=Cost(199, 37, 2, 0, 1),
+        tokens=Cost(218, 39, 2, 0, 1),
     ),
     # The memory's part of a hit; the test below has its goal.
     "recall, hit": _Case(
         lambda w: w.recall(),
-        open=Cost(54, 12, 1, 0, 0),
-        tokens=Cost(59, 12, 1, 0, 0),
+        open=Cost(56, 12, 1, 0, 0),
+        tokens=Cost(61, 12, 1, 0, 0),
     ),
     "invoking, hit, direct": _Case(
         lambda w: w.invoke("invoking", KNOWN, user_id="ana"),
-        open=Cost(112, 26, 1, 0, 0),
-        tokens=Cost(117, 26, 1, 0, 0),
+        open=Cost(117, 26, 1, 0, 0),
+        tokens=Cost(122, 26, 1, 0, 0),
     ),
     # A new thread and, without authentication, a new user. A second round trip to Redis reads what waits for the drain
     # and what Redis may have lost. Only a list that is not sealed needs it: a script touches one key, and in the first
