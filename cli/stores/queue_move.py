@@ -63,7 +63,7 @@ class MoveTask:
 def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> MoveTask | None:
     """Start a move to `target`, or return None if the endpoint does not offer it.
 
-    The target is always named: the drain sends dead letters itself, and of those SQS does not know the source queue.
+    The target is always named: the drain sends dead letters itself, and SQS does not know their source queue.
     """
     arn = source.arn()
     request: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}

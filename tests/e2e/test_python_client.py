@@ -123,7 +123,7 @@ def test_an_outage_is_not_an_empty_history(client: MemoryClient, servers: Server
     eventually(lambda: len(list(client.iter_messages(thread_id, allow_degraded=True))) == 4)
 
 
-def test_ten_at_once(deployment: Deployment, thread_id: str) -> None:
+def test_ten_concurrent_requests_with_one_key(deployment: Deployment, thread_id: str) -> None:
     """The asynchronous client shares its connections, and ten runs with one key are one run."""
 
     async def runs() -> set[object]:

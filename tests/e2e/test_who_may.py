@@ -58,7 +58,7 @@ def test_no_request_without_a_token_succeeds(guarded: OtherStack, issuer: Issuer
     assert guarded.api.send("OPTIONS", "/run").status_code != httpx.codes.UNAUTHORIZED
 
 
-def test_a_thread_is_its_owners(guarded: OtherStack, issuer: Issuer) -> None:
+def test_a_thread_belongs_to_its_owner(guarded: OtherStack, issuer: Issuer) -> None:
     """While queued, when drained, with Redis down, and after it restarted empty."""
     thread_id = f"conv_{uuid4().hex}"
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))

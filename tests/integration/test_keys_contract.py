@@ -99,8 +99,8 @@ def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k") <= ANSWER_SECONDS
 
 
-def test_a_silent_holder_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """Its exchange id and body outlive the lease, until the claim is released."""
+def test_a_claim_without_response_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+    """The exchange id and body of a claim outlive its lease, until the claim is released."""
     in_redis.acquire("k", "body", A)
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k:exchange") <= ANSWER_SECONDS
     redis_client.delete("idempotency:k")
@@ -113,7 +113,7 @@ def test_a_silent_holder_in_redis(in_redis: RedisKeys, redis_client: redis.Redis
 def test_a_holder_past_its_lease_releases_nothing(
     keys: KeyStore, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Another request holds the key by then."""
+    """Another request has the key after the lease, so the release changes nothing."""
     claim = keys.acquire("k", "body", A).claim
     redis_client.delete("idempotency:k")
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
@@ -126,14 +126,14 @@ def test_a_holder_past_its_lease_releases_nothing(
 
 
 def test_an_answer_is_not_released(keys: KeyStore) -> None:
-    """A late release does not remove it."""
+    """A late release does not remove a stored response."""
     claim = keys.acquire("k", "body", A).claim
     keys.answer("k", "body", A, "{}")
     keys.release("k", claim)
     assert keys.acquire("k", "body", B).answer == "{}"
 
 
-def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+def test_a_claim_without_response_in_postgres(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """In PostgreSQL exactly one caller takes its claim over, with the same exchange id."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
@@ -141,7 +141,7 @@ def test_a_silent_holder(in_postgres: PostgresKeys, database: psycopg.Connection
     assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
-def test_a_holder_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+def test_a_claim_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """PostgreSQL's clock was ahead when the key was acquired: the lease has no end, so another request takes over."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")
@@ -149,8 +149,8 @@ def test_a_holder_from_the_future(in_postgres: PostgresKeys, database: psycopg.C
     assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
-def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """It may have lost keys that a client repeats, unless it is brand-new."""
+def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+    """An emptied Redis may have lost keys that clients repeat; a new Redis has lost none."""
     assert not in_redis.acquire("k", "body", A).is_sure
     now = time.time()
     epoch: dict[Any, Any] = {"began": f"{now:.6f}", "identity": in_redis._connection.identity or "", "doubt": "1.5"}
@@ -173,8 +173,8 @@ def test_an_emptied_redis_is_not_sure(in_redis: RedisKeys, redis_client: redis.R
         assert not in_redis.acquire("k", "body", A).is_sure
 
 
-def test_ten_at_once(in_redis: RedisKeys, database_url: str) -> None:
-    """One of them runs."""
+def test_ten_concurrent_requests_with_one_key(in_redis: RedisKeys, database_url: str) -> None:
+    """Of ten requests with one key, one runs."""
 
     def claim(_: int) -> int:
         connection = PostgresConnection(DatabaseSettings(url=database_url))

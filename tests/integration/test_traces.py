@@ -115,8 +115,8 @@ def test_from_the_caller_to_the_drain(
     assert [span.resource["service.name"] for span in (request, batch)] == ["hybrid-memory-agent", "hybrid-memory-sync"]
 
 
-def test_nothing_of_a_user_is_in_a_span(agent: ModuleType, load: Import, collector: Collector, queues: Queues) -> None:
-    """Neither ids nor texts, of successful and failed requests."""
+def test_spans_have_no_user_data(agent: ModuleType, load: Import, collector: Collector, queues: Queues) -> None:
+    """Spans of successful and failed requests have neither ids nor texts."""
     agent.handler(_event("POST", "/invoked", _KEPT), _context())
     agent.handler(_event("POST", "/run", {"prompt": "secret-p", "thread_id": "conv-1", "user_id": "ana"}), _context())
     for method, path in [("GET", "/threads/conv-1"), ("GET", "/conv-1"), ("DELETE", "/users/ana"), ("X-ANA", "/run")]:

@@ -198,7 +198,7 @@ class Model:
                 yield from self.ask(world, process, then)
 
     def ask(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
-        """Read PostgreSQL's window, refill the list, and return the result; for a reader without a sealed list."""
+        """For a reader without a sealed list: read PostgreSQL's window, refill the list, and return the result."""
         match process.at:
             case "queue":
                 yield world, replace(process, at="window", is_degraded=world.may_lack and bool(world.queue))
@@ -236,7 +236,7 @@ class Model:
         """Compare a reader's result with the guarantees.
 
         Raises:
-            ViolationError: It lacks an exchange, or has a deleted one.
+            ViolationError: The result lacks an exchange, or has a deleted one.
         """
         listed = process.listed or Listed()
         cutoff = max(process.cutoff, process.deleted_to)
@@ -383,7 +383,7 @@ class Model:
             yield replace(world, redis=back, saved=None, snapshots=world.snapshots - 1)
 
     def time_passes(self, world: World) -> Iterator[World]:
-        """Return what is so once all stores were up for longer than an exchange waits for the drain."""
+        """Return the states after all stores were up for longer than an exchange waits for the drain."""
         is_drained = not world.waiting & world.queue
         if world.may_lack and (is_drained or not self.rules.loss_lasts_until_drained):
             yield replace(world, may_lack=False, waiting=NONE)

@@ -186,7 +186,7 @@ def _item(namespace: tuple[str, ...], key: str, text: str) -> dict[str, Any]:
 
 
 def _matches(value: Any, wanted: Any) -> bool:
-    """Compare as the framework's own store does; a value that is no number is neither more nor less than another."""
+    """Compare as the framework's own store does; a non-numeric value is neither greater nor less."""
     if isinstance(wanted, dict):
         if any(key.startswith("$") for key in wanted):
             return all(_holds(operator, value, other) for operator, other in wanted.items())
