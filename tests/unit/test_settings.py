@@ -58,8 +58,8 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_contracts_defaults() -> None:
-    """Only the queue is required."""
+def test_the_default_of_each_setting() -> None:
+    """Only the queue has no default."""
     memory, redis = load(MemorySettings), load(RedisSettings)
     assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (24, 30, 50)
     assert (memory.thread_ttl_seconds, memory.user_ttl_seconds) == (86_400, 2_592_000)
@@ -69,7 +69,7 @@ def test_the_contracts_defaults() -> None:
     assert load(AuthSettings).tokens("local") is None
 
 
-def test_names_are_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variable sets its setting."""
     for name, value in {
         "REDIS__HOST": "r",
@@ -102,15 +102,15 @@ def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("name", ["REDIS__PASSWORD", "SYNC__DLQ_URL"])
-def test_an_empty_value_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_value_counts_as_absent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment's parameter cannot be absent, only empty."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv(name, "")
     assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
 
 
-def test_sam_local_knows_no_url_of_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It gives the name of the template's resource; a caller who names the exchange queue alone can go on."""
+def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SAM sets the dead-letter queue's URL to its name in the template; the settings treat this as no URL."""
     assert "  ExchangeDeadLetterQueue:\n" in (ROOT / "template.yaml").read_text()
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv("SYNC__DLQ_URL", "ExchangeDeadLetterQueue")
@@ -180,7 +180,7 @@ def test_sam_local_knows_no_url_of_a_queue(monkeypatch: pytest.MonkeyPatch) -> N
         (AuthSettings, "AUTH__USER_CLAIM", " sub"),
     ],
 )
-def test_a_wrong_value_names_its_variable(
+def test_an_invalid_value_is_reported_with_its_variable(
     kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence without the value, which may be a secret."""
@@ -232,15 +232,15 @@ def test_a_base_path(value: str, base: str | None, monkeypatch: pytest.MonkeyPat
     assert load(AgentSettings).base_path == base
 
 
-def test_no_route_begins_like_a_base_path(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For all routes."""
+def test_a_base_path_like_a_route_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This holds for the first segment of every route."""
     for first in {route.path.split("/")[1] for route in api.app.routes if isinstance(route, APIRoute)} - {""}:
         monkeypatch.setenv("AGENT__BASE_PATH", f"/{first}")
         with pytest.raises(SettingsError, match="which is a route of the API"):
             load(AgentSettings)
 
 
-def test_a_missing_value_names_its_variable() -> None:
+def test_a_missing_value_is_reported_with_its_variable() -> None:
     """The queue has no default."""
     with pytest.raises(SettingsError, match=r"^SYNC__QUEUE_URL is not set\.$"):
         load(SyncSettings)
@@ -330,14 +330,14 @@ def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
         PostgresConnection(settings)
 
 
-def test_a_variable_like_no_setting_is_answered_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if the deployment sets the settings later."""
+def test_an_unknown_variable_unlike_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message lists all settings with the prefix, even those that the deployment sets later."""
     monkeypatch.setenv("SYNC__X", "1")
     with pytest.raises(SettingsError, match=r"^SYNC__X is no setting: there are SYNC__DLQ_URL, SYNC__QUEUE_URL\.$"):
         validate_environment()
 
 
-def test_one_class_does_not_refuse_anothers_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_accepts_the_variables_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each class checks its own prefix, and a second class with the same prefix shares the known names."""
 
     class Queues(BaseSettings):
@@ -382,7 +382,7 @@ TOKENS = {
 
 @pytest.mark.parametrize("stage", ["local", "dev", "prod", "anything"])
 def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """By the settings; every stage but `local` requires tokens by default."""
+    """The settings decide; every stage except `local` requires tokens by default."""
     for name, value in TOKENS.items():
         monkeypatch.setenv(name, value)
     if stage == "local":
@@ -393,7 +393,7 @@ def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> 
     )
 
 
-def test_no_stage_but_local_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_stage_except_local_requires_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the variable."""
     monkeypatch.setenv("AUTH__MODE", "none")
     assert load(AuthSettings).tokens("local") is None

@@ -52,10 +52,10 @@ class RedisKeys:
         read, clock = read_epoch(epoch), clock_of(now)
         # Redis may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
-        # A clock that was set has also expired keys.
+        # A clock that was set ahead has expired keys too early.
         is_on_time = read.is_on_time(clock)
         if read.lost_at is not None and not is_on_time:
-            # The other processes learn it even if the clock is right again by then.
+            # This tells the other processes, even if the clock is right again when they read.
             require(self._connection.call(lambda pipe: pipe.hdel(EPOCH, "began")))
         is_same_server = read.lost_at is not None and is_on_time and read.is_of(self._connection.identity)
         return KeyState(
