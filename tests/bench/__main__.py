@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def main() -> int:
         # Receives the handler's metrics, as on Lambda.
         redirect_stdout(nowhere),
     ):
-        results = _run(Path(directory))
+        results, has_failed = _run(Path(directory))
     seconds = time.monotonic() - started
     if arguments.json:
         report = {
@@ -48,10 +49,12 @@ def main() -> int:
             f"{table(results)}\n\nMedians, floor and work in turns, on {os.cpu_count()} cores in {seconds:.0f} s. "
             "Ratios travel, microseconds do not.\n"
         )
-    return 0
+    return 1 if has_failed else 0
 
 
-def _run(directory: Path) -> list[Result]:
+def _run(directory: Path) -> tuple[list[Result], bool]:
+    """Return the measured cases, and whether a case failed."""
+    results, has_failed = [], False
     with PostgresServer(directory / "postgres") as postgres, ValkeyServer(directory / "valkey") as valkey:
         upgrade(postgres.url)
         separate_cores(postgres.pid, valkey.pid)
@@ -59,7 +62,13 @@ def _run(directory: Path) -> list[Result]:
         with BareRedis(valkey.port) as without_ending, psycopg.connect(postgres.url, autocommit=True) as connection:
             bench = Bench(Servers(valkey.port, postgres.url), without_ending, connection)
             bench.fill()
-            return [measure(case) for case in bench.cases()]
+            for case in bench.cases():
+                try:
+                    results.append(measure(case))
+                except Exception:  # noqa: BLE001 - a case that fails must not take the other cases' lines along
+                    traceback.print_exc()
+                    has_failed = True
+    return results, has_failed
 
 
 if __name__ == "__main__":
