@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Invoking
-         * @description Say what the memory holds for a turn.
+         * @description Return the memory's context for a turn.
          */
         post: operations["invoking"];
         delete?: never;
@@ -133,7 +133,7 @@ export interface paths {
         };
         /**
          * Read Messages
-         * @description Read a thread's messages, also those that are not drained yet.
+         * @description Read a thread's messages, including undrained ones.
          */
         get: operations["read_messages"];
         put?: never;
@@ -154,13 +154,13 @@ export interface paths {
         get?: never;
         /**
          * Replace Exchange
-         * @description Replace what an exchange says; its id and its place stay.
+         * @description Replace an exchange's content; its id and position stay.
          */
         put: operations["replace_exchange"];
         post?: never;
         /**
          * Delete Exchange
-         * @description Delete an exchange, and whatever of it is on its way.
+         * @description Delete an exchange, even if it is still queued.
          */
         delete: operations["delete_exchange"];
         options?: never;
@@ -184,14 +184,14 @@ export interface paths {
         post?: never;
         /**
          * Delete Thread
-         * @description Delete a thread, and whatever of it is on its way.
+         * @description Delete a thread, including exchanges that are still queued.
          */
         delete: operations["delete_thread"];
         options?: never;
         head?: never;
         /**
          * Rename Thread
-         * @description Title a thread for good.
+         * @description Set a thread's title permanently.
          */
         patch: operations["rename_thread"];
         trace?: never;
@@ -210,7 +210,7 @@ export interface paths {
         get: operations["read_preferences"];
         /**
          * Replace Preferences
-         * @description Make these all the preferences there are.
+         * @description Replace all preferences of a user.
          */
         put: operations["replace_preferences"];
         post?: never;
@@ -257,7 +257,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Ask every layer whether it takes what is written to it.
+         * @description Check whether each layer accepts writes.
          */
         get: operations["health"];
         put?: never;

@@ -139,7 +139,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.post("/invoking")
     async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
-        """Say what the memory holds for a turn."""
+        """Return the memory's context for a turn."""
         return _json(operations.invoking(_acting(request, caller), caller.access(request.user_id)))
 
     @app.post("/invoked", status_code=202)
@@ -164,7 +164,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     async def read_messages(
         thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()], caller: CallerOf
     ) -> Response:
-        """Read a thread's messages, also those that are not drained yet."""
+        """Read a thread's messages, including undrained ones."""
         page = operations.threads.messages(
             thread_id, query.limit, query.cursor, descending=query.order == "desc", owner=caller.owner
         )
@@ -175,12 +175,12 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     async def replace_exchange(
         thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: CallerOf
     ) -> Response:
-        """Replace what an exchange says; its id and its place stay."""
+        """Replace an exchange's content; its id and position stay."""
         return _json(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
 
     @app.delete("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=204)
     async def delete_exchange(thread_id: ThreadPath, exchange_id: ExchangePath, caller: CallerOf) -> Response:
-        """Delete an exchange, and whatever of it is on its way."""
+        """Delete an exchange, even if it is still queued."""
         operations.exchanges.delete(thread_id, exchange_id, caller.owner)
         return Response(status_code=204)
 
@@ -191,12 +191,12 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.patch("/threads/{thread_id:path}")
     async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: CallerOf) -> Response:
-        """Title a thread for good."""
+        """Set a thread's title permanently."""
         return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
 
     @app.delete("/threads/{thread_id:path}", status_code=204)
     async def delete_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
-        """Delete a thread, and whatever of it is on its way."""
+        """Delete a thread, including exchanges that are still queued."""
         operations.threads.delete(thread_id, caller.owner)
         return Response(status_code=204)
 
@@ -207,7 +207,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.put("/users/{user_id:path}/preferences")
     async def replace_preferences(user_id: _ActingUser, request: Preferences) -> Response:
-        """Make these all the preferences there are."""
+        """Replace all preferences of a user."""
         return _json(operations.users.replace(user_id, request.root))
 
     @app.patch("/users/{user_id:path}/preferences")
@@ -229,7 +229,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.get("/health")
     async def health() -> Response:
-        """Ask every layer whether it takes what is written to it."""
+        """Check whether each layer accepts writes."""
         return _json(operations.health())
 
     add_page_routes(app)
