@@ -79,11 +79,11 @@ class ExchangeIds:
                 # A wrong clock created the last id; later ids must not continue from it.
                 self._last = 0
             floor = max(self._last, after.int if after else 0)
-            made = _compose(milliseconds, secrets.randbits(_RANDOM_BITS))
-            if made.int <= floor:
-                made = _compose((floor >> 80) + 1, secrets.randbits(_RANDOM_BITS))
-            self._last = made.int
-        return made
+            new_id = _compose(milliseconds, secrets.randbits(_RANDOM_BITS))
+            if new_id.int <= floor:
+                new_id = _compose((floor >> 80) + 1, secrets.randbits(_RANDOM_BITS))
+            self._last = new_id.int
+        return new_id
 
 
 def timestamp_of(exchange_id: UUID) -> datetime:

@@ -22,24 +22,24 @@ class ListedMessages(Sequence[Message]):
             of these.
     """
 
-    __slots__ = ("_made", "fields")
+    __slots__ = ("_messages", "fields")
 
     def __init__(self, fields: list[Fields] | None = None) -> None:
         self.fields = [] if fields is None else fields
-        self._made: list[Message] | None = None
+        self._messages: list[Message] | None = None
 
     @property
-    def made(self) -> list[Message]:
-        """All of them as messages."""
-        if self._made is None:
-            self._made = [_message(fields) for fields in self.fields]
-        return self._made
+    def messages(self) -> list[Message]:
+        """All entries as messages."""
+        if self._messages is None:
+            self._messages = [_message(fields) for fields in self.fields]
+        return self._messages
 
     def __len__(self) -> int:
         return len(self.fields)
 
     def __iter__(self) -> Iterator[Message]:
-        return iter(self.made)
+        return iter(self.messages)
 
     @overload
     def __getitem__(self, place: int) -> Message: ...
@@ -53,7 +53,7 @@ class ListedMessages(Sequence[Message]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ListedMessages):
             return self.fields == other.fields
-        return self.made == list(other) if isinstance(other, Sequence) else NotImplemented
+        return self.messages == list(other) if isinstance(other, Sequence) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment] # compared by content, like any sequence
 

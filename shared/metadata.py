@@ -26,8 +26,8 @@ def encode_metadata(value: dict[str, Any] | None) -> str | None:
 
 def decode_metadata(text: str) -> dict[str, Any]:
     """Return the parsed object."""
-    found: dict[str, Any] = orjson.loads(text)
-    return found
+    metadata: dict[str, Any] = orjson.loads(text)
+    return metadata
 
 
 def metadata_size(value: dict[str, Any]) -> int:

@@ -140,9 +140,9 @@ class Exchange:
     @property
     def messages(self) -> tuple[Message, Message]:
         """The user's message and the assistant's."""
-        named = self.exchange_id, self.created_at, self.order
-        return Message("user", self.user_message, *named, self.user_id, self.metadata, self.revision), Message(
-            "assistant", self.assistant_message, *named, revision=self.revision
+        key = self.exchange_id, self.created_at, self.order
+        return Message("user", self.user_message, *key, self.user_id, self.metadata, self.revision), Message(
+            "assistant", self.assistant_message, *key, revision=self.revision
         )
 
     def with_id(self, exchange_id: UUID, created_at: datetime) -> Self:

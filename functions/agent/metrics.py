@@ -30,7 +30,7 @@ class AgentMetrics:
         self._breakers = breakers
         self._service = os.environ.get("POWERTOOLS_SERVICE_NAME", "agent")
 
-    def recalled(self, recall: Recall) -> None:
+    def count_recall(self, recall: Recall) -> None:
         """Count the layer that served a context, and the layers that did not respond."""
         if recall.messages:
             self._count("CacheHit" if recall.source == "redis" else "CacheMiss")
@@ -38,7 +38,7 @@ class AgentMetrics:
             self._count("Hydrations")
         self._degraded(recall.degraded)
 
-    def kept(self, receipt: AppendResult) -> None:
+    def count_append(self, receipt: AppendResult) -> None:
         """Count the store that accepted an exchange, and the layers that did not respond."""
         self._count(f"Durability{receipt.durability.capitalize()}")
         # An exchange that no store accepted is not always lost: a repeated exchange that was deleted is rejected on
@@ -60,12 +60,12 @@ class AgentMetrics:
             return
         for layer, breaker in self._breakers.items():
             self._count(f"CircuitOpen{layer.capitalize()}", int(breaker.is_open))
-        described = {
+        metrics = {
             "Namespace": _NAMESPACE,
             "Dimensions": [["service"]],
             "Metrics": [{"Name": name, "Unit": "Count"} for name in self._counts],
         }
-        meta = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
+        meta = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [metrics]}
         line = orjson.dumps({"_aws": meta, "service": self._service, **self._counts})
         self._counts.clear()
         sys.stdout.write(f"{line.decode()}\n")

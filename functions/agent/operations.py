@@ -41,11 +41,11 @@ _logger = logging.getLogger(__name__)
 class TurnMetrics(Protocol):
     """Counts the outcomes of turns."""
 
-    def recalled(self, recall: Recall) -> None:
+    def count_recall(self, recall: Recall) -> None:
         """Count the layer that served a context."""
         ...
 
-    def kept(self, receipt: AppendResult) -> None:
+    def count_append(self, receipt: AppendResult) -> None:
         """Count the store that accepted an exchange."""
         ...
 
@@ -89,8 +89,8 @@ class Operations:
 
     def _check_id(self, request: RunRequest | InvokedRequest) -> None:
         if request.exchange_id is not None and self._memory.is_ahead(request.exchange_id):
-            fault = {"type": "future_id", "loc": ("body", "exchange_id"), "msg": "is from the future"}
-            raise RequestValidationError([fault])
+            error = {"type": "future_id", "loc": ("body", "exchange_id"), "msg": "is from the future"}
+            raise RequestValidationError([error])
 
     async def run(self, request: RunRequest, idempotency_key: str | None = None, access: Access = "open") -> RunResult:
         """Run a turn: load the memory, append it to the instructions, run the agent, store the exchange.
@@ -115,19 +115,19 @@ class Operations:
         # Absent fields are left out of the request's fingerprint, so that new fields do not invalidate stored keys.
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
-        named = self._memory.new_id(request.thread_id or "")
-        claim = self._idempotency.acquire(request.user_id or "", idempotency_key, body, named)
+        new_id = self._memory.new_id(request.thread_id or "")
+        claim = self._idempotency.acquire(request.user_id or "", idempotency_key, body, new_id)
         if claim.replayed is not None:
             return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
-        is_taken_over = claim.exchange_id != named
+        is_taken_over = claim.exchange_id != new_id
         exchange_id = request.exchange_id or claim.exchange_id
         # A replaced exchange has an answer under its id in any case, and that may be the one to replace.
-        may_be_kept = is_taken_over and request.replaces is None
+        may_have_answer = is_taken_over and request.replaces is None
         try:
             with add_outcome(KEY_HELD if is_taken_over else ""), serving_key(claim.keyed):
-                kept = self._stored_answer(recall, request.thread_id, exchange_id) if may_be_kept else None
+                stored_answer = self._stored_answer(recall, request.thread_id, exchange_id) if may_have_answer else None
                 timer.record("claim")
-                result = await self._run(request, turn, exchange_id, timer, kept)
+                result = await self._run(request, turn, exchange_id, timer, stored_answer)
         except Exception:
             # The request that was taken over may have stored its exchange: keep the id until the lease ends.
             if not is_taken_over:
@@ -142,7 +142,7 @@ class Operations:
         Raises:
             IdempotencyConflict: The thread or the user was deleted since.
         """
-        if not answer or turn.is_deleted(_order(claim, answer), _named(claim, answer)):
+        if not answer or turn.is_deleted(_order(claim, answer), _exchange_id_of(claim, answer)):
             # The turn is not run again: a client's retry must not restore what its user deleted.
             claim.complete({})
             raise IdempotencyConflict(422, "What this Idempotency-Key answered was deleted.")
@@ -158,8 +158,8 @@ class Operations:
             return answer
         self._measure(None, receipt)
         degraded = list(dict.fromkeys(turn.recall().degraded + receipt.degraded))
-        kept = {**memory, "degraded": degraded, "durability": receipt.durability, "cached": receipt.cached}
-        answer = {**answer, "memory": kept}
+        new_memory = {**memory, "degraded": degraded, "durability": receipt.durability, "cached": receipt.cached}
+        answer = {**answer, "memory": new_memory}
         claim.complete(answer)
         return answer
 
@@ -175,8 +175,8 @@ class Operations:
             return None
         if (shown := recall.answer_of(exchange_id)) is not None:
             return shown
-        kept = self._memory.archive.exchange(thread_id, exchange_id)
-        return kept.assistant_message if kept else None
+        stored = self._memory.archive.exchange(thread_id, exchange_id)
+        return stored.assistant_message if stored else None
 
     async def _run(
         self,
@@ -184,15 +184,15 @@ class Operations:
         turn: Turn,
         exchange_id: UUID | None,
         timer: Timer,
-        kept_response: str | None = None,
+        stored_answer: str | None = None,
     ) -> RunResult:
-        """Answer; `kept_response` is an answer that a request which ended early had already stored."""
+        """Answer; `stored_answer` is an answer that a request which ended early had already stored."""
         preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
         memory = ShownMemory(turn.recall(), self._most_tokens(request))
         timer.record("recall")
-        response = kept_response or await self._runner.run(
+        response = stored_answer or await self._runner.run(
             agent_name=request.agent_name,
             tools=request.tools,
             instructions=request.instructions,
@@ -232,9 +232,9 @@ class Operations:
             return AppendResult(replaced, "none", cached=False)
         except StoreUnavailable as error:
             # The caller gets the answer anyway, because it cost time and money. A retry with the same key stores it.
-            named = replaced or exchange_id or self._memory.new_id(thread_id or "")
-            _logger.error("no store took an exchange", extra={"exchange_id": str(named)})  # noqa: TRY400
-            return AppendResult(named, "none", cached=False, degraded=[error.layer])
+            shown_id = replaced or exchange_id or self._memory.new_id(thread_id or "")
+            _logger.error("no store accepted an exchange", extra={"exchange_id": str(shown_id)})  # noqa: TRY400
+            return AppendResult(shown_id, "none", cached=False, degraded=[error.layer])
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, request: ReplaceRequest, owner: str | None
@@ -290,22 +290,22 @@ class Operations:
         if self._metrics is None:
             return
         if recall is not None:
-            self._metrics.recalled(recall)
+            self._metrics.count_recall(recall)
         if receipt is not None and receipt.exchange_id is not None:
-            self._metrics.kept(receipt)
+            self._metrics.count_append(receipt)
 
     def health(self) -> dict[str, str]:
         """Test a write in every layer, and return `status` and each layer's `ok` or `unavailable`."""
         return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
 
 
-def _named(claim: KeyLease, answer: dict[str, Any]) -> UUID:
+def _exchange_id_of(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the exchange of a response."""
     return UUID(answer["exchange_id"] or str(claim.exchange_id))
 
 
 def _order(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the order key that decides whether a response is older than a deletion."""
-    named = _named(claim, answer)
+    exchange_id = _exchange_id_of(claim, answer)
     # An id without a time is ordered by the time of the response; the key was claimed before that.
-    return named if is_time_ordered(named) else claim.exchange_id
+    return exchange_id if is_time_ordered(exchange_id) else claim.exchange_id

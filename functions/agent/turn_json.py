@@ -1,4 +1,4 @@
-"""What a turn answers, as JSON objects: the routes and the direct invocation share them."""
+"""Converts the results of a turn to JSON objects, for the routes and the direct invocation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.memory.turn import AppendResult
 
 
 def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[str, Any]:
-    """Return what is shown as the API does: of the parts those that are asked for."""
+    """Return the response to `invoking`, with the parts that the request includes."""
     parts = {
         "context": shown.context,
         "messages": shown_json(shown.messages),
         "preferences": shown.preferences,
-        # Neither is remembered yet.
+        # Not implemented yet.
         "memories": [],
         "related": [],
     }
@@ -31,18 +31,18 @@ def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[
 
 
 def append_result_json(appended: AppendResult) -> dict[str, Any]:
-    """Return where an exchange is; `degraded` only where a layer did not answer."""
+    """Return where an exchange is stored; with `degraded` only if a layer did not respond."""
     answer: dict[str, Any] = {
         "exchange_id": str(appended.exchange_id) if appended.exchange_id else None,
         "durability": appended.durability,
         "cached": appended.cached,
     }
-    # Until the drain, another process may not show an exchange that Redis did not take.
+    # Until the drain, another process may not show an exchange that Redis did not accept.
     return {**answer, "degraded": appended.degraded} if appended.degraded else answer
 
 
 def memory_json(recall: Recall, appended: AppendResult, shown: Shown) -> dict[str, Any]:
-    """Return which layers served and took a turn."""
+    """Return the layer that served a turn's memory and the store that accepted its exchange."""
     return {
         "source": recall.source,
         "degraded": list(dict.fromkeys(recall.degraded + appended.degraded)),

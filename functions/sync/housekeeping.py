@@ -59,8 +59,8 @@ class Housekeeping:
             return 0
         done = 0
         for number, table in enumerate(_TABLES):
-            left = max(0.0, latest - time.monotonic())
-            share = time.monotonic() + left / (len(_TABLES) - number)
+            seconds_left = max(0.0, latest - time.monotonic())
+            share = time.monotonic() + seconds_left / (len(_TABLES) - number)
             done += _repeat(lambda table=table: self._archive.purge(table), share)  # type: ignore[misc]
         return done
 

@@ -54,11 +54,11 @@ class Isolation:
         if self._attempts is None or not again:
             return [None] * len(again)
         try:
-            found = self._attempts.note([message.message_id for message in again])
+            attempts = self._attempts.note([message.message_id for message in again])
         except StoreUnavailable:
             return [None] * len(again)
         self._noted.update(message.message_id for message in again)
-        return found
+        return attempts
 
     def note_alone(self, message: SqsRecord) -> None:
         """Count an attempt on one message, before it is stored."""

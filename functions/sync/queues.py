@@ -56,8 +56,8 @@ class SqsQueues:
         if self._dlq_url is None:
             raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
         dlq_url = self._dlq_url
-        given = text_attributes({"reason": reason, "detail": _printable(detail), **attributes})
-        _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=given))
+        values = text_attributes({"reason": reason, "detail": _printable(detail), **attributes})
+        _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=values))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Set the messages' visibility timeout to `seconds`."""

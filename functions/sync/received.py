@@ -65,10 +65,10 @@ class SqsRecord:
     @classmethod
     def unreadable(cls, record: object) -> SqsRecord:
         """Wrap a malformed record as a message, so that it can be dead-lettered."""
-        name = record.get("messageId") if isinstance(record, Mapping) else None
+        sent_id = record.get("messageId") if isinstance(record, Mapping) else None
         # SQS redelivers the whole batch if a returned message id is unknown, so the message is not lost.
-        named = name if isinstance(name, str) and name else "-"
-        return cls(named, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
+        message_id = sent_id if isinstance(sent_id, str) and sent_id else "-"
+        return cls(message_id, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
 
 
 def request_id_of(record: object) -> str | None:

@@ -98,7 +98,7 @@ class Sweep:
                 part(swept)
             except StoreUnavailable as error:
                 swept.skipped.append(error.layer)
-                _logger.warning("sweep left for the next one", extra={"layer": error.layer})
+                _logger.warning("a part of the sweep is left for the next sweep", extra={"layer": error.layer})
             except Exception as error:
                 _logger.exception("a part of the sweep failed")
                 unexpected.append(error)
@@ -115,14 +115,14 @@ class Sweep:
             bodies = self._cache.outbox(_OUTBOX_BATCH, skip)
             if not bodies:
                 return
-            kept = self._drain(bodies, swept)
+            undrained = self._drain(bodies, swept)
             done = list(bodies)
-            for body in kept:
+            for body in undrained:
                 done.remove(body)
             # Last: if the sweep dies before, the next one stores them again, which is idempotent.
             self._cache.remove_from_outbox(done)
             # The entries that stay do not block those after them.
-            skip += len(kept)
+            skip += len(undrained)
             is_away = not done and "postgres" in swept.skipped
             if is_away or time.monotonic() > self._latest:
                 return
@@ -163,8 +163,8 @@ class Sweep:
             letter = exchange.to_wire() if exchange and request_id else body
             try:
                 self._bury(letter, error, request_id)
-            except StoreUnavailable as away:
-                swept.skipped.append(away.layer)
+            except StoreUnavailable as outage:
+                swept.skipped.append(outage.layer)
                 return [body for body, *_ in dead[done:]]
             swept.refused += 1
             fields = {"reason": error.reason, "correlation_id": request_id}
@@ -188,7 +188,7 @@ class Sweep:
             except (StoreBusy, StatementRefused) as error:
                 # An error of this thread only; continue with the others.
                 swept.skipped.append(error.layer)
-                _logger.warning("a repair left for the next sweep", extra={"error": str(error)})
+                _logger.warning("a cache update is left for the next sweep", extra={"error": str(error)})
                 continue
             self._archive.clear_invalidation(repair)
             done += 1
@@ -202,8 +202,8 @@ class Sweep:
         cached = self._cache.peek(thread_id)
         if users := users_in(cached):
             # The drain drops exchanges of a deleted user; only this step removes them from Redis' list.
-            gone = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
-            window = replace(window, deleted=window.deleted | gone)
+            deleted_ids = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
+            window = replace(window, deleted=window.deleted | deleted_ids)
         self._cache.recheck_thread(thread_id, window, drained_among(cached.pending, window.exchanges))
 
     def _repair_one(self, repair: Invalidation) -> None:

@@ -25,14 +25,14 @@ def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]
         with tracer.request("sweep", {}, {**attributes, "faas.trigger": "timer"}):
             yield
         return
-    found = [record for record in records if isinstance(record, dict)]
-    queue = next((str(record.get("eventSourceARN", "")).rpartition(":")[2] for record in found), "")
+    valid_records = [record for record in records if isinstance(record, dict)]
+    queue = next((str(record.get("eventSourceARN", "")).rpartition(":")[2] for record in valid_records), "")
     attributes |= {
         **of_queue(queue),
         "messaging.operation.type": "process",
         "messaging.operation.name": "process",
         "messaging.batch.message_count": len(records),
     }
-    sent = (traceparent_of(record) for record in found)
+    sent = (traceparent_of(record) for record in valid_records)
     with tracer.batch(queue, [each for each in sent if each is not None], attributes):
         yield

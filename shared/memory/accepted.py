@@ -41,28 +41,28 @@ class AcceptedExchanges:
 
     def __init__(self) -> None:
         self.undurable: dict[tuple[str, UUID], None] = {}
-        self._kept: OrderedDict[tuple[str, UUID], _Accepted] = OrderedDict()
+        self._exchanges: OrderedDict[tuple[str, UUID], _Accepted] = OrderedDict()
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
         """Add an exchange; of two with one thread and id the higher revision stays, then the first."""
-        known = self._kept.get(exchange.key)
-        if known is not None:
-            if exchange.revision <= known.exchange.revision:
+        present = self._exchanges.get(exchange.key)
+        if present is not None:
+            if exchange.revision <= present.exchange.revision:
                 return
             self._remove(exchange.key)
-        self._kept[exchange.key] = _Accepted(exchange, now, is_durable)
+        self._exchanges[exchange.key] = _Accepted(exchange, now, is_durable)
         self._characters += _size(exchange)
         if not is_durable:
             self.undurable[exchange.key] = None
-        while len(self._kept) > _MAX_EXCHANGES or self._characters > _MAX_CHARACTERS:
-            self._remove(next(iter(self._kept)))
+        while len(self._exchanges) > _MAX_EXCHANGES or self._characters > _MAX_CHARACTERS:
+            self._remove(next(iter(self._exchanges)))
 
     def of(self, thread_id: str, now: float) -> list[Exchange]:
         """Return a thread's exchanges in the order of acceptance."""
         return [
             each.exchange
-            for each in self._kept.values()
+            for each in self._exchanges.values()
             if each.exchange.thread_id == thread_id and now - each.accepted_at < _MAX_SECONDS
         ]
 
@@ -73,22 +73,22 @@ class AcceptedExchanges:
             Exception: The error of `put`; exchanges that were not sent stay.
         """
         for key in list(self.undurable)[:_AT_ONCE]:
-            put(self._kept[key].exchange)
+            put(self._exchanges[key].exchange)
             del self.undurable[key]
 
     def remove_exchange(self, thread_id: str, exchange_id: UUID) -> None:
         """Remove one exchange."""
-        if (thread_id, exchange_id) in self._kept:
+        if (thread_id, exchange_id) in self._exchanges:
             self._remove((thread_id, exchange_id))
 
     def remove(self, deletion: Deletion) -> None:
         """Remove the exchanges that a deletion includes."""
-        for each in list(self._kept.values()):
+        for each in list(self._exchanges.values()):
             if deletion.reaches(each.exchange):
                 self._remove(each.exchange.key)
 
     def _remove(self, key: tuple[str, UUID]) -> None:
-        self._characters -= _size(self._kept.pop(key).exchange)
+        self._characters -= _size(self._exchanges.pop(key).exchange)
         self.undurable.pop(key, None)
 
 

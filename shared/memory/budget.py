@@ -81,29 +81,29 @@ class ShownMemory:
 
 def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Shown:
     """Return a selection within the limits: preferences by name, then the newest exchanges, none of them cut."""
-    known, tokens = _first_preferences(preferences, limits.tokens)
+    chosen_preferences, tokens = _first_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
     if limits.has_bytes:
-        newest = _fitting(newest, known)
+        newest = _fitting(newest, chosen_preferences)
     lines, tokens = _newest(list(map(lines_of, newest)), tokens, limits.tokens)
     chosen = newest[len(newest) - len(lines) :]
     shown = messages[len(messages) - sum(map(len, chosen)) :]
-    context = join_parts(conversation("".join(lines)), preferences_text(known))
-    return Shown(shown, known, context, tokens, len(exchanges) - len(chosen))
+    context = join_parts(conversation("".join(lines)), preferences_text(chosen_preferences))
+    return Shown(shown, chosen_preferences, context, tokens, len(exchanges) - len(chosen))
 
 
 def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
     """Return the messages by exchange; another program's messages form exchanges that start at each `user`."""
-    found: list[list[Fields]] = []
+    exchanges: list[list[Fields]] = []
     last: object = ""
     for message in fields_of(messages):
         exchange_id = message.get("exchange_id")
         if exchange_id != last or (exchange_id is None and message["role"] == "user"):
-            found.append([])
-        found[-1].append(message)
+            exchanges.append([])
+        exchanges[-1].append(message)
         last = exchange_id
-    return found
+    return exchanges
 
 
 def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[str, str], int]:
@@ -140,8 +140,8 @@ def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) 
     )
     if characters < _SURELY_SHORT:
         return exchanges
-    left = MAX_BYTES - 2 * size_in_event(preferences)
-    count = fit_to_event(reversed(exchanges), _said_twice, left)
+    bytes_left = MAX_BYTES - 2 * size_in_event(preferences)
+    count = fit_to_event(reversed(exchanges), _said_twice, bytes_left)
     return exchanges[len(exchanges) - count :]
 
 

@@ -30,13 +30,13 @@ class _Look:
     Attributes:
         exchange: Its highest revision; None if neither has it.
         in_redis: Redis' highest revision. While PostgreSQL is down, only Redis knows deletions.
-        missing: The error if Redis did not respond; otherwise None.
+        redis_error: The error if Redis did not respond; otherwise None.
     """
 
     cached: CacheRead
     exchange: Exchange | None
     in_redis: Exchange | None
-    missing: StoreUnavailable | None
+    redis_error: StoreUnavailable | None
     degraded: list[str] = field(default_factory=list)
 
 
@@ -61,20 +61,20 @@ class Exchanges:
         """
         look = self._look(thread_id, exchange_id, owner)
         try:
-            made = self._replace_stored(thread_id, exchange_id, texts, owner, look)
+            replacement = self._replace_stored(thread_id, exchange_id, texts, owner, look)
         except StoreUnavailable as error:
             if error.layer != "postgres":
                 raise
             return self._replace_undrained(exchange_id, texts, owner, look, error)
         cached = True
         try:
-            self._memory.cache.merge_stored([made])
+            self._memory.cache.merge_stored([replacement])
         except StoreUnavailable as error:
             # Recorded in PostgreSQL: if this process ends first, the sweep updates Redis.
-            self._memory.cache.merge_later(made)
+            self._memory.cache.merge_later(replacement)
             add_layer(look.degraded, error.layer)
             cached = False
-        self._memory.remember(made)
+        self._memory.remember(replacement)
         return AppendResult(exchange_id, "postgres", cached, look.degraded)
 
     def _replace_stored(
@@ -83,19 +83,19 @@ class Exchanges:
         archive = self._memory.archive
         above = 0 if look.exchange is None else look.exchange.revision
         try:
-            made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
-            if made is None and look.exchange is not None:
+            replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
+            if replacement is None and look.exchange is not None:
                 # An undrained exchange is stored first. Its queued message is then a duplicate.
                 archive.store([look.exchange])
-                made = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
+                replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
         except ThreadNotFound as error:
             # Like a missing exchange, so that the response time does not reveal it.
             self._may_be_queued(look)
             raise ExchangeNotFound(str(exchange_id)) from error
-        if made is None:
+        if replacement is None:
             self._require_known(thread_id, exchange_id, owner, look)
             raise ExchangeNotFound(str(exchange_id))
-        return made
+        return replacement
 
     def _replace_undrained(
         self, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, look: _Look, error: StoreUnavailable
@@ -108,28 +108,28 @@ class Exchanges:
             raise ExchangeNotFound(str(exchange_id)) from error
         if look.in_redis is None or not look.cached.vouches_for(look.in_redis.created_at):
             raise error
-        made = look.in_redis.revised(texts, look.in_redis.revision + 1)
-        made = replace(made, request_id=current_request_id(), keyed=keyed_request.get())
-        is_queued = self._send(made, look.degraded)
+        replacement = look.in_redis.revised(texts, look.in_redis.revision + 1)
+        replacement = replace(replacement, request_id=current_request_id(), keyed=keyed_request.get())
+        is_queued = self._send(replacement, look.degraded)
         appended = CacheAppendResult(is_cached=False)
         try:
-            appended = self._memory.cache.append(made, is_drained=False, in_outbox=not is_queued)
-        except StoreUnavailable as missing:
-            add_layer(look.degraded, missing.layer)
+            appended = self._memory.cache.append(replacement, is_drained=False, in_outbox=not is_queued)
+        except StoreUnavailable as later_error:
+            add_layer(look.degraded, later_error.layer)
             if not is_queued:
                 # A layer that did not respond may have accepted it anyway.
                 error.is_unconfirmed = True
-                raise error from missing
+                raise error from later_error
         if appended.cutoff is not None:
             raise ExchangeNotFound(str(exchange_id)) from error
         if not appended.is_cached:
             add_layer(look.degraded, "redis")
-        self._memory.remember(made, is_durable=is_queued)
+        self._memory.remember(replacement, is_durable=is_queued)
         return AppendResult(exchange_id, "queue" if is_queued else "redis", appended.is_cached, look.degraded)
 
-    def _send(self, made: Exchange, degraded: list[str]) -> bool:
+    def _send(self, replacement: Exchange, degraded: list[str]) -> bool:
         try:
-            self._memory.queue.send(made)
+            self._memory.queue.send(replacement)
         except TooLargeForQueue as error:
             _logger.info("a replacement goes to the outbox", extra={"reason": str(error)})
         except StoreUnavailable as error:
@@ -162,8 +162,8 @@ class Exchanges:
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
         with add_half_deleted_outcome("exchange"):
-            if look.missing is not None:
-                raise look.missing
+            if look.redis_error is not None:
+                raise look.redis_error
             self._memory.cache.forget_exchanges(thread_id, [exchange_id])
         if outcome == "gone" and look.in_redis is None:
             raise ExchangeNotFound(str(exchange_id))
@@ -173,13 +173,13 @@ class Exchanges:
         if not self._may_be_queued(look):
             return
         if owner is not None:
-            known = self._memory.archive.owner(thread_id)
-            if not known.is_known or known.user_id != owner:
+            stored_owner = self._memory.archive.owner(thread_id)
+            if not stored_owner.is_known or stored_owner.user_id != owner:
                 return
         if self._memory.archive.deleted_exchanges(thread_id, [exchange_id]):
             return
-        if look.missing is not None:
-            raise look.missing
+        if look.redis_error is not None:
+            raise look.redis_error
         if self._memory.queue.depth():
             reason = "redis was emptied, and not all is drained since"
             raise StoreUnavailable("queue", reason, state="may still hold this exchange")
@@ -187,13 +187,13 @@ class Exchanges:
     def _may_be_queued(self, look: _Look) -> bool:
         """Return whether an exchange that no store has may be queued."""
         uptime = self._memory.archive.uptime_seconds()
-        return look.missing is not None or may_lack_undrained(look.cached.state, uptime)
+        return look.redis_error is not None or may_lack_undrained(look.cached.state, uptime)
 
     def _look(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Look:
         try:
-            cached, missing = self._memory.cache.peek(thread_id), None
+            cached, redis_error = self._memory.cache.peek(thread_id), None
         except StoreUnavailable as error:
-            cached, missing = CacheRead(), error
+            cached, redis_error = CacheRead(), error
 
         def highest(*accepted: Exchange) -> Exchange | None:
             revisions = (
@@ -207,9 +207,9 @@ class Exchanges:
             return max(revisions, key=lambda each: each.revision, default=None)
 
         listed = _listed(thread_id, exchange_id, cached.messages)
-        found = highest(*cached.pending, *self._memory.recent(thread_id), *listed)
+        newest = highest(*cached.pending, *self._memory.recent(thread_id), *listed)
         in_redis = highest(*cached.pending, *listed)
-        return _Look(cached, found, in_redis, missing, [] if missing is None else [missing.layer])
+        return _Look(cached, newest, in_redis, redis_error, [] if redis_error is None else [redis_error.layer])
 
 
 def _listed(thread_id: str, exchange_id: UUID, messages: Iterable[Message]) -> list[Exchange]:

@@ -29,9 +29,9 @@ def load_preferences(
     memory: Memory, user_id: str, cached: CacheRead | None, degraded: list[str]
 ) -> tuple[dict[str, str], Source]:
     """Return a user's preferences from Redis if it has them, otherwise from PostgreSQL, and refill Redis."""
-    held = cached or CacheRead()
-    if held.knows_preferences:
-        return held.preferences, "redis"
+    redis_data = cached or CacheRead()
+    if redis_data.knows_preferences:
+        return redis_data.preferences, "redis"
 
     def refill(preferences: dict[str, str]) -> None:
         try:
@@ -40,11 +40,11 @@ def load_preferences(
             add_layer(degraded, error.layer)
 
     try:
-        takes_writes = cached is not None and not cached.state.refuses_writes
-        return memory.archive.preferences(user_id, refill if takes_writes else None), "postgres"
+        accepts_writes = cached is not None and not cached.state.refuses_writes
+        return memory.archive.preferences(user_id, refill if accepts_writes else None), "postgres"
     except StoreUnavailable as error:
         add_layer(degraded, error.layer)
-        return held.preferences, "redis"
+        return redis_data.preferences, "redis"
 
 
 def load_history(
@@ -63,12 +63,12 @@ def load_history(
     """
     if cached is None or not cached.is_whole:
         return load_from_archive(memory, thread_id, user_id, access, cached, degraded)
-    found_for = user_id
+    owner = user_id
     if access != "open":
         owners = cached.messages.owners()
         if access == "service" and len(owners) == 1:
-            (found_for,) = owners
-        if owners != {found_for}:
+            (owner,) = owners
+        if owners != {owner}:
             # Also if the list belongs to another user, so that the response time equals a missing thread's.
             try:
                 cached = memory.cache.peek(thread_id)
@@ -81,6 +81,6 @@ def load_history(
         "redis" if cached.messages else "none",
         cached.cutoff,
         deleted=cached.deleted,
-        user_id=found_for,
+        user_id=owner,
         has_owner=access != "open",
     )

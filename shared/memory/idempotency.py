@@ -43,13 +43,13 @@ class _PendingAnswers:
     """Responses that a layer missed. They are retried when it is back, so that the other layer may lose its copy."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, str], tuple[KeyStore, _Answer]] = OrderedDict()
+        self._answers: OrderedDict[tuple[int, str], tuple[KeyStore, _Answer]] = OrderedDict()
 
     def add(self, store: KeyStore, answer: _Answer) -> None:
         """Add a response for a layer."""
-        self._kept[id(store), answer.key] = store, answer
-        while len(self._kept) > _MAX_PENDING_ANSWERS:
-            self._kept.popitem(last=False)
+        self._answers[id(store), answer.key] = store, answer
+        while len(self._answers) > _MAX_PENDING_ANSWERS:
+            self._answers.popitem(last=False)
 
     def retry(self, store: KeyStore) -> None:
         """Send some of the missed responses to a layer; not all, to limit the delay.
@@ -57,10 +57,10 @@ class _PendingAnswers:
         Raises:
             StoreUnavailable: The layer is down again; unsent responses stay.
         """
-        mine = [(place, answer) for place, (other, answer) in self._kept.items() if other is store]
-        for place, answer in mine[:_RETRY_BATCH]:
+        own_answers = [(place, answer) for place, (other, answer) in self._answers.items() if other is store]
+        for place, answer in own_answers[:_RETRY_BATCH]:
             store.answer(*answer)
-            self._kept.pop(place, None)
+            self._answers.pop(place, None)
 
 
 class KeyLease:
@@ -91,13 +91,13 @@ class KeyLease:
 
     def complete(self, answer: dict[str, Any]) -> None:
         """Store the response in every available layer; the exchange itself is stored already."""
-        made = _Answer(self.keyed.key, self.keyed.body_hash, self.exchange_id, orjson.dumps(answer).decode())
+        stored_answer = _Answer(self.keyed.key, self.keyed.body_hash, self.exchange_id, orjson.dumps(answer).decode())
         for store in self._stores:
             try:
-                store.answer(*made)
+                store.answer(*stored_answer)
             except StoreUnavailable:
                 # The other layer has it. If no layer has it, the lease ends and a retry takes over the exchange's id.
-                self._pending_answers.add(store, made)
+                self._pending_answers.add(store, stored_answer)
 
     def release(self) -> None:
         """Release the claim, so that the next request with this key runs: this one stored nothing."""
@@ -145,9 +145,9 @@ class Idempotency:
 
     def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[_Claim]) -> KeyLease:
         """Claim the key in each layer that responds; `claimed` gets the layers in which it was new."""
-        named, is_new = exchange_id, False
+        claimed_id, is_new = exchange_id, False
         earlier: KeyState | None = None
-        missed = StoreUnavailable(
+        outage = StoreUnavailable(
             "redis", "it was emptied lately", state="was emptied lately and may not know this key"
         )
         for store in self._stores:
@@ -155,9 +155,9 @@ class Idempotency:
             is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
             try:
                 self._pending_answers.retry(store)
-                state = store.acquire(keyed.key, keyed.body_hash, named)
+                state = store.acquire(keyed.key, keyed.body_hash, claimed_id)
             except StoreUnavailable as error:
-                missed = error
+                outage = error
                 continue
             if state.body_hash != keyed.body_hash:
                 raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key came with another body before.")
@@ -167,23 +167,23 @@ class Idempotency:
                 raise IdempotencyConflict(_RUNNING, "The first request with this Idempotency-Key is still running.")
             if state.exchange_id == exchange_id:
                 claimed.append(_Claim(store, state.claim))
-            named, earlier = state.exchange_id, state
+            claimed_id, earlier = state.exchange_id, state
             is_new = is_new or (is_stored and state.is_sure)
         if not is_new:
-            raise missed
-        return KeyLease(self._stores, self._pending_answers, keyed, named, None, claimed)
+            raise outage
+        return KeyLease(self._stores, self._pending_answers, keyed, claimed_id, None, claimed)
 
-    def _is_stored(self, lost: KeyState | None) -> bool:
+    def _is_stored(self, redis_key: KeyState | None) -> bool:
         """Return whether the exchange of every key that Redis may have lost is in PostgreSQL.
 
         PostgreSQL has it after the drain, even if PostgreSQL was down when the request came.
         """
-        if lost is None:
+        if redis_key is None:
             # Redis does not respond, so its keys are unknown.
             return self._backlog.is_stored()
-        if lost.may_be_in_outbox:
+        if redis_key.may_be_in_outbox:
             return False
-        return self._backlog.is_stored(lost.age)
+        return self._backlog.is_stored(redis_key.age)
 
     def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[_Claim]) -> KeyLease:
         """Return a claim with a known response, and store the response in layers that lack it."""

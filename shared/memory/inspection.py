@@ -78,8 +78,8 @@ class BacklogStatus:
         if self.queue is None or self.outbox is None:
             return None
         ages = [self.age_seconds(waiting) for waiting in (self.queue, self.outbox) if waiting.total]
-        known = [age for age in ages if age is not None]
-        return max(known, default=0.0) if len(known) == len(ages) else None
+        known_ages = [age for age in ages if age is not None]
+        return max(known_ages, default=0.0) if len(known_ages) == len(ages) else None
 
     def age_seconds(self, waiting: QueueCounts) -> float | None:
         """Return the age of the oldest; None if there is none or the source does not report it."""
@@ -174,13 +174,13 @@ class _Stored:
 def _waiting_since(looked: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
     """Return L1's exchanges that L2 does not have, with their time of acceptance."""
     pending = {exchange.exchange_id: exchange for exchange in looked.pending}
-    known = {e.exchange_id: (e.order, e.created_at, e.revision) for e in looked.pending}
+    exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in looked.pending}
     for message in looked.messages:
         if message.exchange_id is not None and message.order is not None and message.created_at is not None:
-            known[message.exchange_id] = (message.order, message.created_at, message.revision)
+            exchanges[message.exchange_id] = (message.order, message.created_at, message.revision)
     return {
         exchange_id: created_at
-        for exchange_id, (order, created_at, revision) in known.items()
+        for exchange_id, (order, created_at, revision) in exchanges.items()
         if not stored.holds(exchange_id, order, revision, is_pending=exchange_id in pending)
     }
 

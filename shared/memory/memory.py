@@ -69,10 +69,12 @@ class Memory:
         if not any(orders):
             return
         end = self._end_of_skew()
-        known = [order for order in (*orders, self._floors.get(thread_id)) if order is not None and order < end]
-        if not known:
+        earlier_orders = [
+            order for order in (*orders, self._floors.get(thread_id)) if order is not None and order < end
+        ]
+        if not earlier_orders:
             return
-        self._floors[thread_id] = max(known)
+        self._floors[thread_id] = max(earlier_orders)
         self._floors.move_to_end(thread_id)
         if len(self._floors) > _MAX_FLOORS:
             self._floors.popitem(last=False)

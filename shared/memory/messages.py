@@ -18,10 +18,10 @@ def merge_messages(
     deleted: Collection[UUID] = (),
 ) -> list[Message]:
     """Return the newest messages of L1 and L2 without duplicates, deleted ones and replaced ones."""
-    known = {message.exchange_id: message.revision for message in cached if message.exchange_id is not None}
+    revisions = {message.exchange_id: message.revision for message in cached if message.exchange_id is not None}
     others: dict[UUID, Exchange] = {}
     for exchange in stored:
-        shown = known.get(exchange.exchange_id, -1)
+        shown = revisions.get(exchange.exchange_id, -1)
         # If both have the same revision, L2's is used, because it comes first in `stored`.
         is_newer = exchange.revision > shown or exchange.revision == shown > 0
         if is_newer and exchange.revision > _revision_of(others.get(exchange.exchange_id)):

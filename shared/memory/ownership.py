@@ -42,17 +42,19 @@ def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
 
     Exchanges that PostgreSQL has deleted do not count: an older Redis may have restored them.
     """
-    known, gone = window.owner, deleted_with_users(cached, window.user_cutoffs)
-    held: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]
+    stored_owner, deleted_ids = window.owner, deleted_with_users(cached, window.user_cutoffs)
+    user_messages: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]
     accepted = [
         (each.created_at, each.user_id)
-        for each in [*held, *cached.pending]
-        if each.created_at and each.exchange_id not in gone and not window.has_deleted(each.exchange_id, each.order)
+        for each in [*user_messages, *cached.pending]
+        if each.created_at
+        and each.exchange_id not in deleted_ids
+        and not window.has_deleted(each.exchange_id, each.order)
     ]
-    if known.is_known or not accepted:
-        return known
+    if stored_owner.is_known or not accepted:
+        return stored_owner
     _, user_id = min(accepted, key=lambda each: each[0])
-    return ThreadOwner(is_known=True, user_id=user_id, cutoff=known.cutoff)
+    return ThreadOwner(is_known=True, user_id=user_id, cutoff=stored_owner.cutoff)
 
 
 def exchanges_of(exchanges: Iterable[Exchange], user_id: str | None) -> list[Exchange]:

@@ -71,8 +71,8 @@ class Recall:
 
     def answer_of(self, exchange_id: UUID) -> str | None:
         """Return the assistant's message of an exchange in the window."""
-        sides = (m.content for m in self.messages if m.exchange_id == exchange_id and m.role == "assistant")
-        return next(sides, None)
+        answers = (m.content for m in self.messages if m.exchange_id == exchange_id and m.role == "assistant")
+        return next(answers, None)
 
 
 def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) -> Recall:
@@ -86,10 +86,10 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
     order = next((message.order for message in recall.messages if message.exchange_id == exchange_id), None)
     is_shown = order is not None
     if order is None:
-        found = memory.archive.exchange(thread_id, exchange_id)
-        if found is None:
+        exchange = memory.archive.exchange(thread_id, exchange_id)
+        if exchange is None:
             raise ExchangeNotFound(str(exchange_id))
-        order = found.order
+        order = exchange.order
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
     if not is_shown or len(recall.messages) >= most:

@@ -29,58 +29,58 @@ def load_from_archive(
     degraded: list[str],
 ) -> History:
     """Return PostgreSQL's window merged with Redis' list and undrained exchanges; refill Redis."""
-    held = cached or CacheRead()
-    accepted = [*held.pending, *memory.recent(thread_id)]
+    redis_data = cached or CacheRead()
+    accepted = [*redis_data.pending, *memory.recent(thread_id)]
     # Includes this turn's user: new exchanges must sort after the user's deletion, which Redis may have lost.
-    users = {user_id, *users_in(held), *(exchange.user_id for exchange in accepted)}
+    users = {user_id, *users_in(redis_data), *(exchange.user_id for exchange in accepted)}
     try:
         window, is_all_there = _ask_archive(memory, thread_id, users, cached, degraded)
     except StoreUnavailable as error:
         if access != "open":
             raise
         add_layer(degraded, error.layer)
-        return _without_archive(memory, held, user_id)
+        return _without_archive(memory, redis_data, user_id)
     foreign: list[Message | Exchange] = []
     if access != "open":
-        user_id = authorize(thread_id, first_owner(held, window), user_id, access)
+        user_id = authorize(thread_id, first_owner(redis_data, window), user_id, access)
         if len(exchanges_of(window.exchanges, user_id)) < len(window.exchanges):
             # The thread has several users.
             raise ThreadNotFound(thread_id)
         if user_id is not None and user_id not in users:
             window = replace(window, user_cutoffs={**window.user_cutoffs, **memory.archive.user_cutoffs([user_id])})
-        accepted, all_held = exchanges_of(accepted, user_id), held
-        held = _only_of(held, user_id)
+        accepted, all_redis_data = exchanges_of(accepted, user_id), redis_data
+        redis_data = _only_of(redis_data, user_id)
         if window.owner.is_known:
-            foreign = _foreign_in(all_held, held)
+            foreign = _foreign_in(all_redis_data, redis_data)
     user_cutoff = window.user_cutoffs.get(user_id or "")
     memory.observe(thread_id, user_cutoff)
-    found = History(
-        held.messages,
-        "redis" if held.messages else "none",
+    history = History(
+        redis_data.messages,
+        "redis" if redis_data.messages else "none",
         window.cutoff,
         user_cutoff,
-        held.deleted | window.deleted,
+        redis_data.deleted | window.deleted,
         user_id,
         # A thread from a release without owners must be claimed for the user of its first exchange.
         window.owner.is_known,
     )
-    if held.is_whole:
-        return found
-    split = _split_accepted(memory, accepted, held, window, degraded)
+    if redis_data.is_whole:
+        return history
+    split = _split_accepted(memory, accepted, redis_data, window, degraded)
     undrained, drained = split or ([], [])
-    window = replace(window, deleted=window.deleted | deleted_with_users(held, window.user_cutoffs))
+    window = replace(window, deleted=window.deleted | deleted_with_users(redis_data, window.user_cutoffs))
     stored = [*window.exchanges, *undrained]
-    messages = merge_messages(held.messages, stored, window.cutoff, memory.settings, window.deleted)
+    messages = merge_messages(redis_data.messages, stored, window.cutoff, memory.settings, window.deleted)
     is_all_there = is_all_there and split is not None
-    if cached is not None and not held.state.refuses_writes and (is_all_there or window.cutoff or window.deleted):
+    if cached is not None and not redis_data.state.refuses_writes and (is_all_there or window.cutoff or window.deleted):
         # Without the token the list stays unsealed, so the next reader reads PostgreSQL again.
-        read = held if is_all_there else replace(held, token=None)
+        read = redis_data if is_all_there else replace(redis_data, token=None)
         try:
             memory.cache.refill(thread_id, replace(window, exchanges=stored), read, drained, foreign)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
-    source: Source = "redis" if messages == held.messages else "postgres"
-    return replace(found, messages=messages, source=source if messages else "none")
+    source: Source = "redis" if messages == redis_data.messages else "postgres"
+    return replace(history, messages=messages, source=source if messages else "none")
 
 
 def _ask_archive(
@@ -98,65 +98,65 @@ def _ask_archive(
     return memory.archive.window(thread_id, most, names), is_all_there
 
 
-def _without_archive(memory: Memory, held: CacheRead, user_id: str | None) -> History:
+def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
     """Return Redis' data only: this process' and an older Redis' exchanges may have been deleted."""
-    listed = [each for each in held.messages if held.vouches_for(each.created_at)]
-    pending = [each for each in held.pending if held.vouches_for(each.created_at)]
-    messages = merge_messages(listed, pending, held.cutoff, memory.settings)
-    return History(messages, "redis" if messages else "none", held.cutoff, None, held.deleted, user_id)
+    listed = [each for each in redis_data.messages if redis_data.vouches_for(each.created_at)]
+    pending = [each for each in redis_data.pending if redis_data.vouches_for(each.created_at)]
+    messages = merge_messages(listed, pending, redis_data.cutoff, memory.settings)
+    return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
 
 
-def _only_of(held: CacheRead, user_id: str | None) -> CacheRead:
+def _only_of(redis_data: CacheRead, user_id: str | None) -> CacheRead:
     """Return this user's part of Redis' data; a list with foreign entries is not complete."""
-    messages = held.messages.of_user(user_id)
-    is_whole = held.is_whole and len(messages) == len(held.messages)
-    return replace(held, messages=messages, is_whole=is_whole, pending=exchanges_of(held.pending, user_id))
+    messages = redis_data.messages.of_user(user_id)
+    is_whole = redis_data.is_whole and len(messages) == len(redis_data.messages)
+    return replace(redis_data, messages=messages, is_whole=is_whole, pending=exchanges_of(redis_data.pending, user_id))
 
 
-def _foreign_in(held: CacheRead, own: CacheRead) -> list[Message | Exchange]:
+def _foreign_in(redis_data: CacheRead, own: CacheRead) -> list[Message | Exchange]:
     """Return Redis' entries that are not this user's."""
     messages, pending = own.messages, own.pending
     return [
-        *(each for each in held.messages if each not in messages),
-        *(each for each in held.pending if each not in pending),
+        *(each for each in redis_data.messages if each not in messages),
+        *(each for each in redis_data.pending if each not in pending),
     ]
 
 
 def _split_accepted(
-    memory: Memory, accepted: list[Exchange], held: CacheRead, window: Window, degraded: list[str]
+    memory: Memory, accepted: list[Exchange], redis_data: CacheRead, window: Window, degraded: list[str]
 ) -> tuple[list[Exchange], list[Exchange]] | None:
     """Return the accepted exchanges that PostgreSQL does not have yet, and Redis' undrained ones that it has.
 
     Deleted ones are left out. None if the rows before PostgreSQL's window are unknown.
     """
-    known = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
-    found: dict[UUID, Exchange] = {}
+    revisions = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
+    newer: dict[UUID, Exchange] = {}
     for exchange in accepted:
         if window.has_deleted(exchange.exchange_id, exchange.order):
             continue
-        if exchange.revision > known.get(exchange.exchange_id, -1):
-            known[exchange.exchange_id] = exchange.revision
-            found[exchange.exchange_id] = exchange
+        if exchange.revision > revisions.get(exchange.exchange_id, -1):
+            revisions[exchange.exchange_id] = exchange.revision
+            newer[exchange.exchange_id] = exchange
     first = window.exchanges[0].order if window.exchanges else None
     # A repeated id may belong to an exchange before the window, whose position it has. A replaced exchange keeps its
     # position.
     unplaced = [
         e
-        for e in found.values()
+        for e in newer.values()
         if not window.is_all
         and ((not is_time_ordered(e.exchange_id) and not e.revision) or (first is not None and e.order < first))
     ]
-    drained = drained_among(held.pending, window.exchanges)
+    drained = drained_among(redis_data.pending, window.exchanges)
     if unplaced:
         try:
             before_window = memory.archive.stored(unplaced)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return None
-        drained += drained_among(held.pending, before_window)
+        drained += drained_among(redis_data.pending, before_window)
         for exchange in before_window:
-            if exchange.revision >= found[exchange.exchange_id].revision:
-                found.pop(exchange.exchange_id)
-    gone = window.user_cutoffs
-    alive = [each for each in found.values() if not is_reached(each.order, gone.get(each.user_id or ""))]
+            if exchange.revision >= newer[exchange.exchange_id].revision:
+                newer.pop(exchange.exchange_id)
+    user_cutoffs = window.user_cutoffs
+    alive = [each for each in newer.values() if not is_reached(each.order, user_cutoffs.get(each.user_id or ""))]
     return alive, drained

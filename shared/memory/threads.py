@@ -50,14 +50,14 @@ class Threads:
             ThreadNotFound: Neither layer has it, or it belongs to another user.
             StoreUnavailable: A required layer did not respond.
         """
-        found = self._memory.archive.thread(thread_id)
-        if found is not None and owner in {None, found.user_id}:
+        stored = self._memory.archive.thread(thread_id)
+        if stored is not None and owner in {None, stored.user_id}:
             with suppress(StoreUnavailable):
-                return _with(found, self._not_stored_yet(thread_id, owner))
-            return found
+                return _with(stored, self._not_stored_yet(thread_id, owner))
+            return stored
         # The same for another user's thread as for one that is not stored, so that the response time does not differ.
         cached = self._read(thread_id, owner)
-        exchanges = self._cached_exchanges(thread_id, cached, owner) if found is None else []
+        exchanges = self._cached_exchanges(thread_id, cached, owner) if stored is None else []
         if not exchanges:
             raise ThreadNotFound(thread_id)
         return Thread(
@@ -81,10 +81,10 @@ class Threads:
         before = None
         if cursor is not None:
             before = tuple(decode(listing, cursor, _moment, UUID))
-        found = self._memory.archive.threads(user_id, limit + 1, before)
-        page = found[:limit]
+        threads = self._memory.archive.threads(user_id, limit + 1, before)
+        page = threads[:limit]
         next_cursor = None
-        if len(found) > limit:
+        if len(threads) > limit:
             last_time, last_id = page[-1][1]
             next_cursor = encode(listing, [format_time(last_time), str(last_id)])
         return Page([thread for thread, _ in page], next_cursor)
@@ -118,18 +118,18 @@ class Threads:
                 raise
             stored = []
             degraded.append(error.layer)
-        known = {(message.exchange_id, message.role): message.revision for message in stored}
+        stored_revisions = {(message.exchange_id, message.role): message.revision for message in stored}
         only_cached = [
             message
             for message in self._cached_messages(thread_id, cached, owner)
             if message.order is not None
-            and message.revision > known.get((message.exchange_id, message.role), -1)
+            and message.revision > stored_revisions.get((message.exchange_id, message.role), -1)
             and _is_beyond(message, after, descending=descending)
         ]
-        newer = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
-        only_cached = [message for message in only_cached if message.exchange_id in newer]
-        kept = [message for message in stored if message.exchange_id not in newer]
-        merged = sorted([*kept, *only_cached], key=_key, reverse=descending)
+        newer_ids = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
+        only_cached = [message for message in only_cached if message.exchange_id in newer_ids]
+        unchanged = [message for message in stored if message.exchange_id not in newer_ids]
+        merged = sorted([*unchanged, *only_cached], key=_key, reverse=descending)
         if not merged and (after is None or owner is not None):
             self._require(thread_id, degraded, owner)
         items = _fitting(merged[:limit])
@@ -141,15 +141,15 @@ class Threads:
 
     def _not_deleted(self, thread_id: str, messages: list[Message], degraded: list[str]) -> list[Message]:
         """Return L1's messages without exchanges that L2, if it responds, has deleted."""
-        named = [message.exchange_id for message in messages if message.exchange_id is not None]
-        if not named or "postgres" in degraded:
+        exchange_ids = [message.exchange_id for message in messages if message.exchange_id is not None]
+        if not exchange_ids or "postgres" in degraded:
             return messages
-        gone = self._memory.archive.deleted_exchanges(thread_id, named)
-        return [message for message in messages if message.exchange_id not in gone]
+        deleted_ids = self._memory.archive.deleted_exchanges(thread_id, exchange_ids)
+        return [message for message in messages if message.exchange_id not in deleted_ids]
 
     def _require(self, thread_id: str, degraded: list[str], owner: str | None) -> None:
-        found = self._memory.archive.thread(thread_id)
-        if found is not None and owner in {None, found.user_id}:
+        stored = self._memory.archive.thread(thread_id)
+        if stored is not None and owner in {None, stored.user_id}:
             return
         if degraded:
             self._require_claimed(thread_id, owner)
@@ -188,22 +188,22 @@ class Threads:
         """
         try:
             cached = self._memory.cache.peek(thread_id)
-            missing = None
+            redis_error = None
         except StoreUnavailable as error:
-            cached, missing = CacheRead(), error
-        held = self._cached_messages(thread_id, cached, owner)
+            cached, redis_error = CacheRead(), error
+        cached_messages = self._cached_messages(thread_id, cached, owner)
         if owner is not None:
-            self._require_own(thread_id, owner, held)
+            self._require_own(thread_id, owner, cached_messages)
         self._memory.observe_all(thread_id, cached)
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
         # Without Redis the caller has to repeat the request; if that never comes, the next sweep removes the list.
         with add_half_deleted_outcome("thread"):
-            if missing is not None:
-                raise missing
+            if redis_error is not None:
+                raise redis_error
             self._memory.cache.forget_threads({thread_id: cutoff})
-        if not existed and not held:
+        if not existed and not cached_messages:
             raise ThreadNotFound(thread_id)
 
     def require(self, thread_id: str, owner: str) -> None:
@@ -240,14 +240,14 @@ class Threads:
         """Check that L2 has no other owner of the thread; L2 knows the owners of queued threads, too."""
         if owner is None:
             return
-        known = self._memory.archive.owner(thread_id)
-        if not known.is_known or known.user_id != owner:
+        stored_owner = self._memory.archive.owner(thread_id)
+        if not stored_owner.is_known or stored_owner.user_id != owner:
             raise ThreadNotFound(thread_id)
 
-    def _require_own(self, thread_id: str, owner: str, held: Sequence[Message]) -> None:
+    def _require_own(self, thread_id: str, owner: str, cached_messages: Sequence[Message]) -> None:
         """Check that L2's owner is this user, or that there is none and L1 has exchanges of this user."""
-        known = self._memory.archive.owner(thread_id)
-        if known.user_id != owner if known.is_known else not held:
+        stored_owner = self._memory.archive.owner(thread_id)
+        if stored_owner.user_id != owner if stored_owner.is_known else not cached_messages:
             raise ThreadNotFound(thread_id)
 
     def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> Sequence[Message]:

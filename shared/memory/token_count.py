@@ -72,8 +72,8 @@ class Table:
 
     def count(self, text: str) -> int:
         """Return the maximum number of a text's tokens."""
-        found = self.pieces.findall(text)
-        return sum([_count_short(piece) if len(piece) < _LONGEST_WORD else self.count_piece(piece) for piece in found])
+        parts = self.pieces.findall(text)
+        return sum([_count_short(piece) if len(piece) < _LONGEST_WORD else self.count_piece(piece) for piece in parts])
 
     def count_piece(self, piece: str) -> int:
         """Return the maximum number of tokens that begin in a piece."""

@@ -75,22 +75,22 @@ class Turn:
         """
         if self._recalled is not None:
             return self._recalled
-        memory, asked_of, degraded = self._memory, self.user_id, list[str]()
+        memory, requested_user, degraded = self._memory, self.user_id, list[str]()
         if memory.accepted.undurable:
             # Exchanges that only the outbox has are shown, so they are retried in case L1 loses its outbox.
             memory.retry(memory.queue.send)
-        cached = read_cache(memory, self.thread_id, asked_of, degraded)
+        cached = read_cache(memory, self.thread_id, requested_user, degraded)
         if self.thread_id is not None:
             self._look_back(self.thread_id, cached, degraded)
-        if self.user_id != asked_of:
+        if self.user_id != requested_user:
             # The turn belongs to the thread's owner, so it must not contain the caller's own data.
             cached = read_cache(memory, None, self.user_id, degraded)
         messages, source = self._history.messages, self._history.source
-        preferences, of_user = dict[str, str](), source
+        preferences, preferences_source = dict[str, str](), source
         if self.user_id is not None:
-            preferences, of_user = load_preferences(memory, self.user_id, cached, degraded)
+            preferences, preferences_source = load_preferences(memory, self.user_id, cached, degraded)
         if preferences and not messages:
-            source = of_user
+            source = preferences_source
         self._recalled = Recall(messages, preferences, source, degraded)
         return self._recalled
 
@@ -130,7 +130,7 @@ class Turn:
             if self.user_id is not None:
                 cutoffs.append(archive.user_cutoffs([self.user_id]).get(self.user_id))
         except StoreUnavailable:
-            _logger.info("what a deletion reached is told by redis alone")
+            _logger.info("postgres did not respond, so deletions are checked in redis only")
         return is_reached(order, *cutoffs)
 
     def keep(
@@ -186,7 +186,7 @@ class Turn:
             durability = "redis"
         if durability == "none":
             # Each store has logged its reason.
-            _logger.error("no store took an exchange", extra={"exchange_id": str(exchange.exchange_id)})
+            _logger.error("no store accepted an exchange", extra={"exchange_id": str(exchange.exchange_id)})
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         if appended.cutoff is not None and not is_second and not (is_named and is_time_ordered(exchange.exchange_id)):
             # The thread was deleted up to a time that this process' clock has not reached. An exchange after a deletion
@@ -222,7 +222,7 @@ class Turn:
         self, exchange: Exchange, durability: Durability | Literal["erased"], degraded: list[str]
     ) -> CacheAppendResult:
         """Append the exchange in Redis. A layer that does not respond is no error: `degraded` names it."""
-        memory, nowhere = self._memory, CacheAppendResult(is_cached=False)
+        memory, not_cached = self._memory, CacheAppendResult(is_cached=False)
         try:
             if durability == "erased":
                 return CacheAppendResult(erased_to(memory, exchange), is_cached=False)
@@ -234,7 +234,7 @@ class Turn:
             elif self._access != "open" and not self._history.is_acquired:
                 # Redis cannot tell whether the thread was deleted since and belongs to another user.
                 self._confirm(degraded)
-            return nowhere
+            return not_cached
         if not appended.is_cached and appended.cutoff is None:
             # Redis accepted the outbox' part of the append, but not the list's.
             add_layer(degraded, "redis")
@@ -248,16 +248,16 @@ class Turn:
         memory, is_drained, in_outbox = self._memory, durability == "postgres", durability == "none"
         if self._access == "open":
             return memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox)
-        known = self._history.cutoff or _NEVER
-        appended = memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=known)
+        cutoff = self._history.cutoff or _NEVER
+        appended = memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=cutoff)
         if appended.cutoff is None or appended.cutoff >= exchange.order:
             return appended
         self._history = self._history.deleted_to(appended.cutoff)
         if not self._confirm(degraded):
             # The queue or the outbox has the exchange; PostgreSQL checks its owner in the drain.
             return CacheAppendResult(is_cached=False, is_in_outbox=in_outbox)
-        known = self._history.cutoff or _NEVER
-        again = memory.cache.append(exchange, is_drained=is_drained, after=known)
+        cutoff = self._history.cutoff or _NEVER
+        again = memory.cache.append(exchange, is_drained=is_drained, after=cutoff)
         return CacheAppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
 
     def _confirm(self, degraded: list[str]) -> bool:

@@ -50,9 +50,9 @@ class Users:
         return self._change(user_id, changes, replace=False)
 
     def _change(self, user_id: str, changes: Mapping[str, str | None], *, replace: bool) -> dict[str, str]:
-        def publish(found: dict[str, str]) -> bool:
+        def publish(preferences: dict[str, str]) -> bool:
             try:
-                self._memory.cache.set_preferences(user_id, found)
+                self._memory.cache.set_preferences(user_id, preferences)
             except StoreUnavailable:
                 # PostgreSQL has the change and the record that L1 needs an update.
                 return False
@@ -78,11 +78,11 @@ class Users:
     def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         # A clock ahead of this one may have created exchanges that only L1 has, so the cutoff must be after them. A
         # process' ids increase, so its last id is after all exchanges that L1 and this process have of the threads.
-        known = self._memory.cache.newest(also) if also else {}
+        newest_orders = self._memory.cache.newest(also) if also else {}
         cutoff = self._memory.new_id()
         for thread_id in also:
             recent = [exchange.order for exchange in self._memory.recent(thread_id)]
-            for order in [*recent, known.get(thread_id)]:
+            for order in [*recent, newest_orders.get(thread_id)]:
                 self._memory.observe(thread_id, order)
             cutoff = self._memory.new_id(thread_id)
         cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, also)

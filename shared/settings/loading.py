@@ -41,31 +41,31 @@ def load(kind: type[_Settings]) -> _Settings:
             it.
     """
     prefix = str(kind.model_config.get("env_prefix", ""))
-    faults = find_unknown(prefix)
+    errors = find_unknown(prefix)
     try:
         settings = kind()
     except ValidationError as error:
-        faults += [_sentence(prefix, fault) for fault in error.errors(include_url=False, include_context=False)]
+        errors += [_format_error(prefix, detail) for detail in error.errors(include_url=False, include_context=False)]
     else:
-        if not faults:
+        if not errors:
             return settings
-    raise SettingsError(" ".join(faults)) from None
+    raise SettingsError(" ".join(errors)) from None
 
 
 def find_unknown(prefix: str) -> list[str]:
     """Return a message for each variable with this prefix that no class of this package knows."""
-    known = {
+    known_names = {
         f"{prefix}{name}".upper()
         for kind in BaseSettings.__subclasses__()
         if kind.__module__.startswith(_PACKAGE) and kind.model_config.get("env_prefix") == prefix
         for name in kind.model_fields
     }
-    return unknown_settings(prefix, known) if known else []
+    return unknown_settings(prefix, known_names) if known_names else []
 
 
-def _sentence(prefix: str, fault: Any) -> str:
-    variable = prefix + "__".join(str(part) for part in fault["loc"]).upper()
-    if fault["type"] == "missing":
+def _format_error(prefix: str, error: Any) -> str:
+    variable = prefix + "__".join(str(part) for part in error["loc"]).upper()
+    if error["type"] == "missing":
         return f"{variable} is not set."
     # The value is not repeated, because it may contain a password.
-    return f"{variable} has a value that cannot work: {fault['msg'].removeprefix('Value error, ')}."
+    return f"{variable} has a value that cannot work: {error['msg'].removeprefix('Value error, ')}."

@@ -147,7 +147,7 @@ class _Ids(RandomIdGenerator):
 
 def _resource(service: str) -> Resource:
     """Return the spans' resource: this function, unless the environment sets another name."""
-    known = {
+    attributes = {
         SERVICE_NAME: service,
         "service.namespace": "hybrid-memory",
         "deployment.environment.name": os.environ.get("STAGE", ""),
@@ -155,7 +155,7 @@ def _resource(service: str) -> Resource:
         "faas.version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
         "cloud.region": os.environ.get("AWS_REGION", ""),
     }
-    return Resource.create({name: value for name, value in known.items() if value}).merge(
+    return Resource.create({name: value for name, value in attributes.items() if value}).merge(
         OTELResourceDetector().detect()
     )
 

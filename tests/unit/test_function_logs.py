@@ -35,7 +35,7 @@ def test_a_request_is_short() -> None:
     [
         "",
         "AgentFunction | START RequestId: 1",
-        _line({"level": "ERROR", "message": "no store took an exchange"}),
+        _line({"level": "ERROR", "message": "no store accepted an exchange"}),
         _line({"message": "request"}),
         _line(_REQUEST)[:-5],
         _line(["x", {"message": "request"}]),

@@ -21,7 +21,7 @@ def test_only_exchanges_without_a_store_are_lost(
 ) -> None:
     """A repeated exchange that was deleted has durability `none`, too."""
     measures = AgentMetrics({})
-    measures.kept(AppendResult(None, "none", cached=False, degraded=degraded))
+    measures.count_append(AppendResult(None, "none", cached=False, degraded=degraded))
     measures.flush()
     assert ('"Lost"' in capsys.readouterr().out) == is_lost
 
@@ -32,8 +32,8 @@ def test_a_line_of_the_embedded_metric_format(
     """It has the counts of one invocation and the state of each circuit; without counts there is no line."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack-agent")
     measures = AgentMetrics({"redis": CircuitBreaker("redis", probe=lambda: None)})
-    measures.recalled(Recall(source="postgres", degraded=["redis"]))
-    measures.kept(AppendResult(None, "queue", cached=False, degraded=["redis"]))
+    measures.count_recall(Recall(source="postgres", degraded=["redis"]))
+    measures.count_append(AppendResult(None, "queue", cached=False, degraded=["redis"]))
     measures.flush()
     measures.flush()
     (line,) = capsys.readouterr().out.splitlines()

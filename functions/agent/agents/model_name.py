@@ -41,8 +41,8 @@ def parse_model(model: str) -> ModelName:
     if provider in PROVIDERS and name.isprintable() and name and " " not in name:
         return ModelName(provider, name)
     # The value is not repeated, because a key pasted by mistake would end up in the log.
-    known = ", ".join(f"{known}:<model>" for known in PROVIDERS)
-    raise SettingsError(f"AGENT__MODEL has a value that cannot work: it must be {OFFLINE} or one of {known}.")
+    known_providers = ", ".join(f"{known_providers}:<model>" for known_providers in PROVIDERS)
+    raise SettingsError(f"AGENT__MODEL has a value that cannot work: it must be {OFFLINE} or one of {known_providers}.")
 
 
 def validate_model(model: str) -> None:

@@ -63,13 +63,13 @@ def server_timing(seconds: dict[str, float]) -> str:
 
 def _allowed(app: FastAPI, request: Request) -> str:
     """Return the methods of a path. Each method is a separate route, and the router would name only the first."""
-    found = {
+    methods = {
         method
         for route in app.routes
         if isinstance(route, Route) and route.path_regex.match(request.scope["path"])
         for method in route.methods or ()
     }
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(methods))
 
 
 def _acting(request: _Turn, caller: Caller) -> _Turn:

@@ -66,10 +66,10 @@ def is_open(path: str) -> bool:
 def _token(headers: list[str]) -> str:
     if not headers:
         raise Unauthenticated("This needs a bearer token.")
-    found = _BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
-    if found is None:
+    match = _BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+    if match is None:
         raise Unauthenticated("There must be one Authorization header, of the form Bearer <token>.", "invalid_request")
-    return found.group(1)
+    return match.group(1)
 
 
 class ProblemsMiddleware:

@@ -71,12 +71,12 @@ class SigningKeys:
             return
         self._tried_at = now
         try:
-            found = self._client.get_signing_keys()
+            signing_keys = self._client.get_signing_keys()
         # The library translates some errors and passes others through: malformed JSON (ValueError), a lost connection.
         except (PyJWTError, ValueError, OSError) as error:
             _logger.warning("signing keys were not fetched", extra={"error": type(error).__name__})
             with single_metric("SigningKeysNotFetched", MetricUnit.Count, 1, namespace="HybridMemory") as metric:
                 metric.add_dimension("service", os.environ.get("POWERTOOLS_SERVICE_NAME", "agent"))
             return
-        self._keys = {(key.key_id, key.algorithm_name): key for key in found if key.key_id}
+        self._keys = {(key.key_id, key.algorithm_name): key for key in signing_keys if key.key_id}
         self._fetched_at = now

@@ -102,12 +102,12 @@ class TokenVerifier:
 
     def _scopes(self, claims: dict[str, Any]) -> set[str]:
         """Return the token's scopes: a list, or a text with words separated by spaces (RFC 8693)."""
-        found: set[str] = set()
+        key_ids: set[str] = set()
         for name in self._settings.scope_claims:
             scopes = _find(claims, name)
             words = scopes.split(" ") if isinstance(scopes, str) else scopes if isinstance(scopes, list) else []
-            found.update(word for word in words if isinstance(word, str))
-        return found
+            key_ids.update(word for word in words if isinstance(word, str))
+        return key_ids
 
 
 def _find(claims: object, name: str) -> object:
@@ -121,8 +121,8 @@ def _find(claims: object, name: str) -> object:
     if name in claims:
         return claims[name]
     for place in (place for place, character in enumerate(name) if character == "."):
-        if (found := _find(claims.get(name[:place]), name[place + 1 :])) is not None:
-            return found
+        if (key_ids := _find(claims.get(name[:place]), name[place + 1 :])) is not None:
+            return key_ids
     return None
 
 

@@ -44,8 +44,8 @@ class _Cors(CORSMiddleware):
         answer = super().preflight_response(request_headers)
         requested = ",".join(request_headers.getlist("access-control-request-headers"))
         names = [name for one in requested.split(",") if _TOKEN.fullmatch(name := one.strip())]
-        known = {name.lower() for name in _SENT}
-        allowed = [*_SENT, *dict.fromkeys(name for name in names if name.lower() not in known)]
+        default_names = {name.lower() for name in _SENT}
+        allowed = [*_SENT, *dict.fromkeys(name for name in names if name.lower() not in default_names)]
         answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed)
         return answer if answer.status_code < HTTPStatus.BAD_REQUEST else _as_problem(answer)
 
@@ -60,8 +60,8 @@ def _as_problem(refusal: Response) -> Response:
     """Return what refuses a preflight in the form of every other error."""
     reasons = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
     answer = problem_response(Problem(refusal.status_code, f"A page must not ask for this by CORS: {reasons}."))
-    kept = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
-    answer.headers.update(kept)
+    headers = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
+    answer.headers.update(headers)
     return answer
 
 

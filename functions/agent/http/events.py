@@ -50,7 +50,7 @@ class _Event:
             "method": _method(self.event),
             "scheme": "https",
             "path": sent_path(self.event, self.config["api_gateway_base_path"].rstrip("/")),
-            "raw_path": _bytes(_whole_path(self.event)),
+            "raw_path": _bytes(_full_path(self.event)),
             "query_string": _bytes(_query(self.event)),
             "root_path": "",
             "headers": [[name, value] for name, value in _headers(self.event)],
@@ -118,18 +118,18 @@ def _below_template(path: str, template: str, event: Mapping[str, Any]) -> str:
     values = event.get("pathParameters") or {}
     if not values or not template:
         return path
-    below = re.sub(r"\{(\w+)\+?\}", lambda found: str(values.get(found[1], found[0])).strip("/"), template)
-    ends = [path[found.start() :] for found in re.finditer("/", path)]
+    below = re.sub(r"\{(\w+)\+?\}", lambda match: str(values.get(match[1], match[0])).strip("/"), template)
+    ends = [path[match.start() :] for match in re.finditer("/", path)]
     # Event sources differ in whether they decode the parameters.
     return next((end for end in ends if below.rstrip("/") in {end.rstrip("/"), unquote(end).rstrip("/")}), path)
 
 
-def _whole_path(event: Mapping[str, Any]) -> str:
+def _full_path(event: Mapping[str, Any]) -> str:
     """Return the URL's path, with its stage and base path."""
     context = event["requestContext"]
     of_http = context.get("http")
-    found = context.get("path") or (of_http.get("path") if isinstance(of_http, dict) else "") or event.get("path")
-    return str(found or "/")
+    path = context.get("path") or (of_http.get("path") if isinstance(of_http, dict) else "") or event.get("path")
+    return str(path or "/")
 
 
 def _method(event: Mapping[str, Any]) -> Any:
@@ -139,9 +139,9 @@ def _method(event: Mapping[str, Any]) -> Any:
 
 def _headers(event: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     many, single = event.get("multiValueHeaders") or {}, event.get("headers") or {}
-    found = {str(name).lower(): [value] for name, value in single.items()}
-    found |= {str(name).lower(): values if isinstance(values, list) else [values] for name, values in many.items()}
-    for name, values in found.items():
+    headers = {str(name).lower(): [value] for name, value in single.items()}
+    headers |= {str(name).lower(): values if isinstance(values, list) else [values] for name, values in many.items()}
+    for name, values in headers.items():
         for value in values:
             if value is not None:
                 yield _bytes(name), _bytes(str(value))

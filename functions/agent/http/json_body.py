@@ -52,13 +52,13 @@ def read_json(body: bytes) -> Any:
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
-        shown = twice[:100].encode("utf-8", "replace").decode()
+        repeated_name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
+        shown = repeated_name[:100].encode("utf-8", "replace").decode()
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"{shown}: is in the body twice.")
-    return found
+    return members
 
 
 def _refuse(name: str) -> Never:

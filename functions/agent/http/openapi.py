@@ -105,16 +105,16 @@ def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
 
 def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:
     """Return the statuses of the problems that a route may return."""
-    found = {"413", "500"}
+    statuses = {"413", "500"}
     if not is_open(path):
-        found |= {"503"}
+        statuses |= {"503"}
     if "requestBody" in operation:
-        found |= {"400"}
+        statuses |= {"400"}
     if "requestBody" in operation or "parameters" in operation:
-        found |= {"422"}
+        statuses |= {"422"}
     if "{thread_id}" in path or (is_secured and "requestBody" in operation and "{" not in path):
         # A caller without access gets 404 for a thread, also in a turn that names it.
-        found |= {"404"}
+        statuses |= {"404"}
     if path == "/run":
-        found |= {"404", "409", "502", "504"}
-    return found | {"401", "403"} if is_secured else found
+        statuses |= {"404", "409", "502", "504"}
+    return statuses | {"401", "403"} if is_secured else statuses

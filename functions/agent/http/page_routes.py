@@ -39,9 +39,9 @@ def add_page_routes(app: FastAPI) -> None:
         if content is None:
             raise HTTPException(404)
         # A changed file has a new name.
-        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
-        kind = _TYPES[name[name.rindex(".") :]]
-        return Response(content, media_type=kind, headers={**_HEADERS, **kept})
+        caching = {"Cache-Control": "public, max-age=31536000, immutable"}
+        media_type = _TYPES[name[name.rindex(".") :]]
+        return Response(content, media_type=media_type, headers={**_HEADERS, **caching})
 
 
 def _unfinished(request: Request) -> str | None:

@@ -23,8 +23,8 @@ def request_id_of(event: object, function_request_id: str) -> str:
     Ids that a client sent are ignored: `X-Request-Id`, and `X-Amzn-Trace-Id`, which a load balancer passes through.
     """
     context = event.get("requestContext") if isinstance(event, Mapping) else None
-    named = context.get("requestId") if isinstance(context, Mapping) else None
-    return valid_request_id(named) or function_request_id
+    gateway_id = context.get("requestId") if isinstance(context, Mapping) else None
+    return valid_request_id(gateway_id) or function_request_id
 
 
 def log_request(method: str, route: str | None, status: int, started: float) -> None:
@@ -52,7 +52,7 @@ def with_request_log(app: ASGI, routes: Sequence[BaseRoute]) -> ASGI:
         started, status = time.perf_counter(), 500
         request_id = current_request_id()
 
-        async def send_named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -64,7 +64,7 @@ def with_request_log(app: ASGI, routes: Sequence[BaseRoute]) -> ASGI:
             await send(message)
 
         try:
-            await app(scope, receive, send_named)
+            await app(scope, receive, send_with_id)
         finally:
             method = scope["method"]
             log_request(method if method in METHODS else "other", route_template(scope, routes), status, started)

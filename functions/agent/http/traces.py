@@ -81,12 +81,12 @@ def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
 
     A repeated header is joined with a comma, which no valid trace header contains, so it is ignored.
     """
-    found: dict[str, str] = {}
+    trace_headers: dict[str, str] = {}
     for name, value in headers:
         if (key := bytes(name).lower().decode("latin-1")) in _CONTEXT_HEADERS:
             text = bytes(value).decode("latin-1")
-            found[key] = f"{found[key]},{text}" if key in found else text
-    return found
+            trace_headers[key] = f"{trace_headers[key]},{text}" if key in trace_headers else text
+    return trace_headers
 
 
 def _invocation(context: Any) -> dict[str, str]:

@@ -63,8 +63,8 @@ class PostgresArchive:
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread, of any age."""
-        wanted = {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}
-        rows = self._connection.run(lambda c: c.execute(_STORED, wanted).fetchall(), is_one_statement=True)
+        values = {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}
+        rows = self._connection.run(lambda c: c.execute(_STORED, values).fetchall(), is_one_statement=True)
         return next(iter(exchanges_of(thread_id, rows)), None)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
@@ -192,11 +192,11 @@ class PostgresArchive:
         def work(connection: _Connection) -> Exchange | None:
             lock_shared(connection, [thread_id])
             require_owner(connection, thread_id, owner)
-            made = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
-            if made is not None:
+            replacement = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
+            if replacement is not None:
                 # In the same transaction as the change, like for a deletion.
                 log_invalidations(connection, "thread", [thread_id])
-            return made
+            return replacement
 
         return self._connection.run(work)
 

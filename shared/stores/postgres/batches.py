@@ -71,12 +71,12 @@ def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> 
     """Return L2's version of duplicates."""
     if not exchanges:
         return []
-    wanted = {
+    values = {
         "thread_ids": [exchange.thread_id for exchange in exchanges],
         "exchange_ids": [exchange.exchange_id for exchange in exchanges],
     }
     by_thread: dict[str, list[dict[str, Any]]] = {}
-    for row in connection.execute(_STORED, wanted).fetchall():
+    for row in connection.execute(_STORED, values).fetchall():
         by_thread.setdefault(row["thread_id"], []).append(row)
     return [exchange for thread_id, rows in by_thread.items() for exchange in exchanges_of(thread_id, rows)]
 

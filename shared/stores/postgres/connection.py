@@ -42,9 +42,9 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
     """
     if settings.auth == "password":
         return {}
-    given = conninfo_to_dict(settings.url)
+    url_parameters = conninfo_to_dict(settings.url)
     # Otherwise libpq would search for certificates in a home directory, which a function does not have.
-    needs_roots = given.get("sslmode") == "verify-full" and "sslrootcert" not in given
+    needs_roots = url_parameters.get("sslmode") == "verify-full" and "sslrootcert" not in url_parameters
     roots = {"sslrootcert": public_certificates()} if needs_roots else {}
     if settings.auth == "secret":
         try:
@@ -53,8 +53,8 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
             # After a timeout, later requests must not wait again.
             raise _Unavailable("postgres", str(error)) from None
         return roots | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
-    host, port, user = str(given["host"]), int(given.get("port") or _PORT), str(given["user"])
-    return roots | {"password": database_token(host, port, user)}
+    host, port = str(url_parameters["host"]), int(url_parameters.get("port") or _PORT)
+    return roots | {"password": database_token(host, port, str(url_parameters["user"]))}
 
 
 def _validate(url: str) -> None:
@@ -101,8 +101,8 @@ class PostgresConnection:
         """What shows, in a transaction that is rolled back, that PostgreSQL does its work again."""
 
     def _connect(self) -> BoundedConnection:
-        given = conninfo_to_dict(self._settings.url)
-        made = BoundedConnection.connect(
+        url_parameters = conninfo_to_dict(self._settings.url)
+        connection = BoundedConnection.connect(
             self._settings.url,
             # The driver accepts whole seconds, at least two.
             connect_timeout=max(2, round(self._limits.seconds)),
@@ -112,13 +112,13 @@ class PostgresConnection:
             row_factory=dict_row,
             client_encoding="utf8",
             # Of several servers behind a name, use the primary: a standby's data may be old.
-            target_session_attrs=given.get("target_session_attrs") or "primary",
+            target_session_attrs=url_parameters.get("target_session_attrs") or "primary",
             **signed_in(self._settings),
         )
-        prepare(made)
-        made.limit_seconds = self._limits.seconds
-        made.beginning = self._limits.begin(has_schema="search_path" in str(given.get("options")))
-        return made
+        prepare(connection)
+        connection.limit_seconds = self._limits.seconds
+        connection.beginning = self._limits.begin(has_schema="search_path" in str(url_parameters.get("options")))
+        return connection
 
     def _probe(self) -> None:
         connection = self._connect()

@@ -60,10 +60,10 @@ class PostgresErasure:
             log_invalidations(connection, "thread", [thread_id])
             return row
 
-        gone = self._connection.run(work)
-        if gone["conversation_id"] is not None:
-            self._start_erasure([gone["conversation_id"]])
-        return gone["existed"], gone["cutoff"]
+        deletion = self._connection.run(work)
+        if deletion["conversation_id"] is not None:
+            self._start_erasure([deletion["conversation_id"]])
+        return deletion["existed"], deletion["cutoff"]
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete a user, the threads in `also`, and the first of the user's other threads and rows."""
@@ -71,23 +71,23 @@ class PostgresErasure:
         def hide(connection: _Connection) -> UUID:
             lock_exclusive(connection, [], [user_id])
             lock_preferences(connection, user_id)
-            wanted = {"user_id": user_id, "cutoff": cutoff, "looked_at": _THREADS}
-            reached: UUID = _one(connection, _FORGET_USER, wanted)["cutoff"]
+            values = {"user_id": user_id, "cutoff": cutoff, "looked_at": _THREADS}
+            stored_cutoff: UUID = _one(connection, _FORGET_USER, values)["cutoff"]
             log_invalidations(connection, "user", [user_id])
-            return reached
+            return stored_cutoff
 
-        of_user = self._connection.run(hide)
-        of_threads: dict[str, UUID] = {}
+        user_cutoff = self._connection.run(hide)
+        thread_cutoffs: dict[str, UUID] = {}
         conversations: list[UUID] = []
         for start in range(0, max(1, len(also)), _THREADS):
             some = also[start : start + _THREADS]
             with add_half_deleted_outcome("user"):
                 rows = self._connection.run(lambda connection, some=some: _detach_next(connection, user_id, some))  # type: ignore[misc]
-            of_threads |= {row["thread_id"]: row["cutoff"] for row in rows}
+            thread_cutoffs |= {row["thread_id"]: row["cutoff"] for row in rows}
             conversations += [row["conversation_id"] for row in rows if row["conversation_id"] is not None]
         if conversations:
             self._start_erasure(conversations)
-        return of_user, of_threads
+        return user_cutoff, thread_cutoffs
 
     def _start_erasure(self, conversation_ids: Sequence[UUID]) -> None:
         try:
@@ -129,8 +129,8 @@ class PostgresErasure:
 
     def erase_rows(self, only: Sequence[UUID] | None = None) -> int:
         """Delete some rows of deleted threads, `only` of these conversations; return their number."""
-        wanted = {"only": None if only is None else list(only), "conversations": _CONVERSATIONS, "rows": _ROWS}
-        done = self._connection.run(lambda c: _one(c, _ERASE_ROWS, wanted))
+        values = {"only": None if only is None else list(only), "conversations": _CONVERSATIONS, "rows": _ROWS}
+        done = self._connection.run(lambda c: _one(c, _ERASE_ROWS, values))
         if not done["conversation_ids"]:
             return 0
         # In a separate transaction, because searching the index entries of a large deleted thread can take long.
@@ -139,8 +139,8 @@ class PostgresErasure:
 
 
 def _detach_next(connection: _Connection, user_id: str, also: Sequence[str]) -> list[DictRow]:
-    found = _hidden(connection, user_id)
-    rows = _detach(connection, sorted({*_cutoffs(found), *also}), user_id, also)
+    hidden = _hidden(connection, user_id)
+    rows = _detach(connection, sorted({*_cutoffs(hidden), *also}), user_id, also)
     log_invalidations(connection, "thread", [row["thread_id"] for row in rows])
     _end(connection, user_id)
     return rows
@@ -151,18 +151,18 @@ def _hidden(connection: _Connection, user_id: str) -> list[DictRow]:
 
 
 def _cutoffs(rows: Sequence[DictRow]) -> dict[str, UUID]:
-    found: dict[str, UUID] = {}
+    cutoffs: dict[str, UUID] = {}
     for row in rows:
-        found[row["thread_id"]] = max(row["cutoff"], found.get(row["thread_id"], row["cutoff"]))
-    return found
+        cutoffs[row["thread_id"]] = max(row["cutoff"], cutoffs.get(row["thread_id"], row["cutoff"]))
+    return cutoffs
 
 
 def _detach(
     connection: _Connection, thread_ids: Sequence[str], user_id: str | None = None, also: Sequence[str] = ()
 ) -> list[DictRow]:
     lock_exclusive(connection, thread_ids)
-    wanted = {"thread_ids": list(thread_ids), "user_id": user_id, "also": list(also)}
-    return connection.execute(_DETACH, wanted).fetchall()
+    values = {"thread_ids": list(thread_ids), "user_id": user_id, "also": list(also)}
+    return connection.execute(_DETACH, values).fetchall()
 
 
 def _end(connection: _Connection, user_id: str) -> None:
@@ -170,8 +170,8 @@ def _end(connection: _Connection, user_id: str) -> None:
     connection.execute(_END, {"user_id": user_id})
 
 
-def _one(connection: _Connection, statement: bytes, wanted: Mapping[str, Any]) -> DictRow:
-    row = connection.execute(statement, wanted).fetchone()
+def _one(connection: _Connection, statement: bytes, values: Mapping[str, Any]) -> DictRow:
+    row = connection.execute(statement, values).fetchone()
     if row is None:
         raise psycopg.InterfaceError("a statement that always has a row had none")
     return row

@@ -29,9 +29,9 @@ _Connection = psycopg.Connection[DictRow]
 
 def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
     """Return exchanges from message rows in thread order."""
-    found: dict[UUID, dict[int, dict[str, Any]]] = {}
+    rows_by_exchange: dict[UUID, dict[int, dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["exchange_id"], {})[row["position"]] = row
+        rows_by_exchange.setdefault(row["exchange_id"], {})[row["position"]] = row
     return [
         Exchange(
             exchange_id=exchange_id,
@@ -43,7 +43,7 @@ def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
             metadata=sides[0]["metadata"] if 0 in sides else None,
             revision=max(side["revision"] for side in sides.values()),
         )
-        for exchange_id, sides in found.items()
+        for exchange_id, sides in rows_by_exchange.items()
     ]
 
 
@@ -52,36 +52,36 @@ def replace(
 ) -> Exchange | None:
     """Replace an exchange's texts with the next revision; None if it does not exist."""
     thread = _locked_thread(connection, thread_id)
-    known = _exchange(connection, thread_id, exchange_id)
-    if thread is None or known is None:
+    stored = _exchange(connection, thread_id, exchange_id)
+    if thread is None or stored is None:
         return None
-    made = known.revised(texts, max(known.revision, above) + 1)
+    replacement = stored.revised(texts, max(stored.revision, above) + 1)
     connection.execute(
         _REPLACE,
         {
             "conversation_id": thread["id"],
             "exchange_id": exchange_id,
-            "user_message": made.user_message,
-            "assistant_message": made.assistant_message,
-            "metadata": made.metadata,
-            "created_at": made.created_at,
-            "revision": made.revision,
+            "user_message": replacement.user_message,
+            "assistant_message": replacement.assistant_message,
+            "metadata": replacement.metadata,
+            "created_at": replacement.created_at,
+            "revision": replacement.revision,
         },
     )
     if texts.document_ids:
         connection.execute(_ATTACH, (thread["id"], list(texts.document_ids)))
-    _retitle(connection, thread, known, title_of(texts.user_message))
-    return made
+    _retitle(connection, thread, stored, title_of(texts.user_message))
+    return replacement
 
 
 def delete(connection: _Connection, thread_id: str, exchange_id: UUID) -> ExchangeDeletion:
     """Delete an exchange permanently; the caller holds the exclusive lock."""
     thread = _locked_thread(connection, thread_id)
-    known = _exchange(connection, thread_id, exchange_id)
+    stored = _exchange(connection, thread_id, exchange_id)
     row = connection.execute(_DELETE, {"thread_id": thread_id, "exchange_id": exchange_id}).fetchone()
-    if thread is not None and known is not None:
+    if thread is not None and stored is not None:
         first = connection.execute(_FIRST, (thread["id"],)).fetchone()
-        _retitle(connection, thread, known, None if first is None else title_of(first["content"]))
+        _retitle(connection, thread, stored, None if first is None else title_of(first["content"]))
     if row is None:
         raise psycopg.InterfaceError("a statement that always has a row had none")
     if row["was_there"]:

@@ -27,8 +27,8 @@ class PostgresKeys:
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose lease has ended, or return its state."""
-        wanted = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
-        row = self._connection.run(lambda c: c.execute(_CLAIM, wanted).fetchone())
+        values = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
+        row = self._connection.run(lambda c: c.execute(_CLAIM, values).fetchone())
         if row is None:
             raise StoreUnavailable("postgres", "a claim had no row")
         claim = row["claimed_at"].isoformat()
@@ -54,32 +54,32 @@ class PostgresKeys:
 
 def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exchange]) -> None:
     """Store the keys of these exchanges' requests, in the transaction that stores the exchanges."""
-    found = {exchange.keyed.key: (exchange.keyed, exchange) for exchange in exchanges if exchange.keyed is not None}
-    if not found:
+    by_key = {exchange.keyed.key: (exchange.keyed, exchange) for exchange in exchanges if exchange.keyed is not None}
+    if not by_key:
         return
     connection.execute(
         _STORE,
         {
-            "keys": list(found),
-            "body_hashes": [keyed.body_hash for keyed, _ in found.values()],
-            "exchange_ids": [exchange.exchange_id for _, exchange in found.values()],
-            "answers": [_answer_of(exchange) for _, exchange in found.values()],
-            "thread_ids": [exchange.thread_id for _, exchange in found.values()],
+            "keys": list(by_key),
+            "body_hashes": [keyed.body_hash for keyed, _ in by_key.values()],
+            "exchange_ids": [exchange.exchange_id for _, exchange in by_key.values()],
+            "answers": [_answer_of(exchange) for _, exchange in by_key.values()],
+            "thread_ids": [exchange.thread_id for _, exchange in by_key.values()],
         },
     )
 
 
 def _answer_of(exchange: Exchange) -> str:
     """Return the response that an exchange contains; its memory report is created again."""
-    told = {
+    response = {
         "response": exchange.assistant_message,
         "thread_id": exchange.thread_id,
         "exchange_id": str(exchange.exchange_id),
     }
-    return orjson.dumps(told).decode()
+    return orjson.dumps(response).decode()
 
 
 def _thread_of(answer: str) -> str | None:
     """Return the thread of a response, so that a deletion finds the response."""
-    told = orjson.loads(answer)
-    return told.get("thread_id") if isinstance(told, dict) else None
+    response = orjson.loads(answer)
+    return response.get("thread_id") if isinstance(response, dict) else None

@@ -24,8 +24,8 @@ def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
 def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
     """Set a thread's owner if it has none, and return the owner."""
     # Either after a running deletion or before it starts.
-    lock, wanted = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
-    row = _one(execute_locked(connection, lock, _CLAIM, wanted).fetchone())
+    lock, values = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
+    row = _one(execute_locked(connection, lock, _CLAIM, values).fetchone())
     return ThreadOwner(is_known=True, user_id=row["user_id"], cutoff=row["cutoff"])
 
 
@@ -37,8 +37,8 @@ def require_owner(connection: _Connection, thread_id: str, user_id: str | None) 
     """
     if user_id is None:
         return
-    found = owner_of(connection, thread_id)
-    if found.is_known and found.user_id != user_id:
+    owner = owner_of(connection, thread_id)
+    if owner.is_known and owner.user_id != user_id:
         raise ThreadNotFound(thread_id)
 
 

@@ -25,9 +25,9 @@ def read_preferences(
     with connection.pipeline():
         lock_preferences(connection, user_id)
         rows = connection.execute(_PREFERENCES, (user_id,))
-    found = {row["key"]: row["value"] for row in rows}
-    then(found)
-    return found
+    preferences = {row["key"]: row["value"] for row in rows}
+    then(preferences)
+    return preferences
 
 
 def change_preferences(
@@ -39,23 +39,23 @@ def change_preferences(
         TooManyPreferences: The preferences would exceed a limit.
     """
     removed = [key for key, value in changes.items() if value is None]
-    kept = [(key, value) for key, value in changes.items() if value is not None]
+    set_pairs = [(key, value) for key, value in changes.items() if value is not None]
     lock_preferences(connection, user_id)
     connection.execute(
         "delete from user_preferences where user_id = %s and (key = any(%s) or (%s and not key = any(%s)))",
-        (user_id, removed, replace, [key for key, _ in kept]),
+        (user_id, removed, replace, [key for key, _ in set_pairs]),
     )
     connection.execute(
         "insert into user_preferences as p (user_id, key, value)"
         " select %s, given.key, given.value from unnest(%s::text[], %s::text[]) as given (key, value)"
         " on conflict (user_id, key) do update set value = excluded.value, updated_at = now()"
         " where p.value <> excluded.value",
-        (user_id, [key for key, _ in kept], [value for _, value in kept]),
+        (user_id, [key for key, _ in set_pairs], [value for _, value in set_pairs]),
     )
     changed = _preferences(connection, user_id)
-    if fault := preferences_error(changed):
+    if error := preferences_error(changed):
         # Inside of the transaction, so that the change is rolled back.
-        raise TooManyPreferences(fault)
+        raise TooManyPreferences(error)
     # Until L1 is updated, by another process if this one dies in between.
     log_invalidations(connection, "user", [user_id])
     return changed

@@ -53,11 +53,11 @@ class PostgresPurge:
         """Check some of the day's deleted exchanges, the next ones at each call; see `Archive.remove_deleted`."""
 
         def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
-            found = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
-            if found["thread_ids"]:
-                log_invalidations(connection, "thread", found["thread_ids"])
-            is_end = found["looked_at"] < _ROWS
-            return len(found["thread_ids"]), _BEFORE_ALL if is_end else {name: found[name] for name in _BEFORE_ALL}
+            checked = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
+            if checked["thread_ids"]:
+                log_invalidations(connection, "thread", checked["thread_ids"])
+            is_end = checked["looked_at"] < _ROWS
+            return len(checked["thread_ids"]), _BEFORE_ALL if is_end else {name: checked[name] for name in _BEFORE_ALL}
 
         count, self._last = self._connection.run(work)
         return count
@@ -77,12 +77,12 @@ class PostgresPurge:
 
         def work(connection: _Connection) -> int:
             # Lock the rows first and then count in a new statement, so that exchanges added in between are counted.
-            found = connection.execute(
+            conversations = connection.execute(
                 "select id from conversations where message_count is null order by id limit %s for update skip locked",
                 (_CONVERSATIONS,),
             ).fetchall()
-            if found:
-                connection.execute(_COUNT, {"conversation_ids": [row["id"] for row in found]})
-            return len(found)
+            if conversations:
+                connection.execute(_COUNT, {"conversation_ids": [row["id"] for row in conversations]})
+            return len(conversations)
 
         return self._connection.run(work)

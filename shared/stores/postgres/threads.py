@@ -33,8 +33,8 @@ def list_threads(
 ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
     """Return a user's threads newest first, each with its position in that order."""
     time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
-    wanted = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
-    rows = connection.execute(_THREADS, wanted).fetchall()
+    values = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
+    rows = connection.execute(_THREADS, values).fetchall()
     return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
 
 
@@ -49,14 +49,14 @@ def list_messages(
 ) -> list[Message]:
     """Return a page of messages in thread order, or in reverse; with `owner`, only if the thread is that user's."""
     start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
-    wanted = {
+    values = {
         "thread_id": thread_id,
         "rows": limit,
         "order_key": start.order,
         "position": start.position,
         "owner": owner,
     }
-    rows = connection.execute(_MESSAGES[descending], wanted).fetchall()
+    rows = connection.execute(_MESSAGES[descending], values).fetchall()
     return [
         Message(
             row["role"],
@@ -87,8 +87,8 @@ def search_messages(
     """Return a user's messages that contain any of the query's words of three letters or more, best first."""
     words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MAX_WORDS]
     patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
-    wanted = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
-    return [SearchHit(**row) for row in connection.execute(_SEARCH, wanted).fetchall()]
+    values = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
+    return [SearchHit(**row) for row in connection.execute(_SEARCH, values).fetchall()]
 
 
 def _thread(row: DictRow) -> Thread:

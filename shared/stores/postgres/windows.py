@@ -43,14 +43,14 @@ def read_window(
 ) -> Window:
     """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
     most = limit * _ROWS_AN_EXCHANGE
-    wanted = {
+    values = {
         "thread_id": thread_id,
         "rows": most + 1,
         "deleted": _MAX_DELETED,
         "users": list(users),
         "gap": HEALTH_GAP_SECONDS,
     }
-    rows = [_Row._make(row) for row in execute_as_text(connection, _WINDOW, wanted).fetchall()]
+    rows = [_Row._make(row) for row in execute_as_text(connection, _WINDOW, values).fetchall()]
     first = rows[0]
     sides = [row for row in rows if row.position is not None]
     return Window(
@@ -66,11 +66,11 @@ def read_window(
 
 def _exchanges(thread_id: str, rows: Iterable[_Row]) -> list[Exchange]:
     """Return exchanges from their sides, in thread order."""
-    found: dict[Any, dict[int | None, _Row]] = {}
+    rows_by_exchange: dict[Any, dict[int | None, _Row]] = {}
     for row in rows:
-        found.setdefault(row.exchange_id, {})[row.position] = row
+        rows_by_exchange.setdefault(row.exchange_id, {})[row.position] = row
     exchanges = []
-    for exchange_id, sides in found.items():
+    for exchange_id, sides in rows_by_exchange.items():
         asked, answered = sides.get(0), sides.get(1)
         any_side: Any = asked or answered
         exchanges.append(

@@ -45,10 +45,10 @@ class RedisCache(ListReader, ListWriter, ListEraser):
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
-        found: dict[str, UUID] = {}
+        orders: dict[str, UUID] = {}
         for start in range(0, len(thread_ids), THREADS_A_CALL):
-            found |= self._newest(thread_ids[start : start + THREADS_A_CALL])
-        return found
+            orders |= self._newest(thread_ids[start : start + THREADS_A_CALL])
+        return orders
 
     def _newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         def fill(pipe: Pipeline) -> None:
@@ -57,14 +57,14 @@ class RedisCache(ListReader, ListWriter, ListEraser):
                 pipe.hvals(pending_key(thread_id))
 
         replies = self._call(fill, is_read=True)
-        found: dict[str, UUID] = {}
+        newest: dict[str, UUID] = {}
         for thread_id, entries, bodies in zip(thread_ids, replies[::2], replies[1::2], strict=True):
             messages = [decode(entry) for entry in without_placeholder(entries or [])]
             pending = [decode_pending(thread_id, body) for body in bodies or []]
             orders = [each.order for each in [*messages, *pending] if each is not None and each.order is not None]
             if orders:
-                found[thread_id] = max(orders)
-        return found
+                newest[thread_id] = max(orders)
+        return newest
 
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads the user wrote to within the list's life."""

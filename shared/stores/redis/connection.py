@@ -197,8 +197,8 @@ class RedisConnection:
 
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
         # redis-py's own packer visits each argument twice.
-        given = [arguments if " " not in arguments[0] else _words(arguments) for arguments, _ in commands]
-        packed = [b"".join(map(pack_command, given))]
+        split_commands = [arguments if " " not in arguments[0] else _words(arguments) for arguments, _ in commands]
+        packed = [b"".join(map(pack_command, split_commands))]
         connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
         replies: list[Any] = []
         for arguments, options in commands:
@@ -243,8 +243,8 @@ def _reply(connection: redis.Connection) -> Any:
 
 
 def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
-    found = part.search(reply or b"")
-    return found[1].decode() if found else ""
+    match = part.search(reply or b"")
+    return match[1].decode() if match else ""
 
 
 def _words(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -56,8 +56,8 @@ def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
     An entry's first fields are in the order that the script expects.
     """
     order, created_at = str(exchange.order), format_time(exchange.created_at)
-    named = order if exchange.order is exchange.exchange_id else str(exchange.exchange_id)
-    head: dict[str, object] = {"exchange_id": named, "order": order, "created_at": created_at}
+    exchange_id = order if exchange.order is exchange.exchange_id else str(exchange.exchange_id)
+    head: dict[str, object] = {"exchange_id": exchange_id, "order": order, "created_at": created_at}
     if exchange.revision:
         head["revision"] = exchange.revision
     user: dict[str, object] = {**head, "role": "user", "content": exchange.user_message}
@@ -66,7 +66,7 @@ def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
     if exchange.metadata is not None:
         user["metadata"] = orjson.Fragment(exchange.metadata)
     assistant = {**head, "role": "assistant", "content": exchange.assistant_message}
-    return order, named, created_at, orjson.dumps(user), orjson.dumps(assistant)
+    return order, exchange_id, created_at, orjson.dumps(user), orjson.dumps(assistant)
 
 
 def pending_field(exchange_id: UUID, revision: int) -> str:
@@ -141,26 +141,26 @@ def ending(name: str, value: str) -> bytes:
 
 def ending_of(entry: bytes) -> tuple[str, str] | None:
     """Return the name and value of an entry's ending; None without an ending."""
-    found = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
-    return (found[1].decode(), found[2].decode()) if found else None
+    match = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
+    return (match[1].decode(), match[2].decode()) if match else None
 
 
 def seal_of(entry: bytes) -> tuple[str, str] | None:
     """Return an entry's seal and its generation; None without a seal."""
-    found = ending_of(entry)
-    return found if found and found[0] != "asked" and _GENERATION.fullmatch(found[1]) else None
+    seal = ending_of(entry)
+    return seal if seal and seal[0] != "asked" and _GENERATION.fullmatch(seal[1]) else None
 
 
 def token_of(entries: Sequence[bytes]) -> str | None:
     """Return the list's token."""
-    found = ending_of(entries[0]) if entries else None
-    return found[1] if found and found[0] == "asked" else None
+    ending = ending_of(entries[0]) if entries else None
+    return ending[1] if ending and ending[0] == "asked" else None
 
 
 def without_ending(entry: bytes) -> bytes:
     """Return the entry without its ending."""
-    found = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
-    return entry[: found.start()] + b"}" if found else entry
+    match = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
+    return entry[: match.start()] + b"}" if match else entry
 
 
 def without_placeholder(entries: Sequence[bytes]) -> Sequence[bytes]:
@@ -177,8 +177,8 @@ def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> boo
     """Return whether a list is sealed in this generation: nothing is missing from so many messages."""
     if not entries or generation is None:
         return False
-    found = ending_of(entries[0])
-    return found == ("first", generation) or (len(entries) >= most and found == ("whole", generation))
+    seal = ending_of(entries[0])
+    return seal == ("first", generation) or (len(entries) >= most and seal == ("whole", generation))
 
 
 def _text(value: object) -> str:

@@ -36,11 +36,11 @@ class RedisInspector:
             )
         )
         cutoff, deleted = order_of(tombstone), uuids_of(members or ())
-        kept = without_placeholder(entries or [])
+        own_entries = without_placeholder(entries or [])
         waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
         return ListSnapshot(
-            messages=decode_list(kept).without(cutoff, deleted),
-            length=(length or 0) - (len(entries or []) - len(kept)),
+            messages=decode_list(own_entries).without(cutoff, deleted),
+            length=(length or 0) - (len(entries or []) - len(own_entries)),
             # Redis returns a negative number for a missing key or one without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
             pending=newest_revisions(

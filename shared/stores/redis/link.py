@@ -161,7 +161,7 @@ class CacheLink:
         deleted: Collection[UUID] = (),
     ) -> None:
         """Remove undrained exchanges that a deletion includes; later appends find the tombstone."""
-        gone: dict[str, list[str]] = {}
+        deleted_fields: dict[str, list[str]] = {}
         for thread_id, cutoff in cutoffs.items():
             pending = [decode_pending(thread_id, body) for body in bodies[thread_id] or []]
             fields = [
@@ -170,13 +170,13 @@ class CacheLink:
                 if each is not None and is_deleted(each.exchange_id, each.order, deleted, cutoff)
             ]
             if fields:
-                gone[thread_id] = fields
+                deleted_fields[thread_id] = fields
 
         def fill(pipe: Pipeline) -> None:
-            for thread_id, fields in gone.items():
+            for thread_id, fields in deleted_fields.items():
                 pipe.hdel(pending_key(thread_id), *fields)
 
-        if gone:
+        if deleted_fields:
             self._call(fill)
 
     def clock(self) -> float:

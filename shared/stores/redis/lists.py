@@ -58,21 +58,21 @@ def ids_of(members: Iterable[bytes]) -> list[str]:
 
 def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
     """Return the exchange ids among a set's members; other members come from other programs."""
-    found = set()
+    exchange_ids = set()
     for member in members:
         with suppress(ValueError):
-            found.add(UUID(member.decode("ascii", "replace")))
-    return frozenset(found)
+            exchange_ids.add(UUID(member.decode("ascii", "replace")))
+    return frozenset(exchange_ids)
 
 
 def newest_revisions(exchanges: Iterable[Exchange]) -> list[Exchange]:
     """Return the highest revision of each exchange, in the order of their first occurrences."""
-    found: dict[UUID, Exchange] = {}
+    newest: dict[UUID, Exchange] = {}
     for exchange in exchanges:
-        known = found.get(exchange.exchange_id)
-        if known is None or exchange.revision > known.revision:
-            found[exchange.exchange_id] = exchange
-    return list(found.values())
+        earlier = newest.get(exchange.exchange_id)
+        if earlier is None or exchange.revision > earlier.revision:
+            newest[exchange.exchange_id] = exchange
+    return list(newest.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,15 +173,15 @@ class Answer:
 
     def _preferences(self, generation: str | None) -> tuple[dict[str, str], bool]:
         """Return the preferences, and whether they are complete."""
-        found: Mapping[bytes, bytes] = self.replies.get("preferences") or {}
+        fields: Mapping[bytes, bytes] = self.replies.get("preferences") or {}
         seal: bytes | None = self.replies.get("preferences_seal")
-        preferences = {str(name, "utf-8", "replace"): str(value, "utf-8", "replace") for name, value in found.items()}
-        return preferences, generation is not None and seal == preferences_seal(generation, len(found))
+        preferences = {str(name, "utf-8", "replace"): str(value, "utf-8", "replace") for name, value in fields.items()}
+        return preferences, generation is not None and seal == preferences_seal(generation, len(fields))
 
 
 def undrained_in(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
 ) -> list[Exchange]:
     """Return the exchanges in a reply to `ReadCommands.ask_for_pending`, without deleted ones."""
-    found = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
-    return newest_revisions(each for each in found if not is_deleted(each.exchange_id, each.order, deleted, cutoff))
+    undrained = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
+    return newest_revisions(each for each in undrained if not is_deleted(each.exchange_id, each.order, deleted, cutoff))

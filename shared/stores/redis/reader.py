@@ -33,15 +33,15 @@ class ListReader(CacheLink):
         questions = ReadCommands()
         if time.monotonic() - self._probed_at >= _PROBE_EVERY:
             questions.ask_for_writes()
-        asked_in = self._generation
-        answer = self._ask(questions, thread_id, user_id, asked_in)
-        found = answer.read()
-        generation = found.state.generation
-        is_known = generation is not None and generation == asked_in
-        needs_no_token = generation is not None and (thread_id is None or found.is_whole)
-        if found.state.refuses_writes or is_known or needs_no_token:
-            if thread_id is None or found.is_whole:
-                return found
+        known_generation = self._generation
+        answer = self._ask(questions, thread_id, user_id, known_generation)
+        cached = answer.read()
+        generation = cached.state.generation
+        is_known = generation is not None and generation == known_generation
+        needs_no_token = generation is not None and (thread_id is None or cached.is_whole)
+        if cached.state.refuses_writes or is_known or needs_no_token:
+            if thread_id is None or cached.is_whole:
+                return cached
             questions = ReadCommands()
             questions.ask_for_rest(thread_id)
             replies = self._ask_later(questions, answer.epoch.generation)

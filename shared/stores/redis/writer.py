@@ -85,7 +85,7 @@ class ListWriter(CacheLink):
         refill = None if read.token is None or generation is None else (read.token, claim, generation)
         # A deletion of these users must find the list, even if L2 has deleted the thread.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
-        gone = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
+        deleted_ids = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
         def fill(pipe: Pipeline) -> None:
             if refill is not None:
@@ -97,11 +97,11 @@ class ListWriter(CacheLink):
                     ttl=ttl,
                     refill=refill,
                     cutoff=window.cutoff,
-                    deleted=gone,
+                    deleted=deleted_ids,
                     is_stored=True,
                 )
             elif foreign or _has_deleted(read.messages, window):
-                self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=gone)
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=deleted_ids)
             for user_id, newest in users.items():
                 self._lists.queue_user(pipe, user_id, thread_id, newest)
             of_others = [each for each in foreign if isinstance(each, Exchange)]
@@ -167,13 +167,13 @@ class ListWriter(CacheLink):
         overtaken: dict[str, tuple[UUID | None, list[UUID]]] = {}
         for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::8], replies[2::8], strict=True):
             cutoff, deleted = order_of(tombstone), uuids_of(members)
-            gone = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
-            if gone or any(is_reached(exchange.order, cutoff) for exchange in batch):
-                overtaken[thread_id] = cutoff, gone
+            deleted_ids = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
+            if deleted_ids or any(is_reached(exchange.order, cutoff) for exchange in batch):
+                overtaken[thread_id] = cutoff, deleted_ids
 
         def clean(pipe: Pipeline) -> None:
-            for thread_id, (cutoff, gone) in overtaken.items():
-                self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff, deleted=gone)
+            for thread_id, (cutoff, deleted_ids) in overtaken.items():
+                self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff, deleted=deleted_ids)
 
         if overtaken:
             self._call(clean)

@@ -85,8 +85,8 @@ class QueueAdmin:
     def depth(self) -> QueueDepth:
         """Count the messages."""
         with asking():
-            found = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]
-        return QueueDepth(*(int(found[name]) for name in _COUNTS))
+            counts = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]
+        return QueueDepth(*(int(counts[name]) for name in _COUNTS))
 
     def arn(self) -> str:
         """Return the queue's ARN."""
@@ -113,18 +113,18 @@ class QueueAdmin:
         return messages[:limit]
 
     def _receive_and_release(self, limit: int, is_last: Callable[[QueuedMessage], bool] | None) -> list[QueuedMessage]:
-        held: dict[str, QueuedMessage] = {}
+        received: dict[str, QueuedMessage] = {}
         try:
-            while len(held) < limit:
-                batch = self.receive(min(_BATCH, limit - len(held)), hide_seconds=_LOOK_SECONDS)
+            while len(received) < limit:
+                batch = self.receive(min(_BATCH, limit - len(received)), hide_seconds=_LOOK_SECONDS)
                 # A message seen before: the search takes longer than messages stay hidden, so it has wrapped around.
-                fresh = [message for message in batch if message.message_id not in held]
-                held.update((message.message_id, message) for message in batch)
+                fresh = [message for message in batch if message.message_id not in received]
+                received.update((message.message_id, message) for message in batch)
                 if not fresh or (is_last is not None and any(map(is_last, fresh))):
                     break
         finally:
-            self.release(list(held.values()))
-        return list(held.values())
+            self.release(list(received.values()))
+        return list(received.values())
 
     def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
         """Receive up to ten messages, and hide them from other receivers for this time."""

@@ -24,16 +24,16 @@ def look(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None
     try:
         with _DIRECT.open(
             f"{endpoint_url.rstrip('/')}{_PATH}?{urlencode({'QueueUrl': queue_url})}", None, _SECONDS
-        ) as a:
-            accounts = json.load(a)["messages"]
-        found = [
+        ) as response:
+            accounts = json.load(response)["messages"]
+        all_messages = [
             message
             for regions in accounts.values()
             for queues in regions.values()
             for messages in queues.values()
             for message in messages
         ]
-        return sorted(map(_message, found), key=lambda message: message.sent_at or _NEVER)
+        return sorted(map(_message, all_messages), key=lambda message: message.sent_at or _NEVER)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         # Another service, an error page, or no response: the caller then uses SQS itself.
         return None
