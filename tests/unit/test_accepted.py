@@ -1,4 +1,4 @@
-"""A process' own memory: recently accepted exchanges, and those that only the outbox has."""
+"""A process remembers recently accepted exchanges, and the exchanges that only the outbox has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ MakeMemory = Callable[..., Memory]
 
 
 def test_recent_ones_of_a_thread() -> None:
-    """In the order of acceptance, for a quarter of an hour; of two with one id the first."""
+    """A process remembers a thread's exchanges in the order of acceptance for 15 minutes.
+
+    Of two exchanges with one id, it keeps the first.
+    """
     recent = AcceptedExchanges()
     made = [*exchanges(2), exchange(2, "other")]
     for number, each in enumerate(made):
@@ -31,7 +34,7 @@ def test_recent_ones_of_a_thread() -> None:
 
 
 def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In number and in characters; the oldest are removed first."""
+    """The number of exchanges and their characters have a limit. The oldest exchanges are removed first."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     recent = AcceptedExchanges()
     made = exchanges(5)
@@ -44,7 +47,7 @@ def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recent_ones_are_forgotten() -> None:
-    """By thread and by user, up to the cutoff only."""
+    """A deletion of a thread or a user removes its exchanges up to the cutoff only."""
     recent = AcceptedExchanges()
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
     for each in made:
@@ -56,7 +59,7 @@ def test_recent_ones_are_forgotten() -> None:
 
 
 def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some at a time; those that fail stay."""
+    """The process retries some exchanges at a time, oldest first. Those that fail stay."""
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
     accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:
@@ -75,7 +78,7 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
 
 
 def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest are kept; deleted ones are not retried."""
+    """The process keeps the newest exchanges and does not retry deleted ones."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     accepted, put = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
@@ -89,7 +92,7 @@ def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatc
 def test_the_process_stores_a_lost_outbox(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """With the next exchange that the queue or L2 accepts."""
+    """The process stores the exchanges of a lost outbox with the next exchange that the queue or L2 accepts."""
     for way in ("queue", "postgres"):
         made = memory()
         queue.is_down = archive.is_down = True

@@ -39,7 +39,10 @@ AWKWARD = [
 
 
 def test_run(api: Api) -> None:
-    """A turn returns the answer and its store, and the agent gets the first turn two turns later."""
+    """A turn returns the answer and says where its exchange is stored.
+
+    Two turns later the agent still gets the first turn.
+    """
     first = api.ask("POST", "/run", {"prompt": "My name is Ana.", "thread_id": "t", "user_id": "u"})
     assert first.status_code == 200
     answer = first.json()
@@ -62,7 +65,7 @@ def test_run(api: Api) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["bare", "with a key"])
 def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> None:
-    """The exchange is stored once under this id, after earlier ones, for any number of requests."""
+    """Requests that repeat the caller's id store one exchange, after the earlier exchanges."""
     api.ask("POST", "/run", {"prompt": "before", "thread_id": "t"})
     body = {"prompt": "Hello", "thread_id": "t", "exchange_id": str(uuid4())}
     first = api.ask("POST", "/run", body, headers=headers).json()
@@ -74,13 +77,13 @@ def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> Non
 
 
 def test_run_refuses_an_invalid_id(api: Api) -> None:
-    """It is refused before the run."""
+    """The API refuses an invalid id before the agent runs."""
     problem(api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "exchange_id": "x"}), 422, "exchange_id")
     assert api.is_untouched()
 
 
 def test_run_without_memory(api: Api) -> None:
-    """Neither a thread nor a user is required."""
+    """A turn needs neither a thread nor a user."""
     answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()
     assert (answer["thread_id"], answer["exchange_id"]) == (None, None)
     assert answer["memory"] == {
@@ -95,7 +98,7 @@ def test_run_without_memory(api: Api) -> None:
 
 
 def test_run_with_preferences_documents_and_tools(api: Api) -> None:
-    """All fields of a request."""
+    """A request may set all fields."""
     api.ask("PUT", "/users/u/preferences", {"tone": "dry"})
     body = {
         "prompt": "What time is it?",
@@ -114,7 +117,7 @@ def test_run_with_preferences_documents_and_tools(api: Api) -> None:
 
 
 def test_invoking_and_invoked(api: Api) -> None:
-    """For agents that run elsewhere."""
+    """An agent that runs elsewhere calls `invoking` and `invoked`."""
     body = {"thread_id": "t", "user_id": "u", "user_message": "Hello", "assistant_message": "Hi!"}
     kept = api.ask("POST", "/invoked", body)
     assert (kept.status_code, kept.json().keys()) == (202, {"exchange_id", "durability", "cached"})
@@ -140,7 +143,10 @@ def test_invoking_and_invoked(api: Api) -> None:
 
 
 def test_a_bounded_context(api: Api) -> None:
-    """Limits leave out the oldest exchanges, and `include` leaves out whole parts; the list stays complete."""
+    """Limits leave out the oldest exchanges, and `include` leaves out whole parts.
+
+    The list in Redis stays complete.
+    """
     for number in range(4):
         body = {"thread_id": "t", "user_message": f"q{number}", "assistant_message": "word " * 50}
         api.ask("POST", "/invoked", body)
@@ -184,12 +190,12 @@ def test_a_bounded_context(api: Api) -> None:
     ],
 )
 def test_invalid_limits(fields: dict[str, object], name: str, api: Api) -> None:
-    """Each is refused with its name."""
+    """The API refuses each invalid limit and names it."""
     problem(api.ask("POST", "/invoking", {"thread_id": "t", **fields}), 422, name)
 
 
 def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
-    """The response has as many as fit and the number of the others; setting a new title works."""
+    """The response has as many documents as fit, and counts the others. A rename of the thread still works."""
     for number in range(20):
         documents = [f"{number}-{each}-" + "\N{PARTY POPPER}" * 240 for each in range(300)]
         assert api.ask("POST", "/invoked", {**TOLD, "document_ids": documents}).status_code == 202
@@ -199,7 +205,7 @@ def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
 
 
 def test_the_same_exchange_twice(api: Api) -> None:
-    """The caller's id identifies it."""
+    """A repeated id of the caller identifies the same exchange."""
     named = str(uuid4())
     body = {"thread_id": "t", "user_message": "q", "assistant_message": "a", "exchange_id": named}
     assert [api.ask("POST", "/invoked", body).json()["exchange_id"] for _ in range(2)] == [named, named]
@@ -207,7 +213,7 @@ def test_the_same_exchange_twice(api: Api) -> None:
 
 
 def test_threads(api: Api) -> None:
-    """They are listed, read, renamed, paged and deleted."""
+    """The routes list, read, rename, page and delete threads."""
     api.archive.store([*exchanges(3, "t1", "u"), *exchanges(1, "t2", "u")])
     page = api.ask("GET", "/threads", query={"user_id": "u", "limit": "1"}).json()
     assert [item["thread_id"] for item in page["items"]] == ["t2"]
@@ -231,7 +237,7 @@ def test_threads(api: Api) -> None:
 
 
 def test_preferences(api: Api) -> None:
-    """They are read, replaced, merged and removed."""
+    """The routes read, replace, merge and remove preferences."""
     path = "/users/u/preferences"
     assert api.ask("GET", path).json() == {}
     assert api.ask("PUT", path, {"a": "1", "b": "2"}).json() == {"a": "1", "b": "2"}
@@ -242,7 +248,7 @@ def test_preferences(api: Api) -> None:
 
 
 def test_a_user_is_deleted(api: Api) -> None:
-    """With all threads and preferences."""
+    """The deletion of a user removes all threads and preferences."""
     api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"})
     api.ask("PUT", "/users/u/preferences", {"a": "1"})
     assert api.ask("DELETE", "/users/u").status_code == 204
@@ -252,7 +258,7 @@ def test_a_user_is_deleted(api: Api) -> None:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_ids(name: str, api: Api) -> None:
-    """Slashes, percent signs, quotes and any letters are valid in ids."""
+    """Ids may contain slashes, percent signs, quotes and any letters."""
     encoded = quote(name, safe="")
     api.ask("POST", "/invoked", {"thread_id": name, "user_id": name, "user_message": "q", "assistant_message": "a"})
     assert api.ask("GET", f"/threads/{encoded}").json()["thread_id"] == name
@@ -266,7 +272,7 @@ def test_awkward_ids(name: str, api: Api) -> None:
 
 
 def test_health(api: Api) -> None:
-    """Each layer is reported separately."""
+    """The health check reports each layer separately."""
     assert api.ask("GET", "/health").json() == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
     api.cache.is_down = True
     told_of = api.ask("GET", "/health")
@@ -277,7 +283,10 @@ def test_health(api: Api) -> None:
 
 
 def test_the_description(api: Api) -> None:
-    """It has every route of the contract, with the content type of errors; the page needs no other server."""
+    """The description has every route of the contract and the content type of errors.
+
+    Its page loads nothing from other servers.
+    """
     described = api.ask("GET", "/openapi.json").json()
     routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
     assert len(routes) == 18
@@ -296,7 +305,7 @@ def test_the_description(api: Api) -> None:
 
 @pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "é", "漢", "🎉"])
 def test_a_window_that_no_answer_can_hold(character: str, api: Api) -> None:
-    """The oldest exchanges are left out and counted; the newest that fit Lambda's limit stay."""
+    """The response leaves out and counts the oldest exchanges. The newest exchanges that fit Lambda's limit stay."""
     for _ in range(40):
         body = {"thread_id": "t", "user_message": character * 100_000, "assistant_message": character * 100_000}
         assert api.ask("POST", "/invoked", body).status_code == 202

@@ -1,4 +1,4 @@
-"""Invalid input and failures over HTTP: a problem that names the field, and nothing stored."""
+"""Invalid input and failures over HTTP return a problem that names the field, and store nothing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 @pytest.mark.parametrize("path", ["/run", "/invoking", "/invoked"])
 @pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"prompt": }', b"[" * 50_000])
 def test_a_body_that_is_not_json(path: str, content: bytes, api: Api) -> None:
-    """Any such body is a 400."""
+    """The API answers a body that is not JSON with a 400."""
     problem(api.ask("POST", path, content=content), 400)
     assert api.is_untouched()
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
 def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
-    """It is JSON, so the error concerns the whole body."""
+    """The body is valid JSON, so the error concerns the whole body."""
     response = api.ask("POST", "/run", content=b"null" if body is None else None, body=body)
     assert response.status_code in {400, 422}
     assert response.headers["content-type"] == "application/problem+json"
@@ -70,7 +70,7 @@ def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
     ],
 )
 def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -> None:
-    """422 with the field's name, and nothing stored."""
+    """The API returns a 422 with the field's name, and stores nothing."""
     told = problem(api.ask("POST", path, body), 422, field)
     assert told["errors"][0]["in"] == "body"
     assert api.is_untouched()
@@ -79,7 +79,7 @@ def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -
 @pytest.mark.parametrize("field", ["prompt", "instructions", "thread_id", "user_id", "agent_name"])
 @pytest.mark.parametrize("escape", [rb"\ud800", rb"a\udfffb", rb"\udc00\ud800"])
 def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
-    """Neither PostgreSQL nor other JSON parsers accept them."""
+    """The API refuses lone surrogates, because PostgreSQL and other JSON parsers do not accept them."""
     fields = {b"prompt": b"x", b"thread_id": b"t", field.encode(): escape}
     content = b"{" + b",".join(b'"%s":"%s"' % pair for pair in fields.items()) + b"}"
     problem(api.ask("POST", "/run", content=content), 422, field)
@@ -88,7 +88,7 @@ def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
 
 @pytest.mark.parametrize("key", [rb"\ud800", b"x" * 300, rb"\u0000"])
 def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
-    """The caller also chooses the names of fields."""
+    """The API checks keys like values, because the caller also chooses the keys."""
     for method, path in (("POST", "/run"), ("PUT", "/users/u/preferences"), ("PATCH", "/users/u/preferences")):
         response = api.ask(method, path, content=b'{"prompt":"x","%s":"y"}' % key)
         assert response.status_code == 422
@@ -100,7 +100,10 @@ def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
     ("path", "field"), [("/run", "prompt"), ("/run", "instructions"), ("/invoked", "user_message")]
 )
 def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
-    """250,000 characters are a 413; 200,000 are valid, for any number of bytes."""
+    """A text of 250,000 characters returns a 413.
+
+    A text of 200,000 characters is valid, whatever its number of bytes.
+    """
     body = RUN if path == "/run" else INVOKED
     problem(api.ask("POST", path, {**body, field: "x" * 250_000}), 413, field)
     problem(api.ask("POST", path, {**body, field: "🎉" * 200_001}), 413, field)
@@ -112,7 +115,7 @@ def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
     "text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا بالعالم", "\u202eevil", "\ufffe\uffff", "a\tb\r\nc\x01"]
 )
 def test_text_of_any_script(text: str, api: Api) -> None:
-    """It is returned unchanged."""
+    """The API returns a text of any script unchanged."""
     assert api.ask("POST", "/run", {"prompt": text, "thread_id": "t"}).status_code == 200
     assert api.ask("GET", "/threads/t/messages").json()["items"][0]["content"] == text
 
@@ -144,7 +147,7 @@ def test_a_faulty_query(path: str, query: dict[str, str], field: str, api: Api) 
 
 
 def test_a_cursor_of_another_list(api: Api) -> None:
-    """It is not a cursor of this list."""
+    """The API refuses a cursor that belongs to another list."""
     api.archive.store([*exchanges(2, "a"), *exchanges(2, "b")])
     cursor = api.ask("GET", "/threads/a/messages", query={"limit": "1"}).json()["next_cursor"]
     problem(api.ask("GET", "/threads/b/messages", query={"cursor": cursor}), 422, "cursor")
@@ -170,21 +173,24 @@ def test_a_cursor_of_another_list(api: Api) -> None:
 def test_a_text_of_a_wrong_length_is_reported_in_characters(
     method: str, path: str, body: dict[str, Any], field: str, detail: str, api: Api
 ) -> None:
-    """And a wrong name as such."""
+    """The problem reports a wrong length in characters, and a wrong name as a wrong name."""
     told = problem(api.ask(method, path, body), 422, field)
     assert told["errors"][0]["detail"] == detail
 
 
 @pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
 def test_a_faulty_path(path: str, api: Api) -> None:
-    """Invalid ids are refused."""
+    """The API refuses invalid ids in the path."""
     told = problem(api.ask("GET", path), 422, "thread_id")
     assert told["errors"][0]["in"] == "path"
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
 def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
-    """A URL parser resolves dot segments, encoded or not, so no thread or user may have such an id; a document may."""
+    """A URL parser resolves dot segments, encoded or not.
+
+    So no thread or user may have such an id, but a document may.
+    """
     for path, body in (("/run", RUN), ("/invoking", {}), ("/invoked", INVOKED)):
         for field in ("thread_id", "user_id"):
             problem(api.ask("POST", path, {**body, field: dots}), 422, field)
@@ -199,7 +205,7 @@ def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
 
 @pytest.mark.parametrize("body", [{"title": ""}, {"title": "x" * 501}, {"title": "\x00"}, {"title": None}, {}])
 def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
-    """The old title stays."""
+    """A refused title leaves the old title unchanged."""
     api.archive.store(exchanges(1))
     problem(api.ask("PATCH", "/threads/t", body), 422, "title")
     assert api.ask("GET", "/threads/t").json()["title"] == "q0"
@@ -218,7 +224,7 @@ def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
     ("method", "path"), [("GET", "/nothing"), ("GET", "/assets"), ("POST", "/run/x"), ("GET", "/users/u")]
 )
 def test_no_such_route(method: str, path: str, api: Api) -> None:
-    """It is a problem, too."""
+    """A missing route returns a problem, too."""
     assert api.ask(method, path).headers["content-type"] == "application/problem+json"
     assert api.ask(method, path).status_code in {404, 405}
 
@@ -233,7 +239,7 @@ def test_no_such_route(method: str, path: str, api: Api) -> None:
     ],
 )
 def test_a_method_that_a_route_has_not(method: str, path: str, allowed: str, api: Api) -> None:
-    """405 lists all methods of the route."""
+    """The 405 response lists all methods of the route."""
     response = api.ask(method, path)
     problem(response, 405)
     assert response.headers["allow"] == allowed
@@ -243,7 +249,10 @@ def test_a_method_that_a_route_has_not(method: str, path: str, allowed: str, api
 
 
 def test_a_layer_down(api: Api) -> None:
-    """A turn continues and reports the layer; requests that need the layer return a 503, which may be retried."""
+    """A turn continues and reports the layer.
+
+    A request that needs the layer returns a 503, and the caller may retry it.
+    """
     api.cache.is_down = api.archive.is_down = True
     answer = api.ask("POST", "/run", RUN).json()
     assert answer["memory"] == {
@@ -271,7 +280,7 @@ def test_a_layer_down(api: Api) -> None:
     [(AgentRunError("The model offline gave no answer: KeyError."), 502), (AgentTimeoutError("No answer."), 504)],
 )
 def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the turn is stored."""
+    """A turn whose model fails stores nothing."""
 
     async def fail(*_: object, **__: object) -> str:
         raise error
@@ -283,7 +292,7 @@ def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch
 
 
 def test_an_unexpected_error(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """500 without details, which are in the log."""
+    """The response is a 500 without details. The log has the details."""
 
     def fail(*_: object) -> None:
         message = "secret"
@@ -302,7 +311,10 @@ def test_an_unexpected_error(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: 
 
 
 def test_the_same_key_twice(api: Api) -> None:
-    """One exchange and one answer; the second response is marked as a replay."""
+    """Two requests with one key store one exchange and return one answer.
+
+    The second response is marked as a replay.
+    """
     first = api.ask("POST", "/run", RUN, headers={"Idempotency-Key": "k"})
     second = api.ask("POST", "/run", RUN, headers={"Idempotency-Key": "k"})
     assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")

@@ -21,7 +21,7 @@ _NONE: Final = "3.99"
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without Node.js."""
+    """Simulate a machine without Node.js."""
 
     def build() -> bool:
         raise page.PageError("Node.js was not found: install 20.19 or newer, with npm")
@@ -30,7 +30,7 @@ def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_ingredients_are_reported() -> None:
-    """Once for each ingredient, with the effect and the fix."""
+    """The build reports each missing ingredient once, with its effect and the fix."""
     held = gather(_NONE, environment={})
     assert (held.python, held.page) == (None, False)
     bytecode, no_page = held.warnings
@@ -49,7 +49,7 @@ def test_without_a_required_ingredient_nothing_is_built(switch: str, way_out: st
 
 
 def test_a_switched_off_ingredient_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two machines then build the same."""
+    """Two machines without the ingredient build the same artifact."""
     monkeypatch.setattr(page, "build", lambda: True)
     there = gather(_THIS, environment={})
     assert (there.python_version, there.page, there.warnings) == (sys.version.split()[0], True, ())

@@ -51,7 +51,10 @@ def requirements(tmp_path: Path) -> Path:
 def test_findings_are_the_exit_code(
     pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
-    """If the index knows the known vulnerability, every pinned file is audited strictly, and a finding fails."""
+    """The audit checks every pinned file strictly, if the index knows the known vulnerability.
+
+    A finding is a failure.
+    """
     program, asked = pip_audit(_KNOWN, code)
 
     assert main(program, requirements) == code
@@ -62,7 +65,7 @@ def test_findings_are_the_exit_code(
 
 
 def test_the_clients_files_too(pip_audit: Callable[..., tuple[Path, Path]]) -> None:
-    """By default, the project's requirement files and its Python client's."""
+    """By default, the audit includes the project's requirement files and those of its Python client."""
     program, asked = pip_audit(_KNOWN, 0)
 
     assert main(program) == 0
@@ -78,7 +81,7 @@ def test_an_index_without_vulnerabilities_is_reported(
     capfd: pytest.CaptureFixture[str],
     probe: dict[str, Any] | None,
 ) -> None:
-    """Nothing is audited, and the output says so."""
+    """The audit checks nothing in this case, and says so."""
     program, asked = pip_audit(probe, 1)
 
     assert main(program, requirements) == 0

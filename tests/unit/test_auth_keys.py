@@ -1,4 +1,4 @@
-"""Signing keys: rotation, outages, and the number of requests to the issuer."""
+"""A process fetches signing keys after a rotation and survives an outage, with few requests to the issuer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def keys(issuer: Issuer, watch: Watch) -> SigningKeys:
 
 
 def test_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """At first use, and again when they may have changed."""
+    """A process fetches the keys at first use, and again when they may have changed."""
     assert issuer.fetches == 0
     for _ in range(5):
         assert keys.find("one", "RS256")
@@ -61,7 +61,7 @@ def test_a_key_is_for_its_algorithm(keys: SigningKeys) -> None:
 
 
 def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """It is found as soon as a token names it; the old one disappears with the next fetch."""
+    """A process finds a new key as soon as a token names it. The next fetch removes the old key."""
     assert keys.find("one", "RS256")
     issuer.keys = {"three": new_key()}
     watch.now += 0.1
@@ -70,7 +70,7 @@ def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
 
 
 def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """One request in ten seconds for any number of unknown key ids."""
+    """Unknown key ids cause one request in ten seconds, whatever their number."""
     for number in range(100):
         watch.now += 0.5
         assert keys.find(f"made-up-{number}", "RS256") is None
@@ -81,7 +81,10 @@ def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys,
     "outage", ["refused", "error", "moved", "no answer", "no json", "no object", "no keys", "late"]
 )
 def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str) -> None:
-    """Without cached keys no token can be checked. With them, known keys work and an unknown one may be new."""
+    """Without cached keys no token can be checked.
+
+    With cached keys, known keys work, and an unknown key may be a new one.
+    """
     good = dict(issuer.keys)
     issuer.status = {"refused": 503, "error": 500, "moved": 302, "no answer": 0}.get(outage, 200)
     issuer.body = {"no json": b"<html>", "no object": b"[]", "no keys": b'{"keys": []}'}.get(outage)
@@ -111,7 +114,7 @@ def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str)
 
 
 def test_keys_that_are_of_no_use(issuer: Issuer, keys: SigningKeys) -> None:
-    """Keys for encryption, of an unknown type or without an id are ignored; the others work."""
+    """Keys for encryption, of an unknown type or without an id are ignored. The others work."""
     good = issuer.published()
     encryption = {**good[0], "kid": "enc", "use": "enc"}
     nameless = {name: value for name, value in good[0].items() if name != "kid"}

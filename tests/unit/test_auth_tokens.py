@@ -1,4 +1,4 @@
-"""The tokens that are accepted, and their users."""
+"""The verifier accepts valid tokens and returns their users."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def verify(issuer: Issuer) -> TokenVerifier:
 
 @pytest.mark.parametrize("kid", ["one", "two"])
 def test_a_good_token(issuer: Issuer, verify: TokenVerifier, kid: str) -> None:
-    """RS256 and ES256; the user is the `sub` claim."""
+    """RS256 and ES256 tokens are valid. The user is the `sub` claim."""
     assert verify(issuer.token("ana", kid=kid)) == Caller("ana")
 
 
 @pytest.mark.parametrize("user", ["a", "x" * 255, "auth0|5f7c", "a/b", "שלום", "🎉", "arn:aws:iam::1:user/x", "'; --"])
 def test_users_of_any_form(issuer: Issuer, verify: TokenVerifier, user: str) -> None:
-    """Any user id of the issuer."""
+    """An issuer may use user ids of any form."""
     assert verify(issuer.token(user)).user_id == user
 
 
@@ -59,7 +59,7 @@ def test_users_of_any_form(issuer: Issuer, verify: TokenVerifier, user: str) -> 
     ],
 )
 def test_the_operators_scope(issuer: Issuer, verify: TokenVerifier, claims: dict[str, Any], may: bool) -> None:  # noqa: FBT001 - a column of the table
-    """In `scope` or `scp`, as one word of several or of a list."""
+    """The operator's scope is one of several words, or one entry of a list, in `scope` or `scp`."""
     assert verify(issuer.token("svc", **claims)).may_act_for_others is may
 
 

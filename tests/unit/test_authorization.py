@@ -1,4 +1,4 @@
-"""Authentication and authorization of every route over HTTP, on in-memory stores."""
+"""Every route authenticates and authorizes its caller over HTTP, on in-memory stores."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_the_open_paths(guarded_api: Api) -> None:
 
 @pytest.mark.parametrize("path", OPEN)
 def test_open_paths_need_no_token(guarded_api: Api, path: str) -> None:
-    """Even an invalid token is ignored there."""
+    """An open path ignores a token, even an invalid one."""
     for headers in ({}, bearer("x")):
         assert guarded_api.ask("GET", path, headers=headers).status_code == 200
 
 
 @each_route
 def test_no_token(guarded_api: Api, sample: Sample) -> None:
-    """401 with a challenge, before the request is read."""
+    """The API returns a 401 with a challenge before it reads the request."""
     for body in (b"", b"no json", b"{}"):
         answer = guarded_api.ask(sample.method, sample.path("t", "ana"), content=body)
         told = problem(answer, 401)
@@ -64,7 +64,7 @@ def test_no_token(guarded_api: Api, sample: Sample) -> None:
 
 @each_route
 def test_an_invalid_token(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """401 with the reason."""
+    """The API returns a 401 with the reason."""
     answer = guarded_api.ask(sample.method, sample.path("t", "ana"), headers=bearer(issuer.token(exp=1)))
     problem(answer, 401)
     assert answer.headers["www-authenticate"] == (
@@ -74,7 +74,7 @@ def test_an_invalid_token(guarded_api: Api, issuer: Issuer, sample: Sample) -> N
 
 @each_route
 def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """Naming the token's own user changes nothing."""
+    """A request may name the token's own user, which changes nothing."""
     guarded_api.ask(
         "POST",
         "/run",
@@ -91,7 +91,7 @@ def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> No
 
 @each_route
 def test_another_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """Naming another user is a 403 without further details."""
+    """A request that names another user returns a 403 without further details."""
     if sample.names_user == "nobody":
         return
     before = guarded_api.is_untouched()
@@ -123,7 +123,7 @@ def test_an_operator(guarded_api: Api, issuer: Issuer, sample: Sample, claim: di
 
 
 def test_a_user_left_out_is_the_tokens(guarded_api: Api, issuer: Issuer) -> None:
-    """In stored exchanges and for preferences."""
+    """Stored exchanges and preferences belong to the token's user if the request names no user."""
     ana = bearer(issuer.token("ana"))
     guarded_api.ask("PUT", "/users/ana/preferences", {"tone": "dry"}, headers=ana)
     answer = guarded_api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t"}, headers=ana).json()
@@ -137,7 +137,7 @@ def test_a_user_left_out_is_the_tokens(guarded_api: Api, issuer: Issuer) -> None
 
 
 def test_without_a_guard_the_user_has_to_be_named(api: Api) -> None:
-    """As without tokens."""
+    """Without authentication, a request must name the user."""
     told = problem(api.ask("GET", "/threads"), 422, "user_id")
     assert told["errors"][0]["in"] == "query"
 
@@ -164,7 +164,7 @@ def test_forms_of_the_header(guarded_api: Api, issuer: Issuer, header: str) -> N
     ],
 )
 def test_a_header_of_another_form(guarded_api: Api, issuer: Issuer, header: str) -> None:
-    """401 with the required form; two headers joined by a gateway are invalid."""
+    """The API returns a 401 that states the required form. Two headers that a gateway has joined are invalid."""
     answer = guarded_api.ask("GET", "/threads", headers={"authorization": header.format(issuer.token("ana"))})
     problem(answer, 401)
     assert 'error="invalid_request"' in answer.headers["www-authenticate"]
@@ -184,7 +184,7 @@ def test_a_preflight_request_needs_no_token(guarded_api: Api) -> None:
 
 
 def test_an_outage_of_the_issuer(guarded_api: Api, issuer: Issuer) -> None:
-    """No token can be checked, so every request is refused without blaming the caller."""
+    """The API can check no token, so it refuses every request without blaming the caller."""
     issuer.status = 503
     answer = guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("ana")))
     problem(answer, 503)

@@ -1,4 +1,4 @@
-"""Storing a batch: PostgreSQL's own errors are not blamed on records, and a slow PostgreSQL makes progress."""
+"""The batch store blames no record for PostgreSQL's own errors, and makes progress while PostgreSQL is slow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Unwilling(InMemoryArchive):
         self.sizes: list[int] = []
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store all or nothing."""
+        """Store the whole batch or nothing."""
         self.sizes.append(len(exchanges))
         needed = self.base + self.each * len(exchanges)
         self.now += min(needed, self.limit)
@@ -56,7 +56,7 @@ class Unwilling(InMemoryArchive):
 
 @pytest.fixture
 def archive() -> Unwilling:
-    """L2."""
+    """Return L2."""
     return Unwilling()
 
 
@@ -80,7 +80,7 @@ def _texts(found: Sequence[Exchange]) -> set[str]:
     [InvalidRecord("refused_by_postgres", "23514: no"), _TRIGGER, _POLICY, _MISSING, RecursionError(), KeyError("x")],
 )
 def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """The record is found, and only it is refused, with the reason."""
+    """The store finds the record that fails for any reason. It refuses only this record, and reports the reason."""
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
     assert (result.merged().stored, result.waiting) == (999, [])
@@ -97,7 +97,7 @@ def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchRes
 def test_an_error_of_postgresql_itself(
     error: Exception, many: int, store: Callable[..., BatchResult], archive: Unwilling
 ) -> None:
-    """This is not a record's error, so all wait."""
+    """PostgreSQL's own error is no record's fault, so all records wait."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), error)
     archive.trial = error
     result = store(exchanges(many))
@@ -106,7 +106,7 @@ def test_an_error_of_postgresql_itself(
 
 @pytest.mark.parametrize("many", [1, 50])
 def test_a_batch_of_bad_ones(many: int, store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """PostgreSQL accepts a test exchange, so the records are refused."""
+    """PostgreSQL accepts a test exchange, so the store refuses the records."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), _TRIGGER)
     result = store(exchanges(many))
     assert (len(result.refused), result.waiting) == (many, [])
@@ -129,7 +129,7 @@ def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResu
 def test_a_refusal_that_does_not_last(
     store: Callable[..., BatchResult], archive: Unwilling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A temporarily missing privilege refuses nothing permanently, because each record is retried once."""
+    """A privilege that is missing for a moment refuses nothing permanently, because each record is retried once."""
     archive.errors = {"q0": _POLICY}
     monkeypatch.setattr(archive, "try_store", archive.errors.clear)
     result = store(exchanges(1))
@@ -137,7 +137,7 @@ def test_a_refusal_that_does_not_last(
 
 
 def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """Not once per part."""
+    """The store calls L2 once during an outage, not once per part."""
     archive.errors = {"q2": StoreUnavailable("postgres", "circuit open")}
     archive.each, archive.limit = 0.001, 0.25
     result = store(exchanges(1_000))
@@ -147,7 +147,7 @@ def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], a
 
 @pytest.mark.parametrize("each", [0.0005, 0.002, 0.02, 0.2, 2.9])
 def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
-    """At any speed, even if each invocation is a new process."""
+    """The store makes progress at any speed, even if each invocation is a new process."""
     archive.each = each
     stored = 0
     for _ in range(3):
@@ -165,7 +165,7 @@ def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
 
 
 def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """The invocation has a deadline; the rest waits and is not refused."""
+    """The store respects the invocation's deadline. The remaining records wait and are not refused."""
     archive.base = 2.0
     archive.errors = {"q0": _TRIGGER}
     result = store(exchanges(64), 8.0)
@@ -175,19 +175,19 @@ def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archi
 
 
 def test_at_least_one_is_tried(store: Callable[..., BatchResult]) -> None:
-    """Even with little time."""
+    """The store tries at least one record, even with little time."""
     assert store(exchanges(3), -1.0).merged().stored == 3
 
 
 def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """It waits, and the others are stored."""
+    """The slow record waits, and the others are stored."""
     archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
     result = store(exchanges(256), 3_600.0)
     assert (result.merged().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])
 
 
 def test_its_size_grows_again(store: Callable[..., BatchResult], archive: Unwilling) -> None:
-    """While L2 is fast."""
+    """The batch size grows again while L2 is fast."""
     archive.each = 0.02
     store(exchanges(1_000))
     archive.each = 0.0

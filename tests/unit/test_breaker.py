@@ -49,7 +49,7 @@ class Store:
 
 @pytest.fixture
 def store() -> Store:
-    """A store that responds."""
+    """Return a store that responds."""
     return Store()
 
 
@@ -73,14 +73,14 @@ def _open(breaker: CircuitBreaker, store: Store) -> None:
 
 
 def test_a_closed_circuit_passes_calls(store: Store) -> None:
-    """Calls go through without probes."""
+    """A closed circuit passes calls on and starts no probes."""
     breaker = CircuitBreaker("redis", store.probe)
     assert [_ask(breaker, store) for _ in range(3)] == ["answer"] * 3
     assert (breaker.is_open, breaker.outages, store.probes) == (False, 0, 0)
 
 
 def test_one_failure_opens_it(store: Store) -> None:
-    """Later requests do not reach the store, and name the layer that did not respond."""
+    """Later requests do not reach the store, and their error names the layer that did not respond."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0)
     _open(breaker, store)
     for _ in range(5):
@@ -133,7 +133,7 @@ def test_probes_keep_their_distance(store: Store) -> None:
 
 
 def test_after_an_outage_comes_another(store: Store) -> None:
-    """It opens again, counts the outages, and its first probe starts at once."""
+    """The circuit opens again and counts the outages. Its first probe starts at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     for outage in (1, 2, 3):
         _open(breaker, store)

@@ -1,4 +1,4 @@
-"""The part of a window within the limits: whole entries, the newest exchanges."""
+"""The window's part within the limits consists of whole exchanges, the newest ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def window(*contents: str) -> list[Message]:
     st.none() | st.integers(1, 8),
 )
 def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: int, exchanges: int | None) -> None:
-    """The result is within the limits and has only whole exchanges, the newest ones; no more would fit."""
+    """The result is within the limits and has only whole exchanges, the newest ones. No other exchange would fit."""
     messages = window(*contents)
     shown = show(messages, preferences, Limits(tokens, exchanges))
     assert count_tokens(shown.context) <= shown.tokens
@@ -45,7 +45,7 @@ def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: i
 
 
 def test_preferences_come_first() -> None:
-    """Then the newest exchange, and none that is older than one that does not fit."""
+    """Preferences come first, then the newest exchange. No exchange is older than one that does not fit."""
     messages, preferences = window("short", "long " * 50, "short"), {"b": "2", "a": "1"}
     all_of_it = show(messages, preferences, Limits())
     assert (all_of_it.omitted_exchanges, list(all_of_it.preferences)) == (0, ["a", "b"])
@@ -66,12 +66,12 @@ def test_entries_of_another_program() -> None:
 
 @pytest.mark.parametrize(("bounds", "least"), [((0, None), 0), ((0, 5), 5), ((7, None), 7), ((7, 5), 5), ((5, 7), 5)])
 def test_the_smaller_bound_holds(bounds: tuple[int, int | None], least: int) -> None:
-    """The smaller limit of the setting and the request applies."""
+    """The smaller of the setting's limit and the request's limit applies."""
     assert smaller(*bounds) == least
 
 
 def test_less_is_shown_for_a_model() -> None:
-    """Any smaller amount, down to nothing, and never more than the request allows."""
+    """A model may get any smaller amount, down to nothing, and never more than the request allows."""
     memory = ShownMemory(Recall(window("a", "b", "c"), {"x": "y"}), 0)
     whole = memory.shown
     assert whole.omitted_exchanges == 0

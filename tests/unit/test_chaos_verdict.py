@@ -34,7 +34,7 @@ def _judge(journal: Journal, *stored: str) -> Verdict:
 
 
 def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:
-    """An exchange that its caller knew to be stored is missing, and no layer is degraded."""
+    """The response lacks an exchange that its caller knew to be stored, and reports no degraded layer."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])])
     assert _judge(journal, "x1", "x2").shown_too_little
 
@@ -60,14 +60,14 @@ def test_a_fault_excuses_no_answer() -> None:
 
 
 def test_the_last_read_must_be_complete_and_not_degraded() -> None:
-    """At rest, each thread is complete and not degraded."""
+    """After the run, each thread is complete and not degraded."""
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, [])]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"], ("redis",))]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"])]), "x1").is_clean
 
 
 def test_exchanges_before_a_full_window_may_be_missing() -> None:
-    """A window has fifty exchanges; only older ones may be missing."""
+    """A window has fifty exchanges. Only exchanges older than the window may be missing."""
     turns = [_turn(f"x{number}", number) for number in range(51)]
     shown = [f"x{number}" for number in range(1, 51)]
     stored = [f"x{number}" for number in range(51)]
@@ -77,7 +77,7 @@ def test_exchanges_before_a_full_window_may_be_missing() -> None:
 
 
 def test_deleted_exchanges_must_not_return() -> None:
-    """Neither in PostgreSQL nor in a response."""
+    """A deleted exchange returns neither in PostgreSQL nor in a response."""
     deletions = [Deleted(_THREAD, 5, 6)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions), "x1").back
@@ -91,7 +91,7 @@ def test_exchanges_after_a_deletion_must_stay() -> None:
 
 
 def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
-    """It is before the deletion or after it; if it is after it, readers see it."""
+    """The exchange is before the deletion or after it. If it is after it, readers see it."""
     deletions = [Deleted(_THREAD, 0.9, 2)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
     kept = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], deletions=deletions)
@@ -99,7 +99,7 @@ def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
 
 
 def test_each_storm_begins_with_trusted_data_and_has_every_kind() -> None:
-    """Even a short run has a refusal and an older Redis."""
+    """Every run, even a short one, includes refused writes and an older Redis."""
     faults = Plan(1, 200).faults()
     storm = [next(faults).kind for _ in FAULT_KINDS]
     assert set(storm) == set(FAULT_KINDS)
@@ -108,7 +108,7 @@ def test_each_storm_begins_with_trusted_data_and_has_every_kind() -> None:
 
 
 def test_an_outbox_is_lost_only_with_its_redis_and_only_until_the_sweep() -> None:
-    """Both other stores were down, and then Redis; deleted exchanges do not count."""
+    """Both other stores were down before Redis was lost. Deleted exchanges do not count."""
     turn = _turn("x1", 1)
     turn.requests[0].answer["durability"] = "redis"
     assert _judge(Journal(turns=[turn], faults=[Window("valkey killed", 5, 6)])).outbox_lost == {"x1"}

@@ -24,7 +24,7 @@ _HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Records the pauses, which take no time."""
+    """Record the pauses, which take no time."""
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
@@ -32,7 +32,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def opened() -> Iterator[ExitStack]:
-    """Closes the test's clients."""
+    """Close the test's clients."""
     with ExitStack() as stack:
         yield stack
 
@@ -67,7 +67,7 @@ def test_an_id_is_one_segment(opened: ExitStack, name: str, path: bytes) -> None
 
 
 def test_the_key_of_a_usage_plan_is_sent(opened: ExitStack) -> None:
-    """In API Gateway's header."""
+    """The client sends the key in API Gateway's header."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH))
     _api(opened, handle, api_key="k1").health()
     assert asked[0].headers["x-api-key"] == "k1"
@@ -76,7 +76,7 @@ def test_the_key_of_a_usage_plan_is_sent(opened: ExitStack) -> None:
 
 
 def test_the_token_is_sent(opened: ExitStack) -> None:
-    """As a bearer token; without one there is no such header."""
+    """The client sends a bearer token. Without a token there is no such header."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH), httpx.Response(200, json=_HEALTH))
     _api(opened, handle, "abc.def").health()
     _api(opened, handle).health()
@@ -85,14 +85,14 @@ def test_the_token_is_sent(opened: ExitStack) -> None:
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "schlüssel"])
 def test_a_token_that_cannot_be_one(opened: ExitStack, token: str) -> None:
-    """It is refused before a request is sent, and not printed."""
+    """The command refuses the token before it sends a request, and does not print it."""
     with pytest.raises(SettingsError) as caught:
         open_api(opened, API_URL, token)
     assert token not in str(caught.value)
 
 
 def test_a_read_is_retried_without_a_response(opened: ExitStack, pauses: list[float]) -> None:
-    """Three attempts with pauses."""
+    """The client tries a read three times, with pauses."""
     handle, asked = _answers(httpx.ConnectError("refused"), problem(503), httpx.Response(200, json=_HEALTH))
     assert _api(opened, handle).health().status == "ok"
     assert (len(asked), len(pauses)) == (3, 2)
@@ -104,7 +104,7 @@ def test_a_read_is_retried_without_a_response(opened: ExitStack, pauses: list[fl
 
 @pytest.mark.parametrize("answer", [problem(503), httpx.ConnectError("refused")])
 def test_a_change_is_sent_once(opened: ExitStack, answer: httpx.Response | Exception, pauses: list[float]) -> None:
-    """Its effect is unknown, so the user decides."""
+    """The effect of the change is unknown, so the client leaves the decision to the user."""
     handle, asked = _answers(answer)
     with pytest.raises(MemoryClientError):
         _api(opened, handle).delete_thread("t")
@@ -161,7 +161,7 @@ def test_a_refusal(
     outage: bool,  # noqa: FBT001 - a case
     sentence: str,
 ) -> None:
-    """The message has the API's words and advice; only errors that may pass are outages."""
+    """The message has the API's words and advice. Only temporary errors count as outages."""
     handle, _ = _answers(answer)
     with pytest.raises(MemoryClientError) as caught:
         _api(opened, handle).rename_thread("t", "title")
@@ -170,7 +170,7 @@ def test_a_refusal(
 
 @pytest.mark.parametrize(("answer", "code"), [(problem(503), 3), (problem(404), 2), (httpx.ReadTimeout("late"), 3)])
 def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that may pass is 3, a usage error 2; with `--json` the message is JSON."""
+    """A temporary error has exit code 3, and a usage error has exit code 2. With `--json` the message is JSON."""
     play_api(monkeypatch, _answers(*[answer] * 3)[0])
     result = CliRunner().invoke(app, ["threads", "show", "t", "--json"])
     assert (result.exit_code, result.stdout) == (code, "")
@@ -178,7 +178,7 @@ def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: 
 
 
 def test_values_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a usage error, and nothing is sent."""
+    """Such a value is a usage error, and the command sends nothing."""
     play_api(monkeypatch, _answers()[0])
     result = CliRunner().invoke(app, ["prefs", "set", "u", "tone=a\ud800"])
     assert (result.exit_code, result.stderr) == (2, "Error: tone: must not hold lone surrogates.\n")
@@ -211,7 +211,7 @@ def _delete(api: MemoryClient) -> None:
 
 @pytest.mark.parametrize("answer", _OTHERS)
 def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
-    """The message says so, even if the response looks like a success."""
+    """The message says that another server has responded, even if its response looks like a success."""
     for call in _QUESTIONS if answer.status_code == HTTPStatus.NO_CONTENT else [*_QUESTIONS, _delete]:
         with pytest.raises((NotThisApi, ApiError)) as caught:
             call(_api(opened, _answers(answer)[0]))
@@ -223,13 +223,13 @@ def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
 
 @pytest.mark.parametrize("more", ["/threads", "/users/", "?stage=prod", "#prod", "?", "#"])
 def test_a_url_that_is_more_than_the_apis(opened: ExitStack, more: str) -> None:
-    """Below a route, the next path segment would be read as an id."""
+    """The command refuses a URL that goes below a route, because the next path segment would be read as an id."""
     with pytest.raises(SettingsError, match="cannot work"):
         open_api(opened, f"{API_URL}{more}")
 
 
 def test_a_list_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages are read until the end or the limit; the output says whether more exist."""
+    """The client reads pages until the end or the limit. The output says whether more entries exist."""
     asked: list[int] = []
 
     def handle(request: httpx.Request) -> httpx.Response:

@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def status() -> list[httpx.Response]:
-    """The responses of `GET /status`; the last one is repeated."""
+    """Return the responses of `GET /status`; the last one is repeated."""
     return [httpx.Response(200, json=STATUS)]
 
 
@@ -59,7 +59,7 @@ def _waiting(place: str, **counts: int) -> httpx.Response:
 
 
 def test_nothing_waits(run: Run) -> None:
-    """The export is complete."""
+    """The export is complete if no exchange waits."""
     result = run("users", "export", "u")
     assert result.exit_code == 0, result.output
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
@@ -72,7 +72,7 @@ def test_nothing_waits(run: Run) -> None:
 
 @pytest.mark.parametrize("waiting", [{"place": "queue", "in_flight": 2}, {"place": "outbox", "visible": 2}])
 def test_something_waits(run: Run, status: list[httpx.Response], waiting: dict[str, Any]) -> None:
-    """An undrained exchange may belong to an unlisted thread: a warning and exit code 1, after the export."""
+    """An undrained exchange may belong to an unlisted thread. So the export ends with a warning and exit code 1."""
     status[:] = [_waiting(**waiting)]
     result = run("users", "export", "u", "--output", "u.ndjson", "--json")
     assert (result.exit_code, json.loads(result.stdout)["waiting"]) == (1, 2)
@@ -100,7 +100,7 @@ def test_the_number_of_undrained_exchanges_is_unknown(
 
 
 def test_the_description_in_a_file(run: Run) -> None:
-    """With `--json` a summary is printed."""
+    """With `--json` the command prints a summary."""
     answer = json.loads(run("openapi", "--output", "api.json", "--json").stdout)
     assert answer.pop("sources")["api_url"]["url"] == API_URL
     assert answer == {"title": "Memory", "version": "1", "paths": 1, "output": "api.json"}
@@ -108,7 +108,10 @@ def test_the_description_in_a_file(run: Run) -> None:
 
 
 def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> None:
-    """Else `--output /dev/null` would leave a file there, where root asks for it."""
+    """The command writes into a device.
+
+    Otherwise `--output /dev/null` would replace the device with a file for root.
+    """
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -122,7 +125,7 @@ def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> No
 
 
 def test_a_link_stays_a_link(run: Run, tmp_path: Path) -> None:
-    """What it leads to is replaced."""
+    """The command replaces the link's target and keeps the link."""
     link, target = tmp_path / "link", tmp_path / "target"
     target.write_text("old")
     link.symlink_to(target)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_that_a_terminal_obeys() -> None:
-    """Control characters of other users never reach a terminal."""
+    """The output never contains another user's control characters."""
     assert printable("a\x1b[31mb\x07\u202e\nc\td") == "a\\x1b[31mb\\x07\\u202e\nc\td"
     assert plain_table(["x"], [["\x1b[2J"]]) == "X\n\\x1b[2J"
 
@@ -46,7 +46,7 @@ def test_nothing_that_a_terminal_obeys() -> None:
     ids=["emoji", "flag", "persian", "hindi", "japanese", "french", "combining"],
 )
 def test_text_stays_text(text: str) -> None:
-    """Joiners, emoji and spaces of any width are unchanged."""
+    """Joiners, emoji and spaces of any width stay unchanged."""
     assert printable(text) == text
 
 
@@ -55,7 +55,7 @@ def test_text_stays_text(text: str) -> None:
     ["\x00", "\x9b", "\x7f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\ud800", "\U000e0041", "\r", "\x85"],
 )
 def test_control_characters_are_escaped(character: str) -> None:
-    """Control characters, direction overrides, lone surrogates, and tags without their flag."""
+    """The output escapes control characters, direction overrides, lone surrogates, and tags without their flag."""
     shown = printable(f"a{character}b")
     assert shown.isascii()
     assert shown.startswith("a\\")
@@ -63,7 +63,7 @@ def test_control_characters_are_escaped(character: str) -> None:
 
 
 def test_timestamps_are_complete_in_80_columns() -> None:
-    """Two timestamps beside an id of 36 characters and a long title."""
+    """Two timestamps fit beside an id of 36 characters and a long title."""
     console = Console(width=80, no_color=True)
     moments = "2026-11-22T16:08:00.139000Z", "2026-11-23T16:08:00.139Z"
     row = ["01a20403-af8b-76fb-9bf9-0bc8b1328586", "A title of many words " * 5, 12, *moments]
@@ -75,7 +75,7 @@ def test_timestamps_are_complete_in_80_columns() -> None:
 
 @pytest.mark.parametrize("width", [25, 40, 60])
 def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table would have no room for the ids; so each row becomes lines of names and values."""
+    """A table would have no room for the ids, so each row becomes lines of names and values."""
     narrow = Console(width=width, no_color=True)
     monkeypatch.setattr("cli.output.is_terminal", lambda: True)
     monkeypatch.setattr("cli.output.Console", lambda: narrow)
@@ -91,7 +91,7 @@ def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), (">&- 2>&-", 0), ("| true", 0)])
 @pytest.mark.parametrize("words", ["--version", "--help"])
 def test_an_output_that_takes_nothing(words: str, redirection: str, code: int) -> None:
-    """A full disk is said in a sentence; what a shell has closed wants no output."""
+    """A full disk is an error message of one sentence. An output that the shell has closed is no error."""
     line = f"\"$0\" -c 'from cli.main import app; app()' {words} {redirection}"
     result = subprocess.run(
         ["/bin/sh", "-c", line, sys.executable], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
@@ -101,14 +101,14 @@ def test_an_output_that_takes_nothing(words: str, redirection: str, code: int) -
 
 
 def test_the_version() -> None:
-    """In the usual format."""
+    """`--version` prints the version in the usual format."""
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"hybrid-memory {version('hybrid-memory')}\n")
 
 
 @pytest.mark.parametrize("words", [["-v", "doctor"], ["doctor", "--verbose"], ["doctor"]])
 def test_addresses_are_printed_with_verbose(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Before or after a command's name, and never in the output."""
+    """`--verbose` works before and after a command's name, and prints addresses only to standard error."""
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, "--redis-url", "redis://127.0.0.1:1"])
     line = "redis_url: redis://127.0.0.1:1 (from option)\n"

@@ -30,7 +30,7 @@ def _ignore(_done: int, _total: int | None) -> None:
 
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[QueueAdmin, QueueAdmin]]:
-    """The dead-letter queue and the exchange queue on moto's AWS."""
+    """Create the dead-letter queue and the exchange queue in moto."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("shared.stores.sqs.admin._WAIT_SECONDS", 0)
@@ -62,7 +62,7 @@ def _run(*words: str) -> Result:
 
 
 def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Listed messages are visible again at once, with a receive count one higher."""
+    """Listed messages are visible again at once. Their receive count is one higher."""
     dead, _ = queues
     bodies = _fill(dead, 25)
     assert _bodies(dead) == sorted(bodies)
@@ -72,7 +72,7 @@ def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """A search returns the message and releases all others."""
+    """A search returns the matching message and releases all others."""
     dead, _ = queues
     _fill(dead, 25)
     found = dead.look(1000, lambda message: message.body == "body 17")
@@ -82,7 +82,7 @@ def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Every body arrives once, without the attributes of its last failure."""
+    """The copy sends every body once, without the attributes of its last failure."""
     dead, live = queues
     bodies = _fill(dead, 23)
     done = RedriveResult()
@@ -94,7 +94,7 @@ def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Only this attribute is copied, if it is valid."""
+    """The copy keeps only the request id's attribute, if it is valid."""
     dead, live = queues
     for body, named in {"named": "r-1", "hostile": "r\n2"}.items():
         values = {"reason": "not_json", "request_id": named}
@@ -107,7 +107,7 @@ def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Messages that fail again during the move are not moved twice."""
+    """The command does not move messages twice that fail again during the move."""
     dead, _ = queues
     _fill(dead, 5)
     done = RedriveResult()
@@ -238,7 +238,7 @@ def test_no_such_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_age_on_aws(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """On AWS the oldest message's age is CloudWatch's, or unknown."""
+    """On AWS the oldest message's age is CloudWatch's value, or unknown."""
     dead, _ = queues
     _fill(dead, 1)
     assert oldest_age(dead, dead.depth()) is None
@@ -263,7 +263,7 @@ def test_age_on_aws(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 @pytest.fixture
 def stubbed() -> Iterator[tuple[QueueAdmin, QueueAdmin, Stubber]]:
-    """Two queues with a stubbed client, whose calls are checked against SQS's model."""
+    """Create two queues with a stubbed client. The stub checks its calls against SQS's model."""
     client = boto3.client("sqs", REGION, aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
         access = QueueAccess()
@@ -277,7 +277,7 @@ def _expect_arns(stubber: Stubber) -> None:
 
 
 def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """The target is named, because SQS does not know it for messages that were sent to the dead-letter queue."""
+    """The call names the target. SQS does not know it for messages that were sent to the dead-letter queue."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     wanted = {"SourceArn": "arn:dead", "DestinationArn": "arn:live", "MaxNumberOfMessagesPerSecond": 7}
@@ -287,7 +287,7 @@ def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
 def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: str) -> None:
-    """Without support by the endpoint there is no move."""
+    """The command uses no move if the endpoint does not support it."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     stubber.add_client_error("start_message_move_task", code)
@@ -295,7 +295,7 @@ def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: s
 
 
 def test_a_move_that_is_refused(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """A refusal (e.g. of a second concurrent move) is reported, without a fallback."""
+    """The command reports a refusal (e.g. of a second concurrent move) and uses no fallback."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     stubber.add_client_error("start_message_move_task", "AWS.SimpleQueueService.UnsupportedOperation", "runs already")
@@ -320,7 +320,7 @@ def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> No
 
 
 def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """A failure is reported with its reason and the alternative."""
+    """The command reports the failure with its reason and the alternative."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
     done = RedriveResult()
@@ -330,7 +330,7 @@ def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> N
 
 
 def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """Ctrl-C cancels SQS's move, too."""
+    """Ctrl-C also cancels SQS's move."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=1)
     stubber.add_response("cancel_message_move_task", {"ApproximateNumberOfMessagesMoved": 1}, {"TaskHandle": "h"})

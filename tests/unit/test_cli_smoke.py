@@ -98,7 +98,7 @@ def _layers(exchange: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Records the pauses, which take no time but advance the clock."""
+    """Record the pauses, which take no time but advance the clock."""
     made: list[float] = []
     # In both modules, because the client pauses too.
     monkeypatch.setattr(time, "sleep", made.append)
@@ -179,7 +179,7 @@ def test_a_step_that_fails(
 
 
 def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread is deleted, too."""
+    """The smoke test deletes the thread, even if it got no answer."""
     answer = api._answer
 
     def late(what: str, path: list[str], request: httpx.Request) -> httpx.Response:
@@ -210,7 +210,7 @@ def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
 
 
 def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C during the wait for the drain."""
+    """Ctrl-C during the wait for the drain still deletes the thread."""
 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -233,7 +233,7 @@ def test_a_stopped_drain(api: FakeApi) -> None:
 
 
 def test_layers_that_are_down(api: FakeApi) -> None:
-    """Each is a fault, and the other steps run."""
+    """The smoke test reports each layer that is down, and runs the other steps."""
     api.broken["GET health"] = httpx.Response(200, json={**HEALTH, "postgres": "unavailable"})
     api.broken["POST invoked"] = [_kept("none", cached=False)]
     api.broken["POST invoking"] = httpx.Response(200, json={"messages": [], "source": "none", "degraded": ["redis"]})
@@ -243,7 +243,7 @@ def test_layers_that_are_down(api: FakeApi) -> None:
 
 
 def test_a_redis_that_is_new(api: FakeApi) -> None:
-    """It is not trusted in its first minute, which is not a fault."""
+    """A new Redis is not trusted in its first minute. The smoke test does not report this as a fault."""
     texts = [message("What is this?"), message("A smoke test.")]
     early = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
     api.broken["POST invoking"] = [early]
@@ -251,19 +251,19 @@ def test_a_redis_that_is_new(api: FakeApi) -> None:
 
 
 def test_a_deployment_that_is_open(api: FakeApi) -> None:
-    """Another token, or none, can read the thread."""
+    """The smoke test reports that another token, or none, can read the thread."""
     api.is_open = True
     findings = _run(api)
     assert (findings["token"].state, findings["isolation"].state) == ("fault", "fault")
 
 
 def test_the_same_user_twice(api: FakeApi) -> None:
-    """The other token is of the same user, which is reported."""
+    """The smoke test reports that the other token belongs to the same user."""
     finding = _run(api, other="mine")["isolation"]
     assert (finding.state, "another user" in (finding.advice or "")) == ("fault", True)
 
 
 def test_a_deletion_that_deletes_nothing(api: FakeApi) -> None:
-    """The messages still exist."""
+    """The smoke test reports that the messages still exist."""
     api.deletes = False
     assert _run(api)["gone"].state == "fault"

@@ -1,4 +1,4 @@
-"""Clocks that are days apart: the median of the three machines' clocks counts."""
+"""The median of the three machines' clocks counts if one clock is days off."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_clock_that_is_days_off(
 def test_ids_of_a_caller_whose_clock_is_right(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, seconds: float
 ) -> None:
-    """They are not ids from the future, whichever of the service's clocks is wrong; tomorrow's ids are."""
+    """The caller's ids are accepted, whichever of the service's clocks is wrong. Ids of tomorrow are refused."""
 
     def off() -> float:
         return time.time() + seconds
@@ -65,7 +65,7 @@ def test_ids_of_a_caller_whose_clock_is_right(
 
 
 def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], cache: InMemoryCache) -> None:
-    """The machine's own clock is used."""
+    """The process uses its own clock."""
     cache.is_down = True
     assert not memory().is_ahead(ExchangeIds().new())
     assert memory().is_ahead(ExchangeIds().new(now=time.time() + 60))
@@ -73,7 +73,7 @@ def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], 
 
 @pytest.mark.parametrize("days", [2.0, -2.0])
 def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory], days: float) -> None:
-    """The time is read again before an id is refused for its time."""
+    """The process reads the time again before it refuses an id for its time."""
     offset = [0.0]
     made = memory(clock=lambda: time.time() + offset[0])
     assert not made.is_ahead(ExchangeIds().new())
@@ -87,7 +87,10 @@ def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory
 def test_two_clocks_while_the_third_does_not_answer(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, days: float
 ) -> None:
-    """No clock can be judged, so ids of both times are accepted; PostgreSQL is asked as soon as it responds."""
+    """No clock can be judged, so ids of both times are accepted.
+
+    The process asks PostgreSQL as soon as it responds.
+    """
 
     def off() -> float:
         return time.time() + days * DAY

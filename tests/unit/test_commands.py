@@ -38,7 +38,7 @@ def page(tmp_path: Path) -> Path:
 
 
 def test_commands_are_found(page: Path) -> None:
-    """With their lines, continuation lines and output; a reason belongs to its block."""
+    """The parser finds commands with their lines, continuation lines and output. A reason belongs to its block."""
     first, second = blocks(page)
     assert [(command.line, command.text) for command in first.commands] == [(4, 'one "a\nb" \\\n  c'), (9, "two")]
     assert (first.reason, second.reason) == (None, "needs a moon")
@@ -65,5 +65,5 @@ def test_commands_are_found(page: Path) -> None:
     ],
 )
 def test_the_documented_output(shown: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
-    """Ids, times, cut parts and line breaks may differ; nothing else."""
+    """Ids, times, cut parts and line breaks may differ from the documented output; nothing else may."""
     assert Command(1, "x", shown).expects(output) is is_expected

@@ -1,4 +1,4 @@
-"""The text that memory adds to the instructions: the seed's *Context Injection*, character for character."""
+"""Memory adds exactly the text of the seed's *Context Injection* to the instructions."""
 
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.models import Message, title_of
@@ -25,13 +25,13 @@ preferred_language: Python"""
 
 
 def test_as_in_the_seed() -> None:
-    """Instructions, conversation and preferences, separated by a blank line; preferences by name."""
+    """A blank line separates instructions, conversation and preferences. Preferences are sorted by name."""
     joined = join_parts("You are a helpful assistant.", conversation_text(MESSAGES), preferences_text(PREFERENCES))
     assert joined == SEED
 
 
 def test_absent_parts_leave_no_blank_lines() -> None:
-    """For any missing part, there is one blank line between the others and none around them."""
+    """If a part is missing, one blank line separates the others, and none surrounds them."""
     assert join_parts("I", "", "") == "I"
     assert join_parts("I", "", preferences_text({"a": "b"})) == "I\n\nUser preferences:\na: b"
     assert join_parts("I", conversation_text(MESSAGES[:1]), "") == "I\n\nPrevious conversation:\nuser: Hello"
@@ -40,7 +40,7 @@ def test_absent_parts_leave_no_blank_lines() -> None:
 
 
 def test_no_memory_is_no_text() -> None:
-    """Neither a heading without lines nor a blank line."""
+    """Without memory, the text has neither a heading nor a blank line."""
     assert conversation_text([]) == ""
     assert conversation_text([Message("user", ""), Message("assistant", "")]) == ""
     assert conversation_text([Message("user", ""), MESSAGES[1]]).count("\n") == 1
@@ -48,17 +48,17 @@ def test_no_memory_is_no_text() -> None:
 
 
 def test_texts_stay_as_they_are() -> None:
-    """Lines, spaces and emoji of a message are unchanged."""
+    """A message's lines, spaces and emoji stay unchanged."""
     assert conversation_text([Message("user", " a\n\nb 🎉 ")]) == "Previous conversation:\nuser:  a\n\nb 🎉 "
 
 
 def test_preferences_come_by_name() -> None:
-    """Redis and PostgreSQL return them in different orders; the text is equal."""
+    """Redis and PostgreSQL return preferences in different orders. The text is the same."""
     assert preferences_text({"b": "2", "a": "1"}) == preferences_text({"a": "1", "b": "2"})
 
 
 def test_a_title_is_one_line_of_at_most_80_characters() -> None:
-    """It is the first message's beginning."""
+    """A title is the beginning of the first message."""
     assert title_of("  Tell me\n\tabout   Python ") == "Tell me about Python"
     assert title_of("x" * 500) == "x" * 80
     assert title_of("🎉" * 81) == "🎉" * 80

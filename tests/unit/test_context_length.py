@@ -1,4 +1,4 @@
-"""A model with a short context: turns succeed with the newest part of the memory."""
+"""Turns with a short context succeed and use the newest part of the memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def runner(engine: ShortEngine) -> AgentRunner:
 
 
 def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
-    """None fails, each contains the newest exchanges, and few requests are rejected."""
+    """No turn fails, each contains the newest exchanges, and the model rejects few requests."""
     messages: list[Message] = []
     for number in range(60):
         memory = ShownMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
@@ -81,7 +81,7 @@ def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
 
 
 def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None:
-    """The last attempt has no memory; a prompt that is too long by itself is rejected by name."""
+    """The last attempt has no memory. The error names the field that is too long by itself."""
     engine.limit = 100
     memory = ShownMemory(Recall(window(*["word " * 100] * 50), {}), 0)
     ask(runner, memory)
@@ -111,7 +111,10 @@ def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortEng
 
 
 def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
-    """An exchange that does not fit is left out; shorter ones after it are shown again, as many as fit."""
+    """An exchange that does not fit is left out.
+
+    Later turns show as many of the shorter exchanges after it as fit.
+    """
     ask(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
     memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)
     ask(runner, memory)
@@ -136,7 +139,7 @@ def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
     ],
 )
 def test_words_for_too_long(status: int, body: object) -> None:
-    """Each provider has its own message."""
+    """The runner recognises each provider's own message."""
     assert is_context_too_long(ModelHTTPError(status, "m", body))
 
 
@@ -152,5 +155,5 @@ def test_words_for_too_long(status: int, body: object) -> None:
     ids=str,
 )
 def test_other_errors(error: Exception) -> None:
-    """They are passed on unchanged."""
+    """The runner passes other errors on unchanged."""
     assert not is_context_too_long(error)

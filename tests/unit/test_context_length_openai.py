@@ -1,4 +1,4 @@
-"""A conversation with an OpenAI-compatible model with 8,000 tokens, over HTTP, through the API."""
+"""A long conversation works with an OpenAI-compatible model of 8,000 tokens, over HTTP and through the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CORS: the allowed origins, and the headers of their responses."""
+"""The API allows the configured origins, and adds CORS headers to their responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _ask(
 
 
 def test_an_allowed_origin(api: Api) -> None:
-    """Its preflight request and its requests get CORS headers, even refused ones."""
+    """A preflight request and other requests of an allowed origin get CORS headers, even refused ones."""
     asked = {"Origin": _PAGE, "Access-Control-Request-Method": "POST"}
     asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
@@ -51,7 +51,7 @@ def test_an_allowed_origin(api: Api) -> None:
 
 
 def test_a_forbidden_origin(api: Api) -> None:
-    """Its browser gets no CORS headers."""
+    """A forbidden origin gets no CORS headers."""
     asked = {"Origin": "https://elsewhere.example.com", "Access-Control-Request-Method": "POST"}
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
     assert (preflight.status_code, "access-control-allow-origin" in preflight.headers) == (400, False)
@@ -73,7 +73,7 @@ def test_no_origin_is_allowed_by_default(api: Api, method: str) -> None:
 
 
 def test_origins_are_a_list() -> None:
-    """Separated by commas; a trailing slash, which browsers do not send, is ignored."""
+    """The setting separates origins by commas. It ignores a trailing slash, because browsers do not send one."""
     assert AgentSettings(cors_origins=" https://a.example/ , http://b.example:3000,").origins == [
         "https://a.example",
         "http://b.example:3000",
@@ -99,7 +99,7 @@ def _preflight(
     ],
 )
 def test_pages_of_the_machine_itself(api: Api, origin: str) -> None:
-    """They may call the stage `local` beside configured origins, and no other stage."""
+    """Pages on the same machine may call the stage `local` beside the configured origins, and no other stage."""
     answer = _preflight(api.app, origin, is_local=True)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
     assert _preflight(api.app, _PAGE, is_local=True).headers["access-control-allow-origin"] == _PAGE
@@ -125,13 +125,13 @@ def test_pages_of_the_machine_itself(api: Api, origin: str) -> None:
     ],
 )
 def test_origins_that_resemble_local_ones(api: Api, origin: str) -> None:
-    """They must not call it."""
+    """Origins that only resemble local ones may not call the API."""
     answer = _preflight(api.app, origin, is_local=True)
     assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (400, False)
 
 
 def test_a_header_that_the_api_does_not_know(api: Api) -> None:
-    """A valid header name is allowed; an invalid one is ignored."""
+    """The API allows any valid header name and ignores an invalid one."""
     asked = {"Access-Control-Request-Headers": "authorization, traceparent,x-custom_1,, b@d,sp ace,X-Api-Key"}
     answer = _preflight(api.app, _PAGE, asked)
     assert answer.status_code == 200
@@ -144,13 +144,13 @@ def test_a_header_that_the_api_does_not_know(api: Api) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 def test_every_method_of_the_api(api: Api, method: str) -> None:
-    """Every method is allowed."""
+    """CORS allows every method of the API."""
     answer = _preflight(api.app, _PAGE, {"Access-Control-Request-Method": method})
     assert (answer.status_code, method in answer.headers["access-control-allow-methods"]) == (200, True)
 
 
 def test_exposed_headers(api: Api) -> None:
-    """The headers that the guides use, and the timings."""
+    """CORS exposes the headers that the guides use, and the timings."""
     answer = _ask(api.app, [_PAGE], "GET", "/nothing", {"Origin": _PAGE})
     exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}
     assert {

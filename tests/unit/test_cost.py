@@ -1,4 +1,4 @@
-"""The cost page: correct sums, and tables that `make cost` can rewrite."""
+"""The cost page has correct sums, and tables that `make cost` can rewrite."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_month_of_silence() -> None:
 
 
 def test_the_table_has_a_sum() -> None:
-    """Rounded to its precision."""
+    """The sum is rounded to the table's precision."""
     made = table([Line("a", "b", 0.123), Line("c", "d", 1234.4)], "all")
     assert made.splitlines()[2:] == ["| a | b | 0.12 |", "| c | d | 1,234 |", "| **all** | | **1,235** |"]
 
@@ -66,7 +66,7 @@ def test_the_page_has_the_written_tables() -> None:
 
 
 def test_how_large_redis_has_to_be() -> None:
-    """Threads within the time to live times their bytes, within a node's usable memory."""
+    """Redis has to hold the threads within the time to live, times their bytes, in a node's usable memory."""
     sizes = _ASSUMED["sizes"]
     assert threads_alive(10, 24, _ASSUMED["turn"]) == 86_400
     small = sizes["nodes"]["cache.t4g.small"] * 2**30 * sizes["usable_share"]
@@ -77,7 +77,7 @@ def test_how_large_redis_has_to_be() -> None:
 
 
 def test_how_large_postgres_has_to_be() -> None:
-    """CPU time per second of turns, in steps of half an ACU, with a minimum."""
+    """The size of PostgreSQL is the CPU time per second of turns, in steps of half an ACU, with a minimum."""
     sizes = {"cores_per_acu": 0.25, "busy_share": 0.5}
     assert capacity_for(100, _UNITS, sizes) == 4
     assert capacity_for(101, _UNITS, sizes) == 4.5
@@ -85,7 +85,7 @@ def test_how_large_postgres_has_to_be() -> None:
 
 
 def test_the_sizing_table_names_the_stages_limit() -> None:
-    """It is the template's default in requests per second; a turn has two requests."""
+    """The limit is the template's default in requests per second. A turn has two requests."""
     template = (_ROOT / "template.yaml").read_text()
     limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
     shown = sizing(_UNITS, _ASSUMED)

@@ -16,7 +16,7 @@ def test_a_position_is_decoded(place: list[str | int]) -> None:
 
 
 def test_a_cursor_fits_a_query_string() -> None:
-    """It needs no escaping."""
+    """A cursor in a query string needs no escaping."""
     for length in range(12):
         assert set(encode("list", ["x" * length])) <= set(string.ascii_letters + string.digits + "-_")
 
@@ -44,7 +44,7 @@ def test_a_cursor_of_another_list(listing: str) -> None:
     ],
 )
 def test_a_forged_cursor(cursor: str) -> None:
-    """It is refused."""
+    """The API refuses a forged cursor."""
     with pytest.raises(InvalidCursor):
         decode("messages:asc:t", cursor)
 
@@ -59,7 +59,7 @@ def test_a_changed_cursor() -> None:
 
 
 def test_a_cut_cursor() -> None:
-    """No prefix of it is valid."""
+    """No prefix of a cursor is valid."""
     cursor = encode("messages:asc:t", ["a", 1])
     for length in range(len(cursor)):
         with pytest.raises(InvalidCursor):

@@ -1,4 +1,4 @@
-"""The seed's degradation table on in-memory stores: the responses and their degraded layers."""
+"""The responses and their degraded layers follow the seed's degradation table, on in-memory stores."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> Appen
 
 
 def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
-    """PostgreSQL serves history and preferences; the exchange is durable and not cached."""
+    """PostgreSQL serves history and preferences. The exchange is durable and not cached."""
     cache.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert texts(recalled.messages) == told(0)
@@ -46,7 +46,7 @@ def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQue
 
 
 def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
-    """Changes of the meantime are there for every process, without a restart."""
+    """Every process sees changes that were made during the outage, without a restart."""
     cache.is_down = True
     _keep(process, 1)
     archive.store(queue.take())
@@ -56,7 +56,7 @@ def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArch
 
 
 def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
-    """L1 serves turns, and does not need L2 for what it has."""
+    """L1 serves turns, and needs no L2 for cached data."""
     archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
@@ -67,7 +67,10 @@ def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
 def test_postgresql_is_down_and_the_list_is_lost(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory
 ) -> None:
-    """The outage is reported. Recently stored exchanges are not shown, because they may have been deleted elsewhere."""
+    """The response reports the outage.
+
+    It omits recently stored exchanges, because another process may have deleted them.
+    """
     archive.is_down = True
     cache.lose_everything()
     recalled = _recall(process)
@@ -77,7 +80,7 @@ def test_postgresql_is_down_and_the_list_is_lost(
 
 
 def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Only L2 could tell whether it is new; its exchanges are remembered nevertheless."""
+    """Only L2 knows whether the thread is new. The process still remembers the thread's exchanges."""
     archive.is_down = True
     made = memory()
     for number in range(3):
@@ -143,7 +146,7 @@ def test_all_stores_down(
 def test_redis_fails_between_the_read_and_the_refill(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """L2's result is returned; the failed refill of L1 is reported."""
+    """The response has L2's result and reports the failed refill of L1."""
     cache.lose_everything()
     window = archive.window
 
@@ -157,7 +160,7 @@ def test_redis_fails_between_the_read_and_the_refill(
 
 
 def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
-    """There is no thread memory, but preferences are used."""
+    """A turn without a thread has no history, but uses preferences."""
     recalled = Turn(process, None, "ana").recall()
     assert (recalled.messages, recalled.preferences, recalled.source) == ([], {"tone": "dry"}, "redis")
     assert Turn(process, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
@@ -165,7 +168,7 @@ def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
 
 
 def test_no_user(process: Memory) -> None:
-    """There are no preferences, but the thread is used."""
+    """A turn without a user has no preferences, but uses the thread."""
     recalled = Turn(process, "t", None).recall()
     assert (texts(recalled.messages), recalled.preferences) == (told(0), {})
     assert Turn(process, "t", None).keep("q1", "a1").durability == "queue"

@@ -129,7 +129,7 @@ def test_sample_events_are_all_in_the_readme() -> None:
 
 
 def test_every_operator_command_is_in_the_readme() -> None:
-    """The table has exactly the commands of the command line."""
+    """The table lists exactly the commands of the command line."""
     root = typer.main.get_command(cli)
     offered = {f"hybrid-memory {name}" for name in _leaves(root)}
     assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == offered

@@ -62,7 +62,7 @@ def _first_cells(text: str, heading: str) -> set[str]:
 
 
 def test_the_api_reference_is_the_apis() -> None:
-    """`make docs` would change nothing."""
+    """`make docs` would not change the API reference."""
     assert FILE.read_text() == reference(describe()), "docs/api.md is not what the API says: run `make docs`"
 
 
@@ -82,7 +82,7 @@ def test_every_route_and_schema_is_in_the_api_reference() -> None:
 
 
 def test_the_command_reference_is_the_commands() -> None:
-    """`make docs` would change nothing."""
+    """`make docs` would not change the command reference."""
     kept = command_reference.FILE.read_text()
     assert kept == command_reference.reference(), "docs/commands.md is not what the commands say: run `make docs`"
 

@@ -1,4 +1,4 @@
-"""The drain: valid records are stored, invalid ones dead-lettered alone, and outages waited out."""
+"""The drain stores valid records, dead-letters invalid ones alone, and waits for the end of an outage."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class NotedQueue:
 
 
 class Picky(InMemoryArchive):
-    """Refuses batches with certain texts, like PostgreSQL, and counts its calls."""
+    """An L2 that refuses batches with certain texts, like PostgreSQL, and counts its calls."""
 
     refused: frozenset[str] = frozenset()
     sizes: tuple[int, ...] = ()
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store all or nothing."""
+        """Store the whole batch or nothing."""
         self.sizes += (len(exchanges),)
         if any(each.user_message in self.refused for each in exchanges):
             raise InvalidRecord("refused_by_postgres", "22023: no")
@@ -66,13 +66,13 @@ class Picky(InMemoryArchive):
 
 @pytest.fixture
 def archive() -> Picky:
-    """L2's in-memory twin, which may refuse."""
+    """Return L2's in-memory twin, which may refuse exchanges."""
     return Picky()
 
 
 @pytest.fixture
 def sqs_queue() -> NotedQueue:
-    """A fake of the queues."""
+    """Return a fake of the queues."""
     return NotedQueue()
 
 
@@ -102,7 +102,7 @@ def _records(bodies: Sequence[str | Exchange]) -> list[dict[str, Any]]:
 
 
 def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Picky) -> None:
-    """One call to L2 for any size of the batch."""
+    """The drain calls L2 once, whatever the size of the batch."""
     made = exchanges(100)
     outcome = run(_records(made))
     assert (outcome.stored, outcome.duplicates, outcome.failed, outcome.dead) == (100, 0, [], {})
@@ -112,13 +112,13 @@ def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Pic
 
 
 def test_an_empty_batch(run: Callable[..., DrainResult], archive: Picky) -> None:
-    """No store is called."""
+    """The drain calls no store for an empty batch."""
     assert run([]) == DrainResult()
     assert archive.calls == []
 
 
 def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Picky) -> None:
-    """A redelivery changes nothing and fails nothing."""
+    """A redelivered batch changes nothing and causes no failure."""
     records = _records(exchanges(3))
     run(records)
     again = run(records)
@@ -150,7 +150,7 @@ def test_an_invalid_record_is_dead_lettered_alone(
 def test_a_refused_record_is_found_by_halving(
     run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """One in a thousand is dead-lettered alone, with a number of calls that grows logarithmically."""
+    """The drain dead-letters one record of a thousand alone. The number of calls to L2 grows logarithmically."""
     archive.refused = frozenset({"q617"})
     outcome = run(_records(exchanges(1_000)))
     assert (outcome.stored, outcome.dead, outcome.failed) == (999, {"refused_by_postgres": 1}, [])
@@ -159,7 +159,7 @@ def test_a_refused_record_is_found_by_halving(
 
 
 def test_several_that_l2_refuses(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
-    """Each is found, also at the ends."""
+    """The drain finds each refused record, also at the ends of the batch."""
     archive.refused = frozenset({"q0", "q7", "q8", "q15"})
     outcome = run(_records(exchanges(16)))
     assert (outcome.stored, {message_id for message_id, _, _ in sqs_queue.dead}) == (12, {"m0", "m7", "m8", "m15"})
@@ -186,7 +186,7 @@ def test_a_database_that_is_down(
 
 
 def test_a_failed_batch_returns_together(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
-    """They return as one batch, but not at the same moment as the next batch."""
+    """The failed messages return as one batch, but not at the same moment as the next batch."""
     archive.is_down = True
     draws = iter([0.0, 0.5, 1.0])
     drain = Drain(archive, cache, sqs_queue, random=lambda: next(draws))
@@ -197,7 +197,7 @@ def test_a_failed_batch_returns_together(archive: Picky, cache: InMemoryCache, s
 
 @pytest.mark.parametrize("hours", [1, 16, 90])
 def test_no_outage_makes_a_dead_letter(hours: int, archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
-    """After hours and days, enough of the receives are left, with any jitter."""
+    """After hours or days of outage, a message has enough receives left, with any jitter."""
     archive.is_down = True
     run = Drain(archive, cache, sqs_queue, random=lambda: 0.0).run
     seconds, receives = 0.0, 0
@@ -213,7 +213,7 @@ def test_no_outage_makes_a_dead_letter(hours: int, archive: Picky, cache: InMemo
 
 
 def test_messages_outlast_their_retention() -> None:
-    """The template's receives last longer than its message retention."""
+    """The template's maximum number of receives lasts longer than its message retention."""
     queue = template()["ExchangeQueue"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
     least = 0.8
@@ -234,14 +234,14 @@ def test_the_function_sends_nothing_to_its_own_queue() -> None:
 
 
 def test_a_queue_that_hides_nothing(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
-    """The message stays, and returns at the latest after its visibility timeout."""
+    """The message stays in the queue, and returns at the latest after its visibility timeout."""
     archive.is_down = True
     sqs_queue.broken = {"postpone"}
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
 def test_l1_gets_l2s_exchanges(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
-    """Existing lists are updated; a duplicate is updated with L2's text."""
+    """The drain updates existing lists. It updates a duplicate with L2's text."""
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)
     run(_records([first]))
@@ -254,7 +254,7 @@ def test_l1_gets_l2s_exchanges(run: Callable[..., DrainResult], cache: InMemoryC
 
 
 def test_an_outage_of_l1_fails_no_batch(run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky) -> None:
-    """The batch is stored, and L1's missing update is recorded."""
+    """The drain stores the batch and records that L1 needs an update."""
     cache.is_down = True
     outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
     assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
@@ -264,7 +264,7 @@ def test_an_outage_of_l1_fails_no_batch(run: Callable[..., DrainResult], cache: 
 def test_l1s_missing_update_cannot_be_recorded(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky
 ) -> None:
-    """The batch is redelivered, and L1 is updated with the duplicates."""
+    """SQS redelivers the batch, and the drain updates L1 with the duplicates."""
     cache.is_down = True
 
     def log_invalidations(*_: object) -> None:
@@ -287,7 +287,7 @@ def _ahead(days: float, named: UUID | None) -> Exchange:
 def test_a_record_of_a_clock_that_is_ahead(
     days: float, named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """It was accepted, so it is stored."""
+    """The drain stores the record, because the API has accepted it."""
     ahead = _ahead(days, named)
     outcome = run(_records([ahead, exchange(1)]))
     assert (outcome.stored, outcome.dead, sqs_queue.dead) == (2, {}, [])
@@ -298,7 +298,7 @@ def test_a_record_of_a_clock_that_is_ahead(
 def test_a_drain_whose_clock_is_behind(
     behind: int, run: Callable[..., DrainResult], sqs_queue: NotedQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQS's sent time counts, too."""
+    """The drain compares an id with SQS's sent time, too."""
     record = _record(exchange(1, exchange_id=ExchangeIds().new()))
     record["attributes"]["SentTimestamp"] = str(int(time.time() * 1000))
     now = time.time()
@@ -310,7 +310,10 @@ def test_a_drain_whose_clock_is_behind(
 def test_a_record_from_a_far_future(
     named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """No clock explains it, and it would stay at its thread's end forever, so it is dead-lettered."""
+    """No clock explains such an id, and its exchange would stay at the thread's end forever.
+
+    So the drain dead-letters it.
+    """
     outcome = run(_records([_ahead(400, named), exchange(1)]))
     assert (outcome.stored, outcome.dead) == (1, {"invalid_field": 1})
     assert [message_id for message_id, _, _ in sqs_queue.dead] == ["m0"]
@@ -318,7 +321,7 @@ def test_a_record_from_a_far_future(
 
 
 def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult], archive: Picky) -> None:
-    """It is neither stored nor a failure."""
+    """The drain neither stores a deleted exchange nor reports a failure."""
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
     outcome = run(_records([old, new]))
@@ -327,12 +330,12 @@ def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult]
 
 
 def test_a_record_without_a_receive_count() -> None:
-    """It counts as the first."""
+    """The drain treats the record as received for the first time."""
     assert SqsRecord.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
 
 
 def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCaptureFixture) -> None:
-    """An invalid record is logged by its id and reason."""
+    """The log names an invalid record by its id and reason, without its text."""
     with caplog.at_level("DEBUG"):
         run(_records(['{"version": 1, "user_message": "secret', exchange("secret")]))
     assert "secret" not in caplog.text
@@ -343,7 +346,10 @@ def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCa
 def test_an_exchange_of_another_user_in_a_claimed_thread(
     run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
 ) -> None:
-    """It is dead-lettered with the reason; the owner's exchange in the batch is stored."""
+    """The drain dead-letters the other user's exchange with the reason.
+
+    It stores the owner's exchange of the same batch.
+    """
     archive.claim_ownership("t", "ana")
     outcome = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (1, [], {"not_the_owner": 1})
@@ -353,7 +359,7 @@ def test_an_exchange_of_another_user_in_a_claimed_thread(
 
 
 def test_a_hanging_dead_letter_queue_is_called_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
-    """Not once per record, each with its timeout."""
+    """The drain does not wait for a timeout for each record."""
     sqs_queue.broken.add("dead_letter")
     tries: list[str] = []
     sqs_queue._check = tries.append  # type: ignore[method-assign,assignment]
@@ -375,7 +381,7 @@ def test_an_unexpected_parser_error(
     sqs_queue: NotedQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Only that record fails."""
+    """Only the record that the parser fails on is a failure."""
     parse = Exchange.from_wire
 
     def from_wire(body: str) -> Exchange:
@@ -398,7 +404,7 @@ def test_l1_that_fails_in_an_unknown_way(
     cache: InMemoryCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The batch is stored and not redelivered forever."""
+    """The drain stores the batch, and the batch is not redelivered forever."""
 
     def merge_stored(_: Sequence[Exchange]) -> None:
         raise error

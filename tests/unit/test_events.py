@@ -1,4 +1,4 @@
-"""Any event of each source gets a response, and never fails the function."""
+"""Every event of each source gets a response, and never fails the function."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def test_any_headers(api: Api, source: events.Source, headers: dict[str, Any] | 
 
 @pytest.mark.parametrize("source", events.SOURCES)
 def test_an_answer_has_the_headers_of_its_source(api: Api, source: events.Source) -> None:
-    """A load balancer with multi-value headers accepts no others."""
+    """The response has the form of headers that its source needs.
+
+    A load balancer with multi-value headers accepts no other form.
+    """
     event = source("GET", "/nothing")
     answer = _ask(api.app, event)
     has_lists = "elb" in event["requestContext"] and "multiValueHeaders" in event
@@ -127,7 +130,7 @@ def test_an_event_that_is_not_a_request(event: dict[str, Any]) -> None:
     ],
 )
 def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any], status: int) -> None:
-    """With and without base64, for any declared type."""
+    """A body may have base64 encoding or not, and any declared type."""
     event = source("POST", "/invoking", headers=more.get("headers"), body=body)
     event |= {name: value for name, value in more.items() if name != "headers"}
     assert _ask(api.app, event)["statusCode"] == status
@@ -136,7 +139,10 @@ def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any]
 @pytest.mark.parametrize("source", [events.rest, events.http_api, events.function_url, events.balancer])
 @pytest.mark.parametrize("query", ["user_id=a&user_id=b", "user_id=a&limit=1&user_id=a", "a=&a", "%61=1&a=2"])
 def test_a_query_that_names_something_twice(api: Api, source: events.Source, query: str) -> None:
-    """A parser may take the first or the last value; a load balancer with single values passes on only the last."""
+    """A parser may take the first or the last value.
+
+    A load balancer with single values passes on only the last one.
+    """
     answer = _ask(api.app, source("GET", "/threads", query=query))
     assert (answer["statusCode"], _told(answer)["detail"][-22:]) == (400, "is in the query twice.")
 
@@ -144,7 +150,7 @@ def test_a_query_that_names_something_twice(api: Api, source: events.Source, que
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("query", ["user_id=%FF", "user_id=%ED%A0%80", "%FF=1"])
 def test_a_query_that_is_not_utf_8(api: Api, source: events.Source, query: str) -> None:
-    """It is refused, because replacement characters would name another user."""
+    """The API refuses the query, because replacement characters would name another user."""
     event = source("GET", "/threads", query=query)
     if "rawQueryString" in event or "elb" in event["requestContext"]:
         assert _ask(api.app, event)["statusCode"] == 400
@@ -188,13 +194,13 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 @pytest.mark.parametrize("base", ["", "/memory"])
 @pytest.mark.parametrize("name", _IDS)
 def test_an_id_is_the_same_by_every_source(source: events.Source, name: str, base: str) -> None:
-    """As encoded by a client, whatever the source decodes."""
+    """The API decodes the id as the client encoded it, whatever the source decodes."""
     event = source("GET", f"{base}/threads/{quote(name, safe='')}", query=f"q={quote(name, safe='')}&r=2")
     assert _told(_ask(_echo(), event, "/memory")) == {"id": name, "query": [["q", name], ["r", "2"]]}
 
 
 @given(st.sampled_from(events.SOURCES), _TEXT, _TEXT)
 def test_any_id_is_the_same_by_every_source(source: events.Source, name: str, value: str) -> None:
-    """Any text in the path and in the query."""
+    """The path and the query may contain any text."""
     event = source("GET", f"/threads/{quote(name, safe='')}", query=f"q={quote(value, safe='')}")
     assert _told(_ask(_echo(), event)) == {"id": name, "query": [["q", value]]}

@@ -1,4 +1,4 @@
-"""Replacing and deleting single exchanges over HTTP, on in-memory stores."""
+"""The API replaces and deletes single exchanges over HTTP, on in-memory stores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _messages(api: Api) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=["drained", "queued"])
 def said(api: Api, request: pytest.FixtureRequest) -> list[str]:
-    """Three exchanges of thread `t`, in PostgreSQL or only queued."""
+    """Store three exchanges of thread `t`, in PostgreSQL or only queued."""
     made = [_say(api, number) for number in range(3)]
     if request.param == "drained":
         _drain(api)
@@ -48,7 +48,7 @@ def said(api: Api, request: pytest.FixtureRequest) -> list[str]:
 
 
 def test_replaced_in_its_place(api: Api, said: list[str]) -> None:
-    """It keeps its id and time; later exchanges stay; the queued old text changes nothing."""
+    """The replaced exchange keeps its id and time, and later exchanges stay. The queued old text changes nothing."""
     before = _messages(api)
     answer = api.ask("PUT", _path(said[1]), {**NEW, "metadata": {"edited": True}})
     assert (answer.status_code, answer.json()) == (
@@ -69,7 +69,7 @@ def test_replaced_in_its_place(api: Api, said: list[str]) -> None:
 
 
 def test_deleted_for_good(api: Api, said: list[str]) -> None:
-    """From both layers, the queue and redeliveries."""
+    """A deleted exchange is gone from both layers, the queue and redeliveries."""
     bodies = list(api.queue.bodies)
     answer = api.ask("DELETE", _path(said[1]))
     assert (answer.status_code, answer.content) == (204, b"")
@@ -87,7 +87,7 @@ def test_deleted_for_good(api: Api, said: list[str]) -> None:
 
 
 def test_the_only_exchange(api: Api) -> None:
-    """The thread stays without exchanges and title; the next exchange sets the title."""
+    """The thread stays without exchanges and without a title. The next exchange sets the title."""
     first = _say(api, 0)
     assert api.ask("DELETE", _path(first)).status_code == 204
     found = api.ask("GET", "/threads/t").json()
@@ -100,7 +100,7 @@ def test_the_only_exchange(api: Api) -> None:
 
 
 def test_titles(api: Api, said: list[str]) -> None:
-    """A title from a text is deleted with the text; one that a user set stays."""
+    """The deletion of a text also deletes the title that was made from it. A title that a user set stays."""
     api.ask("PUT", _path(said[0]), NEW)
     assert api.ask("GET", "/threads/t").json()["title"] == "new question"
     _drain(api)
@@ -112,7 +112,7 @@ def test_titles(api: Api, said: list[str]) -> None:
 
 
 def test_unknown_ones(api: Api, said: list[str]) -> None:
-    """404 for an id that this thread does not have; 422 for an invalid id or text."""
+    """An id that is not in this thread returns a 404. An invalid id or text returns a 422."""
     for path in (_path(uuid4()), _path(said[0], "other")):
         problem(api.ask("PUT", path, NEW), 404)
         problem(api.ask("DELETE", path), 404)
@@ -125,7 +125,7 @@ def test_unknown_ones(api: Api, said: list[str]) -> None:
 
 
 def test_another_users_thread_is_not_found(guarded_api: Api, issuer: Issuer) -> None:
-    """The response equals that for a missing thread."""
+    """The response is the same as for a missing thread."""
     ana, bob = (bearer(issuer.token(name)) for name in ("ana", "bob"))
     body = {"thread_id": "t", "user_message": "q0", "assistant_message": "a0"}
     named = guarded_api.ask("POST", "/invoked", body, headers=ana).json()["exchange_id"]
@@ -141,7 +141,7 @@ def test_another_users_thread_is_not_found(guarded_api: Api, issuer: Issuer) -> 
 
 
 def test_without_postgres(api: Api, said: list[str]) -> None:
-    """An exchange in Redis is replaced through the queue; nothing is deleted; other exchanges return 503."""
+    """The queue replaces an exchange that Redis has. A deletion, or a change of any other exchange, returns a 503."""
     _context(api)
     api.archive.is_down = True
     answer = api.ask("PUT", _path(said[1]), NEW).json()
@@ -165,7 +165,7 @@ def test_without_postgres(api: Api, said: list[str]) -> None:
 
 
 def test_without_redis(api: Api) -> None:
-    """PostgreSQL has the change and records Redis' missing update; a repeated deletion completes it."""
+    """PostgreSQL has the change and records that Redis needs an update. A repeated deletion completes it."""
     made = [_say(api, number) for number in range(3)]
     _drain(api)
     _context(api)
@@ -181,7 +181,7 @@ def test_without_redis(api: Api) -> None:
 
 
 def test_a_turn_that_replaces(api: Api, said: list[str]) -> None:
-    """The agent gets the history before it; the answer takes its position."""
+    """The agent gets the history before the replaced exchange. The answer takes its position."""
     body = {"thread_id": "t", "prompt": "better", "replaces": said[1]}
     answer = api.ask("POST", "/run", body).json()
     assert answer["exchange_id"] == said[1]
@@ -197,7 +197,7 @@ def test_a_turn_that_replaces(api: Api, said: list[str]) -> None:
 
 
 def test_exchanges_that_a_turn_may_replace(api: Api, said: list[str]) -> None:
-    """An exchange of its own thread, with that exchange's id."""
+    """A turn may replace only an exchange of its own thread, with that exchange's id."""
     body = {"prompt": "better", "replaces": said[0]}
     problem(api.ask("POST", "/run", body), 422, "replaces")
     problem(api.ask("POST", "/run", {**body, "thread_id": "t", "exchange_id": str(uuid4())}), 422, "replaces")
@@ -206,7 +206,10 @@ def test_exchanges_that_a_turn_may_replace(api: Api, said: list[str]) -> None:
 
 
 def test_a_replacing_turn_repeated(api: Api, said: list[str]) -> None:
-    """The first response again, and one revision; 422 once the exchange is deleted."""
+    """The retry returns the first response, and there is one revision.
+
+    It returns a 422 once the exchange is deleted.
+    """
     body, key = {"thread_id": "t", "prompt": "better", "replaces": said[1]}, {"idempotency-key": "k"}
     first = api.ask("POST", "/run", body, headers=key)
     again = api.ask("POST", "/run", body, headers=key)
@@ -218,7 +221,7 @@ def test_a_replacing_turn_repeated(api: Api, said: list[str]) -> None:
 
 
 def test_the_key_of_a_deleted_exchange(api: Api) -> None:
-    """Its response is not replayed."""
+    """The API does not replay the response of a deleted exchange."""
     body, key = {"thread_id": "t", "prompt": "hello"}, {"idempotency-key": "k"}
     named = api.ask("POST", "/run", body, headers=key).json()["exchange_id"]
     assert api.ask("POST", "/run", body, headers=key).status_code == 200
@@ -227,7 +230,7 @@ def test_the_key_of_a_deleted_exchange(api: Api) -> None:
 
 
 def test_on_the_wire() -> None:
-    """A replacement has its own version, so that an earlier release's drain does not store it as a duplicate."""
+    """A replacement has its own version. So an earlier release's drain does not store it as a duplicate."""
     made = Exchange.from_wire(
         b'{"version":1,"exchange_id":"%s","thread_id":"t","user_id":null,"user_message":"q","assistant_message":"a",'
         b'"document_ids":[],"created_at":"2026-01-01T00:00:00Z"}' % str(UUID(int=7)).encode()

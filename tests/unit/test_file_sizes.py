@@ -35,6 +35,6 @@ def test_no_file_is_long() -> None:
 
 
 def test_no_file_is_a_line() -> None:
-    """A single line needs no module of its own; a package may consist of its docstring."""
+    """A single line needs no module of its own. A package may consist of its docstring."""
     short = [str(path) for path, text in _FILES.items() if len(text.splitlines()) <= _SHORTEST]
     assert [path for path in short if not path.endswith("__init__.py")] == []

@@ -1,4 +1,4 @@
-"""The functions' logs in the output of `make run`."""
+"""`make run` prints the functions' logs in a short form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _line(fields: object) -> str:
 
 
 def test_a_request_is_short() -> None:
-    """With its id, which finds the full line in the file."""
+    """A request's line has the id that finds the full line in the file."""
     assert readable(_line(_REQUEST)) == "AgentFunction | GET /threads/{thread_id} 404 3.1 ms r-1"
     nowhere = {name: value for name, value in _REQUEST.items() if name != "route"}
     assert readable(_line(nowhere)) == "AgentFunction | GET - 404 3.1 ms r-1"
@@ -42,5 +42,5 @@ def test_a_request_is_short() -> None:
     ],
 )
 def test_everything_else_is_unchanged(line: str) -> None:
-    """Even a line that resembles a request's."""
+    """Other lines stay unchanged, even a line that resembles a request's."""
     assert readable(line) == line

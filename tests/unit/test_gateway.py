@@ -1,4 +1,4 @@
-"""Paths in the formats of each event source, and readable and unreadable bodies."""
+"""Each event source has its own format of paths, and bodies may be unreadable."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_each_source_has_its_own_encoding(sent: str, decoded: str) -> None:
 @pytest.mark.parametrize(("sent", "decoded"), _PATHS[:-1])
 @pytest.mark.parametrize("base", ["/memory", "/memory/v1", "/threads", "/a%20b"])
 def test_a_base_path_of_a_domain(sent: str, decoded: str, base: str) -> None:
-    """It is not part of the route, whether the source decodes parameters or not."""
+    """The base path is not part of the route, whether the source decodes parameters or not."""
     assert sent_path(_rest(sent, base, proxy=decoded[1:])) == sent
     assert sent_path(_rest(sent, base, proxy=sent[1:])) == sent
     event = _http(unquote(base) + decoded, domain="api.example.com")
@@ -70,7 +70,7 @@ def test_a_base_path_of_a_domain(sent: str, decoded: str, base: str) -> None:
 
 
 def test_a_base_path_alone() -> None:
-    """It is the page."""
+    """A request to the base path alone returns the page."""
     assert sent_path(_rest("", "/memory") | {"resource": "/"}) == "/"
     assert sent_path(_rest("/", "/memory") | {"resource": "/"}) == "/"
 
@@ -87,12 +87,12 @@ def test_a_base_path_alone() -> None:
     ],
 )
 def test_a_stage_is_one_segment(path: str, stage: str, below: str) -> None:
-    """It is removed once."""
+    """The API removes the stage once."""
     assert sent_path(_http(path, stage)) == below
 
 
 def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
-    """A stage with a route's name removes nothing."""
+    """A stage that is named like a route removes nothing."""
     assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 
@@ -112,7 +112,7 @@ def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
     ],
 )
 def test_a_base_path_from_the_setting(path: str, below: str) -> None:
-    """It consists of whole segments and is removed once; URLs without it keep working."""
+    """The base path consists of whole segments and is removed once. URLs without it still work."""
     for event in (
         _http(path, domain="abc.lambda-url.eu-west-1.on.aws"),
         _http(path.replace("%2F", "%252F"), domain="api.example.com") | {"rawPath": unquote(path)},
@@ -190,6 +190,6 @@ def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any]
 
 
 def test_an_integer_that_is_too_long_is_reported(api: Api) -> None:
-    """It is valid JSON all the same."""
+    """The integer is valid JSON, and the problem still reports it."""
     _, told = _post(api, '{"limit": ' + "9" * 5000 + "}")
     assert told["detail"] == "The body has an integer that is too long to be read."

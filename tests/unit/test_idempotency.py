@@ -1,4 +1,4 @@
-"""Idempotency keys: claimed in both layers, answered once, and safe if a layer or a process fails."""
+"""Both layers claim an idempotency key and answer it once, even if a layer or a process fails."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The layers' clock."""
+    """Return the clock of both layers."""
     return Clock()
 
 
 @pytest.fixture
 def layers(clock: Clock) -> list[InMemoryKeys]:
-    """Both layers' keys."""
+    """Return the keys of both layers."""
     return [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)]
 
 
 @pytest.fixture
 def keys(layers: list[InMemoryKeys]) -> Idempotency:
-    """Claims in both layers."""
+    """Return the claims in both layers."""
     return Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
 
 
@@ -45,7 +45,7 @@ def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes
 
 
 def test_the_first_claims_and_the_second_gets_the_response(keys: Idempotency) -> None:
-    """With the first one's exchange id."""
+    """The second request gets the first one's response and exchange id."""
     first = _claim(keys)
     assert first.replayed is None
     first.complete(ANSWER)
@@ -54,7 +54,7 @@ def test_the_first_claims_and_the_second_gets_the_response(keys: Idempotency) ->
 
 
 def test_while_the_first_is_running(keys: Idempotency) -> None:
-    """The second request is told to wait."""
+    """The response tells the second request to wait."""
     _claim(keys)
     with pytest.raises(IdempotencyConflict) as caught:
         _claim(keys)
@@ -62,7 +62,7 @@ def test_while_the_first_is_running(keys: Idempotency) -> None:
 
 
 def test_another_body(keys: Idempotency) -> None:
-    """A key identifies one request, answered or running."""
+    """A key identifies one request, whether it is answered or running."""
     claim = _claim(keys)
     for _ in range(2):
         with pytest.raises(IdempotencyConflict) as caught:
@@ -78,13 +78,13 @@ def test_keys_belong_to_their_user(keys: Idempotency) -> None:
 
 
 def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> None:
-    """Its claim is released."""
+    """A request that stored nothing releases its claim."""
     _claim(keys).release()
     assert _claim(keys).replayed is None
 
 
 def test_a_sandbox_that_died(keys: Idempotency, clock: Clock) -> None:
-    """After its lease another process takes over with the same exchange id."""
+    """After the lease, another process takes over with the same exchange id."""
     dead = _claim(keys)
     clock.now += 41
     assert _claim(keys).exchange_id == dead.exchange_id
@@ -92,7 +92,7 @@ def test_a_sandbox_that_died(keys: Idempotency, clock: Clock) -> None:
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """Even if the other layer is down at the response, or loses its data."""
+    """One layer has the answer, even if the other layer is down at the response or loses its data."""
     _claim(keys).complete(ANSWER)
     layers[lost].states.clear()
     assert _claim(keys).replayed == ANSWER
@@ -102,7 +102,7 @@ def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layer
 
 @pytest.mark.parametrize("away", [0, 1])
 def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """The other one is sufficient."""
+    """The other layer is sufficient."""
     layers[away].is_down = True
     claim = _claim(keys)
     with pytest.raises(IdempotencyConflict):
@@ -113,7 +113,7 @@ def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]
 
 
 def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """The key may be a repeated one, so the request is refused instead of run twice."""
+    """The key may be a repeated one, so the API refuses the request and does not run it twice."""
     for layer in layers:
         layer.is_down = True
     with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""Exchange ids: the bits of RFC 9562, their order, and the order key."""
+"""Exchange ids have the bits of RFC 9562. Their order and the order key are correct."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ V7 = UUID("019a0000-0000-7def-8123-456789abcdef")
 
 
 def test_an_id_is_a_version_7_uuid_of_its_millisecond() -> None:
-    """Version, variant and the first 48 bits are those of RFC 9562, section 5.7."""
+    """Version, variant and the first 48 bits follow RFC 9562, section 5.7."""
     made = ExchangeIds().new(now=1_700_000_000.123)
     assert (made.version, made.variant) == (7, RFC_4122)
     assert milliseconds_of(made) == 1_700_000_000_123
@@ -22,7 +22,7 @@ def test_an_id_is_a_version_7_uuid_of_its_millisecond() -> None:
 
 
 def test_an_id_takes_the_system_clock() -> None:
-    """Without a given time the id has the current one."""
+    """An id without a given time has the current time."""
     before, made, after = int(time.time() * 1000), ExchangeIds().new(), int(time.time() * 1000)
     assert before <= milliseconds_of(made) <= after + 1
 
@@ -65,7 +65,7 @@ def test_an_id_sorts_after_its_floor(ahead: timedelta) -> None:
 
 
 def test_a_floor_of_another_kind() -> None:
-    """A floor may be the order key of a caller's id."""
+    """The lower bound of an id may be the order key of a caller's id."""
     floor = UUID(int=(1_700_000_000_000 << 80) | (1 << 80) - 1)
     made = ExchangeIds().new(after=floor, now=1_700_000_000.0)
     assert made > floor
@@ -73,7 +73,7 @@ def test_a_floor_of_another_kind() -> None:
 
 
 def test_a_floor_in_the_past_changes_nothing() -> None:
-    """The clock alone decides."""
+    """The clock alone decides if the lower bound is in the past."""
     assert milliseconds_of(ExchangeIds().new(after=UUID(int=1), now=3.0)) == 3_000
 
 

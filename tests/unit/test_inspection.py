@@ -1,4 +1,4 @@
-"""`GET /threads/{thread_id}/layers` and `GET /status` on in-memory stores."""
+"""`GET /threads/{thread_id}/layers` and `GET /status` describe in-memory stores."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_undrained_messages_are_marked(api: Api) -> None:
 
 
 def test_all_drained(api: Api) -> None:
-    """The lag is zero."""
+    """The lag is zero if every exchange is drained."""
     _keep(api, "one", "two")
     _drain(api)
     layers = _layers(api)
@@ -73,7 +73,10 @@ def test_all_drained(api: Api) -> None:
 
 
 def test_the_newest_of_both(api: Api) -> None:
-    """The newest messages of long threads, oldest first; older ones in PostgreSQL are no lag."""
+    """The response has the newest messages of a long thread, oldest first.
+
+    Older messages in PostgreSQL are no lag.
+    """
     _keep(api, "one", "two", "three")
     _drain(api)
     layers = _layers(api, {"limit": "2"})
@@ -83,7 +86,7 @@ def test_the_newest_of_both(api: Api) -> None:
 
 
 def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
-    """PostgreSQL knows that nothing waits, also of an exchange that is older than the messages that are shown."""
+    """PostgreSQL knows that no exchange waits, even one that is older than the shown messages."""
     _keep(api, "one", "two", "three")
     held = dict(api.cache.pending["t"])
     _drain(api)
@@ -101,7 +104,7 @@ def test_long_texts_are_cut(api: Api) -> None:
 
 
 def test_without_redis(api: Api) -> None:
-    """PostgreSQL's messages are shown; the lag is unknown."""
+    """The response shows PostgreSQL's messages. The lag is unknown."""
     _keep(api, "one")
     _drain(api)
     api.cache.is_down = True
@@ -112,7 +115,7 @@ def test_without_redis(api: Api) -> None:
 
 
 def test_without_postgres(api: Api) -> None:
-    """Redis' messages are shown, with the last known drain state."""
+    """The response shows Redis' messages with the last known drain state."""
     _keep(api, "one")
     _drain(api)
     _keep(api, "two")
@@ -124,7 +127,7 @@ def test_without_postgres(api: Api) -> None:
 
 
 def test_a_list_that_is_gone(api: Api) -> None:
-    """Undrained exchanges are known without the list."""
+    """The inspector knows the undrained exchanges without the list."""
     _keep(api, "one")
     api.cache.lose_thread("t")
     layers = _layers(api)
@@ -133,7 +136,7 @@ def test_a_list_that_is_gone(api: Api) -> None:
 
 
 def test_a_foreign_entry(api: Api) -> None:
-    """It is unknown whether another program's entry is stored elsewhere."""
+    """The inspector cannot know whether another program's entry is stored elsewhere."""
     _keep(api, "one")
     _drain(api)
     api.cache.lists["t"].append(b'{"role":"user","content":"hand-made"}')
@@ -148,7 +151,7 @@ def test_a_foreign_entry(api: Api) -> None:
 
 
 def test_unknown_threads(api: Api) -> None:
-    """404 if both layers lack the thread, 503 if a layer that may have it does not respond."""
+    """Both layers lack the thread: 404. A layer that may have it does not respond: 503."""
     problem(api.ask("GET", "/threads/t/layers"), 404)
     api.cache.is_down = True
     problem(api.ask("GET", "/threads/t/layers"), 503)
@@ -157,13 +160,13 @@ def test_unknown_threads(api: Api) -> None:
 
 
 def test_wrong_limits(api: Api) -> None:
-    """The problem names them."""
+    """The problem names each wrong limit."""
     problem(api.ask("GET", "/threads/t/layers", query={"limit": "0"}), 422, "limit")
     problem(api.ask("GET", "/threads/t/layers", query={"window": "2"}), 422, "window")
 
 
 def test_looking_changes_nothing(api: Api) -> None:
-    """No list is refilled, and no message is received."""
+    """The inspector refills no list and receives no message."""
     _keep(api, "one")
     _drain(api)
     api.cache.lists.clear()
@@ -180,7 +183,7 @@ def test_awkward_ids(api: Api, thread_id: str) -> None:
 
 
 def test_status(api: Api) -> None:
-    """The number of messages by place, with the oldest's age."""
+    """The response has the number of messages by place, with the oldest one's age."""
     _keep(api, "one", "two")
     status = api.ask("GET", "/status").json()
     assert (status["queue"]["visible"], status["queue"]["in_flight"], status["queue"]["delayed"]) == (2, 0, 0)
@@ -194,7 +197,7 @@ def test_status(api: Api) -> None:
 
 
 def test_status_without_stores(api: Api) -> None:
-    """Unknown values are null, never 0."""
+    """Unknown values are null and never 0."""
     api.queue.is_down = api.cache.is_down = True
     status = api.ask("GET", "/status").json()
     assert {name: status[name] for name in ("queue", "dlq", "outbox", "sync_lag_seconds", "degraded")} == {
@@ -217,7 +220,7 @@ def test_lag_is_unknown_where_the_queue_hides_it() -> None:
 
 
 def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
-    """Other users' traffic is only for operators."""
+    """Only operators may see other users' traffic."""
     problem(guarded_api.ask("GET", "/status"), 401)
     for scope, status in {"": 403, "memory:read": 403, "memory:operator": 200}.items():
         token = issuer.token("ana", scope=scope)
@@ -225,6 +228,6 @@ def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
 
 
 def test_the_page_itself_is_open(guarded_api: Api) -> None:
-    """It contains no data, and asks for the token."""
+    """The page contains no data. It asks for the token."""
     assert guarded_api.ask("GET", "/").status_code == 200
     problem(guarded_api.ask("GET", "/assets/none.js"), 404)

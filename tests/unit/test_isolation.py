@@ -1,4 +1,4 @@
-"""Records that kill the process become dead letters, and the others are stored."""
+"""Records that kill the process become dead letters. The other records are stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fragile(InMemoryArchive):
     sizes: tuple[int, ...] = ()
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store all, or end the process."""
+        """Store all exchanges, or end the process."""
         self.sizes += (len(exchanges),)
         texts = {each.user_message for each in exchanges}
         if texts & self.ends:
@@ -41,7 +41,7 @@ class Fragile(InMemoryArchive):
 
 @dataclass
 class World:
-    """A queue that delivers everything at once, and processes that end."""
+    """A queue that delivers all messages at once, and processes that can end."""
 
     archive: Fragile = field(default_factory=Fragile)
     cache: InMemoryCache = field(default_factory=InMemoryCache)
@@ -99,7 +99,10 @@ def _question(number: int) -> str:
 
 @pytest.mark.parametrize("at", [0, 4, 9])
 def test_one_record(world: World, at: int) -> None:
-    """The others are stored at the fourth receive, and it is dead-lettered at the sixth; the queue is empty."""
+    """The drain stores the other records at the fourth receive, and dead-letters this one at the sixth.
+
+    The queue is empty.
+    """
     world.send(10)
     world.archive.ends = frozenset({_question(at)})
     others = {_question(number) for number in range(10)} - world.archive.ends
@@ -111,7 +114,7 @@ def test_one_record(world: World, at: int) -> None:
 
 
 def test_several_records(world: World) -> None:
-    """Each is dead-lettered once, after four receives alone and two before."""
+    """Each record is dead-lettered once, after four receives alone and two before."""
     world.send(10)
     world.archive.ends = frozenset({_question(2), _question(3), _question(7)})
     for _ in range(4 * 3 + 2):
@@ -134,7 +137,7 @@ def test_beside_poison(world: World) -> None:
 
 
 def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
-    """All are stored one by one; none is dead-lettered."""
+    """The drain stores all records one by one and dead-letters none."""
     world.send(10)
 
     class Large(Fragile):
@@ -150,7 +153,7 @@ def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
 
 
 def test_receives_during_an_outage_do_not_count(world: World) -> None:
-    """Receives during an outage do not count: the batch is stored together after it."""
+    """Receives during an outage do not count. The drain stores the whole batch after the outage."""
     world.send(10)
     world.archive.is_down = True
     assert [world.drain() for _ in range(30)] == [True] * 30
@@ -161,14 +164,14 @@ def test_receives_during_an_outage_do_not_count(world: World) -> None:
 
 
 def test_the_first_receive_records_nothing(world: World) -> None:
-    """Almost all batches are in their first receive."""
+    """The drain records nothing at the first receive, because almost all batches succeed there."""
     world.send(10)
     assert world.drain()
     assert world.attempts.calls == []
 
 
 def test_without_redis(world: World) -> None:
-    """The batch stays together, and is stored once nothing kills the process."""
+    """The batch stays together, and the drain stores it once nothing kills the process."""
     world.send(3)
     world.attempts.is_down = True
     world.archive.ends = frozenset({_question(1)})
@@ -179,7 +182,7 @@ def test_without_redis(world: World) -> None:
 
 
 def test_redis_goes_down_in_between(world: World) -> None:
-    """The remaining counters are found again later."""
+    """The drain finds the remaining counters later."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
     for is_down in (False, False, False, True, False, True, False, False, False):
@@ -189,7 +192,7 @@ def test_redis_goes_down_in_between(world: World) -> None:
 
 
 def test_a_dead_letter_queue_that_is_down(world: World) -> None:
-    """The record stays marked and does not kill the process again; the others are stored."""
+    """The record stays marked and does not kill the process again. The others are stored."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
     for _ in range(5):
@@ -203,7 +206,7 @@ def test_a_dead_letter_queue_that_is_down(world: World) -> None:
 
 
 def test_postgresql_down_during_single_attempts(world: World) -> None:
-    """If the first record has to wait, so do the rest, and no attempt is counted."""
+    """If the first record has to wait, the rest waits too, and the drain counts no attempt."""
     world.send(5)
     world.archive.ends = frozenset({_question(0)})
     assert [world.drain() for _ in range(2)] == [False, False]
@@ -216,7 +219,7 @@ def test_postgresql_down_during_single_attempts(world: World) -> None:
 
 
 def test_one_that_is_busy_does_not_hold_the_others_back(world: World) -> None:
-    """It returns to the others, which are tried first next time."""
+    """The busy record returns to the others. The drain tries the others first next time."""
     world.send(5)
     world.archive.ends = frozenset({_question(4)})
     world.archive.busy = frozenset({_question(0)})
@@ -227,7 +230,7 @@ def test_one_that_is_busy_does_not_hold_the_others_back(world: World) -> None:
 
 
 def test_no_time_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The untried records wait, still marked."""
+    """The untried records wait and stay marked."""
     world.send(4)
     world.archive.ends = frozenset({_question(3)})
     assert [world.drain() for _ in range(2)] == [False, False]

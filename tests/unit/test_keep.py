@@ -1,4 +1,4 @@
-"""Storing a turn's exchange: its store, its id, and concurrent deletions."""
+"""A turn's exchange gets a store and an id, while deletions run."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_without_a_thread_nothing_is_stored(memory: MakeMemory, cache: InMemoryC
 def test_an_exchange_too_large_for_the_queue_goes_to_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """It is durable there, and nothing is degraded."""
+    """L2 stores the exchange durably, and no layer is degraded."""
     receipt = Turn(memory(), "t", None).keep("🎉" * 200_000, "🎉" * 200_000)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, [])
     assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
 
 
 def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
-    """Even in another process, before the drain."""
+    """The next turn has the exchange before the drain, even in another process."""
     made = memory()
     for number in range(3):
         _keep(made, number)
@@ -65,7 +65,7 @@ def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
 
 
 def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Even if that id comes from a clock that is an hour ahead."""
+    """The id sorts later, even if a loaded id comes from a clock that is an hour ahead."""
     ahead = ExchangeIds().new(now=time.time() + 3_600)
     archive.store([exchange(0, exchange_id=ahead)])
     made = memory()
@@ -101,7 +101,7 @@ def test_processes_adopt_l1s_clock(memory: MakeMemory) -> None:
 
 
 def test_an_append_without_a_read_uses_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
-    """The first read returns L1's time; without L1 the process' own clock is used."""
+    """The first read returns L1's time. Without L1 the process uses its own clock."""
     fast = memory(clock=lambda: time.time() + 500)
     receipts = [_keep(fast, number) for number in range(2)]
     assert "clock" not in cache.calls
@@ -150,7 +150,7 @@ def _erase(memory: Memory) -> None:
 def test_an_exchange_after_a_deletion_begins_a_new_thread(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Only the new exchange is shown and stored."""
+    """Later turns show and store only the new exchange."""
     made = memory()
     _keep(made, 0)
     _erase(made)
@@ -164,7 +164,7 @@ def test_an_exchange_after_a_deletion_begins_a_new_thread(
 def test_a_deletion_by_a_clock_ahead(
     named: UUID | None, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The exchange belongs after the deletion: it is stored again with a later id or time."""
+    """The exchange belongs after the deletion, so it is stored again with a later id or time."""
     cutoff = ExchangeIds().new(now=time.time() + 5)
     archive.forget_thread("t", cutoff)
     cache.forget_threads({"t": cutoff})
@@ -177,7 +177,7 @@ def test_a_deletion_by_a_clock_ahead(
 
 
 def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The id is from before the deletion, so the exchange is rejected, and the result says so."""
+    """The id is from before the deletion. So the exchange is rejected, and the result says so."""
     made = memory()
     old = ExchangeIds().new()
     _keep(made, 0, old)
@@ -191,7 +191,7 @@ def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemo
 def test_a_deleted_user_is_as_gone(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The user's later exchanges are new; queued ones stay deleted."""
+    """The user's later exchanges are new. Queued exchanges stay deleted."""
     made = memory()
     _keep(made, 0, user_id="ana")
     cutoff = made.new_id()
@@ -204,7 +204,7 @@ def test_a_deleted_user_is_as_gone(
 
 
 def test_a_floor_is_stored_for_ten_thousand_threads(memory: MakeMemory) -> None:
-    """Beyond that, the least recently used one is removed."""
+    """The process stores the floors of ten thousand threads. It removes the least recently used one beyond that."""
     made = memory()
     for number in range(10_001):
         made.observe(f"t{number}", made.new_id())
@@ -213,7 +213,7 @@ def test_a_floor_is_stored_for_ten_thousand_threads(memory: MakeMemory) -> None:
 
 
 def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
-    """The creation time determines the position of an id without a time."""
+    """The creation time determines the position of an exchange whose id has no time."""
     made = memory()
     ahead = ExchangeIds().new(now=time.time() + 600)
     made.observe("t", ahead)
@@ -224,7 +224,7 @@ def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
 
 
 def test_an_exchange_under_another_id_is_otherwise_the_same() -> None:
-    """Texts, thread and documents are equal."""
+    """The texts, the thread and the documents are equal."""
     (made,) = exchanges(1)
     again = made.with_id(UUID(int=3), datetime(2026, 1, 1, tzinfo=UTC))
     assert again == Exchange(UUID(int=3), "t", None, "q0", "a0", datetime(2026, 1, 1, tzinfo=UTC))

@@ -17,7 +17,7 @@ from tests.support.exchanges import exchange
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(strategies.exchanges(), max_size=4), st.booleans())
 def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool) -> None:  # noqa: FBT001 - generated
-    """As messages, and in the API's format."""
+    """The parser returns the same messages and the same entries of the API's format."""
     entries = [entry for each in made for entry in encode(each)]
     if is_sealed and entries:
         entries[0] = entries[0][:-1] + ending("first", "1.5")
@@ -29,7 +29,7 @@ def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool
 
 
 def test_a_users_own_messages() -> None:
-    """Entries without an owner, and another user's, do not count as the user's own."""
+    """Entries without an owner and entries of another user do not count as the user's own."""
     other, own = exchange(1, "t", "bob"), exchange(2, "t", "ana")
     foreign = b'{"role":"user","content":"x","user_id":"ana"}'
     found = decode_list([foreign, *encode(other), *encode(own)])

@@ -1,4 +1,4 @@
-"""The agent function's metrics. The alarm `Lost` fires for lost exchanges, and not for those rejected on purpose."""
+"""The alarm `Lost` fires for lost exchanges, and not for exchanges that the service rejects on purpose."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_only_exchanges_without_a_store_are_lost(
 def test_a_line_of_the_embedded_metric_format(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has the counts of one invocation and the state of each circuit; without counts there is no line."""
+    """A line has the counts of one invocation and the state of each circuit. Without counts there is no line."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack-agent")
     measures = AgentMetrics({"redis": CircuitBreaker("redis", probe=lambda: None)})
     measures.count_recall(Recall(source="postgres", degraded=["redis"]))

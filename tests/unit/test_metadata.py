@@ -1,4 +1,4 @@
-"""An exchange's metadata: valid values, and where it is shown."""
+"""An exchange's metadata must be valid, and some routes show it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_metadata_has_one_form(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("route", ["/invoked", "/run"])
 def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
-    """By both routes that read; without metadata there is no such key."""
+    """Both routes that read show the metadata with the user's message. Without metadata, the key is absent."""
     body = KEPT if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
     api.ask("POST", route, {**body, "metadata": TOOL_CALL})
     api.ask("POST", route, body)
@@ -58,7 +58,7 @@ def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
 
 
 def test_metadata_is_not_part_of_the_context(api: Api) -> None:
-    """The text for the instructions consists of texts only."""
+    """The text for the instructions contains no metadata."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": TOOL_CALL})
     assert (
         api.ask("POST", "/invoking", {"thread_id": "t"}).json()["context"]
@@ -67,7 +67,7 @@ def test_metadata_is_not_part_of_the_context(api: Api) -> None:
 
 
 def test_null_is_none_and_empty_is_empty(api: Api) -> None:
-    """An empty object is metadata."""
+    """An empty object is metadata, and null is none."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": None})
     api.ask("POST", "/invoked", {**KEPT, "metadata": {}})
     shown = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
@@ -109,7 +109,10 @@ def test_metadata_at_its_limits(api: Api, metadata: dict[str, Any]) -> None:
 
 
 def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
-    """A retry without metadata has the fingerprint from before the field existed; with it, another one."""
+    """A retry without metadata has the fingerprint from before the field existed.
+
+    A retry with metadata has another one.
+    """
     body, key = {"prompt": "q", "thread_id": "t"}, {"Idempotency-Key": "k"}
     first = api.ask("POST", "/run", body, headers=key)
     again = api.ask("POST", "/run", {**body, "metadata": None}, headers=key)
@@ -121,13 +124,13 @@ def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
 
 
 def test_a_body_without_metadata_is_unchanged() -> None:
-    """There is no field without a value."""
+    """The body has no field without a value."""
     assert "metadata" not in json.loads(exchange().to_wire())
 
 
 @pytest.mark.parametrize("metadata", ["x", [1], {"a": "\x00"}, _nested(65), {"a": "x" * 100_001}])
 def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
-    """It is dead-lettered with the reason."""
+    """The drain dead-letters the record with the reason."""
     body = {**json.loads(exchange().to_wire()), "metadata": metadata}
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps(body))

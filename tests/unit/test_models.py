@@ -1,4 +1,4 @@
-"""`AGENT__MODEL`: valid values, and each provider over a real connection."""
+"""`AGENT__MODEL` accepts valid values, and each provider answers over a real connection."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ async def _ask(runner: AgentRunner, tools: Sequence[str] = ()) -> str:
     ],
 )
 def test_models_that_can_run(model: str, provider: str, name: str) -> None:
-    """The provider ends at the first colon; a model's name may contain more."""
+    """The provider's name ends at the first colon. A model's name may contain more colons."""
     parsed = parse_model(model)
     assert (parsed.provider, parsed.name, str(parsed)) == (provider, name, model)
 
@@ -85,7 +85,7 @@ def test_models_that_can_run(model: str, provider: str, name: str) -> None:
     ],
 )
 def test_models_that_cannot(model: str) -> None:
-    """The message names the variable and the choices, and does not repeat the value."""
+    """The message names the variable and the choices. It does not repeat the value."""
     with pytest.raises(SettingsError, match=r"^AGENT__MODEL .*offline.*bedrock:<model>") as caught:
         validate_model(model)
     assert KEY not in str(caught.value)
@@ -139,7 +139,7 @@ class ChatServer:
 
 @pytest.fixture
 def chat() -> Iterator[ChatServer]:
-    """The server, on a free port of 127.0.0.1."""
+    """Start the server on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -178,7 +178,7 @@ def chat() -> Iterator[ChatServer]:
 
 @pytest.fixture
 def openai(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
-    """The environment in which `openai:` and `ollama:` use the server."""
+    """Set the environment in which `openai:` and `ollama:` use the server."""
     monkeypatch.setenv("OPENAI_BASE_URL", chat.url)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OLLAMA_BASE_URL", chat.url)
@@ -197,7 +197,7 @@ def test_chat_completions(model: str, openai: ChatServer) -> None:
 
 
 async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = ()) -> list[str]:
-    """Ask, and close the connection that a Lambda process would keep."""
+    """Ask, and close the connection that a Lambda process would keep open."""
     try:
         return [await _ask(runner, tools) for _ in range(times)]
     finally:
@@ -212,7 +212,7 @@ def test_key_is_sent(openai: ChatServer) -> None:
 
 
 def test_warm_runs_share_a_connection(openai: ChatServer) -> None:
-    """Model and connection are reused."""
+    """Runs reuse the model and its connection."""
     assert asyncio.run(_closing(_runner("openai:gpt-5"), times=3)) == ["Fine."] * 3
     assert len(openai.requests) == 3
     assert openai.connections == 1
@@ -233,7 +233,7 @@ def test_tools_over_the_wire(openai: ChatServer) -> None:
 
 
 def test_endless_tool_calls_end(openai: ChatServer) -> None:
-    """A model that only calls tools is stopped."""
+    """The run stops a model that only calls tools."""
     call = {"id": "1", "type": "function", "function": {"name": "current_time", "arguments": "{}"}}
     openai.answers = [{"role": "assistant", "content": None, "tool_calls": [call]}]
     with pytest.raises(AgentRunError, match=r"gave no answer: UsageLimitExceeded\.$"):
@@ -242,7 +242,7 @@ def test_endless_tool_calls_end(openai: ChatServer) -> None:
 
 
 def test_characters_that_cannot_be_stored(openai: ChatServer) -> None:
-    """A model's NUL and lone surrogates become replacement characters."""
+    """Replacement characters replace a model's NUL and lone surrogates."""
     openai.answers = [{"role": "assistant", "content": "a\x00b\ud800c"}]
     assert asyncio.run(_closing(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
 
@@ -318,7 +318,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The emulator's URL."""
+    """Return the emulator's URL."""
     home: Path = tmp_path_factory.mktemp("emulator")
     url = f"http://127.0.0.1:{(port := _free_port())}"
     environment = {
@@ -354,7 +354,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An AWS environment for the test."""
+    """Set an AWS environment for the test."""
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -370,7 +370,10 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
 @pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", "us.anthropic.claude-haiku-4-5-20251001-v1:0"])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"])
 def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPatch) -> None:
-    """Converse, and ConverseStream, which the library uses for Claude; twice on one client."""
+    """Bedrock works with Converse, and with ConverseStream, which the library uses for Claude.
+
+    Each runs twice on one client.
+    """
     aws.setenv(variable, emulator)
     runner = _runner(f"bedrock:{model}")
 
@@ -383,7 +386,7 @@ def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPat
 
 
 def test_bedrock_without_credentials(emulator: str, aws: pytest.MonkeyPatch) -> None:
-    """boto3's own exception is an error of the run, too."""
+    """boto3's own exception becomes an error of the run."""
     aws.setenv("AWS_ENDPOINT_URL", emulator)
     aws.delenv("AWS_ACCESS_KEY_ID")
     aws.delenv("AWS_SECRET_ACCESS_KEY")
@@ -428,7 +431,7 @@ def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["nope", "localhost:11434", "http://", "https://h:port/v1", "ftp://h/v1"])
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
 def test_a_server_of_ones_own_needs_a_url(model: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is reported at the start; another provider's variable does not count."""
+    """The start reports the missing URL. Another provider's variable does not count."""
     variable = f"{model.partition(':')[0].upper()}_BASE_URL"
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv(variable, url)

@@ -1,7 +1,7 @@
-"""The outcome in a failed request's problem is true, for each operation and a fault at each call of each store.
+"""A failed request's problem reports the true outcome, for each operation and a fault at each call of each store.
 
-A fault is a store that does not respond from a certain call on: before the call had its effect, or after it. The test
-compares the problem's outcome with the stores' contents, and a retry's effect with the announced one.
+A faulty store stops responding at a certain call: before the call had its effect, or after it. The test compares the
+problem's outcome with the stores' contents, and a retry's effect with the announced one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queu
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a turn read the queue twice, so that a fault reaches the second read; nothing drains the queue here."""
+    """Let a turn read the queue twice, so that a fault reaches the second read. Nothing drains the queue here."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.001)
     monkeypatch.setattr("shared.memory.backlog._POLL_SECONDS", 0.002)
 
@@ -51,7 +51,7 @@ class _Fault:
 
 @pytest.fixture
 def fault(guarded_api: Api, monkeypatch: pytest.MonkeyPatch) -> _Fault:
-    """An inactive fault."""
+    """Return an inactive fault."""
     made = _Fault()
     for layer, store in (("redis", guarded_api.cache), ("postgres", guarded_api.archive), ("queue", guarded_api.queue)):
         for name in sorted({name for name in dir(store) if _is_call(store, name)}):
@@ -195,7 +195,7 @@ def test_the_table_knows_every_operation(guarded_api: Api) -> None:
     ],
 )
 def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, state: str) -> None:
-    """Its refusal is not reported as a missing response."""
+    """The problem does not report a layer's refusal as a missing response."""
 
     def refuse(*_: object, **__: object) -> None:
         raise error
@@ -209,7 +209,10 @@ def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error:
 
 
 def test_an_answer_that_no_store_accepts(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent has answered, and PostgreSQL can no longer return the thread's owner: the caller gets the answer."""
+    """The agent has answered, and PostgreSQL can no longer return the thread's owner.
+
+    The caller still gets the answer.
+    """
     headers = {**bearer(issuer.token("ana")), "Idempotency-Key": "k"}
     answering = AgentRunner.run
 

@@ -65,12 +65,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine without Node.js."""
+    """Create a machine without Node.js."""
     return Machine(tmp_path, monkeypatch)
 
 
 def test_built_when_something_changed(machine: Machine) -> None:
-    """Packages are installed once, and the page is built after every change of a source."""
+    """The build installs packages once, and builds the page after every change of a source."""
     machine.install_node()
     assert machine.run("--required") == 0
     assert machine.run("--required") == 0
@@ -86,7 +86,7 @@ def test_built_when_something_changed(machine: Machine) -> None:
 
 
 def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """A message, and a failure only with `--required`."""
+    """The build prints a message, and fails only with `--required`."""
     assert machine.run() == 0
     assert "Node.js was not found: install 20.19 or newer, with npm. There is no page" in capsys.readouterr().err
     assert machine.run("--required") == 1
@@ -101,7 +101,7 @@ def test_versions(machine: Machine, capsys: pytest.CaptureFixture[str], version:
 
 
 def test_a_build_that_fails(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """The next run retries it; until then the previous page stays."""
+    """The next run retries the build. Until then the previous page stays."""
     machine.install_node()
     machine.run()
     (machine.sources / "main.tsx").write_text("broken")

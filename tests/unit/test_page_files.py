@@ -1,4 +1,4 @@
-"""`GET /`: the built page with its files, or its replacement."""
+"""`GET /` returns the built page with its files, or the fallback page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.api import Api, problem
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of the page's files, with the fallback page."""
+    """Create the folder of the page's files with the fallback page."""
     (tmp_path / "unbuilt.html").write_text("<h1>not built</h1>")
     monkeypatch.setattr(page_routes, "_FOLDER", tmp_path)
     page_routes._index.cache_clear()
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def built(folder: Path) -> Path:
-    """The same with a built page."""
+    """Create the folder of the page's files with a built page."""
     (folder / "built" / "assets").mkdir(parents=True)
     (folder / "built" / "index.html").write_text('<script type="module" src="./assets/index-1a2b.js"></script>')
     (folder / "built" / "assets" / "index-1a2b.js").write_text("void 0")
@@ -54,7 +54,7 @@ def test_without_a_build(api: Api, folder: Path) -> None:
 
 
 def test_the_page_and_its_files(api: Api, built: Path) -> None:
-    """The page is revalidated at every request, its files are cached."""
+    """Browsers revalidate the page at every request and cache its files."""
     assert built.is_dir()
     answer = api.ask("GET", "/")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
@@ -68,13 +68,13 @@ def test_the_page_and_its_files(api: Api, built: Path) -> None:
 
 @pytest.mark.parametrize("name", ["notes.txt", "..%2Findex.html", "%2Fetc%2Fpasswd", "..%2F..%2Funbuilt.html", "x"])
 def test_nothing_else(api: Api, built: Path, name: str) -> None:
-    """Only Vite's output for the browser is served, for any path."""
+    """The API serves only Vite's output for the browser, whatever the path."""
     assert built.is_dir()
     problem(api.ask("GET", f"/assets/{name}"), 404)
 
 
 def test_the_real_fallback_page_needs_nothing(api: Api) -> None:
-    """It has no script, no style and no URL except the API's."""
+    """The fallback page has no script, no style and no URL except the API's."""
     text = (Path(page_routes.__file__).parent / "static" / "unbuilt.html").read_text()
     assert "<script" not in text
     assert "<style" not in text

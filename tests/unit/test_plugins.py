@@ -1,4 +1,4 @@
-"""A deployment's own agents and tools, and the threads in which tools run."""
+"""A deployment adds its own agents and tools, and the tools run in certain threads."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _calls(monkeypatch: pytest.MonkeyPatch, **arguments: dict[str, str]) -> None
 
 
 def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its agent has its tools, a plain function and a coroutine; it may be loaded twice."""
+    """The example's agent has both tools, a plain function and a coroutine. The example may be loaded twice."""
     _calls(monkeypatch, opening_hours={"day": "Monday"}, stock={"article": "tea"})
     settings = AgentSettings(model="offline", plugins=" examples.plugin ,")
     for _ in range(2):
@@ -67,7 +67,7 @@ def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain function runs in a worker thread; its search and a coroutine run on the event loop's thread."""
+    """A plain function runs in a worker thread. Its search and a coroutine run on the event loop's thread."""
     threads: dict[str, int] = {}
 
     def plain(context: ToolContext) -> str:
@@ -93,7 +93,7 @@ def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_tool_that_blocks_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop continues with other work while the tool waits."""
+    """The event loop continues with other work while the tool waits."""
     gate = threading.Event()
 
     def waits(_: ToolContext) -> str:
@@ -147,7 +147,7 @@ def test_a_plugin_that_cannot_work(register: Any, told: str, monkeypatch: pytest
 
 @pytest.mark.parametrize("name", ["no_such_module", "..", "examples.none"])
 def test_a_missing_plugin(name: str) -> None:
-    """A misspelt or invalid module name is reported."""
+    """The message reports a misspelt or invalid module name."""
     with pytest.raises(SettingsError, match=r"^AGENT__PLUGINS names .*, which cannot be used: "):
         AgentRunner(AgentSettings(plugins=name), Search())
 
@@ -180,7 +180,7 @@ _ERRORS = [ValueError("secret"), TimeoutError("secret"), SystemExit("secret"), a
 
 @pytest.mark.parametrize("made", [*map(_fails, [*_ERRORS, StopIteration("secret")]), *map(_fails_later, _ERRORS)])
 def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The model gets the failure without its reason, the log has the reason, and the user gets an answer."""
+    """The model gets the failure without its reason. The log has the reason, and the user gets an answer."""
     registry.add_tool(made)
     _calls(monkeypatch, fails={})
     monkeypatch.setattr(logging.getLogger("functions"), "propagate", True)
@@ -195,7 +195,7 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
 def test_a_result_other_than_text_becomes_text(result: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values other than text become JSON, without characters that a request cannot contain."""
+    """Other values become JSON, without characters that a request cannot contain."""
 
     def returns(_: ToolContext) -> Any:
         """Return it."""
@@ -209,7 +209,7 @@ def test_a_result_other_than_text_becomes_text(result: object, told: str, monkey
 
 
 def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is awaited on the loop, where it can search."""
+    """The runner awaits the coroutine on the event loop, where it can search."""
 
     async def later(context: ToolContext) -> str:
         context.search("ada", "tea", limit=1, exclude_thread=None)
@@ -229,7 +229,7 @@ def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_time_for_the_answer_ends_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This does not count as the tool's failure."""
+    """The timeout does not count as the tool's failure."""
 
     async def waits(_: ToolContext) -> str:
         """Wait."""
@@ -285,13 +285,13 @@ def _takes_what_is_not_there(_: ToolContext, thing: NotThere) -> str:  # type: i
     ],
 )
 def test_invalid_tools(tool: Any, told: str) -> None:
-    """It is refused when it is added, at the start."""
+    """The registry refuses an invalid tool when it is added, at the start."""
     with pytest.raises(ValueError, match=told):
         registry.add_tool(tool)
 
 
 def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would never be awaited."""
+    """The start refuses a coroutine, because it would never be awaited."""
 
     async def register() -> None:
         registry.add_agent(AgentDefinition("clerk"))
@@ -317,7 +317,7 @@ def _returns_what_is_not_there(_: ToolContext, number: int) -> NotThere:  # type
 
 
 def test_a_return_annotation_does_not_matter() -> None:
-    """The model gets text in any case, and the name may be there for type checks only."""
+    """The model gets text in any case. The annotated name may exist for type checks only."""
     registry.add_tool(_returns_what_is_not_there)
     adapted = adapt("_returns_what_is_not_there")
     assert list(adapted.function_schema.json_schema["properties"]) == ["number"]

@@ -1,4 +1,4 @@
-"""The two providers: the seed's interface, and the behaviour of both sides."""
+"""Both providers have the seed's interface and the specified behaviour."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def test_two_turns_later_the_agent_is_given_the_first(memory: MakeMemory, archiv
 
 
 def test_the_interface_is_the_seeds() -> None:
-    """`async def invoking()` and `async def invoked(user_message, assistant_message)`; other arguments are optional."""
+    """The interface is `async def invoking()` and `async def invoked(user_message, assistant_message)`.
+
+    Other arguments are optional.
+    """
     for provider in (ThreadMemoryProvider, UserPreferencesProvider):
         assert inspect.iscoroutinefunction(provider.invoking)
         assert inspect.iscoroutinefunction(provider.invoked)
@@ -51,7 +54,7 @@ def test_the_interface_is_the_seeds() -> None:
 
 
 def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache) -> None:
-    """One read before, one write after."""
+    """The providers read L1 once before the run and write once after it."""
     asyncio.run(_converse(memory(), "a", "b"))
     cache.calls.clear()
     asyncio.run(_converse(memory(), "c", "d"))
@@ -59,7 +62,7 @@ def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache)
 
 
 def test_the_thread_provider_returns_the_store(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """Documents and a caller's id are stored with it."""
+    """The result names the store. The exchange is stored with its documents and the caller's id."""
     named = ExchangeIds().new()
     provider = ThreadMemoryProvider(Turn(memory(), "t", "ana"))
     receipt = asyncio.run(provider.invoked("q", "a", ["d1"], named))
@@ -68,7 +71,7 @@ def test_the_thread_provider_returns_the_store(memory: MakeMemory, queue: InMemo
 
 
 def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
-    """Neither raises an error."""
+    """A missing thread or user raises no error."""
     turn = Turn(memory(), None, None)
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
     assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""

@@ -1,4 +1,4 @@
-"""The exchange queue's circuit breaker with an SQS that refuses a message, which the emulators do not."""
+"""The exchange queue's circuit breaker handles an SQS that refuses a message. The emulators never refuse one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Sqs:
 
 
 def test_a_message_that_is_refused_after_an_outage_closes_the_circuit() -> None:
-    """SQS responds to the probe, although it refuses the message that the freeze had stopped."""
+    """SQS responds to the probe, although it refuses the message that was sent during the freeze."""
     sqs = _Sqs()
     queue = SqsQueue(SyncSettings(queue_url="http://q"), cast("Any", sqs))
     large, small = exchange(1), exchange(2, thread_id="small")

@@ -1,4 +1,4 @@
-"""A turn's context: from L1, from L2 if L1 is incomplete, and merged from both."""
+"""A turn's context comes from L1, from L2 if L1 is incomplete, or from both."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _recall(memory: Memory, thread_id: str | None = "t", user_id: str | None = N
 
 
 def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
-    """Its source is `none`, and nothing is degraded."""
+    """The context's source is `none`, and no layer is degraded."""
     assert _recall(memory()) == Recall([], {}, "none", [])
 
 
 def test_without_thread_and_user_no_store_is_called(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Neither is an error."""
+    """A missing thread or user is no error."""
     assert _recall(memory(), None, None) == Recall([], {}, "none", [])
     assert (cache.calls, archive.calls) == ([], [])
 
@@ -45,7 +45,10 @@ def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
 
 
 def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """A sealed list and cached preferences, or their cached absence, need no other store."""
+    """Neither a sealed list nor cached preferences need another store.
+
+    The same holds for preferences that are cached as absent.
+    """
     made = memory()
     _recall(made, "t", "ana")
     Turn(made, "t", "ana").keep("q0", "a0")
@@ -57,7 +60,7 @@ def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: 
 
 
 def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2 serves the first read, L1 the second."""
+    """L2 serves the first read, and L1 serves the second."""
     archive.store(exchanges(3))
     first, second = _recall(memory()), _recall(memory())
     assert (texts(first.messages), first.source) == (told(0, 1, 2), "postgres")
@@ -68,7 +71,7 @@ def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCach
 def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A short list is trusted only if it is sealed."""
+    """A short list is complete only if it is sealed."""
     archive.store(exchanges(3))
     cache.lose_thread("t")
     cache.append(exchange(3), is_drained=False)
@@ -81,7 +84,7 @@ def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
 def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """An exchange in the queue and L1 only survives the loss of the list, for every process."""
+    """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_thread("t")
     assert texts(_recall(memory()).messages) == told(0)
@@ -89,7 +92,7 @@ def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
 
 
 def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None:
-    """Nothing older belongs into it, and nothing in between is missing."""
+    """No older exchange belongs to the window, and none in between is missing."""
     settings = MemorySettings(max_thread_messages=2)
     small = InMemoryCache(settings)
     refill(small, "t", Window([], is_all=True))
@@ -101,7 +104,7 @@ def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None
 
 
 def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) -> None:
-    """Of sixty exchanges L1 and the result have fifty."""
+    """L1 and the result have the newest fifty of sixty exchanges."""
     archive.store(exchanges(60))
     for _ in range(2):
         assert texts(_recall(memory()).messages) == told(*range(10, 60))
@@ -110,7 +113,7 @@ def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) 
 def test_undrained_and_stored_exchanges_are_merged(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Drained and undrained exchanges are in thread order, without duplicates."""
+    """Drained and undrained exchanges are in thread order and have no duplicates."""
     all_of_them = exchanges(6)
     archive.store(all_of_them[:2] + all_of_them[3:5])
     for each in all_of_them[1:4] + all_of_them[5:]:
@@ -121,7 +124,7 @@ def test_undrained_and_stored_exchanges_are_merged(
 def test_entries_of_another_program_come_first(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """They have no order key, are shown first, and do not count as complete."""
+    """Such entries have no order key. They are shown first and do not count as complete."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     archive.store(exchanges(1))
     recalled = _recall(memory())
@@ -136,7 +139,7 @@ def test_entries_of_another_program_come_first(
 
 @pytest.mark.parametrize("entry", [b"nonsense", b"[]", b'{"role":1,"content":"x"}', b'{"role":"user"}', b"\xff", b"{}"])
 def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """It is left out, and the other entries are shown with L2's."""
+    """The context leaves the unreadable entry out and shows the other entries with L2's."""
     archive.store(exchanges(2))
     _recall(memory())
     cache.lists["t"].append(entry)
@@ -144,7 +147,7 @@ def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCa
 
 
 def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """It is shown at once, for any length of the queue."""
+    """The first read shows the exchange at once, however long the queue is."""
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     _recall(made, None, "ana")
@@ -153,7 +156,7 @@ def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InM
 
 
 def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The first read of an unused L1 is enough."""
+    """A process reads the queue's depth once if L1 was never used."""
     _recall(memory())
     queue.calls.clear()
     Turn(memory(), "t", None).keep("q0", "a0")
@@ -164,7 +167,7 @@ def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -
 def test_an_emptied_l1_waits_for_the_drain(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """L2 has another process' queued exchange a moment later."""
+    """L2 has the other process' queued exchange a moment later."""
     _recall(memory())
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_everything()
@@ -186,7 +189,7 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
     queue: InMemoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While the queue is not empty the history may be incomplete: it is degraded, and the list is not sealed."""
+    """The history may be incomplete until the queue is empty. So it is degraded, and the list is not sealed."""
     monkeypatch.setattr(backlog, "MAX_WAIT_SECONDS", 0)
     archive.store([exchange(0)])
     gone = memory()
@@ -209,7 +212,7 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
 def test_a_loss_of_long_ago(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Once all stores were up for longer than an exchange waits, what is on the queue came later."""
+    """Messages on the queue are newer than the loss, once all stores were up for longer than an exchange waits."""
     monday = time.time() - 200
     for lost_at, healthy_for, is_asked in ((monday, 0.0, True), (time.time(), 500.0, True), (monday, 500.0, False)):
         cache.lose_everything()
@@ -220,7 +223,7 @@ def test_a_loss_of_long_ago(
 
 
 def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2 is read once, even if there are none."""
+    """A process reads L2's preferences once, even if there are none."""
     for user_id, preferences in (("ana", {"tone": "dry"}), ("bob", {})):
         archive.change_preferences(user_id, preferences, replace=True, then=lambda _: True)
         archive.calls.clear()
@@ -232,7 +235,7 @@ def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, arch
 
 
 def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Without a history, it is the preferences' source."""
+    """The source is the history's source. Without a history, it is the preferences' source."""
     archive.store(exchanges(1))
     _recall(memory())
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
@@ -240,7 +243,7 @@ def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, arch
 
 
 def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """History and preferences, separated by a blank line; '' if there are none."""
+    """The context has the history and the preferences, separated by a blank line. It is '' if there are none."""
     archive.store(exchanges(1))
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
     recalled = _recall(memory(), "t", "ana")

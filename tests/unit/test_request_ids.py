@@ -1,4 +1,4 @@
-"""The request id from the request to the drain's log: its source, valid values, and the log lines that have it."""
+"""A request id travels from the request to the drain's log. The log lines have it if it is valid."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _LAMBDA = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
     "named", ["c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "JKJaXmPLvHcESHA=", "1-67891233-abcdef012345678912345678", "r"]
 )
 def test_ids_of_gateways(named: str) -> None:
-    """A REST API's, an HTTP API's, and others of that form."""
+    """The id may come from a REST API, an HTTP API or another gateway of that form."""
     assert valid_request_id(named) == named
     assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == named
 
 
 @pytest.mark.parametrize("named", HOSTILE)
 def test_invalid_request_ids(named: object) -> None:
-    """Lambda's own id is used instead; a message with an invalid id counts as one without."""
+    """Lambda's own id replaces an invalid id. A message with an invalid id counts as a message without an id."""
     assert valid_request_id(named) is None
     assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == _LAMBDA
     assert request_id_of({"messageAttributes": {"request_id": {"stringValue": named}}}) is None
@@ -72,7 +72,7 @@ def test_invalid_request_ids(named: object) -> None:
     ],
 )
 def test_lambdas_own_id_without_a_gateway(event: object) -> None:
-    """Even behind a load balancer, whose trace id may be the client's."""
+    """The function uses Lambda's id behind a load balancer too, because the trace id there may be the client's."""
     assert of_event(event, _LAMBDA) == _LAMBDA
 
 
@@ -81,12 +81,12 @@ def test_lambdas_own_id_without_a_gateway(event: object) -> None:
     [None, [], {}, {"messageAttributes": None}, {"messageAttributes": []}, {"messageAttributes": {"request_id": "r"}}],
 )
 def test_records_without_one(record: object) -> None:
-    """Of an earlier release, or of another program."""
+    """Records of an earlier release or of another program have no request id."""
     assert request_id_of(record) is None
 
 
 def test_the_id_ends_with_its_request() -> None:
-    """The request's tasks have the id; code outside of it and threads that outlive it do not."""
+    """The request's tasks have the id. Code outside the request and threads that outlive it do not."""
 
     async def task() -> str | None:
         return await asyncio.create_task(asyncio.to_thread(current_request_id))
@@ -103,7 +103,7 @@ def test_the_id_ends_with_its_request() -> None:
 
 
 def test_requests_beside_each_other() -> None:
-    """Each request has its own."""
+    """Each concurrent request has its own id."""
 
     async def request(named: str) -> str | None:
         with request_id_scope(named):
@@ -117,7 +117,7 @@ def test_requests_beside_each_other() -> None:
 
 
 def test_the_request_id_is_not_part_of_an_exchange() -> None:
-    """An exchange repeated by another request is one exchange, and the queue's body is unchanged."""
+    """Two requests with the same exchange store it once, and the queue's body is unchanged."""
     one, other = (Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id=named) for named in ("r-1", "r-2"))
     assert one == other
     assert len({one, other}) == 1
@@ -126,7 +126,7 @@ def test_the_request_id_is_not_part_of_an_exchange() -> None:
 
 
 def test_the_outbox_keeps_the_id() -> None:
-    """A body in the outbox has no attributes; an invalid id is ignored."""
+    """A body in the outbox has no attributes, so the body has the id. An invalid id is ignored."""
     kept = Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id="r-1").to_wire(has_request_id=True)
     assert Exchange.from_wire(kept).request_id == "r-1"
     assert Exchange.from_wire(kept.replace("r-1", "r 1")).request_id is None
@@ -135,7 +135,7 @@ def test_the_outbox_keeps_the_id() -> None:
 def test_an_exchange_has_the_id_of_its_request(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Even if a later request sends it to the queue."""
+    """The exchange keeps that id, even if a later request sends it to the queue."""
     process = memory()
     sent: list[tuple[str, str | None]] = []
     send = queue.send
@@ -180,7 +180,10 @@ def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
 
 
 def test_the_drains_log_lines(caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache) -> None:
-    """Stored and dead-lettered records, malformed ones included; a record without an id is no problem."""
+    """The log has a line for stored records and one for dead-lettered records, malformed ones included.
+
+    A record may have no id.
+    """
     queue = _Queue()
     records: list[object] = [
         _record(1, exchange(1).to_wire(), "r-1"),
@@ -198,7 +201,7 @@ def test_the_drains_log_lines(caplog: pytest.LogCaptureFixture, archive: InMemor
 def test_waiting_records_are_logged(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """While PostgreSQL is down."""
+    """The log names the records that wait while PostgreSQL is down."""
     caplog.set_level(logging.INFO)
     archive.is_down = True
     outcome = Drain(archive, cache, _Queue()).run([_record(1, exchange(1).to_wire(), "r-1")])
@@ -207,7 +210,7 @@ def test_waiting_records_are_logged(
 
 
 def test_a_line_has_its_size() -> None:
-    """The ids of ten thousand messages, SQS's maximum batch, are split into several lines."""
+    """Several lines share the ids of ten thousand messages, which is SQS's maximum batch."""
     ids = [f"{number:0>128}" for number in range(10_000)]
     parts = list(in_chunks(ids))
     assert [each for part in parts for each in part] == ids
@@ -217,7 +220,7 @@ def test_a_line_has_its_size() -> None:
 def test_the_sweeps_log_lines_of_the_outbox(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """A dead letter has the body that the queue would have, and the id as an attribute."""
+    """A dead letter has the body that the queue would have. Its attribute is the id."""
     caplog.set_level(logging.INFO)
     archive.owners["t"] = "ana"
     dead: list[tuple[str, str, str | None]] = []

@@ -1,4 +1,4 @@
-"""The runner with the offline model: names, memory, tools and timeouts."""
+"""The runner works with the offline model: names, memory, tools and timeouts."""
 
 import asyncio
 import subprocess
@@ -84,7 +84,7 @@ def _with_memory(messages: Sequence[tuple[str, str]], preferences: Mapping[str, 
 
 
 def test_the_agent_library_is_not_loaded_before_the_first_run() -> None:
-    """Only `/run` imports the library."""
+    """Only `/run` imports the agent library."""
     program = """
 import sys
 from functions.agent.agents.model_name import validate_model
@@ -100,13 +100,13 @@ print([name for name in ("pydantic_ai", "openai", "boto3", "botocore", "httpx2")
 
 
 def test_a_wrong_model_stops_the_start() -> None:
-    """The start detects it, not the first run."""
+    """The start, not the first run, reports the wrong model."""
     with pytest.raises(SettingsError, match="AGENT__MODEL"):
         AgentRunner(AgentSettings(model="nonsense"), FakeSearch())
 
 
 def test_known_names_pass() -> None:
-    """An agent and tools, also none or the same tool twice."""
+    """A run accepts a known agent with known tools, no tools, or the same tool twice."""
     _runner().check("assistant", [])
     _runner().check("assistant", ["current_time", "search_conversations", "current_time"])
 
@@ -127,7 +127,10 @@ def test_unknown_tool() -> None:
 
 
 def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One entry each is enough: the agent's instructions come first, and its tools are available."""
+    """A new agent and a new tool need one entry each.
+
+    The agent's instructions come first, and its tools are available.
+    """
 
     def weather(context: ToolContext, city: str) -> str:
         """Return the weather."""
@@ -171,7 +174,7 @@ def test_second_turn_quotes_the_first() -> None:
 
 
 def test_preferences() -> None:
-    """Key and value are in the answer, with and without a conversation."""
+    """The answer has key and value, with and without a conversation."""
     preferences = {"preferred_language": "Python", "expertise_level": "intermediate"}
     for messages in ([], [("user", "Hi"), ("assistant", "Hello")]):
         answer = _ask(_runner(), "Hello", instructions=_with_memory(messages, preferences))
@@ -189,7 +192,7 @@ def test_headings_inside_messages() -> None:
 
 
 def test_same_input_same_answer() -> None:
-    """Within one process and across runners."""
+    """The answer is the same within one process and across runners."""
     instructions = _with_memory([("user", "Hi"), ("assistant", "Hello")], {"tone": "dry"})
     runner = _runner()
     answers = {_ask(each, "Hello", instructions=instructions) for each in (runner, runner, _runner())}
@@ -197,7 +200,7 @@ def test_same_input_same_answer() -> None:
 
 
 def test_answers_do_not_grow_without_end() -> None:
-    """The answers of a long conversation have a bounded length, although they become memory."""
+    """The answers of a long conversation have a bounded length, although they become part of the memory."""
     runner = _runner()
     messages: list[tuple[str, str]] = []
     lengths = []
@@ -245,7 +248,7 @@ def test_tools_are_really_called() -> None:
 
 
 def test_a_zone_in_the_prompt() -> None:
-    """The offline model passes a time zone to the tool."""
+    """The offline model passes the time zone to the tool."""
     answer = _ask(_runner(), "What time is it on Mars/Olympus?", tools=["current_time"])
     assert "current_time answered: " in answer
     assert "Mars/Olympus'" in answer or "No time zone but UTC" in answer
@@ -256,14 +259,14 @@ def test_a_zone_in_the_prompt() -> None:
     [("Hello", ["current_time", "search_conversations"]), ("What time is it? Search older ones.", [])],
 )
 def test_tools_are_not_called_needlessly(prompt: str, tools: list[str]) -> None:
-    """Neither without a request for them nor without permission."""
+    """The model calls no tool without a request for it, or without permission."""
     search = FakeSearch()
     assert _ask(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
     assert search.calls == []
 
 
 def test_search_without_a_user_or_a_store() -> None:
-    """Neither is an error of the turn."""
+    """A missing user or a missing store is no error of the turn."""
     prompt = "Search earlier conversations"
     assert "not known who the user is" in _ask(_runner(), prompt, tools=["search_conversations"], user_id=None)
     down = FakeSearch(available=False)
@@ -275,7 +278,7 @@ def test_search_without_a_user_or_a_store() -> None:
 
 
 def test_nothing_is_built_twice() -> None:
-    """Model, agent and tool schemas are reused by the next run."""
+    """The next run reuses the model, the agent and the tool schemas."""
     runner = _runner()
     _ask(runner, "time", tools=["current_time"])
     kept = runner._loaded()

@@ -1,4 +1,4 @@
-"""The grouping of tests into processes."""
+"""The scheduler groups tests into processes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.support.scheduling import scope_of
 
 TESTS = Path(__file__).resolve().parents[1]
 STARTS_A_STACK = re.compile(r"\bStackProcess\(|\bwith Stack\(")
-# These are not part of `make test`.
+# `make test` does not include these.
 OTHER_RUNS = ("artifacts", "page", "sam_local")
 
 
 def test_a_test_is_on_its_own() -> None:
-    """Its group is itself, so any process may run it."""
+    """A test alone is its own group, so any process may run it."""
     assert scope_of("tests/unit/test_drain.py::test_it[x]") == "tests/unit/test_drain.py::test_it[x]"
 
 

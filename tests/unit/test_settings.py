@@ -1,4 +1,4 @@
-"""Settings: names, defaults, and a message for each invalid value."""
+"""Settings have names, defaults, and a message for each invalid value."""
 
 import os
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", ["REDIS__PASSWORD", "SYNC__DLQ_URL"])
 def test_an_empty_value_counts_as_absent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment's parameter cannot be absent, only empty."""
+    """An empty value counts as absent, because a deployment's parameter can only be empty."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv(name, "")
     assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
@@ -183,7 +183,7 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.Monkey
 def test_an_invalid_value_is_reported_with_its_variable(
     kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One sentence without the value, which may be a secret."""
+    """The message is one sentence without the value, which may be a secret."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs/q")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
@@ -210,14 +210,14 @@ def test_an_invalid_value_is_reported_with_its_variable(
     ],
 )
 def test_urls_that_libpq_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Valid URLs are accepted."""
+    """The settings accept URLs that libpq reads."""
     monkeypatch.setenv("DATABASE__URL", url)
     assert load(DatabaseSettings).url == url
 
 
 @pytest.mark.parametrize("host", ["cache", "cache.example.com.", "10.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
 def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Host names and addresses of both kinds."""
+    """The settings accept host names and addresses of both kinds."""
     monkeypatch.setenv("REDIS__HOST", host)
     assert load(RedisSettings).host == host
 
@@ -227,13 +227,13 @@ def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     [("", None), ("/", None), ("/memory", "/memory"), ("/memory/", "/memory"), ("/v1.2/a_b-c", "/v1.2/a_b-c")],
 )
 def test_a_base_path(value: str, base: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With and without a trailing slash."""
+    """A base path may have a trailing slash or not."""
     monkeypatch.setenv("AGENT__BASE_PATH", value)
     assert load(AgentSettings).base_path == base
 
 
 def test_a_base_path_like_a_route_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This holds for the first segment of every route."""
+    """The settings refuse a base path that equals the first segment of any route."""
     for first in {route.path.split("/")[1] for route in api.app.routes if isinstance(route, APIRoute)} - {""}:
         monkeypatch.setenv("AGENT__BASE_PATH", f"/{first}")
         with pytest.raises(SettingsError, match="which is a route of the API"):
@@ -241,7 +241,7 @@ def test_a_base_path_like_a_route_is_refused(api: Api, monkeypatch: pytest.Monke
 
 
 def test_a_missing_value_is_reported_with_its_variable() -> None:
-    """The queue has no default."""
+    """The message names the variable of the queue, which has no default."""
     with pytest.raises(SettingsError, match=r"^SYNC__QUEUE_URL is not set\.$"):
         load(SyncSettings)
 
@@ -255,7 +255,7 @@ def test_two_invalid_values_are_both_reported(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment sets the queue's URL later; everything else is checked."""
+    """A deployment sets the queue's URL later, so the start checks everything else."""
     validate_environment()
     monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
     with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
@@ -295,7 +295,7 @@ def test_an_unknown_variable(
     "line", ["MEMORY__MAX_THREAD_MESSAGES", "MEMORY__THREAD_TTL_HOURS='1", "MEMORY__USER_TTL_DAYS: 3"]
 )
 def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
-    """Otherwise the default would silently apply; other programs' lines are ignored."""
+    """Otherwise the default would apply without a message. Lines of other programs are ignored."""
     (tmp_path / ".env").write_text(f"if true; then\nOTHER\n# MEMORY__ comment\n{line}\n")
     with pytest.raises(SettingsError, match=r"^\.env has no value for a setting: line 4 should be NAME=value\.$"):
         load(MemorySettings)
@@ -304,7 +304,7 @@ def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_file_that_is_not_utf_8(encoding: str, tmp_path: Path) -> None:
-    """The message names it."""
+    """The message names the file."""
     (tmp_path / ".env").write_bytes("# caf\u00e9\nMEMORY__USER_TTL_DAYS=3\n".encode(encoding))
     with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):
         load(MemorySettings)
@@ -324,7 +324,7 @@ def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
     [("sslmod=require", "PostgreSQL has no parameter sslmod"), ("password=%zz", "libpq cannot read it")],
 )
 def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
-    """It stops the start, because it would otherwise look like a permanent outage."""
+    """The start fails, because the URL would otherwise look like a permanent outage."""
     settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@h/d?{query}")
     with pytest.raises(SettingsError, match=f"^DATABASE__URL has a value that cannot work: {reason}\\.$"):
         PostgresConnection(settings)
@@ -394,7 +394,7 @@ def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> 
 
 
 def test_every_stage_except_local_requires_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable."""
+    """The message names the variable that allows requests without tokens."""
     monkeypatch.setenv("AUTH__MODE", "none")
     assert load(AuthSettings).tokens("local") is None
     with pytest.raises(SettingsError, match="AUTH__MODE is none"):
@@ -403,7 +403,7 @@ def test_every_stage_except_local_requires_tokens(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("missing", TOKENS)
 def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """Each is required and must not be empty."""
+    """Each setting is required and must not be empty."""
     monkeypatch.setenv("AUTH__MODE", "jwt")
     for name, value in {**TOKENS, missing: ""}.items():
         monkeypatch.setenv(name, value)
@@ -426,7 +426,7 @@ def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) 
     ],
 )
 def test_allowed_key_urls(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
-    """Only over TLS, except from this machine for tests."""
+    """A key URL needs TLS. Tests on this machine may use plain HTTP."""
     for name, value in {**TOKENS, "AUTH__MODE": "jwt", "AUTH__JWKS_URL": url}.items():
         monkeypatch.setenv(name, value)
     for stage in ("local", "prod"):

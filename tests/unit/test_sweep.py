@@ -1,4 +1,4 @@
-"""The sweep: it drains the outbox, updates L1, and leaves failed work for the next sweep."""
+"""The sweep drains the outbox, updates L1, and leaves failed work for the next sweep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def buried() -> list[tuple[str, str]]:
-    """Records dead letters."""
+    """Record dead letters."""
     return []
 
 
@@ -36,7 +36,7 @@ def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, 
 
 
 def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
-    """Only old keys are deleted."""
+    """The sweep only deletes old keys."""
     assert run() == SweepResult(purged=3)
 
 
@@ -44,7 +44,7 @@ def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
 def test_a_clock_that_is_days_off(
     run: Callable[[], SweepResult], archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
-    """By a wrong clock, nothing is old."""
+    """A clock that is days off makes no row look old."""
     monkeypatch.setattr(archive, "clock", lambda: time.time() + days * 86_400)
     assert run() == SweepResult()
     monkeypatch.undo()
@@ -54,7 +54,7 @@ def test_a_clock_that_is_days_off(
 def test_the_outbox_is_emptied(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, buried: list[tuple[str, str]]
 ) -> None:
-    """In batches, each exchange once, also a repeated one; invalid ones are dead-lettered."""
+    """The sweep empties the outbox in batches, and stores a repeated exchange once. It dead-letters invalid ones."""
     made = exchanges(450)
     for each in [*made, made[0]]:
         cache.append(each, is_drained=False, in_outbox=True)
@@ -66,7 +66,7 @@ def test_the_outbox_is_emptied(
 
 
 def test_entries_that_no_queue_takes(archive: InMemoryArchive, cache: InMemoryCache) -> None:
-    """They stay at the front of the outbox, and do not keep the sweep from what comes after them."""
+    """The refused entries stay at the front of the outbox. The sweep still stores the entries after them."""
 
     def dead_letter_body(*_: object) -> None:
         raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
@@ -84,7 +84,7 @@ def test_entries_that_no_queue_takes(archive: InMemoryArchive, cache: InMemoryCa
 def test_the_outbox_waits_for_l2(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Only stored exchanges are removed."""
+    """The sweep removes only stored exchanges."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     archive.is_down = True
     assert "postgres" in run().skipped
@@ -96,7 +96,7 @@ def test_the_outbox_waits_for_l2(
 def test_a_sweep_that_died_in_the_middle(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The next sweep stores nothing twice."""
+    """The next sweep stores no exchange twice."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     remove = cache.remove_from_outbox
 
@@ -117,7 +117,7 @@ def test_lists_are_repaired(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> None:
-    """Exchanges stored in L2 while L1 was down are added to the lists."""
+    """The sweep adds exchanges to the lists that L2 stored while L1 was down."""
     made = memory()
     Turn(made, "t", None).recall()
     Turn(made, "t", None).keep("q0", "a0")
@@ -148,7 +148,7 @@ def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMe
 
 
 def test_repairs_wait_for_l1(run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Failed repairs stay recorded, and the other work is done."""
+    """Failed repairs stay recorded, and the sweep does its other work."""
     archive.log_invalidations("thread", ["t1", "t2"])
     cache.is_down = True
     swept = run()

@@ -1,4 +1,4 @@
-"""A repeated `POST /run` after a process died between storing the exchange and storing the response."""
+"""`POST /run` is repeated after a process died between storing the exchange and storing the response."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEAD = exchange("dead")
 
 @pytest.fixture
 def clock() -> Clock:
-    """The key stores' clock."""
+    """Return the key stores' clock."""
     return Clock()
 
 
@@ -47,7 +47,7 @@ def operations(
     archive: InMemoryArchive,
     clock: Clock,
 ) -> Operations:
-    """The operations of a new process."""
+    """Return the operations of a new process."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency(
         [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)], Backlog(InMemoryQueue(), InMemoryArchive())
@@ -58,7 +58,10 @@ def operations(
 
 @pytest.fixture
 def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first request's exchange is stored with the id of `DEAD`, followed by more than a window of others."""
+    """Store the first request's exchange with the id of `DEAD`.
+
+    More than a window of other exchanges follows it.
+    """
 
     class Killed(BaseException):
         pass
@@ -77,7 +80,7 @@ def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, m
 
 @pytest.mark.usefixtures("taken_over")
 def test_the_stored_answer_is_returned(operations: Operations) -> None:
-    """With its exchange id, even if the window has moved on."""
+    """The retry returns the stored answer with its exchange id, even if the window has moved on."""
     answer = asyncio.run(operations.run(REQUEST, "k")).answer
     assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
 
@@ -103,7 +106,7 @@ def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArch
 def test_the_stored_answer_is_returned_with_the_callers_id(
     operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim has an id of its own; the exchange is found by the caller's id."""
+    """The claim has its own id. The retry finds the exchange by the caller's id."""
 
     class Killed(BaseException):
         pass
@@ -129,7 +132,7 @@ def test_a_repetition_stores_a_lost_exchange(
     queue: InMemoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stores went down while the agent ran: the retry returns the same answer and stores its exchange once."""
+    """The stores fail while the agent runs. The retry returns the same answer and stores its exchange once."""
     answering = operations._runner.run
 
     async def answer_and_fall(**asked: Any) -> str:

@@ -1,4 +1,4 @@
-"""Operations on threads: reading, listing, renaming and deleting drained and undrained ones, during outages too."""
+"""The operations read, list, rename and delete drained and undrained threads, even during outages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def threads(memory: MakeMemory) -> Threads:
-    """The operations on threads."""
+    """Return the operations on threads."""
     return Threads(memory())
 
 
@@ -45,7 +45,10 @@ def _all(threads: Threads, limit: int, *, descending: bool = False, thread_id: s
 def test_pages_hold_every_message_once(
     limit: int, drained: int, threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """In both orders, with pages that split exchanges, for any overlap of drained and undrained ones."""
+    """Every message is on exactly one page.
+
+    This holds in both orders, with pages that split exchanges, and for any overlap of drained and undrained ones.
+    """
     made = exchanges(5)
     archive.store(made[:drained])
     for each in made[max(0, drained - 1) :]:
@@ -55,7 +58,7 @@ def test_pages_hold_every_message_once(
 
 
 def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """A later drain may finish earlier."""
+    """A later drain may finish earlier, so undrained exchanges may be between drained ones."""
     made = exchanges(6)
     archive.store(made[::2])
     for each in made[1::2]:
@@ -78,7 +81,7 @@ def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache,
 def test_a_threads_count_includes_undrained_messages(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Each is counted once, even while both layers have it; without L1 the count is L2's."""
+    """Each message counts once, even while both layers have it. Without L1 the count is L2's."""
     made = [
         exchange(0, document_ids=("d2", "d1")),
         exchange(1, document_ids=("d1",)),
@@ -117,7 +120,7 @@ def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMe
 
 
 def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
-    """In pages, of one user only."""
+    """The list has one user's threads, newest first, in pages."""
     made = [exchange(number, f"t{number}", "ana" if number % 4 else "bob") for number in range(20)]
     archive.store(made)
     found: list[str] = []
@@ -133,7 +136,7 @@ def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> Non
 
 
 def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive) -> None:
-    """Cursors of another thread, order or user are refused."""
+    """The operation refuses cursors of another thread, order or user."""
     archive.store([*exchanges(2, "a", "ana"), *exchanges(2, "b", "ana")])
     cursor = threads.messages("a", 1, None, descending=False).next_cursor
     users = threads.list_for("ana", 1, None).next_cursor
@@ -149,7 +152,7 @@ def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive
 
 
 def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long messages make short pages of at least one message, and none is lost."""
+    """Long messages make short pages of at least one message. No message is lost."""
     monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 300))
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
@@ -160,7 +163,7 @@ def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monke
 
 
 def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
-    """The drain does not change it."""
+    """The drain does not change the new title."""
     made = exchanges(2)
     archive.store(made[1:])
     assert threads.rename("t", "Mine").title == "Mine"
@@ -171,7 +174,7 @@ def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
 def test_an_undrained_thread_is_renamed(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The rename drains it, and the drain then finds duplicates."""
+    """The rename drains the thread. The drain then finds duplicates."""
     Turn(memory(), "t", "ana").keep("q0", "a0", ["d1"])
     assert threads.rename("t", "Mine").title == "Mine"
     result = archive.store(queue.take())
@@ -185,7 +188,7 @@ def test_an_undrained_thread_is_renamed(
 def test_a_deleted_thread_is_gone_from_everywhere(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """From L1, L2, the queue, and processes' own memory; a second deletion finds nothing."""
+    """L1, L2, the queue and the processes' own memory lose the thread. A second deletion finds nothing."""
     made = memory()
     for number in range(3):
         Turn(made, "t", "ana").keep(f"q{number}", f"a{number}")
@@ -216,7 +219,7 @@ def test_a_deletion_includes_exchanges_of_a_clock_ahead(
 
 
 def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """L2 does not need to have it."""
+    """L2 need not have the thread."""
     Turn(memory(), "t", None).keep("q", "a")
     threads.delete("t")
     assert len(queue.bodies) == 1
@@ -225,7 +228,7 @@ def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, qu
 def test_l1_down_at_a_deletion(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The caller is told that the deletion is incomplete; nothing of it is shown; a retry completes it."""
+    """The response says that the deletion is incomplete, and no reader shows the thread. A retry completes it."""
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     archive.store(queue.take())
@@ -243,7 +246,7 @@ def test_l1_down_at_a_deletion(
 
 
 def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2's messages are returned as degraded; an unknown thread may exist in L1 only."""
+    """L2's messages are returned as degraded. An unknown thread may exist in L1 only."""
     archive.store(exchanges(1))
     cache.is_down = True
     page = threads.messages("t", 9, None, descending=False)
@@ -255,7 +258,7 @@ def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
 
 
 def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """A thread that is complete in L1 is returned; others, and changes, need L2."""
+    """L1 returns a thread that it has completely. Other threads and all changes need L2."""
     made = memory()
     Turn(made, "t", "ana").recall()
     Turn(made, "t", "ana").keep("q0", "a0")
@@ -276,7 +279,7 @@ def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
 def test_l2_down_and_a_thread_longer_than_the_window(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A full list is complete for the window, not for the thread."""
+    """A full list is complete for the window, but not for the thread."""
     for each in exchanges(51):
         cache.append(each, is_drained=False)
     archive.is_down = True

@@ -1,4 +1,4 @@
-"""Tokens of each identity provider, validated with the settings of its recipe in docs/tokens.md."""
+"""The service validates tokens of each identity provider with the settings of its recipe in docs/tokens.md."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _verify(issuer: Issuer, settings: dict[str, Any], user: object = USER, **cla
 def test_a_token_of_each_issuer(
     issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], operator: dict[str, Any]
 ) -> None:
-    """The user is the configured claim; the operator's scope counts only in the configured claim."""
+    """The user is the configured claim. The operator's scope counts only in the configured claim."""
     user = claims.get("sub", USER)
     others = {name: value for name, value in claims.items() if name != "sub"}
     assert _verify(issuer, settings, user, **others) == Caller(USER)
@@ -87,7 +87,7 @@ def test_a_token_of_each_issuer(
     ],
 )
 def test_a_token_that_is_refused(issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], why: str) -> None:
-    """Each setting names one claim, and no other claim replaces it."""
+    """Each setting names one claim. No other claim replaces it."""
     with pytest.raises(Unauthenticated, match=why) as caught:
         _verify(issuer, settings, **claims)
     assert caught.value.error == "invalid_token"

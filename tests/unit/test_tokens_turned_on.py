@@ -1,4 +1,4 @@
-"""What users see of the threads of a stage that ran without tokens, once tokens are turned on."""
+"""Users see certain threads of a stage that ran without tokens, once tokens are turned on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _shown(process: Memory, user_id: str | None, access: Access = "own") -> int 
 
 @pytest.fixture
 def cache() -> InMemoryCache:
-    """A cache with a window of two exchanges."""
+    """Create a cache with a window of two exchanges."""
     return InMemoryCache(_SETTINGS)
 
 
@@ -70,7 +70,7 @@ def test_users_who_see_a_thread(
     *,
     is_emptied: bool,
 ) -> None:
-    """Its only user, and operators; a thread of several users is not shown to anybody."""
+    """The thread's only user and operators see it. A thread of several users is hidden from all of them."""
     process = ran_open(users)
     if is_emptied:
         cache.lose_everything()
@@ -80,7 +80,7 @@ def test_users_who_see_a_thread(
 def test_a_list_that_has_only_a_later_users_exchanges(
     ran_open: Callable[[Sequence[str | None]], Memory], cache: InMemoryCache
 ) -> None:
-    """It counts as that user's while it lasts, so Redis has to be emptied."""
+    """The list counts as that user's while it lasts. So Redis has to be emptied."""
     process = ran_open(["ana", "bob", "bob"])
     assert (_shown(process, "ana"), _shown(process, "bob")) == (None, 4)
     cache.lose_everything()

@@ -1,4 +1,4 @@
-"""The tools' results, which are texts in every case."""
+"""The tools' results are texts in every case."""
 
 import logging
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ def test_time_now() -> None:
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "a\x00b", "America", "x" * 5000])
 def test_unknown_zone(zone: str) -> None:
-    """The answer names the unknown zone and has the time in UTC, for any exception of zoneinfo."""
+    """The answer names the unknown zone and has the time in UTC, whatever exception zoneinfo raises."""
     answer = current_time(_context(), zone)
     assert answer.startswith("Unknown time zone ")
     assert answer.endswith("In UTC it is 2026-07-01T12:00:00+00:00.")

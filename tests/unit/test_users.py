@@ -1,4 +1,4 @@
-"""Operations on users: preferences in both layers, and deleting a user."""
+"""The operations handle preferences in both layers, and delete a user."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def users(memory: MakeMemory) -> Users:
-    """The operations on users."""
+    """Return the operations on users."""
     return Users(memory())
 
 
 def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache) -> None:
-    """None removes a preference; L1 equals L2 after each change."""
+    """A value of None removes a preference. L1 equals L2 after each change."""
     assert users.preferences("ana") == {}
     steps: list[tuple[Callable[[], dict[str, str]], dict[str, str]]] = [
         (lambda: users.merge("ana", {"a": "1", "b": "2"}), {"a": "1", "b": "2"}),
@@ -43,7 +43,7 @@ def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache)
 def test_a_read_only_request_leaves_the_refill_to_the_next_turn(
     users: Users, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """PostgreSQL responds, and nothing is written to Redis."""
+    """PostgreSQL responds, and the request writes nothing to Redis."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     archive.calls.clear()
@@ -53,7 +53,7 @@ def test_a_read_only_request_leaves_the_refill_to_the_next_turn(
 
 
 def test_l1_down(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:
-    """L2 serves and accepts changes; L1 does not show old values when it is back, and the sweep updates it."""
+    """L2 serves and accepts changes. L1 shows no old values when it is back, and the sweep updates it."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
     assert users.preferences("ana") == {"a": "1"}
@@ -64,7 +64,7 @@ def test_l1_down(users: Users, cache: InMemoryCache, archive: InMemoryArchive, m
 
 
 def test_l1_goes_down_while_l2_responds(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The response is still L2's."""
+    """The response still has L2's values."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     preferences = archive.preferences
@@ -78,7 +78,7 @@ def test_l1_goes_down_while_l2_responds(users: Users, cache: InMemoryCache, arch
 
 
 def test_l2_down(users: Users, archive: InMemoryArchive) -> None:
-    """L1's preferences are returned; changes and unknown users need L2."""
+    """L1 returns its preferences. Changes and unknown users need L2."""
     users.replace("ana", {"a": "1"})
     archive.is_down = True
     assert users.preferences("ana") == {"a": "1"}
@@ -90,7 +90,10 @@ def test_l2_down(users: Users, archive: InMemoryArchive) -> None:
 def test_a_user_is_forgotten(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, cache: InMemoryCache, queue: InMemoryQueue
 ) -> None:
-    """Threads and preferences, drained or not; other users' data stays, and nothing is restored."""
+    """The user's threads and preferences are deleted, drained or not.
+
+    Other users' data stays, and nothing is restored.
+    """
     made = memory()
     for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
         Turn(made, thread, user).keep("q0", "a0")
@@ -110,7 +113,7 @@ def test_a_user_is_forgotten(
 
 
 def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Exchanges in L1 and the queue are deleted too, although their ids are newer than this process's clock."""
+    """Exchanges in L1 and the queue are deleted too, although their ids are newer than this process' clock."""
     ahead = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
     cache.append(ahead, is_drained=False)
     users.forget("ana")
@@ -132,7 +135,7 @@ def test_a_deleted_user_may_return(
 def test_a_thread_written_to_while_its_user_is_forgotten(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Exchanges that L1 gets meanwhile are deleted, too."""
+    """The deletion includes exchanges that L1 gets meanwhile."""
     forget = archive.forget_user
 
     def meanwhile(user_id: str, *arguments: object) -> object:
@@ -147,7 +150,7 @@ def test_a_thread_written_to_while_its_user_is_forgotten(
 
 
 def test_l1_down_when_a_user_is_deleted(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Nothing is deleted before L1 has returned the user's threads, and the caller gets an error."""
+    """L1 could not return the threads of the user, so nothing is deleted. The caller gets an error."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -158,7 +161,7 @@ def test_l1_down_when_a_user_is_deleted(users: Users, cache: InMemoryCache, arch
 def test_l1_goes_down_while_a_user_is_deleted(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The rest is recorded for the sweep, and the caller gets an error."""
+    """The sweep gets a record of the rest, and the caller gets an error."""
     Turn(memory(), "t", "ana").keep("q0", "a0")
     forget = archive.forget_user
 

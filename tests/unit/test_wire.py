@@ -1,4 +1,4 @@
-"""The queue's message body: its format, and every reason to refuse one."""
+"""The queue's message body has a format, and a reason for every refusal."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ EXCHANGE = Exchange(ID, "conv_12345", "user_456", "Hello", "Hi there!", MOMENT, 
 
 
 def test_the_body_is_the_contracts() -> None:
-    """It has exactly the contract's fields."""
+    """The body has exactly the contract's fields."""
     assert json.loads(EXCHANGE.to_wire()) == WIRE
 
 
 def test_the_body_is_read_back() -> None:
-    """Text and bytes are accepted."""
+    """The parser accepts text and bytes."""
     assert Exchange.from_wire(EXCHANGE.to_wire()) == EXCHANGE
     assert Exchange.from_wire(EXCHANGE.to_wire().encode()) == EXCHANGE
 
 
 def test_a_body_of_another_program() -> None:
-    """Any JSON formatting, unknown fields and other time zones are accepted."""
+    """The parser accepts any JSON formatting, unknown fields and other time zones."""
     foreign = {"more": [1], **dict(reversed(WIRE.items())), "created_at": "2026-03-04T07:06:07.891234+02:00"}
     assert Exchange.from_wire(json.dumps(foreign, indent=2)) == EXCHANGE
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
 def test_ids_that_only_the_edge_refuses(dots: str) -> None:
-    """An exchange that was accepted with such an id before the API refused it is stored normally."""
+    """The drain stores an exchange with such an id, if the API accepted it before it refused such ids."""
     read = Exchange.from_wire(json.dumps({**WIRE, "thread_id": dots, "user_id": dots}))
     assert (read.thread_id, read.user_id) == (dots, dots)
 
@@ -58,7 +58,7 @@ def test_without_a_user_and_documents() -> None:
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_characters_that_sqs_refuses_travel_escaped(character: str) -> None:
-    """The two noncharacters are escaped in the body and restored when it is parsed."""
+    """The body escapes the two noncharacters, and the parser restores them."""
     made = Exchange(ID, "t", None, f"a{character}b", f"{character}\\{character}", MOMENT)
     assert character not in made.to_wire()
     assert Exchange.from_wire(made.to_wire()) == made
@@ -81,7 +81,7 @@ def test_text_of_any_script(text: str) -> None:
 
 @pytest.mark.parametrize("body", ["", "{", "nonsense", "[]", '"text"', "1", "null", b"\xff\xfe", '{"version": NaN}'])
 def test_not_json(body: str | bytes) -> None:
-    """A body that is not a JSON object is refused."""
+    """The parser refuses a body that is not a JSON object."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(body)
     assert caught.value.reason == "not_json"
@@ -89,14 +89,14 @@ def test_not_json(body: str | bytes) -> None:
 
 @pytest.mark.parametrize("version", [0, 2, "1", True, None, [], 1.5])
 def test_unknown_version(version: object) -> None:
-    """Another version is refused."""
+    """The parser refuses another version."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, "version": version}))
     assert caught.value.reason == "unknown_version"
 
 
 def test_no_version() -> None:
-    """A missing version is refused, too."""
+    """The parser refuses a missing version, too."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({name: value for name, value in WIRE.items() if name != "version"}))
     assert caught.value.reason == "unknown_version"
@@ -163,21 +163,21 @@ def test_lone_surrogates(name: str, escape: str) -> None:
 
 
 def test_the_texts_may_be_longer_than_the_api_takes() -> None:
-    """Only SQS's limit applies; an agent's answer is never cut."""
+    """Only SQS's limit applies. The service never cuts an agent's answer."""
     long = "x" * 300_000
     assert Exchange.from_wire(json.dumps({**WIRE, "assistant_message": long})).assistant_message == long
 
 
 @pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 def test_the_first_and_the_last_moment(moment: str) -> None:
-    """Both have an order key, even for an id without a time."""
+    """Both times have an order key, even for an id without a time."""
     made = Exchange.from_wire(json.dumps({**WIRE, "created_at": moment, "exchange_id": str(UUID(int=1))}))
     assert made.order.int > 0
     assert Exchange.from_wire(made.to_wire()) == made
 
 
 def test_times_are_utc_and_sort_as_text() -> None:
-    """Always six digits of fraction, for any time zone."""
+    """A time always has six digits of fraction, for any time zone."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert format_time(moment) == "2026-01-02T03:04:05.000000Z"
     assert format_time(moment.astimezone(timezone(timedelta(hours=-5)))) == "2026-01-02T03:04:05.000000Z"
@@ -185,7 +185,7 @@ def test_times_are_utc_and_sort_as_text() -> None:
 
 
 def test_an_exchange_is_two_messages() -> None:
-    """The user's first; both have the exchange's id, time and order key."""
+    """The user's message comes first. Both messages have the exchange's id, time and order key."""
     made = exchange(1, user_id="ana")
     user, assistant = made.messages
     assert (user.role, user.content, user.user_id) == ("user", "q1", "ana")

@@ -1,4 +1,4 @@
-"""The wire format for any text, id and time."""
+"""The wire format works for any text, id and time."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.support import strategies
 
 @given(strategies.exchanges())
 def test_a_sent_exchange_is_received(made: Exchange) -> None:
-    """Unchanged, in characters that SQS accepts."""
+    """The received exchange is unchanged. The body has only characters that SQS accepts."""
     body = made.to_wire()
     assert Exchange.from_wire(body) == made
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
@@ -34,7 +34,7 @@ _json = st.recursive(
 
 @given(strategies.exchanges(), st.data())
 def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
-    """A body with a foreign value is an exchange, or refused with a reason; there is no other error."""
+    """A body with a foreign value is an exchange, or refused with a reason. No other error occurs."""
     record = json.loads(made.to_wire())
     record[data.draw(st.sampled_from(sorted(record)))] = data.draw(_json)
     try:
@@ -50,13 +50,13 @@ def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_may_be_in_the_list(entry: bytes) -> None:
-    """An unreadable entry is None."""
+    """The parser returns None for an unreadable entry."""
     decode(entry)
 
 
 @given(_json)
 def test_any_json_may_be_in_the_list(value: object) -> None:
-    """A foreign entry is a message or None."""
+    """The parser returns a message or None for a foreign entry."""
     decode(json.dumps({"role": "user", "content": "x", "exchange_id": value}).encode())
     decode(json.dumps({"role": "user", "content": "x", "created_at": value, "order": value}).encode())
     decode(json.dumps(value).encode())
