@@ -1,4 +1,4 @@
-"""Fixtures for whole functions: a function, imported as by Lambda, on real servers."""
+"""Fixtures import whole functions like Lambda, and run them on real servers."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
 
 @pytest.fixture(params=["real", "in memory"])
 def archive(request: pytest.FixtureRequest) -> Archive:
-    """L2 or its twin."""
+    """Return L2 or its twin."""
     if request.param == "in memory":
         return InMemoryArchive()
     make: Callable[[], Archive] = request.getfixturevalue("real_archive")
@@ -33,7 +33,7 @@ def _done(_: Any) -> bool:
 
 
 def test_pages_of_messages(archive: Archive) -> None:
-    """From any position, in both directions."""
+    """Pages start from any position, in both directions."""
     made = exchanges(5)
     archive.store(made)
     assert texts(archive.messages("t", 3, None, descending=False)) == ["q0", "a0", "q1"]
@@ -58,7 +58,7 @@ def test_messages_know_their_place(archive: Archive) -> None:
 
 
 def test_threads_by_their_last_use(archive: Archive) -> None:
-    """Newest first, in pages, of one user."""
+    """Pages list one user's threads by their last use, newest first."""
     for number in (3, 1, 2):
         archive.store([exchange(0, f"t{number}", "ana", created_at=MOMENT + timedelta(seconds=number))])
     archive.store([exchange(1, "t1", "ana", created_at=MOMENT + timedelta(seconds=9)), exchange(0, "other", "bob")])
@@ -69,7 +69,7 @@ def test_threads_by_their_last_use(archive: Archive) -> None:
 
 
 def test_a_thread(archive: Archive) -> None:
-    """With its documents; None if it does not exist."""
+    """A thread is returned with its documents. A missing thread is None."""
     archive.store([exchange(0, user_id="ana", document_ids=("d1",))])
     thread = archive.thread("t")
     assert thread is not None
@@ -89,7 +89,10 @@ def test_a_deleted_thread(archive: Archive) -> None:
 
 
 def test_a_window_names_the_owner(archive: Archive) -> None:
-    """For a thread that is claimed, stored, both, deleted or unknown, the result equals `owner`."""
+    """The window and `owner` return the same owner.
+
+    The thread may be claimed, stored, both, deleted or unknown.
+    """
     archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
     archive.claim_ownership("both", "ana")
     archive.claim_ownership("claimed", "bob")
@@ -117,7 +120,10 @@ def test_a_deleted_user(archive: Archive) -> None:
 
 
 def test_preferences(archive: Archive) -> None:
-    """They are set, changed, removed and replaced; the stored ones are published; a missed publication is recorded."""
+    """Preferences are set, changed, removed and replaced.
+
+    L2 publishes the stored ones and records a missed publication.
+    """
     seen: list[dict[str, str]] = []
 
     def note(found: dict[str, str]) -> bool:
@@ -144,7 +150,7 @@ def test_preferences(archive: Archive) -> None:
 
 
 def test_repairs(archive: Archive) -> None:
-    """Each is returned once, and one that is recorded again during its repair stays."""
+    """L2 returns each repair once. A repair that is recorded again during its work stays."""
     archive.log_invalidations("thread", ["b", "a", "a"])
     archive.log_invalidations("user", ["a"])
     noted = archive.invalidations(9)
@@ -158,7 +164,7 @@ def test_repairs(archive: Archive) -> None:
 
 
 def test_epochs(archive: Archive) -> None:
-    """Only the first epoch is the first."""
+    """Only the first recorded epoch counts as the first."""
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 
@@ -199,7 +205,10 @@ def test_a_clock_of_postgres_that_was_ahead(
 
 
 def test_search(archive: Archive) -> None:
-    """The user's own messages with these words, most matches first, without the searching thread."""
+    """The search returns the user's own messages with these words, most matches first.
+
+    It leaves out the searching thread.
+    """
     made = [
         exchange("I love pizza", "t1", "ana"),
         exchange("pizza and Pasta", "t2", "ana"),

@@ -1,4 +1,4 @@
-"""Records the functions' requests to SQS, which their roles must permit."""
+"""A recorder lists the functions' requests to SQS. Their roles must permit these requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def asked() -> list[str]:
 
 @pytest.fixture
 def client(queues: Queues, asked: list[str]) -> Any:
-    """Return the functions' own client with recording; its endpoint is the test's SQS."""
+    """Return the functions' own client with recording. Its endpoint is the test's SQS."""
     made = sqs_client()
     assert made.meta.endpoint_url == queues.client.meta.endpoint_url
     made.meta.events.register("before-call.sqs", lambda model, **_: asked.append(model.name))
@@ -32,7 +32,7 @@ def client(queues: Queues, asked: list[str]) -> Any:
 
 
 def test_the_agent_functions_requests(client: Any, queues: Queues, asked: list[str]) -> None:
-    """It sends messages and reads the depth."""
+    """The agent function sends messages and reads the depth."""
     queue = SqsQueue(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     queue.send(exchange(1))
     queue.ping()
@@ -43,7 +43,7 @@ def test_the_agent_functions_requests(client: Any, queues: Queues, asked: list[s
 
 
 def test_the_sync_functions_requests(client: Any, queues: Queues, asked: list[str]) -> None:
-    """It sends to the dead-letter queue and changes visibility."""
+    """The sync function sends to the dead-letter queue and changes visibility."""
     ours = SqsQueues(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     client.send_message(QueueUrl=queues.url, MessageBody="{}")
     (message,) = client.receive_message(QueueUrl=queues.url)["Messages"]

@@ -1,4 +1,4 @@
-"""The deletion benchmark at a thousandth of its size."""
+"""The deletion benchmark runs at a thousandth of its size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.bench import deletion
 
 
 def test_it_measures_every_deletion(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It finishes and reports each kind of deletion."""
+    """The benchmark finishes and reports each kind of deletion."""
     monkeypatch.setattr(sys, "argv", ["deletion", "--others", "0", "3000", "--exchanges", "2000"])
     assert deletion.main() == 0
     told = capsys.readouterr().out

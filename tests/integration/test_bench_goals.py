@@ -1,4 +1,4 @@
-"""The goals' benchmark at minimal size: it measures every case."""
+"""The goals' benchmark measures every case, even at minimal size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CASES = (
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
-    """The lines of a minimal run, in a separate process, because it is pinned to one core."""
+    """Return the lines of a minimal run. The run has a separate process, because it is pinned to one core."""
     command = [sys.executable, "-m", "tests.bench.goals", "--tiny", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
@@ -38,7 +38,7 @@ def names() -> list[str]:
 
 @pytest.mark.parametrize("case", _CASES)
 def test_it_measures_the_case(names: list[str], case: str) -> None:
-    """Every case of the table is measured."""
+    """The benchmark measures every case of the table."""
     assert [name for name in names if name.startswith(case)]
 
 
@@ -56,7 +56,7 @@ sys.exit(bench.main(["--tiny", "--parts", "turns", "queue"]))
 
 
 def test_a_part_that_fails() -> None:
-    """The lines of a failed part and those of the other parts are printed, with the error and the exit code 1."""
+    """The output has the lines of the failed part and of the other parts, with the error. The exit code is 1."""
     run = subprocess.run([sys.executable, "-c", _FAILING], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 1
     assert run.stdout.count("SQS send, client side, 800 characters") == 2

@@ -1,4 +1,4 @@
-"""`doctor` on deployments with errors in their setup."""
+"""`doctor` finds errors in the setup of deployments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROLE = "arn:aws:iam::000000000000:role/any"
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
-    """An empty AWS emulator."""
+    """Start an empty AWS emulator."""
     with EmulatorServer(tmp_path_factory.mktemp("aws") / "emulator", {}) as server:
         yield server
 
@@ -75,7 +75,7 @@ class Setup:
 
 @pytest.fixture
 def setup(emulator: EmulatorServer) -> Setup:
-    """Creates queues."""
+    """Return an object that creates queues and event sources."""
     return Setup(emulator)
 
 
@@ -99,14 +99,14 @@ def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def test_nothing_is_named(tmp_path: Path) -> None:
-    """Layers without an address are skipped with advice; without any address the exit code is 3."""
+    """`doctor` skips layers without an address and gives advice. Without any address the exit code is 3."""
     found = _doctor(tmp_path, 3)
     assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]
     assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
 
 
 def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
-    """Queues as in the template pass."""
+    """Queues pass that are like those of the template."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 1000})
     live = setup.queue("live", VisibilityTimeout="90", RedrivePolicy=policy)
@@ -115,7 +115,11 @@ def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
-    """No redrive policy, too short a retention of dead letters, no partial batches, too short a visibility timeout."""
+    """`doctor` finds every wrong setting of the queues.
+
+    The settings are a missing redrive policy, short retention of dead letters, no partial batches, and a short
+    visibility timeout.
+    """
     dead, live = setup.queue("dead"), setup.queue("live", VisibilityTimeout="30")
     setup.drained_by(live, 15, BatchSize=10)
     setup.send(dead, "x")
@@ -131,7 +135,10 @@ def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
-    """No event source is a fault, a redrive after few receives a warning, a missing queue is unreachable."""
+    """A missing event source is a fault, and a redrive after few receives is a warning.
+
+    A missing queue is unreachable.
+    """
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
     live = setup.queue("live", RedrivePolicy=policy)
@@ -143,7 +150,10 @@ def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_redis(valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path) -> None:
-    """A default Redis passes; an eviction policy that affects the outbox, and a non-empty outbox, are warnings."""
+    """A default Redis passes.
+
+    An eviction policy that affects the outbox is a warning, and so is a non-empty outbox.
+    """
     assert _states(_doctor(tmp_path, 0, redis_url=valkey.url)) == {}
     redis_client.rpush(OUTBOX, "x")
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
@@ -163,7 +173,7 @@ def test_postgres(
     new_database: Callable[..., str],
     tmp_path: Path,
 ) -> None:
-    """An outdated schema, and a sweep that never ran or has stopped."""
+    """`doctor` finds an outdated schema, and a sweep that never ran or has stopped."""
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "warning"}
     real_archive().heartbeat()
     assert _states(_doctor(tmp_path, 0, database_url=database_url)) == {}
@@ -182,7 +192,7 @@ def test_postgres(
 
 
 def test_unreachable_ports(tmp_path: Path) -> None:
-    """Ports without a server are unreachable, and the other checks run."""
+    """`doctor` reports ports without a server as unreachable and runs the other checks."""
     found = _doctor(
         tmp_path,
         3,
@@ -196,7 +206,7 @@ def test_unreachable_ports(tmp_path: Path) -> None:
 
 
 def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server with another protocol is reported as one that refuses."""
+    """`doctor` reports a server with another protocol as one that refuses."""
     # The command waits for the whole timeout twice, because Valkey does not respond to unknown input.
     monkeypatch.setattr("cli.deployment._TIMEOUT_MS", 2_000)
     port = valkey.port
@@ -205,7 +215,7 @@ def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypa
 
 
 def test_a_stack_that_ended_without_a_word(tmp_path: Path) -> None:
-    """Its remaining file has the stack's addresses; the advice is to start it again."""
+    """The stack's remaining file has its addresses. The advice is to start the stack again."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": "redis://127.0.0.1:1/0"}))
     assert "make run" in _doctor(tmp_path, 3)["port of redis"]["advice"]

@@ -35,14 +35,14 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServer]:
-    """An empty AWS emulator."""
+    """Start an empty AWS emulator."""
     with EmulatorServer(tmp_path_factory.mktemp("aws") / "emulator", {}) as server:
         yield server
 
 
 @pytest.fixture
 def state(emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A stack's file with a pair of new queues, as `.local/stack.json` in the test's directory."""
+    """Write a stack's file with a pair of new queues, as `.local/stack.json` in the test's directory."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -57,7 +57,7 @@ def state(emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def queues(state: dict[str, Any]) -> tuple[QueueAdmin, QueueAdmin]:
-    """The dead-letter queue and the exchange queue."""
+    """Return the dead-letter queue and the exchange queue."""
     access = QueueAccess(state["endpoint_url"], state["region"])
     return QueueAdmin(state["dlq_url"], access), QueueAdmin(state["queue_url"], access)
 
@@ -161,7 +161,7 @@ class _Killed(BaseException):
 
 
 class _Mortal(QueueAdmin):
-    """A queue whose user is killed at its n-th call, before or after the call has its effect."""
+    """A queue whose user is killed at its n-th call, before or after the call takes effect."""
 
     def __init__(self, queue: QueueAdmin, life: Callable[[Callable[[], Any]], Any]) -> None:
         super().__init__(queue.url, queue.access, queue.client)

@@ -24,7 +24,7 @@ Verify = Callable[..., Result]
 
 @pytest.fixture
 def verify(valkey: ValkeyServer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
-    """Run `verify` on the test's stores."""
+    """Return a function that runs `verify` on the test's stores."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Result:
@@ -36,7 +36,7 @@ def verify(valkey: ValkeyServer, database_url: str, tmp_path: Path, monkeypatch:
 
 @pytest.fixture
 def both(real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]) -> list[Exchange]:
-    """Three threads of three exchanges, an hour old, in both layers."""
+    """Store three threads of three exchanges, an hour old, in both layers."""
     start = datetime.now(UTC) - timedelta(hours=1)
     made = [
         exchange(f"{number} 'é\u2028\U0001f600", f"thread:{thread}", "u", created_at=start + timedelta(seconds=number))
@@ -105,7 +105,7 @@ def test_a_thread_that_is_not_stored(verify: Verify, both: list[Exchange], datab
 
 
 def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[..., RedisCache]) -> None:
-    """A queued exchange is pending, and a difference after the grace period."""
+    """A queued exchange is pending. After the grace period it is a difference."""
     waiting = exchange("waiting", both[0].thread_id, "u", created_at=datetime.now(UTC))
     real_cache().append(waiting, is_drained=True)
     answer = _answer(verify("--json"), 0)
@@ -143,7 +143,7 @@ def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) 
 
 
 def test_foreign_entries_are_reported(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
-    """Foreign entries, keys and threads are reported and do not stop the comparison."""
+    """`verify` reports foreign entries, keys and threads, and continues the comparison."""
     redis_client.rpush(f"thread:{both[0].thread_id}:messages", '{"role": "user", "content": "x"}')
     redis_client.set("thread:text:messages", "x")
     redis_client.rpush("thread:\x00:messages", "x")
@@ -155,7 +155,7 @@ def test_foreign_entries_are_reported(verify: Verify, both: list[Exchange], redi
 
 
 def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]) -> None:
-    """All lists are compared, in any number."""
+    """`verify` compares all lists, whatever their number."""
     moment = datetime.now(UTC) - timedelta(hours=1)
     made = [exchange(0, f"many-{number}", created_at=moment) for number in range(230)]
     real_archive().store(made[:-1])
@@ -171,7 +171,7 @@ def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: C
 def test_a_longer_list_than_the_window(
     verify: Verify, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """The newest exchanges are compared, even if the functions' window is smaller."""
+    """`verify` compares the newest exchanges, even if the functions' window is smaller."""
     start = datetime.now(UTC) - timedelta(hours=1)
     made = [exchange(number, created_at=start + timedelta(seconds=number)) for number in range(120)]
     real_archive().store(made)
@@ -184,14 +184,14 @@ def test_a_longer_list_than_the_window(
 
 
 def test_a_layer_is_down(verify: Verify) -> None:
-    """A layer that does not respond is one message and exit code 3."""
+    """The command prints one message and has exit code 3."""
     result = verify("--redis-url", "redis://127.0.0.1:1")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n"
 
 
 def test_a_database_without_tables(verify: Verify, both: list[Exchange], new_database: Callable[..., str]) -> None:
-    """PostgreSQL's own error message is shown."""
+    """The command prints PostgreSQL's own error message."""
     assert both
     result = verify("--database-url", new_database())
     assert result.exit_code == 3

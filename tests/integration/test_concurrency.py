@@ -1,4 +1,4 @@
-"""Concurrent drains, deletions and changes: no duplicates, no restored data, no deadlock."""
+"""Concurrent drains, deletions and changes cause no duplicates, no restored data and no deadlock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _count(database: psycopg.Connection, what: str) -> int:
 
 
 def test_the_same_batch_from_two_connections(real_archive: MakeArchive, database: psycopg.Connection) -> None:
-    """Each exchange is new for one of them only."""
+    """Each exchange is new for only one of the two connections."""
     batch = [exchange(number, f"t{number % 7}") for number in range(200)]
     archives = [real_archive() for _ in range(3)]
     for archive in archives:
@@ -65,7 +65,7 @@ def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
 def test_drains_that_share_threads_do_not_wait_in_a_circle(
     real_archive: MakeArchive, database: psycopg.Connection
 ) -> None:
-    """Many batches with few threads in any order all succeed."""
+    """Many batches with few threads succeed, in any order."""
     threads = [f"t{number}" for number in range(12)]
 
     def drain(seed: int) -> None:
@@ -139,7 +139,7 @@ def test_a_drain_that_runs_while_its_thread_is_deleted(
 def test_a_deletion_beside_drains_of_other_threads(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """It neither waits for other threads' drains nor blocks them; drains of its own thread wait."""
+    """The deletion neither waits for other threads' drains nor blocks them. Drains of its own thread wait."""
     archive = real_archive()
     archive.store([exchange(1), exchange(2, "other", "ana")])
     with (
@@ -159,7 +159,7 @@ def test_a_deletion_beside_drains_of_other_threads(
 def test_a_day_beside_the_release_before(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """Old deletions use a single lock, which small writes acquire too until no old process runs."""
+    """Old deletions use a single lock. Small writes acquire it too until no old process runs."""
     archive = real_archive(timeout_ms=20_000)
     database.execute("insert into lock_transition values (now() + interval '1 day')")
     done = threading.Event()
@@ -191,7 +191,7 @@ def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
 
 @pytest.mark.parametrize("changes", [30])
 def test_concurrent_preferences_leave_none_behind(changes: int, real_archive: MakeArchive) -> None:
-    """The last published preferences are PostgreSQL's, for concurrent changes in any order."""
+    """The last published preferences are PostgreSQL's, whatever the order of concurrent changes."""
     published: list[dict[str, str]] = []
 
     def publish(found: dict[str, str]) -> bool:

@@ -51,7 +51,7 @@ def test_connections_are_reused(process: MakeProcess, redis_client: redis.Redis,
 
 
 def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """The caller notices neither in a read nor in a write."""
+    """The caller notices the dead connections neither in a read nor in a write."""
     memory = process()
     for number in range(3):
         turn = Turn(memory, "t", None)
@@ -67,7 +67,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
 def test_a_command_without_permission(
     process: MakeProcess, redis_client: redis.Redis, valkey: ValkeyServer, command: str
 ) -> None:
-    """The turn goes on without Redis, in this process and in a new one."""
+    """The turn continues without Redis, in this process and in a new one."""
     memory = process()
     Turn(memory, "t", "ana").keep("q0", "a0")
     redis_client.acl_setuser("default", enabled=True, commands=[f"-{command}"])
@@ -84,7 +84,7 @@ def test_a_command_without_permission(
 
 
 def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
-    """As a cluster does with another database than the first: it is away."""
+    """Such a Redis counts as down. A cluster refuses like this, if the database's number is not 0."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, db=99))
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="redis"):
@@ -93,7 +93,7 @@ def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
 
 
 def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArchive], postgres: PostgresServer) -> None:
-    """In any method that detects it."""
+    """Every method reconnects that detects the dead connection."""
     archive = real_archive()
     archive.ping()
     for number in range(3):
@@ -137,7 +137,7 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
 def test_connections_are_opened_at_first_use(
     port: int, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A function starts without its stores; each then reports that it does not respond."""
+    """A function starts without its stores. Each store then counts as not responding."""
     cache, archive = real_cache(port), real_archive(f"postgresql://memory@127.0.0.1:{port}/memory")
     with pytest.raises(StoreUnavailable, match=r"^redis did not answer"):
         cache.ping()
@@ -148,7 +148,7 @@ def test_connections_are_opened_at_first_use(
 def test_a_database_that_lacks_the_tables(
     real_archive: Callable[..., PostgresArchive], new_database: Callable[..., str]
 ) -> None:
-    """This is not the record's error: the drain waits, and the reason quotes no data."""
+    """A missing table is no record's error: the drain waits, and the reason quotes no data."""
     archive = real_archive(new_database())
     for ask in (lambda: archive.window("t", 1), lambda: archive.store(exchanges(1)), archive.ping):
         with pytest.raises(StoreUnavailable, match="42P01"):

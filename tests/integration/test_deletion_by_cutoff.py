@@ -58,7 +58,7 @@ def test_an_exchange_accepted_between_the_two_layers(
 
 
 def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """The process' own memory of the thread respects the cutoff, too."""
+    """The process' own memory of the thread also respects the cutoff."""
     memory = process()
     _keep(memory, 0)
     Threads(memory).delete("t")
@@ -102,7 +102,7 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
 
 
 def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any number of deletions, up to the limit of one call."""
+    """A deletion takes two round trips for any number of threads, up to the limit of one call."""
     cache = real_cache()
     made = [exchange(number, f"t{number}", "ana") for number in range(20)]
     for each in made:
@@ -127,7 +127,7 @@ def _changes(client: redis.Redis) -> int:
 def test_a_read_only_request_writes_nothing(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The read neither writes nor tests whether Redis accepts writes, with a missing thread and with a stored one."""
+    """A read of a missing or a stored thread neither writes nor tests whether Redis accepts writes."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory = process()
     threads = Threads(memory)
@@ -148,7 +148,7 @@ def test_a_read_only_request_writes_nothing(
 def test_a_drain_that_is_faster_than_the_append(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange is in PostgreSQL before the append to Redis, which then does not mark it as undrained."""
+    """The drain is faster than the append to Redis, so the append does not mark the exchange as undrained."""
     memory, drainer = process(), process()
     send = queue.send
 
@@ -205,7 +205,10 @@ def _refuse(client: redis.Redis, *, is_refusing: bool) -> None:
 def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """A full Redis accepts deletions and refuses writes: the index must keep all threads that are not deleted yet."""
+    """A full Redis accepts deletions and refuses writes.
+
+    So the index must keep all threads that are not deleted yet.
+    """
     first, second = process(), process()
     _keep(first, 0)
     first.archive.store(list(first.recent("t")))
@@ -239,7 +242,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
 
 
 def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A restored undrained hash has an exchange that was drained long ago and whose text was replaced since."""
+    """A restored undrained hash has an exchange that was drained long ago and replaced since."""
     memory = process()
     _keep(memory, 0)
     (kept,) = memory.recent("t")

@@ -1,4 +1,4 @@
-"""The drain on real servers, from the queue to PostgreSQL and the cached lists, with failures on the way."""
+"""The drain works on real servers, from the queue to PostgreSQL and the cached lists, with failures on the way."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_turns_reach_postgresql(
 def test_poison_in_a_batch(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """It goes to the dead-letter queue; the rest is stored, and the queue is empty."""
+    """The invalid record goes to the dead-letter queue. The rest is stored, and the queue is empty."""
     memory = process(real_queue)
     bodies = [
         "no json",
@@ -96,7 +96,7 @@ def test_postgresql_down(
 def test_redis_down(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], valkey: ValkeyServer
 ) -> None:
-    """The batch is stored, and the outdated lists are recorded for the sweep."""
+    """The drain stores the batch and records the outdated lists for the sweep."""
     memory = process(real_queue)
     Turn(memory, "t", None).keep("q0", "a0")
     valkey.kill()
@@ -107,7 +107,7 @@ def test_redis_down(
 def test_a_redelivery_after_a_deletion(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """Nothing of a deleted thread is restored; a later thread with the same id is new and empty."""
+    """The redelivery restores nothing of a deleted thread. A later thread with the same id is new and empty."""
     memory = process(real_queue)
     Turn(memory, "t", "ana").keep("q0", "a0")
     (record,) = queues.receive(0)
@@ -122,7 +122,7 @@ def test_a_redelivery_after_a_deletion(
 
 
 def test_a_thousand_in_a_batch(real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]) -> None:
-    """In any order and with duplicates."""
+    """The drain stores a thousand exchanges in any order and with duplicates."""
     made = exchanges(120)
     for each in [*made[60:], *made[:60], *made[:5]]:
         real_queue.send(each)

@@ -1,4 +1,4 @@
-"""A record that kills the drain's process with SIGKILL, with real processes and servers."""
+"""A record kills the drain's real process with SIGKILL, on real servers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
 
 @pytest.mark.usefixtures("load")
 def test_its_neighbours_are_stored(queues: Queues, database: psycopg.Connection, redis_client: redis.Redis) -> None:
-    """The other records are stored after four receives; after six it is a dead letter with the reason."""
+    """The drain stores the other records after four receives.
+
+    After six it dead-letters the record with the reason.
+    """
     for name in (0, 1, "-ends", 2, 3):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange(name).to_wire())
     stored = "select count(*) from messages where position = 0"
@@ -73,7 +76,7 @@ def test_its_neighbours_are_stored(queues: Queues, database: psycopg.Connection,
 
 @pytest.fixture
 def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[RedisConnection]:  # noqa: ARG001 - empties the server
-    """A function's Redis connection."""
+    """Return a function's Redis connection."""
     made = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield made
     made.close()
@@ -81,7 +84,7 @@ def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[Redi
 
 @pytest.fixture(params=["twin", "redis"])
 def attempts(request: pytest.FixtureRequest, real_redis: RedisConnection) -> Attempts:
-    """The attempt counters in both stores."""
+    """Return the attempt counters in both stores."""
     return InMemoryAttempts() if request.param == "twin" else RedisAttempts(real_redis)
 
 
@@ -89,7 +92,7 @@ _HOSTILE: Final = ["m-1", "", "\x00", "\ud800", "x" * 10_000, "\N{SNOWMAN}"]
 
 
 def test_attempts(attempts: Attempts) -> None:
-    """Both stores behave equally, with any text as an id."""
+    """Both stores count equally, with any text as an id."""
     assert attempts.note(_HOSTILE) == [None] * len(_HOSTILE)
     assert attempts.note(_HOSTILE) == [0] * len(_HOSTILE)
     for name in _HOSTILE:
@@ -103,13 +106,13 @@ def test_attempts(attempts: Attempts) -> None:
 
 
 def test_counters_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """Counters of abandoned records expire after a day."""
+    """The counters of abandoned records expire after a day."""
     RedisAttempts(real_redis).note(["m-1"])
     assert 0 < int(redis_client.ttl(ATTEMPTS)) <= 86_400
 
 
 def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """It reports the refusal instead of an unknown record."""
+    """Redis reports the refusal, and the record does not count as unknown."""
     redis_client.config_set("maxmemory", 1)
     try:
         with pytest.raises(StoreUnavailable):
@@ -119,7 +122,7 @@ def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: 
 
 
 def test_a_key_of_another_type(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """Another program's key is ignored."""
+    """The counter ignores another program's key."""
     redis_client.set(ATTEMPTS, "x")
     with pytest.raises(StoreUnavailable):
         RedisAttempts(real_redis).note(["m-1"])

@@ -1,4 +1,4 @@
-"""Deletions of any size take effect at once, and their rows are deleted in steps, despite other events."""
+"""A deletion of any size takes effect at once. Its rows are deleted in steps, while other events happen."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _LEFT = ("conversations", "messages", "conversation_documents", "thread_owners",
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads, two conversations and six messages per step, so that little data is a large deletion."""
+    """Limit a step to two threads, two conversations and six messages, so that little data is a large deletion."""
     for name, value in (("_THREADS", 2), ("_CONVERSATIONS", 2), ("_ROWS", 6)):
         monkeypatch.setattr(postgres_erasure, name, value)
 
 
 @pytest.fixture
 def archive(real_archive: Callable[..., PostgresArchive]) -> PostgresArchive:
-    """PostgreSQL."""
+    """Return PostgreSQL's store."""
     return real_archive()
 
 
 @pytest.fixture
 def footprint(database_url: str) -> Iterator[PostgresUserData]:
-    """The operator's counts."""
+    """Return the operator's counts of a user's data."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     yield PostgresUserData(connection)
     connection.close()
@@ -100,7 +100,7 @@ def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[An
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """No reader finds it; steps of six messages delete its rows, its documents and the stored responses."""
+    """No reader finds the thread. Steps of six messages delete its rows, its documents and the stored responses."""
     made = exchanges(10)
     late = exchange(20, document_ids=tuple(str(number) for number in range(15)))
     archive.store([late, *made])
@@ -127,7 +127,7 @@ def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) 
 def test_a_large_user(
     archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresUserData, database_url: str
 ) -> None:
-    """From the response on no reader finds data of the user; another user's data is complete."""
+    """After the response no reader finds data of the user. Another user's data is complete."""
     names = _fill(archive, 7)
     _fill(archive, 2, "bob")
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=lambda _: True)
@@ -155,7 +155,7 @@ def test_a_large_user(
 
 @pytest.mark.usefixtures("small_steps")
 def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """In old threads, new ones, and by claims: only exchanges after the deletion are shown."""
+    """Readers see only exchanges after the deletion: in old threads, in new ones, and in claimed ones."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
@@ -179,7 +179,7 @@ def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.
 
 @pytest.mark.usefixtures("small_steps")
 def test_another_user_takes_the_name(archive: PostgresArchive) -> None:
-    """A thread with remaining rows has no owner: the next claimant gets a new thread."""
+    """A thread with remaining rows has no owner. The next claimant gets a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     for name in names:
@@ -225,7 +225,7 @@ def test_an_id_ahead_of_the_clock(archive: PostgresArchive) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """It also hides the exchanges since the first deletion."""
+    """The second deletion also hides the exchanges since the first deletion."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     archive.store([exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names])
@@ -240,7 +240,7 @@ def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None:
-    """The thread was deleted already; its tombstone stays."""
+    """The thread was already deleted, and its tombstone stays."""
     _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     hidden = archive.hidden_threads()
@@ -263,7 +263,7 @@ class _DiedError(Exception):
 def test_a_process_that_dies_at_any_statement(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, statements: int
 ) -> None:
-    """After the first transaction nothing is shown, and the next process finishes the deletion."""
+    """After the first transaction no reader sees the data, and the next process finishes the deletion."""
     names = _fill(archive, 5)
     left, execute = statements, psycopg.Connection.execute
 
@@ -301,7 +301,7 @@ def test_a_process_that_dies_at_any_statement(
 
 @pytest.mark.usefixtures("small_steps")
 def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> None:
-    """With concurrent writers, both finish, no old row is left, and no new one is deleted."""
+    """With concurrent writers, both sweeps finish. No old row is left, and no new row is deleted."""
     memories = [process() for _ in range(3)]
     names = _fill(memories[0].archive, 12)  # type: ignore[arg-type]
     memories[0].archive.forget_user("ana", ExchangeIds().new(), [])
@@ -350,7 +350,7 @@ def test_the_sweep_deletes_lists_from_redis(process: Process) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_without_redis_the_rows_go_all_the_same(process: Process, database: psycopg.Connection) -> None:
-    """Redis' part is recorded for later."""
+    """The deletion records Redis' part for later."""
     memory = process()
     _fill(memory.archive, 6)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
@@ -407,7 +407,7 @@ def test_a_backlog_of_old_rows_clears(
 
 
 def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The count is maintained; the sweep counts threads of an older release beside concurrent writers."""
+    """The database maintains the count. The sweep counts threads of an older release beside concurrent writers."""
     made = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
     archive.store(made)
     archive.store([*made, exchange(9, "t0", "ana")])
@@ -451,7 +451,7 @@ _STATEMENTS: dict[str, dict[str, Any]] = {
 def test_no_statement_of_a_deletion_reads_a_table(
     archive: PostgresArchive, database: psycopg.Connection, name: str
 ) -> None:
-    """Every growing table is accessed by an index, beside any number of other rows."""
+    """Statements access every growing table by an index, beside any number of other rows."""
     for number in range(20):
         archive.store(exchanges(5, f"t{number}", f"u{number % 3}"))
     database.execute(
@@ -466,7 +466,7 @@ def test_no_statement_of_a_deletion_reads_a_table(
 
 
 def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """An old key is deleted and may be claimed again."""
+    """The sweep deletes an old key, which may be claimed again."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for key in ("old", "new"):
@@ -478,7 +478,7 @@ def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg
 
 
 def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
-    """After the response the turn belongs to a new thread."""
+    """A turn belongs to a new thread after the deletion's response."""
     memory = process()
     Turn(memory, "t", "ana").keep("q0", "a0")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
@@ -491,7 +491,7 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
 def test_rows_stored_again_by_an_older_release(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rows are deleted some tombstones at a time, and L1 is updated."""
+    """The sweep deletes the rows, some tombstones at a time, and updates L1."""
     monkeypatch.setattr(postgres_purge, "_ROWS", 2)
     made = [exchange(number, f"t{number}") for number in range(5)]
     archive.store(made)

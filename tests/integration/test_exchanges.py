@@ -1,4 +1,4 @@
-"""Replaces and deletes single exchanges on real servers, with queued copies, outages and concurrent changes."""
+"""Single exchanges are replaced and deleted on real servers, with queued copies, outages and concurrent changes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _revised(made: Exchange, revision: int) -> Exchange:
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, first: int) -> None:
-    """In any order of batches, and within one; the exchange keeps its position and time."""
+    """The highest revision wins in any order of batches, and within one. The exchange keeps its position and time."""
     archive, made = real_archive(), exchange(1)
     revised = [made, _revised(made, 1), _revised(made, 2)]
     archive.store(revised[first:])
@@ -84,7 +84,7 @@ def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, firs
 
 
 def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
-    """In any order."""
+    """The highest revision wins in any order of the merges."""
     cache, made = real_cache(), exchange(1)
     cache.read("t", None)
     cache.append(_revised(made, 2), is_drained=True)
@@ -95,7 +95,7 @@ def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
 
 
 def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """If two processes used one number while PostgreSQL was down, the stored text stays."""
+    """PostgreSQL's stored text stays if two processes used one number while PostgreSQL was down."""
     made = exchange(1)
     one, other = _revised(made, 1), made.revised(NEW, 1)
     for steps in ((True, False), (False, True)):
@@ -129,7 +129,7 @@ def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache
 def test_a_queued_old_text_is_not_restored(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Neither the queue, a redriven dead letter, a refill nor another process restores it."""
+    """Neither the queue, a redriven dead letter, a refill nor another process restores the old text."""
     memory, other = process(), process()
     named = _say(memory)
     letters = list(queue.bodies)
@@ -146,7 +146,7 @@ def test_a_queued_old_text_is_not_restored(
 
 
 def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
-    """Two revisions result, and both layers show the same one."""
+    """Two concurrent replacements make two revisions, and both layers show the same one."""
     memories = [process() for _ in range(4)]
     named = _say(memories[0], 1)[0]
     _shown(memories[0])
@@ -166,7 +166,7 @@ def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: 
 
 
 def test_a_stale_window(real_cache: MakeCache) -> None:
-    """A window that was read before the replacement and written after it."""
+    """A process reads a window before the replacement and writes it after the replacement."""
     cache, made = real_cache(), exchanges(2)
     asked = cache.read("t", None)
     cache.merge_stored([_revised(made[0], 1)])
@@ -178,7 +178,7 @@ def test_a_stale_window(real_cache: MakeCache) -> None:
 def test_without_redis(
     process: MakeProcess, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """Redis returns with the old text in a list: it is not shown, and the sweep updates the list."""
+    """Redis returns with the old text in a list. Readers do not see it, and the sweep updates the list."""
     memory, other = process(), process()
     named = _say(memory)
     _drain(memory, queue)
@@ -212,7 +212,7 @@ def test_the_sweep_repairs_missed_changes(
 
 
 def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres: PostgresServer) -> None:
-    """The change goes through the queue, and the drain stores it in any order."""
+    """The change goes through the queue. The drain stores it in any order."""
     memory = process()
     named = _say(memory)
     postgres.kill()
@@ -239,7 +239,7 @@ def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres
 def test_nothing_brings_a_deleted_exchange_back(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Neither the queue, a dead letter, a process' memory nor an emptied Redis restores it."""
+    """Neither the queue, a dead letter, a process' memory nor an emptied Redis restores the exchange."""
     memory, other = process(), process()
     named = _say(memory)
     letters = list(queue.bodies)
@@ -273,7 +273,7 @@ def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client
 
 
 def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Data that was stored or read before the deletion is not shown, and is removed."""
+    """A merge shows no data that was stored or read before the deletion, and removes it."""
     cache, made = real_cache(), exchanges(3)
     asked = cache.read("t", None)
     for each in made:
@@ -292,7 +292,7 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
 
 
 def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
-    """PostgreSQL's earlier response is not merged, and no exchange becomes the thread's first."""
+    """PostgreSQL's earlier response is not merged, and no other exchange becomes the thread's first."""
     cache, other, made = real_cache(max_thread_messages=2), real_cache(max_thread_messages=2), exchanges(3)
     asked = cache.read("t", None)
     other.forget_exchanges("t", [made[2].exchange_id])
@@ -303,7 +303,7 @@ def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
 def test_the_seal_of_a_list(real_cache: MakeCache, gone: int) -> None:
-    """The seal moves to the next first entry; a window without a seal is read from PostgreSQL."""
+    """The seal moves to the next first entry. A window without a seal is read from PostgreSQL."""
     made, kept = exchanges(3), [number for number in range(3) if number != gone]
     whole, window = real_cache(), real_cache(max_thread_messages=3)
     refill(whole, "t", Window(made, is_all=True))
@@ -351,7 +351,7 @@ def test_an_older_release_beside_this_one(
 
 
 def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection, database_url: str) -> None:
-    """The stored response is deleted with that thread's exchange only, even if another thread has the same id."""
+    """Only that thread's deletion deletes the stored response, even if another thread has the same id."""
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
     keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     named = _say(memory, 1)[0]
@@ -369,7 +369,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
 def test_everything_at_once(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """After concurrent replacements, deletions, drains, refills and losses the layers agree."""
+    """Both layers agree after concurrent replacements, deletions, drains, refills and losses."""
     memories = [process() for _ in range(4)]
     named, lock = _say(memories[0], 8), threading.Lock()
     chance = random.Random(7)  # noqa: S311 - no secret depends on it

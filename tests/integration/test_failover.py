@@ -1,4 +1,4 @@
-"""PostgreSQL behind an address whose target changes: each process reconnects at once."""
+"""PostgreSQL is behind an address whose target changes. Each process reconnects at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PLAIN = "sslmode=disable&gssencmode=disable"
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """A primary with the schema, and its standby."""
+    """Start a primary with the schema, and its standby."""
     with PostgresServer(tmp_path / "first") as primary:
         upgrade(primary.url)
         primary.stop()
@@ -59,10 +59,10 @@ def _answers(archive: PostgresArchive) -> bool:
 
 @pytest.mark.parametrize("how", ["sessions are ended", "it is stopped", "it is killed"])
 def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer], how: str) -> None:
-    """The standby is neither read nor written; as soon as the address leads to a primary, everything works."""
+    """Processes neither read nor write the standby. Everything works as soon as the address leads to a primary."""
     primary, standby = pair
     with CountingProxy(primary.port) as proxy:
-        # `any`: as behind a pooler, which connects to any server. `primary`: the default.
+        # `any` works behind a pooler, which connects to any server. `primary` is the default.
         made = {(who, to): _connect(primary, proxy, who, to) for who in _LIMITS for to in ("any", "primary")}
         archives = {name: PostgresArchive(connection) for name, connection in made.items()}
         for number, archive in enumerate(archives.values()):
@@ -99,7 +99,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
 
 @pytest.mark.parametrize("who", _LIMITS)
 def test_a_live_connection_that_takes_no_writes_any_more(postgres: PostgresServer, database_url: str, who: str) -> None:
-    """As after a failover that keeps connections: the error concerns the server, not the statement."""
+    """Some failovers keep connections. The error concerns the server, not the statement."""
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)
     archive.store([exchange(0)])
@@ -122,7 +122,7 @@ def test_a_live_connection_that_takes_no_writes_any_more(postgres: PostgresServe
 def test_a_table_that_changes_under_a_live_connection(
     postgres: PostgresServer, database_url: str, database: psycopg.Connection, who: str
 ) -> None:
-    """No prepared plan is kept in the session, so none has an outdated result type."""
+    """The session keeps no prepared plan, so no plan has an outdated result type."""
     with CountingProxy(postgres.port) as proxy:
         url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/") + f"?{_PLAIN}"
         connection = PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
@@ -140,7 +140,7 @@ def test_a_table_that_changes_under_a_live_connection(
 @pytest.mark.parametrize("who", _LIMITS)
 @pytest.mark.parametrize("is_retried", [True, False])
 def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retried: bool) -> None:
-    """The work is repeated once; if that is not possible, the error says that it may have been committed."""
+    """The work is repeated once. If that is not possible, the error says that it may have been committed."""
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)
     seen: list[int] = []

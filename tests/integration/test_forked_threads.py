@@ -1,4 +1,4 @@
-"""A conversation that was copied to another thread with the same exchange ids: both are complete."""
+"""A conversation was copied to another thread with the same exchange ids. Both threads are complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _away(*_: object) -> Any:
 
 
 def test_a_process_remembers_both() -> None:
-    """Recently accepted exchanges, and those only in the outbox."""
+    """The process remembers the recent exchanges of both threads, and those that only the outbox has."""
     original, copy = _fork()
     accepted, sent = AcceptedExchanges(), list[Exchange]()
     for each in (original, copy):
@@ -40,7 +40,7 @@ def test_a_process_remembers_both() -> None:
 
 
 def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both are retried once Redis responds."""
+    """The process retries both appends once Redis responds."""
     cache, forked = real_cache(), _fork()
     for each in forked:
         cache.read(each.thread_id, None)
@@ -53,7 +53,7 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
 
 
 def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
-    """The in-memory twin retries both, or the one that was not deleted."""
+    """The in-memory twin retries both appends, or the one that was not deleted."""
     original, copy = _fork()
     for each in (original, copy):
         cache.read(each.thread_id, None)
@@ -69,7 +69,7 @@ def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
 
 
 def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """Each goes to its own thread; the deletion of one keeps the other."""
+    """The drain stores each exchange in its own thread. The deletion of one thread keeps the other."""
     memory, forked = process(), _fork()
     for each in forked:
         turn = Turn(memory, each.thread_id, None)

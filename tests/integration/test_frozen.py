@@ -1,4 +1,4 @@
-"""A store that hangs (SIGSTOP) delays one request by its timeout, and then is skipped."""
+"""A store that hangs (SIGSTOP) delays one request by its timeout. Later requests skip it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[
 def test_a_frozen_redis_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By 250 ms; later requests skip it."""
+    """The request takes 250 ms longer. Later requests skip Redis."""
     memory = process()
     _tell(memory, 0)
     assert isinstance(memory.cache, RedisCache)
@@ -69,7 +69,7 @@ def test_a_frozen_redis_delays_one_request(
 def test_after_a_freeze_the_history_is_complete(
     process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
 ) -> None:
-    """The list lacks exchanges that were merged meanwhile; no turn gets a shortened history."""
+    """The list lacks exchanges that were merged meanwhile. No turn gets a shortened history."""
     memory, other = process(), process()
     for number in range(3):
         _tell(memory, number)
@@ -86,7 +86,7 @@ def test_after_a_freeze_the_history_is_complete(
 
 
 def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
-    """The process whose merge failed retries it before its next call, so that other processes see the exchange."""
+    """The process retries its failed merge before its next call, so that other processes see the exchange."""
     memory, other = process(), process()
     _tell(memory, 0)
     valkey.freeze()
@@ -100,7 +100,10 @@ def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valke
 def test_a_frozen_postgres_delays_one_request(
     process: MakeProcess, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its timeout. Redis serves turns, and PostgreSQL is used again without a restart."""
+    """PostgreSQL delays one request by its timeout.
+
+    Redis serves turns, and PostgreSQL is used again without a restart.
+    """
     memory = process()
     _tell(memory, 0)
     archive = memory.archive
@@ -143,7 +146,7 @@ def test_a_frozen_sqs_delays_one_request(
 def test_a_frozen_redis_is_probed_one_at_a_time(
     valkey: ValkeyServer, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """Any number of requests opens at most one probe connection at a time."""
+    """At most one probe connection is open at a time, whatever the number of requests."""
     with CountingProxy(valkey.port) as proxy:
         memory = Memory(real_cache(proxy.port), real_archive(), InMemoryQueue(), MemorySettings())
         _tell(memory, 0)
@@ -153,14 +156,14 @@ def test_a_frozen_redis_is_probed_one_at_a_time(
         for number in range(1, 60):
             _tell(memory, number)
         seconds = time.monotonic() - began
-        # The first failure and the probes: each hangs for 250 ms before the next may start.
+        # The first failure and each probe hang for 250 ms before the next one may start.
         assert proxy.connections <= 2 + seconds / 0.2
         valkey.thaw()
         until(lambda: Turn(memory, "t", None).recall().degraded == [])
 
 
 def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer, process: MakeProcess) -> None:
-    """A reply to a request from before the freeze is not used for the next request."""
+    """A reply to a request from before the freeze is never used for the next request."""
     memory = process()
     memory.archive.store([exchange("one", "one"), exchange("two", "two")])
     for thread in ("one", "two"):
@@ -178,7 +181,7 @@ def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer
 def test_a_redis_that_takes_no_writes_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers reads, so only a probe that writes detects the recovery."""
+    """Such a Redis answers reads, so only a probe that writes detects the recovery."""
     memory = process()
     _tell(memory, 0)
     assert isinstance(memory.cache, RedisCache)
@@ -197,7 +200,7 @@ def test_a_redis_that_takes_no_writes_delays_one_request(
 def test_a_queue_that_takes_no_messages_delays_one_request(
     process: MakeProcess, real_queue: SqsQueue, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers attribute requests, so only sending the refused message detects the recovery."""
+    """The queue answers attribute requests. So only sending the refused message detects the recovery."""
     memory = process(real_queue)
     attempts = _attempts(real_queue.breaker, monkeypatch)
     send = real_queue._client.send_message

@@ -1,4 +1,4 @@
-"""Redis returns with less data, refuses writes, or is another server: its data is not trusted."""
+"""Redis returns with less data, refuses writes, or is another server. No process trusts its data."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_older_snapshot(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis, *, is_new_process: bool
 ) -> None:
-    """Redis loads a dump without the newest exchanges and preferences; PostgreSQL serves them."""
+    """Redis loads a dump without the newest exchanges and preferences. PostgreSQL serves them."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     _keep(memory, 0)
@@ -98,7 +98,7 @@ def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis)
 def test_an_older_snapshot_and_an_exchange_on_the_queue(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """Exchanges that only the queue has are reported as missing."""
+    """The response reports that exchanges are missing if only the queue has them."""
     memory = _saved(process, queue, redis_client)
     _keep(memory, 1)
     valkey.kill()
@@ -112,7 +112,7 @@ def test_an_older_snapshot_and_an_exchange_on_the_queue(
 def test_a_deletion_that_the_snapshot_has_not(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """The deleted thread's list from the snapshot is not shown."""
+    """No reader sees the deleted thread's list from the snapshot."""
     memory = _saved(process, queue, redis_client)
     Threads(memory).delete("t")
     valkey.kill()
@@ -181,7 +181,10 @@ def test_a_redis_that_refuses_writes(
 def test_a_deletion_that_redis_refused(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The deletion fails because it is incomplete; the thread is not served, even after Redis accepts writes again."""
+    """The deletion fails because it is incomplete.
+
+    No reader sees the thread, even after Redis accepts writes again.
+    """
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -200,7 +203,7 @@ def test_a_deletion_that_redis_refused(
 def test_a_user_whose_deletion_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread in Redis and the queue only is not shown either, before the deletion is repeated."""
+    """No reader sees a thread that is only in Redis and the queue, even before the deletion is repeated."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -217,7 +220,7 @@ def test_a_user_whose_deletion_redis_refused(
 def test_preferences_that_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis' older ones are not shown."""
+    """No reader sees Redis' older preferences."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     Users(memory).replace("ana", {"tone": "dry"})
@@ -235,7 +238,7 @@ def test_preferences_that_redis_refused(
 
 @pytest.fixture
 def second_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """Another server."""
+    """Start another server."""
     server = ValkeyServer(tmp_path / "second")
     server.start()
     yield server
@@ -246,7 +249,7 @@ def second_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 def named(
     valkey: ValkeyServer, queue: InMemoryQueue, real_archive: Callable[..., PostgresArchive]
 ) -> Iterator[tuple[CountingProxy, Callable[[], Memory]]]:
-    """A host name of the first server, and a factory of processes that connect to it."""
+    """Return a host name of the first server, and a factory of processes that connect to it."""
     made: list[RedisConnection] = []
     with CountingProxy(valkey.port) as proxy:
 
@@ -266,7 +269,7 @@ def test_a_failover_behind_one_name(
     second_valkey: ValkeyServer,
     redis_client: redis.Redis,
 ) -> None:
-    """The promoted replica lags; the old connection leads to a server that is now a replica."""
+    """The promoted replica lags. The old connection leads to a server that is now a replica."""
     proxy, make = named
     memory = make()
     with redis.Redis(host="127.0.0.1", port=second_valkey.port) as replica:
@@ -298,7 +301,7 @@ def test_reads_on_a_connection_to_a_demoted_server(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process that only reads detects it by the write that accompanies a read."""
+    """A process that only reads detects the change by the write that accompanies a read."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     proxy, make = named
     reader, writer = make(), make()
@@ -328,7 +331,7 @@ def _until(is_so: Callable[[], bool]) -> None:
 def test_a_new_connection_to_an_unknown_server(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A new connection may lead to another server, so lists are compared once; a first connection does not count."""
+    """A new connection may lead to another server, so lists are compared once. A first connection does not count."""
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         memory = process()
@@ -348,7 +351,7 @@ def test_a_new_connection_to_an_unknown_server(
 
 
 def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
-    """Redis has warmed up since and PostgreSQL is down: nothing can tell whether the key is new."""
+    """Redis has warmed up since, and PostgreSQL is down. No layer can tell whether the key is new."""
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
@@ -395,7 +398,7 @@ def test_a_seal_of_the_generation_before(
 def test_redis_clock_was_set_while_a_generation_lasts(
     redis_client: redis.Redis, real_cache: Callable[..., RedisCache], days: int
 ) -> None:
-    """A process whose write failed starts a new generation, which is later than the previous one."""
+    """A process whose write failed starts a new generation. It is later than the previous one."""
     cache = real_cache()
     refill(cache, "t", Window([exchange(0)], is_all=True))
     before = f"{time.time() + days * 86_400:.6f}"
@@ -413,7 +416,10 @@ def test_redis_clock_was_set_while_a_generation_lasts(
 def test_redis_clock_was_set_forward_and_back(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """Set forward, it ends the lives of keys, also of what waits for the drain; also known once it is right again."""
+    """A clock that was set forward ends the lives of keys, also of undrained exchanges.
+
+    The loss is known once the clock is right.
+    """
     memory = process()
     Turn(memory, "other", "ana").recall()
     memory.cache.note_loss(is_first=True)
@@ -434,7 +440,10 @@ def test_redis_clock_was_set_forward_and_back(
 
 
 def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
-    """Its generation is later than the previous server's, and exchanges that may be deleted do not count as newer."""
+    """The server's generation is later than the previous server's.
+
+    Exchanges that may be deleted do not count as newer.
+    """
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
     found = real_cache().read("t", None)
     assert found.state.generation is not None
@@ -452,7 +461,7 @@ def between(
 ) -> Callable[[], None]:
     """Make Redis return empty or with older data directly before the next request for undrained exchanges.
 
-    Emptied, the connection stays the same; older, the epoch does, too.
+    If it is emptied, the connection stays the same. If its data is older, the epoch stays the same, too.
     """
     ask = ReadCommands.ask_for_pending
 
@@ -471,7 +480,7 @@ def between(
 def test_a_loss_between_the_two_trips_of_a_read(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """Redis has no undrained exchanges any more: the read must not report that there are none."""
+    """Redis has lost the undrained exchanges. The read must not report that there are none."""
     memory = process()
     Turn(memory, "other", "ana").recall()
     memory.cache.note_loss(is_first=True)
@@ -487,7 +496,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
 def test_a_loss_before_the_second_round_trip_of_a_sealed_list(
     process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """The list of the first round trip is not used, and the next reader compares it with PostgreSQL."""
+    """The reader does not use the first round trip's list. The next reader compares the list with PostgreSQL."""
     memory = process()
     Turn(memory, "t", "ana").recall()
     redis_client.save()

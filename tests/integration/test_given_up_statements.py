@@ -1,4 +1,4 @@
-"""Statements that the drain has given up end in PostgreSQL, where they would slow down the next ones."""
+"""Statements that the drain has given up end in PostgreSQL. Otherwise they would slow down the next ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RUNNING = (
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[BatchStore]:
-    """The drain's store, with a timeout of less than a second."""
+    """Return the drain's store with a timeout of less than a second."""
     limits = Limits(0.8, grace=0.4, is_late_an_outage=False)
     connection = PostgresConnection(DatabaseSettings(url=f"{database_url}?application_name=drain"), limits)
     yield BatchStore(PostgresArchive(connection))
@@ -46,7 +46,10 @@ def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[
 def test_a_batch_that_waits_for_a_lock(
     store: BatchStore, database_url: str, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """Its statements have ended when the caller continues, while the lock is still held; later everything is stored."""
+    """The batch's statements have ended when the caller continues, while the lock is held.
+
+    Later everything is stored.
+    """
     batch = [exchange(number, f"t{number}") for number in range(20)]
     with psycopg.connect(database_url) as other:
         other.execute("lock table messages in access exclusive mode")
@@ -78,7 +81,7 @@ def test_a_batch_that_takes_too_long(
 def test_a_server_that_hangs(
     store: BatchStore, postgres: PostgresServer, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """The caller continues; its statements end soon after the server continues."""
+    """The caller continues. Its statements end soon after the server continues."""
     batch = [exchange(number, f"t{number}") for number in range(20)]
     assert store.store(batch[:1], 0).merged().stored == 1
     postgres.freeze()

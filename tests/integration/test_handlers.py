@@ -1,4 +1,4 @@
-"""Both functions as invoked by Lambda: imported with their environment, on real servers, with each kind of event."""
+"""Lambda imports both functions with their environment and invokes them on real servers, with each kind of event."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
     ("sent", "location"), [("/local", "local/"), ("/v1", "v1/"), ("/local/", None), ("/", None), ("", None)]
 )
 def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | None) -> None:
-    """The page's URLs are relative, so a URL without a trailing slash redirects to the one with it."""
+    """The page's URLs are relative. So a URL without a trailing slash redirects to the URL with it."""
     agent = load("functions.agent.handler")
     rest = _rest("GET", "/")
     rest["requestContext"]["path"] = sent
@@ -87,7 +87,7 @@ def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | Non
 
 
 def test_a_turn_reports_its_durations(load: Import) -> None:
-    """In milliseconds, for browsers' tools and the page."""
+    """The response has its durations in milliseconds, for browsers' tools and the page."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), Context())
     timing = (answer.get("headers") or {}).get("server-timing") or answer["multiValueHeaders"]["server-timing"][0]
@@ -96,7 +96,7 @@ def test_a_turn_reports_its_durations(load: Import) -> None:
 
 
 def test_a_turn_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:
-    """From API Gateway to the tables."""
+    """A turn passes through both functions, from API Gateway to the tables."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"}), Context())
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
@@ -122,7 +122,7 @@ def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]],
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """An id with a slash is one segment."""
+    """An id with a slash is one path segment."""
     agent = load("functions.agent.handler")
     agent.handler({"action": "invoked", "thread_id": "a/b%", "user_message": "q", "assistant_message": "a"}, Context())
     answer = agent.handler(make("GET", "/threads/a%2Fb%25/messages"), Context())
@@ -131,7 +131,7 @@ def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> Non
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """It may call an API of the stage `local` by default."""
+    """By default, a page of this machine may call an API of the stage `local`."""
     event = make("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
     answer = load("functions.agent.handler").handler(event, Context())
@@ -140,7 +140,7 @@ def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Impor
 
 
 def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
-    """It must not call an API of another stage."""
+    """A page of this machine may not call an API of another stage."""
     event = _rest("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
     answer = guarded.handler(event, Context())
@@ -155,19 +155,19 @@ def test_a_stage_in_the_path(load: Import) -> None:
 
 
 def test_a_body_over_the_size(load: Import) -> None:
-    """413, before the body is parsed."""
+    """The API returns a 413 before it parses the body."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), Context())
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
 
 
 def test_a_missing_body(load: Import) -> None:
-    """400, as for any body that is not JSON."""
+    """The API returns a 400, as for any body that is not JSON."""
     assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
 
 
 def test_direct_invocation(load: Import) -> None:
-    """The results equal those over HTTP."""
+    """A direct invocation returns the same results as HTTP."""
     agent = load("functions.agent.handler")
     kept = agent.handler(
         {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, Context()
@@ -200,7 +200,7 @@ def test_a_bad_direct_invocation(event: Any, status: int, field: str, load: Impo
 
 
 def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without authentication only the stage `local` starts; the message about a wrong setting names its variable."""
+    """Without authentication only the stage `local` starts. The message about a wrong setting names its variable."""
     monkeypatch.setenv("STAGE", "prod")
     with pytest.raises(SettingsError, match="AUTH__MODE"):
         load("functions.agent.handler")
@@ -216,7 +216,7 @@ def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch)
 def test_a_function_without_a_stage(
     load: Import, monkeypatch: pytest.MonkeyPatch, stage: str | None, variable: str
 ) -> None:
-    """It does not start on Lambda, where it would need no tokens; elsewhere the stage is `local`."""
+    """The function does not start on Lambda, where it would need no tokens. Elsewhere the stage is `local`."""
     monkeypatch.delenv("STAGE")
     if stage is not None:
         monkeypatch.setenv("STAGE", stage)
@@ -235,7 +235,7 @@ def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyP
 
 
 def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
-    """The valid one is stored, the invalid one is dead-lettered, and neither fails the batch."""
+    """The valid record is stored, the invalid one is dead-lettered, and neither fails the batch."""
     sync = load("functions.sync.handler")
     for body in ("no json", exchange().to_wire()):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
@@ -263,7 +263,7 @@ def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixtu
 
 @pytest.fixture
 def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The agent function of a stage other than `local`, which requires tokens by default."""
+    """Return the agent function of a stage other than `local`, which requires tokens by default."""
     for name, value in {**issuer.environment(), "AUTH__MODE": "", "STAGE": "prod"}.items():
         monkeypatch.setenv(name, value)
     return load("functions.agent.handler")
@@ -271,7 +271,7 @@ def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer) -> None:
-    """With each kind of gateway; without a token 401 with a challenge."""
+    """A token works with each kind of gateway. Without a token the response is a 401 with a challenge."""
     refused = guarded.handler(make("GET", "/threads"), Context())
     headers = {name.lower(): value for name, value in refused["headers"].items()}
     assert (refused["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
@@ -292,7 +292,7 @@ def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: Modul
     ],
 )
 def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
-    """Two tokens, in any form of a gateway, or one in another place."""
+    """Two tokens do not count, in any form of a gateway, and neither does one in another place."""
     good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
     text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
     answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), Context())
@@ -300,7 +300,7 @@ def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: di
 
 
 def test_a_direct_invocation_needs_no_token(guarded: ModuleType) -> None:
-    """It acts for the user that it names; without one, for the thread's owner."""
+    """The invocation acts for the user that it names. Without a name, it acts for the thread's owner."""
     event = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
     assert guarded.handler({**event, "user_id": "ana"}, Context())["durability"] == "queue"
     assert guarded.handler(event, Context())["durability"] == "queue"

@@ -28,7 +28,7 @@ _ALL: dict[str, str] = {"status": "ok", "redis": "ok", "postgres": "ok", "queue"
 
 @pytest.fixture
 def health(load: Callable[[str], ModuleType]) -> Health:
-    """Check the health in a new process."""
+    """Return a function that checks the health in a new process."""
     agent = load("functions.agent.handler")
     event = {
         "httpMethod": "GET",
@@ -79,7 +79,7 @@ _REFUSALS = {
 
 @pytest.mark.parametrize("what", _REFUSALS)
 def test_a_postgres_that_answers_and_stores_nothing(health: Health, database: psycopg.Connection, what: str) -> None:
-    """`select 1` still works."""
+    """`select 1` still works on such a server."""
     assert health() == _ALL
     database.execute(_REFUSALS[what].encode())
     assert health() == {**_ALL, "status": "degraded", "postgres": "unavailable"}
@@ -123,7 +123,7 @@ def test_sessions_that_are_read_only_by_default(
 
 
 def test_a_queue_that_is_counted_and_takes_nothing(health: Health, sqs: SqsServer) -> None:
-    """Even in a process that has sent nothing; the check passes once the queue accepts messages."""
+    """The check fails even in a process that has sent nothing. It passes once the queue accepts messages."""
     assert health() == _ALL
     sqs.refused.add("SendMessage")
     assert health() == {**_ALL, "status": "degraded", "queue": "unavailable"}
@@ -145,7 +145,7 @@ def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) 
 def test_a_redis_that_answers_and_takes_nothing(
     health: Health, redis_client: redis.Redis, setting: tuple[str, str]
 ) -> None:
-    """Reads still work."""
+    """Reads of such a Redis still work."""
     assert health() == _ALL
     name, value = setting
     redis_client.config_set(name, value)

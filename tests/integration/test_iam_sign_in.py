@@ -1,4 +1,7 @@
-"""Signing in by IAM: the token's format, a new token for each connection, and real servers that accept it."""
+"""The functions sign in by IAM, and real servers accept their tokens.
+
+The token has the right format, and each connection has a new one.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +54,17 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_database_token_is_botos_own() -> None:
-    """Byte for byte, in the same second."""
+    """The token equals botocore's byte for byte, in the same second."""
     theirs = boto3.Session().client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
     assert aws_tokens.database_token(_HOST, 5432, "memory") == theirs
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_cache_token_is_a_presigned_request() -> None:
-    """Signed for the replication group and the user, for 15 minutes, and equal to another botocore signer's result."""
+    """The token is signed for the replication group and the user, for 15 minutes.
+
+    It equals another botocore signer's result.
+    """
     session = Session()
     credentials = session.get_credentials()
     assert credentials is not None
@@ -96,7 +102,7 @@ def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("credentials")
 def test_the_servers_certificate_is_checked() -> None:
-    """With the public certificate authorities by default; the file exists."""
+    """The public certificate authorities are the default. Their file exists."""
     url = f"postgresql://memory@{_HOST}:5432/memory"
     given = signed_in(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
     assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text()
@@ -107,7 +113,7 @@ def test_the_servers_certificate_is_checked() -> None:
 def test_each_connection_to_postgres_has_a_token_of_its_own(
     new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server accepts it as the password; after a change, the next connection uses the new one."""
+    """The server accepts the token as the password. After a change, the next connection uses the new one."""
     tokens = iter(["first", "second"])
     asked: list[tuple[str, int, str]] = []
 
@@ -145,7 +151,7 @@ def _set_password(postgres: PostgresServer, password: str) -> None:
 def test_each_connection_to_redis_has_a_token_of_its_own(
     valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even after ElastiCache ends a connection, as it does after twelve hours."""
+    """A new connection has a new token, even after ElastiCache ends a connection after twelve hours."""
     tokens = iter(["first", "second"])
 
     def token(_cache_name: str, user: str) -> str:
@@ -185,7 +191,7 @@ def test_required_settings_of_iam(
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A missing setting is named at the start."""
+    """The start names a missing setting."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=sentence):

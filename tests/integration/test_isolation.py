@@ -1,4 +1,4 @@
-"""No caller reaches another user's data: every route and kind of caller, with outages, on real servers."""
+"""No caller reaches another user's data, for every route and kind of caller, with outages, on real servers."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
 
 @pytest.fixture
 def world(make_world: Callable[[], World]) -> World:
-    """A process, and Ana, who has preferences and a thread in both layers."""
+    """Return a process, and Ana, who has preferences and a thread in both layers."""
     made = make_world()
     ana = made.bearer("ana")
     assert made.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
@@ -174,7 +174,7 @@ def _told(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_requests_without_a_valid_token(world: World, bring_about: Callable[[str], str], situation: str) -> None:
-    """401 on every route, without any user's data."""
+    """Every route returns a 401 without any user's data."""
     thread_id = bring_about(situation)
     for name, headers in STRANGERS.items():
         made = headers(world.issuer)
@@ -187,7 +187,7 @@ def test_requests_without_a_valid_token(world: World, bring_about: Callable[[str
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_another_user(world: World, bring_about: Callable[[str], str], situation: str) -> None:
-    """404 on a thread, as for a missing one; 403 for naming another user; nothing changes."""
+    """A foreign thread returns a 404, like a missing one. Naming another user returns a 403, and nothing changes."""
     thread_id = bring_about(situation)
     bob = world.bearer("bob")
     for sample in SAMPLES:
@@ -215,7 +215,7 @@ def test_another_user(world: World, bring_about: Callable[[str], str], situation
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
 def test_authorized_callers(world: World, bring_about: Callable[[str], str], situation: str, who: str) -> None:
-    """The owner and operators, as far as the available layers allow."""
+    """The owner and operators succeed, as far as the available layers allow."""
     thread_id = bring_about(situation)
     headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
     named = "ana" if who == "operator who names the owner" else None
@@ -233,7 +233,7 @@ def test_authorized_callers(world: World, bring_about: Callable[[str], str], sit
 
 
 def test_an_operator_acts_for_whom_they_name(world: World) -> None:
-    """With that user's rights only: an exchange stored for a user is in a thread of that user."""
+    """An operator has only that user's rights. An exchange stored for a user is in a thread of that user."""
     operator = world.bearer("ops", scope=OPERATOR)
     for sample in SAMPLES:
         if sample.is_on_thread and sample.names_user == "body":
@@ -244,7 +244,10 @@ def test_an_operator_acts_for_whom_they_name(world: World) -> None:
 def test_an_operator_in_anothers_thread(
     world: World, bring_about: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn belongs to the thread's owner: it has no data of the operator, and tools search the owner's messages."""
+    """The turn belongs to the thread's owner.
+
+    It has no data of the operator, and tools search the owner's messages.
+    """
     operator, private = world.bearer("ops", scope=OPERATOR), "operators-own"
     assert world.app.ask("PUT", "/users/ops/preferences", {"tone": private}, headers=operator).status_code == 200
     assert world.say("ops", "ops-own", private) == 202
@@ -276,7 +279,7 @@ def test_an_operator_in_anothers_thread(
 def test_a_thread_with_an_unknown_owner(
     world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
 ) -> None:
-    """With PostgreSQL down, a thread that Redis does not have is refused, even to its creator's process."""
+    """PostgreSQL is down, so a thread that Redis lacks is refused, even to its creator's process."""
     if down in {"redis", "both"}:
         valkey.kill()
     if down in {"postgres", "both"}:
@@ -291,7 +294,7 @@ def test_a_thread_with_an_unknown_owner(
 
 
 def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], database: psycopg.Connection) -> None:
-    """Exactly one becomes its owner; the other's exchange is neither shown nor stored."""
+    """Exactly one user becomes the owner. The other user's exchange is neither shown nor stored."""
     worlds = {user: make_world() for user in ("ana", "bob", "eve")}
     for number in range(12):
         thread_id = f"raced-{number}"
@@ -353,7 +356,10 @@ def test_the_first_exchange_is_still_queued(
 
 
 def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Callable[[], World]) -> None:
-    """The user deleted the thread and another claimed it: 404, and the drain refuses the exchange."""
+    """The user deleted the thread and another one claimed it.
+
+    The turn returns a 404, and the drain refuses the exchange.
+    """
     turn = Turn(world.memory, THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4
     other = make_world()
@@ -370,7 +376,7 @@ def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Call
 
 
 def test_a_deleted_thread_has_no_owner(world: World) -> None:
-    """Its name is free, and its contents are not restored for the next owner."""
+    """The thread's name is free. The next owner sees nothing of the old contents."""
     assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
     assert world.say("bob", text="bobs") == 202
     assert world.say("ana") == 404
@@ -380,7 +386,7 @@ def test_a_deleted_thread_has_no_owner(world: World) -> None:
 
 
 def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
-    """Stored and queued threads; only the user's own threads are deleted."""
+    """The rule holds for stored and queued threads. Only the user's own threads are deleted."""
     assert world.say("ana", "new") == 202
     assert world.say("bob", "bobs", "bobs") == 202
     assert world.say("ana", "bobs") == 404
@@ -393,7 +399,7 @@ def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
 
 
 def test_threads_from_before_there_were_owners(world: World, make_world: Callable[[], World]) -> None:
-    """They belong to the user of their first exchange, drained or not; anonymous threads stay anonymous."""
+    """Such threads belong to the user of their first exchange, drained or not. Anonymous threads stay anonymous."""
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
     for thread_id, user in (("queued", "ana"), ("nobodys", None)):
@@ -407,7 +413,7 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
 
 
 def test_another_users_entry_in_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
-    """An entry of another user, left by a process that died, is removed by the owner's next turn."""
+    """A process died and left another user's entry. The owner's next turn removes it."""
     stray = exchange(9, THREAD, "bob")
     world.memory.cache.append(stray, is_drained=False)
     ana = world.bearer("ana")
@@ -431,7 +437,7 @@ def test_another_users_entry_in_redis_is_not_shown(world: World, redis_client: r
 def test_a_deleted_answer_is_not_replayed(
     world: World, redis_client: redis.Redis, deleted: str, thread_id: str | None, exchange_id: str | None
 ) -> None:
-    """A repeated request is told so; a request with another key is answered."""
+    """The response to a repeated request says that the answer was deleted. A request with another key is answered."""
     ana, key = world.bearer("ana"), {"Idempotency-Key": "one"}
     body = {"prompt": f"I am {SECRET}", "thread_id": thread_id, "exchange_id": exchange_id}
     assert world.app.ask("POST", "/run", body, headers=ana | key).status_code == 200

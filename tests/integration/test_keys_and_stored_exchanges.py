@@ -1,4 +1,4 @@
-"""A key that only Redis had: its exchange contains it, so PostgreSQL has it after the drain."""
+"""Only Redis had the key. Its exchange contains the key, so PostgreSQL has it after the drain."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def world(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
-    """Empty stores."""
+    """Create empty stores."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.0)
     made = World(real_cache, real_archive, queue, redis_client)
     made.be_first()
@@ -90,7 +90,7 @@ def _run(process: Operations, request: RunRequest = REQUEST, key: str = "k") -> 
 
 
 def test_redis_is_lost_before_the_drain(world: World) -> None:
-    """PostgreSQL is back without the key: 503. After the drain it has the key."""
+    """PostgreSQL is back without the key, so the response is a 503. After the drain PostgreSQL has the key."""
     first = _run(world.process(AWAY)).answer
     assert first["memory"]["durability"] == "queue"
     world.redis.flushall()
@@ -112,7 +112,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
 
 
 def test_redis_is_down(world: World) -> None:
-    """Its keys are unknown, so queued exchanges decide."""
+    """Redis' keys are unknown, so queued exchanges decide."""
     _run(world.process(AWAY))
     process = world.process()
     cast("RedisKeys", process._idempotency._stores[0])._connection.close()
@@ -127,7 +127,7 @@ def test_redis_is_down(world: World) -> None:
 
 
 def test_another_body_leaves_no_claim(world: World) -> None:
-    """PostgreSQL alone refuses it, and the right body is answered at once."""
+    """PostgreSQL alone refuses the other body. The right body is answered at once."""
     _run(world.process(AWAY))
     world.drain()
     world.redis.flushall()
@@ -144,7 +144,7 @@ def test_another_body_leaves_no_claim(world: World) -> None:
     [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
 )
 def test_a_deleted_exchange_of_a_key(world: World, what: str, *, is_drained: bool) -> None:
-    """A retry is told so; the stored responses contain nothing of the exchange."""
+    """The response to a retry says that the exchange was deleted. The stored responses contain nothing of it."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()
     if is_drained:
@@ -226,7 +226,7 @@ def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL has been up for long and has all evicted keys: new keys run although the queue is never empty."""
+    """PostgreSQL was up for long and has all evicted keys. New keys run although the queue is never empty."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))
     long_ago = int(time.time()) - 200
@@ -246,7 +246,7 @@ def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_process_that_ends_before_its_response(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL is down when the request is repeated after the lease: there is still one exchange."""
+    """PostgreSQL is down when the request is repeated after the lease. There is still one exchange."""
     with monkeypatch.context() as patched:
         patched.setattr("shared.memory.idempotency.KeyLease.complete", lambda *_: None)
         first = _run(world.process()).answer

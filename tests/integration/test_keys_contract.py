@@ -1,4 +1,4 @@
-"""The contract of idempotency keys in Redis, PostgreSQL and memory."""
+"""Redis, PostgreSQL and memory keep the contract of idempotency keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ A, B = ExchangeIds().new(), ExchangeIds().new()
 
 @pytest.fixture
 def in_redis(valkey: ValkeyServer) -> Iterator[RedisKeys]:
-    """Keys in L1."""
+    """Return the keys in L1."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield RedisKeys(connection)
     connection.close()
@@ -37,7 +37,7 @@ def in_redis(valkey: ValkeyServer) -> Iterator[RedisKeys]:
 
 @pytest.fixture
 def in_postgres(database_url: str) -> Iterator[PostgresKeys]:
-    """Keys in L2."""
+    """Return the keys in L2."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     yield PostgresKeys(connection)
     connection.close()
@@ -45,13 +45,13 @@ def in_postgres(database_url: str) -> Iterator[PostgresKeys]:
 
 @pytest.fixture
 def in_memory() -> InMemoryKeys:
-    """Keys in the twin."""
+    """Return the keys in the twin."""
     return InMemoryKeys()
 
 
 @pytest.fixture(params=["in_redis", "in_postgres", "in_memory"])
 def keys(request: pytest.FixtureRequest) -> KeyStore:
-    """One of the three key stores."""
+    """Return one of the three key stores."""
     found: KeyStore = request.getfixturevalue(request.param)
     return found
 
@@ -64,7 +64,7 @@ def test_the_first_claims(keys: KeyStore) -> None:
 
 
 def test_a_response_is_stored(keys: KeyStore) -> None:
-    """Even without an earlier claim; a completed key is never taken over."""
+    """A response is stored even without an earlier claim. A completed key is never taken over."""
     keys.answer("k", "body", A, '{"a":1}')
     state = keys.acquire("k", "body", B)
     assert (state.is_acquired, state.exchange_id, state.answer) == (False, A, '{"a":1}')
@@ -92,7 +92,7 @@ def test_a_released_key_is_free(keys: KeyStore) -> None:
 
 
 def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """In Redis a claim expires with its lease and a response after a day."""
+    """In Redis a claim expires with its lease, and a response expires after a day."""
     in_redis.acquire("k", "body", A)
     assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
     in_redis.answer("k", "body", A, "{}")
@@ -142,7 +142,7 @@ def test_a_claim_without_response_in_postgres(in_postgres: PostgresKeys, databas
 
 
 def test_a_claim_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
-    """PostgreSQL's clock was ahead when the key was acquired: the lease has no end, so another request takes over."""
+    """PostgreSQL's clock was ahead when the key was acquired. The lease has no end, so another request takes over."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")
     states = [in_postgres.acquire("k", "body", B) for _ in range(2)]

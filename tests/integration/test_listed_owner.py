@@ -1,4 +1,4 @@
-"""A complete list shows its thread's owner; changes of the owner are detected."""
+"""A complete list shows its thread's owner. Changes of the owner are detected."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _keep(memory: Memory, user_id: str, number: int) -> str:
 
 @pytest.fixture
 def memory(process: MakeProcess) -> Memory:
-    """A process, and a thread of Ana with a sealed list in Redis."""
+    """Create a process, and a thread of Ana with a sealed list in Redis."""
     made = process()
     assert _keep(made, "ana", 0) == "queue"
     return made
 
 
 def test_the_owner_costs_postgresql_nothing(memory: Memory, process: MakeProcess) -> None:
-    """Neither in the creator's process nor in another; Redis' owner is valid while PostgreSQL is down."""
+    """No process needs PostgreSQL for the owner. Redis' owner is valid while PostgreSQL is down."""
     for each in (memory, process()):
         each.archive.window = each.archive.owner = each.archive.claim_ownership = _away  # type: ignore[method-assign,assignment]
         turn = _turn(each, "ana")
@@ -53,7 +53,7 @@ def _away(*_: object) -> None:
 
 
 def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
-    """Neither does an empty or a missing list."""
+    """An empty or missing list shows no owner either."""
     head = cast("str", redis_client.lindex("thread:t:messages", 0))
     seal = head.rindex(',"first"')
     prepared: tuple[Callable[[], object], ...] = (
@@ -78,7 +78,7 @@ def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Red
 
 
 def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
-    """Without authentication a thread may have several users: its list shows no owner, and PostgreSQL decides."""
+    """Without authentication a thread may have several users. Its list shows no owner, and PostgreSQL decides."""
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):
         Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}")
@@ -89,7 +89,7 @@ def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
 
 
 def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, process: MakeProcess) -> None:
-    """The turn's exchange is the first of the new thread, once in the list, with the same id as in the queue."""
+    """The exchange is the first of the new thread. It is in the list once, with the same id as in the queue."""
     turn = _turn(memory, "ana")
     turn.recall()
     other = process()
@@ -106,9 +106,11 @@ def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, proces
 def test_an_append_between_the_two_parts_of_a_deletion(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """PostgreSQL has given the thread to another user; Redis hears of it after a late append of the former owner.
+    """PostgreSQL has given the thread to another user.
 
-    After the append, its user sees no thread, and the next owner sees nothing of it.
+    Redis gets the deletion after a late append of the former owner.
+
+    After the append, the former owner sees no thread, and the next owner sees nothing of it.
     """
     other = process()
     turn = _turn(memory, "ana")
@@ -133,7 +135,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
 
 
 def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache]) -> None:
-    """An append after a deletion that its turn does not know leaves nothing; after a known one it succeeds."""
+    """An append after a deletion that its turn does not know leaves nothing. After a known deletion it succeeds."""
     cache, made = real_cache(), [exchange(number) for number in range(4)]
     cache.forget_threads({"t": made[1].order})
     cache.read("t", None)
@@ -150,7 +152,7 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
 def test_restored_exchanges_make_no_owner(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
 ) -> None:
-    """PostgreSQL has deleted the thread or its owner: the next user may claim it, drained or not."""
+    """PostgreSQL has deleted the thread or its owner. The next user may claim the thread, drained or not."""
     queue = cast("InMemoryQueue", memory.queue)
     memory.archive.store(queue.take())
     listed = redis_client.lrange("thread:t:messages", 0, -1)

@@ -1,4 +1,4 @@
-"""The local stack as run by `make run`: published addresses, supervision, and shutdown."""
+"""`make run` publishes the local stack's addresses, supervises it, and shuts it down."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from infra.local import PROJECT_ROOT
 from infra.local.bundle import make_bundle, packaged_template
 from infra.local.client import StackProcess
 
-# It takes about half a second; other programs may use the CPU.
+# The start takes about half a second. Other programs may use the CPU.
 RESTART_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
-    """One stack for the tests of this file."""
+    """Start one stack for the tests of this file."""
     with StackProcess(tmp_path_factory.mktemp("stack") / "state") as running:
         yield running
 
@@ -86,7 +86,7 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
     ],
 )
 def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named: str) -> None:
-    """The message names the variable, and no server was started."""
+    """The message names the variable, and the command has started no server."""
     result = _run(tmp_path / "state", **{variable: value, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""})
     assert result.returncode == 1
     assert named in result.stderr
@@ -95,7 +95,7 @@ def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: s
 
 
 def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
-    """A killed PostgreSQL is restarted."""
+    """The supervisor restarts a killed PostgreSQL with its data."""
     with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:
         connection.execute("create table if not exists survivor ()")
     assert _kill_and_wait(stack, "postgres") < RESTART_SECONDS
@@ -104,7 +104,7 @@ def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
 
 
 def test_valkey_comes_back_empty(stack: StackProcess) -> None:
-    """A killed Valkey is restarted without old data."""
+    """The supervisor restarts a killed Valkey without old data."""
     with redis.Redis.from_url(stack.info["redis_url"]) as client:
         client.set("key", "value")
         assert _kill_and_wait(stack, "valkey") < RESTART_SECONDS
@@ -112,7 +112,7 @@ def test_valkey_comes_back_empty(stack: StackProcess) -> None:
 
 
 def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) -> None:
-    """A killed emulator is restarted at the same address, and its orphaned workers are gone."""
+    """The supervisor restarts a killed emulator at the same address. The emulator's orphaned workers are gone."""
     before = stack.info
     workers = psutil.Process(before["pids"]["emulator"]).children()
     assert workers
@@ -134,7 +134,7 @@ def test_a_frozen_server_is_left_alone(stack: StackProcess) -> None:
 
 
 def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) -> None:
-    """After SIGTERM no process runs and `stack.json` is gone; a restart has PostgreSQL's and Valkey's data."""
+    """After SIGTERM no process runs and `stack.json` is gone. A restart has PostgreSQL's and Valkey's data."""
     stack = StackProcess(tmp_path / "state")
     with stack:
         with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""The embedded servers after a stop, a kill and a freeze."""
+"""The embedded servers survive a stop, a kill and a freeze."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> No
 
 
 def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
-    """A frozen PostgreSQL accepts no connection, responds after the thaw, and stops even while frozen."""
+    """A frozen PostgreSQL accepts no connection and responds after the thaw. It stops even while frozen."""
     with PostgresServer(tmp_path / "postgres") as server:
         _write(server)
         server.freeze()
@@ -86,7 +86,7 @@ def test_no_identity_works_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: Path) -> None:
-    """Valkey's data survives a clean stop only, and is loaded once only."""
+    """Valkey's data survives a clean stop only. It is loaded once only."""
     with ValkeyServer(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
         server.stop()
@@ -106,7 +106,10 @@ def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_reported_and_used_again_when_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the taken port and its replacement, which stays the same until the usual port is free."""
+    """The message names the taken port and its replacement.
+
+    The replacement stays the same until the usual port is free.
+    """
     said: list[str] = []
     used: list[int] = []
 

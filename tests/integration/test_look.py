@@ -1,4 +1,4 @@
-"""The inspector's view of a real Valkey and of SQS."""
+"""The inspector shows a real Valkey and SQS."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ MakeCache = Callable[..., RedisCache]
 
 @pytest.fixture
 def look(valkey: ValkeyServer) -> Iterator[RedisInspector]:
-    """The inspector of Valkey."""
+    """Return the inspector of Valkey."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield RedisInspector(connection)
     connection.close()
 
 
 def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Its newest messages, length, time to live and undrained exchanges; reading does not extend the time to live."""
+    """The inspector shows a list's newest messages, length, time to live and undrained exchanges.
+
+    It does not extend the time to live.
+    """
     cache = real_cache()
     first, second, third = exchanges(3)
     cache.read("t", None)
@@ -49,7 +52,7 @@ def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis
 
 
 def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
-    """It is missing, has another type, or never expires."""
+    """A list may be missing, have another type, or never expire."""
     assert look.thread("t", 4) == ListSnapshot()
     redis_client.set("thread:t:messages", "not a list")
     assert look.thread("t", 4) == ListSnapshot()
@@ -62,7 +65,7 @@ def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
 def test_deleted_exchanges_are_not_shown(
     look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
 ) -> None:
-    """After a deletion the list shows only newer messages."""
+    """After a deletion the inspector shows only newer messages."""
     cache = real_cache()
     old, new = exchanges(2)
     cache.read("t", None)
@@ -75,7 +78,7 @@ def test_deleted_exchanges_are_not_shown(
 
 
 def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Its length and the age of its oldest exchange."""
+    """The inspector shows the outbox' length and the age of its oldest exchange."""
     assert look.outbox() == QueueCounts(0)
     cache = real_cache()
     first, second = exchange(0), exchange(1)
@@ -87,7 +90,7 @@ def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: r
 
 
 def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
-    """It is unavailable, not empty."""
+    """Redis is unavailable, not empty."""
     valkey.kill()
     with pytest.raises(StoreUnavailable, match="redis"):
         look.thread("t", 4)
@@ -96,7 +99,7 @@ def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
 
 
 def test_a_queue(queues: Queues) -> None:
-    """Counted without receiving; this SQS does not report the oldest message's age."""
+    """The inspector counts messages without receiving them. This SQS does not report the oldest message's age."""
     look = SqsInspector(queues.url, sqs_client(), None)
     assert look.waiting() == QueueCounts(0)
     queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
@@ -106,6 +109,6 @@ def test_a_queue(queues: Queues) -> None:
 
 
 def test_a_missing_queue(queues: Queues) -> None:
-    """It is unavailable, not empty."""
+    """A missing queue is unavailable, not empty."""
     with pytest.raises(StoreUnavailable, match="queue"):
         SqsInspector(f"{queues.url}-gone", sqs_client(), None).waiting()

@@ -1,4 +1,4 @@
-"""`merge.lua` and `read.lua` on a real Valkey: equal to the plain model, and independent of the order of merges."""
+"""`merge.lua` and `read.lua` on a real Valkey equal the plain model, whatever the order of merges."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class List:
             self._client.rpush(KEY, *entries)
 
     def ask(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
-        """Read the list; an unsealed list gets a token."""
+        """Read the list. An unsealed list gets a token."""
         self._read(keys=[KEY], args=[most, generation, token, 900])
         return self.entries()[-most:]
 
@@ -108,7 +108,7 @@ class List:
 
 @pytest.fixture
 def real(valkey: ValkeyServer) -> Iterator[List]:
-    """An empty list."""
+    """Return an empty list."""
     with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
         yield List(client)
 
@@ -126,7 +126,7 @@ def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
 
 
 def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
-    """Return the expected list: of each id the winner, of those the newest, in thread order."""
+    """Return the expected list: the winner of each id, of those the newest, in thread order."""
     winners: dict[UUID, Exchange] = {}
     for exchange in sorted(exchanges, key=lambda each: (-each.revision, each.created_at), reverse=True):
         winners[exchange.exchange_id] = exchange
@@ -159,7 +159,7 @@ def test_the_scripts_equal_the_model(
     before: list[bytes],
     between: list[bytes],
 ) -> None:
-    """Byte for byte, for any batches, refills, deletions, windows and foreign entries."""
+    """The scripts equal the model byte for byte, for any batches, refills, deletions, windows and foreign entries."""
     real.begin(before)
     model = list(before)
     for number, (batch, refill, cutoff, deleted, is_stored, generation) in enumerate(steps):
@@ -184,7 +184,7 @@ def test_the_scripts_equal_the_model(
 def test_the_order_of_merges_does_not_matter(
     real: List, made: list[Exchange], most: int, chance: random.Random
 ) -> None:
-    """Merging is commutative and associative: any order and any batches produce the same list."""
+    """Merging is commutative and associative. Any order and any batches produce the same list."""
     results = []
     for attempt in range(3):
         real.begin()
@@ -198,7 +198,7 @@ def test_the_order_of_merges_does_not_matter(
 @relaxed
 @given(moving, st.randoms(use_true_random=False))
 def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
-    """Even if it moves the exchange to an earlier position in the thread."""
+    """The winner is the same in any order, even if it moves the exchange to an earlier position in the thread."""
     results = []
     for attempt in range(3):
         real.begin()
@@ -212,7 +212,7 @@ def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], c
 @relaxed
 @given(batches, batches, windows)
 def test_again_changes_nothing(real: List, first: list[Exchange], second: list[Exchange], most: int) -> None:
-    """Merging is idempotent: repeated batches, also later and one by one, change nothing."""
+    """Merging is idempotent. Repeated batches change nothing, even later and one by one."""
     real.begin()
     real.merge(first, most)
     real.merge(second, most)
@@ -226,7 +226,10 @@ def test_again_changes_nothing(real: List, first: list[Exchange], second: list[E
 @relaxed
 @given(batches, windows)
 def test_the_newest_exchanges_stay(real: List, made: list[Exchange], most: int) -> None:
-    """Of each id the earliest, of those the newest that fit, as complete exchanges in thread order."""
+    """The list keeps the earliest version of each id, and of those the newest that fit.
+
+    It has complete exchanges in thread order.
+    """
     real.begin()
     for exchange in made:
         real.merge([exchange], most)
@@ -236,7 +239,7 @@ def test_the_newest_exchanges_stay(real: List, made: list[Exchange], most: int) 
 @relaxed
 @given(batches, time_ordered(), windows)
 def test_deleted_exchanges_stay_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
-    """Nothing up to the cutoff is left, in any order of deletion and merges."""
+    """No exchange up to the cutoff is left, whatever the order of deletion and merges."""
     for order in sorted(set(permutations(["merge", "cut", "merge", "cut"]))):
         real.begin()
         for step in order:
@@ -250,7 +253,7 @@ def test_deleted_exchanges_stay_deleted(real: List, made: list[Exchange], cutoff
 def test_foreign_entries_are_not_touched(
     real: List, first: list[Exchange], second: list[Exchange], most: int, refill: tuple[str, str, str] | None
 ) -> None:
-    """Foreign entries are unchanged in the list, or have left the window."""
+    """Foreign entries stay unchanged in the list, or have left the window."""
     foreign = [b"no json", b'{"a":1} ', b"{}"]
     real.begin(foreign)
     real.merge(first, most, refill=refill)
@@ -264,7 +267,7 @@ def test_foreign_entries_are_not_touched(
 def test_a_refill_seals_a_list_with_its_token(
     real: List, made: list[Exchange], most: int, later: list[Exchange]
 ) -> None:
-    """Only the first entry is sealed, and the seal stays on the first entry."""
+    """The refill seals only the first entry. The seal stays on the first entry."""
     real.begin()
     assert real.merge(made, most, refill=("ee", "first", "1.5")) == -1
     assert real.entries() == [ASKED]
@@ -282,7 +285,7 @@ def test_a_refill_seals_a_list_with_its_token(
 @relaxed
 @given(batches, windows, time_ordered())
 def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int, cutoff: UUID) -> None:
-    """A response of PostgreSQL from before the deletion is not merged after it."""
+    """PostgreSQL's response from before the deletion is not merged after it."""
     real.begin()
     real.merge(made, most)
     real.merge([], most, cutoff=cutoff)

@@ -1,4 +1,4 @@
-"""Metadata through real servers: queue, drain, list, rows, refill and repair, byte by byte."""
+"""Metadata stays equal byte by byte through queue, drain, list, rows, refill and repair, on real servers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_through_queue_drain_and_refill(
 def test_a_repair_and_a_page(
     process: MakeProcess, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A repaired list has the metadata; pages show it from either layer."""
+    """A repaired list has the metadata. Pages show it from either layer."""
     memory, archive = process(), real_archive()
     Turn(memory, "t", None).keep("q0", "a0", metadata=TEXT)
     missed = exchange(1)
@@ -89,7 +89,7 @@ def test_the_earliest_of_two_wins_with_its_metadata(
     redis_client: redis.Redis,
     database: psycopg.Connection,
 ) -> None:
-    """The metadata belongs to the texts, in both layers, even if the first exchange had none."""
+    """Both layers keep the metadata with its texts, even if the first exchange had none."""
     archive, cache = real_archive(), real_cache()
     late, other = exchange(), exchange()
     cache.read("t", None)
@@ -109,7 +109,7 @@ def test_the_earliest_of_two_wins_with_its_metadata(
 def test_any_object_comes_back(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, value: dict[str, object]
 ) -> None:
-    """With equal bytes."""
+    """Any object is returned with equal bytes."""
     database.execute("truncate conversations cascade")
     made = exchange()
     kept = Exchange(made.exchange_id, "t", None, "q", "a", made.created_at, (), encode_metadata(value))

@@ -1,4 +1,4 @@
-"""The migration function as invoked by CloudFormation, on PostgreSQL with RDS' roles: an owner and `rds_iam`."""
+"""CloudFormation invokes the migration function, on PostgreSQL with RDS' roles: an owner and `rds_iam`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture
 def url(new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return the owner's URL of an empty database, which is in the function's environment too."""
+    """Return the owner's URL of an empty database, which is also in the function's environment."""
     address = urlsplit(new_database())
     name = address.path.removeprefix("/")
     with admin(postgres) as operator:
@@ -116,7 +116,7 @@ def test_the_template_requires_the_newest_schema() -> None:
 
 
 def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
-    """It gets the schema and a user with access to rows only; repeating it changes nothing."""
+    """The database gets the schema and a user with access to rows only. A repetition changes nothing."""
     for kind in ("Create", "Update"):
         assert cloudformation.ask(kind) == {
             "StackId": "stack",
@@ -139,7 +139,7 @@ def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
 
 
 def test_every_table_is_the_functions_to_use(url: str, cloudformation: CloudFormation) -> None:
-    """Including tables of later migrations."""
+    """The functions may use every table, including tables of later migrations."""
     cloudformation.ask("Create")
     closed = _asked(
         url,
@@ -150,7 +150,7 @@ def test_every_table_is_the_functions_to_use(url: str, cloudformation: CloudForm
 
 
 def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> None:
-    """A release that is rolled back leaves the newer schema unchanged and succeeds."""
+    """A release that is rolled back succeeds and leaves the newer schema unchanged."""
     cloudformation.ask("Create")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '9999'")
@@ -159,7 +159,7 @@ def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> N
 
 
 def test_another_release_than_the_templates(url: str, cloudformation: CloudFormation) -> None:
-    """It fails and changes nothing, because the built code is not the deployed release."""
+    """The migration fails and changes nothing, because the built code is not the deployed release."""
     answer = cloudformation.ask("Create", "0000")
     assert answer["Status"] == "FAILED"
     assert f"the template asks for schema 0000, this code has {_NEWEST}" in answer["Reason"]
@@ -205,7 +205,7 @@ def test_a_direct_invocation_returns_the_revision() -> None:
 def test_an_existing_database(
     url: str, cloudformation: CloudFormation, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No user is created; the named user must exist and gets access to the rows."""
+    """The migration creates no user. The named user must exist and gets access to the rows."""
     monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
     monkeypatch.setenv("MIGRATION__FUNCTION_USER", 'the "app":x')
     answer = cloudformation.ask("Create")
@@ -227,7 +227,7 @@ def test_an_existing_database(
 def test_functions_that_sign_in_as_the_owner(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """No privilege is granted or revoked."""
+    """The migration grants and revokes no privilege."""
     monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
     monkeypatch.setenv("MIGRATION__FUNCTION_USER", user)
     for kind in ("Create", "Update"):

@@ -1,4 +1,4 @@
-"""The migrations: up, down, up again, concurrently, and in agreement with the models."""
+"""The migrations run up, down, up again, and concurrently. They agree with the models."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_models_and_migrations_agree(database_url: str) -> None:
 
 
 def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
-    """The second waits for the first, without a snapshot that an index build would wait for."""
+    """The second runner waits for the first, without a snapshot that an index build would wait for."""
     url = new_database()
     # Alembic's context is global, so a plain lock replaces the second runner here.
     with psycopg.connect(url, autocommit=True) as first, ThreadPoolExecutor() as pool:
@@ -88,7 +88,7 @@ def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
 
 
 def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
-    """The other runner gives up and gives the reason."""
+    """The other runner gives up and reports the reason."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as first:
         first.execute("select pg_advisory_lock(7215001)")
@@ -98,7 +98,7 @@ def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
 
 
 def test_a_failure_keeps_completed_migrations(new_database: Callable[..., str]) -> None:
-    """Each migration commits by itself; the next run continues there."""
+    """Each migration commits by itself. The next run continues after the last completed one."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table thread_owners (in_the_way int)")
@@ -112,9 +112,9 @@ def test_a_failure_keeps_completed_migrations(new_database: Callable[..., str]) 
 
 
 def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> None:
-    """The migration gives up its place in the lock queue, so that others proceed, and gets its lock later.
+    """The migration gives up its place in the lock queue, so that other sessions proceed. It gets its lock later.
 
-    Its own timeouts apply, not the database's.
+    The migration's own timeouts apply, not the database's.
     """
     url = new_database()
     command.upgrade(migrations.config(url), "0002")
@@ -152,7 +152,7 @@ def test_the_databases_session_settings(new_database: Callable[..., str]) -> Non
 
 
 def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> None:
-    """It waits for an open transaction longer than for other locks, and blocks no insert."""
+    """The index build waits for an open transaction longer than for other locks, and blocks no insert."""
     url = new_database()
     insert = "insert into t select generate_series(1, 10)"
     with psycopg.connect(url, autocommit=True) as watcher, ThreadPoolExecutor() as pool:
@@ -170,7 +170,7 @@ def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> N
 
 
 def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> None:
-    """A failed build leaves an invalid index, which PostgreSQL maintains but never uses."""
+    """A failed build leaves an invalid index. PostgreSQL maintains it but never uses it."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table t (n int)")
@@ -228,7 +228,7 @@ def _as_migration(url: str, change: Callable[[], None]) -> None:
 
 
 def test_the_contracts_columns(database: psycopg.Connection) -> None:
-    """Names and types that users' SQL relies on."""
+    """The tables have the names and types that users' SQL relies on."""
     conversations, messages = _columns(database, "conversations"), _columns(database, "messages")
     assert (
         conversations.items()
@@ -258,7 +258,7 @@ def test_the_contracts_columns(database: psycopg.Connection) -> None:
 
 
 def test_the_contracts_constraints(database: psycopg.Connection) -> None:
-    """A thread and each side of an exchange exist once, and messages are deleted with their conversation."""
+    """A thread and each side of an exchange exist once. Messages are deleted with their conversation."""
     (conversation,) = (
         database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone() or ()
     )

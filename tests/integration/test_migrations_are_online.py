@@ -48,7 +48,7 @@ def _blocking(statements: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("revision", _SCRIPTS[_BEFORE + 1 :])
 def test_a_migration_blocks_no_one_for_long(new_database: Callable[..., str], revision: str) -> None:
-    """It builds indexes concurrently, and neither reads nor rewrites a large table under a lock."""
+    """The migration builds indexes concurrently. It neither reads nor rewrites a large table under a lock."""
     config = migrations.config(new_database())
     command.upgrade(config, _SCRIPTS[_SCRIPTS.index(revision) - 1])
     statements: list[str] = []
@@ -76,7 +76,7 @@ def test_a_migration_blocks_no_one_for_long(new_database: Callable[..., str], re
     ],
 )
 def test_blocking_statements(statement: str) -> None:
-    """Every kind of blocking statement, on an existing table."""
+    """The check finds every kind of blocking statement on an existing table."""
     assert len(_blocking([statement])) == 1
     assert _blocking(["CREATE TABLE messages (id int)", statement]) == []
 
@@ -92,5 +92,5 @@ def test_blocking_statements(statement: str) -> None:
     ],
 )
 def test_statements_that_do_not_block(statement: str) -> None:
-    """PostgreSQL executes these without a long lock."""
+    """PostgreSQL executes these statements without a long lock."""
     assert _blocking([statement]) == []

@@ -1,4 +1,4 @@
-"""The order key: Python and PostgreSQL compute and sort it equally, for any id and time."""
+"""Python and PostgreSQL compute and sort the order key equally, for any id and time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pairs = st.lists(
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(pairs)
 def test_python_and_postgresql_agree(database: psycopg.Connection, pairs: list[tuple[UUID, datetime]]) -> None:
-    """For each key, and in their order."""
+    """Python and PostgreSQL return the same keys in the same order."""
     with database.transaction(force_rollback=True):
         row = database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone()
         assert row is not None

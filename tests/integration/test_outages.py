@@ -1,4 +1,4 @@
-"""The seed's degradation table with really killed servers: each row, and the recovery without a restart."""
+"""The tests kill servers and check each row of the seed's degradation table, and the recovery without a restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeArchive = Callable[..., PostgresArchive]
 
 @pytest.fixture
 def warm(process: MakeProcess, real_queue: SqsQueue, queues: Queues, real_archive: MakeArchive) -> Memory:
-    """A process whose thread has one drained exchange and whose user has a preference, both in both layers."""
+    """Create a process whose thread has one drained exchange and whose user has a preference, both in both layers."""
     made = process(real_queue)
     Users(made).replace("ana", {"tone": "dry"})
     _recall(made)
@@ -46,7 +46,7 @@ def _drain(queues: Queues, archive: PostgresArchive) -> int:
 
 
 def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
-    """PostgreSQL serves history and preferences; exchanges stored meanwhile are there when Redis returns empty."""
+    """PostgreSQL serves history and preferences. Exchanges stored meanwhile are there when Redis returns empty."""
     valkey.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
     assert (texts(recalled.messages), recalled.preferences) == (told(0), {"tone": "dry"})
@@ -61,7 +61,7 @@ def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_
 
 
 def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
-    """L1 serves its part; requests that need more are told that PostgreSQL did not respond."""
+    """L1 serves its part. Other requests report that PostgreSQL did not respond."""
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
@@ -75,7 +75,7 @@ def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: Mak
 
 
 def test_both_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """The agent runs without memory; exchanges wait in the queue."""
+    """The agent runs without memory. Exchanges wait in the queue."""
     valkey.kill()
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
@@ -84,7 +84,7 @@ def test_both_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer)
 
 
 def test_sqs_is_down(warm: Memory, sqs: SqsServer) -> None:
-    """PostgreSQL stores the exchange directly, and the queue is used again when it is back."""
+    """PostgreSQL stores the exchange directly. The queue is used again when it is back."""
     sqs.stop()
     receipt = _keep(warm, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
@@ -116,7 +116,7 @@ def test_all_stores_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer,
 
 
 def test_no_thread_and_no_user(warm: Memory) -> None:
-    """Neither is an error nor degraded."""
+    """A missing thread or user is no error, and nothing is degraded."""
     assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
     assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
     assert Turn(warm, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
@@ -124,7 +124,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
 
 
 def test_redis_is_down_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
-    """PostgreSQL has the change; Redis returns with old data, which is not shown."""
+    """PostgreSQL has the change. Redis returns with old data, which no reader sees."""
     valkey.freeze()
     assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}
     valkey.thaw()

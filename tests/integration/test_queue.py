@@ -1,4 +1,4 @@
-"""The queues over a real socket with moto's SQS: sending, dead-lettering, changing visibility."""
+"""The queues send, dead-letter and change visibility over a real socket with moto's SQS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _received(record: dict[str, object], receives: int | None = None) -> SqsReco
 
 
 def test_a_sent_exchange_is_received(real_queue: SqsQueue, queues: Queues) -> None:
-    """Including characters that SQS refuses."""
+    """The queue delivers an exchange unchanged, including characters that SQS refuses."""
     made = Exchange(UUID(int=5), "t", "ana", "\ufffe\uffff\x01🎉", "שלום", MOMENT, ("d1",))
     real_queue.send(made)
     real_queue.send(made)
@@ -35,13 +35,13 @@ def test_a_sent_exchange_is_received(real_queue: SqsQueue, queues: Queues) -> No
 
 
 def test_one_request_a_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
-    """No other request precedes it."""
+    """The client sends one request for each message, and no other request before it."""
     real_queue.send(exchange())
     assert sqs.requests == ["SendMessage"]
 
 
 def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> None:
-    """One megabyte is accepted; a larger message is rejected without a request."""
+    """The queue accepts one megabyte. A larger message is rejected without a request."""
     body = exchange().to_wire()
     room = 1_048_576 - 4_096 - len(body) + len("q0")
     largest = Exchange(UUID(int=5), "t", None, "x" * room, "a0", MOMENT)
@@ -54,14 +54,14 @@ def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> 
 
 
 def test_escapes_count(real_queue: SqsQueue) -> None:
-    """The limit is in bytes of the body, not in characters."""
+    """The limit counts bytes of the body, not characters."""
     with pytest.raises(TooLargeForQueue):
         real_queue.send(Exchange(UUID(int=5), "t", None, "\uffff" * 200_000, "", MOMENT))
     real_queue.send(Exchange(UUID(int=5), "t", None, "\x01" * 100_000, "", MOMENT))
 
 
 def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues) -> None:
-    """Visible, in flight and delayed messages."""
+    """The depth counts visible, in-flight and delayed messages."""
     assert real_queue.depth() == 0
     for number in range(3):
         real_queue.send(exchange(number))
@@ -72,7 +72,7 @@ def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues)
 
 
 def test_a_missing_queue(queues: Queues) -> None:
-    """This is an outage of the queue, not an invalid message."""
+    """A missing queue is an outage, not an invalid message."""
     wrong = SqsQueue(SyncSettings(queue_url=queues.url + "-not"))
     for use in (wrong.ping, wrong.depth, lambda: wrong.send(exchange())):
         with pytest.raises(StoreUnavailable, match="queue"):
@@ -83,7 +83,7 @@ def test_a_missing_queue(queues: Queues) -> None:
 
 
 def test_a_dead_letter_has_its_reason(queues: Queues) -> None:
-    """The unchanged body, with the reason in the message's attributes."""
+    """The dead letter has the unchanged body, with the reason in the message's attributes."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody="no json")
     (record,) = queues.receive()
     SqsQueues(queues.settings()).dead_letter(_received(record), "not_json", "unexpected\x00character\n" + "x" * 500)
@@ -98,7 +98,7 @@ def test_a_dead_letter_has_its_reason(queues: Queues) -> None:
 
 
 def test_a_body_of_the_outbox_is_dead_lettered(queues: Queues) -> None:
-    """It has no message id, and may have a reason without a detail."""
+    """Such a body has no message id, and may have a reason without a detail."""
     SqsQueues(queues.settings()).dead_letter_body("no json", InvalidRecord("not_json", ""))
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
 
@@ -111,7 +111,7 @@ def test_without_a_dead_letter_queue(queues: Queues) -> None:
 
 
 def test_postponed_messages_are_hidden(queues: Queues) -> None:
-    """For the requested time, which takes more than one request."""
+    """The messages are hidden for the requested time. Hiding them takes more than one request."""
     for number in range(13):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=str(number))
     messages = [_received(record) for record in queues.receive()]
@@ -133,7 +133,7 @@ def test_a_queue_that_is_down(queues: Queues, sqs: SqsServer) -> None:
 
 
 def test_a_queue_without_a_depth_accepts_messages(real_queue: SqsQueue, queues: Queues, sqs: SqsServer) -> None:
-    """Neither a failed depth request nor a health check stops exchanges from being queued."""
+    """Exchanges are queued, although a depth request or a health check failed."""
     sqs.refused.add("GetQueueAttributes")
     for ask in (real_queue.depth, real_queue.ping):
         for _ in range(2):
@@ -156,7 +156,7 @@ def _is_well(queue: SqsQueue) -> bool:
 
 
 def test_times_keep_their_precision(real_queue: SqsQueue, queues: Queues) -> None:
-    """With microsecond precision."""
+    """A time has microsecond precision."""
     made = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
     real_queue.send(made)
     assert queues.exchanges()[0].created_at == MOMENT + timedelta(microseconds=1)

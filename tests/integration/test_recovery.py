@@ -1,4 +1,4 @@
-"""Lost lists (expired, evicted, or emptied by a restart): no history is silently shortened."""
+"""Lists are lost by expiry, by eviction, or by a restart. No history is shortened without a report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _tell(memory: Memory, *numbers: int) -> None:
 
 
 def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue) -> None:
-    """It is refilled from L2; an exchange appended before does not count as the whole thread."""
+    """L2 refills the list. An exchange appended before does not count as the whole thread."""
     memory, other = process(), process()
     _tell(memory, 0, 1)
     memory.archive.store(queue.take())
@@ -45,7 +45,7 @@ def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue:
 
 
 def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """Every process gets the exchange, although PostgreSQL does not have it yet."""
+    """Every process sees the exchange, although PostgreSQL does not have it yet."""
     memory = process()
     _tell(memory, 0, 1)
     redis_client.delete(LIST)
@@ -54,7 +54,7 @@ def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: re
 
 
 def test_evicted_with_all_that_belongs_to_it(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """The process that accepted it still has it in memory."""
+    """The process that accepted the exchange still has it in memory."""
     memory = process()
     _tell(memory, 0, 1)
     redis_client.delete(LIST, "thread:t:pending", "thread:t:claim")
@@ -62,7 +62,7 @@ def test_evicted_with_all_that_belongs_to_it(process: MakeProcess, redis_client:
 
 
 def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue) -> None:
-    """History and preferences are served by PostgreSQL, without a restart, for old and new processes."""
+    """PostgreSQL serves history and preferences, without a restart, for old and new processes."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     _tell(memory, 0, 1)
@@ -79,7 +79,7 @@ def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue
 def test_redis_restarted_empty_before_the_drain(
     process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
 ) -> None:
-    """The process that accepted the exchange shows it; others report that the queue may hold more."""
+    """The process that accepted the exchange shows it. Other processes report that the queue may hold more."""
     memory = process()
     _tell(memory, 0)
     valkey.kill()
@@ -93,7 +93,7 @@ def test_redis_restarted_empty_before_the_drain(
 
 
 def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
-    """A thread that L1 does not have is loaded with its window, once."""
+    """A process loads such a thread with its window, once."""
     memory = process()
     memory.archive.store(exchanges(60))
     assert _recall(memory) == told(*range(10, 60))
@@ -101,7 +101,7 @@ def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
 
 
 def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """Preferences, or their absence, are loaded for thirty days."""
+    """L1 loads preferences, or their absence, for thirty days."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     redis_client.delete(HASH)
@@ -114,7 +114,7 @@ def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
 def test_both_layers_hold_the_same_preferences(
     process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """After a change by any process."""
+    """Both layers agree after a change by any process."""
     one, other = Users(process()), Users(process())
     for number in range(6):
         users = (one, other)[number % 2]
@@ -124,7 +124,7 @@ def test_both_layers_hold_the_same_preferences(
 
 
 def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueue) -> None:
-    """A changed window neither shows too much nor counts a shorter list as complete."""
+    """After a change of the window's size, no reader sees too much, and no shorter list counts as complete."""
     memory = process()
     _tell(memory, *range(8))
     memory.archive.store(queue.take())
@@ -136,7 +136,7 @@ def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueu
 
 
 def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProcess) -> None:
-    """Without the queue, Redis gets the text that PostgreSQL has under the id, not the repeated one."""
+    """Without the queue, Redis gets the text that PostgreSQL has under the id, not the repeated text."""
     queue, name = InMemoryQueue(), uuid4()
     memory = process(queue, max_thread_messages=2)
     Turn(memory, "t", None).keep("q0", "a0", exchange_id=name)

@@ -1,4 +1,4 @@
-"""L1 on a real Valkey: keys, expiry, seals, deletions, and other programs' data."""
+"""L1 runs on a real Valkey: keys, expiry, seals, deletions, and other programs' data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _read(cache: RedisCache) -> tuple[list[str], bool]:
 
 
 def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A list of JSON objects under the thread's key, oldest first, for a day."""
+    """The list has JSON objects under the thread's key, oldest first, for a day."""
     cache = real_cache()
     cache.read("conv_12345", None)
     cache.append(exchange(0, "conv_12345"), is_drained=False)
@@ -51,14 +51,14 @@ def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) ->
 
 
 def test_the_contracts_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A hash of the preferences, for thirty days."""
+    """The hash has the preferences for thirty days."""
     real_cache().set_preferences("ana", {"tone": "dry", "language": "Python"})
     assert redis_client.hgetall(HASH) == {"tone": "dry", "language": "Python"}
     assert 30 * DAY - 5 <= redis_client.ttl(HASH) <= 30 * DAY
 
 
 def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Every use extends the expiry; a drain does not."""
+    """Every use extends the expiry. A drain does not."""
     cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
     cache.set_preferences("ana", {"tone": "dry"})
     first = exchange(0, user_id="ana")
@@ -81,7 +81,7 @@ def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) ->
 
 
 def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """By default the newest hundred messages."""
+    """By default a list holds the newest hundred messages."""
     cache = real_cache()
     refill(cache, "t", NOTHING)
     for each in exchanges(53):
@@ -91,7 +91,7 @@ def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Re
 
 
 def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """After an expiry a new exchange is only in the undrained hash, and does not count as the thread."""
+    """After an expiry a new exchange is only in the undrained hash. It does not count as the thread."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(2)))
     assert _read(cache) == (told(0, 1), True)
@@ -112,7 +112,7 @@ def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
 
 
 def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: MakeCache) -> None:
-    """Whether this process or another asked L2 first."""
+    """The list is complete, whether this process or another one asked L2 first."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
@@ -146,7 +146,7 @@ def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, re
 
 
 def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Until the drain; an exchange stored in L2 directly is never undrained."""
+    """An exchange is in the hash until the drain. An exchange stored in L2 directly is never undrained."""
     cache = real_cache()
     made = exchanges(3)
     for each in made[:2]:
@@ -187,7 +187,7 @@ def _cutoff(batch: list[Exchange]) -> UUID:
 
 
 def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) -> None:
-    """From any of the writers."""
+    """Every writer respects the tombstone."""
     cache = real_cache()
     old = exchanges(3)
     cache.append(old[0], is_drained=False)
@@ -204,7 +204,7 @@ def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) ->
 
 
 def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
-    """A lost tombstone is restored with the window."""
+    """The window restores a lost tombstone."""
     cache = real_cache()
     old = exchanges(1)
     cutoff = _cutoff(old)
@@ -241,7 +241,7 @@ def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> Non
 
 
 def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
-    """Not an error."""
+    """The deletion of a missing thread is no error."""
     cache = real_cache()
     cache.forget_threads({"t": ExchangeIds().new()})
     assert cache.forget_user("ana", ExchangeIds().new()) == []
@@ -251,7 +251,7 @@ def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
 
 
 def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
-    """An empty hash cannot exist; a separate key records that there are none."""
+    """An empty hash cannot exist. A separate key records that there are no preferences."""
     cache = real_cache()
     assert not cache.read(None, "ana").knows_preferences
     for preferences in ({}, {"tone": "dry"}, {}):
@@ -261,7 +261,7 @@ def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
 
 
 def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """With a thousand fields, and with any text."""
+    """L1 replaces a hash of a thousand fields completely, with any text."""
     cache = real_cache()
     many = {f"key {number} 🎉": "\x01日本語\n" for number in range(1_200)}
     cache.set_preferences("ana", many)
@@ -274,7 +274,7 @@ def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redi
 
 
 def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """They are shown before entries with an order key."""
+    """Readers see such entries before entries with an order key."""
     redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
     cache = real_cache()
     cache.append(exchange(0), is_drained=False)
@@ -282,7 +282,7 @@ def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redi
 
 
 def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """It is ignored, and replaced by the list."""
+    """L1 ignores a key of another type and replaces it by the list."""
     redis_client.set(LIST, "x")
     cache = real_cache()
     assert _read(cache) == ([], False)
@@ -291,20 +291,20 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
 
 
 def test_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Another program's bytes do not fail a turn."""
+    """Bytes of another program do not fail a turn."""
     redis_client.hset(HASH, mapping={"tone": b"\xff\xfe", b"\xfe": "x", "language": "Python"})
     read = real_cache().read(None, "ana")
     assert read.preferences["language"] == "Python"
 
 
 def test_a_broken_pending_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """It is skipped; so is one of another thread."""
+    """L1 skips a broken exchange. It also skips one of another thread."""
     redis_client.hset("thread:t:pending", mapping={"a": "no json", "b": exchange(0, "other").to_wire()})
     assert real_cache().read("t", None).pending == []
 
 
 def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A refused write is reported, reads work, and the write is retried when there is memory again."""
+    """L1 reports a refused write, and reads work. The write is retried when there is memory again."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(1)))
     redis_client.config_set("maxmemory", "1")
@@ -319,12 +319,12 @@ def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None
 
 
 def test_without_thread_and_user_no_server_is_called(real_cache: MakeCache) -> None:
-    """No server is needed."""
+    """L1 calls no server without a thread and a user."""
     assert real_cache(port=1).read(None, None) == CacheRead()
 
 
 def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """First in, first out, without expiry; entries are removed by value."""
+    """The outbox is first in, first out, and does not expire. Entries are removed by value."""
     cache = real_cache()
     made = exchanges(4)
     for each in made:
@@ -344,7 +344,7 @@ def test_looking_at_a_list_gives_no_token(real_cache: MakeCache) -> None:
 
 
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """An emptied L1 reports it until `note_loss` is called; an eviction is reported in the same way."""
+    """An emptied L1 reports its loss until `note_loss` is called. It reports an eviction in the same way."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)
@@ -362,7 +362,7 @@ def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
 
 
 def test_the_first_redis_there_is(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """It has lost nothing until it loses something."""
+    """The first Redis has lost nothing until it loses something."""
     cache = real_cache()
     evictions = cache.read("t", None).state.evictions
     cache.note_loss(evictions=evictions, is_first=True)

@@ -24,7 +24,7 @@ _RAISING = (
     " create trigger refuse {when} on {table} for each row execute function refuse()"
 )
 _THIS_ONE = f"new.content = 'q{_POISON}'"
-# One of each kind: value, privilege, object, timeout, conflict, resources, outage, unknown.
+# The list has one error of each kind: value, privilege, object, timeout, conflict, resources, outage, unknown.
 _STATES = re.findall(
     r"\w+",
     "P0001 P0002 P0003 P0004 01000 02000 08000 08006 08P01 0A000 21000 22023 23503 23514 25001 25006 25P02 25P03 28000"
@@ -35,13 +35,13 @@ _STATES = re.findall(
 
 @pytest.fixture
 def drain(real_archive: Callable[..., PostgresArchive], real_cache: Callable[..., RedisCache], queues: Queues) -> Drain:
-    """A process' drain."""
+    """Return a process' drain."""
     return Drain(real_archive(), real_cache(), SqsQueues(queues.settings()))
 
 
 @pytest.fixture
 def run(drain: Drain, queues: Queues, real_queue: SqsQueue) -> Callable[[], DrainResult]:
-    """Drain twenty exchanges of twenty threads, one of which is refused."""
+    """Drain twenty exchanges of twenty threads. PostgreSQL refuses one of them."""
 
     def once() -> DrainResult:
         for number in range(20):
@@ -63,7 +63,7 @@ def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, d
 def test_every_state_in_one_batch(
     drain: Drain, real_queue: SqsQueue, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """Each refused record has its trigger's reason, and the valid ones between them are stored."""
+    """Each refused record has its trigger's reason. The drain stores the valid records between them."""
     database.execute(
         (
             "create function refuse() returns trigger language plpgsql as $$"
@@ -103,7 +103,7 @@ def test_the_triggers_position(
     table: str,
     condition: str,
 ) -> None:
-    """Before or after the row, on either table, and for the drain's own test row."""
+    """A trigger fires before or after the row, on either table, and for the drain's own test row."""
     database.execute(_RAISING.format(condition=condition, state=state, when=when, table=table).encode())
     _check(run(), queues, database, f"{state}: not this one")
 
@@ -111,7 +111,7 @@ def test_the_triggers_position(
 def test_a_trigger_that_refuses_at_the_commit(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection
 ) -> None:
-    """The statement succeeded, and the commit failed."""
+    """The statement succeeds, and the commit fails."""
     raising = _RAISING.format(condition=_THIS_ONE, state="40001", when="after insert", table="messages")
     deferred = raising.replace("create trigger", "create constraint trigger").replace(
         "for each row", "deferrable initially deferred for each row"
@@ -124,7 +124,7 @@ def test_a_trigger_that_refuses_at_the_commit(
 def test_a_policy(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
-    """Row-level security, whose error only says that a privilege is missing."""
+    """Row-level security refuses the row. Its error only says that a privilege is missing."""
     allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
     database.execute("alter table messages enable row level security")
     database.execute("alter table messages force row level security")
@@ -136,14 +136,14 @@ def test_a_policy(
 def test_a_check(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
-    """Added by a later release or by an administrator."""
+    """A later release or an administrator has added the check."""
     allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
     database.execute(f"alter table messages add constraint c check ({allowed})".encode())
     _check(run(), queues, database, "23514: ")
 
 
 def test_a_right_that_is_missing(run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection) -> None:
-    """This is not the record's error, so all records wait."""
+    """A missing privilege is no record's error, so all records wait."""
     database.execute("revoke insert on messages from memory")
     outcome = run()
     assert (outcome.stored, len(outcome.failed), queues.dead()) == (0, 20, [])

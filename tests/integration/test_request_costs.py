@@ -1,4 +1,4 @@
-"""The cost of each kind of request through the real handler on real servers: calls, files and round trips.
+"""Each kind of request has a cost through the real handler on real servers: calls, files and round trips.
 
 The figures are literals, so a change of a cost changes this file. Turns read a window of two exchanges.
 """
@@ -75,7 +75,7 @@ class Watched:
 
     @property
     def newcomer(self) -> str:
-        """A user that no store has; with tokens, the only one."""
+        """Return a user that no store has. With tokens, it is the only user."""
         return "ana" if self.headers else "eve"
 
     def ask(self, path: str, thread_id: str, **fields: object) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def watched(
     issuer: Issuer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Watched]:
-    """The function with a thread in both layers, once without authentication and once with tokens."""
+    """Return the function with a thread in both layers, once without authentication and once with tokens."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(valkey.port) as redis_proxy, CountingProxy(port) as postgres:
         url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
@@ -183,7 +183,7 @@ CASES: Final = {
         open=Cost(199, 37, 2, 0, 1),
         tokens=Cost(218, 39, 2, 0, 1),
     ),
-    # The memory's part of a hit; the test below has its goal.
+    # This is the memory's part of a hit. The test below has its goal.
     "recall, hit": _Case(
         lambda w: w.recall(),
         open=Cost(56, 12, 1, 0, 0),
@@ -226,7 +226,7 @@ CASES: Final = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_cost_of_a_request(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
-    """Calls and files are maxima; the round trips are exact."""
+    """A request has a maximum of calls and files, and an exact number of round trips."""
     if case.is_expired:
         redis_client.delete(f"thread:{KNOWN}:messages")
     found, most = watched.cost(lambda: case.ask(watched)), case.tokens if watched.headers else case.open

@@ -1,4 +1,4 @@
-"""One id finds the log lines of both functions, imported as by Lambda, on real servers."""
+"""One id finds the log lines of both functions. Lambda's way of importing is used, on real servers."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def _event(named: object, method: str, path: str, body: object = None, **more: A
 
 @pytest.fixture
 def agent(load: Import) -> Function:
-    """The agent function."""
+    """Return the agent function."""
     return Function(load("functions.agent.handler"))
 
 
 @pytest.fixture
 def sync(load: Import) -> Function:
-    """The sync function."""
+    """Return the sync function."""
     return Function(load("functions.sync.handler"))
 
 
@@ -123,7 +123,7 @@ _PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method"
 def test_every_response_has_the_id(
     agent: Function, method: str, path: str, body: object, headers: dict[str, str], status: int, route: str | None
 ) -> None:
-    """In a header, in a problem's body, and in the log line, which has no ids of threads or users."""
+    """The id is in a header, in a problem's body, and in the log line. The line has no ids of threads or users."""
     named, answer = agent.ask(method, path, body, headers=headers)
     assert answer["statusCode"] == status
     assert answer["headers"]["x-request-id"] == named
@@ -138,13 +138,13 @@ def test_every_response_has_the_id(
 
 
 def test_a_page_of_another_origin_may_read_the_id(agent: Function) -> None:
-    """The header is exposed."""
+    """The API exposes the header."""
     _, answer = agent.ask("GET", "/health", headers={"Origin": "http://localhost:3000"})
     assert "x-request-id" in answer["headers"]["access-control-expose-headers"].lower()
 
 
 def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unexpected error, inside and outside of a route."""
+    """An unexpected error has the id, inside and outside of a route."""
 
     def fail(*_: object) -> None:
         raise RuntimeError
@@ -163,7 +163,7 @@ def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
-    """The gateway returns 502 with its id; one line has it beside Lambda's id of the traceback."""
+    """The gateway returns a 502 with its id. One log line has this id beside Lambda's id of the traceback."""
     named = str(uuid4())
     with pytest.raises(AttributeError):
         # No gateway sends such an event.
@@ -175,7 +175,7 @@ def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
 
 @pytest.mark.parametrize("hostile", _HOSTILE)
 def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) -> None:
-    """A client's header neither sets it nor injects text into a line, a header or a message."""
+    """A client's header does not set the id. It injects no text into a line, a header or a message."""
     sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
     named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent)
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (202, named)
@@ -186,7 +186,7 @@ def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) 
 
 @pytest.mark.parametrize("hostile", [*_HOSTILE[:4], "", None, 7, ["r"]])
 def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile: object) -> None:
-    """A caller of the function may send any value: Lambda's own id is used then."""
+    """A caller of the function may send any value. Lambda's own id replaces an invalid one."""
     named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _KEPT))
     assert answer["statusCode"] == 202
     assert {line["correlation_id"] for line in agent.lines()} == {named}
@@ -205,7 +205,7 @@ def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile:
     ],
 )
 def test_without_a_gateway(agent: Function, event: object, route: str | None, status: int) -> None:
-    """A direct invocation has the id in Lambda's response."""
+    """Lambda's response to a direct invocation has the id."""
     named, answer = agent.invoke(event)
     assert answer.get("request_id", named) == named
     (line,) = agent.lines()
@@ -215,7 +215,7 @@ def test_without_a_gateway(agent: Function, event: object, route: str | None, st
 
 
 def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, queues: Queues) -> None:
-    """Like a request."""
+    """A direct invocation's id reaches the drain like a request's."""
     named, _ = agent.invoke({"action": "invoked", **_KEPT})
     sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
@@ -223,7 +223,7 @@ def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, 
 
 
 def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Queues) -> None:
-    """Each has its own id, in both functions; nothing between requests has one."""
+    """Each request has its own id, in both functions. Code between requests has none."""
     ids = [agent.ask("POST", "/invoked", {**_KEPT, "thread_id": f"t{number}"})[0] for number in range(3)]
     refused, _ = agent.ask("POST", "/invoked", {})
     assert [line["correlation_id"] for line in agent.lines()] == [*ids, refused]
@@ -235,7 +235,7 @@ def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Qu
 
 
 def test_a_record_without_an_id(sync: Function, queues: Queues) -> None:
-    """A record of an earlier release is drained normally."""
+    """The drain stores a record of an earlier release normally."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange().to_wire())
     _, answer = sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
@@ -288,7 +288,7 @@ def test_while_postgresql_is_down(agent: Function, sync: Function, queues: Queue
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
 def test_a_batch_that_fails(sync: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a bug, its records are delivered again, and the log has their ids."""
+    """After a bug, SQS delivers the records again. The log has their ids."""
 
     def fail(*_: object) -> None:
         raise RuntimeError

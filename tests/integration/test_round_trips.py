@@ -1,4 +1,4 @@
-"""The cost of a turn: round trips to Redis, statements to PostgreSQL, and reused connections."""
+"""A turn costs round trips to Redis and statements to PostgreSQL, and reuses connections."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def watched(
     real_cache: Callable[..., RedisCache],
     real_archive: Callable[..., PostgresArchive],
 ) -> Iterator[Watched]:
-    """A process behind two proxies; its user has a preference, and its thread is known to be new."""
+    """Create a process behind two proxies. Its user has a preference, and its thread is known to be new."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(valkey.port) as redis, CountingProxy(port) as postgres:
         url = database_url.replace(f":{port}/", f":{postgres.port}/") + "?sslmode=disable&gssencmode=disable"
@@ -81,7 +81,7 @@ def _begun(memory: Memory) -> Turn:
 
 
 def test_invoking_is_one_round_trip(watched: Watched) -> None:
-    """History and preferences together, without PostgreSQL and new connections."""
+    """`invoking` reads history and preferences together, without PostgreSQL and new connections."""
     _invoked(_begun(watched.memory), 0)
     for _ in range(3):
         assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
@@ -92,7 +92,7 @@ def test_invoking_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_invoked_is_one_round_trip(watched: Watched) -> None:
-    """Without PostgreSQL and new connections; a thread's first exchange may take one more."""
+    """`invoked` needs no PostgreSQL and no new connection. A thread's first exchange may take one more round trip."""
     _invoked(_begun(watched.memory), 0)
     for number in range(1, 4):
         turn = _begun(watched.memory)
@@ -100,7 +100,7 @@ def test_invoked_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
-    """A hundred messages arrive in one reply."""
+    """One reply has a hundred messages."""
     for number in range(55):
         _invoked(_begun(watched.memory), number)
     assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
@@ -108,7 +108,7 @@ def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_a_miss_reads_postgresql_once(watched: Watched) -> None:
-    """One query; the list is read and gets a token, losses are read, and the list is refilled at once."""
+    """A miss needs one query. It reads the list, sets a token, reads losses, and refills the list at once."""
     watched.memory.archive.store([*exchanges(50, "other")])
     turn = Turn(watched.memory, "other", None)
     redis, postgres, connections = watched.costs(turn.recall)
@@ -117,17 +117,17 @@ def test_a_miss_reads_postgresql_once(watched: Watched) -> None:
 
 
 def test_missing_preferences_are_read_once(watched: Watched) -> None:
-    """Their absence is cached."""
+    """L1 caches the absence of preferences."""
     first = watched.costs(lambda: Turn(watched.memory, None, "bob").recall())
     assert first[1] > 0
     assert watched.costs(lambda: Turn(watched.memory, None, "bob").recall()) == (1, 0, 0)
-    # People are shown what PostgreSQL says, so that their reading asks Redis for no write.
+    # PostgreSQL serves these readers, so their reading asks Redis for no write.
     assert watched.costs(lambda: Users(watched.memory).preferences("bob")) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("threads", [1, 10, 100])
 def test_forgetting_a_user_costs_the_same_whatever_they_have(watched: Watched, threads: int) -> None:
-    """Threads in both layers, and in Redis only: the round trips do not grow with them."""
+    """The threads are in both layers or in Redis only. The number of round trips does not grow with them."""
     memory = watched.memory
     for number in range(threads):
         memory.cache.append(exchange(0, f"cached-{number}", "eve"), is_drained=False)

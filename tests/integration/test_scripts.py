@@ -36,7 +36,7 @@ def test_scripts_do_not_travel(real_cache: MakeCache, redis_client: redis.Redis)
 
 
 def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The scripts are loaded again, and the call is repeated."""
+    """The client loads the scripts again and repeats the call."""
     cache = real_cache()
     _turn(cache, 0)
     redis_client.script_flush()
@@ -45,7 +45,7 @@ def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_cl
 
 
 def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The scripts are then sent as text."""
+    """The client then sends the scripts as text."""
     redis_client.acl_setuser("default", enabled=True, commands=["-script"])
     try:
         cache = real_cache()

@@ -1,4 +1,4 @@
-"""Signing in with a secret of AWS Secrets Manager, which each new connection reads."""
+"""The functions sign in with a secret of AWS Secrets Manager. Each new connection reads it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:memory"
 
 
 class SecretsManager:
-    """A service with one secret as text; None for none."""
+    """A service with one secret as text. None means no secret."""
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -85,7 +85,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
     ],
 )
 def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> None:
-    """In RDS' format, or a password alone."""
+    """A secret is in RDS' format, or a password alone."""
     secrets.text = text
     assert read_secret(_ARN) == secret
     assert secrets.asked == [_ARN]
@@ -93,7 +93,7 @@ def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> No
 
 @pytest.mark.parametrize("text", [None, "", '{"username": "hunter2"}', '{"hunter2": ', '{"password": null}'])
 def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
-    """Refused with a reason that quotes nothing of it."""
+    """The functions refuse an invalid value. The reason quotes nothing of it."""
     secrets.text = text
     with pytest.raises(SecretUnavailableError) as caught:
         read_secret(_ARN)
@@ -104,7 +104,7 @@ def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
 def test_a_rotated_secret_of_postgres(
     secrets: SecretsManager, new_database: Callable[..., str], postgres: PostgresServer
 ) -> None:
-    """Open connections stay; the next one uses the new user and password."""
+    """Open connections stay. The next connection uses the new user and password."""
     address = urlsplit(new_database())
     connection = PostgresConnection(
         DatabaseSettings(url=f"postgresql://127.0.0.1:{postgres.port}{address.path}", secret_arn=_ARN, auth="secret")
@@ -130,7 +130,7 @@ def test_a_rotated_secret_of_postgres(
 
 
 def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer, redis_client: redis.Redis) -> None:
-    """Each connection uses the current password; the user is the secret's, otherwise the settings'."""
+    """Each connection uses the current password. The user is the secret's, otherwise the settings'."""
     settings = RedisSettings(
         host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN, username="functions", password="unused"
     )
@@ -167,7 +167,7 @@ def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgre
 def test_the_required_setting_of_a_secret(
     kind: type[RedisSettings | DatabaseSettings], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its name, whose absence is reported at the start."""
+    """The start reports a missing name of the secret."""
     monkeypatch.setenv(f"{prefix}__AUTH", "secret")
     with pytest.raises(SettingsError, match=f"{prefix}__AUTH .*{prefix}__SECRET_ARN"):
         load(kind)

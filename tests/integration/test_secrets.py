@@ -1,4 +1,4 @@
-"""Neither texts nor secrets are in logs or problems of either function, and ids are never interpreted."""
+"""Neither function's logs or problems contain texts or secrets. Ids are never interpreted."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Context:
 
 @pytest.fixture
 def agent(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The agent function, with authentication."""
+    """Return the agent function with authentication."""
     for name, value in issuer.environment().items():
         monkeypatch.setenv(name, value)
     return load("functions.agent.handler")
@@ -163,7 +163,7 @@ def _record(body: str) -> dict[str, Any]:
 
 @pytest.fixture
 def secret_database_url(postgres: PostgresServer, database_url: str) -> Iterator[str]:
-    """The URL of the database for a user with a recognisable password."""
+    """Return the URL of the database for a user with a recognisable password."""
     with admin(postgres) as connection:
         connection.execute(f"create role secretive login password '{PASSWORD}' in role memory")
     parts = urlsplit(database_url)
@@ -197,7 +197,7 @@ def test_no_text_and_no_secret_is_written(
     take_away: Callable[[str], None],
     down: str,
 ) -> None:
-    """Neither function logs them during any outage, and a problem has no password, token or text."""
+    """Neither function logs them during any outage. A problem has no password, token or text."""
     for name, value in {**issuer.environment(), "DATABASE__URL": secret_database_url}.items():
         monkeypatch.setenv(name, value)
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
@@ -227,7 +227,10 @@ def test_rows_that_postgresql_quotes(
     sqlstate: str,
     status: int,
 ) -> None:
-    """While SQS is down, exchanges are stored directly; PostgreSQL's refusal is reported without its quotation."""
+    """Exchanges are stored directly while SQS is down.
+
+    The report of PostgreSQL's refusal leaves out its quotation.
+    """
     with database.transaction():
         database.execute(
             "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'"

@@ -51,7 +51,7 @@ _TEXT = "Grüße, 你好 🎉, back\\slash, 'quote', 50% \\x41 e\u0301"
 
 @pytest.fixture
 def name(database_url: str) -> str:
-    """The database."""
+    """Return the database's name."""
     return urlsplit(database_url).path.lstrip("/")
 
 
@@ -77,7 +77,7 @@ def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[PostgresConnection]:
-    """A process' connection, not connected yet."""
+    """Return a process' connection that is not connected yet."""
     made = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=10_000))
     yield made
     made.close()
@@ -136,7 +136,7 @@ def _use(connection: PostgresConnection) -> list[object]:
 def test_nothing_changes(
     setting: str, alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
 ) -> None:
-    """Neither texts, nor times, nor permissions."""
+    """No setting changes texts, times or permissions."""
     alter(setting, _SETTINGS[setting])
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
     try:
@@ -146,7 +146,7 @@ def test_nothing_changes(
 
 
 def test_all_of_them_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
-    """All settings at once."""
+    """All settings together change nothing either."""
     for setting, value in _SETTINGS.items():
         alter(setting, value)
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
@@ -178,7 +178,7 @@ def _knows_it(connection: PostgresConnection) -> bool:
 
 
 def test_commits_are_durable(alter: Alter, connection: PostgresConnection) -> None:
-    """The queue deletes a committed message, so commits must be durable; a stricter setting is kept."""
+    """The queue deletes a committed message, so commits must be durable. A stricter setting stays."""
 
     def asked(made: psycopg.Connection[DictRow]) -> object:
         return made.execute("show synchronous_commit").fetchone()
@@ -191,7 +191,10 @@ def test_commits_are_durable(alter: Alter, connection: PostgresConnection) -> No
 
 
 def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnection) -> None:
-    """Deleting a thread would leave its messages: PostgreSQL refuses to be used so, with the reason."""
+    """Without triggers, the deletion of a thread would leave its messages.
+
+    PostgreSQL refuses such a session and gives the reason.
+    """
     alter("session_replication_role", "replica")
     archive = PostgresArchive(connection)
     calls: list[Callable[[], object]] = [
@@ -206,7 +209,10 @@ def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnect
 
 @pytest.mark.parametrize("setting", ["on", "off"])
 def test_ids_that_look_like_sql(alter: Alter, connection: PostgresConnection, setting: str) -> None:
-    """The window's statement has its values in its text: they stay values, whatever the role's setting for strings."""
+    """The text of the window's statement contains its values.
+
+    They stay values, whatever the role's setting for strings.
+    """
     alter("standard_conforming_strings", setting)
     archive = PostgresArchive(connection)
     for number, name in enumerate(

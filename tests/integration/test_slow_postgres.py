@@ -7,5 +7,5 @@ from tests.bench.slow_postgres import measure
 
 
 def test_progress_at_an_eighth_of_the_time(postgres: PostgresServer, database_url: str) -> None:
-    """Exchanges are stored, and no valid one is refused."""
+    """The drain stores exchanges and refuses no valid one."""
     assert measure(postgres, database_url, 8, seconds=3, batch=200).per_second > 0

@@ -1,4 +1,7 @@
-"""`store.sql`: idempotent, in any order, in a constant number of statements, with correct threads."""
+"""`store.sql` is idempotent, accepts any order, and needs a constant number of statements.
+
+Its threads are correct.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ MakeArchive = Callable[..., PostgresArchive]
 
 @pytest.fixture
 def archive(real_archive: MakeArchive) -> PostgresArchive:
-    """L2."""
+    """Return L2."""
     return real_archive(timeout_ms=20_000)
 
 
@@ -48,7 +51,7 @@ def _counts(result: StoreResult) -> tuple[int, int, int]:
 
 
 def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The contract's role, position, content and time of the exchange."""
+    """The rows have the contract's role, position, content and time of the exchange."""
     made = exchange(1, user_id="ana", document_ids=("d2", "d1"))
     assert archive.store([made]) == StoreResult(1, 0, 0, [made])
     assert _rows(database, "select exchange_id, position, role, content, created_at from messages order by 2") == [
@@ -65,12 +68,12 @@ def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Con
 
 
 def test_nothing_is_nothing(archive: PostgresArchive) -> None:
-    """An empty batch is not an error."""
+    """An empty batch is no error."""
     assert archive.store([]) == StoreResult(0, 0, 0, [])
 
 
 def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
-    """Emoji, right-to-left text, noncharacters, quotes, control characters, spaces and empty texts."""
+    """Emoji, right-to-left text, noncharacters, quotes, control characters, spaces and empty texts stay unchanged."""
     for text in ("👩‍👩‍👧‍👦", "שלום", "\ufffe\uffff", "'\"\\ %s :x", "\x01\x1f\x7f\r\n\t", "  ", "", "x" * 200_000):
         made = Exchange(ExchangeIds().new(), text[:50].strip() or "t", None, text, text, MOMENT)
         archive.store([made])
@@ -78,7 +81,7 @@ def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
 
 
 def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """A repeated batch is stored once, and L1 gets the same update."""
+    """PostgreSQL stores a repeated batch once, and L1 gets the same update."""
     batch = exchanges(5)
     first, second = archive.store(batch), archive.store(batch)
     assert (_counts(first), _counts(second)) == ((5, 0, 0), (0, 5, 0))
@@ -87,7 +90,7 @@ def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) 
 
 
 def test_the_same_twice_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """In any position, the earliest is stored."""
+    """PostgreSQL stores the earliest exchange, whatever its position."""
     named = uuid4()
     late, early = (
         exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=1)),
@@ -105,7 +108,7 @@ def test_the_same_twice_in_a_batch(archive: PostgresArchive, database: psycopg.C
 
 @pytest.mark.parametrize("named", [uuid4(), ExchangeIds().new()])
 def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """As in Redis, so that both layers keep the same one; it keeps its own position."""
+    """The earliest exchange wins as in Redis, so that both layers keep the same one. It keeps its own position."""
     late = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
     early = exchange("early", exchange_id=named, created_at=MOMENT)
     assert _counts(archive.store([late])) == (1, 0, 0)
@@ -117,7 +120,7 @@ def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive,
 
 
 def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The caller chooses ids, which are unique within a thread only."""
+    """The caller chooses ids. They are unique within a thread only."""
     named = uuid4()
     result = archive.store([exchange(1, "t1", exchange_id=named), exchange(2, "t2", exchange_id=named)])
     assert _counts(result) == (2, 0, 0)
@@ -137,7 +140,7 @@ def test_any_order_of_arrival(archive: PostgresArchive, database: psycopg.Connec
 
 
 def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
-    """Even if the first exchange arrives late."""
+    """The renamed title stays, even if the first exchange arrives late."""
     first, second = exchanges(2)
     archive.store([second])
     assert archive.rename("t", "Mine") is not None
@@ -148,7 +151,7 @@ def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
 
 
 def test_documents_are_attached_once(archive: PostgresArchive) -> None:
-    """In the order of their first attachment, for any order of the exchanges."""
+    """Documents are in the order of their first attachment, for any order of the exchanges."""
     made = [
         exchange(number, created_at=MOMENT + timedelta(seconds=number), document_ids=documents)
         for number, documents in enumerate([("b", "c"), ("a", "b"), ("c", "d")])
@@ -161,7 +164,7 @@ def test_documents_are_attached_once(archive: PostgresArchive) -> None:
 
 
 def test_exchanges_of_a_deleted_thread_are_dropped(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """Of a thread, and of a user in any thread; later exchanges stay."""
+    """PostgreSQL drops exchanges of a deleted thread, and of a deleted user in any thread. Later exchanges stay."""
     old = [exchange(0, "t1"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t3", "ana")]
     cutoff = ExchangeIds().new(after=old[-1].exchange_id)
     archive.forget_thread("t1", cutoff)
@@ -177,7 +180,7 @@ def test_exchanges_of_a_deleted_thread_are_dropped(archive: PostgresArchive, dat
 
 
 def test_a_batch_is_all_or_nothing(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """An exchange that PostgreSQL refuses leaves nothing of its batch; the reason quotes no text."""
+    """A refused exchange leaves nothing of its batch. The reason quotes no text."""
     database.execute(
         "create function refuse() returns trigger language plpgsql as $$ begin"
         " if new.content = 'q13' then raise exception 'no such number' using errcode = '22023', detail = new.content;"
@@ -193,7 +196,7 @@ def test_a_batch_is_all_or_nothing(archive: PostgresArchive, database: psycopg.C
 
 @pytest.fixture
 def counted(real_archive: MakeArchive, database_url: str) -> Any:
-    """A counting proxy to PostgreSQL, and L2 connected through it."""
+    """Return a counting proxy to PostgreSQL, and L2 connected through it."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(port) as proxy:
         url = database_url.replace(f":{port}/", f":{proxy.port}/") + "?sslmode=disable&gssencmode=disable"
@@ -239,7 +242,7 @@ def _rows_read(plan: dict[str, Any]) -> list[float]:
 
 
 def test_an_exchange_of_the_first_year_and_the_last(archive: PostgresArchive) -> None:
-    """All times of the wire format can be stored and read."""
+    """L2 stores and reads all times of the wire format."""
     for moment in (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)):
         made = exchange(1, str(moment.year), exchange_id=uuid4(), created_at=moment)
         archive.store([made])

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: both functions, imported as by Lambda, on real servers, with a collector."""
+"""Both functions export OpenTelemetry traces to a collector, on real servers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _event(method: str, path: str, body: object = None, headers: dict[str, Any] 
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """A collector, with tracing on."""
+    """Start a collector and turn tracing on."""
     with Collector() as running:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
         monkeypatch.setenv("OTEL_BSP_EXPORT_TIMEOUT", "5000")
@@ -68,7 +68,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 @pytest.fixture
 def agent(load: Import, collector: Collector) -> ModuleType:  # noqa: ARG001 - turns tracing on
-    """The agent function."""
+    """Return the agent function."""
     return load("functions.agent.handler")
 
 
@@ -80,7 +80,7 @@ def _one(collector: Collector, name: str) -> Sent:
 def test_from_the_caller_to_the_drain(
     agent: ModuleType, load: Import, collector: Collector, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """The message continues the caller's trace; the batch has its own trace with a link."""
+    """The message continues the caller's trace. The batch has its own trace with a link."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     assert answer["statusCode"] == 202
     request = _one(collector, "POST /invoked")
@@ -135,7 +135,7 @@ def test_spans_have_no_user_data(agent: ModuleType, load: Import, collector: Col
 
 
 def test_the_model(agent: ModuleType, collector: Collector) -> None:
-    """Each of its requests is a span of the request's trace, with token counts."""
+    """Each request to the model is a span of the request's trace, with token counts."""
     answer = agent.handler(_event("POST", "/run", {"prompt": "q", "thread_id": "t"}), _context())
     assert answer["statusCode"] == 200
     chat, request = _one(collector, "chat offline"), _one(collector, "POST /run")
@@ -146,7 +146,7 @@ def test_the_model(agent: ModuleType, collector: Collector) -> None:
 
 @pytest.mark.parametrize("custom", [{"traceparent": TRACEPARENT}, {"traceparent": 7}, {"traceparent": "x"}, [], None])
 def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: Any) -> None:
-    """It continues the trace in its client context, if there is one."""
+    """A direct invocation continues the trace in its client context, if there is one."""
     assert agent.handler({"action": "invoked", **_KEPT}, _context(custom))["durability"] == "queue"
     span = _one(collector, "invoke invoked")
     is_continued = custom == {"traceparent": TRACEPARENT}
@@ -169,7 +169,7 @@ def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: An
     ],
 )
 def test_an_invalid_traceparent(agent: ModuleType, collector: Collector, queues: Queues, theirs: Any) -> None:
-    """The request is served with a new trace."""
+    """The function serves the request with a new trace."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": theirs}), _context())
     assert answer["statusCode"] == 202
     span = _one(collector, "POST /invoked")
@@ -179,7 +179,7 @@ def test_an_invalid_traceparent(agent: ModuleType, collector: Collector, queues:
 
 
 def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, queues: Queues) -> None:
-    """Nothing is exported, and the message carries the decision."""
+    """The function exports nothing, and the message carries the decision."""
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
     assert (collector.requests, collector.spans) == (0, [])
     (record,) = queues.receive()
@@ -202,7 +202,7 @@ def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, q
 def test_messages_without_a_trace(
     load: Import, collector: Collector, database: psycopg.Connection, attribute: Any
 ) -> None:
-    """They are stored beside traced ones; the batch's span links to each trace once."""
+    """The drain stores such messages beside traced ones. The batch's span links to each trace once."""
     sync = load("functions.sync.handler")
     given = {"traceparent": {"stringValue": TRACEPARENT}}
     records = [
@@ -239,7 +239,7 @@ def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: 
 
 @pytest.fixture
 def written(agent: ModuleType) -> io.StringIO:
-    """The function's log lines."""
+    """Return the function's log lines."""
     written = io.StringIO()
     agent.logger.handlers[0].setStream(written)
     return written
@@ -302,7 +302,7 @@ print([name for name in seen() if name.startswith(parts)])
 
 @pytest.mark.usefixtures("load")
 def test_off_imports_nothing(queues: Queues) -> None:
-    """Without these variables nothing is imported and messages are unchanged. The template sets them."""
+    """Without these variables the functions import no tracing, and messages are unchanged. The template sets them."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""}
     environment |= {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
@@ -327,7 +327,7 @@ def test_off_imports_nothing(queues: Queues) -> None:
     ],
 )
 def test_variables_that_turn_tracing_on(switches: dict[str, str], is_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
-    """An endpoint, or the exporter's name."""
+    """An endpoint or the exporter's name turns tracing on."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     for name, value in switches.items():
@@ -372,7 +372,10 @@ def _seconds(call: Callable[[], Any]) -> float:
 def test_a_collector_that_hangs(
     load: Import, collector: Collector, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It delays one request by the timeout; later ones do not wait, no span is lost, and the collector recovers."""
+    """The collector delays one request by the timeout.
+
+    Later requests do not wait, no span is lost, and the collector recovers.
+    """
     monkeypatch.setenv("OTEL_BSP_EXPORT_TIMEOUT", "1000")
     agent = load("functions.agent.handler")
     collector.freeze()
@@ -396,7 +399,7 @@ def test_a_collector_that_hangs(
 def test_a_collector_that_refuses(
     agent: ModuleType, collector: Collector, queues: Queues, written: io.StringIO
 ) -> None:
-    """One log line reports it, not one for each request."""
+    """One log line reports the refusal, not one for each request."""
     collector.status = 401
     for _ in range(5):
         assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
@@ -426,7 +429,7 @@ def test_no_collector(
 def test_an_exporter_that_raises(
     agent: ModuleType, queues: Queues, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
 ) -> None:
-    """The request is answered, and a log line reports any exception."""
+    """The request is answered. A log line reports any exception."""
 
     def fail(*_: object) -> None:
         raise OverflowError("secret")
@@ -439,7 +442,7 @@ def test_an_exporter_that_raises(
 
 
 def test_the_number_of_buffered_spans_is_limited(agent: ModuleType, collector: Collector) -> None:
-    """A limited number of spans is kept in memory."""
+    """The process keeps a limited number of spans in memory."""
     collector.freeze()
     agent.tracer._export._seconds = 0.01
     export = agent.tracer._export
