@@ -60,7 +60,7 @@ def open_api(
         return MemoryClient(url, auth=token or None, retry=_RETRY, headers=headers, http_client=http)
     except ValueError:
         raise SettingsError(
-            f"The API's URL {url} cannot work: it has to end with the stage, without a route or query."
+            f"The API's URL {url} is invalid: it must end with the stage, without a route or query."
         ) from None
 
 
@@ -106,7 +106,7 @@ def _has_reason(error: ApiError | NotThisApi) -> bool:
 
 
 def _refused(error: ApiError | NotThisApi) -> str:
-    sentence = f"The API says {error.status}: {error.detail}"
+    sentence = f"The API answered {error.status}: {error.detail}"
     if isinstance(error, ApiError) and error.request_id:
         sentence += f" (request {error.request_id})"
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -118,5 +118,5 @@ def _refused(error: ApiError | NotThisApi) -> str:
 
 def _not_this_api(error: ApiError | NotThisApi, url: str) -> str:
     kind = error.content_type or "of no type"
-    found = f"What answers at {url.rstrip('/')} is not this project's API ({error.status}, {kind})."
-    return found if is_outage(error) else f"{found} Check the URL, its stage included."
+    statement = f"The server at {url.rstrip('/')} is not this project's API ({error.status}, {kind})."
+    return statement if is_outage(error) else f"{statement} Check the URL, its stage included."

@@ -52,7 +52,7 @@ def check_port(deployment: Deployment, name: str) -> Finding:
         address = parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         return Finding(
-            check, "fault", f"{endpoint.shown} names no port.", f"Correct it; it comes from {endpoint.source}."
+            check, "fault", f"{endpoint.shown} has an invalid port.", f"Correct it; it comes from {endpoint.source}."
         )
     shown = f"{address[0]}:{address[1]}"
     try:
@@ -64,7 +64,7 @@ def check_port(deployment: Deployment, name: str) -> Finding:
 
 def _advice_for_port(source: str) -> str:
     if source.endswith("stack.json"):
-        return "The stack that wrote this file does not run any more, or is starting: make run."
+        return "The stack that wrote this file has stopped or is starting: use make run."
     return f"Is the server up, and may this machine reach it (security group, VPN)? The address comes from {source}."
 
 
@@ -87,7 +87,7 @@ def check_api(deployment: Deployment) -> Iterator[Finding]:
         yield Finding(
             "api version",
             "warning",
-            f"It is {served}, this command {own_version()}.",
+            f"The API has version {served}, this command {own_version()}.",
             "Use the command line of the deployment's version.",
         )
 
@@ -116,7 +116,7 @@ def check_redis(deployment: Deployment) -> Iterator[Finding]:
         advice = "It may evict the outbox. Set maxmemory-policy to noeviction or volatile-lru."
         yield Finding("redis eviction", "warning", f"The policy is {facts.policy}.", advice)
     else:
-        yield Finding("redis eviction", "ok", f"The policy is {facts.policy or 'not told'}.")
+        yield Finding("redis eviction", "ok", f"The policy is {facts.policy or 'unknown'}.")
     if facts.max_bytes and facts.used_bytes > _FULL * facts.max_bytes:
         shown = f"{facts.used_bytes / facts.max_bytes:.0%} of its memory is used."
         yield Finding("redis memory", "warning", shown, "Give it more memory, or shorten MEMORY__THREAD_TTL_HOURS.")
@@ -133,9 +133,9 @@ def _check_storing(deployment: Deployment) -> Finding:
     try:
         connect.archive(deployment).try_store()
     except StoreUnavailable as error:
-        advice = "Look at its log, its disk, the rights of this user, and what locks the tables."
+        advice = "Check its log, its disk, this user's rights, and locks on the tables."
         return Finding("postgres writes", "fault", f"It does not store an exchange: {error.reason}.", advice)
-    return Finding("postgres writes", "ok", "It stores an exchange, which was taken back.")
+    return Finding("postgres writes", "ok", "It stores an exchange; the test was rolled back.")
 
 
 def check_postgres(deployment: Deployment) -> Iterator[Finding]:
@@ -158,10 +158,12 @@ def check_postgres(deployment: Deployment) -> Iterator[Finding]:
     yield _check_storing(deployment)
     age = facts.seconds_since_sweep()
     if age is None:
-        advice = "A new deployment's first one comes within a minute; if not, is the schedule on?"
+        advice = "The first sweep of a new deployment runs within a minute. If it does not: is the schedule enabled?"
         yield Finding("sweep", "warning", "It never ran.", advice)
     elif age > _SWEEP_SECONDS:
-        advice = "Is the schedule on, and what does the sync function's log say? The stage dev sweeps every six hours."
+        advice = (
+            "Is the schedule enabled, and what does the sync function's log say? The stage dev sweeps every six hours."
+        )
         state: State = "fault" if age > _MAX_SWEEP_SECONDS else "warning"
         yield Finding("sweep", state, f"It ran {duration(age)} ago.", advice)
     else:

@@ -14,7 +14,7 @@ from shared.stores.sqs.messages import QueuedMessage
 
 def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
     """Return a message's ids, times, size and reason, but not its body."""
-    named = _ids(message.body)
+    ids = _ids(message.body)
     return {
         "message_id": message.message_id,
         "sent_at": moment(message.sent_at),
@@ -26,13 +26,13 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
         "detail": message.attributes.get("detail"),
         "original_message_id": message.attributes.get("original_message_id"),
         "request_id": message.attributes.get(REQUEST_ID),
-        "exchange_id": named["exchange_id"],
-        "thread_id": named["thread_id"],
-        "user_id": named["user_id"],
+        "exchange_id": ids["exchange_id"],
+        "thread_id": ids["thread_id"],
+        "user_id": ids["user_id"],
     }
 
 
-def is_named(message: QueuedMessage, name: str) -> bool:
+def has_id(message: QueuedMessage, name: str) -> bool:
     """Return whether `name` identifies the message.
 
     It may be the id of the message, in this queue or in the exchange queue, or of its exchange or its request.
@@ -52,5 +52,5 @@ def _ids(body: str) -> dict[str, str | None]:
     except (ValueError, RecursionError):
         record = None
     values = record if isinstance(record, dict) else {}
-    found = {name: values.get(name) for name in ("exchange_id", "thread_id", "user_id")}
-    return {name: value if isinstance(value, str) and not id_error(value) else None for name, value in found.items()}
+    ids = {name: values.get(name) for name in ("exchange_id", "thread_id", "user_id")}
+    return {name: value if isinstance(value, str) and not id_error(value) else None for name, value in ids.items()}

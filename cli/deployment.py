@@ -83,16 +83,16 @@ class Deployment:
     @cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, str | None]]]:
         """The sources of addresses; the first source that has an address wins."""
-        named = self._named
+        options = self._named
         sources: list[tuple[str, Mapping[str, str | None]]] = [
-            ("option", {name: getattr(named, name) for name in (*_SETTINGS, "endpoint_url")})
+            ("option", {name: getattr(options, name) for name in (*_SETTINGS, "endpoint_url")})
         ]
-        if named.state_dir is not None:
-            sources.append(_stack(named.state_dir / "stack.json"))
+        if options.state_dir is not None:
+            sources.append(_stack(options.state_dir / "stack.json"))
         sources.append(("environment", _environment()))
-        found = _find_stack_file(self._directory or Path.cwd())
-        if named.state_dir is None and found is not None:
-            sources.append(_stack(found))
+        stack_file = _find_stack_file(self._directory or Path.cwd())
+        if options.state_dir is None and stack_file is not None:
+            sources.append(_stack(stack_file))
         return sources
 
     def require(self, name: str) -> Endpoint:
@@ -206,7 +206,7 @@ class Deployment:
                 timeout_ms=_TIMEOUT_MS,
             )
         except ValueError:  # pydantic's ValidationError is a ValueError
-            raise SettingsError(f"The Redis URL {place.shown} cannot work.") from None
+            raise SettingsError(f"The Redis URL {place.shown} is invalid.") from None
 
     def database(self) -> DatabaseSettings:
         """Return the PostgreSQL settings.
@@ -233,14 +233,14 @@ def without_password(url: str) -> str:
 def _environment() -> dict[str, str | None]:
     queues = load(_Queues)
     redis, database = load(RedisSettings), load(DatabaseSettings)
-    is_redis_named = redis.model_fields_set & {"host", "port", "password", "db", "tls"}
+    has_redis = redis.model_fields_set & {"host", "port", "password", "db", "tls"}
     return {
         "api_url": load(_Api).api_url,
         "queue_url": queues.queue_url,
         "dlq_url": queues.dlq_url,
         # The same precedence as in boto3.
         "endpoint_url": os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL"),
-        "redis_url": _redis_url(redis) if is_redis_named else None,
+        "redis_url": _redis_url(redis) if has_redis else None,
         "database_url": database.url if "url" in database.model_fields_set else None,
     }
 
@@ -269,5 +269,5 @@ def _stack(file: Path) -> tuple[str, dict[str, str | None]]:
     except (OSError, ValueError):
         raise SettingsError(f"{file} cannot be read.") from None
     if not isinstance(values, dict):
-        raise SettingsError(f"{file} is not a local stack's.")
+        raise SettingsError(f"{file} is not the file of a local stack.")
     return str(file), {name: value for name, value in values.items() if isinstance(value, str)}

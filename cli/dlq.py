@@ -11,7 +11,7 @@ import typer
 
 from cli import connect
 from cli.command import FOUND_SOMETHING, INTERRUPTED, USAGE, command, group
-from cli.dead_letters import describe, is_named
+from cli.dead_letters import describe, has_id
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import (
@@ -103,20 +103,20 @@ def show(
     """
     queue = connect.queue(deployment, "dlq_url")
     now = datetime.now(UTC)
-    found = queue.look(_MAX_SEARCHED, lambda message: is_named(message, message_id))
-    if not found:
+    letters = queue.look(_MAX_SEARCHED, lambda message: has_id(message, message_id))
+    if not letters:
         warn(f"Error: none of the first {_MAX_SEARCHED} dead letters is {printable(message_id)}.")
         raise typer.Exit(USAGE)
-    described = describe(found[0], now) | {"attributes": found[0].attributes, "body": found[0].body}
+    description = describe(letters[0], now) | {"attributes": letters[0].attributes, "body": letters[0].body}
     if as_json:
-        print_json({**described, "as_of": moment(now), "sources": endpoints_as_json(deployment.used)})
+        print_json({**description, "as_of": moment(now), "sources": endpoints_as_json(deployment.used)})
         return
     print_endpoints(deployment)
-    for name, value in described.items():
+    for name, value in description.items():
         if name not in {"attributes", "body"} and value is not None:
             echo(f"{name}: {printable(str(value))}")
     echo()
-    echo(printable(found[0].body))
+    echo(printable(letters[0].body))
 
 
 @app.command()
@@ -205,7 +205,7 @@ def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) 
         queue.purge()
     what = "Deleted" if yes else "Would delete"
     answer = {"preview": not yes, "total": total, "deleted": total if yes else 0, "is_approximate": True}
-    _finish(deployment, answer, f"{what} about {total} dead letters, for good.", as_json=as_json)
+    _finish(deployment, answer, f"{what} about {total} dead letters permanently.", as_json=as_json)
     if not yes and not as_json:
         echo("Nothing was changed. Repeat with --yes to do it.")
 

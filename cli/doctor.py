@@ -33,7 +33,7 @@ from hybrid_memory_client import ApiError, MemoryClientError, NotThisApi
 from shared.errors import SettingsError, StoreUnavailable
 
 _ENDPOINTS: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
-_HANGS: Final = "It listens, but refuses or hangs: look at its log, the password, TLS."
+_HANGS: Final = "A server listens there, but refuses or hangs: check its log, the password and TLS."
 _MARKS: Final[dict[State, tuple[str, str]]] = {
     "ok": ("ok", "green"),
     "warning": ("WARNING", "yellow"),
@@ -68,8 +68,8 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
         print_findings(findings, states)
     if not any(deployment.is_named(endpoint) for endpoint in _ENDPOINTS):
         warn(
-            "Error: nothing says where a deployment is, so none was checked: give --state-dir of a running local stack "
-            "(make run starts one), or --api-url and the other options of hybrid-memory --help."
+            "Error: no deployment was checked, because no address is known: give --state-dir of a running local "
+            "stack (make run starts one), or --api-url and the other options of hybrid-memory --help."
         )
         raise typer.Exit(UNREACHABLE)
     if states["unreachable"]:
@@ -103,9 +103,13 @@ def _run_checks(deployment: Deployment) -> Iterator[Finding]:
 def _is_from_other_deployment(deployment: Deployment, name: str, endpoint: str) -> Finding:
     source, others = deployment.source_of(endpoint), deployment.source_of("api_url")
     if source != "environment":
-        return Finding(name, "skipped", f"{source} is of another deployment than the API that is named.")
-    advice = "Name both in the same way, or the local stack with --state-dir."
-    return Finding(name, "warning", f"It is named by the environment (or .env), the API by {others}.", advice)
+        return Finding(
+            name, "skipped", f"Its address comes from {source}, which belongs to another deployment than the API."
+        )
+    advice = "Give both addresses in the same way, or only --state-dir of the local stack."
+    return Finding(
+        name, "warning", f"Its address comes from the environment (or .env), the API's from {others}.", advice
+    )
 
 
 def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterator[Finding]]) -> Iterator[Finding]:
@@ -115,9 +119,9 @@ def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterat
         yield Finding(name, "fault", str(error), "Correct the setting.")
     except MemoryClientError as error:
         has_answered = isinstance(error, (ApiError, NotThisApi))
-        found = format_error(error, deployment.used["api_url"].url)
+        description = format_error(error, deployment.used["api_url"].url)
         advice = "Is this the API's URL?" if has_answered else _HANGS
-        yield Finding(name, "unreachable" if is_outage(error) else "fault", found, advice)
+        yield Finding(name, "unreachable" if is_outage(error) else "fault", description, advice)
     except StoreUnavailable as error:
         yield Finding(name, "unreachable", sentence(error, deployment), _HANGS)
 
@@ -139,5 +143,5 @@ def print_findings(findings: list[Finding], states: Counter[State]) -> None:
         for each in findings:
             if each.advice:
                 echo(f"{each.check}: {printable(each.advice)}")
-    wrong = states["warning"] + states["fault"] + states["unreachable"]
-    echo(f"{len(findings) - states['skipped']} checks, {wrong} found something, {states['skipped']} skipped.")
+    problems = states["warning"] + states["fault"] + states["unreachable"]
+    echo(f"{len(findings) - states['skipped']} checks, {problems} found a problem, {states['skipped']} skipped.")

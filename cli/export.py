@@ -74,13 +74,13 @@ def _threads_of(api: MemoryClient, user_id: str, done: ExportResult) -> Iterator
     """
     seen: set[str] = set()
     while True:
-        found = len(seen)
+        seen_before = len(seen)
         done.waiting = _waiting(api)
         for thread in api.iter_threads(user_id, page_size=PAGE_SIZE):
             if thread.thread_id not in seen:
                 seen.add(thread.thread_id)
                 yield thread.thread_id
-        if len(seen) == found:
+        if len(seen) == seen_before:
             return
 
 

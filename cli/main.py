@@ -40,7 +40,7 @@ app = _CommandLine(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 fine, 1 found something, 2 usage, 3 a layer cannot be reached.",
+    epilog="Exit codes: 0 success, 1 a problem was found, 2 wrong usage, 3 a layer cannot be reached.",
 )
 
 

@@ -35,9 +35,9 @@ def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
       hybrid-memory migrate status
       hybrid-memory migrate status --database-url postgresql://user@host/name --json | jq '.pending[].revision'
     """
-    found = read_status(deployment)
-    _print(deployment, found, {}, as_json=as_json)
-    if found.pending or not found.is_known:
+    schema = read_status(deployment)
+    _print(deployment, schema, {}, as_json=as_json)
+    if schema.pending or not schema.is_known:
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -58,11 +58,11 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
     """
     from infra.migrations import MigrationTimeoutError, upgrade
 
-    found = read_status(deployment)
-    if not found.is_known:
-        warn("Error: the database is ahead of this version, which knows nothing of its revision.")
+    schema = read_status(deployment)
+    if not schema.is_known:
+        warn("Error: the database has a revision that this version does not know, so it is newer.")
         raise typer.Exit(FOUND_SOMETHING)
-    if found.pending:
+    if schema.pending:
         try:
             with _translated_errors():
                 upgrade(_url(deployment))
@@ -70,7 +70,7 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
             warn(f"Error: {error}")
             raise typer.Exit(UNREACHABLE) from None
     after = read_status(deployment)
-    _print(deployment, after, {"applied": _as_json(found.pending)}, as_json=as_json)
+    _print(deployment, after, {"applied": _as_json(schema.pending)}, as_json=as_json)
 
 
 def read_status(deployment: Deployment) -> SchemaStatus:
@@ -119,18 +119,20 @@ def _as_json(pending: list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"revision": revision, "doc": doc} for revision, doc in pending]
 
 
-def _print(deployment: Deployment, found: SchemaStatus, more: dict[str, Any], *, as_json: bool) -> None:
+def _print(deployment: Deployment, schema: SchemaStatus, more: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        answer = {"current": found.current, "head": found.head, "pending": _as_json(found.pending)}
-        print_json({**answer, "is_known": found.is_known, **more, "sources": endpoints_as_json(deployment.used)})
+        answer = {"current": schema.current, "head": schema.head, "pending": _as_json(schema.pending)}
+        print_json({**answer, "is_known": schema.is_known, **more, "sources": endpoints_as_json(deployment.used)})
         return
     print_endpoints(deployment)
-    for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(found.pending))):
+    for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(schema.pending))):
         if revisions:
             print_table((what, "what it does"), [(each["revision"], each["doc"]) for each in revisions])
-    if not found.is_known:
-        echo(f"The database is at {found.current}, which this version does not know: newer code made it.")
-    elif found.pending:
-        echo(f"The database is at {found.current or 'nothing'}, the newest is {found.head}: hybrid-memory migrate up.")
+    if not schema.is_known:
+        echo(f"The database is at {schema.current}, which this version does not know: a newer version created it.")
+    elif schema.pending:
+        echo(
+            f"The database is at {schema.current or 'nothing'}, the newest is {schema.head}: hybrid-memory migrate up."
+        )
     else:
-        echo(f"The database is at {found.head}, the newest.")
+        echo(f"The database is at {schema.head}, the newest.")

@@ -55,8 +55,8 @@ def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
 
 def console() -> Console:
     """Return the terminal. If it reports fewer columns than any table needs, assume 80."""
-    found = Console()
-    return found if found.width >= _MIN_COLUMNS else Console(width=80)
+    terminal = Console()
+    return terminal if terminal.width >= _MIN_COLUMNS else Console(width=80)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -89,8 +89,8 @@ def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> in
     for place, column in enumerate(columns):
         cells = [_MOMENT.sub(r"\1Z", _cell(row[place])) for row in rows]
         widest = max((cell_len(cell) for cell in (column, *cells)), default=0)
-        is_whole = any(_MOMENT.fullmatch(cell) for cell in cells)
-        widths.append(widest if is_whole else min(widest, _MIN_COLUMN))
+        has_timestamps = any(_MOMENT.fullmatch(cell) for cell in cells)
+        widths.append(widest if has_timestamps else min(widest, _MIN_COLUMN))
     return sum(widths) + 2 * (len(columns) - 1)
 
 

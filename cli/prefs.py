@@ -36,16 +36,16 @@ def get_(
       hybrid-memory prefs get ada
       hybrid-memory prefs get ada tone
     """
-    found = connect.api(deployment).read_preferences(user)
+    preferences = connect.api(deployment).read_preferences(user)
     if name is not None:
-        if name not in found:
+        if name not in preferences:
             warn(f"Error: {printable(user)} has no preference {printable(name)}.")
             raise typer.Exit(USAGE)
         if not as_json:
-            echo(printable(found[name]))
+            echo(printable(preferences[name]))
             return
-        found = {name: found[name]}
-    _print(deployment, user, found, as_json=as_json)
+        preferences = {name: preferences[name]}
+    _print(deployment, user, preferences, as_json=as_json)
 
 
 @app.command("set")
@@ -72,23 +72,23 @@ def set_(
       hybrid-memory prefs set ada tone=brief preferred_language=Python
       hybrid-memory prefs set ada --remove tone --yes
     """
-    wanted: dict[str, str | None] = dict.fromkeys(remove or [])
+    requested: dict[str, str | None] = dict.fromkeys(remove or [])
     for change in changes or []:
         name, sign, value = change.partition("=")
         if not sign or not name:
             raise typer.BadParameter(f"{printable(change)} is not of the form NAME=VALUE.")
-        if name in wanted:
+        if name in requested:
             raise typer.BadParameter(f"{printable(name)} is named twice.")
-        wanted[name] = value
-    if not wanted:
+        requested[name] = value
+    if not requested:
         raise typer.BadParameter("give at least one NAME=VALUE or --remove NAME.")
     api = connect.api(deployment)
     if remove and not yes:
-        known = api.read_preferences(user)
-        would = {name: value for name, value in {**known, **wanted}.items() if value is not None}
-        _print(deployment, user, would, as_json=as_json, is_preview=True)
+        current = api.read_preferences(user)
+        preview = {name: value for name, value in {**current, **requested}.items() if value is not None}
+        _print(deployment, user, preview, as_json=as_json, is_preview=True)
         return
-    _print(deployment, user, api.merge_preferences(user, wanted), as_json=as_json)
+    _print(deployment, user, api.merge_preferences(user, requested), as_json=as_json)
 
 
 def _print(

@@ -69,17 +69,17 @@ def status(
             _watch(reader, deployment, interval, as_json=as_json)
         except KeyboardInterrupt:
             return
-    found = reader.read()
+    status = reader.read()
     if as_json:
-        print_json(_as_json(found, deployment))
+        print_json(_as_json(status, deployment))
     else:
         print_endpoints(deployment)
-        _print(found)
-    for reason in found.skipped:
+        _print(status)
+    for reason in status.skipped:
         warn(reason)
-    for error in found.errors:
+    for error in status.errors:
         warn(f"Error: {error}")
-    if found.errors:
+    if status.errors:
         raise typer.Exit(UNREACHABLE)
 
 
@@ -95,30 +95,30 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
             time.sleep(interval)
     with Live(console=console(), auto_refresh=False) as live:
         while True:
-            found = reader.read()
-            notes = [*_lines(found), *found.skipped, *found.errors]
-            live.update(Group(rich_table(_COLUMNS, _rows(found)), *map(Text, notes)))
+            status = reader.read()
+            notes = [*_lines(status), *status.skipped, *status.errors]
+            live.update(Group(rich_table(_COLUMNS, _rows(status)), *map(Text, notes)))
             live.refresh()
             time.sleep(interval)
 
 
-def _as_json(found: Status, deployment: Deployment) -> dict[str, Any]:
-    return {**found.to_json(), "sources": endpoints_as_json(deployment.used)}
+def _as_json(status: Status, deployment: Deployment) -> dict[str, Any]:
+    return {**status.to_json(), "sources": endpoints_as_json(deployment.used)}
 
 
-def _print(found: Status) -> None:
+def _print(status: Status) -> None:
     if is_terminal():
-        console().print(rich_table(_COLUMNS, _rows(found)))
+        console().print(rich_table(_COLUMNS, _rows(status)))
     else:
-        echo(plain_table(_COLUMNS, _rows(found)))
-    for line in _lines(found):
+        echo(plain_table(_COLUMNS, _rows(status)))
+    for line in _lines(status):
         echo(line)
 
 
-def _rows(found: Status) -> list[Sequence[object]]:
+def _rows(status: Status) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
     for name, shown in _NAMES.items():
-        answer = found.answers[name]
+        answer = status.answers[name]
         if answer is None:
             rows.append((shown, *[UNKNOWN] * (len(_COLUMNS) - 1)))
             continue
@@ -127,21 +127,21 @@ def _rows(found: Status) -> list[Sequence[object]]:
     return rows
 
 
-def _lines(found: Status) -> list[str]:
+def _lines(status: Status) -> list[str]:
     """Return the lines below the table."""
-    outbox, accepted = found.answers["outbox"], found.answers["newest_accepted"]
+    outbox, accepted = status.answers["outbox"], status.answers["newest_accepted"]
     at_least = "at least " if accepted and accepted["is_partial"] else ""
     lines = [f"outbox: {outbox['depth']} (as of {outbox['as_of']})" if outbox else f"outbox: {UNKNOWN}"]
     for name in ("newest_accepted", "newest_stored"):
-        answer, shown = found.answers[name], name.replace("_", " ")
+        answer, shown = status.answers[name], name.replace("_", " ")
         if answer is None:
             lines.append(f"{shown}: {UNKNOWN}")
             continue
         mark = at_least if name == "newest_accepted" and answer["created_at"] else ""
         lines.append(f"{shown}: {mark}{answer['created_at'] or 'none'} (as of {answer['as_of']})")
-    difference, lag = found.accepted_minus_stored, found.lag_seconds
+    difference, lag = status.accepted_minus_stored, status.lag_seconds
     lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + duration(difference)}")
-    mark = "" if found.is_anything_waiting else at_least
-    how = " (how long the oldest has waited)" if found.is_anything_waiting else ""
+    mark = "" if status.is_anything_waiting else at_least
+    how = " (how long the oldest has waited)" if status.is_anything_waiting else ""
     lines.append(f"sync lag: {UNKNOWN if lag is None else mark + duration(lag) + how}")
     return lines

@@ -35,28 +35,35 @@ def check_queues(deployment: Deployment) -> Iterator[Finding]:
     try:
         sources = connect.event_sources(live, setup.arn)
     except StoreUnavailable as error:
-        yield Finding("event source", "skipped", f"Lambda does not say: {str(error).partition(': ')[2]}")
+        yield Finding("event source", "skipped", f"Lambda cannot be asked: {str(error).partition(': ')[2]}")
         return
     yield from _check_sources(sources, setup)
 
 
 def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
-    found = connect.queue_setup(dead)
-    if setup.dead_letter_arn != found.arn:
-        goes = f"to {setup.dead_letter_arn}" if setup.dead_letter_arn else "nowhere"
+    dead_setup = connect.queue_setup(dead)
+    if setup.dead_letter_arn != dead_setup.arn:
+        destination = f"to {setup.dead_letter_arn}" if setup.dead_letter_arn else "nowhere"
         advice = "Set the exchange queue's redrive policy to the dead-letter queue; the template does."
-        yield Finding("redrive policy", "fault", f"What is received too often goes {goes}, not to {found.arn}.", advice)
+        yield Finding(
+            "redrive policy",
+            "fault",
+            f"After too many receives, a message goes {destination}, not to {dead_setup.arn}.",
+            advice,
+        )
     elif (setup.max_receives or 0) < _MIN_RECEIVES:
-        advice = f"Set maxReceiveCount to {_MIN_RECEIVES}: what waits for PostgreSQL is received again and again."
+        advice = f"Set maxReceiveCount to {_MIN_RECEIVES}: a message that waits for PostgreSQL is received many times."
         yield Finding("redrive policy", "warning", f"After {setup.max_receives} receives.", advice)
     else:
         yield Finding("redrive policy", "ok", f"After {setup.max_receives} receives, to the dead-letter queue.")
-    days = found.retention_seconds / 86_400
-    if found.retention_seconds <= setup.retention_seconds:
+    days = dead_setup.retention_seconds / 86_400
+    if dead_setup.retention_seconds <= setup.retention_seconds:
         advice = "Keep dead letters longer than the exchange queue keeps messages: a move does not reset their age."
-        yield Finding("dead letters' life", "fault", f"They live {days:g} days, from when they were sent.", advice)
+        yield Finding(
+            "dead letters' retention", "fault", f"SQS keeps them {days:g} days from the time they were sent.", advice
+        )
     else:
-        yield Finding("dead letters' life", "ok", f"They live {days:g} days.")
+        yield Finding("dead letters' retention", "ok", f"SQS keeps them {days:g} days.")
     depth = dead.depth().total
     if depth:
         advice = "See hybrid-memory dlq list; when the reason is gone, hybrid-memory dlq redrive."
@@ -76,10 +83,10 @@ def _check_sources(sources: list[EventSource], setup: QueueSetup) -> Iterator[Fi
         else:
             yield Finding("event source", "ok", f"{source.function}, up to {source.batch_size} at a time.")
         if source.reports_partial_batches:
-            yield Finding("partial batches", "ok", "A batch's good messages are done with when one fails.")
+            yield Finding("partial batches", "ok", "If one message of a batch fails, SQS deletes only the others.")
         else:
             advice = "Set FunctionResponseTypes to ReportBatchItemFailures: without it failed messages are deleted."
-            yield Finding("partial batches", "fault", "What fails in a batch is deleted as if it were done.", advice)
+            yield Finding("partial batches", "fault", "SQS deletes a batch's failed messages, too.", advice)
         timeout = source.timeout_seconds
         if timeout and setup.visibility_seconds < _TIMES_THE_TIMEOUT * timeout:
             advice = f"Set it to {_TIMES_THE_TIMEOUT * timeout} s or more, six times the function's timeout."

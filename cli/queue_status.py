@@ -120,7 +120,7 @@ class StatusReader:
             return True
         source, queues = self._deployment.source_of(name), self._deployment.source_of("queue_url")
         self._skipped.append(
-            f"{name} (from {source}) is skipped: it may be of another deployment than queue_url (from {queues})."
+            f"{name} (from {source}) is skipped: it may belong to another deployment than queue_url (from {queues})."
         )
         return False
 
@@ -137,8 +137,8 @@ class StatusReader:
     def _accepted(self) -> list[Any] | None:
         if self._redis is None or self._outbox is None:
             return None
-        found, as_of = self._redis.accepted(), moment(datetime.now(UTC))
-        newest = {"created_at": _exact(found.newest), "is_partial": found.is_partial, "as_of": as_of}
+        accepted, as_of = self._redis.accepted(), moment(datetime.now(UTC))
+        newest = {"created_at": _exact(accepted.newest), "is_partial": accepted.is_partial, "as_of": as_of}
         waiting, now = self._outbox.outbox(), datetime.now(UTC)
         age = None if waiting.oldest is None else max(0.0, (now - waiting.oldest).total_seconds())
         return [{"depth": waiting.total, "oldest_age_seconds": _rounded(age), "as_of": moment(now)}, newest]

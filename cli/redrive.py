@@ -100,7 +100,7 @@ def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callabl
             done.moved = progress.moved
             advance(progress.moved, progress.total)
             if progress.failure:
-                raise StoreUnavailable("queue", f"the move failed: {progress.failure}; --copy may do it")
+                raise StoreUnavailable("queue", f"the move failed: {progress.failure}; --copy may work")
             if progress.is_ended:
                 return
             sleep(_POLL_SECONDS)

@@ -88,22 +88,24 @@ class SmokeTest:
         saved = self._api.invoked(
             _QUESTION, _ANSWER, thread_id=self.thread_id, user_id=user_id, exchange_id=self._exchange_id
         )
-        found = f"The exchange is in: {saved.durability}{', redis' if saved.cached else ''}."
+        description = f"The exchange is in: {saved.durability}{', redis' if saved.cached else ''}."
         if saved.durability != "queue" or not saved.cached:
-            return Finding("write", "fault", found, "It has to be in the queue and in Redis: which of them is away?")
-        return Finding("write", "ok", found)
+            return Finding(
+                "write", "fault", description, "It has to be in the queue and in Redis: which of them is down?"
+            )
+        return Finding("write", "ok", description)
 
     def _read(self) -> Finding:
         context = self._context()
         texts = [message.content for message in context.messages]
         if texts != [_QUESTION, _ANSWER]:
-            advice = "The next turn would not remember this one; hybrid-memory doctor looks closer."
+            advice = "The next turn would not remember this one. Run hybrid-memory doctor for details."
             return Finding("read", "fault", f"{len(texts)} messages came back instead of 2.", advice)
         # In the first minute of a new Redis, queued exchanges count as missing, which reports the queue as degraded.
         # The write step has shown already that the queue accepts messages.
         if set(context.degraded) - {"queue"}:
-            shown = f"Read, without {', '.join(context.degraded)}."
-            return Finding("read", "fault", shown, "Which layer is slow, or away?")
+            shown = f"The read succeeded, but without {', '.join(context.degraded)}."
+            return Finding("read", "fault", shown, "Which layer is slow or down?")
         return Finding("read", "ok", f"Read back from {context.source}.")
 
     def _context(self) -> Context:
@@ -140,11 +142,11 @@ class SmokeTest:
         return Finding("delete", "ok", "The thread is deleted.")
 
     def _gone(self) -> Finding:
-        found = _refused("gone", self._api, self.thread_id, HTTPStatus.NOT_FOUND, "after its deletion")
-        left = self._context().messages
-        if left:
-            return Finding("gone", "fault", f"{len(left)} messages are still in its context.", "Report this.")
-        return found
+        finding = _refused("gone", self._api, self.thread_id, HTTPStatus.NOT_FOUND, "after its deletion")
+        remaining = self._context().messages
+        if remaining:
+            return Finding("gone", "fault", f"{len(remaining)} messages are still in its context.", "Report this.")
+        return finding
 
     def _clean_up(self) -> Finding:
         """Delete the thread if no step has deleted it."""
@@ -172,17 +174,17 @@ def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, 
             raise
         if error.status == status:
             return Finding(check, "ok", f"Its messages are refused {how} ({status}).")
-        found = f"{how.capitalize()}: {format_error(error, api.base_url)}"
-        return Finding(check, "fault", found, f"The status has to be {status}.")
-    advice = "The token has to be of another user, and no operator's." if check == "isolation" else "Report this."
+        description = f"{how.capitalize()}: {format_error(error, api.base_url)}"
+        return Finding(check, "fault", description, f"The status has to be {status}.")
+    advice = "The token must belong to another user who is not an operator." if check == "isolation" else "Report this."
     return Finding(check, "fault", f"Its messages can be read {how}.", advice)
 
 
 def _not_done(check: str, error: MemoryClientError, url: str) -> Finding:
     if not isinstance(error, (ApiError, NotThisApi)):
-        found, advice = f"The API did not answer ({failure_of(error)}).", "Is the address right, and is it up?"
-        return Finding(check, "unreachable", found, advice)
+        description, advice = f"The API did not answer ({failure_of(error)}).", "Is the address right, and is it up?"
+        return Finding(check, "unreachable", description, advice)
     if is_outage(error):
-        advice = "Try again a little later; hybrid-memory doctor looks closer."
+        advice = "Try again later, or run hybrid-memory doctor for details."
         return Finding(check, "unreachable", format_error(error, url), advice)
     return Finding(check, "fault", format_error(error, url), "Are the address and the token right?")

@@ -48,13 +48,13 @@ def list_(
     maximum = None if all_of_them else limit + 1
     page_size = min(maximum or PAGE_SIZE, PAGE_SIZE)
     try:
-        found = list(islice(connect.api(deployment).iter_threads(user, page_size=page_size), maximum))
+        threads = list(islice(connect.api(deployment).iter_threads(user, page_size=page_size), maximum))
     except InvalidRequest:
         if user is not None:
             raise
-        raise SettingsError("Say whose threads: give --user ID. Only a user's own token says it by itself.") from None
-    items = found if all_of_them else found[:limit]
-    is_more = len(items) < len(found)
+        raise SettingsError("Give --user ID. It is optional only with a user's own token.") from None
+    items = threads if all_of_them else threads[:limit]
+    is_more = len(items) < len(threads)
     if as_json:
         sources = endpoints_as_json(deployment.used)
         print_json({"items": [item.raw for item in items], "is_more": is_more, "sources": sources})
@@ -88,14 +88,14 @@ def show(
       hybrid-memory threads show demo --messages 2 --json | jq -r '.messages[].content'
     """
     api = connect.api(deployment)
-    found = api.read_thread(thread).raw
+    fields = api.read_thread(thread).raw
     newest, degraded = _newest(api, thread, messages)
     if as_json:
-        shown = {**found, "messages": [message.raw for message in newest], "degraded": degraded}
+        shown = {**fields, "messages": [message.raw for message in newest], "degraded": degraded}
         print_json({**shown, "sources": endpoints_as_json(deployment.used)})
     else:
         print_endpoints(deployment)
-        for name, value in found.items():
+        for name, value in fields.items():
             text = ", ".join(value) if isinstance(value, list) else value
             echo(f"{name}: {printable(str('-' if text in (None, '') else text))}")
         for message in newest:
@@ -183,22 +183,22 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
       hybrid-memory threads delete demo other --yes
     """
     api = connect.api(deployment)
-    found = [api.read_thread(thread) for thread in dict.fromkeys(threads)]
+    existing = [api.read_thread(thread) for thread in dict.fromkeys(threads)]
     deleted: list[str] = []
     if yes:
         try:
-            for item in found:
+            for item in existing:
                 api.delete_thread(item.thread_id)
                 deleted.append(item.thread_id)
         finally:
-            if len(deleted) < len(found):
-                warn(f"{len(deleted)} of {len(found)} threads were deleted: {', '.join(map(printable, deleted))}.")
+            if len(deleted) < len(existing):
+                warn(f"{len(deleted)} of {len(existing)} threads were deleted: {', '.join(map(printable, deleted))}.")
     if as_json:
-        answer = {"preview": not yes, "items": [item.raw for item in found], "deleted": deleted}
+        answer = {"preview": not yes, "items": [item.raw for item in existing], "deleted": deleted}
         print_json({**answer, "sources": endpoints_as_json(deployment.used)})
         return
     print_endpoints(deployment)
-    print_table(COLUMNS, [thread_row(item) for item in found])
-    echo(f"{'Deleted' if yes else 'Would delete'} {len(found)} threads, for good.")
+    print_table(COLUMNS, [thread_row(item) for item in existing])
+    echo(f"{'Deleted' if yes else 'Would delete'} {len(existing)} threads permanently.")
     if not yes:
         echo("Nothing was changed. Repeat with --yes to do it.")

@@ -30,7 +30,7 @@ from cli.threads import COLUMNS, finish_export, thread_row
 from hybrid_memory_client import Thread
 from shared.errors import StoreUnavailable
 
-app = group("Users: what there is of one, exporting it, forgetting it.")
+app = group("Users: show, export or forget a user's data.")
 _NEWEST: Final = 10
 _COUNTED: Final = ("threads", "messages", "documents", "preferences", "erasing", "outbox", "exchanges")
 _NAMES: Final = {
@@ -41,8 +41,7 @@ _NAMES: Final = {
     "dlq": "dead-letter queue",
 }
 _ERASING: Final = (
-    "PostgreSQL still has rows of {} threads, which no one can read any more: "
-    "the sweep deletes them, some every minute."
+    "PostgreSQL still has rows of {} deleted threads. They are hidden, and the sweep deletes some of them every minute."
 )
 # The stores that a deletion empties at once. The drain drops the user's queued exchanges when they arrive.
 _EMPTIED: Final = ("api", "postgres", "redis")
@@ -72,9 +71,9 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         messages += thread.message_count
     erasing = _erasing(deployment, user)
     if as_json:
-        found = {"threads": threads, "messages": messages, "preferences": preferences, "erasing": erasing}
+        counts = {"threads": threads, "messages": messages, "preferences": preferences, "erasing": erasing}
         shown = {"newest_threads": [thread.raw for thread in newest], "sources": endpoints_as_json(deployment.used)}
-        print_json({"user_id": user, **found, **shown})
+        print_json({"user_id": user, **counts, **shown})
         return
     print_endpoints(deployment)
     echo(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
@@ -120,9 +119,9 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     done = export_user(connect.api(deployment), user, output)
     finish_export(deployment, done, output, {"waiting": done.waiting}, as_json=as_json)
     if done.waiting is None:
-        warn("Whether anything waits to be drained is not known: a thread that is not drained yet would be missing.")
+        warn("It is unknown whether exchanges wait to be drained. If they do, a thread may be missing.")
     elif done.waiting:
-        warn(f"{done.waiting} exchanges are not drained yet: a thread of which none is may be missing. Ask again.")
+        warn(f"{done.waiting} exchanges are not drained yet, so a thread may be missing. Repeat the command.")
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -162,22 +161,22 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
         for name, counts in before.items()
     }
     erasing = (after["postgres"] or {}).get("erasing") or 0
-    left = {
+    remaining = {
         name: counts
         for name in _EMPTIED
         if (counts := after[name]) and any(count for what, count in counts.items() if what != "erasing")
     }
     letters = (after["dlq"] or {}).get("exchanges") or 0
-    is_left = bool(left) or bool(letters) or bool(erasing)
-    _print(deployment, answer | {"is_left": is_left, "as_of": moment(now)}, stores, as_json=as_json)
-    if left:
-        warn(f"Something is left in {', '.join(_NAMES[name] for name in left)}: was it written meanwhile? Ask again.")
+    has_data = bool(remaining) or bool(letters) or bool(erasing)
+    _print(deployment, answer | {"is_left": has_data, "as_of": moment(now)}, stores, as_json=as_json)
+    if remaining:
+        warn(f"Data is left in {', '.join(_NAMES[name] for name in remaining)}. It may be new: repeat the command.")
     if erasing:
         warn(_ERASING.format(erasing))
     if letters:
-        warn(f"{letters} dead letters of this user's are still there, with their text: see hybrid-memory dlq list.")
+        warn(f"This user has {letters} dead letters, with their text: see hybrid-memory dlq list.")
     _end(dict.fromkeys([*errors, *reader.errors]))
-    if is_left:
+    if has_data:
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -195,7 +194,7 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
     print_table(("store", "of this user", "before", "after"), rows)
     name = printable(answer["user_id"])
     if answer["preview"]:
-        echo(f"Would forget {name}, for good.")
+        echo(f"Would forget {name} permanently.")
         echo("Nothing was changed. Repeat with --yes to do it.")
     else:
         echo(f"Forgot {name}, as of {answer['as_of']}.")
@@ -203,7 +202,7 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
 
 def _count(counts: dict[str, Any] | None, time: str, what: str) -> object:
     if counts is None:
-        return "not asked"
+        return "not counted"
     if time not in counts:
         return None
     return UNKNOWN if counts[time][what] is None else counts[time][what]

@@ -96,9 +96,9 @@ def _compare(
     # that an exchange stored in between is newer than the list and too young to be reported.
     generation = redis.generation()
     lists = redis.lists(thread_ids)
-    known = [thread_id for thread_id in thread_ids if not id_error(thread_id)]
+    valid_ids = [thread_id for thread_id in thread_ids if not id_error(thread_id)]
     longest = max((len(entries or ()) for entries in lists.values()), default=0)
-    stored = postgres.windows(known, longest + window * _MESSAGES_AN_EXCHANGE)
+    stored = postgres.windows(valid_ids, longest + window * _MESSAGES_AN_EXCHANGE)
     return list(_each(thread_ids, lists, stored, timedelta(seconds=grace), generation))
 
 
@@ -115,7 +115,7 @@ def _each(
         if entries is None:
             yield thread_id, _foreign_entries(thread_id, "the key is not a list")
         elif thread_id not in stored:
-            yield thread_id, _foreign_entries(thread_id, "the key names no possible thread")
+            yield thread_id, _foreign_entries(thread_id, "the key's thread id is invalid")
         elif entries:  # otherwise the list expired or was deleted after the scan
             yield (
                 thread_id,

@@ -60,5 +60,5 @@ def _sentence(prefix: str, name: str, known: Sequence[str]) -> str:
     # it.
     close = get_close_matches(name, [each.removeprefix(prefix) for each in known], n=1)
     shown = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"there are {', '.join(known)}."
-    return f"{shown} is no setting: {hint}"
+    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known)}."
+    return f"{shown} is an unknown setting: {hint}"

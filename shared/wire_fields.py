@@ -31,11 +31,11 @@ def parse_uuid(value: object) -> UUID:
         InvalidRecord: It is not a UUID.
     """
     if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", "exchange_id is no UUID")
+        raise InvalidRecord("invalid_field", "exchange_id is not a UUID")
     try:
         return UUID(value)
     except ValueError as error:
-        raise InvalidRecord("invalid_field", "exchange_id is no UUID") from error
+        raise InvalidRecord("invalid_field", "exchange_id is not a UUID") from error
 
 
 def parse_id(name: str, value: object) -> str:
@@ -45,7 +45,7 @@ def parse_id(name: str, value: object) -> str:
         InvalidRecord: It is not a valid id.
     """
     if not isinstance(value, str) or (fault := id_error(value)):
-        raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is no text'}")
+        raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is not text'}")
     return value
 
 
@@ -56,7 +56,7 @@ def parse_text(name: str, value: object) -> str:
         InvalidRecord: It is not a valid text.
     """
     if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", f"{name} is no text")
+        raise InvalidRecord("invalid_field", f"{name} is not text")
     if fault := text_error(value):
         raise InvalidRecord("invalid_field", f"{name} {fault}")
     return value
@@ -69,13 +69,13 @@ def parse_time(value: object) -> datetime:
         InvalidRecord: It is not a valid time.
     """
     if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", "created_at is no text")
+        raise InvalidRecord("invalid_field", "created_at is not text")
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
-        raise InvalidRecord("invalid_field", "created_at is no ISO 8601 time") from error
+        raise InvalidRecord("invalid_field", "created_at is not an ISO 8601 time") from error
     if moment.tzinfo is None:
-        raise InvalidRecord("invalid_field", "created_at names no time zone")
+        raise InvalidRecord("invalid_field", "created_at has no time zone")
     try:
         moment = moment.astimezone(UTC)
     except (OverflowError, ValueError) as error:
@@ -93,7 +93,7 @@ def parse_documents(value: object) -> tuple[str, ...]:
         InvalidRecord: It is not a list of valid ids.
     """
     if not isinstance(value, list):
-        raise InvalidRecord("invalid_field", "document_ids is no list")
+        raise InvalidRecord("invalid_field", "document_ids is not a list")
     return tuple(parse_id("document_ids", item) for item in value)
 
 

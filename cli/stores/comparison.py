@@ -115,20 +115,20 @@ class _Work:
 
     def read(self, entries: Sequence[bytes]) -> list[Message]:
         """Return the readable entries, and report the others."""
-        found = []
+        messages = []
         for place, entry in enumerate(without_placeholder(entries)):
             message = decode(entry)
             if message is not None and _is_complete(message):
-                found.append(message)
+                messages.append(message)
             else:
-                self.report("unreadable", None, f"entry {place} names no exchange")
-        return found
+                self.report("unreadable", None, f"entry {place} has no valid exchange")
+        return messages
 
     def compare_order(self, shown: Sequence[UUID | None], stored: Sequence[UUID | None]) -> None:
         """Report the first exchange whose position differs between the layers."""
         moved = next((one for one, other in zip(shown, stored, strict=False) if one != other), None)
         if moved is not None:
-            self.report("order", moved, "the first that stands elsewhere in PostgreSQL")
+            self.report("order", moved, "the first exchange whose position differs in PostgreSQL")
 
 
 def _is_complete(message: Message) -> bool:
@@ -137,28 +137,28 @@ def _is_complete(message: Message) -> bool:
 
 
 def _by_exchange(messages: Sequence[Message]) -> dict[UUID, list[Message]]:
-    found: dict[UUID, list[Message]] = {}
+    by_exchange: dict[UUID, list[Message]] = {}
     for message in messages:
         if message.exchange_id is not None:
-            found.setdefault(message.exchange_id, []).append(message)
-    return found
+            by_exchange.setdefault(message.exchange_id, []).append(message)
+    return by_exchange
 
 
 def _message_difference(cached: Sequence[Message], stored: Sequence[Message]) -> tuple[Kind, str] | None:
-    found = [(message.role, message.content) for message in cached]
-    expected = [(message.role, message.content) for message in stored]
-    if found == expected:
-        beside = [message.metadata for message in cached], [message.metadata for message in stored]
-        return None if beside[0] == beside[1] else ("content", "its metadata is not the same")
-    if len(found) > len(expected) and set(found) == set(expected):
-        return "duplicate", f"{len(found)} messages in Redis, {len(expected)} in PostgreSQL"
-    if sorted(found) == sorted(expected):
-        return "order", "its messages stand in another order"
-    if [role for role, _ in found] != [role for role, _ in expected]:
-        return "content", f"{len(found)} messages in Redis, {len(expected)} in PostgreSQL, or other roles"
+    cached_texts = [(message.role, message.content) for message in cached]
+    stored_texts = [(message.role, message.content) for message in stored]
+    if cached_texts == stored_texts:
+        metadata = [message.metadata for message in cached], [message.metadata for message in stored]
+        return None if metadata[0] == metadata[1] else ("content", "its metadata differs")
+    if len(cached_texts) > len(stored_texts) and set(cached_texts) == set(stored_texts):
+        return "duplicate", f"{len(cached_texts)} messages in Redis, {len(stored_texts)} in PostgreSQL"
+    if sorted(cached_texts) == sorted(stored_texts):
+        return "order", "its messages are in another order"
+    if [role for role, _ in cached_texts] != [role for role, _ in stored_texts]:
+        return "content", f"{len(cached_texts)} messages in Redis, {len(stored_texts)} in PostgreSQL, or other roles"
     lengths = [
         f"{role}: {len(text)} characters in Redis, {len(other)} in PostgreSQL"
-        for (role, text), (_, other) in zip(found, expected, strict=True)
+        for (role, text), (_, other) in zip(cached_texts, stored_texts, strict=True)
         if text != other
     ]
     return "content", "; ".join(lengths)

@@ -23,9 +23,9 @@ class PostgresVerify:
         """Return each thread's newest `limit` messages, oldest first; an empty list for an unknown thread."""
         parameters = {"thread_ids": list(thread_ids), "rows": limit}
         rows = self._connection.run(lambda c: c.execute(_WINDOWS, parameters).fetchall())
-        found: dict[str, list[Message]] = {thread_id: [] for thread_id in thread_ids}
+        messages: dict[str, list[Message]] = {thread_id: [] for thread_id in thread_ids}
         for row in rows:
-            found[row["thread_id"]].append(
+            messages[row["thread_id"]].append(
                 Message(
                     row["role"],
                     row["content"],
@@ -36,7 +36,7 @@ class PostgresVerify:
                     revision=row["revision"],
                 )
             )
-        return found
+        return messages
 
     def newest(self) -> datetime | None:
         """Return the creation time of the newest stored exchange; None if there is none."""

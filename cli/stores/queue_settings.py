@@ -48,13 +48,13 @@ def setup_of(queue: QueueAdmin) -> QueueSetup:
         StoreUnavailable: SQS did not respond, or refused.
     """
     with asking():
-        found: Any = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
-    policy = json.loads(found.get("RedrivePolicy") or "{}")
+        attributes: Any = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
+    policy = json.loads(attributes.get("RedrivePolicy") or "{}")
     receives = policy.get("maxReceiveCount")
     return QueueSetup(
-        arn=found["QueueArn"],
-        visibility_seconds=int(found["VisibilityTimeout"]),
-        retention_seconds=int(found["MessageRetentionPeriod"]),
+        arn=attributes["QueueArn"],
+        visibility_seconds=int(attributes["VisibilityTimeout"]),
+        retention_seconds=int(attributes["MessageRetentionPeriod"]),
         dead_letter_arn=policy.get("deadLetterTargetArn"),
         max_receives=None if receives is None else int(receives),
     )
@@ -69,8 +69,8 @@ def event_sources_of(queue: QueueAdmin, arn: str) -> list[EventSource]:
     client = queue.access.client("lambda")
     try:
         with asking():
-            found = client.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
-            return [_event_source(client, mapping) for mapping in found]
+            mappings = client.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
+            return [_event_source(client, mapping) for mapping in mappings]
     finally:
         client.close()
 

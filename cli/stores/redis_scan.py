@@ -110,10 +110,10 @@ class RedisScan:
             ]
         )
         tails = [decode(reply) for reply in replies[: len(lists)] if isinstance(reply, bytes)]
-        found = [tail.created_at for tail in tails if tail is not None]
+        times = [tail.created_at for tail in tails if tail is not None]
         scored = [reply for reply in replies[len(lists) :] if isinstance(reply, list) and reply]
-        found += [datetime.fromtimestamp(float(reply[0][1]), UTC) for reply in scored]
-        return max(filter(None, found), default=None)
+        times += [datetime.fromtimestamp(float(reply[0][1]), UTC) for reply in scored]
+        return max(filter(None, times), default=None)
 
     def _scan(self, pattern: str | None) -> Iterator[list[bytes]]:
         cursor = 0

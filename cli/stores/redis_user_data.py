@@ -21,13 +21,13 @@ class RedisUserData:
     def thread_ids(self, user_id: str) -> list[str]:
         """Return the threads in the user's index: those that the user wrote to recently."""
         replies = self._connection.call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
-        (found,) = require(ignore_wrongtype(replies))
-        return [member.decode(errors="replace") for member in found or []]
+        (count,) = require(ignore_wrongtype(replies))
+        return [member.decode(errors="replace") for member in count or []]
 
     def preferences(self, user_id: str) -> int:
         """Return the number of preferences in the user's hash."""
-        (found,) = require(ignore_wrongtype(self._connection.call(lambda pipe: pipe.hlen(preferences_key(user_id)))))
-        return int(found or 0)
+        (count,) = require(ignore_wrongtype(self._connection.call(lambda pipe: pipe.hlen(preferences_key(user_id)))))
+        return int(count or 0)
 
     def messages(self, thread_ids: Sequence[str]) -> tuple[int, int]:
         """Return how many of the threads have a list, and the number of their messages, undrained ones included."""
@@ -53,15 +53,15 @@ class RedisUserData:
 
     def in_outbox(self, user_id: str) -> int:
         """Return the number of the user's exchanges in the outbox."""
-        found = start = 0
+        count = start = 0
         while True:
             (bodies,) = require(
                 self._connection.call(lambda pipe, at=start: pipe.lrange(OUTBOX, at, at + _AT_ONCE - 1))  # type: ignore[misc]
             )
-            found += sum(_is_of(body, user_id) for body in bodies)
+            count += sum(_is_of(body, user_id) for body in bodies)
             start += _AT_ONCE
             if len(bodies) < _AT_ONCE:
-                return found
+                return count
 
 
 def _is_of(body: bytes, user_id: str) -> bool:

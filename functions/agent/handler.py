@@ -83,7 +83,9 @@ def _stage() -> str:
     stage = os.environ.get("STAGE")
     if not stage and (os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or os.environ.get("LAMBDA_TASK_ROOT")):
         # Authentication stays on if the variable is missing.
-        raise SettingsError(f"STAGE is not set, which a Lambda function needs: only {LOCAL_STAGE} may be open.")
+        raise SettingsError(
+            f"STAGE is not set. A Lambda function requires it: only {LOCAL_STAGE} may run without tokens."
+        )
     return stage or LOCAL_STAGE
 
 

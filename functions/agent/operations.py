@@ -98,8 +98,8 @@ class Operations:
         Raises:
             UnknownAgentError: No such agent.
             UnknownToolError: No such tool.
-            AgentRunError: The model failed; nothing was kept.
-            AgentTimeoutError: The model gave no answer in time; nothing was kept.
+            AgentRunError: The model failed; nothing was stored.
+            AgentTimeoutError: The model did not answer in time; nothing was stored.
             IdempotencyConflict: The key's first request is still running, had another body, or its answer was deleted.
             ThreadNotFound: The thread is another user's.
             RequestValidationError: The exchange's id is from the future.
@@ -145,7 +145,7 @@ class Operations:
         if not answer or turn.is_deleted(_order(claim, answer), _exchange_id_of(claim, answer)):
             # The turn is not run again: a client's retry must not restore what its user deleted.
             claim.complete({})
-            raise IdempotencyConflict(422, "What this Idempotency-Key answered was deleted.")
+            raise IdempotencyConflict(422, "The exchange of this Idempotency-Key was deleted.")
         if "memory" not in answer:
             answer = self._with_memory(answer, request, turn)
             claim.complete(answer)
@@ -204,7 +204,7 @@ class Operations:
         )
         timer.record("agent")
         if not fits({**request.model_dump(include={"thread_id"}), "response": response}):
-            raise AgentRunError("The model's answer is longer than an answer can be.")
+            raise AgentRunError("The model's answer is too long for a response.")
         receipt = await self._keep(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
         timer.record("keep")

@@ -72,7 +72,7 @@ def add_tool(tool: Tool) -> None:
 def _tool_error(tool: object) -> str | None:
     """Return why an object cannot be called as a tool, or None."""
     if not (inspect.isfunction(tool) or inspect.ismethod(tool)):
-        return f"a tool has to be a function, and {tool!r} is none"
+        return f"a tool has to be a function; {tool!r} is not"
     if not _TOOL_NAME.fullmatch(tool.__name__):
         return f"a tool's name has to be 1 to 64 letters, digits, _ or -, and {tool.__name__!r} is not"
     if inspect.isgeneratorfunction(tool) or inspect.isasyncgenfunction(tool):

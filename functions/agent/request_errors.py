@@ -19,7 +19,7 @@ class _UnknownNameError(HybridMemoryError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
         self.known = tuple(sorted(known))
-        super().__init__(f"There is no {self.kind} {name!r}; there is: {', '.join(self.known)}.")
+        super().__init__(f"There is no {self.kind} {name!r}. Use one of: {', '.join(self.known)}.")
 
 
 class UnknownAgentError(_UnknownNameError):

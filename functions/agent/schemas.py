@@ -137,7 +137,9 @@ class RunRequest(_Request):
         if value is not None and info.data.get("thread_id") is None:
             raise PydanticCustomError("needs_thread", "needs the thread_id of the exchange's thread")
         if value is not None and info.data.get("exchange_id") not in {None, value}:
-            raise PydanticCustomError("other_id", "keeps its id, so that exchange_id cannot be another")
+            raise PydanticCustomError(
+                "other_id", "keeps the id of the replaced exchange, so exchange_id must be that id or absent"
+            )
         return value
 
 

@@ -28,7 +28,7 @@ class CacheUpdate:
             unsealed = self._cache.merge_stored(result.effective)
         except Exception as error:  # noqa: BLE001 - the batch is stored: an error here must not cause endless redeliveries
             _logger.warning(
-                "redis was not told of a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
+                "redis was not updated after a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
             )
             return False, self._note({exchange.thread_id for exchange in result.effective})
         # The order key of an id that is not a UUIDv7 depends on the time of acceptance. A repetition may therefore be
@@ -46,6 +46,6 @@ class CacheUpdate:
         try:
             self._archive.log_invalidations("thread", sorted(thread_ids))
         except StoreUnavailable as error:
-            _logger.warning("lists in redis are behind, and postgres cannot note it", extra={"error": str(error)})
+            _logger.warning("lists in redis are stale, and postgres could not record it", extra={"error": str(error)})
             return False
         return True

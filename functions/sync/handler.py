@@ -104,7 +104,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not isinstance(event, dict) or not (isinstance(event.get("Records"), list) or _is_scheduled(event)):
-        raise TypeError("an event has either Records, a list, or is the schedule's (or empty)")
+        raise TypeError("an event must have a list Records, come from the schedule, or be empty")
     if "Records" not in event:
         return _sweep(_seconds(context))
     try:

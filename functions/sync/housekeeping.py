@@ -33,7 +33,7 @@ class Housekeeping:
             try:
                 self._cache.forget_threads(hidden.cutoffs)
             except StoreUnavailable as error:
-                _logger.warning("redis will hear later of a deletion", extra={"error": str(error)})
+                _logger.warning("redis is updated later about a deletion", extra={"error": str(error)})
                 self._archive.detach(hidden, must_invalidate=True)
             else:
                 self._archive.detach(hidden, must_invalidate=False)

@@ -43,7 +43,7 @@ class SqsRecord:
         fields = record if isinstance(record, Mapping) else {}
         for name in ("messageId", "receiptHandle", "body"):
             if not isinstance(fields.get(name), str) or (name != "body" and not fields[name]):
-                raise InvalidRecord("no_record", f"{name} is no text, or empty")
+                raise InvalidRecord("no_record", f"{name} is not text, or is empty")
         return cls(
             message_id=fields["messageId"],
             receipt_handle=fields["receiptHandle"],

@@ -160,7 +160,7 @@ class Idempotency:
                 outage = error
                 continue
             if state.body_hash != keyed.body_hash:
-                raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key came with another body before.")
+                raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key was used with another body before.")
             if state.answer is not None:
                 return self._repeated(keyed, state.exchange_id, state.answer, claimed)
             if not state.is_acquired:

@@ -59,7 +59,7 @@ class AuthSettings(BaseSettings):
     @classmethod
     def _names_something(cls, value: str | None) -> str | None:
         if value is not None and not listed(value):
-            message = "it names nothing"
+            message = "must have at least one entry"
             raise ValueError(message)
         return value
 
@@ -87,16 +87,16 @@ class AuthSettings(BaseSettings):
         """
         if (self.mode or ("none" if stage == LOCAL_STAGE else "jwt")) == "none":
             if stage != LOCAL_STAGE:
-                raise SettingsError(f"AUTH__MODE is none, which only the stage {LOCAL_STAGE} may be.")
+                raise SettingsError(f"AUTH__MODE is none, which requires STAGE={LOCAL_STAGE}.")
             return None
         if not (self.jwks_url and self.issuer and self.audience):
             needed = {"AUTH__JWKS_URL": self.jwks_url, "AUTH__ISSUER": self.issuer, "AUTH__AUDIENCE": self.audience}
             missing = [name for name, value in needed.items() if not value]
-            raise SettingsError(f"AUTH__MODE is jwt, which needs {', '.join(missing)}.")
+            raise SettingsError(f"AUTH__MODE is jwt, which requires {', '.join(missing)}.")
         if not _is_url_of_keys(self.jwks_url, stage):
             raise SettingsError(
-                "AUTH__JWKS_URL has a value that cannot work: it must start with https://"
-                " (http:// is for this machine, and for the stage local)."
+                "AUTH__JWKS_URL is invalid: it must start with https://"
+                " (http:// is allowed for this machine and with STAGE=local)."
             )
         return TokenSettings(
             self.jwks_url,

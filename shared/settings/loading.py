@@ -68,4 +68,4 @@ def _format_error(prefix: str, error: Any) -> str:
     if error["type"] == "missing":
         return f"{variable} is not set."
     # The value is not repeated, because it may contain a password.
-    return f"{variable} has a value that cannot work: {error['msg'].removeprefix('Value error, ')}."
+    return f"{variable} is invalid: {error['msg'].removeprefix('Value error, ')}."

@@ -53,7 +53,7 @@ def read_secret(arn: str) -> Secret:
         # Without the cause, because a parser's error quotes its input.
         fields = json.loads(text) if text.startswith("{") else {"password": text}
     except ValueError:
-        raise SecretUnavailableError("its secret is no JSON") from None
+        raise SecretUnavailableError("its secret is not JSON") from None
     if not fields.get("password"):
         raise SecretUnavailableError("its secret has no password")
     return Secret(fields.get("username"), str(fields["password"]))

@@ -43,15 +43,15 @@ def _is_on(environment: Mapping[str, str]) -> bool:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
         return False
     if exporter not in {"", "otlp"}:
-        raise SettingsError("OTEL_TRACES_EXPORTER has a value that cannot work: it must be otlp or none.")
+        raise SettingsError("OTEL_TRACES_EXPORTER is invalid: it must be otlp or none.")
     if not (exporter or any(environment.get(name) for name in _ENDPOINTS)):
         return False
     for name in _ENDPOINTS:
         if (url := environment.get(name)) and not _is_url(url):
-            raise SettingsError(f"{name} has a value that cannot work: it must be like http://localhost:4318.")
+            raise SettingsError(f"{name} is invalid: it must be like http://localhost:4318.")
     for name in _PROTOCOLS:
         if environment.get(name, "") not in {"", "http/protobuf"}:
-            raise SettingsError(f"{name} has a value that cannot work: it must be http/protobuf.")
+            raise SettingsError(f"{name} is invalid: it must be http/protobuf.")
     return True
 
 
@@ -68,7 +68,5 @@ def _export_seconds(environment: Mapping[str, str]) -> float:
     if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_MAX_MILLISECONDS))) or not (
         1 <= int(value) <= _MAX_MILLISECONDS
     ):
-        raise SettingsError(
-            f"{_EXPORT_TIMEOUT} has a value that cannot work: it must be 1 to {_MAX_MILLISECONDS}, in milliseconds."
-        )
+        raise SettingsError(f"{_EXPORT_TIMEOUT} is invalid: it must be 1 to {_MAX_MILLISECONDS}, in milliseconds.")
     return int(value) / 1000

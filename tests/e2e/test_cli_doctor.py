@@ -35,7 +35,7 @@ def test_a_deployment_that_is_well(cli: CommandLine) -> None:
         "partial batches",
         "visibility timeout",
     }
-    assert "0 found something, 0 skipped." in cli.run("doctor").stdout
+    assert "0 found a problem, 0 skipped." in cli.run("doctor").stdout
 
 
 def test_the_schema_is_the_newest(cli: CommandLine) -> None:

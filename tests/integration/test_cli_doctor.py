@@ -126,7 +126,7 @@ def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
     found = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
     assert _states(found) == {
         "redrive policy": "fault",
-        "dead letters' life": "fault",
+        "dead letters' retention": "fault",
         "dead letters": "warning",
         "partial batches": "fault",
         "visibility timeout": "warning",

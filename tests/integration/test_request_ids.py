@@ -153,7 +153,7 @@ def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) ->
     named, answer = agent.ask("GET", "/health")
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (500, named)
     lines = agent.lines()
-    assert [line["message"] for line in lines] == ["unforeseen error", "request"]
+    assert [line["message"] for line in lines] == ["unexpected error", "request"]
     assert {line["correlation_id"] for line in lines} == {named}
 
     monkeypatch.setattr("functions.agent.http.gateway._check_query", fail)

@@ -117,39 +117,39 @@ def test_a_change_is_sent_once(opened: ExitStack, answer: httpx.Response | Excep
         (
             problem(404, detail="There is no such thread.", request_id="r1"),
             False,
-            "The API says 404: There is no such thread. (request r1)",
+            "The API answered 404: There is no such thread. (request r1)",
         ),
         (
             httpx.Response(401, json={"detail": "No token."}),
             False,
-            "The API says 401: No token. Give a token with --token or HYBRID_MEMORY_TOKEN.",
+            "The API answered 401: No token. Give a token with --token or HYBRID_MEMORY_TOKEN.",
         ),
         (
             problem(403, detail="Only operators may.", request_id="r1"),
             False,
-            "The API says 403: Only operators may. (request r1)",
+            "The API answered 403: Only operators may. (request r1)",
         ),
         *(
             (
                 httpx.Response(403, json={"message": words}),
                 False,
                 (
-                    f"The API says 403: {words}. API Gateway says so without an API key (--api-key),"
+                    f"The API answered 403: {words}. API Gateway says so without an API key (--api-key),"
                     " and of a stage or route that is not there."
                 ),
             )
             for words in ("Missing Authentication Token", "Forbidden")
         ),
-        (httpx.Response(429, json={"message": "Too Many Requests"}), True, "The API says 429: Too Many Requests"),
+        (httpx.Response(429, json={"message": "Too Many Requests"}), True, "The API answered 429: Too Many Requests"),
         (
             httpx.Response(200, text="<html>", headers={"Content-Type": "text/html"}),
             False,
-            f"What answers at {API_URL} is not this project's API (200, text/html). Check the URL, its stage included.",
+            f"The server at {API_URL} is not this project's API (200, text/html). Check the URL, its stage included.",
         ),
         (
             httpx.Response(502, text="Bad gateway", headers={"Content-Type": "text/plain"}),
             True,
-            f"What answers at {API_URL} is not this project's API (502, text/plain).",
+            f"The server at {API_URL} is not this project's API (502, text/plain).",
         ),
         (httpx.ReadTimeout("late"), True, "The API cannot be reached at api.example (ReadTimeout)."),
         (httpx.DecodingError("zlib"), True, "The API cannot be reached at api.example (DecodingError)."),
@@ -216,7 +216,7 @@ def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
         with pytest.raises((NotThisApi, ApiError)) as caught:
             call(_api(opened, _answers(answer)[0]))
         sentence = format_error(caught.value, API_URL)
-        assert sentence.startswith(f"What answers at {API_URL} is not this project's API ({answer.status_code}, ")
+        assert sentence.startswith(f"The server at {API_URL} is not this project's API ({answer.status_code}, ")
         assert sentence.endswith("its stage included.")
         assert not is_outage(caught.value)
 
@@ -224,7 +224,7 @@ def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
 @pytest.mark.parametrize("more", ["/threads", "/users/", "?stage=prod", "#prod", "?", "#"])
 def test_a_url_that_is_more_than_the_apis(opened: ExitStack, more: str) -> None:
     """The command refuses a URL that goes below a route, because the next path segment would be read as an id."""
-    with pytest.raises(SettingsError, match="cannot work"):
+    with pytest.raises(SettingsError, match="is invalid"):
         open_api(opened, f"{API_URL}{more}")
 
 

@@ -136,7 +136,7 @@ def test_a_strange_entry(entry: bytes) -> None:
     """An unreadable entry is reported with its position."""
     made = _made(1)
     (difference,) = _compare([*_entries(made), entry], made).differences
-    assert (difference.kind, difference.detail) == ("unreadable", "entry 2 names no exchange")
+    assert (difference.kind, difference.detail) == ("unreadable", "entry 2 has no valid exchange")
 
 
 def test_a_list_of_strange_entries_only() -> None:

@@ -96,7 +96,7 @@ def test_the_number_of_undrained_exchanges_is_unknown(
     """The export is unchanged, and a message says that it is unknown."""
     status[:] = [answer]
     result = run("users", "export", "u")
-    assert (result.exit_code, "is not known" in result.stderr) == (0, True)
+    assert (result.exit_code, "is unknown" in result.stderr) == (0, True)
 
 
 def test_the_description_in_a_file(run: Run) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli import connect
-from cli.dead_letters import describe, is_named
+from cli.dead_letters import describe, has_id
 from cli.main import app
 from cli.output import duration, moment, plain_table, print_table, printable, progress, rich_table
 from shared.errors import StoreUnavailable
@@ -122,7 +122,7 @@ def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.Monke
     play_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: Say whose threads: give --user ID.")
+    assert result.stderr.startswith("Error: Give --user ID.")
     assert "422" not in result.stderr
     assert "422" in CliRunner().invoke(app, ["threads", "list", "--user", "ada"]).stderr
 
@@ -166,9 +166,9 @@ def test_a_dead_letter_without_its_text() -> None:
     assert "secret" not in str(described)
     assert (described["thread_id"], described["user_id"]) == ("thread", "user")
     assert (described["age_seconds"], described["receive_count"], described["reason"]) == (5.0, 3, "not_json")
-    assert is_named(letter, str(told.exchange_id))
-    assert is_named(letter, "m")
-    assert not is_named(letter, "n")
+    assert has_id(letter, str(told.exchange_id))
+    assert has_id(letter, "m")
+    assert not has_id(letter, "n")
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
@@ -232,7 +232,7 @@ def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = CliRunner().invoke(
         app, ["users", "show", "ada", "--api-url", API_URL, "--database-url", "postgresql://h/d"]
     )
-    assert "still has rows of 7 threads" in shown.stdout
+    assert "still has rows of 7 deleted threads" in shown.stdout
 
 
 def test_errors_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

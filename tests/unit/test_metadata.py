@@ -178,7 +178,7 @@ def test_lists_with_different_metadata_are_found() -> None:
     now = datetime.now(UTC)
     for stored in (other, Exchange(made.exchange_id, "t", None, "q", "a", MOMENT)):
         (found,) = compare("t", encode(one), stored.messages, now=now, grace=timedelta(0), generation=None).differences
-        assert (found.kind, found.detail) == ("content", "its metadata is not the same")
+        assert (found.kind, found.detail) == ("content", "its metadata differs")
     assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0), generation=None).differences == []
 
 

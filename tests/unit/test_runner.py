@@ -113,7 +113,7 @@ def test_known_names_pass() -> None:
 
 def test_unknown_agent() -> None:
     """The error lists the registered agents."""
-    with pytest.raises(UnknownAgentError, match=r"no agent 'nobody'; there is: .*\bassistant\b.*\.$") as caught:
+    with pytest.raises(UnknownAgentError, match=r"no agent 'nobody'\. Use one of: .*\bassistant\b.*\.$") as caught:
         _runner().check("nobody", [])
     assert (caught.value.name, caught.value.known) == ("nobody", tuple(sorted(registry.AGENTS)))
     assert isinstance(caught.value, HybridMemoryError)

@@ -188,7 +188,7 @@ def test_an_invalid_value_is_reported_with_its_variable(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load(kind)
-    assert str(caught.value).startswith(f"{name} has a value that cannot work: ")
+    assert str(caught.value).startswith(f"{name} is invalid: ")
     assert str(caught.value).endswith(".")
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -283,7 +283,7 @@ def test_an_unknown_variable(
         (tmp_path / ".env").write_text(f"{wrong}={SECRET}\n")
     else:
         monkeypatch.setenv(wrong, SECRET)
-    sentence = f"^{wrong.upper()} is no setting: did you mean {right}"
+    sentence = f"^{wrong.upper()} is an unknown setting: did you mean {right}"
     with pytest.raises(SettingsError, match=sentence) as caught:
         load(kind)
     assert SECRET not in str(caught.value)
@@ -326,14 +326,16 @@ def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
 def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
     """The start fails, because the URL would otherwise look like a permanent outage."""
     settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@h/d?{query}")
-    with pytest.raises(SettingsError, match=f"^DATABASE__URL has a value that cannot work: {reason}\\.$"):
+    with pytest.raises(SettingsError, match=f"^DATABASE__URL is invalid: {reason}\\.$"):
         PostgresConnection(settings)
 
 
 def test_an_unknown_variable_unlike_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message lists all settings with the prefix, even those that the deployment sets later."""
     monkeypatch.setenv("SYNC__X", "1")
-    with pytest.raises(SettingsError, match=r"^SYNC__X is no setting: there are SYNC__DLQ_URL, SYNC__QUEUE_URL\.$"):
+    with pytest.raises(
+        SettingsError, match=r"^SYNC__X is an unknown setting: the settings are SYNC__DLQ_URL, SYNC__QUEUE_URL\.$"
+    ):
         validate_environment()
 
 
@@ -407,7 +409,7 @@ def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) 
     monkeypatch.setenv("AUTH__MODE", "jwt")
     for name, value in {**TOKENS, missing: ""}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=f"AUTH__MODE is jwt, which needs {missing}"):
+    with pytest.raises(SettingsError, match=f"AUTH__MODE is jwt, which requires {missing}"):
         load(AuthSettings).tokens("local")
 
 

@@ -80,10 +80,14 @@ def test_a_token_of_each_issuer(
         (AUTH0_SETTINGS, {**AUTH0, "aud": "https://tenant.auth0.com/userinfo"}, "another audience"),
         (AUTH0_SETTINGS, {**AUTH0, "aud": None}, "lacks aud"),
         (ENTRA_SETTINGS, {**ENTRA, "oid": None}, "lacks oid"),
-        (ENTRA_SETTINGS, {**ENTRA, "oid": ["x"]}, "oid is no user id"),
+        (ENTRA_SETTINGS, {**ENTRA, "oid": ["x"]}, "oid is not a user id"),
         (ENTRA_SETTINGS, {**ENTRA, "iss": "https://sts.windows.net/other/"}, "another issuer"),
         (KEYCLOAK_SETTINGS, {**KEYCLOAK, "aud": "account"}, "another audience"),
-        ({**KEYCLOAK_SETTINGS, "user_claim": "account.id"}, {**KEYCLOAK, "account": {}}, "account.id is no user id"),
+        (
+            {**KEYCLOAK_SETTINGS, "user_claim": "account.id"},
+            {**KEYCLOAK, "account": {}},
+            "account.id is not a user id",
+        ),
     ],
 )
 def test_a_token_that_is_refused(issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], why: str) -> None:

@@ -250,7 +250,7 @@ test('a request whose answer was deleted since is not repeated for ever', async 
       count === 1
         ? problem(504, 'No answer in time.')
         : count === 2
-          ? problem(422, 'What this Idempotency-Key answered was deleted.')
+          ? problem(422, 'The exchange of this Idempotency-Key was deleted.')
           : undefined,
   });
   const shown = rendered();

@@ -357,7 +357,7 @@ test('credentials go with every request', async () => {
 
 test('what was deleted since is said anew when it is sent again', async () => {
   const memory = serve({
-    run: (_, count) => (count === 1 ? problem(422, 'What this Idempotency-Key answered was deleted.') : undefined),
+    run: (_, count) => (count === 1 ? problem(422, 'The exchange of this Idempotency-Key was deleted.') : undefined),
   });
   const shown = chat();
   await shown.say('Hello');

@@ -41,8 +41,8 @@ def parse_model(model: str) -> ModelName:
     if provider in PROVIDERS and name.isprintable() and name and " " not in name:
         return ModelName(provider, name)
     # The value is not repeated, because a key pasted by mistake would end up in the log.
-    known_providers = ", ".join(f"{known_providers}:<model>" for known_providers in PROVIDERS)
-    raise SettingsError(f"AGENT__MODEL has a value that cannot work: it must be {OFFLINE} or one of {known_providers}.")
+    known_providers = ", ".join(f"{each}:<model>" for each in PROVIDERS)
+    raise SettingsError(f"AGENT__MODEL is invalid: it must be {OFFLINE} or one of {known_providers}.")
 
 
 def validate_model(model: str) -> None:
@@ -59,7 +59,7 @@ def validate_model(model: str) -> None:
         )
     variable = f"{parsed.provider.upper()}_BASE_URL"
     if (url := os.environ.get(variable)) and parsed.provider in _WITH_BASE_URL and not _is_url(url):
-        raise SettingsError(f"{variable} has a value that cannot work: it must be like http://localhost:11434/v1.")
+        raise SettingsError(f"{variable} is invalid: it must be like http://localhost:11434/v1.")
 
 
 def _is_url(text: str) -> bool:

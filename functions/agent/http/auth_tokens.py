@@ -56,7 +56,7 @@ class TokenVerifier:
         user_id = _find(claims, name)
         if not isinstance(user_id, str) or path_id_error(user_id):
             raise _invalid(
-                f"The token's {name} is no user id: it must have 1 to 255 printable characters, not be . or .."
+                f"The token's {name} is not a user id: it must have 1 to 255 printable characters, and not be . or .."
             )
         return Caller(user_id, may_act_for_others=self._settings.operator_scope in self._scopes(claims))
 
@@ -70,7 +70,7 @@ class TokenVerifier:
             raise _invalid("The token names no key (kid).")
         key = self._keys.find(kid, algorithm)
         if key is None:
-            raise _invalid("The token's key is none of its issuer's.")
+            raise _invalid("The token's key is not one of its issuer's keys.")
         names_client = self._settings.audience_claim != "aud"
         claims: dict[str, Any] = jwt.decode(
             token,

@@ -59,7 +59,7 @@ class _Cors(CORSMiddleware):
 def _as_problem(refusal: Response) -> Response:
     """Return what refuses a preflight in the form of every other error."""
     reasons = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
-    answer = problem_response(Problem(refusal.status_code, f"A page must not ask for this by CORS: {reasons}."))
+    answer = problem_response(Problem(refusal.status_code, f"CORS does not allow this request: {reasons}."))
     headers = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
     answer.headers.update(headers)
     return answer

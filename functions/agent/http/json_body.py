@@ -62,7 +62,7 @@ def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(name: str) -> Never:
-    raise HTTPException(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {name} is no number.")
+    raise HTTPException(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {name} is not a number.")
 
 
 # Made once: it takes longer to make than to parse a short body.

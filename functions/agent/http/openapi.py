@@ -17,16 +17,16 @@ from functions.agent.http.problems import CONTENT_TYPE
 
 _STATUSES: Final = {
     "400": "The body is not JSON",
-    "401": "There is no token, or it cannot be believed",
+    "401": "There is no token, or it is invalid",
     "403": "The token is of another user",
     "404": "There is no such thread or exchange",
     "409": "The first request with this key is still running",
     "413": "The request or the answer is too large",
-    "422": "What `errors` names cannot be what it is",
-    "500": "Something unforeseen, which is in the log",
+    "422": "A value is invalid; `errors` names the fields",
+    "500": "Unexpected error; the log has the details",
     "502": "The model failed",
-    "503": "A layer without which this cannot be done did not answer",
-    "504": "The model gave no answer in time",
+    "503": "A required layer did not respond",
+    "504": "The model did not answer in time",
 }
 _SCHEME: Final = "bearer"
 _CHALLENGE: Final = {

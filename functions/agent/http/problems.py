@@ -97,7 +97,7 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
         case LimitTooLarge():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "limit", str(error))
         case InvalidCursor():
-            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "is no cursor of this list", "query")
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor", "is not a cursor of this list", "query")
         case ThreadNotFound():
             return Problem(HTTPStatus.NOT_FOUND, "There is no such thread.")
         case ExchangeNotFound():
@@ -125,8 +125,8 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
             outcome = error.outcome or NOTHING_RUN
             status = HTTPStatus.GATEWAY_TIMEOUT if isinstance(error, AgentTimeoutError) else HTTPStatus.BAD_GATEWAY
             return Problem(status, f"{error} {outcome[0].upper()}{outcome[1:]}.")
-    _logger.error("unforeseen error", exc_info=error)
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; the log has it.")
+    _logger.error("unexpected error", exc_info=error)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred; the log has the details.")
 
 
 def _challenge(error: Unauthenticated) -> str:

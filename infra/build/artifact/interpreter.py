@@ -24,7 +24,7 @@ def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Pa
     """
     if named := environment.get(OVERRIDE):
         if not _is(version, Path(named)):
-            raise ValueError(f"{OVERRIDE} names {named}, which is no Python {version}.")
+            raise ValueError(f"{OVERRIDE} names {named}, which is not Python {version}.")
         return Path(named)
     return next((candidate for candidate in _candidates(version, environment) if _is(version, candidate)), None)
 

@@ -68,7 +68,7 @@ def _validate(url: str) -> None:
     except psycopg.ProgrammingError as error:
         parameter = _UNKNOWN_PARAMETER.search(str(error))
         reason = f"PostgreSQL has no parameter {parameter[1]}" if parameter else "libpq cannot read it"
-        raise SettingsError(f"DATABASE__URL has a value that cannot work: {reason}.") from None
+        raise SettingsError(f"DATABASE__URL is invalid: {reason}.") from None
 
 
 class _Unavailable(StoreUnavailable):

@@ -17,12 +17,12 @@ from tests.e2e.openapi.odd_ids import ODD_IDS
 _UNFORESEEABLE: Final = (
     "must hold printable characters only",
     "must not be . or ..",
-    "is no cursor of this list",
+    "is not a cursor of this list",
     "is from the future",
     "metadata: must ",
     "There is no agent",
     "There is no tool",
-    "came with another body before",
+    "was used with another body before",
     "replaces: ",
     # JSON Schema accepts 1.0 as an integer.
     "max_context_tokens: Input should be a valid integer",

@@ -118,7 +118,7 @@ def checked(item: Any) -> Any:
         CannotBeKept: The round trip changed the item.
     """
     if reason := json_error(item, _MOST_DEPTH):
-        raise CannotBeKept(f"an item is no JSON that the memory can hold: {reason}")
+        raise CannotBeKept(f"an item is not JSON that the memory can store: {reason}")
     made = json.loads(json.dumps(item))
     if made != item:
         raise CannotBeKept("an item would come back changed: JSON has no tuples")
@@ -194,7 +194,7 @@ def _paired(each: _Object, pair: Callable[[_Object], tuple[Any, Texts]]) -> tupl
         item, texts = pair(each)
     except (ValueError, TypeError, RecursionError) as error:
         # Raised by the framework's own conversions.
-        raise CannotBeKept(f"an item is no JSON: {error}") from error
+        raise CannotBeKept(f"an item is not JSON: {error}") from error
     return checked(item), texts
 
 

@@ -232,7 +232,7 @@ def _item(message: Message) -> dict[str, Any]:
             annotation.pop(_RAW, None)
     # The framework silently omits values that it cannot serialise.
     if _state(Message.from_dict(item)) != _state(message):
-        raise CannotBeKept("a message would come back changed: it holds what is no JSON")
+        raise CannotBeKept("a message cannot be restored exactly: it has a value that is not JSON")
     return item
 
 

@@ -160,7 +160,7 @@ class ThreadMessageHistory(BaseChatMessageHistory):
 
 def _to_text(value: Mapping[str, Any]) -> str:
     if error := json_error(value):
-        raise CannotBeKept(f"a preference's value is no JSON that the memory can hold: {error}")
+        raise CannotBeKept(f"a preference's value is not JSON that the memory can store: {error}")
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if json.loads(text) != value:
         raise CannotBeKept("a preference's value would come back changed: JSON has no tuples, and only texts for keys")

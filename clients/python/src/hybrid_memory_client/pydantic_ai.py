@@ -109,7 +109,7 @@ def _pair(message: ModelMessage) -> tuple[Any, Texts]:
     try:
         dumped = ModelMessagesTypeAdapter.dump_python([message], mode="json")
     except PydanticSerializationError as error:
-        raise CannotBeKept(f"a message is no JSON: {error}") from error
+        raise CannotBeKept(f"a message is not JSON: {error}") from error
     if not _is_finite(ModelMessagesTypeAdapter.dump_python([message])):
         raise CannotBeKept("a message holds NaN or infinity, which JSON does not have")
     # The first round trip may drop fields; from then on the form must not change.
