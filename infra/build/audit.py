@@ -37,8 +37,8 @@ def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
         )
         return 0
     directories = requirements or _REQUIREMENTS
-    found = (path for directory in directories for path in sorted(directory.glob("*.txt")))
-    files = [path for path in found if path.name not in _NOT_AUDITED]
+    paths = (path for directory in directories for path in sorted(directory.glob("*.txt")))
+    files = [path for path in paths if path.name not in _NOT_AUDITED]
     # Strict: a package that cannot be audited is a failure, too.
     code = _run(pip_audit, "--strict", *(option for path in files for option in ("-r", str(path)))).returncode
     if code == 0:
@@ -48,14 +48,14 @@ def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
 
 def _index_knows_vulnerabilities(pip_audit: Path) -> bool:
     with tempfile.TemporaryDirectory() as directory:
-        known = Path(directory) / "known.txt"
-        known.write_text(f"{_KNOWN}\n")
-        answer = _run(pip_audit, "--no-deps", "--format", "json", "-r", str(known), capture_output=True)
+        requirements = Path(directory) / "known.txt"
+        requirements.write_text(f"{_KNOWN}\n")
+        answer = _run(pip_audit, "--no-deps", "--format", "json", "-r", str(requirements), capture_output=True)
     try:
-        found = json.loads(answer.stdout)["dependencies"]
+        dependencies = json.loads(answer.stdout)["dependencies"]
     except (ValueError, KeyError):
         return False  # the index could not be asked
-    return any(dependency.get("vulns") for dependency in found)
+    return any(dependency.get("vulns") for dependency in dependencies)
 
 
 def _run(pip_audit: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

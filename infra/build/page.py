@@ -65,8 +65,8 @@ def _alone() -> Iterator[None]:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    found = [path for folder in SOURCES for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in [*(PAGE / name for name in FILES), *found]:
+    sources = [path for folder in SOURCES for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in [*(PAGE / name for name in FILES), *sources]:
         content = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()
@@ -74,13 +74,13 @@ def _fingerprint() -> str:
 
 def _tools() -> tuple[str, str]:
     node, npm = shutil.which("node"), shutil.which("npm")
-    wanted = ".".join(map(str, OLDEST_NODE))
+    required = ".".join(map(str, OLDEST_NODE))
     if node is None or npm is None:
-        raise PageError(f"Node.js was not found: install {wanted} or newer, with npm")
+        raise PageError(f"Node.js was not found: install {required} or newer, with npm")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_NODE:
-        raise PageError(f"Node.js {version} is too old: install {wanted} or newer")
+        raise PageError(f"Node.js {version} is too old: install {required} or newer")
     return node, npm
 
 

@@ -44,28 +44,28 @@ def tokens(texts: Sequence[str]) -> list[int]:
 
 def build() -> dict[str, Any]:
     """Return the table."""
-    known = _common_tokens()
-    assert all(" " * count in known for count in range(1, _MAX_SPACES + 1))  # noqa: S101 - a script's check
-    assert all("\n" * count in known for count in range(1, _MAX_LINE_ENDS + 1))  # noqa: S101
-    assert all(f"{number:0{size}}" in known for size in (1, 2, 3) for number in range(10**size))  # noqa: S101
-    assert all("'" + each in known for each in _CONTRACTIONS)  # noqa: S101
-    characters = _characters(known)
+    common = _common_tokens()
+    assert all(" " * count in common for count in range(1, _MAX_SPACES + 1))  # noqa: S101 - a script's check
+    assert all("\n" * count in common for count in range(1, _MAX_LINE_ENDS + 1))  # noqa: S101
+    assert all(f"{number:0{size}}" in common for size in (1, 2, 3) for number in range(10**size))  # noqa: S101
+    assert all("'" + each in common for each in _CONTRACTIONS)  # noqa: S101
+    characters = _characters(common)
     separators = [each for each in characters if unicodedata.category(each)[0] in "PS"]
     punctuation = re.escape(string.punctuation + "".join(separators))
     return {
-        "pairs": " ".join(_pairs(known)),
-        "marks": sorted(each for each in known if re.fullmatch(rf" ?[{punctuation}]+\n*", each) and len(each) > 1),
+        "pairs": " ".join(_pairs(common)),
+        "marks": sorted(each for each in common if re.fullmatch(rf" ?[{punctuation}]+\n*", each) and len(each) > 1),
         "joints": _JOINTS,
         "separators": "".join(separators),
         "characters": "".join(characters),
-        "words": _words(known),
+        "words": _words(common),
     }
 
 
 def _common_tokens() -> set[str]:
-    found = [set(encoding.token_byte_values()) for encoding in ENCODINGS]
+    vocabularies = [set(encoding.token_byte_values()) for encoding in ENCODINGS]
     texts = set()
-    for each in found[0] & found[1]:
+    for each in vocabularies[0] & vocabularies[1]:
         try:
             texts.add(each.decode())
         except UnicodeDecodeError:
@@ -73,29 +73,29 @@ def _common_tokens() -> set[str]:
     return texts
 
 
-def _pairs(known: set[str]) -> list[str]:
+def _pairs(common: set[str]) -> list[str]:
     """Return the pairs of characters that are one token, except those that `o200k_base` may split."""
     letters = string.ascii_letters
-    pairs = [a + b for a in letters for b in letters if a + b in known and not (a.islower() and b.isupper())]
+    pairs = [a + b for a in letters for b in letters if a + b in common and not (a.islower() and b.isupper())]
     # After a space every letter is one token. They are stored without the space, because the list is separated by
     # spaces.
-    assert all(" " + letter in known for letter in letters)  # noqa: S101
+    assert all(" " + letter in common for letter in letters)  # noqa: S101
     return pairs
 
 
-def _characters(known: set[str]) -> list[str]:
+def _characters(common: set[str]) -> list[str]:
     """Return the characters that are one token each, whatever precedes them."""
-    found = sorted(each for each in known if len(each) == 1 and not each.isascii())
+    single = sorted(each for each in common if len(each) == 1 and not each.isascii())
     before = [chr(code) for code in range(1, 128) if chr(code) != " "]
     worse: Counter[str] = Counter()
-    for character in [*before, *found]:
-        for other, count in zip(found, tokens([character + each for each in found]), strict=True):
+    for character in [*before, *single]:
+        for other, count in zip(single, tokens([character + each for each in single]), strict=True):
             worse[other] += count > 2  # noqa: PLR2004 - one token each
-    return [each for each in found if not worse[each]]
+    return [each for each in single if not worse[each]]
 
 
-def _words(known: set[str]) -> dict[str, str]:
-    words = sorted(each[1:] for each in known if re.fullmatch(" [a-z]+", each))
+def _words(common: set[str]) -> dict[str, str]:
+    words = sorted(each[1:] for each in common if re.fullmatch(" [a-z]+", each))
     forms = {form: tokens([form(word) for word in words]) for form in _FORMS}
     is_sound = [True] * len(words)
 
@@ -112,12 +112,12 @@ def _words(known: set[str]) -> dict[str, str]:
     for joint in _JOINTS:
         for form in (_FORMS[1], _FORMS[3]):
             check(form, joint, "", 2)
-    found: dict[str, list[str]] = defaultdict(list)
+    words_by_counts: dict[str, list[str]] = defaultdict(list)
     for at, word in enumerate(words):
         counts = "".join(str(forms[form][at]) for form in _FORMS)
         if is_sound[at]:
-            found[counts].append(word)
-    return {counts: " ".join(group) for counts, group in sorted(found.items())}
+            words_by_counts[counts].append(word)
+    return {counts: " ".join(group) for counts, group in sorted(words_by_counts.items())}
 
 
 if __name__ == "__main__":

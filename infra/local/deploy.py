@@ -82,7 +82,7 @@ class Deployer:
         template = packaged_template(BUCKET, bundle)
         values = {"Stage": STAGE, "RedisHost": "127.0.0.1", "RedisPort": str(redis_port), "DatabaseUrl": database_url}
         values |= {PARAMETERS[name]: value for name, value in self._settings.items() if name in PARAMETERS}
-        known = template.get("Parameters", {})
+        template_parameters = template.get("Parameters", {})
         try:
             self._s3.create_bucket(Bucket=BUCKET)
             self._s3.put_object(Bucket=BUCKET, Key=bundle.key, Body=bundle.content)
@@ -93,7 +93,9 @@ class Deployer:
                 # uses too.
                 TemplateURL=f"{self._endpoint_url}/{BUCKET}/{TEMPLATE_KEY}",
                 Parameters=[
-                    {"ParameterKey": name, "ParameterValue": value} for name, value in values.items() if name in known
+                    {"ParameterKey": name, "ParameterValue": value}
+                    for name, value in values.items()
+                    if name in template_parameters
                 ],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
                 # With this tag the emulator uses a fixed API id, which stays the same after a restart.

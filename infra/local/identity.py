@@ -60,17 +60,17 @@ def _candidates(directory: Path) -> list[Identity]:
     if not others:
         return []
     other = others[0]
-    found = []
+    identities = []
     if sys.platform == "linux":
-        found.append(Identity("namespace", other.pw_uid, other.pw_gid))
+        identities.append(Identity("namespace", other.pw_uid, other.pw_gid))
     if os.geteuid() == 0:
         users = [other]
         outside = directory.parent.stat().st_uid
         if outside != 0 and _named(outside):
             users.insert(0, pwd.getpwuid(outside))  # a clone owned by an ordinary user
         kinds = ["capable", "user"] if sys.platform == "linux" else ["user"]
-        found += [Identity(kind, user.pw_uid, user.pw_gid) for user in users for kind in kinds]
-    return found
+        identities += [Identity(kind, user.pw_uid, user.pw_gid) for user in users for kind in kinds]
+    return identities
 
 
 def _give(directory: Path, identity: Identity) -> None:

@@ -159,20 +159,20 @@ def dead_children() -> list[int]:
 
 def leftovers(directory: Path) -> list[psutil.Process]:
     """List the stack's own processes whose working directory is in `directory`."""
-    found = []
+    own = []
     for process in psutil.process_iter(["name", "cmdline"]):
         ours = process.info["name"] in OUR_PROGRAMS or any(
             argument.endswith(OUR_SCRIPTS) for argument in process.info["cmdline"] or []
         )
         with suppress(psutil.Error, OSError):
             if ours and process.pid != os.getpid() and Path(process.cwd()).is_relative_to(directory):
-                found.append(process)
-    return found
+                own.append(process)
+    return own
 
 
 def working_in(directory: Path, name: str) -> list[psutil.Process]:
     """List the live processes called `name` whose working directory is `directory`."""
-    found = []
+    matching = []
     for process in psutil.process_iter(["name"]):
         with suppress(psutil.Error, OSError):
             if (
@@ -180,5 +180,5 @@ def working_in(directory: Path, name: str) -> list[psutil.Process]:
                 and Path(process.cwd()) == directory
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
-                found.append(process)
-    return found
+                matching.append(process)
+    return matching

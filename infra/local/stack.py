@@ -186,15 +186,15 @@ class Stack:
 
     def _drain(self, deployment: Deployment) -> None:
         """Wait until every accepted exchange is in PostgreSQL, because the emulator's queue is only in memory."""
-        left: int | None = None
+        queued: int | None = None
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._deployer is not None and time.monotonic() < deadline:
             with suppress(BotoCoreError, ClientError):
-                left = self._deployer.queued(deployment.queue_url)
-                if left == 0:
+                queued = self._deployer.queued(deployment.queue_url)
+                if queued == 0:
                     return
             time.sleep(0.1)
-        count = "Exchanges" if left is None else f"{left} exchange(s)"
+        count = "Exchanges" if queued is None else f"{queued} exchange(s)"
         self._say(f"{count} may still have been queued; what PostgreSQL has not taken is lost with the queue.")
 
     def _deployed(self) -> Deployment:

@@ -46,11 +46,11 @@ class SchemaStatus:
 
 def config(database_url: str) -> Config:
     """Return the Alembic configuration for a database."""
-    made = Config()
-    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    made.attributes["database_url"] = sqlalchemy_url(database_url)
-    made.attributes["lock_deadline"] = time.monotonic() + LOCK_WAIT_SECONDS
-    return made
+    alembic_config = Config()
+    alembic_config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    alembic_config.attributes["database_url"] = sqlalchemy_url(database_url)
+    alembic_config.attributes["lock_deadline"] = time.monotonic() + LOCK_WAIT_SECONDS
+    return alembic_config
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -74,12 +74,15 @@ def upgrade(database_url: str, seconds: float | None = None) -> None:
         sqlalchemy.exc.SQLAlchemyError: The database does not respond or refuses.
     """
     started = time.monotonic()
-    made = config(database_url)
+    alembic_config = config(database_url)
     lock_deadline = started + min(LOCK_WAIT_SECONDS, LOCK_WAIT_SECONDS if seconds is None else seconds)
-    made.attributes |= {"lock_deadline": lock_deadline, "deadline": None if seconds is None else started + seconds}
+    alembic_config.attributes |= {
+        "lock_deadline": lock_deadline,
+        "deadline": None if seconds is None else started + seconds,
+    }
     while True:
         try:
-            return command.upgrade(made, "head")
+            return command.upgrade(alembic_config, "head")
         except OperationalError as error:
             if isinstance(error.orig, QueryCanceled) and seconds is not None:
                 raise MigrationTimeoutError(
@@ -109,7 +112,7 @@ def status(database_url: str, timeout_seconds: int = 10) -> SchemaStatus:
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     revisions = list(scripts.walk_revisions())
-    known = [revision.revision for revision in revisions]
-    newer = known[: known.index(current)] if current in known else known if current is None else []
+    names = [revision.revision for revision in revisions]
+    newer = names[: names.index(current)] if current in names else names if current is None else []
     pending = [(each.revision, each.doc) for each in reversed(revisions) if each.revision in newer]
-    return SchemaStatus(current, known[0], pending, is_known=current is None or current in known)
+    return SchemaStatus(current, names[0], pending, is_known=current is None or current in names)

@@ -45,8 +45,8 @@ def run() -> None:
 
 
 def _prepare(connection: Connection, deadline: float | None) -> None:
-    left = 0 if deadline is None else max(1, int((deadline - time.monotonic()) * 1000))
-    for name, value in {**_SESSION, "statement_timeout": str(left)}.items():
+    milliseconds_left = 0 if deadline is None else max(1, int((deadline - time.monotonic()) * 1000))
+    for name, value in {**_SESSION, "statement_timeout": str(milliseconds_left)}.items():
         connection.execute(text("select set_config(:name, :value, false)"), {"name": name, "value": value})
     connection.commit()
 
@@ -58,9 +58,9 @@ def _wait_for_other_runners(connection: Connection, deadline: float) -> None:
     all snapshots, so two runners would deadlock.
     """
     while True:
-        taken = connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK})
+        is_locked = connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
-        if taken:
+        if is_locked:
             return
         if time.monotonic() > deadline:
             raise MigrationTimeoutError("Another migration of this database is running.")

@@ -61,17 +61,17 @@ def migrate(wanted: str | None, deadline: float) -> str:
     newest = str(scripts.get_current_head())
     if wanted not in {None, newest}:
         raise WrongReleaseError(f"the template asks for schema {wanted}, this code has {newest}: build and deploy both")
-    found = _current()
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
-        logger.warning("the database has schema %s, which is newer than %s: left as it is", found, newest)
-        return found
+    current = _current()
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        logger.warning("the database has schema %s, which is newer than %s: left as it is", current, newest)
+        return current
     upgrade(_url(), deadline - time.monotonic())
     with _engine().begin() as connection:
         if os.environ.get(_MAKES_USER, "true") == "true":
             make_user(connection)
         if user := os.environ.get(_USER, FUNCTION_USER):
             admit(connection, user)
-    logger.info("migrated from schema %s to %s", found, newest)
+    logger.info("migrated from schema %s to %s", current, newest)
     return newest
 
 

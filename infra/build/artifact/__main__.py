@@ -26,12 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
         if options.what == "stamp":
             (directory / "release.txt").write_text(release(runtime_version(), options.architecture))
             return 0
-        held = build(options.what, directory, options.architecture, options.uv)
+        ingredients = build(options.what, directory, options.architecture, options.uv)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"The {options.what} artifact was not built. {error}", file=sys.stderr)
         return 1
     print(f"The {options.what} artifact for {options.architecture} has {size(directory) / MEGABYTE:.1f} MB.")
-    for warning in held.warnings:
+    for warning in ingredients.warnings:
         # Printed to standard output, because `sam build` hides the standard error of a successful build.
         print(f"Warning: the {options.what} artifact. {warning}")
     return 0

@@ -55,20 +55,20 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredi
         ValueError: The artifact is too large, or a switch has an invalid value.
     """
     version = runtime_version()
-    held = gather(version, with_page=function == "agent")
+    ingredients = gather(version, with_page=function == "agent")
     _empty(directory)
     _install(function, directory, version, PLATFORMS[architecture], uv)
     prune(directory)
     cut_symbols(directory)
     _copy_own(function, directory)
-    if not held.page:
+    if not ingredients.page:
         shutil.rmtree(directory / "functions" / "agent" / "http" / "static" / "built", ignore_errors=True)
-    if held.python:
-        compile_modules(directory, held.python, {*_OWN, *READ_THEIR_SOURCE})
-    (directory / RECORD).write_text(held.record(function, architecture, version))
+    if ingredients.python:
+        compile_modules(directory, ingredients.python, {*_OWN, *READ_THEIR_SOURCE})
+    (directory / RECORD).write_text(ingredients.record(function, architecture, version))
     _normalise(directory)
     check(function, directory)
-    return held
+    return ingredients
 
 
 def _empty(directory: Path) -> None:
@@ -88,10 +88,10 @@ def _install(function: str, directory: Path, version: str, platform: str, uv: st
 
 def _copy_own(function: str, directory: Path) -> None:
     """Copy the modules of the function and the shared ones, without files of editors and interpreters."""
-    left = ("__pycache__", "*.pyc", ".*", "*~")
-    ignore = shutil.ignore_patterns(*left)
+    ignored = ("__pycache__", "*.pyc", ".*", "*~")
+    ignore = shutil.ignore_patterns(*ignored)
     # The shared modules, without the in-memory twins.
-    shutil.copytree(ROOT / "shared", directory / "shared", ignore=shutil.ignore_patterns(*left, "testing"))
+    shutil.copytree(ROOT / "shared", directory / "shared", ignore=shutil.ignore_patterns(*ignored, "testing"))
     if function == "migrate":
         (directory / "infra").mkdir()
         for name in _MIGRATION:

@@ -64,11 +64,11 @@ class Ingredients:
 
     def record(self, function: str, architecture: str, runtime: str) -> str:
         """Return the content of `artifact.json`."""
-        held: dict[str, object] = {"function": function, "architecture": architecture, "runtime": f"python{runtime}"}
-        held["bytecode"] = self.python_version
+        fields: dict[str, object] = {"function": function, "architecture": architecture, "runtime": f"python{runtime}"}
+        fields["bytecode"] = self.python_version
         if function == "agent":
-            held["page"] = self.page
-        return json.dumps(held) + "\n"
+            fields["page"] = self.page
+        return json.dumps(fields) + "\n"
 
 
 def gather(runtime: str, *, with_page: bool = True, environment: Mapping[str, str] = os.environ) -> Ingredients:
@@ -145,8 +145,8 @@ def release(runtime: str, architecture: str, environment: Mapping[str, str] = os
 def _files() -> Iterator[Path]:
     for name in _SOURCES:
         source = ROOT / name
-        found = [source] if source.is_file() else sorted(source.rglob("*"))
-        for path in found:
+        paths = [source] if source.is_file() else sorted(source.rglob("*"))
+        for path in paths:
             parts = path.relative_to(ROOT).parts
             if path.is_file() and path.suffix != ".pyc" and not _NO_SOURCES & set(parts):
                 yield path

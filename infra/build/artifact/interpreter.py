@@ -22,17 +22,17 @@ def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Pa
     Raises:
         ValueError: `RUNTIME_PYTHON` names another version.
     """
-    if named := environment.get(OVERRIDE):
-        if not _is(version, Path(named)):
-            raise ValueError(f"{OVERRIDE} names {named}, which is not Python {version}.")
-        return Path(named)
+    if path := environment.get(OVERRIDE):
+        if not _is(version, Path(path)):
+            raise ValueError(f"{OVERRIDE} names {path}, which is not Python {version}.")
+        return Path(path)
     return next((candidate for candidate in _candidates(version, environment) if _is(version, candidate)), None)
 
 
 def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
     yield Path(sys.executable)
-    if found := shutil.which(f"python{version}", path=environment.get("PATH")):
-        yield Path(found)
+    if executable := shutil.which(f"python{version}", path=environment.get("PATH")):
+        yield Path(executable)
     root = Path(environment.get("PYENV_ROOT") or Path.home() / ".pyenv")
     # The newest patch release first, compared as numbers, because 3.13.10 is newer than 3.13.9.
     installed = [path for path in root.glob(f"versions/{version}.*") if path.name.rpartition(".")[2].isdigit()]

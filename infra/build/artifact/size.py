@@ -18,11 +18,11 @@ def size(directory: Path) -> int:
 
 def packages(directory: Path) -> Counter[str]:
     """Return the bytes of each entry of `directory`; `most_common()` lists the largest."""
-    found: Counter[str] = Counter()
+    bytes_by_name: Counter[str] = Counter()
     for path in directory.rglob("*"):
         if path.is_file():
-            found[path.relative_to(directory).parts[0]] += path.stat().st_size
-    return found
+            bytes_by_name[path.relative_to(directory).parts[0]] += path.stat().st_size
+    return bytes_by_name
 
 
 def check(function: str, directory: Path) -> None:
@@ -31,9 +31,9 @@ def check(function: str, directory: Path) -> None:
     Raises:
         ValueError: It exceeds the limit; the message lists its largest packages.
     """
-    found = packages(directory)
-    if (total := sum(found.values())) > LIMITS[function]:
-        lines = [f"  {bytes_ / MEGABYTE:6.1f} MB  {name}" for name, bytes_ in found.most_common(_SHOWN)]
+    bytes_by_name = packages(directory)
+    if (total := sum(bytes_by_name.values())) > LIMITS[function]:
+        lines = [f"  {bytes_ / MEGABYTE:6.1f} MB  {name}" for name, bytes_ in bytes_by_name.most_common(_SHOWN)]
         limit = LIMITS[function] // MEGABYTE
         raise ValueError(
             f"The {function} artifact has {total / MEGABYTE:.1f} MB, {limit} MB are allowed. Its largest parts:\n"

@@ -110,9 +110,9 @@ class AsyncMemoryClient(AsyncSender):
             include: A selection of `context`, `messages`, `preferences`, `memories` and `related`. The default is the
                 first three.
         """
-        found = await self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
-        self._ids.see(message.exchange_id for message in found.messages)
-        return found
+        context = await self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
+        self._ids.see(message.exchange_id for message in context.messages)
+        return context
 
     async def invoked(
         self,

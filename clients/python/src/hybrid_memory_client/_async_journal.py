@@ -75,8 +75,8 @@ class AsyncJournal:
             except MemoryClientError as error:
                 if count == 0:
                     raise
-                kept = f"the first {count} of {len(items)} items are stored, repeat the call without them: {error}"
-                raise NotKept(kept, items_kept=count) from error
+                detail = f"the first {count} of {len(items)} items are stored, repeat the call without them: {error}"
+                raise NotKept(detail, items_kept=count) from error
             count += len(draft.records)
 
     async def _begin(self, draft: Draft) -> None:
@@ -101,12 +101,12 @@ class AsyncJournal:
         newest = await self._keep_parts(new, turn.newest)
         texts = draft.texts
         try:
-            kept = await self._client.replace_exchange(
+            result = await self._client.replace_exchange(
                 self.thread_id, turn.exchange_id, texts.user, texts.assistant, metadata=draft.metadata
             )
         except MemoryClientError:
             return False
-        if kept.durability == "none":
+        if result.durability == "none":
             return False
         self._turns.put(self._kind, self.thread_id, Turn(turn.exchange_id, newest, draft.records))
         return True
@@ -141,16 +141,16 @@ class AsyncJournal:
             return False
         return bool(page.items) and page.items[0].exchange_id == exchange_id
 
-    async def _keep_parts(self, kept: Sequence[Record], newest: UUID) -> UUID:
+    async def _keep_parts(self, items: Sequence[Record], newest: UUID) -> UUID:
         """Store the parts of large items; return the id of the thread's newest exchange afterwards."""
-        for record in kept:
+        for record in items:
             for draft in part_drafts(self._kind, record):
                 newest = self._client.new_id()
                 await self._keep(draft, newest)
         return newest
 
     async def _keep(self, draft: Draft, exchange_id: UUID) -> None:
-        kept = await self._client.invoked(
+        result = await self._client.invoked(
             draft.texts.user,
             draft.texts.assistant,
             thread_id=self.thread_id,
@@ -158,8 +158,8 @@ class AsyncJournal:
             exchange_id=exchange_id,
             metadata=draft.metadata,
         )
-        if kept.durability == "none":
-            raise NotKept("no store took the exchange")
+        if result.durability == "none":
+            raise NotKept("no store accepted the exchange")
         self._turns.note(self._kind, self.thread_id, exchange_id)
 
     async def retract(self) -> Any | None:
@@ -170,11 +170,11 @@ class AsyncJournal:
         """
         self._turns.take(self._kind, self.thread_id)
         while True:
-            found = await self._newest(1)
-            if not found:
+            newest = await self._newest(1)
+            if not newest:
                 return None
-            if await self._claim(found[0]):
-                return found[0].item
+            if await self._claim(newest[0]):
+                return newest[0].item
 
     async def _claim(self, found: Found) -> bool:
         """Retract an item; return whether no other caller retracted it first."""

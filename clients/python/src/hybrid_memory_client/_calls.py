@@ -258,17 +258,17 @@ def _nothing(response: httpx.Response) -> None:
 
 
 def _preferences(response: httpx.Response) -> dict[str, str]:
-    found = response.json()
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+    preferences = response.json()
+    if not isinstance(preferences, dict) or not all(isinstance(value, str) for value in preferences.values()):
         raise TypeError("preferences are an object of texts")
-    return found
+    return preferences
 
 
 def _description(response: httpx.Response) -> dict[str, Any]:
-    found = response.json()
-    if not isinstance(found, dict) or not isinstance(found.get("info"), dict):
+    description = response.json()
+    if not isinstance(description, dict) or not isinstance(description.get("info"), dict):
         raise TypeError("a description is an object with an object `info`")
-    return found
+    return description
 
 
 def _run_result(response: httpx.Response) -> RunResult:

@@ -50,9 +50,9 @@ class AsyncConnections:
             return self._given
         loop = _running_loop()
         with self._lock:
-            found = self._open.get(loop)
-        if found is not None:
-            return found[0]
+            pool = self._open.get(loop)
+        if pool is not None:
+            return pool[0]
         lifetime = _lifetime(httpx.AsyncClient(timeout=self._timeout, trust_env=False), weakref.ref(self), loop)
         http = await anext(lifetime)
         with self._lock:
@@ -66,16 +66,16 @@ class AsyncConnections:
     async def aclose(self) -> None:
         """Close the running loop's pool, except one that the caller passed in; other pools close with their loops."""
         with self._lock:
-            found = self._open.get(_running_loop())
-        if found is not None:
-            await found[1].aclose()
+            pool = self._open.get(_running_loop())
+        if pool is not None:
+            await pool[1].aclose()
 
     def forget(self, loop: object) -> None:
         """Remove the pool of a loop that is closing."""
         with self._lock:
-            found = self._open.pop(loop, None)
-        if found is not None:
-            found[2].detach()
+            pool = self._open.pop(loop, None)
+        if pool is not None:
+            pool[2].detach()
 
 
 async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections], loop: object) -> _Lifetime:

@@ -48,20 +48,22 @@ class ExchangeIds:
         """Return a new id."""
         randomness = secrets.randbits(_RANDOM_BITS)
         with self._lock:
-            made = compose(self._now_ms(), randomness)
-            if made.int <= self._last:
-                made = compose((self._last >> 80) + 1, randomness)
-            self._last = made.int
-        return made
+            new_id = compose(self._now_ms(), randomness)
+            if new_id.int <= self._last:
+                new_id = compose((self._last >> 80) + 1, randomness)
+            self._last = new_id.int
+        return new_id
 
-    def see(self, found: Iterable[UUID | None]) -> None:
+    def see(self, exchange_ids: Iterable[UUID | None]) -> None:
         """Make later ids sort after these, except after ids from the future."""
         with self._lock:
             most = self._now_ms() + _MOST_AHEAD_MS
-            known = [
-                each.int for each in found if each is not None and is_time_ordered(each) and each.int >> 80 <= most
+            numbers = [
+                each.int
+                for each in exchange_ids
+                if each is not None and is_time_ordered(each) and each.int >> 80 <= most
             ]
-            self._last = max([self._last, *known])
+            self._last = max([self._last, *numbers])
 
     def heed(self, date: str | None, sent: float) -> None:
         """Correct the clock by the smallest difference that explains a response's `Date`.

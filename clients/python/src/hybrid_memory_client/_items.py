@@ -86,17 +86,17 @@ def pairs(
     Raises:
         CannotBeKept: An object or its replacement cannot be stored.
     """
-    made = []
+    items = []
     for each in objects:
         try:
-            made.append(_paired(each, pair))
+            items.append(_paired(each, pair))
         except CannotBeKept as error:
             if on_refused is None:
                 raise
             replacement = on_refused(each, error)
             if replacement is not None:
-                made.append(_paired(replacement, pair))
-    return made
+                items.append(_paired(replacement, pair))
+    return items
 
 
 def records(items: Sequence[tuple[Any, Texts]]) -> list[Record]:
@@ -119,50 +119,50 @@ def checked(item: Any) -> Any:
     """
     if reason := json_error(item, _MOST_DEPTH):
         raise CannotBeKept(f"an item is not JSON that the memory can store: {reason}")
-    made = json.loads(json.dumps(item))
-    if made != item:
+    copied = json.loads(json.dumps(item))
+    if copied != item:
         raise CannotBeKept("an item would come back changed: JSON has no tuples")
-    if key := reserved(made):
+    if key := reserved(copied):
         raise CannotBeKept(f"an item has a key {key!r}, which means something else here")
-    return made
+    return copied
 
 
-def drafts(kind: str, kept: Sequence[Record]) -> list[Draft]:
+def drafts(kind: str, items: Sequence[Record]) -> list[Draft]:
     """Return the exchanges that hold the items: one, or more if their size requires it.
 
     Args:
         kind: The framework's name, under which the items are stored.
-        kept: The items.
+        items: The items.
     """
-    made: list[Draft] = []
-    rest = list(kept)
+    exchanges: list[Draft] = []
+    rest = list(items)
     while rest:
         count = len(rest)
         while (draft := combined_draft(kind, rest[:count])) is None:
             count = (count + 1) // 2
-        made.append(draft)
+        exchanges.append(draft)
         rest = rest[count:]
-    return made
+    return exchanges
 
 
-def combined_draft(kind: str, kept: Sequence[Record]) -> Draft | None:
+def combined_draft(kind: str, items: Sequence[Record]) -> Draft | None:
     """Return one exchange that holds all the items, or None if it would be too large."""
     texts = Texts(
-        _joined([each.texts.user for each in kept]),
-        _joined([each.texts.assistant for each in kept]),
-        tuple(step for each in kept for step in each.texts.steps),
-        any(each.texts.begins for each in kept),
+        _joined([each.texts.user for each in items]),
+        _joined([each.texts.assistant for each in items]),
+        tuple(step for each in items for step in each.texts.steps),
+        any(each.texts.begins for each in items),
     )
-    if len(kept) > 1 and max(len(texts.user), len(texts.assistant)) > _MOST_TEXT:
+    if len(items) > 1 and max(len(texts.user), len(texts.assistant)) > _MOST_TEXT:
         return None
-    items = {ITEMS: [referring(each.item, texts) for each in kept], IDS: [each.id for each in kept]}
+    own_part = {ITEMS: [referring(each.item, texts) for each in items], IDS: [each.id for each in items]}
     is_step = not (texts.is_prompt or texts.user or texts.assistant)
-    metadata: dict[str, Any] = {**({KIND: STEP} if is_step else {}), kind: items}
+    metadata: dict[str, Any] = {**({KIND: STEP} if is_step else {}), kind: own_part}
     if (steps := _steps(texts.steps)) and _size({**metadata, STEPS: steps}) <= _MOST_BYTES:
         metadata[STEPS] = steps
-    if _size(metadata) > _MOST_BYTES and len(kept) > 1:
+    if _size(metadata) > _MOST_BYTES and len(items) > 1:
         return None
-    return Draft(texts, metadata, tuple(kept))
+    return Draft(texts, metadata, tuple(items))
 
 
 def part_drafts(kind: str, record: Record) -> list[Draft]:
@@ -219,9 +219,9 @@ def _joined(texts: Sequence[str]) -> str:
 
 def _steps(steps: Sequence[Step]) -> list[dict[str, str]]:
     """Return as many steps as fit. They are for display only; the items are complete."""
-    made: list[dict[str, str]] = []
+    shown: list[dict[str, str]] = []
     for step in steps:
-        made.append(step.to_json())
-        if _size(made) > _MOST_STEPS_BYTES:
-            return made[:-1]
-    return made
+        shown.append(step.to_json())
+        if _size(shown) > _MOST_STEPS_BYTES:
+            return shown[:-1]
+    return shown

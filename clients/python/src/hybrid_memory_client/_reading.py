@@ -21,22 +21,22 @@ class Entry:
     """An exchange that was read.
 
     Attributes:
-        kept: The framework's value in the metadata; None in an exchange of another program.
+        stored: The framework's value in the metadata; None in an exchange of another program.
     """
 
     exchange_id: UUID | None
     texts: Texts
-    kept: dict[str, Any] | None
+    stored: dict[str, Any] | None
     created_at: datetime | None = None
 
     def items(self) -> list[Any]:
         """Return the framework's items, oldest first. A large item is still a reference to its parts."""
-        return [restored(item, self.texts) for item in (self.kept or {}).get(ITEMS, [])]
+        return [restored(item, self.texts) for item in (self.stored or {}).get(ITEMS, [])]
 
     @property
     def retracted_by(self) -> str | None:
         """The caller that retracted an item with this exchange."""
-        return None if self.kept is None else self.kept.get(BY)
+        return None if self.stored is None else self.stored.get(BY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Reader:
             return []
         user, assistant = (next((each for each in sides if each.role == role), None) for role in _SIDES)
         texts = Texts(user.content if user else "", assistant.content if assistant else "")
-        kept = user.metadata.get(self.kind) if user is not None and user.metadata else None
-        return [Entry(sides[0].exchange_id, texts, kept if isinstance(kept, dict) else None, sides[0].created_at)]
+        stored = user.metadata.get(self.kind) if user is not None and user.metadata else None
+        return [Entry(sides[0].exchange_id, texts, stored if isinstance(stored, dict) else None, sides[0].created_at)]
 
     def left_of(self, entry: Entry) -> list[Found]:
         """Return an entry's items that were not retracted, newest first.
@@ -99,11 +99,11 @@ class Reader:
         Raises:
             HistoryDegraded: Parts of an item are missing.
         """
-        if entry.kept is not None:
-            self._heed(entry.kept)
-        items = self.foreign(entry.texts) if entry.kept is None else entry.items()
-        names = (entry.kept or {}).get(IDS) or [f"{entry.exchange_id}:{number}" for number in range(len(items))]
-        left = []
+        if entry.stored is not None:
+            self._heed(entry.stored)
+        items = self.foreign(entry.texts) if entry.stored is None else entry.items()
+        names = (entry.stored or {}).get(IDS) or [f"{entry.exchange_id}:{number}" for number in range(len(items))]
+        remaining = []
         for number, (name, item) in reversed(list(enumerate(zip(names, items, strict=True)))):
             if name in self._seen:
                 continue
@@ -115,16 +115,16 @@ class Reader:
                 self._count -= 1
                 continue
             if not self._is_in_parts(item):
-                left.append(Found(name, item, entry, number))
-            elif (found := self._whole(item)) is not None:
-                left.append(Found(name, found, entry, number))
-        return left
+                remaining.append(Found(name, item, entry, number))
+            elif (whole_item := self._whole(item)) is not None:
+                remaining.append(Found(name, whole_item, entry, number))
+        return remaining
 
-    def _heed(self, kept: dict[str, Any]) -> None:
-        if isinstance(part := kept.get(PART), list):
+    def _heed(self, stored: dict[str, Any]) -> None:
+        if isinstance(part := stored.get(PART), list):
             name, number, text = part
             self._parts.setdefault(name, {})[number] = text
-        retracted = kept.get(RETRACTED, [])
+        retracted = stored.get(RETRACTED, [])
         if isinstance(retracted, list):
             self._retracted |= set(retracted)
         else:

@@ -110,9 +110,9 @@ class MemoryClient(Sender):
             include: A selection of `context`, `messages`, `preferences`, `memories` and `related`. The default is the
                 first three.
         """
-        found = self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
-        self._ids.see(message.exchange_id for message in found.messages)
-        return found
+        context = self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
+        self._ids.see(message.exchange_id for message in context.messages)
+        return context
 
     def invoked(
         self,

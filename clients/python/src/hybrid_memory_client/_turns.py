@@ -65,8 +65,8 @@ class Turns:
     def note(self, kind: str, thread_id: str, exchange_id: UUID) -> None:
         """Record an exchange that was stored."""
         with self._lock:
-            known = self._written.get((kind, thread_id), exchange_id)
-            self._written.put((kind, thread_id), max(known, exchange_id))
+            written_id = self._written.get((kind, thread_id), exchange_id)
+            self._written.put((kind, thread_id), max(written_id, exchange_id))
 
     def written(self, kind: str, thread_id: str) -> UUID | None:
         """Return the newest exchange that was stored."""

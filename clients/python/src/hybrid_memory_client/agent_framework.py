@@ -136,13 +136,13 @@ class HybridContextProvider(ContextProvider):
     ) -> None:
         """Add the memory's context to the instructions."""
         thread_id = context.session_id if self._history else None
-        found = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
+        memory = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
         # PostgreSQL has all but the undrained exchanges. Without it, preferences and exchanges may be missing.
-        missing = [layer for layer in found.degraded if layer == "postgres" or (self._history and layer != "redis")]
+        missing = [layer for layer in memory.degraded if layer == "postgres" or (self._history and layer != "redis")]
         if missing and not self._allow_degraded:
-            raise HistoryDegraded(found.degraded)
-        if found.context:
-            context.extend_instructions(self.source_id, found.context)
+            raise HistoryDegraded(memory.degraded)
+        if memory.context:
+            context.extend_instructions(self.source_id, memory.context)
 
     async def after_run(
         self,
@@ -239,13 +239,13 @@ def _item(message: Message) -> dict[str, Any]:
 def _state(value: Any) -> Any:
     """Return all values of a message, except those that the framework omits on purpose."""
     if isinstance(value, (Message, Content)):
-        return {key: _state(each) for key, each in vars(value).items() if _is_kept(key, each)} | _failure(value)
+        return {key: _state(each) for key, each in vars(value).items() if _is_stored(key, each)} | _failure(value)
     if isinstance(value, Mapping):
         return {key: _state(each) for key, each in value.items() if key != _RAW}
     return [_state(each) for each in value] if isinstance(value, list) else value
 
 
-def _is_kept(name: str, value: object) -> bool:
+def _is_stored(name: str, value: object) -> bool:
     return name not in {_RAW, _EXCEPTION} and not name.startswith("_") and value not in (None, {})
 
 

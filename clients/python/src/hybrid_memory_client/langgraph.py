@@ -64,8 +64,8 @@ class PreferencesStore(BaseStore):
         users = [self._user(op.namespace) for op in operations if isinstance(op, GetOp)]
         users += [self._searched(op) for op in operations if isinstance(op, SearchOp)]
         changes = self._changes(operations)
-        found = {user: self._client.read_preferences(user) for user in dict.fromkeys(users)}
-        results = [self._result(op, found) for op in operations]
+        preferences = {user: self._client.read_preferences(user) for user in dict.fromkeys(users)}
+        results = [self._result(op, preferences) for op in operations]
         for user, changed in changes.items():
             self._client.merge_preferences(user, changed)
         return results
@@ -94,16 +94,16 @@ class PreferencesStore(BaseStore):
                 changes.setdefault(self._user(op.namespace), {})[op.key] = text
         return changes
 
-    def _result(self, op: Op, found: Mapping[str, Mapping[str, str]]) -> Result:
+    def _result(self, op: Op, preferences: Mapping[str, Mapping[str, str]]) -> Result:
         if isinstance(op, PutOp):
             return None
         if isinstance(op, GetOp):
-            text = found[self._user(op.namespace)].get(op.key)
+            text = preferences[self._user(op.namespace)].get(op.key)
             return None if text is None else Item(**_item(op.namespace, op.key, text))
         if isinstance(op, SearchOp):
             items = [
                 SearchItem(**_item(op.namespace_prefix, key, text))
-                for key, text in sorted(found[self._searched(op)].items())
+                for key, text in sorted(preferences[self._searched(op)].items())
             ]
             matching = [item for item in items if _matches(item.value, op.filter or {})]
             return matching[op.offset : op.offset + op.limit]
@@ -172,11 +172,11 @@ def _to_text(value: Mapping[str, Any]) -> str:
 def _to_value(text: str) -> dict[str, Any]:
     if text.startswith("{"):
         try:
-            found = json.loads(text)
+            preferences = json.loads(text)
         except ValueError:
             return {_VALUE: text}
-        if isinstance(found, dict):
-            return found
+        if isinstance(preferences, dict):
+            return preferences
     return {_VALUE: text}
 
 
@@ -230,9 +230,9 @@ def _call(call: ToolCall) -> Step:
 
 
 def _messages(texts: Texts) -> list[Any]:
-    made: list[BaseMessage] = []
+    messages: list[BaseMessage] = []
     if texts.user:
-        made.append(HumanMessage(texts.user))
+        messages.append(HumanMessage(texts.user))
     if texts.assistant:
-        made.append(AIMessage(texts.assistant))
-    return messages_to_dict(made)
+        messages.append(AIMessage(texts.assistant))
+    return messages_to_dict(messages)

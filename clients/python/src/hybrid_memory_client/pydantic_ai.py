@@ -120,10 +120,10 @@ def _pair(message: ModelMessage) -> tuple[Any, Texts]:
 
 
 def _round_trip(dumped: list[Any]) -> list[Any]:
-    found: list[Any] = ModelMessagesTypeAdapter.dump_python(
+    messages: list[Any] = ModelMessagesTypeAdapter.dump_python(
         ModelMessagesTypeAdapter.validate_python(dumped), mode="json"
     )
-    return found
+    return messages
 
 
 def _is_finite(value: Any) -> bool:
@@ -154,10 +154,10 @@ def _step(part: ModelRequestPart | ModelResponsePart) -> Step | None:
 
 
 def _messages(texts: Texts) -> list[Any]:
-    made: list[ModelMessage] = []
+    messages: list[ModelMessage] = []
     if texts.user:
-        made.append(ModelRequest(parts=[UserPromptPart(texts.user)]))
+        messages.append(ModelRequest(parts=[UserPromptPart(texts.user)]))
     if texts.assistant:
-        made.append(ModelResponse(parts=[TextPart(texts.assistant)]))
-    dumped: list[Any] = ModelMessagesTypeAdapter.dump_python(made, mode="json")
+        messages.append(ModelResponse(parts=[TextPart(texts.assistant)]))
+    dumped: list[Any] = ModelMessagesTypeAdapter.dump_python(messages, mode="json")
     return dumped

@@ -134,8 +134,8 @@ class HybridSessionRepository(SessionRepository):
 
     def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
         """Return the last stored version of an agent, or None."""
-        found = self._state(session_id, "agent", agent_id)
-        return SessionAgent.from_dict(found) if found else None
+        state = self._state(session_id, "agent", agent_id)
+        return SessionAgent.from_dict(state) if state else None
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Store an agent's state if it has changed.
@@ -143,15 +143,15 @@ class HybridSessionRepository(SessionRepository):
         Raises:
             SessionException: The agent does not exist.
         """
-        named = session_agent.agent_id
-        recent = self._state(session_id, "agent", named, _MOST_RECENT)
-        known = recent or self._state(session_id, "agent", named)
-        if known is None:
-            raise SessionException(f"Agent {named} is not in session {session_id}")
-        session_agent.created_at = known["created_at"]
+        agent_id = session_agent.agent_id
+        recent = self._state(session_id, "agent", agent_id, _MOST_RECENT)
+        stored = recent or self._state(session_id, "agent", agent_id)
+        if stored is None:
+            raise SessionException(f"Agent {agent_id} is not in session {session_id}")
+        session_agent.created_at = stored["created_at"]
         state = session_agent.to_dict()
         if recent is None or _timeless(recent) != _timeless(state):
-            self._note(session_id, "agent", named, state)
+            self._note(session_id, "agent", agent_id, state)
 
     def create_message(
         self,
@@ -189,10 +189,10 @@ class HybridSessionRepository(SessionRepository):
             SessionException: The message does not exist.
         """
         message_id = session_message.message_id
-        known = self.read_message(session_id, agent_id, message_id)
-        if known is None:
+        stored = self.read_message(session_id, agent_id, message_id)
+        if stored is None:
             raise SessionException(f"Message {message_id} is not in session {session_id}")
-        session_message.created_at = known.created_at
+        session_message.created_at = stored.created_at
         journal = self._journal(session_id)
         for item, texts in self._pairs(agent_id, session_message):
             if not journal.revise(item, texts, lambda older: _is_message(older, agent_id, message_id)):
@@ -207,8 +207,8 @@ class HybridSessionRepository(SessionRepository):
         **kwargs: Any,
     ) -> list[SessionMessage]:
         """Return the last stored version of each of an agent's messages, in order."""
-        found = self._messages(session_id, agent_id)
-        return found[offset:] if limit is None else found[offset : offset + limit]
+        messages = self._messages(session_id, agent_id)
+        return messages[offset:] if limit is None else messages[offset : offset + limit]
 
     def _pairs(self, agent_id: str, session_message: SessionMessage) -> list[tuple[Any, Texts]]:
         def pair(each: SessionMessage) -> tuple[Any, Texts]:
