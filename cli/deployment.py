@@ -65,7 +65,7 @@ class Deployment:
     """The addresses that a command needs, looked up at first use.
 
     Args:
-        named: The options of the command line. A state directory among them takes precedence over the environment; a
+        options: The options of the command line. A state directory among them takes precedence over the environment; a
             local stack that is found by searching upwards does not.
         directory: The search for a local stack starts here and goes upwards. The default is the current directory.
 
@@ -74,8 +74,8 @@ class Deployment:
         opened: Closed when the command ends.
     """
 
-    def __init__(self, named: CliOptions, directory: Path | None = None) -> None:
-        self._named = named
+    def __init__(self, options: CliOptions, directory: Path | None = None) -> None:
+        self._options = options
         self._directory = directory
         self.used: dict[str, Endpoint] = {}
         self.opened = ExitStack()
@@ -83,7 +83,7 @@ class Deployment:
     @cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, str | None]]]:
         """The sources of addresses; the first source that has an address wins."""
-        options = self._named
+        options = self._options
         sources: list[tuple[str, Mapping[str, str | None]]] = [
             ("option", {name: getattr(options, name) for name in (*_SETTINGS, "endpoint_url")})
         ]
@@ -121,7 +121,7 @@ class Deployment:
     @property
     def is_verbose(self) -> bool:
         """Whether the command prints the source of each address."""
-        return bool(self._named.verbose)
+        return bool(self._options.verbose)
 
     def is_named(self, name: str) -> bool:
         """Return whether any source has `name`."""
@@ -163,11 +163,11 @@ class Deployment:
 
     def token(self) -> str | None:
         """Return the bearer token for the API; None without one."""
-        return self._named.token or load(_Api).token
+        return self._options.token or load(_Api).token
 
     def api_key(self) -> str | None:
         """Return the API key of a usage plan; None if there is none."""
-        return self._named.api_key or load(_Api).api_key
+        return self._options.api_key or load(_Api).api_key
 
     def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
         """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's default).

@@ -54,7 +54,7 @@ def list_(
     """
     queue = connect.queue(deployment, "dlq_url")
     depth, now = queue.depth(), datetime.now(UTC)
-    items = [describe(message, now) for message in queue.look(limit)]
+    items = [describe(message, now) for message in queue.peek(limit)]
     if as_json:
         counts = {"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed}
         sources = endpoints_as_json(deployment.used)
@@ -103,7 +103,7 @@ def show(
     """
     queue = connect.queue(deployment, "dlq_url")
     now = datetime.now(UTC)
-    letters = queue.look(_MAX_SEARCHED, lambda message: has_id(message, message_id))
+    letters = queue.peek(_MAX_SEARCHED, lambda message: has_id(message, message_id))
     if not letters:
         warn(f"Error: none of the first {_MAX_SEARCHED} dead letters is {printable(message_id)}.")
         raise typer.Exit(USAGE)
@@ -203,9 +203,9 @@ def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) 
     total = queue.depth().total
     if yes:
         queue.purge()
-    what = "Deleted" if yes else "Would delete"
+    verb = "Deleted" if yes else "Would delete"
     answer = {"preview": not yes, "total": total, "deleted": total if yes else 0, "is_approximate": True}
-    _finish(deployment, answer, f"{what} about {total} dead letters permanently.", as_json=as_json)
+    _finish(deployment, answer, f"{verb} about {total} dead letters permanently.", as_json=as_json)
     if not yes and not as_json:
         echo("Nothing was changed. Repeat with --yes to do it.")
 

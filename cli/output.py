@@ -117,7 +117,7 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
+def progress(description: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar on a terminal, and yield a function that updates it with the done and the total count.
 
     With `total` None the bar only counts.
@@ -127,7 +127,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int, int | None
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(description, total=total)
         yield lambda done, of: bar.update(task, completed=done, total=of or total)
 
 
@@ -164,7 +164,7 @@ def duration(seconds: float | None) -> str:
 
 def printable(text: str) -> str:
     """Return the text with control characters escaped, except newlines and tabs."""
-    return _TEXT.sub(lambda found: _shown(found[1]) if found[1] else found[0], text)
+    return _TEXT.sub(lambda match: _shown(match[1]) if match[1] else match[0], text)
 
 
 def _shown(character: str) -> str:

@@ -165,7 +165,7 @@ class SmokeTest:
         return Finding("clean-up", "warning", f"The thread may still be there ({reason}).", advice)
 
 
-def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, how: str) -> Finding:
+def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, circumstance: str) -> Finding:
     """Check that the API refuses to read the thread's messages, with a status."""
     try:
         api.read_messages(thread_id)
@@ -173,11 +173,11 @@ def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, 
         if is_outage(error):
             raise
         if error.status == status:
-            return Finding(check, "ok", f"Its messages are refused {how} ({status}).")
-        description = f"{how.capitalize()}: {format_error(error, api.base_url)}"
+            return Finding(check, "ok", f"Its messages are refused {circumstance} ({status}).")
+        description = f"{circumstance.capitalize()}: {format_error(error, api.base_url)}"
         return Finding(check, "fault", description, f"The status has to be {status}.")
     advice = "The token must belong to another user who is not an operator." if check == "isolation" else "Report this."
-    return Finding(check, "fault", f"Its messages can be read {how}.", advice)
+    return Finding(check, "fault", f"Its messages can be read {circumstance}.", advice)
 
 
 def _not_done(check: str, error: MemoryClientError, url: str) -> Finding:

@@ -164,7 +164,7 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
     remaining = {
         name: counts
         for name in _EMPTIED
-        if (counts := after[name]) and any(count for what, count in counts.items() if what != "erasing")
+        if (counts := after[name]) and any(count for counted, count in counts.items() if counted != "erasing")
     }
     letters = (after["dlq"] or {}).get("exchanges") or 0
     has_data = bool(remaining) or bool(letters) or bool(erasing)
@@ -186,10 +186,10 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
         return
     print_endpoints(deployment)
     rows = [
-        (_NAMES[name], what, *(_count(counts, time, what) for time in ("before", "after")))
+        (_NAMES[name], counted, *(_count(counts, time, counted) for time in ("before", "after")))
         for name, counts in stores.items()
-        for what in (_COUNTED if counts else ("",))
-        if counts is None or what in counts["before"]
+        for counted in (_COUNTED if counts else ("",))
+        if counts is None or counted in counts["before"]
     ]
     print_table(("store", "of this user", "before", "after"), rows)
     name = printable(answer["user_id"])
@@ -200,12 +200,12 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
         echo(f"Forgot {name}, as of {answer['as_of']}.")
 
 
-def _count(counts: dict[str, Any] | None, time: str, what: str) -> object:
+def _count(counts: dict[str, Any] | None, time: str, counted: str) -> object:
     if counts is None:
         return "not counted"
     if time not in counts:
         return None
-    return UNKNOWN if counts[time][what] is None else counts[time][what]
+    return UNKNOWN if counts[time][counted] is None else counts[time][counted]
 
 
 def _end(errors: Any) -> None:

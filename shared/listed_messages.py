@@ -61,12 +61,12 @@ class ListedMessages(Sequence[Message]):
         """Return the messages without deleted ones."""
         if cutoff is None and not deleted:
             return self
-        upto, gone = str(cutoff or ""), {str(exchange_id) for exchange_id in deleted}
+        upto, deleted_ids = str(cutoff or ""), {str(exchange_id) for exchange_id in deleted}
         return type(self)(
             [
                 each
                 for each in self.fields
-                if "order" not in each or (each["order"] > upto and each["exchange_id"] not in gone)
+                if "order" not in each or (each["order"] > upto and each["exchange_id"] not in deleted_ids)
             ]
         )
 

@@ -55,10 +55,10 @@ def _bindings() -> Iterator[Binding]:
     return (each for each in parse_stream(StringIO(text)) if each.key or each.error)
 
 
-def _sentence(prefix: str, name: str, known: Sequence[str]) -> str:
+def _sentence(prefix: str, name: str, known_names: Sequence[str]) -> str:
     # Compared without the prefix, which would make all names similar. The message is ASCII, because a terminal prints
     # it.
-    close = get_close_matches(name, [each.removeprefix(prefix) for each in known], n=1)
+    close = get_close_matches(name, [each.removeprefix(prefix) for each in known_names], n=1)
     shown = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known)}."
+    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known_names)}."
     return f"{shown} is an unknown setting: {hint}"

@@ -33,13 +33,13 @@ class RedisUserData:
         """Return how many of the threads have a list, and the number of their messages, undrained ones included."""
         lists = messages = 0
         for start in range(0, len(thread_ids), _AT_ONCE):
-            some = thread_ids[start : start + _AT_ONCE]
+            chunk = thread_ids[start : start + _AT_ONCE]
             replies = require(
                 ignore_wrongtype(
                     self._connection.call(
-                        lambda pipe, some=some: [  # type: ignore[misc]
+                        lambda pipe, chunk=chunk: [  # type: ignore[misc]
                             (pipe.llen(messages_key(thread_id)), pipe.hlen(pending_key(thread_id)))
-                            for thread_id in some
+                            for thread_id in chunk
                         ]
                     )
                 )

@@ -18,9 +18,9 @@ class OfflineChatClient(FunctionInvocationLayer, BaseChatClient):
         instructions: The instructions of the last request.
     """
 
-    def __init__(self, *says: str | ToolCall | Exception) -> None:
+    def __init__(self, *outputs: str | ToolCall | Exception) -> None:
         super().__init__()
-        self._script = Script(says)
+        self._script = Script(outputs)
         self.shown: list[Message] = []
         self.instructions = ""
 
@@ -34,8 +34,8 @@ class OfflineChatClient(FunctionInvocationLayer, BaseChatClient):
         return self._answer()
 
     async def _answer(self) -> ChatResponse:
-        said = self._script.next(len(self.shown))
-        if isinstance(said, ToolCall):
-            content = Content.from_function_call(said.id, said.name, arguments=said.arguments)
+        output = self._script.next(len(self.shown))
+        if isinstance(output, ToolCall):
+            content = Content.from_function_call(output.id, output.name, arguments=output.arguments)
             return ChatResponse(messages=[Message("assistant", [content])])
-        return ChatResponse(messages=[Message("assistant", [said])])
+        return ChatResponse(messages=[Message("assistant", [output])])

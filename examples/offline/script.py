@@ -19,17 +19,17 @@ class Script:
     """Returns one output per turn; after the last one, a text with the number of messages in the request.
 
     Args:
-        says: The outputs: texts, tool calls, or exceptions to raise.
+        outputs: The outputs: texts, tool calls, or exceptions to raise.
     """
 
-    def __init__(self, says: Sequence[str | ToolCall | Exception]) -> None:
-        self._says = list(says)
+    def __init__(self, outputs: Sequence[str | ToolCall | Exception]) -> None:
+        self._outputs = list(outputs)
 
     def next(self, shown: int) -> str | ToolCall:
         """Return the next output for a request with this number of messages."""
-        if not self._says:
+        if not self._outputs:
             return f"I was shown {shown} messages."
-        said = self._says.pop(0)
-        if isinstance(said, Exception):
-            raise said
-        return said
+        output = self._outputs.pop(0)
+        if isinstance(output, Exception):
+            raise output
+        return output

@@ -20,8 +20,8 @@ class OfflineModel(Model):
         shown: The messages of the last request.
     """
 
-    def __init__(self, *says: str | ToolCall | Exception) -> None:
-        self._script = Script(says)
+    def __init__(self, *outputs: str | ToolCall | Exception) -> None:
+        self._script = Script(outputs)
         self.shown: Messages = []
 
     def update_config(self, **_: Any) -> None:
@@ -38,13 +38,13 @@ class OfflineModel(Model):
     async def stream(self, messages: Messages, *_: Any, **__: Any) -> AsyncIterable[StreamEvent]:
         """Answer."""
         self.shown = list(messages)
-        said = self._script.next(len(self.shown))
+        output = self._script.next(len(self.shown))
         yield {"messageStart": {"role": "assistant"}}
-        if isinstance(said, ToolCall):
-            yield {"contentBlockStart": {"start": {"toolUse": {"name": said.name, "toolUseId": said.id}}}}
-            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": json.dumps(said.arguments)}}}}
+        if isinstance(output, ToolCall):
+            yield {"contentBlockStart": {"start": {"toolUse": {"name": output.name, "toolUseId": output.id}}}}
+            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": json.dumps(output.arguments)}}}}
         else:
             yield {"contentBlockStart": {"start": {}}}
-            yield {"contentBlockDelta": {"delta": {"text": said}}}
+            yield {"contentBlockDelta": {"delta": {"text": output}}}
         yield {"contentBlockStop": {}}
-        yield {"messageStop": {"stopReason": "tool_use" if isinstance(said, ToolCall) else "end_turn"}}
+        yield {"messageStop": {"stopReason": "tool_use" if isinstance(output, ToolCall) else "end_turn"}}

@@ -28,23 +28,23 @@ class Caller:
         """The owner that a thread must have for this caller; None if any owner is allowed."""
         return None if self.may_act_for_others else self.user_id
 
-    def access(self, named: str | None) -> Access:
+    def access(self, requested_user: str | None) -> Access:
         """Return the access to a turn's thread, for a request that names this user."""
         if not self.is_auth_enabled:
             return "open"
-        return "service" if self.may_act_for_others and named is None else "own"
+        return "service" if self.may_act_for_others and requested_user is None else "own"
 
-    def resolve_user(self, named: str | None, place: str) -> str | None:
+    def resolve_user(self, requested_user: str | None, place: str) -> str | None:
         """Return the request's user: the one that it names, otherwise the caller.
 
         Raises:
             ForbiddenUser: It names another user, and the caller may not act for others.
         """
-        if named is None:
+        if requested_user is None:
             return self.user_id
-        if named != self.user_id and not self.may_act_for_others:
+        if requested_user != self.user_id and not self.may_act_for_others:
             raise ForbiddenUser(place)
-        return named
+        return requested_user
 
 
 ANONYMOUS: Final = Caller(None, may_act_for_others=True, is_auth_enabled=False)

@@ -182,9 +182,9 @@ def _invoke_directly_and_log(event: dict[str, Any], request_id: str) -> dict[str
 def _invoke_directly_and_trace(event: dict[str, Any], request_id: str, context: LambdaContext) -> dict[str, Any]:
     if tracer is None:
         return _invoke_directly_and_log(event, request_id)
-    with trace_action(tracer, _known_action(event), context) as answered:
+    with trace_action(tracer, _known_action(event), context) as end_span:
         answer = _invoke_directly_and_log(event, request_id)
-        answered(answer.get("status", 200))
+        end_span(answer.get("status", 200))
         return answer
 
 

@@ -50,8 +50,10 @@ def outcome_of(error: HybridMemoryError, operation: str, method: str) -> str:
     if operation in _STORES:
         return _STORES[operation]
     if operation in _CHANGES:
-        what, done = _CHANGES[operation]
+        subject, done = _CHANGES[operation]
         if isinstance(error, StoreUnavailable) and error.is_unconfirmed:
-            return f"{what} {done} or not: the answer was lost. Repeat the request; twice has the same effect as once"
-        return f"{what} not {done}, and nothing was changed. Repeat the request to have it done"
+            return (
+                f"{subject} {done} or not: the answer was lost. Repeat the request; twice has the same effect as once"
+            )
+        return f"{subject} not {done}, and nothing was changed. Repeat the request to have it done"
     return NOTHING_READ if is_described(operation, method) else _UNKNOWN

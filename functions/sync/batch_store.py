@@ -91,7 +91,7 @@ class BatchStore:
                 _split_unreadable(part, error, parts, refused)
             except StoreUnavailable:
                 # PostgreSQL is down: do not wait for a timeout with each part.
-                result.waiting += [*part, *(exchange for left in parts for exchange in left)]
+                result.waiting += [*part, *(exchange for remaining in parts for exchange in remaining)]
                 break
             except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
                 _split_unreadable(part, error, parts, refused)

@@ -222,9 +222,9 @@ def in_chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + _IDS_A_LINE]
 
 
-def _log(level: int, what: str, message: SqsRecord, error: InvalidRecord) -> None:
+def _log(level: int, text: str, message: SqsRecord, error: InvalidRecord) -> None:
     fields = {"message_id": message.message_id, "reason": error.reason, "correlation_id": message.request_id}
-    _logger.log(level, what, extra=fields)
+    _logger.log(level, text, extra=fields)
 
 
 def backoff(receives: int) -> int:

@@ -110,7 +110,9 @@ def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         outcome = drain.run(event["Records"], _seconds(context))
     except Exception:
-        for part in in_chunks([named for record in event["Records"] if (named := request_id_of(record)) is not None]):
+        for part in in_chunks(
+            [request_id for record in event["Records"] if (request_id := request_id_of(record)) is not None]
+        ):
             logger.error("batch failed", extra={"correlation_ids": part})  # noqa: TRY400 - Lambda writes the traceback
         raise
     _measure(outcome)

@@ -41,9 +41,9 @@ class Isolation:
         ends = dict(zip((message.message_id for message in again), self._note(again), strict=True))
         together, alone = [], []
         for message in messages:
-            if (known := ends.get(message.message_id)) is None:
+            if (attempts := ends.get(message.message_id)) is None:
                 together.append(message)
-            elif known < MAX_ENDS:
+            elif attempts < MAX_ENDS:
                 alone.append(message)
             else:
                 together.append(replace(message, fault=ENDED))

@@ -73,15 +73,15 @@ class SqsRecord:
 
 def request_id_of(record: object) -> str | None:
     """Return the request id in the message's attributes, or None."""
-    return valid_request_id(_sent(record, REQUEST_ID))
+    return valid_request_id(_text_attribute(record, REQUEST_ID))
 
 
 def traceparent_of(record: object) -> str | None:
     """Return the `traceparent` in the message's attributes, or None."""
-    return valid_traceparent(_sent(record, TRACEPARENT))
+    return valid_traceparent(_text_attribute(record, TRACEPARENT))
 
 
-def _sent(record: object, name: str) -> object:
+def _text_attribute(record: object, name: str) -> object:
     """Return a text attribute of the message, or None."""
     attributes = record.get("messageAttributes") if isinstance(record, Mapping) else None
     attribute = attributes.get(name) if isinstance(attributes, Mapping) else None

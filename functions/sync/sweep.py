@@ -215,7 +215,7 @@ class Sweep:
             # Queued exchanges may be in threads that only Redis has.
             self._archive.log_invalidations("thread", self._cache.forget_user(repair.id, cutoff))
             self._cache.forget_index(repair.id, cutoff)
-        self._archive.preferences(repair.id, lambda found: self._cache.set_preferences(repair.id, found))
+        self._archive.preferences(repair.id, lambda preferences: self._cache.set_preferences(repair.id, preferences))
 
     def _detach(self, _: SweepResult) -> None:
         self._housekeeping.detach(self._latest)

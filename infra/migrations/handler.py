@@ -42,25 +42,27 @@ class WrongReleaseError(Exception):
     """The template requires another schema than this code has."""
 
 
-def migrate(wanted: str | None, deadline: float) -> str:
+def migrate(required: str | None, deadline: float) -> str:
     """Migrate the database, grant the functions' user access, and return the schema's revision.
 
     During the rollback of a release the database may be ahead of the code. It then stays as it is.
 
     Args:
-        wanted: The revision that the template requires; None for the newest.
+        required: The revision that the template requires; None for the newest.
         deadline: The end of the available time, by the monotonic clock.
 
     Raises:
         NoSuchUserError: The functions' user is required and does not exist.
         MigrationTimeoutError: The migration did not finish in time, or did not get its locks.
-        WrongReleaseError: `wanted` is not the newest revision of this code.
+        WrongReleaseError: `required` is not the newest revision of this code.
         sqlalchemy.exc.SQLAlchemyError: The database does not respond or refuses.
     """
     scripts = ScriptDirectory.from_config(config("postgresql://"))
     newest = str(scripts.get_current_head())
-    if wanted not in {None, newest}:
-        raise WrongReleaseError(f"the template asks for schema {wanted}, this code has {newest}: build and deploy both")
+    if required not in {None, newest}:
+        raise WrongReleaseError(
+            f"the template asks for schema {required}, this code has {newest}: build and deploy both"
+        )
     current = _current()
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
         logger.warning("the database has schema %s, which is newer than %s: left as it is", current, newest)

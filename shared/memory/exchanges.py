@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Look:
+class _Copies:
     """An exchange in Redis and in this process.
 
     Attributes:
@@ -59,63 +59,63 @@ class Exchanges:
                 replaced anyway.
             InvalidRecord: PostgreSQL refuses the texts.
         """
-        look = self._look(thread_id, exchange_id, owner)
+        copies = self._read_copies(thread_id, exchange_id, owner)
         try:
-            replacement = self._replace_stored(thread_id, exchange_id, texts, owner, look)
+            replacement = self._replace_stored(thread_id, exchange_id, texts, owner, copies)
         except StoreUnavailable as error:
             if error.layer != "postgres":
                 raise
-            return self._replace_undrained(exchange_id, texts, owner, look, error)
+            return self._replace_undrained(exchange_id, texts, owner, copies, error)
         cached = True
         try:
             self._memory.cache.merge_stored([replacement])
         except StoreUnavailable as error:
             # Recorded in PostgreSQL: if this process ends first, the sweep updates Redis.
             self._memory.cache.merge_later(replacement)
-            add_layer(look.degraded, error.layer)
+            add_layer(copies.degraded, error.layer)
             cached = False
         self._memory.remember(replacement)
-        return AppendResult(exchange_id, "postgres", cached, look.degraded)
+        return AppendResult(exchange_id, "postgres", cached, copies.degraded)
 
     def _replace_stored(
-        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, look: _Look
+        self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, copies: _Copies
     ) -> Exchange:
         archive = self._memory.archive
-        above = 0 if look.exchange is None else look.exchange.revision
+        above = 0 if copies.exchange is None else copies.exchange.revision
         try:
             replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
-            if replacement is None and look.exchange is not None:
+            if replacement is None and copies.exchange is not None:
                 # An undrained exchange is stored first. Its queued message is then a duplicate.
-                archive.store([look.exchange])
+                archive.store([copies.exchange])
                 replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
         except ThreadNotFound as error:
             # Like a missing exchange, so that the response time does not reveal it.
-            self._may_be_queued(look)
+            self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if replacement is None:
-            self._require_known(thread_id, exchange_id, owner, look)
+            self._require_known(thread_id, exchange_id, owner, copies)
             raise ExchangeNotFound(str(exchange_id))
         return replacement
 
     def _replace_undrained(
-        self, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, look: _Look, error: StoreUnavailable
+        self, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, copies: _Copies, error: StoreUnavailable
     ) -> AppendResult:
         """Replace an exchange in Redis through the queue or the outbox."""
-        add_layer(look.degraded, error.layer)
-        if owner is not None and not is_listed_as(look.cached, owner):
+        add_layer(copies.degraded, error.layer)
+        if owner is not None and not is_listed_as(copies.cached, owner):
             raise error
-        if exchange_id in look.cached.deleted:
+        if exchange_id in copies.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error
-        if look.in_redis is None or not look.cached.vouches_for(look.in_redis.created_at):
+        if copies.in_redis is None or not copies.cached.vouches_for(copies.in_redis.created_at):
             raise error
-        replacement = look.in_redis.revised(texts, look.in_redis.revision + 1)
+        replacement = copies.in_redis.revised(texts, copies.in_redis.revision + 1)
         replacement = replace(replacement, request_id=current_request_id(), keyed=keyed_request.get())
-        is_queued = self._send(replacement, look.degraded)
+        is_queued = self._send(replacement, copies.degraded)
         appended = CacheAppendResult(is_cached=False)
         try:
             appended = self._memory.cache.append(replacement, is_drained=False, in_outbox=not is_queued)
         except StoreUnavailable as later_error:
-            add_layer(look.degraded, later_error.layer)
+            add_layer(copies.degraded, later_error.layer)
             if not is_queued:
                 # A layer that did not respond may have accepted it anyway.
                 error.is_unconfirmed = True
@@ -123,9 +123,9 @@ class Exchanges:
         if appended.cutoff is not None:
             raise ExchangeNotFound(str(exchange_id)) from error
         if not appended.is_cached:
-            add_layer(look.degraded, "redis")
+            add_layer(copies.degraded, "redis")
         self._memory.remember(replacement, is_durable=is_queued)
-        return AppendResult(exchange_id, "queue" if is_queued else "redis", appended.is_cached, look.degraded)
+        return AppendResult(exchange_id, "queue" if is_queued else "redis", appended.is_cached, copies.degraded)
 
     def _send(self, replacement: Exchange, degraded: list[str]) -> bool:
         try:
@@ -145,32 +145,32 @@ class Exchanges:
             ExchangeNotFound: The exchange does not exist, or the thread belongs to another user.
             StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
         """
-        look = self._look(thread_id, exchange_id, owner)
+        copies = self._read_copies(thread_id, exchange_id, owner)
         archive = self._memory.archive
         try:
             outcome = archive.delete_exchange(thread_id, exchange_id, owner)
-            if outcome == "unknown" and look.exchange is not None:
+            if outcome == "unknown" and copies.exchange is not None:
                 # An undrained exchange is stored first, so that its thread stays, as with any other deletion.
-                archive.store([look.exchange])
+                archive.store([copies.exchange])
                 outcome = archive.delete_exchange(thread_id, exchange_id, owner)
         except ThreadNotFound as error:
             # Like a missing exchange, so that the response time does not reveal it.
-            self._may_be_queued(look)
+            self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":
-            self._require_known(thread_id, exchange_id, owner, look)
+            self._require_known(thread_id, exchange_id, owner, copies)
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
         with add_half_deleted_outcome("exchange"):
-            if look.redis_error is not None:
-                raise look.redis_error
+            if copies.redis_error is not None:
+                raise copies.redis_error
             self._memory.cache.forget_exchanges(thread_id, [exchange_id])
-        if outcome == "gone" and look.in_redis is None:
+        if outcome == "gone" and copies.in_redis is None:
             raise ExchangeNotFound(str(exchange_id))
 
-    def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, look: _Look) -> None:
+    def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, copies: _Copies) -> None:
         """Raise an error if this caller's exchange may exist although neither PostgreSQL nor this Redis has it."""
-        if not self._may_be_queued(look):
+        if not self._may_be_queued(copies):
             return
         if owner is not None:
             stored_owner = self._memory.archive.owner(thread_id)
@@ -178,18 +178,18 @@ class Exchanges:
                 return
         if self._memory.archive.deleted_exchanges(thread_id, [exchange_id]):
             return
-        if look.redis_error is not None:
-            raise look.redis_error
+        if copies.redis_error is not None:
+            raise copies.redis_error
         if self._memory.queue.depth():
             reason = "redis was emptied, and not all is drained since"
             raise StoreUnavailable("queue", reason, state="may still hold this exchange")
 
-    def _may_be_queued(self, look: _Look) -> bool:
+    def _may_be_queued(self, copies: _Copies) -> bool:
         """Return whether an exchange that no store has may be queued."""
         uptime = self._memory.archive.uptime_seconds()
-        return look.redis_error is not None or may_lack_undrained(look.cached.state, uptime)
+        return copies.redis_error is not None or may_lack_undrained(copies.cached.state, uptime)
 
-    def _look(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Look:
+    def _read_copies(self, thread_id: str, exchange_id: UUID, owner: str | None) -> _Copies:
         try:
             cached, redis_error = self._memory.cache.peek(thread_id), None
         except StoreUnavailable as error:
@@ -209,7 +209,7 @@ class Exchanges:
         listed = _listed(thread_id, exchange_id, cached.messages)
         newest = highest(*cached.pending, *self._memory.recent(thread_id), *listed)
         in_redis = highest(*cached.pending, *listed)
-        return _Look(cached, newest, in_redis, redis_error, [] if redis_error is None else [redis_error.layer])
+        return _Copies(cached, newest, in_redis, redis_error, [] if redis_error is None else [redis_error.layer])
 
 
 def _listed(thread_id: str, exchange_id: UUID, messages: Iterable[Message]) -> list[Exchange]:

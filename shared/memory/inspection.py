@@ -106,30 +106,30 @@ class Inspection:
         """
         missing: list[StoreUnavailable] = []
         # L1 first, so that an exchange drained in between is in L2.
-        looked = _asked(lambda: self._cache.thread(thread_id, limit), missing)
-        if looked is not None and owner is not None:
-            pending = [exchange for exchange in looked.pending if exchange.user_id == owner]
-            looked = replace(looked, messages=looked.messages.of_user(owner), pending=pending)
-        thread = _asked(lambda: self._memory.archive.thread(thread_id), missing)
+        snapshot = _result_of(lambda: self._cache.thread(thread_id, limit), missing)
+        if snapshot is not None and owner is not None:
+            pending = [exchange for exchange in snapshot.pending if exchange.user_id == owner]
+            snapshot = replace(snapshot, messages=snapshot.messages.of_user(owner), pending=pending)
+        thread = _result_of(lambda: self._memory.archive.thread(thread_id), missing)
         rows: list[Message] | None = None
         if thread is not None:
-            rows = _asked(
+            rows = _result_of(
                 lambda: self._memory.archive.messages(thread_id, limit, None, descending=True, owner=owner), missing
             )
         elif all(error.layer != "postgres" for error in missing):
             rows = []
-        if not rows and (looked is None or not (looked.messages or looked.pending)):
+        if not rows and (snapshot is None or not (snapshot.messages or snapshot.pending)):
             raise missing[0] if missing else ThreadNotFound(thread_id)
-        if looked is not None and rows:
-            looked = replace(looked, pending=self._not_stored(looked.pending, missing))
+        if snapshot is not None and rows:
+            snapshot = replace(snapshot, pending=self._not_stored(snapshot.pending, missing))
         stored = _Stored(rows, limit)
         as_of = datetime.now(UTC)
-        waiting = _waiting_since(looked, stored) if looked is not None else {}
+        waiting = _waiting_since(snapshot, stored) if snapshot is not None else {}
         lag = max((max(0.0, (as_of - since).total_seconds()) for since in waiting.values()), default=0.0)
         return ThreadLayers(
-            listed=None if looked is None else [_listed(message, looked, stored) for message in looked.messages],
-            list_length=0 if looked is None else looked.length,
-            ttl_seconds=None if looked is None else looked.ttl_seconds,
+            listed=None if snapshot is None else [_listed(message, snapshot, stored) for message in snapshot.messages],
+            list_length=0 if snapshot is None else snapshot.length,
+            ttl_seconds=None if snapshot is None else snapshot.ttl_seconds,
             stored=None if rows is None else rows[::-1],
             stored_count=thread.message_count if thread is not None else 0,
             undrained=len(waiting),
@@ -139,18 +139,18 @@ class Inspection:
 
     def _not_stored(self, pending: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
         """Return L1's undrained exchanges that L2 does not have: an append may be slower than its drain."""
-        stored = _asked(lambda: self._memory.archive.stored(pending), missing) if pending else None
+        stored = _result_of(lambda: self._memory.archive.stored(pending), missing) if pending else None
         done = drained_among(pending, stored or [])
         return [each for each in pending if each not in done]
 
     def backlog_status(self) -> BacklogStatus:
         """Count the whole deployment's undrained exchanges."""
         missing: list[StoreUnavailable] = []
-        queue = _asked(self._queue.waiting, missing)
+        queue = _result_of(self._queue.waiting, missing)
         dead = None
         if self._dead_letters is not None and queue is not None:  # the same service: one request is enough
-            dead = _asked(self._dead_letters.waiting, missing)
-        outbox = _asked(self._cache.outbox, missing)
+            dead = _result_of(self._dead_letters.waiting, missing)
+        outbox = _result_of(self._cache.outbox, missing)
         return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in missing)))
 
 
@@ -158,7 +158,7 @@ class _Stored:
     """Decides which exchanges L2 has, based on its newest rows."""
 
     def __init__(self, rows: list[Message] | None, limit: int) -> None:
-        self._answered = rows is not None
+        self._has_rows = rows is not None
         self._revisions = {row.exchange_id: row.revision for row in rows or []}
         # With a full page, older rows are unknown.
         self._from = rows[-1].order if rows is not None and len(rows) >= limit else None
@@ -167,15 +167,15 @@ class _Stored:
         """Return whether L2 has this revision of the exchange; if the rows do not tell, use L1's state."""
         if exchange_id in self._revisions:
             return self._revisions[exchange_id] >= revision
-        is_seen = self._answered and (self._from is None or order is None or order >= self._from)
+        is_seen = self._has_rows and (self._from is None or order is None or order >= self._from)
         return not is_seen and not is_pending
 
 
-def _waiting_since(looked: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
+def _waiting_since(snapshot: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
     """Return L1's exchanges that L2 does not have, with their time of acceptance."""
-    pending = {exchange.exchange_id: exchange for exchange in looked.pending}
-    exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in looked.pending}
-    for message in looked.messages:
+    pending = {exchange.exchange_id: exchange for exchange in snapshot.pending}
+    exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in snapshot.pending}
+    for message in snapshot.messages:
         if message.exchange_id is not None and message.order is not None and message.created_at is not None:
             exchanges[message.exchange_id] = (message.order, message.created_at, message.revision)
     return {
@@ -185,15 +185,15 @@ def _waiting_since(looked: ListSnapshot, stored: _Stored) -> dict[UUID, datetime
     }
 
 
-def _listed(message: Message, looked: ListSnapshot, stored: _Stored) -> ListedMessage:
+def _listed(message: Message, snapshot: ListSnapshot, stored: _Stored) -> ListedMessage:
     if message.exchange_id is None:
         return ListedMessage(message, None)
-    is_pending = any(exchange.exchange_id == message.exchange_id for exchange in looked.pending)
+    is_pending = any(exchange.exchange_id == message.exchange_id for exchange in snapshot.pending)
     is_drained = stored.holds(message.exchange_id, message.order, message.revision, is_pending=is_pending)
     return ListedMessage(message, is_drained)
 
 
-def _asked(question: Callable[[], _Seen], missing: list[StoreUnavailable]) -> _Seen | None:
+def _result_of(question: Callable[[], _Seen], missing: list[StoreUnavailable]) -> _Seen | None:
     """Return the result, or record the layer that did not respond."""
     try:
         return question()

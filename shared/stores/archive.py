@@ -118,7 +118,7 @@ class Archive(Protocol):
     """L2: PostgreSQL. Every method raises `StoreUnavailable` if it does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
+        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
         ...
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:

@@ -52,17 +52,19 @@ class InMemoryArchive(Twin):
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
         """Return the thread's exchanges in order."""
-        found = self._conversations.get(thread_id)
-        return found.in_order() if found else []
+        conversation = self._conversations.get(thread_id)
+        return conversation.in_order() if conversation else []
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
+        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
         self.begin("window")
-        found, cutoff = self.exchanges(thread_id), self.deleted_threads.get(thread_id)
+        exchanges, cutoff = self.exchanges(thread_id), self.deleted_threads.get(thread_id)
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
-        gone = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
+        user_cutoffs = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
         owner = self._owner(thread_id)
-        return Window(found[-limit:], len(found) <= limit, cutoff, deleted, owner, gone, self.healthy_for)
+        return Window(
+            exchanges[-limit:], len(exchanges) <= limit, cutoff, deleted, owner, user_cutoffs, self.healthy_for
+        )
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""
@@ -98,10 +100,10 @@ class InMemoryArchive(Twin):
         self.begin("replace_exchange")
         self._require(thread_id, owner)
         thread = self._conversations.get(thread_id)
-        made = thread.revise(exchange_id, texts, above) if thread else None
-        if made is not None:
+        replacement = thread.revise(exchange_id, texts, above) if thread else None
+        if replacement is not None:
             self._repairs["thread", thread_id] = datetime.now(UTC)
-        return made
+        return replacement
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
         """Delete a stored exchange permanently."""
@@ -144,10 +146,10 @@ class InMemoryArchive(Twin):
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences, and give them to `then`."""
         self.begin("preferences")
-        found = dict(self._preferences.get(user_id, {}))
+        preferences = dict(self._preferences.get(user_id, {}))
         if then is not None:
-            then(found)
-        return found
+            then(preferences)
+        return preferences
 
     def change_preferences(
         self,
@@ -195,8 +197,8 @@ class InMemoryArchive(Twin):
     ) -> list[Message]:
         """Return a page of messages in thread order, or in reverse."""
         self.begin("messages")
-        found = self._conversations.get(thread_id)
-        if found is not None and owner is not None and found.user_id != owner:
+        conversation = self._conversations.get(thread_id)
+        if conversation is not None and owner is not None and conversation.user_id != owner:
             return []
         return self._conversations.messages(thread_id, limit, after, descending=descending)
 
@@ -233,12 +235,12 @@ class InMemoryArchive(Twin):
             for name in dict.fromkeys([*also, *claimed])
             if name not in self._conversations and self.owners.get(name, user_id) == user_id
         ]
-        gone = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *strays]}
+        cutoffs = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *strays]}
         self._preferences.pop(user_id, None)
-        cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(gone[name] for name in owned)])
+        cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(cutoffs[name] for name in owned)])
         self.deleted_users[user_id] = cutoff
         self._repairs["user", user_id] = datetime.now(UTC)
-        return cutoff, gone
+        return cutoff, cutoffs
 
     def hidden_threads(self) -> HiddenThreads | None:
         """Return None, because a deletion removes everything at once."""
@@ -270,21 +272,21 @@ class InMemoryArchive(Twin):
         return self._owner(thread_id)
 
     def _owner(self, thread_id: str) -> ThreadOwner:
-        cutoff, found = self.deleted_threads.get(thread_id), self._conversations.get(thread_id)
+        cutoff, conversation = self.deleted_threads.get(thread_id), self._conversations.get(thread_id)
         if thread_id in self.owners:
             return ThreadOwner(is_known=True, user_id=self.owners[thread_id], cutoff=cutoff)
-        return ThreadOwner(found is not None, None if found is None else found.user_id, cutoff)
+        return ThreadOwner(conversation is not None, None if conversation is None else conversation.user_id, cutoff)
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
         """Set the thread's owner if it has none, and return the owner."""
         self.begin("claim")
-        known = self._owner(thread_id)
-        self.owners[thread_id] = known.user_id if known.is_known else user_id
+        owner = self._owner(thread_id)
+        self.owners[thread_id] = owner.user_id if owner.is_known else user_id
         return self._owner(thread_id)
 
     def _require(self, thread_id: str, owner: str | None) -> None:
-        known = self._owner(thread_id)
-        if owner is not None and known.is_known and known.user_id != owner:
+        stored_owner = self._owner(thread_id)
+        if owner is not None and stored_owner.is_known and stored_owner.user_id != owner:
             raise ThreadNotFound(thread_id)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:

@@ -23,10 +23,10 @@ class InMemoryAttempts(Twin):
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
         """Record an attempt on these messages, and return each one's state."""
         self.begin("note")
-        found = [self.counts.get(message_id) for message_id in message_ids]
+        values = [self.counts.get(message_id) for message_id in message_ids]
         for message_id in message_ids:
             self.counts.setdefault(message_id, 0)
-        return found
+        return values
 
     def note_alone(self, message_id: str) -> None:
         """Count an attempt on one message alone."""

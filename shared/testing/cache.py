@@ -80,8 +80,8 @@ class InMemoryCache(InMemoryOutbox):
 
     def contents(self, thread_id: str) -> list[tuple[str, str]]:
         """Return role and content of the thread's messages."""
-        found = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
-        return [(message.role, message.content) for message in found if message is not None]
+        messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
+        return [(message.role, message.content) for message in messages if message is not None]
 
     def begin(self, call: str) -> None:
         """Record the call; after an outage, start a generation and merge the missed exchanges."""
@@ -186,8 +186,8 @@ class InMemoryCache(InMemoryOutbox):
         self._merge(thread_id, [exchange])
         if not is_drained:
             waiting = self.pending.setdefault(thread_id, {})
-            known = waiting.get(exchange.exchange_id)
-            if known is None or exchange.revision >= known.revision:
+            waiting_exchange = waiting.get(exchange.exchange_id)
+            if waiting_exchange is None or exchange.revision >= waiting_exchange.revision:
                 waiting[exchange.exchange_id] = exchange
         return None
 

@@ -39,29 +39,29 @@ class Conversation:
         self.created_at = min(self.created_at, exchange.created_at)
         self.updated_at = max(self.updated_at, exchange.created_at)
         self.documents.update(dict.fromkeys(exchange.document_ids))
-        known = self.exchanges.get(exchange.exchange_id)
-        if known is None or (-exchange.revision, exchange.created_at) < (-known.revision, known.created_at):
+        stored = self.exchanges.get(exchange.exchange_id)
+        if stored is None or (-exchange.revision, exchange.created_at) < (-stored.revision, stored.created_at):
             self.exchanges[exchange.exchange_id] = exchange
-        return known is None
+        return stored is None
 
     def revise(self, exchange_id: UUID, texts: ExchangeTexts, above: int) -> Exchange | None:
         """Replace an exchange's texts with a revision higher than `above`; None if it does not exist."""
-        known = self.exchanges.get(exchange_id)
-        if known is None:
+        stored = self.exchanges.get(exchange_id)
+        if stored is None:
             return None
-        made = known.revised(texts, max(known.revision, above) + 1)
-        self.exchanges[exchange_id] = made
+        replacement = stored.revised(texts, max(stored.revision, above) + 1)
+        self.exchanges[exchange_id] = replacement
         self.documents.update(dict.fromkeys(texts.document_ids))
-        self._retitle(known, title_of(texts.user_message))
-        return made
+        self._retitle(stored, title_of(texts.user_message))
+        return replacement
 
     def remove(self, exchange_id: UUID) -> bool:
         """Remove an exchange and return whether it existed."""
-        known = self.exchanges.pop(exchange_id, None)
-        if known is None:
+        stored = self.exchanges.pop(exchange_id, None)
+        if stored is None:
             return False
         first = next(iter(self.in_order()), None)
-        self._retitle(known, None if first is None else title_of(first.user_message))
+        self._retitle(stored, None if first is None else title_of(first.user_message))
         return True
 
     def _retitle(self, titled_by: Exchange, title: str | None) -> None:
@@ -86,30 +86,30 @@ class Conversations(dict[str, Conversation]):
 
     def thread(self, thread_id: str) -> Thread | None:
         """Return a thread with its documents."""
-        found = self.get(thread_id)
-        if found is None:
+        conversation = self.get(thread_id)
+        if conversation is None:
             return None
         return Thread(
             thread_id,
-            found.user_id,
-            found.title,
-            found.created_at,
-            found.updated_at,
-            2 * len(found.exchanges),
-            tuple(found.documents),
+            conversation.user_id,
+            conversation.title,
+            conversation.created_at,
+            conversation.updated_at,
+            2 * len(conversation.exchanges),
+            tuple(conversation.documents),
         )
 
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
         """Return a user's threads newest first, each with its position in that order."""
-        found = [
+        conversations = [
             (replace(thread, document_ids=None), (conversation.updated_at, conversation.row_id))
             for thread_id, conversation in self.items()
             if conversation.user_id == user_id and (thread := self.thread(thread_id)) is not None
         ]
-        found.sort(key=lambda item: item[1], reverse=True)
-        return [item for item in found if before is None or item[1] < before][:limit]
+        conversations.sort(key=lambda item: item[1], reverse=True)
+        return [item for item in conversations if before is None or item[1] < before][:limit]
 
     def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
         """Return a page of a thread's messages in its order, or in reverse."""

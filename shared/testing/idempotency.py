@@ -29,19 +29,19 @@ class InMemoryKeys(Twin):
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose lease has ended, or return its state."""
         self.begin("claim")
-        known = self.states.get(key)
-        if known is None:
-            known = self.states[key] = KeyState(body_hash, exchange_id, None, is_acquired=False)
-        elif known.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
-            return known
+        state = self.states.get(key)
+        if state is None:
+            state = self.states[key] = KeyState(body_hash, exchange_id, None, is_acquired=False)
+        elif state.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
+            return state
         self._claimed_at[key] = self._clock()
-        return replace(known, is_acquired=True, claim=str(self._claimed_at[key]))
+        return replace(state, is_acquired=True, claim=str(self._claimed_at[key]))
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Store the response; not in PostgreSQL's twin if a deletion has emptied it."""
         self.begin("answer")
-        known = self.states.get(key)
-        if self.learns_from_exchanges and known is not None and known.answer == "{}":
+        state = self.states.get(key)
+        if self.learns_from_exchanges and state is not None and state.answer == "{}":
             return
         self.states[key] = KeyState(body_hash, exchange_id, answer, is_acquired=False)
 

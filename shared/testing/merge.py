@@ -61,30 +61,30 @@ def merge(
     if not entries:
         return []
     is_deletion = cutoff is not None or bool(deleted)
-    head, said = without_ending(entries[0]), ending_of(entries[0])
+    head, seal = without_ending(entries[0]), ending_of(entries[0])
     if refill is None and not is_deletion and _is_newest(entries, exchanges):
         pushed = [*without_placeholder(entries), *encode(exchanges[0])]
         trimmed = pushed[-most:]
-        if said is not None and len(pushed) > most:
-            return [_ended(trimmed[0], ("whole" if said[0] == "first" else said[0], said[1])), *trimmed[1:]]
-        is_moved = said is not None and entries[0] is not trimmed[0]
-        return [_ended(trimmed[0], said), *trimmed[1:]] if is_moved else trimmed
-    gone = {str(exchange_id) for exchange_id in deleted}
-    others, own = _united(entries, exchanges, cutoff, gone, is_stored=is_stored)
+        if seal is not None and len(pushed) > most:
+            return [_ended(trimmed[0], ("whole" if seal[0] == "first" else seal[0], seal[1])), *trimmed[1:]]
+        is_moved = seal is not None and entries[0] is not trimmed[0]
+        return [_ended(trimmed[0], seal), *trimmed[1:]] if is_moved else trimmed
+    deleted_ids = {str(exchange_id) for exchange_id in deleted}
+    others, own = _united(entries, exchanges, cutoff, deleted_ids, is_stored=is_stored)
     untrimmed = [*others, *own]
     merged = untrimmed[-most:]
     if refill is not None:
-        said = ("whole" if len(untrimmed) > most else refill[1], refill[2])
-    elif said is not None and (said[0] == "asked" or cutoff is not None):
-        said = None if is_deletion else said
-    elif said is not None and said[0] == "first":
+        seal = ("whole" if len(untrimmed) > most else refill[1], refill[2])
+    elif seal is not None and (seal[0] == "asked" or cutoff is not None):
+        seal = None if is_deletion else seal
+    elif seal is not None and seal[0] == "first":
         is_all = not others or untrimmed[0] == head
-        said = ("whole" if len(untrimmed) > most else "first", said[1]) if is_all else None
+        seal = ("whole" if len(untrimmed) > most else "first", seal[1]) if is_all else None
     elif not merged or _comes_before(merged[0], head):
-        said = None
+        seal = None
     if not merged:
-        return [_ended(PLACEHOLDER + b"}", said)] if said and (refill or not is_deletion) else []
-    return [_ended(merged[0], said), *merged[1:]]
+        return [_ended(PLACEHOLDER + b"}", seal)] if seal and (refill or not is_deletion) else []
+    return [_ended(merged[0], seal), *merged[1:]]
 
 
 def _comes_before(entry: bytes, sealed: bytes) -> bool:
@@ -99,7 +99,7 @@ def _united(
     entries: Sequence[bytes],
     exchanges: Sequence[Exchange],
     cutoff: UUID | None,
-    gone: Collection[str],
+    deleted_ids: Collection[str],
     *,
     is_stored: bool,
 ) -> tuple[list[bytes], list[bytes]]:
@@ -117,11 +117,13 @@ def _united(
         pairs.setdefault(exchange_id, (order, rank, []))[2].append(without_ending(entry))
     for exchange in exchanges:
         exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
-        known = pairs[exchange_id][1] if exchange_id in pairs else None
-        if known is None or rank < known or (is_stored and rank == known):
+        stored = pairs[exchange_id][1] if exchange_id in pairs else None
+        if stored is None or rank < stored or (is_stored and rank == stored):
             pairs[exchange_id] = (str(exchange.order), rank, list(encode(exchange)))
     in_order = sorted(
-        (order, exchange_id, sides) for exchange_id, (order, _, sides) in pairs.items() if exchange_id not in gone
+        (order, exchange_id, sides)
+        for exchange_id, (order, _, sides) in pairs.items()
+        if exchange_id not in deleted_ids
     )
     if cutoff is not None:
         others = []
@@ -143,9 +145,9 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
     return str(exchanges[0].exchange_id) not in ids
 
 
-def _ended(entry: bytes, said: _Ending) -> bytes:
+def _ended(entry: bytes, seal: _Ending) -> bytes:
     exchange_entries = without_ending(entry)
-    return exchange_entries[:-1] + ending(*said) if said and _OBJECT.fullmatch(exchange_entries) else exchange_entries
+    return exchange_entries[:-1] + ending(*seal) if seal and _OBJECT.fullmatch(exchange_entries) else exchange_entries
 
 
 def set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:

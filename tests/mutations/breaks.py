@@ -74,8 +74,8 @@ BREAKS: Final = (
         "1 Durable",
         "a record that ends the process stays with the others",
         "functions/sync/isolation.py",
-        "            elif known < MAX_ENDS:\n                alone.append(message)\n",
-        "            elif known < MAX_ENDS:\n                together.append(message)\n",
+        "            elif attempts < MAX_ENDS:\n                alone.append(message)\n",
+        "            elif attempts < MAX_ENDS:\n                together.append(message)\n",
         ("tests/unit/test_isolation.py::test_one_record",),
     ),
     Break(
@@ -275,7 +275,7 @@ BREAKS: Final = (
         "the drain of a text takes its replacement from the second place",
         "shared/stores/redis/lists.py",
         "        field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)\n",
-        "        field, pending = named, pending_key(thread_id)\n",
+        "        field, pending = exchange_id, pending_key(thread_id)\n",
         (f"{_EXCHANGES}::test_draining_the_first_text_leaves_the_second_waiting",),
     ),
     Break(

@@ -54,7 +54,7 @@ def _fill(queue: QueueAdmin, count: int) -> list[str]:
 
 
 def _bodies(queue: QueueAdmin) -> list[str]:
-    return sorted(message.body for message in queue.look(1000))
+    return sorted(message.body for message in queue.peek(1000))
 
 
 def _run(*words: str) -> Result:
@@ -66,18 +66,18 @@ def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     dead, _ = queues
     bodies = _fill(dead, 25)
     assert _bodies(dead) == sorted(bodies)
-    assert len(dead.look(7)) == 7
+    assert len(dead.peek(7)) == 7
     assert dead.depth().visible == 25
-    assert all(message.attributes == {"reason": "not_json"} for message in dead.look(25))
+    assert all(message.attributes == {"reason": "not_json"} for message in dead.peek(25))
 
 
 def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """A search returns the matching message and releases all others."""
     dead, _ = queues
     _fill(dead, 25)
-    found = dead.look(1000, lambda message: message.body == "body 17")
+    found = dead.peek(1000, lambda message: message.body == "body 17")
     assert [message.body for message in found] == ["body 17"]
-    assert dead.look(1000, lambda message: message.body == "other") == []
+    assert dead.peek(1000, lambda message: message.body == "other") == []
     assert dead.depth().visible == 25
 
 
@@ -90,7 +90,7 @@ def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert (done.moved, done.refused) == (23, [])
     assert _bodies(live) == sorted(bodies)
     assert dead.depth().total == 0
-    assert all(message.attributes == {} for message in live.look(23))
+    assert all(message.attributes == {} for message in live.peek(23))
 
 
 def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
@@ -100,7 +100,7 @@ def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
         values = {"reason": "not_json", "request_id": named}
         dead.send(body, values)
     copy(dead, live, 2, None, RedriveResult(), _ignore)
-    assert {message.body: message.attributes for message in live.look(2)} == {
+    assert {message.body: message.attributes for message in live.peek(2)} == {
         "named": {"request_id": "r-1"},
         "hostile": {},
     }

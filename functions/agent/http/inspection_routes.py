@@ -60,22 +60,22 @@ def layers_json(layers: ThreadLayers) -> dict[str, Any]:
     }
 
 
-def status_json(found: BacklogStatus) -> dict[str, Any]:
+def status_json(status: BacklogStatus) -> dict[str, Any]:
     """Return the API's JSON of the queues' and the outbox' depths."""
 
     def waiting_json(waiting: QueueCounts | None) -> dict[str, Any] | None:
         if waiting is None:
             return None
         counts = {"visible": waiting.visible, "in_flight": waiting.in_flight, "delayed": waiting.delayed}
-        return {**counts, "oldest_age_seconds": _rounded(found.age_seconds(waiting))}
+        return {**counts, "oldest_age_seconds": _rounded(status.age_seconds(waiting))}
 
     return {
-        "queue": waiting_json(found.queue),
-        "dlq": waiting_json(found.dead_letters),
-        "outbox": waiting_json(found.outbox),
-        "sync_lag_seconds": _rounded(found.lag_seconds),
-        "degraded": found.degraded,
-        "as_of": format_time(found.as_of),
+        "queue": waiting_json(status.queue),
+        "dlq": waiting_json(status.dead_letters),
+        "outbox": waiting_json(status.outbox),
+        "sync_lag_seconds": _rounded(status.lag_seconds),
+        "degraded": status.degraded,
+        "as_of": format_time(status.as_of),
     }
 
 

@@ -71,9 +71,9 @@ class Problem:
         return body
 
 
-def field_problem(status: int, name: str, detail: str, where: str = "body") -> Problem:
+def field_problem(status: int, name: str, detail: str, location: str = "body") -> Problem:
     """Return a problem with one field."""
-    return Problem(status, f"{name}: {detail}", [{"field": name, "in": where, "detail": detail}])
+    return Problem(status, f"{name}: {detail}", [{"field": name, "in": location, "detail": detail}])
 
 
 def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is the point
@@ -139,14 +139,14 @@ def _challenge(error: Unauthenticated) -> str:
 def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
     errors, status = [], HTTPStatus.UNPROCESSABLE_ENTITY
     for fault in faults:
-        where, name = _place(fault["loc"])
+        location, name = _place(fault["loc"])
         if fault["type"] == "json_invalid" or (fault["type"] == "missing" and not name):
             return Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON.")
         if fault["type"] == TOO_LONG:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         is_of_a_key = fault["loc"][-1:] == ("[key]",)
         detail = f"the name: {fault['msg']}" if is_of_a_key else str(fault["msg"])
-        errors.append({"field": name or where, "in": where, "detail": detail})
+        errors.append({"field": name or location, "in": location, "detail": detail})
     detail = "; ".join(f"{error['field']}: {error['detail']}" for error in errors[:3])
     return Problem(status, detail, errors[:_MAX_ERRORS])
 
@@ -155,6 +155,6 @@ def _place(location: tuple[int | str, ...]) -> tuple[str, str]:
     """Return the location and the name of an invalid field, e.g. `body` and `tools.0`."""
     # `[key]` is how pydantic marks that the last part is itself at fault.
     parts = [str(part) for part in location if part != "[key]"]
-    where = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
+    location_name = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
     # A key in the body may be long or contain invalid characters; its beginning identifies it.
-    return where, ".".join(parts).encode("utf-8", "replace").decode()[:100]
+    return location_name, ".".join(parts).encode("utf-8", "replace").decode()[:100]

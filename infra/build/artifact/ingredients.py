@@ -137,9 +137,9 @@ def release(runtime: str, architecture: str, environment: Mapping[str, str] = os
         MissingIngredientError: A required ingredient is missing.
         ValueError: A switch has an invalid value.
     """
-    held = gather(runtime, environment=environment).record("agent", architecture, runtime)
+    record = gather(runtime, environment=environment).record("agent", architecture, runtime)
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(ROOT)}\n" for path in _files()]
-    return "".join([held, *lines])
+    return "".join([record, *lines])
 
 
 def _files() -> Iterator[Path]:

@@ -58,7 +58,7 @@ class PostgresArchive:
         connection.check = try_storing
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
+        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
         return self._connection.run(lambda c: read_window(c, thread_id, limit, users), is_one_statement=True)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:

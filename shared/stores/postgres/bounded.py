@@ -43,13 +43,15 @@ class BoundedConnection(psycopg.Connection[DictRow]):
                 self.was_given_up = True
             raise
 
-    def execute(self, query: Any, params: Params | None = None, **how: Any) -> psycopg.Cursor[DictRow]:
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> psycopg.Cursor[DictRow]:
         """Run a statement; with `is_one_statement`, in its own transaction and one round trip."""
         if not self.is_one_statement:
-            return super().execute(query, params, **how)
-        return self.execute_together(((query, params),), **how)
+            return super().execute(query, params, **options)
+        return self.execute_together(((query, params),), **options)
 
-    def execute_together(self, statements: Sequence[tuple[Any, Params | None]], **how: Any) -> psycopg.Cursor[DictRow]:
+    def execute_together(
+        self, statements: Sequence[tuple[Any, Params | None]], **options: Any
+    ) -> psycopg.Cursor[DictRow]:
         """Run statements in their own transaction and one round trip; return the last one's result."""
         begin, pin = self.beginning
         pinned: psycopg.Cursor[DictRow] | None = None
@@ -58,7 +60,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
                 super().execute(begin)
                 pinned = super().execute(pin)
                 for query, params in statements:
-                    cursor = super().execute(query, params, **how)
+                    cursor = super().execute(query, params, **options)
                 super().execute("commit")
         except psycopg.Error as error:
             if pinned is not None and pinned.pgresult is None:
@@ -100,10 +102,10 @@ class BoundedConnection(psycopg.Connection[DictRow]):
         begun.nextset()
         _require_primary(begun)
 
-    def end(self, how: str) -> None:
+    def end(self, statement: str) -> None:
         """Commit, or roll back after a failure."""
         if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
-            super().execute(how)
+            super().execute(statement)
 
 
 def execute_locked(

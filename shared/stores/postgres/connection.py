@@ -182,8 +182,8 @@ class PostgresConnection:
                     # It hangs, or responded with an error of its own: a new connection would not help.
                     raise
         self._connection = None
-        self._connection = made = self._connect()
-        return self._transact(made, work, is_one_statement=is_one_statement)
+        self._connection = new = self._connect()
+        return self._transact(new, work, is_one_statement=is_one_statement)
 
     def _transact(self, connection: BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
         # One statement is sent together with its commit.

@@ -80,9 +80,9 @@ class PostgresErasure:
         thread_cutoffs: dict[str, UUID] = {}
         conversations: list[UUID] = []
         for start in range(0, max(1, len(also)), _THREADS):
-            some = also[start : start + _THREADS]
+            chunk = also[start : start + _THREADS]
             with add_half_deleted_outcome("user"):
-                rows = self._connection.run(lambda connection, some=some: _detach_next(connection, user_id, some))  # type: ignore[misc]
+                rows = self._connection.run(lambda connection, chunk=chunk: _detach_next(connection, user_id, chunk))  # type: ignore[misc]
             thread_cutoffs |= {row["thread_id"]: row["cutoff"] for row in rows}
             conversations += [row["conversation_id"] for row in rows if row["conversation_id"] is not None]
         if conversations:

@@ -41,7 +41,7 @@ class _Row(NamedTuple):
 def read_window(
     connection: psycopg.Connection[DictRow], thread_id: str, limit: int, users: Collection[str] = ()
 ) -> Window:
-    """Return the newest `limit` exchanges, the thread's owner, and the deleted ones of the users."""
+    """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
     most = limit * _ROWS_AN_EXCHANGE
     values = {
         "thread_id": thread_id,
@@ -71,17 +71,17 @@ def _exchanges(thread_id: str, rows: Iterable[_Row]) -> list[Exchange]:
         rows_by_exchange.setdefault(row.exchange_id, {})[row.position] = row
     exchanges = []
     for exchange_id, sides in rows_by_exchange.items():
-        asked, answered = sides.get(0), sides.get(1)
-        any_side: Any = asked or answered
+        user_row, assistant_row = sides.get(0), sides.get(1)
+        any_side: Any = user_row or assistant_row
         exchanges.append(
             Exchange(
                 exchange_id,
                 thread_id,
                 any_side.user_id,
-                asked.content if asked else "",
-                answered.content if answered else "",
+                user_row.content if user_row else "",
+                assistant_row.content if assistant_row else "",
                 parse_time(any_side.created_at),
-                metadata=asked.metadata if asked else None,
+                metadata=user_row.metadata if user_row else None,
                 revision=max(side.revision for side in sides.values()),
             )
         )

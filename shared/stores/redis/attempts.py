@@ -21,15 +21,15 @@ class RedisAttempts:
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
         """Record an attempt on these messages, and return each one's state."""
         names = [_name(message_id) for message_id in message_ids]
-        found, *replies = self._connection.call(
+        values, *replies = self._connection.call(
             lambda pipe: (
                 pipe.hmget(ATTEMPTS, names),
                 *(pipe.hsetnx(ATTEMPTS, name, 0) for name in names),
                 pipe.expire(ATTEMPTS, _SECONDS),
             )
         )
-        require([found, *replies])
-        return [None if value is None else int(value) for value in found]
+        require([values, *replies])
+        return [None if value is None else int(value) for value in values]
 
     def note_alone(self, message_id: str) -> None:
         """Count an attempt on one message alone."""

@@ -137,7 +137,7 @@ class RedisConnection:
         questions = [("INFO", "server"), ("INFO", "replication"), *(("SCRIPT", "LOAD", text) for text in SHA_OF)]
         connection.send_packed_command(connection.pack_commands(questions))  # type: ignore[no-untyped-call]
         server, replication, *shas = [_reply(connection) for _ in questions]
-        parts = [_found(_RUN_ID, server), _found(_REPLICATION_ID, replication)]
+        parts = [_match(_RUN_ID, server), _match(_REPLICATION_ID, replication)]
         self.identity = ":".join(parts) if any(parts) else None
         self._keeps_scripts = None not in shas
 
@@ -176,10 +176,10 @@ class RedisConnection:
         if self._keeps_scripts:
             # By a loaded script's hash instead of its text.
             commands = [
-                (("EVALSHA", sha, *given[2:]), options)
-                if given[0] == "EVAL" and (sha := SHA_OF.get(given[1])) is not None
-                else (given, options)
-                for given, options in commands
+                (("EVALSHA", sha, *arguments[2:]), options)
+                if arguments[0] == "EVAL" and (sha := SHA_OF.get(arguments[1])) is not None
+                else (arguments, options)
+                for arguments, options in commands
             ]
         try:
             connection = self._idle.pop()
@@ -242,7 +242,7 @@ def _reply(connection: redis.Connection) -> Any:
         return None
 
 
-def _found(part: re.Pattern[bytes], reply: bytes | None) -> str:
+def _match(part: re.Pattern[bytes], reply: bytes | None) -> str:
     match = part.search(reply or b"")
     return match[1].decode() if match else ""
 

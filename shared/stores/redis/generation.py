@@ -23,7 +23,7 @@ from shared.stores.redis.names import EPOCH
 _FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect", "offset")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
-# The value of `began` for a Redis that has lost nothing, and missed a write in its first generation.
+# The value of `began` after the first generation ended with a failed write, and no data was lost.
 _NEVER: Final = 0.0
 # The minimum difference of two generations' names, in seconds.
 _STEP: Final = 0.001
@@ -76,7 +76,7 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     generation, identity, began, evictions, suspect, offset = reply or (None,) * len(_FIELDS)
     name = generation.decode() if generation and _GENERATION.fullmatch(generation) else None
     lost_at = number_of(began)
-    # There was no Redis before a time that equals its generation's start.
+    # The first generation starts at `began`, because no earlier Redis existed.
     is_first = name is not None and lost_at == float(name)
     return Epoch(
         generation=name,
@@ -103,16 +103,16 @@ def name_of(clock: float, after: str | None = None) -> str:
 
 
 def started_after(last: Epoch, clock: float) -> dict[Any, Any]:
-    """Return the fields of a new generation with the same data, because Redis has missed a write."""
+    """Return the fields of the next generation after a failed write; Redis kept its data."""
     fields: dict[Any, Any] = {"doubt": name_of(clock, last.generation)}
     if last.is_first:
-        # Nothing is lost yet, but this is not the first generation any more, and it may lack keys of requests.
+        # No data is lost, but the next generation is not the first one, and idempotency keys may be missing.
         fields["began"] = _NEVER
     return fields
 
 
 def started_by(generation: str, identity: str | None, clock: float, *, is_older: bool) -> dict[Any, Any]:
-    """Return the fields of a new generation with other data.
+    """Return the fields of the next generation on an empty, restored or different Redis.
 
     Args:
         generation: Its name.

@@ -29,7 +29,7 @@ class RedisKeys:
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose lease has ended, or return its state, in one round trip."""
         record = _record(body_hash, exchange_id, None)
-        set_reply, known, exchange_reply, exchange, now, epoch, outbox, stats = self._connection.call(
+        set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox, stats = self._connection.call(
             lambda pipe: (
                 pipe.set(_name(key), record, nx=True, ex=LEASE_SECONDS),
                 pipe.get(_name(key)),
@@ -41,11 +41,11 @@ class RedisKeys:
                 pipe.info("stats"),
             )
         )
-        if isinstance(set_reply, Exception) and isinstance(known, bytes):
+        if isinstance(set_reply, Exception) and isinstance(stored_record, bytes):
             # A Redis that refuses writes still has its older keys.
             set_reply = exchange_reply = None
-        require([set_reply, known, exchange_reply, exchange, now, epoch, outbox])
-        fields = orjson.loads(known or record)
+        require([set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox])
+        fields = orjson.loads(stored_record or record)
         if fields["answer"] is None and exchange:
             # The first claim determines the exchange's id, even after its lease.
             fields = orjson.loads(exchange)

@@ -172,7 +172,7 @@ class ThreadLists:
     def queue_append(self, pipe: Pipeline, append: Append) -> None:
         """Queue a new exchange's merge and its other commands; `Append.outcome` parses the replies."""
         exchange = append.exchange
-        thread_id, user_id, named = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
+        thread_id, user_id, exchange_id = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
         field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)
         before: list[Command] = []
         if append.in_outbox:
@@ -193,7 +193,7 @@ class ThreadLists:
                 ("EXPIRE", preferences_seal_key(user_id), user_ttl),
             )
         # After all writes: a concurrent deletion or drain either finds them, or is found here.
-        after += (("GET", tombstone_key(thread_id)), ("SISMEMBER", deleted_key(thread_id), named))
+        after += (("GET", tombstone_key(thread_id)), ("SISMEMBER", deleted_key(thread_id), exchange_id))
         if user_id is not None:
             after.append(("GET", user_tombstone_key(user_id)))
         if not append.is_drained:

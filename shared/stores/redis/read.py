@@ -40,18 +40,18 @@ class ReadCommands:
     """
 
     def __init__(self) -> None:
-        self._asked: dict[str, Command] = {}
-        self.names = self._asked.keys()
+        self._commands: dict[str, Command] = {}
+        self.names = self._commands.keys()
 
     def ask_for_writes(self) -> None:
         """Add a test write and the replication state."""
-        self._asked |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
+        self._commands |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
-    def ask_for_step(self, begun: Mapping[Any, Any]) -> None:
+    def ask_for_step(self, fields_of_start: Mapping[Any, Any]) -> None:
         """Add the start of a generation, see `started_by`, for an empty or restored Redis."""
-        fields = [text for item in begun.items() for text in item]
+        fields = [text for item in fields_of_start.items() for text in item]
         # Redis may have lost data, so the old epoch is invalid.
-        self._asked |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
+        self._commands |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
 
     def ask_for_rest(self, thread_id: str) -> None:
         """Add the commands for an unsealed list, after the list, so that no exchange is missed in between.
@@ -59,15 +59,15 @@ class ReadCommands:
         They read the undrained exchanges, and whether Redis may have lost some of them.
         """
         self.ask_for_pending(thread_id)
-        self._asked |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
+        self._commands |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
 
     def ask_for_pending(self, thread_id: str) -> None:
         """Add all undrained exchanges; not needed for a sealed list, which contains them."""
-        self._asked["pending"] = ("HVALS", pending_key(thread_id))
+        self._commands["pending"] = ("HVALS", pending_key(thread_id))
 
     def ask_for_state(self) -> None:
         """Add Redis' clock and its generation."""
-        self._asked |= {"time": ("TIME",), "epoch": READ_EPOCH}
+        self._commands |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
     def ask_for_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
         """Add a thread's newest messages and its tombstones.
@@ -76,8 +76,8 @@ class ReadCommands:
         """
         key = messages_key(thread_id)
         if token is not None:
-            self._asked["asked"] = ("EVAL", READ, 1, key, most, *token, _PLACEHOLDER_SECONDS)
-        self._asked |= {
+            self._commands["asked"] = ("EVAL", READ, 1, key, most, *token, _PLACEHOLDER_SECONDS)
+        self._commands |= {
             "messages": ("LRANGE", key, -most, -1),
             "tombstone": ("GET", tombstone_key(thread_id)),
             "deleted": ("SMEMBERS", deleted_key(thread_id)),
@@ -85,14 +85,14 @@ class ReadCommands:
 
     def ask_for_user(self, user_id: str) -> None:
         """Add a user's preferences."""
-        self._asked |= {
+        self._commands |= {
             "preferences": ("HGETALL", preferences_key(user_id)),
             "preferences_seal": ("GET", preferences_seal_key(user_id)),
         }
 
     def fill(self, pipe: Pipeline) -> None:
         """Queue all commands."""
-        queue_commands(pipe, *self._asked.values())
+        queue_commands(pipe, *self._commands.values())
 
 
 def clock_of(reply: tuple[int, int]) -> float:

@@ -97,9 +97,9 @@ class QueueAdmin:
 
     def peek_without_receiving(self) -> list[QueuedMessage] | None:
         """Return every message unchanged, or None if the endpoint shows messages only by receiving them."""
-        return queue_emulator.look(self.access.endpoint_url, self.url)
+        return queue_emulator.peek(self.access.endpoint_url, self.url)
 
-    def look(self, limit: int, is_wanted: Callable[[QueuedMessage], bool] | None = None) -> list[QueuedMessage]:
+    def peek(self, limit: int, is_wanted: Callable[[QueuedMessage], bool] | None = None) -> list[QueuedMessage]:
         """Return up to `limit` messages, or only the first wanted one.
 
         If messages must be received, they are hidden meanwhile and released at the end, and their receive count rises

@@ -17,7 +17,7 @@ _SECONDS: Final = 5
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def look(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None:
+def peek(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None:
     """Return the queue's messages, oldest first, or None if the endpoint is not such an emulator."""
     if endpoint_url is None:
         return None

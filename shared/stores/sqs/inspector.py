@@ -34,7 +34,7 @@ class SqsInspector:
             StoreUnavailable: SQS does not respond, or refuses.
         """
         depth, oldest = self._admin.depth(), None
-        if self._admin.access.endpoint_url is not None and (found := oldest_age(self._admin, depth)) is not None:
-            age, as_of = found
+        if self._admin.access.endpoint_url is not None and (age_and_time := oldest_age(self._admin, depth)) is not None:
+            age, as_of = age_and_time
             oldest = as_of - timedelta(seconds=age)
         return QueueCounts(depth.visible, depth.in_flight, depth.delayed, oldest)

@@ -42,7 +42,7 @@ def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, co
     """A header in whole seconds corrects nothing within its second."""
     ids = ExchangeIds(lambda: NOW + 0.5 + clock)
     ids.new()
-    ids.heed(_date(NOW), NOW + 0.5 + clock)
+    ids.adjust_clock(_date(NOW), NOW + 0.5 + clock)
     error = milliseconds_of(ids.new()) / 1000 - (NOW + 0.5)
     assert abs(error) <= 1
     assert corrected or abs(error - clock) < 0.01
@@ -52,7 +52,7 @@ def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, co
 def test_an_invalid_date_corrects_nothing(date: str | None) -> None:
     """The clock is not changed."""
     ids = ExchangeIds(lambda: NOW)
-    ids.heed(date, NOW)
+    ids.adjust_clock(date, NOW)
     assert milliseconds_of(ids.new()) == NOW * 1000
 
 
@@ -60,7 +60,7 @@ def test_ids_sort_after_read_ids_but_not_into_the_future() -> None:
     """The next id sorts after an exchange of another process whose clock is slightly ahead."""
     ids = ExchangeIds(lambda: NOW)
     seen = compose(int((NOW + 5) * 1000), 0)
-    ids.see([None, uuid4(), seen, compose(int((NOW + 3600) * 1000), 0)])
+    ids.observe([None, uuid4(), seen, compose(int((NOW + 3600) * 1000), 0)])
     assert seen < ids.new() < compose(int((NOW + 6) * 1000), 0)
 
 

@@ -111,7 +111,7 @@ class AsyncMemoryClient(AsyncSender):
                 first three.
         """
         context = await self._send(calls.invoking(thread_id, user_id, query, max_context_tokens, limit, include))
-        self._ids.see(message.exchange_id for message in context.messages)
+        self._ids.observe(message.exchange_id for message in context.messages)
         return context
 
     async def invoked(
@@ -192,7 +192,7 @@ class AsyncMemoryClient(AsyncSender):
     ) -> Page[Message]:
         """Return a page of a thread's messages, from PostgreSQL and the undrained ones in Redis."""
         page = await self._send(calls.read_messages(thread_id, limit, cursor, order))
-        self._ids.see(message.exchange_id for message in page.items)
+        self._ids.observe(message.exchange_id for message in page.items)
         return page
 
     async def iter_messages(

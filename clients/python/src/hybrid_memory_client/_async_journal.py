@@ -176,17 +176,17 @@ class AsyncJournal:
             if await self._claim(newest[0]):
                 return newest[0].item
 
-    async def _claim(self, found: Found) -> bool:
+    async def _claim(self, candidate: Found) -> bool:
         """Retract an item; return whether no other caller retracted it first."""
-        if found.entry.exchange_id is None:
+        if candidate.entry.exchange_id is None:
             raise CannotBeKept("an item of an exchange without an id cannot be taken back")
         claimant = secrets.token_hex(8)
-        exchange_id = id_after(found.entry.exchange_id, found.entry.created_at, found.number)
-        await self._keep(retraction(self._kind, found.name, claimant), exchange_id)
+        exchange_id = id_after(candidate.entry.exchange_id, candidate.entry.created_at, candidate.number)
+        await self._keep(retraction(self._kind, candidate.name, claimant), exchange_id)
         async for entry in self.entries():
             if entry.exchange_id == exchange_id:
                 return entry.retracted_by == claimant
-            if entry.exchange_id == found.entry.exchange_id:
+            if entry.exchange_id == candidate.entry.exchange_id:
                 break
         # The retraction is stored in a layer that did not respond. No other caller's retraction is known.
         return True
@@ -202,12 +202,12 @@ class AsyncJournal:
     async def _newest(self, limit: int | None) -> list[Found]:
         if limit is not None and limit <= 0:
             return []
-        found: list[Found] = []
+        newest: list[Found] = []
         async for each in self.newest_first(_LAST_PAGE if limit is None else _FIRST_PAGE * limit):
-            found.append(each)
-            if len(found) == limit:
+            newest.append(each)
+            if len(newest) == limit:
                 break
-        return found
+        return newest
 
     async def newest_first(self, page_size: int = _FIRST_PAGE) -> AsyncIterator[Found]:
         """Yield the items that were not retracted, newest first.
@@ -217,8 +217,8 @@ class AsyncJournal:
         """
         reader = Reader(self._kind, self._foreign, self._allow_degraded)
         async for entry in self.entries(reader, page_size=page_size):
-            for found in reader.left_of(entry):
-                yield found
+            for candidate in reader.left_of(entry):
+                yield candidate
 
     async def entries(
         self, reader: Reader | None = None, *, order: Order = "desc", page_size: int = _FIRST_PAGE

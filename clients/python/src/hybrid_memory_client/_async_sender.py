@@ -98,5 +98,5 @@ class AsyncSender:
             raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
         except httpx.RequestError as error:
             raise UnexpectedAnswer(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
-        self._ids.heed(answer.headers.get("Date"), sent)
+        self._ids.adjust_clock(answer.headers.get("Date"), sent)
         return answer

@@ -89,7 +89,7 @@ def run(
     }
     lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
     headers = {_KEY: idempotency_key}
-    return Call("POST", "/run", _run_result, _given(body) | lists, headers=headers, waits_for_first=True)
+    return Call("POST", "/run", _run_result, _without_none(body) | lists, headers=headers, waits_for_first=True)
 
 
 def invoking(
@@ -101,8 +101,10 @@ def invoking(
     include: Sequence[str] | None,
 ) -> Call[Context]:
     """`POST /invoking`."""
-    body = _given({"thread_id": thread_id, "user_id": user_id, "query": query, "limit": limit})
-    body |= _given({"max_context_tokens": max_context_tokens, "include": None if include is None else _texts(include)})
+    body = _without_none({"thread_id": thread_id, "user_id": user_id, "query": query, "limit": limit})
+    body |= _without_none(
+        {"max_context_tokens": max_context_tokens, "include": None if include is None else _texts(include)}
+    )
     return Call("POST", "/invoking", lambda response: Context.from_json(response.json()), body)
 
 
@@ -118,7 +120,7 @@ def invoked(
     """`POST /invoked`. All attempts have the same exchange id."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
     body |= {"document_ids": _texts(document_ids), "exchange_id": str(exchange_id)}
-    body |= _given({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
+    body |= _without_none({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
 
@@ -136,7 +138,7 @@ def replace_exchange(
 ) -> Call[Kept]:
     """`PUT /threads/{thread_id}/exchanges/{exchange_id}`."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
-    body |= _given({"metadata": metadata})
+    body |= _without_none({"metadata": metadata})
     path = f"{_thread(thread_id)}/exchanges/{_segment('exchange_id', str(exchange_id))}"
     return Call("PUT", path, lambda response: Kept.from_json(response.json()), body)
 
@@ -149,7 +151,7 @@ def delete_exchange(thread_id: str, exchange_id: UUID | str) -> Call[None]:
 
 def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
     """`GET /threads`."""
-    query = _given({"user_id": user_id, "limit": limit, "cursor": cursor})
+    query = _without_none({"user_id": user_id, "limit": limit, "cursor": cursor})
     return Call("GET", "/threads", lambda response: threads_page(response.json()), query=query)
 
 
@@ -160,13 +162,13 @@ def read_thread(thread_id: str) -> Call[Thread]:
 
 def read_messages(thread_id: str, limit: int | None, cursor: str | None, order: Order) -> Call[Page[Message]]:
     """`GET /threads/{thread_id}/messages`."""
-    query = _given({"limit": limit, "cursor": cursor, "order": order})
+    query = _without_none({"limit": limit, "cursor": cursor, "order": order})
     return Call("GET", f"{_thread(thread_id)}/messages", lambda response: messages_page(response.json()), query=query)
 
 
 def read_layers(thread_id: str, limit: int | None) -> Call[Layers]:
     """`GET /threads/{thread_id}/layers`."""
-    query = _given({"limit": limit})
+    query = _without_none({"limit": limit})
     return Call("GET", f"{_thread(thread_id)}/layers", lambda response: Layers.from_json(response.json()), query=query)
 
 
@@ -248,7 +250,7 @@ def _texts(values: Sequence[str]) -> list[str]:
     return list(values)
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 

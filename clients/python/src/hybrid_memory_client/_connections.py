@@ -39,15 +39,15 @@ class AsyncConnections:
     """
 
     def __init__(self, http_client: httpx.AsyncClient | None, timeout: float | httpx.Timeout) -> None:
-        self._given = http_client
+        self._callers_pool = http_client
         self._timeout = timeout
         self._lock = threading.Lock()
         self._open: dict[object, tuple[httpx.AsyncClient, _Lifetime, weakref.finalize[..., Any]]] = {}
 
     async def current(self) -> httpx.AsyncClient:
         """Return the pool of the running loop."""
-        if self._given is not None:
-            return self._given
+        if self._callers_pool is not None:
+            return self._callers_pool
         loop = _running_loop()
         with self._lock:
             pool = self._open.get(loop)
@@ -58,9 +58,9 @@ class AsyncConnections:
         with self._lock:
             for other in [each for each in self._open if _is_closed(each)]:
                 self._open.pop(other)[2].detach()
-            dropped = weakref.finalize(self, _close_later, loop, lifetime)
-            dropped.atexit = False
-            self._open[loop] = http, lifetime, dropped
+            finalizer = weakref.finalize(self, _close_later, loop, lifetime)
+            finalizer.atexit = False
+            self._open[loop] = http, lifetime, finalizer
         return http
 
     async def aclose(self) -> None:

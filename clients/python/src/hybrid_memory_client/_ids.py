@@ -54,7 +54,7 @@ class ExchangeIds:
             self._last = new_id.int
         return new_id
 
-    def see(self, exchange_ids: Iterable[UUID | None]) -> None:
+    def observe(self, exchange_ids: Iterable[UUID | None]) -> None:
         """Make later ids sort after these, except after ids from the future."""
         with self._lock:
             most = self._now_ms() + _MOST_AHEAD_MS
@@ -65,7 +65,7 @@ class ExchangeIds:
             ]
             self._last = max([self._last, *numbers])
 
-    def heed(self, date: str | None, sent: float) -> None:
+    def adjust_clock(self, date: str | None, sent: float) -> None:
         """Correct the clock by the smallest difference that explains a response's `Date`.
 
         Args:

@@ -100,7 +100,7 @@ class Reader:
             HistoryDegraded: Parts of an item are missing.
         """
         if entry.stored is not None:
-            self._heed(entry.stored)
+            self._record(entry.stored)
         items = self.foreign(entry.texts) if entry.stored is None else entry.items()
         names = (entry.stored or {}).get(IDS) or [f"{entry.exchange_id}:{number}" for number in range(len(items))]
         remaining = []
@@ -116,11 +116,11 @@ class Reader:
                 continue
             if not self._is_in_parts(item):
                 remaining.append(Found(name, item, entry, number))
-            elif (whole_item := self._whole(item)) is not None:
+            elif (whole_item := self._joined_item(item)) is not None:
                 remaining.append(Found(name, whole_item, entry, number))
         return remaining
 
-    def _heed(self, stored: dict[str, Any]) -> None:
+    def _record(self, stored: dict[str, Any]) -> None:
         if isinstance(part := stored.get(PART), list):
             name, number, text = part
             self._parts.setdefault(name, {})[number] = text
@@ -133,7 +133,7 @@ class Reader:
     def _is_in_parts(self, item: Any) -> bool:
         return isinstance(item, dict) and PARTS in item
 
-    def _whole(self, item: dict[str, Any]) -> Any | None:
+    def _joined_item(self, item: dict[str, Any]) -> Any | None:
         name, count = item[PARTS]
         parts = self._parts.pop(name, {})
         if len(parts) == count:

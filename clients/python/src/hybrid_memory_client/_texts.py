@@ -60,8 +60,8 @@ def restored(value: Any, texts: Texts) -> Any:
 def reserved(value: Any) -> str | None:
     """Return a reserved key that an item contains, or None."""
     if isinstance(value, dict):
-        found = next((key for key in (REFERENCE, PARTS) if key in value), None)
-        return found or next((key for each in value.values() if (key := reserved(each))), None)
+        reserved_key = next((key for key in (REFERENCE, PARTS) if key in value), None)
+        return reserved_key or next((key for each in value.values() if (key := reserved(each))), None)
     return next((key for each in value if (key := reserved(each))), None) if isinstance(value, list) else None
 
 

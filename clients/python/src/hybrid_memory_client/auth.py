@@ -42,8 +42,8 @@ class BearerAuth(httpx.Auth):
             yield _with(request, newer if newer and newer != token else await self._ask())
 
     async def _ask(self) -> str:
-        found = self._source()
-        return self._keep(await found if inspect.isawaitable(found) else found)
+        new_token = self._source()
+        return self._keep(await new_token if inspect.isawaitable(new_token) else new_token)
 
     def _keep(self, token: object) -> str:
         if not isinstance(token, str):
@@ -54,11 +54,11 @@ class BearerAuth(httpx.Auth):
         return token
 
 
-def authentication(given: Authentication | None) -> httpx.Auth | None:
+def authentication(credentials: Authentication | None) -> httpx.Auth | None:
     """Return the httpx authentication for an `httpx.Auth`, a token or a function that returns one."""
-    if given is None or isinstance(given, httpx.Auth):
-        return given
-    return _FixedToken(given) if isinstance(given, str) else BearerAuth(given)
+    if credentials is None or isinstance(credentials, httpx.Auth):
+        return credentials
+    return _FixedToken(credentials) if isinstance(credentials, str) else BearerAuth(credentials)
 
 
 class _FixedToken(httpx.Auth):

@@ -178,11 +178,11 @@ def detail_of(body: Mapping[str, Any]) -> str:
     return str(body.get("detail") or body.get("message") or "")
 
 
-def _field_errors(found: object) -> list[FieldError]:
-    if not isinstance(found, list):
+def _field_errors(field_errors: object) -> list[FieldError]:
+    if not isinstance(field_errors, list):
         return []
     return [
         FieldError(str(each.get("field", "")), str(each.get("in", "")), str(each.get("detail", "")))
-        for each in found
+        for each in field_errors
         if isinstance(each, dict)
     ]

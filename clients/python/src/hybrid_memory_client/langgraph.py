@@ -185,15 +185,15 @@ def _item(namespace: tuple[str, ...], key: str, text: str) -> dict[str, Any]:
     return {"namespace": namespace, "key": key, "value": _to_value(text), **times}
 
 
-def _matches(value: Any, wanted: Any) -> bool:
+def _matches(value: Any, conditions: Any) -> bool:
     """Compare as the framework's own store does; a non-numeric value is neither greater nor less."""
-    if isinstance(wanted, dict):
-        if any(key.startswith("$") for key in wanted):
-            return all(_holds(operator, value, other) for operator, other in wanted.items())
-        return isinstance(value, dict) and all(_matches(value.get(key), other) for key, other in wanted.items())
-    if isinstance(wanted, (list, tuple)):
-        return isinstance(value, list) and len(value) == len(wanted) and all(map(_matches, value, wanted))
-    return bool(value == wanted)
+    if isinstance(conditions, dict):
+        if any(key.startswith("$") for key in conditions):
+            return all(_holds(operator, value, other) for operator, other in conditions.items())
+        return isinstance(value, dict) and all(_matches(value.get(key), other) for key, other in conditions.items())
+    if isinstance(conditions, (list, tuple)):
+        return isinstance(value, list) and len(value) == len(conditions) and all(map(_matches, value, conditions))
+    return bool(value == conditions)
 
 
 def _holds(operator: str, value: Any, other: Any) -> bool:

@@ -70,30 +70,32 @@ class HybridSessionRepository(SessionRepository):
     def _newest_first(self, session_id: str) -> Iterator[dict[str, Any]]:
         """Yield the items that Strands stored, newest first, then the states that an older version stored."""
         threads = (session_id, session_id + _OLD)
-        return (found.item for found in chain.from_iterable(self._journal(name).newest_first() for name in threads))
+        return (
+            candidate.item for candidate in chain.from_iterable(self._journal(name).newest_first() for name in threads)
+        )
 
-    def _state(self, session_id: str, of: str, named: str, most: int | None = None) -> dict[str, Any] | None:
+    def _state(self, session_id: str, of: str, item_id: str, most: int | None = None) -> dict[str, Any] | None:
         """Return the newest state of a kind and name.
 
         Args:
             session_id: The session.
             of: The kind.
-            named: The name.
+            item_id: The name.
             most: Maximum number of items to search; all if None.
         """
         for number, item in enumerate(self._newest_first(session_id)):
             if most is not None and number >= most:
                 return None
-            if _is_state(item, of, named):
+            if _is_state(item, of, item_id):
                 state: dict[str, Any] = item["state"]
                 return state
         return None
 
-    def _note(self, session_id: str, of: str, named: str, state: dict[str, Any]) -> None:
+    def _note(self, session_id: str, of: str, item_id: str, state: dict[str, Any]) -> None:
         """Store a state; replace its older version if possible."""
-        item = {"of": of, "id": named, "state": state}
+        item = {"of": of, "id": item_id, "state": state}
         journal = self._journal(session_id)
-        if not journal.revise(item, Texts(), lambda older: _is_state(older, of, named)):
+        if not journal.revise(item, Texts(), lambda older: _is_state(older, of, item_id)):
             journal.append([(item, Texts())])
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
@@ -171,9 +173,9 @@ class HybridSessionRepository(SessionRepository):
         **kwargs: Any,
     ) -> SessionMessage | None:
         """Return the last stored version of a message, or None."""
-        for found in self._journal(session_id).newest_first():
-            if _is_message(found.item, agent_id, message_id):
-                return SessionMessage.from_dict(found.item["message"])
+        for candidate in self._journal(session_id).newest_first():
+            if _is_message(candidate.item, agent_id, message_id):
+                return SessionMessage.from_dict(candidate.item["message"])
         return None
 
     def update_message(
@@ -246,8 +248,8 @@ class HybridSessionRepository(SessionRepository):
             self._note(session_id, "multi_agent", multi_agent.id, state)
 
 
-def _is_state(item: dict[str, Any], of: str, named: str) -> bool:
-    return item.get("of") == of and item.get("id") == named
+def _is_state(item: dict[str, Any], of: str, item_id: str) -> bool:
+    return item.get("of") == of and item.get("id") == item_id
 
 
 def _is_message(item: dict[str, Any], agent_id: str, message_id: int) -> bool:
